@@ -1,0 +1,43 @@
+// Errors are values: a class that every interface can map, and one sentence for a person.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_BASE_ERR_H
+#define DVSAN_BASE_ERR_H
+
+#include <stdarg.h>
+
+// The classes of failure. err_map.c maps each to an exit code, an errno, an HTTP status and an
+// SNMP error-status; nowhere else is one of these translated.
+enum dv_code {
+    DV_OK = 0,
+    DV_INVALID,     // the request itself is wrong; repeating it cannot help
+    DV_NOT_FOUND,   // it names something that does not exist
+    DV_EXISTS,      // it would make something that exists already
+    DV_CONFLICT,    // what is asked contradicts the present state
+    DV_NO_SPACE,    // no medium has room
+    DV_DENIED,      // not authenticated or not permitted
+    DV_UNREACHABLE, // the other side cannot be reached
+    DV_TIMEOUT,     // the other side did not answer in time
+    DV_BUSY,        // a limit is reached; try again later
+    DV_IO,          // a file, device or socket failed
+    DV_CANCELLED,   // somebody took the request back
+    DV_INTERNAL,    // a bug of ours or of a library below us
+    DV_CODES
+};
+
+struct dv_err {
+    enum dv_code code;
+    char text[480]; // one whole sentence, saying what to do where there is something to do
+};
+
+// Fills *err (which may be NULL) and returns -1, so that `return dv_fail(err, ...)` reads well.
+int dv_fail(struct dv_err *err, enum dv_code code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+// The stable snake_case name of a class: "not_found". It is part of the API and of --json output.
+const char *dv_code_name(enum dv_code code);
+int dv_code_http(enum dv_code code);  // an HTTP status, 200 for DV_OK
+int dv_code_exit(enum dv_code code);  // a process exit code, 0..9, listed in dvsan(1)
+int dv_code_errno(enum dv_code code); // an errno value, 0 for DV_OK
+int dv_code_snmp(enum dv_code code);  // an SNMPv2 error-status (RFC 3416 section 3)
+
+#endif

@@ -1,0 +1,27 @@
+// Files that survive a crash at any point, and locks between processes.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_BASE_FILE_H
+#define DVSAN_BASE_FILE_H
+
+#include "base/err.h"
+#include <stddef.h>
+#include <sys/types.h>
+
+// Reads a whole file of at most max bytes; the caller frees *data, which ends with an extra NUL.
+int file_read(const char *path, size_t max, char **data, size_t *len, struct dv_err *err);
+
+// Writes path.tmp, fsyncs it, renames it over path and fsyncs the directory.
+int file_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
+                      struct dv_err *err);
+
+// fsyncs the directory that holds path (or path itself when it is a directory).
+int file_sync_dir(const char *path, struct dv_err *err);
+
+// Takes an exclusive flock on path, creating it with mode 0600; the holder's PID is written into
+// it. Returns the descriptor that holds the lock, or -1 with DV_BUSY when another process has it.
+int file_lock(const char *path, struct dv_err *err);
+
+// mkdir -p with the mode for what it makes.
+int file_make_dirs(const char *path, mode_t mode, struct dv_err *err);
+
+#endif

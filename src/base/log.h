@@ -1,0 +1,29 @@
+// The log: one line a message to stderr, with a level and a subsystem token.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_BASE_LOG_H
+#define DVSAN_BASE_LOG_H
+
+#include <stdbool.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+// Sets the program's name and level. Under a service manager (JOURNAL_STREAM is set) lines start
+// with <N> priorities and carry no time; elsewhere they start with an ISO 8601 UTC time.
+void log_init(const char *program, enum log_level level);
+
+// Writes one line; safe from any thread. sub is the subsystem token, such as "tgt" or "join".
+// Libraries return errors; programs log them, once. Never pass a secret.
+void log_at(enum log_level level, const char *sub, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+bool log_enabled(enum log_level level);
+
+#define log_error(...)   log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...) log_at(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_info(...)    log_at(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)                                                                             \
+    do {                                                                                           \
+        if (log_enabled(LOG_LEVEL_DEBUG))                                                          \
+            log_at(LOG_LEVEL_DEBUG, __VA_ARGS__);                                                  \
+    } while (0)
+
+#endif

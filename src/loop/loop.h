@@ -1,0 +1,49 @@
+// The event loop: descriptors, timers, signals, and work posted from other threads.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// One thread runs the loop and owns all state that its callbacks touch. Everything here but
+// loop_post, loop_call and loop_stop is for that thread alone.
+#ifndef DVSAN_LOOP_LOOP_H
+#define DVSAN_LOOP_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+typedef void loop_fn(void *arg);
+
+struct loop *loop_new(void);
+void loop_free(struct loop *loop); // NULL is fine; free timers, fds and signals first
+void loop_run(struct loop *loop);  // returns after loop_stop
+void loop_stop(struct loop *loop); // any thread, or a callback
+
+// Any thread: fn(arg) runs once on the loop's thread, in the order posted. Posted work that the
+// loop never reaches, because it stopped, is dropped.
+void loop_post(struct loop *loop, loop_fn *fn, void *arg);
+// Any other thread: as loop_post, but waits until fn has run. Returns false, without having run
+// it, when the loop is stopping.
+bool loop_call(struct loop *loop, loop_fn *fn, void *arg);
+
+uint64_t loop_now_ms(void); // CLOCK_MONOTONIC in milliseconds; any thread
+
+// A timer that fires once each time it is set.
+struct loop_timer;
+struct loop_timer *loop_timer_new(struct loop *loop, loop_fn *fn, void *arg);
+void loop_timer_set(struct loop_timer *t, uint32_t ms); // 0: at the next turn
+void loop_timer_cancel(struct loop_timer *t);
+bool loop_timer_pending(const struct loop_timer *t);
+void loop_timer_free(struct loop_timer *t); // NULL is fine; also from its own callback
+
+// A descriptor, watched until freed. It is not closed here.
+enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+struct loop_fd;
+typedef void loop_fd_fn(void *arg, int fd, unsigned events);
+struct loop_fd *loop_fd_new(struct loop *loop, int fd, unsigned events, loop_fd_fn *fn, void *arg);
+void loop_fd_events(struct loop_fd *f, unsigned events);
+void loop_fd_free(struct loop_fd *f); // NULL is fine; also from its own callback
+
+struct loop_signal;
+struct loop_signal *loop_signal_new(struct loop *loop, int signo, loop_fn *fn, void *arg);
+void loop_signal_free(struct loop_signal *s);
+
+#endif

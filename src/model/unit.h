@@ -1,0 +1,96 @@
+// What a unit holds, as its MIB tables tell it: media, volumes, access rules, portals.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Plain data shared by the unit's agent, the planner and the CMS. Numbers of the enums are those
+// of the DVSAN-UNIT-MIB and DVSAN-MEMBER-MIB and so never change.
+#ifndef DVSAN_MODEL_UNIT_H
+#define DVSAN_MODEL_UNIT_H
+
+#include "base/text.h"
+#include "base/uuid.h"
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BLOCK_SIZE       512u        // bytes; the unit of every LBA and block count
+#define ALLOC_BLOCKS     2048u       // volumes start and end on multiples of this: 1 MiB
+#define BLOCKS_PER_MIB   2048u
+#define LAST_ERROR_ROOM  256         // bytes, with the NUL
+#define CHAP_USER_MAX    63
+
+enum member_kind { MEMBER_UNIT = 1, MEMBER_HOST = 2 };
+enum member_state { MEMBER_STARTING = 1, MEMBER_RUNNING, MEMBER_DEGRADED, MEMBER_SHUTTING_DOWN };
+
+enum medium_kind { MEDIUM_DIR = 1, MEDIUM_DISK, MEDIUM_DEVICE, MEDIUM_RBD };
+enum medium_state { MEDIUM_ONLINE = 1, MEDIUM_LOW, MEDIUM_FAILED };
+
+// A volume goes creating -> online -> deleting -> gone; offline and failed come and go between.
+enum volume_state {
+    VOLUME_CREATING = 1,
+    VOLUME_ONLINE,
+    VOLUME_OFFLINE,
+    VOLUME_FAILED,
+    VOLUME_DELETING
+};
+enum access_state { ACCESS_PENDING = 1, ACCESS_ACTIVE, ACCESS_FAILED, ACCESS_REVOKING };
+
+struct medium {
+    uint32_t index; // 1.., fixed by the unit's configuration
+    char name[NAME_MAX_LEN + 1];
+    enum medium_kind kind;
+    enum medium_state state;
+    uint64_t blocks;              // its whole address range: LBA 0 .. blocks - 1
+    uint64_t free_blocks;         // the sum of its free extents
+    uint64_t largest_free_blocks; // the longest free extent
+    char last_error[LAST_ERROR_ROOM];
+};
+
+struct volume {
+    uint32_t index; // 1..2^31-1, chosen by who creates it; also tgtd's target id
+    struct dv_uuid uuid;
+    char name[NAME_MAX_LEN + 1];
+    uint32_t medium;    // a medium's index
+    uint64_t start_lba; // on the medium; a multiple of ALLOC_BLOCKS
+    uint64_t blocks;    // > 0, a multiple of ALLOC_BLOCKS; end LBA = start_lba + blocks - 1
+    bool thin;
+    char iqn[IQN_MAX_LEN + 1];
+    uint32_t lun;
+    bool admin_online; // what is asked; state tells what is
+    enum volume_state state;
+    uint32_t progress; // of the work that state names, 0..100
+    uint32_t generation;
+    char last_error[LAST_ERROR_ROOM];
+};
+
+struct access_rule {
+    uint32_t volume; // a volume's index
+    uint32_t index;  // 1..2^31-1, chosen by who creates it
+    char initiator[IQN_MAX_LEN + 1];
+    char chap_user[CHAP_USER_MAX + 1];
+    bool secret_is_set; // the secret itself is never part of this record
+    enum access_state state;
+    char last_error[LAST_ERROR_ROOM];
+};
+
+struct portal {
+    uint32_t index;
+    char address[INET6_ADDRSTRLEN];
+    uint16_t port;
+    uint32_t if_index; // IF-MIB ifIndex of the interface that holds the address, 0 if none does
+    bool up;
+};
+
+static inline uint64_t volume_end_lba(const struct volume *v)
+{
+    return v->start_lba + v->blocks - 1;
+}
+
+// The names that the API, the CLI and logs show: "online", "dir", "running", "unit".
+const char *member_kind_name(enum member_kind kind);
+const char *member_state_name(enum member_state state);
+const char *medium_kind_name(enum medium_kind kind);
+const char *medium_state_name(enum medium_state state);
+const char *volume_state_name(enum volume_state state);
+const char *access_state_name(enum access_state state);
+
+#endif

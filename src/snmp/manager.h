@@ -1,0 +1,61 @@
+// The manager's side: requests to one agent, answered later (RFC 3416 section 4.2).
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_SNMP_MANAGER_H
+#define DVSAN_SNMP_MANAGER_H
+
+#include "snmp/env.h"
+#include "snmp/value.h"
+
+struct sn_peer;
+
+struct sn_timing {
+    uint32_t timeout_ms; // for each try
+    uint32_t retries;    // further tries after the first; 0 is fine
+};
+
+// What came of a request. vars and text are borrowed for the callback.
+struct sn_result {
+    enum dv_code code;    // DV_OK, DV_TIMEOUT, DV_DENIED (a USM report), DV_CONFLICT, DV_INVALID,
+                          // DV_BUSY ... (an error-status), DV_CANCELLED (the peer was freed)
+    int error_status;     // enum sn_status; 0 unless the agent answered with an error
+    uint32_t error_index; // 1-based, 0 for none
+    const struct sn_var *vars;
+    size_t count;
+    const char *text; // a sentence when code is not DV_OK, else ""
+};
+typedef void sn_done_fn(void *arg, const struct sn_result *result);
+
+// address: a Net-SNMP transport string, such as "udp:192.0.2.7:161", "tcp:[::1]:161",
+// "udp:unit7.example.net". Nothing is sent yet and nothing blocks. engine_id may be NULL: then the first
+// message asks for it. The context engine is the same.
+struct sn_peer *sn_peer_new(struct sn_env *env, const char *address, const struct sn_user *user,
+                            const struct sn_engine_id *engine_id, struct dv_err *err);
+// NULL is fine. Requests under way are answered with DV_CANCELLED, from here. May be called from
+// the peer's own callbacks.
+void sn_peer_free(struct sn_peer *peer);
+// The engine ID given or found so far; len 0 when not known yet.
+void sn_peer_engine_id(const struct sn_peer *peer, struct sn_engine_id *out);
+
+// Each request calls done exactly once, later, from the loop, and never from inside the call.
+// A request that cannot be sent also ends in done. Values are copied.
+void sn_get(struct sn_peer *peer, const struct sn_oid *oids, size_t count, struct sn_timing timing,
+            sn_done_fn *done, void *arg);
+void sn_bulk(struct sn_peer *peer, const struct sn_oid *oids, size_t count, uint32_t non_repeaters,
+             uint32_t max_repetitions, struct sn_timing timing, sn_done_fn *done, void *arg);
+void sn_set(struct sn_peer *peer, const struct sn_var *vars, size_t count, struct sn_timing timing,
+            sn_done_fn *done, void *arg);
+// sysUpTime.0 and snmpTrapOID.0 are put in front of vars.
+void sn_inform(struct sn_peer *peer, const struct sn_oid *trap, const struct sn_var *vars,
+               size_t count, struct sn_timing timing, sn_done_fn *done, void *arg);
+
+// Walks some columns of one table by GETBULK and calls row for each row, in order. index is the
+// row's index as sub-identifiers; values has one entry for each column, SN_NO_INSTANCE where the
+// row lacks it. Rows behind after (a row's index; len 0 for all) are walked; row returns false to stop early. done
+// is called once, with vars NULL; rows that come and go meanwhile may or may not be seen.
+typedef bool sn_row_fn(void *arg, const uint32_t *index, size_t index_len,
+                       const struct sn_value *values);
+void sn_walk(struct sn_peer *peer, const struct sn_oid *columns, size_t count,
+             const uint32_t *after, size_t after_len, struct sn_timing timing, sn_row_fn *row,
+             sn_done_fn *done, void *arg);
+
+#endif
