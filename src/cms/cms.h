@@ -1,0 +1,79 @@
+// The station: one context that its parts share, and the requests people make of it.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_CMS_CMS_H
+#define DVSAN_CMS_CMS_H
+
+#include "base/err.h"
+#include "cms/pool.h"
+#include "snmp/listener.h"
+
+struct loop;
+struct cms;
+struct cms_config;
+
+// Opens the store, loads the pool, takes up unfinished tasks, listens for notifications and
+// starts to poll. At the first start it makes the admin's password and returns it in *password
+// (the caller prints it once, then wipes and frees it with secret_free); else *password is NULL.
+struct cms *cms_new(struct loop *loop, const struct cms_config *config, char **password,
+                    struct dv_err *err);
+void cms_free(struct cms *cms);
+
+// All below but cms_authenticate and cms_wait_task are for the loop's thread.
+struct pool *cms_pool(struct cms *cms);
+const struct cms_config *cms_config(const struct cms *cms);
+void cms_notification_stats(const struct cms *cms, struct sn_listener_stats *out);
+
+// Requests. Each checks everything it can, then writes intent and task in one transaction, so
+// that an accepted request survives any crash; nothing is changed when it returns -1. *task is
+// the task's id.
+struct volume_request {
+    const char *name;
+    uint64_t bytes;     // rounded up to a whole MiB
+    const char *unit;   // name or UUID; NULL: the placement policy chooses
+    const char *medium; // name; NULL: likewise
+    int thin;           // 1, 0, or -1: as the medium's default
+};
+int cms_create_volume(struct cms *cms, const struct volume_request *request, uint64_t *task,
+                      struct dv_err *err);
+// DV_CONFLICT while a host has it.
+int cms_delete_volume(struct cms *cms, const char *volume, uint64_t *task, struct dv_err *err);
+int cms_assign(struct cms *cms, const char *volume, const char *host, uint64_t *task,
+               struct dv_err *err);
+int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t *task,
+                 struct dv_err *err);
+// Takes back what a task that is not over has asked for, as far as it can be: a volume that was
+// never finished is deleted, a right not yet confirmed is revoked. DV_CONFLICT when the task is
+// over or is of a kind that cannot be taken back.
+int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err);
+
+// chap_user may be NULL: then the name is used. The secret is sealed at once and never shown.
+int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char *chap_user,
+                 const char *chap_secret, struct dv_err *err);
+int cms_delete_host(struct cms *cms, const char *host, struct dv_err *err); // DV_CONFLICT: has volumes
+
+// Takes a unit that will not come back out of the pool, with its volumes' records; DV_CONFLICT
+// while it is up.
+int cms_forget_unit(struct cms *cms, const char *unit, struct dv_err *err);
+
+// The newest limit events with an id above after, oldest first. The caller frees *events.
+int cms_events(struct cms *cms, uint64_t after, size_t limit, struct event_record **events,
+               size_t *count, struct dv_err *err);
+
+// API tokens. token has room for 64 characters and the NUL.
+int cms_create_token(struct cms *cms, const char *name, char token[65], uint64_t *id,
+                     struct dv_err *err);
+int cms_delete_token(struct cms *cms, uint64_t id, struct dv_err *err);
+int cms_list_tokens(struct cms *cms, struct token_record **tokens, size_t *count,
+                    struct dv_err *err); // the caller frees *tokens
+
+// Any thread. Checks an API token (user NULL) or the admin's password; both take about the same
+// time whether right or wrong. A password is checked by argon2id once and then remembered as a
+// keyed hash in memory, so that repeated requests are quick.
+bool cms_authenticate(struct cms *cms, const char *user, const char *secret);
+
+// Any thread but the loop's. Waits until the task's version is above seen, the task is over, or
+// timeout_ms passed, then copies it to *out. DV_NOT_FOUND when there is no such task.
+int cms_wait_task(struct cms *cms, uint64_t task, uint64_t seen, uint32_t timeout_ms,
+                  struct task_record *out, struct dv_err *err);
+
+#endif

@@ -1,0 +1,89 @@
+// The pool in memory: everything the station knows, and its links.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Owned by the loop's thread. Reading is free for all code on that thread; changes go through the
+// functions of src/cms, which write the store first.
+#ifndef DVSAN_CMS_POOL_H
+#define DVSAN_CMS_POOL_H
+
+#include "model/pool.h"
+#include <uthash.h>
+
+struct pool_volume;
+
+struct pool_unit {
+    struct unit_record rec;
+    struct medium *media; // as read from it
+    size_t media_count;
+    struct portal *portals;
+    size_t portal_count;
+    struct pool_volume *volumes; // those on it, by utlist's DL_ macros over unit_prev, unit_next
+    size_t volume_count;
+    void *link; // the station's connection to it, private to src/cms
+    UT_hash_handle hh; // by rec.uuid
+};
+
+struct pool_assignment {
+    struct assignment_record rec;
+    struct pool_volume *volume;
+    struct pool_host *host;
+    struct access_rule actual; // as the unit shows it; actual.index 0 when it does not
+    struct pool_assignment *volume_prev, *volume_next; // in pool_volume.assignments
+    struct pool_assignment *host_prev, *host_next;     // in pool_host.assignments
+};
+
+struct pool_volume {
+    struct volume_record rec;
+    struct pool_unit *unit;
+    struct volume actual; // as the unit shows it; actual.index 0 when it does not
+    struct access_rule *rules; // all rules the unit shows, also those nobody here wants
+    size_t rule_count;
+    struct pool_assignment *assignments;
+    struct pool_volume *unit_prev, *unit_next;
+    UT_hash_handle hh;      // by rec.uuid
+    UT_hash_handle hh_name; // by rec.name
+};
+
+struct pool_host {
+    struct host_record rec;
+    struct pool_assignment *assignments;
+    UT_hash_handle hh;      // by rec.uuid
+    UT_hash_handle hh_name; // by rec.name
+};
+
+struct pool_task {
+    struct task_record rec;
+    UT_hash_handle hh; // by rec.id
+};
+
+struct pool {
+    struct pool_unit *units;
+    struct pool_volume *volumes;
+    struct pool_volume *volume_names;
+    struct pool_host *hosts;
+    struct pool_host *host_names;
+    struct pool_task *tasks;
+};
+
+struct pool *pool_new(void);
+void pool_free(struct pool *p);
+
+// A thing by its name or by its UUID as text; NULL when there is none.
+struct pool_unit *pool_find_unit(struct pool *p, const char *name_or_uuid);
+struct pool_volume *pool_find_volume(struct pool *p, const char *name_or_uuid);
+struct pool_host *pool_find_host(struct pool *p, const char *name_or_uuid);
+struct pool_task *pool_find_task(struct pool *p, uint64_t id);
+
+// What people are shown: "creating", "online", "offline", "failed", "deleting", and
+// "unreachable" when its unit is not up.
+const char *pool_volume_state(const struct pool_volume *v);
+// "pending", "active", "failed", "revoking".
+const char *pool_assignment_state(const struct pool_assignment *a);
+
+struct pool_totals {
+    uint64_t blocks, free_blocks; // of the media of units that are up or degraded
+    size_t units, units_up, volumes, hosts;
+};
+void pool_totals(const struct pool *p, struct pool_totals *out);
+
+#endif

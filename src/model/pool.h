@@ -1,0 +1,127 @@
+// The pool's records: what the station keeps of units, volumes, hosts, access, tasks and events.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Plain data, as the store keeps it: a record has no pointers to other records, only UUIDs. What
+// a unit holds is the unit's truth (model/unit.h); what is here and not there is intent.
+#ifndef DVSAN_MODEL_POOL_H
+#define DVSAN_MODEL_POOL_H
+
+#include "model/unit.h"
+
+#define ADDRESS_MAX_LEN   255 // a management address, DVSAN-MEMBER-MIB dvsanMemberAddress
+#define ENGINE_ID_MAX_LEN 32  // snmpEngineID, RFC 3411 section 5
+#define TASK_STEPS_MAX    8
+
+// joining: heard of, not read yet. up and degraded: its tables are known and it answers. down: it
+// does not answer. stopped: it said that it is being stopped. conflict: another engine uses its
+// UUID; nothing is sent to it until a person has decided.
+enum unit_state {
+    UNIT_JOINING = 1,
+    UNIT_UP,
+    UNIT_DEGRADED,
+    UNIT_DOWN,
+    UNIT_STOPPED,
+    UNIT_CONFLICT
+};
+
+struct unit_record {
+    struct dv_uuid uuid;
+    char name[NAME_MAX_LEN + 1];
+    char address[ADDRESS_MAX_LEN + 1]; // a Net-SNMP transport string
+    uint8_t engine_id[ENGINE_ID_MAX_LEN];
+    uint8_t engine_id_len;
+    char software[64];
+    uint32_t epoch;      // as last read
+    uint32_t generation; // all its changes up to this one are known
+    enum unit_state state;
+    int64_t last_seen; // seconds since 1970; 0 when it never answered
+    char last_error[LAST_ERROR_ROOM];
+};
+
+// A volume as the station wants it. Where it lies and how it is doing is in struct volume.
+struct volume_record {
+    struct dv_uuid uuid;
+    char name[NAME_MAX_LEN + 1]; // unique in the pool
+    struct dv_uuid unit;
+    uint32_t medium; // the medium's index on that unit
+    uint32_t index;  // dvsanVolumeIndex there
+    uint64_t blocks; // as asked; a multiple of ALLOC_BLOCKS
+    bool thin;
+    bool wanted;   // false: an explicit task deletes it
+    bool seen;     // its unit has shown it at least once
+};
+
+struct host_record {
+    struct dv_uuid uuid;
+    char name[NAME_MAX_LEN + 1]; // unique in the pool
+    char iqn[IQN_MAX_LEN + 1];   // unique in the pool
+    char chap_user[CHAP_USER_MAX + 1]; // unique in the pool
+    uint8_t sealed_secret[96]; // the CHAP secret, sealed with the station's key
+    uint8_t sealed_len;        // 0: the station does not know it
+    uint32_t secret_version;   // goes up with each new secret
+};
+
+// A host's right to a volume. It stays, with wanted false, until the unit has confirmed its end.
+struct assignment_record {
+    struct dv_uuid volume;
+    struct dv_uuid host;
+    uint32_t index; // dvsanAccessIndex
+    bool wanted;
+    uint32_t pushed_version; // the secret_version that the unit has
+};
+
+enum task_kind { TASK_VOLUME_CREATE = 1, TASK_VOLUME_DELETE, TASK_ASSIGN, TASK_UNASSIGN };
+enum task_state { TASK_QUEUED = 1, TASK_RUNNING, TASK_DONE, TASK_FAILED, TASK_CANCELLED };
+enum step_state { STEP_WAITING = 1, STEP_RUNNING, STEP_DONE, STEP_FAILED };
+
+struct task_step {
+    char text[96];
+    enum step_state state;
+};
+
+struct task_record {
+    uint64_t id; // 1.., ascending
+    enum task_kind kind;
+    enum task_state state;
+    uint32_t progress;         // 0..100
+    char summary[160];         // "create volume db1 (10G)"
+    struct dv_uuid volume;     // what it is about; zero when there is none
+    struct dv_uuid host;
+    struct task_step steps[TASK_STEPS_MAX];
+    size_t step_count;
+    int error_code;            // enum dv_code, DV_OK when none
+    char error[LAST_ERROR_ROOM];
+    char waiting[160];         // what it waits for just now: "unit2 does not answer"; may be ""
+    int64_t created, started, finished; // milliseconds since 1970; 0 when not yet
+    uint64_t version;          // goes up with every change; not kept over a restart
+};
+
+enum event_severity { EVENT_INFO = 1, EVENT_WARNING, EVENT_ERROR };
+struct event_record {
+    uint64_t id; // 1.., ascending
+    int64_t time; // milliseconds since 1970
+    enum event_severity severity;
+    char subject[NAME_MAX_LEN + 16]; // "unit unit2", "volume db1", "pool"
+    char text[300];
+};
+
+// An API token. The token itself is shown once, when it is made, and not kept.
+struct token_record {
+    uint64_t id;
+    char name[NAME_MAX_LEN + 1];
+    uint8_t hash[32]; // BLAKE2b-256 of the token
+    int64_t created;  // seconds since 1970
+};
+
+const char *unit_state_name(enum unit_state state);
+const char *task_kind_name(enum task_kind kind); // "volume_create"
+const char *task_state_name(enum task_state state);
+const char *step_state_name(enum step_state state);
+const char *event_severity_name(enum event_severity severity);
+
+static inline bool task_is_over(const struct task_record *t)
+{
+    return t->state >= TASK_DONE;
+}
+
+#endif
