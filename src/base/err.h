@@ -3,8 +3,6 @@
 #ifndef DVSAN_BASE_ERR_H
 #define DVSAN_BASE_ERR_H
 
-#include <stdarg.h>
-
 // The classes of failure. err_map.c maps each to an exit code, an errno, an HTTP status and an
 // SNMP error-status; nowhere else is one of these translated.
 enum dv_code {
@@ -30,7 +28,14 @@ struct dv_err {
 };
 
 // Fills *err (which may be NULL) and returns -1, so that `return dv_fail(err, ...)` reads well.
+// The arguments may point into err->text, so that a caller can put words in front. The text
+// becomes printable UTF-8 (see text_make_printable) and ends in "..." when it had to be cut.
 int dv_fail(struct dv_err *err, enum dv_code code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+// The same for a failed system call: the class comes from errnum and ": No such file or
+// directory" is added to the text.
+int dv_fail_errno(struct dv_err *err, int errnum, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 // The stable snake_case name of a class: "not_found". It is part of the API and of --json output.
@@ -39,5 +44,8 @@ int dv_code_http(enum dv_code code);  // an HTTP status, 200 for DV_OK
 int dv_code_exit(enum dv_code code);  // a process exit code, 0..9, listed in dvsan(1)
 int dv_code_errno(enum dv_code code); // an errno value, 0 for DV_OK
 int dv_code_snmp(enum dv_code code);  // an SNMPv2 error-status (RFC 3416 section 3)
+
+// The other way: the class of a failed system call, DV_OK for 0, DV_IO for what is not known.
+enum dv_code dv_code_from_errno(int errnum);
 
 #endif

@@ -10,7 +10,9 @@
 // Reads a whole file of at most max bytes; the caller frees *data, which ends with an extra NUL.
 int file_read(const char *path, size_t max, char **data, size_t *len, struct dv_err *err);
 
-// Writes path.tmp, fsyncs it, renames it over path and fsyncs the directory.
+// Writes path.tmp, fsyncs it, renames it over path and fsyncs the directory. The file gets
+// exactly this mode whatever the umask. On failure path is what it was. One writer at a time:
+// path.tmp is taken over from a writer that died.
 int file_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
                       struct dv_err *err);
 
@@ -19,9 +21,10 @@ int file_sync_dir(const char *path, struct dv_err *err);
 
 // Takes an exclusive flock on path, creating it with mode 0600; the holder's PID is written into
 // it. Returns the descriptor that holds the lock, or -1 with DV_BUSY when another process has it.
+// The lock ends when the descriptor is closed, as by the end of the process; the file stays.
 int file_lock(const char *path, struct dv_err *err);
 
-// mkdir -p with the mode for what it makes.
+// mkdir -p with the mode (less the umask) for what it makes.
 int file_make_dirs(const char *path, mode_t mode, struct dv_err *err);
 
 #endif

@@ -5,13 +5,26 @@
 
 #include <stdbool.h>
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+    LOG_LEVEL_SILENT, // nothing at all; for tests
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARNING,
+    LOG_LEVEL_INFO, // until log_init is called
+    LOG_LEVEL_DEBUG
+};
 
 // Sets the program's name and level. Under a service manager (JOURNAL_STREAM is set) lines start
-// with <N> priorities and carry no time; elsewhere they start with an ISO 8601 UTC time.
+// with <N> priorities and carry no time; elsewhere they start with an ISO 8601 UTC time. Call it
+// before there are threads, again at any time to change the level.
 void log_init(const char *program, enum log_level level);
 
+// "error", "warning", "info" or "debug"; false for anything else.
+bool log_level_parse(const char *text, enum log_level *level);
+const char *log_level_name(enum log_level level);
+
 // Writes one line; safe from any thread. sub is the subsystem token, such as "tgt" or "join".
+// Line breaks and other control characters inside the message are replaced, so that outside
+// input cannot forge lines; messages are cut at about 2,000 bytes. errno is kept.
 // Libraries return errors; programs log them, once. Never pass a secret.
 void log_at(enum log_level level, const char *sub, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -21,8 +21,9 @@ void dv_cleanup_close(int *fd); // closes when *fd >= 0
 
 #define DV_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-// Appends one zeroed element to a growing array and returns its address; n is its count.
-// Doubles, so n appends cost O(n). The array is freed with free().
+// Appends one zeroed element to a growing array (NULL and 0 at first) and returns its address; n
+// is its count. Doubles, so n appends cost O(n). Elements may also be taken off the end by
+// lowering n. The array is freed with free() and grown by nothing else.
 #define DV_APPEND(array, n) ((array) = dv_grow((array), (n), sizeof(*(array))), &(array)[(n)++])
 void *dv_grow(void *array, size_t count, size_t size);
 

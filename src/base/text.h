@@ -15,16 +15,30 @@ struct strbuf {
 };
 void strbuf_add(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void strbuf_addn(struct strbuf *b, const char *text, size_t len);
-void strbuf_free(struct strbuf *b);
+void strbuf_free(struct strbuf *b); // b can be written to again
 
-// Copies src, cutting it to fit; returns false when it was cut. Always ends with NUL.
+// Copies src, cutting it to fit; returns false when it was cut. Always ends with NUL. room > 0.
 bool dv_copy(char *dst, size_t room, const char *src);
 
+// Replaces each control character, and each byte that is not part of a UTF-8 character, by "?",
+// in place: what came from outside can then be logged and put into JSON.
+void text_make_printable(char *text);
+
+// ---- Rules (text_rules.c). Each error is one sentence that quotes what was wrong. ----------
+
 // Sizes. Text such as "10G", "512M", "1.5T", "4096" (bytes) or "10 GiB"; units are powers of
-// 1024. Rejects zero, negatives, what has no number, and anything over 2^63-1 bytes.
+// 1024 (K, M, G, T, P, E, in either case, with or without iB). Rejects zero, negatives, what is
+// not exactly a number and a unit, and anything over 2^63-1 bytes. A fraction of a byte is
+// rounded down.
 int size_parse(const char *text, uint64_t *bytes, struct dv_err *err);
-// Writes "10G", "1.5T", "512B" as lsblk does; room should be 16 or more.
+// Writes "10G", "1.5T", "512B" as lsblk does: one decimal at most, rounded. room should be 16 or
+// more.
 const char *size_format(uint64_t bytes, char *out, size_t room);
+
+// A whole number from min to max in decimal digits, without sign or blanks. what ("port")
+// begins the error's sentence.
+int number_parse(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *out,
+                 struct dv_err *err);
 
 #define NAME_MAX_LEN 63
 // Names of volumes, units, hosts, media: 1 to 63 of A-Z a-z 0-9 . _ - starting with a letter or
@@ -32,11 +46,13 @@ const char *size_format(uint64_t bytes, char *out, size_t room);
 int name_check(const char *what, const char *name, struct dv_err *err);
 
 #define IQN_MAX_LEN 223 // RFC 7143 section 4.2.7.2
-// iSCSI names, RFC 7143 section 4.2.7: iqn., eui. or naa. format, normalised lower case.
+// iSCSI names, RFC 7143 section 4.2.7: iqn., eui. or naa. format. Letters outside the hex digits
+// of eui. and naa. are lower case, as RFC 3722 leaves them, and ASCII.
 int iqn_check(const char *iqn, struct dv_err *err);
 
 // CHAP secrets: 12 to 16 printable ASCII characters without white space or quotes; what every
-// known initiator takes (RFC 7143 section 12.1.4 asks for 96 bits at least).
+// known initiator takes (RFC 7143 section 12.1.4 asks for 96 bits at least). The sentence never
+// quotes the secret.
 #define CHAP_SECRET_MIN 12
 #define CHAP_SECRET_MAX 16
 int chap_secret_check(const char *secret, struct dv_err *err);

@@ -12,7 +12,7 @@ struct dv_uuid {
     uint8_t b[16];
 };
 
-struct dv_uuid uuid_random(void); // version 4, from the kernel's generator
+struct dv_uuid uuid_random(void);                       // version 4, from the kernel's generator
 bool uuid_parse(const char *text, struct dv_uuid *out); // 8-4-4-4-12 hex digits, any case
 const char *uuid_format(const struct dv_uuid *u, char out[UUID_TEXT_LEN]); // lower case
 bool uuid_equal(const struct dv_uuid *a, const struct dv_uuid *b);

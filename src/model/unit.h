@@ -12,11 +12,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BLOCK_SIZE       512u        // bytes; the unit of every LBA and block count
-#define ALLOC_BLOCKS     2048u       // volumes start and end on multiples of this: 1 MiB
-#define BLOCKS_PER_MIB   2048u
-#define LAST_ERROR_ROOM  256         // bytes, with the NUL
-#define CHAP_USER_MAX    63
+#define BLOCK_SIZE      512u  // bytes; the unit of every LBA and block count
+#define ALLOC_BLOCKS    2048u // volumes start and end on multiples of this: 1 MiB
+#define BLOCKS_PER_MIB  2048u
+#define LAST_ERROR_ROOM 256 // bytes, with the NUL
+#define CHAP_USER_MAX   63
 
 enum member_kind { MEMBER_UNIT = 1, MEMBER_HOST = 2 };
 enum member_state { MEMBER_STARTING = 1, MEMBER_RUNNING, MEMBER_DEGRADED, MEMBER_SHUTTING_DOWN };
@@ -85,7 +85,8 @@ static inline uint64_t volume_end_lba(const struct volume *v)
     return v->start_lba + v->blocks - 1;
 }
 
-// The names that the API, the CLI and logs show: "online", "dir", "running", "unit".
+// The names that the API, the CLI and logs show: "online", "dir", "running", "unit"; "unknown"
+// for a number outside its enum.
 const char *member_kind_name(enum member_kind kind);
 const char *member_state_name(enum member_state state);
 const char *medium_kind_name(enum medium_kind kind);

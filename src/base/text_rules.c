@@ -1,0 +1,214 @@
+// The rules for sizes, numbers, names, iSCSI names and CHAP secrets.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/text.h"
+
+#include "base/mem.h"
+#include <stdio.h>
+#include <string.h>
+
+// ctype.h would follow the locale; these rules do not.
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_lower(char c)
+{
+    return c >= 'a' && c <= 'z';
+}
+
+static bool is_alnum(char c)
+{
+    return is_digit(c) || is_lower(c) || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_hex(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+#define FRACTION_SCALE 1000000000      // nine digits behind the point; more would overflow
+static const char units[] = "BKMGTPE"; // the nth is 1024 to the power of n
+
+// What stands behind the number: "", "G", "g", "GiB", " GiB", "B". Gives the power of 1024, or -1.
+static int parse_unit(const char *text)
+{
+    if (*text == '\0')
+        return 0;
+    if (*text == ' ')
+        text++;
+    char letter = is_lower(*text) ? (char)(*text - 'a' + 'A') : *text;
+    const char *unit = letter ? strchr(units, letter) : NULL;
+    if (!unit)
+        return -1;
+    bool plain = text[1] == '\0';
+    bool binary = strcmp(text + 1, "iB") == 0 && unit != units;
+    return plain || binary ? (int)(unit - units) : -1;
+}
+
+int size_parse(const char *text, uint64_t *bytes, struct dv_err *err)
+{
+    const char *p = text;
+    unsigned __int128 whole = 0, fraction = 0, scale = 1;
+    bool too_large = false, fractional = false;
+    if (text[0] == '-' && is_digit(text[1]))
+        return dv_fail(err, DV_INVALID, "\"%.40s\" is negative; a size is more than zero", text);
+    for (; is_digit(*p); p++) {
+        whole = whole * 10 + (unsigned)(*p - '0');
+        too_large |= whole > INT64_MAX;
+        if (too_large)
+            whole = 0;
+    }
+    bool number = p > text;
+    if (number && *p == '.') {
+        for (p++; is_digit(*p) && scale < FRACTION_SCALE; p++, scale *= 10)
+            fraction = fraction * 10 + (unsigned)(*p - '0');
+        fractional = true;
+        number = scale > 1;
+    }
+    int power = number ? parse_unit(p) : -1;
+    if (power < 0)
+        return dv_fail(err, DV_INVALID,
+                       "\"%.40s\" is not a size; write a number and K, M, G, T or P", text);
+    if (fractional && power == 0)
+        return dv_fail(err, DV_INVALID,
+                       "\"%.40s\" is not a size; a fraction needs a unit: K, M, G, T or P", text);
+    unsigned __int128 unit = (unsigned __int128)1 << (10 * power);
+    unsigned __int128 total = whole * unit + fraction * unit / scale;
+    if (too_large || total > INT64_MAX)
+        return dv_fail(err, DV_INVALID,
+                       "\"%.40s\" is too large; a size is less than 8E (2^63 bytes)", text);
+    if (total == 0)
+        return dv_fail(err, DV_INVALID, "\"%.40s\" is zero; a size is more than zero", text);
+    *bytes = (uint64_t)total;
+    return 0;
+}
+
+const char *size_format(uint64_t bytes, char *out, size_t room)
+{
+    int power = 0;
+    while (power < 6 && bytes >> (10 * (power + 1)))
+        power++;
+    uint64_t unit = UINT64_C(1) << (10 * power);
+    uint64_t whole = bytes / unit;
+    uint64_t tenths = (uint64_t)(((unsigned __int128)(bytes % unit) * 10 + unit / 2) / unit);
+    if (tenths == 10) {
+        whole++;
+        tenths = 0;
+    }
+    if (whole == 1024 && power < 6) {
+        whole = 1;
+        power++;
+    }
+    if (tenths)
+        snprintf(out, room, "%llu.%llu%c", (unsigned long long)whole, (unsigned long long)tenths,
+                 units[power]);
+    else
+        snprintf(out, room, "%llu%c", (unsigned long long)whole, units[power]);
+    return out;
+}
+
+int number_parse(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *out,
+                 struct dv_err *err)
+{
+    uint64_t value = 0;
+    bool good = *text != '\0';
+    for (const char *p = text; *p && good; p++)
+        good = is_digit(*p) && !__builtin_mul_overflow(value, 10, &value) &&
+               !__builtin_add_overflow(value, (uint64_t)(*p - '0'), &value);
+    if (!good || value < min || value > max)
+        return dv_fail(err, DV_INVALID, "%s \"%.40s\" is not a number from %llu to %llu", what,
+                       text, (unsigned long long)min, (unsigned long long)max);
+    *out = value;
+    return 0;
+}
+
+int name_check(const char *what, const char *name, struct dv_err *err)
+{
+    size_t len = strlen(name);
+    if (len == 0)
+        return dv_fail(err, DV_INVALID, "%s name is empty; give it 1 to %d characters", what,
+                       NAME_MAX_LEN);
+    if (len > NAME_MAX_LEN)
+        return dv_fail(err, DV_INVALID, "%s name \"%.20s...\" has %zu bytes; %d is the most", what,
+                       name, len, NAME_MAX_LEN);
+    if (!is_alnum(name[0]))
+        return dv_fail(err, DV_INVALID, "%s name \"%s\" must start with a letter or a digit", what,
+                       name);
+    for (const char *p = name; *p; p++)
+        if (!is_alnum(*p) && !strchr("._-", *p))
+            return dv_fail(err, DV_INVALID,
+                           "%s name \"%s\" may have only A-Z, a-z, 0-9, \".\", \"_\" and \"-\"",
+                           what, name);
+    return 0;
+}
+
+static bool hex_only(const char *text, size_t digits)
+{
+    if (strlen(text) != digits)
+        return false;
+    while (is_hex(*text))
+        text++;
+    return *text == '\0';
+}
+
+// "2026-11." and a reversed domain name, then perhaps ":" and anything that is allowed.
+static bool iqn_form(const char *p)
+{
+    static const char form[] = "dddd-dd.";
+    for (const char *f = form; *f; f++, p++)
+        if (*f == 'd' ? !is_digit(*p) : *p != *f)
+            return false;
+    int month = (p[-3] - '0') * 10 + p[-2] - '0';
+    if (month < 1 || month > 12)
+        return false;
+    char last = '.'; // labels are not empty, and neither start nor end with "-"
+    for (; *p && *p != ':'; last = *p++)
+        if ((last == '.' && (*p == '.' || *p == '-')) || (last == '-' && *p == '.'))
+            return false;
+    return last != '.' && last != '-';
+}
+
+int iqn_check(const char *iqn, struct dv_err *err)
+{
+    size_t len = strlen(iqn);
+    if (len > IQN_MAX_LEN)
+        return dv_fail(err, DV_INVALID, "iSCSI name \"%.40s...\" has %zu bytes; %d is the most",
+                       iqn, len, IQN_MAX_LEN);
+    if (strncmp(iqn, "eui.", 4) == 0) {
+        if (!hex_only(iqn + 4, 16))
+            return dv_fail(err, DV_INVALID, "iSCSI name \"%s\" must have 16 hex digits after eui.",
+                           iqn);
+        return 0;
+    }
+    if (strncmp(iqn, "naa.", 4) == 0) {
+        if (!hex_only(iqn + 4, 16) && !hex_only(iqn + 4, 32))
+            return dv_fail(err, DV_INVALID,
+                           "iSCSI name \"%s\" must have 16 or 32 hex digits after naa.", iqn);
+        return 0;
+    }
+    for (const char *p = iqn; *p; p++)
+        if (!is_lower(*p) && !is_digit(*p) && !strchr("-.:", *p))
+            return dv_fail(err, DV_INVALID,
+                           "iSCSI name \"%s\" may have only a-z, 0-9, \"-\", \".\" and \":\"", iqn);
+    if (strncmp(iqn, "iqn.", 4) != 0 || !iqn_form(iqn + 4))
+        return dv_fail(err, DV_INVALID,
+                       "iSCSI name \"%s\" is not of the form iqn.2026-11.org.example:name, "
+                       "eui. or naa.",
+                       iqn);
+    return 0;
+}
+
+int chap_secret_check(const char *secret, struct dv_err *err)
+{
+    size_t len = strlen(secret);
+    if (len < CHAP_SECRET_MIN || len > CHAP_SECRET_MAX)
+        return dv_fail(err, DV_INVALID, "a CHAP secret has %d to %d characters, this one has %zu",
+                       CHAP_SECRET_MIN, CHAP_SECRET_MAX, len);
+    for (const char *p = secret; *p; p++)
+        if (*p <= ' ' || *p >= 0x7f || strchr("\"'`", *p))
+            return dv_fail(err, DV_INVALID,
+                           "a CHAP secret may have only printable ASCII characters, no white "
+                           "space and no quotes");
+    return 0;
+}

@@ -1,0 +1,71 @@
+// The names of the numbers in a unit's tables.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "model/unit.h"
+
+#include "base/mem.h"
+
+// Numbers that came over the network may lie outside their enum.
+static const char *name_of(const char *const *names, size_t count, unsigned number)
+{
+    return number < count && names[number] ? names[number] : "unknown";
+}
+#define NAME_OF(names, number) name_of(names, DV_COUNT(names), (unsigned)(number))
+
+const char *member_kind_name(enum member_kind kind)
+{
+    static const char *const names[] = {[MEMBER_UNIT] = "unit", [MEMBER_HOST] = "host"};
+    return NAME_OF(names, kind);
+}
+
+const char *member_state_name(enum member_state state)
+{
+    static const char *const names[] = {
+        [MEMBER_STARTING] = "starting",
+        [MEMBER_RUNNING] = "running",
+        [MEMBER_DEGRADED] = "degraded",
+        [MEMBER_SHUTTING_DOWN] = "shutting_down",
+    };
+    return NAME_OF(names, state);
+}
+
+const char *medium_kind_name(enum medium_kind kind)
+{
+    static const char *const names[] = {
+        [MEDIUM_DIR] = "dir",
+        [MEDIUM_DISK] = "disk",
+        [MEDIUM_DEVICE] = "device",
+        [MEDIUM_RBD] = "rbd",
+    };
+    return NAME_OF(names, kind);
+}
+
+const char *medium_state_name(enum medium_state state)
+{
+    static const char *const names[] = {
+        [MEDIUM_ONLINE] = "online",
+        [MEDIUM_LOW] = "low",
+        [MEDIUM_FAILED] = "failed",
+    };
+    return NAME_OF(names, state);
+}
+
+const char *volume_state_name(enum volume_state state)
+{
+    static const char *const names[] = {
+        [VOLUME_CREATING] = "creating", [VOLUME_ONLINE] = "online",
+        [VOLUME_OFFLINE] = "offline",   [VOLUME_FAILED] = "failed",
+        [VOLUME_DELETING] = "deleting",
+    };
+    return NAME_OF(names, state);
+}
+
+const char *access_state_name(enum access_state state)
+{
+    static const char *const names[] = {
+        [ACCESS_PENDING] = "pending",
+        [ACCESS_ACTIVE] = "active",
+        [ACCESS_FAILED] = "failed",
+        [ACCESS_REVOKING] = "revoking",
+    };
+    return NAME_OF(names, state);
+}
