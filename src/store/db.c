@@ -1,0 +1,297 @@
+// A thin helper over SQLite: one file, prepared statements, transactions, errors as sentences.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "store/db.h"
+#include "base/mem.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUSY_TIMEOUT_MS 5000 // another process, such as a backup, may hold the file shortly
+
+struct db {
+    sqlite3 *handle;
+    char *path;
+};
+
+struct db_stmt {
+    struct db *db;
+    sqlite3_stmt *handle;
+    int bind_error; // the first SQLite code other than SQLITE_OK that a bind returned
+};
+
+static int fail(const struct db *db, int code, struct dv_err *err)
+{
+    switch (code & 0xff) {
+    case SQLITE_CONSTRAINT:
+        return dv_fail(err, DV_CONFLICT, "%s: %s.", db->path, sqlite3_errmsg(db->handle));
+    case SQLITE_FULL:
+        return dv_fail(err, DV_NO_SPACE, "%s cannot be written: the file system is full.",
+                       db->path);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return dv_fail(err, DV_IO,
+                       "%s is damaged (%s). Stop the program, move the file and those beside it "
+                       "that end in -wal and -shm away, and put a backup in its place.",
+                       db->path, sqlite3_errstr(code));
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return dv_fail(err, DV_BUSY, "%s is locked by another process.", db->path);
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+        return dv_fail(err, DV_IO, "%s cannot be opened for writing; check who owns it.", db->path);
+    default:
+        return dv_fail(err, DV_IO, "%s: %s.", db->path, sqlite3_errmsg(db->handle));
+    }
+}
+
+// SQLite gives the WAL and the shared memory file the mode of the main file, so that one is made
+// here, and closed to others when somebody opened it up.
+static int make_private(const char *path, struct dv_err *err)
+{
+    DV_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return dv_fail(err, DV_IO, "%s cannot be opened for writing: %s.", path, strerror(errno));
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return dv_fail(err, DV_IO, "%s is not a regular file.", path);
+    if ((st.st_mode & 077) != 0 && fchmod(fd, 0600) != 0)
+        return dv_fail(err, DV_IO, "%s can be read by others, and that cannot be changed: %s.",
+                       path, strerror(errno));
+    return 0;
+}
+
+static int check(struct db *db, struct dv_err *err)
+{
+    struct db_stmt *s = db_prepare(db, "PRAGMA quick_check(1)", err);
+    if (!s)
+        return -1;
+    int rc = db_step(s, err);
+    if (rc == 1 && strcmp(db_text(s, 0), "ok") != 0) {
+        (void)fail(db, SQLITE_CORRUPT, err);
+        rc = -1;
+    }
+    db_finalize(s);
+    return rc < 0 ? -1 : 0;
+}
+
+struct db *db_open(const char *path, struct dv_err *err)
+{
+    if (make_private(path, err) != 0)
+        return NULL;
+    struct db *db = dv_calloc(1, sizeof(*db));
+    db->path = dv_strdup(path);
+    int rc = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE, NULL);
+    if (rc != SQLITE_OK) {
+        (void)fail(db, rc, err);
+        db_close(db);
+        return NULL;
+    }
+    sqlite3_extended_result_codes(db->handle, 1);
+    sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+    if (db_exec(
+            db,
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+            "PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
+            err) != 0 ||
+        check(db, err) != 0) {
+        db_close(db);
+        return NULL;
+    }
+    return db;
+}
+
+void db_close(struct db *db)
+{
+    if (!db)
+        return;
+    sqlite3_close_v2(db->handle);
+    free(db->path);
+    free(db);
+}
+
+static int user_version(struct db *db, int64_t *version, struct dv_err *err)
+{
+    struct db_stmt *s = db_prepare(db, "PRAGMA user_version", err);
+    if (!s)
+        return -1;
+    int rc = db_step(s, err);
+    *version = rc == 1 ? db_int(s, 0) : 0;
+    db_finalize(s);
+    return rc < 0 ? -1 : 0;
+}
+
+static int migrate_step(struct db *db, const char *sql, size_t version, struct dv_err *err)
+{
+    DV_FREE char *mark = dv_printf("PRAGMA user_version = %zu", version);
+    if (db_begin(db, err) != 0)
+        return -1;
+    if (db_exec(db, sql, err) == 0 && db_exec(db, mark, err) == 0)
+        return db_commit(db, err);
+    db_rollback(db);
+    return -1;
+}
+
+int db_migrate(struct db *db, const char *const *steps, size_t count, struct dv_err *err)
+{
+    int64_t version;
+    if (user_version(db, &version, err) != 0)
+        return -1;
+    if (version < 0 || (uint64_t)version > count)
+        return dv_fail(err, DV_CONFLICT,
+                       "%s has schema version %lld, this program knows up to %zu: it was written "
+                       "by a newer version. Install that one again.",
+                       db->path, (long long)version, count);
+    for (size_t i = (size_t)version; i < count; i++)
+        if (migrate_step(db, steps[i], i + 1, err) != 0)
+            return -1;
+    return 0;
+}
+
+int db_exec(struct db *db, const char *sql, struct dv_err *err)
+{
+    int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? 0 : fail(db, rc, err);
+}
+
+int db_begin(struct db *db, struct dv_err *err)
+{
+    return db_exec(db, "BEGIN IMMEDIATE", err);
+}
+
+int db_commit(struct db *db, struct dv_err *err)
+{
+    int rc = db_exec(db, "COMMIT", err);
+    if (rc != 0)
+        db_rollback(db);
+    return rc;
+}
+
+void db_rollback(struct db *db)
+{
+    if (db_in_transaction(db))
+        (void)db_exec(db, "ROLLBACK", NULL);
+}
+
+bool db_in_transaction(const struct db *db)
+{
+    return sqlite3_get_autocommit(db->handle) == 0;
+}
+
+struct db_stmt *db_prepare(struct db *db, const char *sql, struct dv_err *err)
+{
+    sqlite3_stmt *handle;
+    int rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL);
+    if (rc != SQLITE_OK) {
+        (void)fail(db, rc, err);
+        return NULL;
+    }
+    struct db_stmt *s = dv_calloc(1, sizeof(*s));
+    s->db = db;
+    s->handle = handle;
+    return s;
+}
+
+void db_finalize(struct db_stmt *s)
+{
+    if (!s)
+        return;
+    sqlite3_finalize(s->handle);
+    free(s);
+}
+
+static void bound(struct db_stmt *s, int rc)
+{
+    if (s->bind_error == SQLITE_OK)
+        s->bind_error = rc;
+}
+
+void db_bind_int(struct db_stmt *s, int n, int64_t value)
+{
+    bound(s, sqlite3_bind_int64(s->handle, n, value));
+}
+
+void db_bind_real(struct db_stmt *s, int n, double value)
+{
+    bound(s, sqlite3_bind_double(s->handle, n, value));
+}
+
+void db_bind_text(struct db_stmt *s, int n, const char *text)
+{
+    bound(s, sqlite3_bind_text(s->handle, n, text, -1, SQLITE_TRANSIENT));
+}
+
+void db_bind_blob(struct db_stmt *s, int n, const void *data, size_t len)
+{
+    bound(s, sqlite3_bind_blob64(s->handle, n, data, len, SQLITE_TRANSIENT));
+}
+
+void db_bind_null(struct db_stmt *s, int n)
+{
+    bound(s, sqlite3_bind_null(s->handle, n));
+}
+
+int db_step(struct db_stmt *s, struct dv_err *err)
+{
+    int rc = s->bind_error != SQLITE_OK ? s->bind_error : sqlite3_step(s->handle);
+    if (rc == SQLITE_ROW)
+        return 1;
+    int result = rc == SQLITE_DONE ? 0 : fail(s->db, rc, err);
+    db_reset(s);
+    return result;
+}
+
+int db_run(struct db_stmt *s, struct dv_err *err)
+{
+    int rc;
+    while ((rc = db_step(s, err)) == 1)
+        ;
+    return rc;
+}
+
+void db_reset(struct db_stmt *s)
+{
+    sqlite3_reset(s->handle);
+    sqlite3_clear_bindings(s->handle);
+    s->bind_error = SQLITE_OK;
+}
+
+int64_t db_int(struct db_stmt *s, int column)
+{
+    return sqlite3_column_int64(s->handle, column);
+}
+
+double db_real(struct db_stmt *s, int column)
+{
+    return sqlite3_column_double(s->handle, column);
+}
+
+const char *db_text(struct db_stmt *s, int column)
+{
+    return (const char *)sqlite3_column_text(s->handle, column);
+}
+
+const void *db_blob(struct db_stmt *s, int column, size_t *len)
+{
+    const void *data = sqlite3_column_blob(s->handle, column);
+    *len = (size_t)sqlite3_column_bytes(s->handle, column);
+    return data;
+}
+
+bool db_is_null(struct db_stmt *s, int column)
+{
+    return sqlite3_column_type(s->handle, column) == SQLITE_NULL;
+}
+
+int64_t db_last_id(const struct db *db)
+{
+    return sqlite3_last_insert_rowid(db->handle);
+}
+
+int64_t db_changes(const struct db *db)
+{
+    return sqlite3_changes64(db->handle);
+}
