@@ -1,5 +1,5 @@
-// What a class of failure is called in each language we speak: names, HTTP, exit codes, errno,
-// SNMP. SPDX-License-Identifier: BSD-2-Clause
+// What a class of failure is called: name, HTTP status, exit code, errno, SNMP error-status.
+// SPDX-License-Identifier: BSD-2-Clause
 #include "base/err.h"
 
 #include "base/mem.h"

@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+# Tests of the lints themselves: each rule is broken in a made-up tree and must be noticed.
+# SPDX-License-Identifier: BSD-2-Clause
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# A small tree that breaks nothing.
+GOOD = {
+    "src/base/err.h": "#include <stddef.h>\n",
+    "src/model/unit.h": '#include "base/err.h"\n',
+    "src/loop/loop.h": '#include "base/err.h"\n',
+    "src/loop/loop.c": '#include "loop/loop.h"\n#include <event2/event.h>\n',
+    "src/logic/plan.c": '#include "model/unit.h"\n#include "base/err.h"\n',
+    "src/snmp/env.h": '#include "base/err.h"\n',
+    "src/snmp/convert.h": '#include "snmp/env.h"\n#include <net-snmp/net-snmp-config.h>\n',
+    "src/snmp/env.c": '#include "snmp/convert.h"\n#include "loop/loop.h"\n#include <dvsan_oids.h>\n',
+    "src/tgt/client.h": '#include "logic/plan.h"\n',
+    "src/logic/plan.h": "struct plan;\n",
+    "src/cms/pool.h": '#include "model/unit.h"\n#include <uthash.h>\n',
+    "src/cms/main.c": '#include "cms/pool.h"\n#include "console/api/api.h"\n#include "snmp/env.h"\n',
+    "src/nbd/plugin.c": "#include <nbdkit-plugin.h>\n#include <jansson.h>\n",
+    "console/api/api.h": '#include "cms/pool.h"\n',
+    "console/api/api.c": '#include "console/api/api.h"\n#include <civetweb.h>\n',
+    "console/cli/main.c": '#include "model/unit.h"\n#include <curl/curl.h>\n',
+    "snmp-agents/unit/state.h": '#include "tgt/client.h"\n#include "snmp/env.h"\n',
+    "ctest/unit/test_env.c": '#include "snmp/convert.h"\n#include "cms/pool.h"\n#include <zlib.h>\n',
+}
+
+# (file, content, part of the complaint)
+BAD_INCLUDES = [
+    ("src/base/err.c", '#include "model/unit.h"', "src/base may not include src/model, only itself"),
+    ("src/base/err.c", "#include <event2/event.h>", "event2/event.h is for src/loop only"),
+    ("src/model/unit.c", '#include "logic/plan.h"', "src/model may not include src/logic"),
+    ("src/logic/plan.h", '#include "tgt/client.h"', "src/logic may not include src/tgt"),
+    ("src/logic/plan.c", '#include "loop/loop.h"', "src/logic may not include src/loop"),
+    ("src/tgt/client.h", '#include "snmp/env.h"', "src/tgt may not include src/snmp"),
+    ("src/tgt/client.c", '  #  include   "snmp/env.h"', "client.c:1: src/tgt may not include src/snmp"),
+    ("src/mirror/mirror.c", '#include "loop/loop.h"', "src/mirror may not include src/loop"),
+    ("src/cms/pool.c", '#include "tgt/client.h"', "src/cms may not include src/tgt"),
+    ("src/cms/pool.c", '#include "console/api/api.h"', "src/cms may not include console/api"),
+    ("src/cms/pool.c", '#include "snmp/convert.h"', "private to src/snmp"),
+    ("src/cms/pool.c", "#include <sqlite3.h>", "sqlite3.h is for src/store only"),
+    ("src/tgt/client.h", '#include <uthash.h>', "uthash.h is for src/cms"),
+    ("src/snmp/env.h", '#include "snmp/convert.h"',
+     "src/snmp/env.h includes <net-snmp/net-snmp-config.h> and so is private to src/snmp"),
+    ("console/cli/main.c", '#include "cms/pool.h"', "console/cli may not include src/cms"),
+    ("console/cli/http.c", "#include <civetweb.h>", "civetweb.h is for console/api only"),
+    ("snmp-agents/unit/main.c", '#include "cms/pool.h"', "snmp-agents/unit may not include src/cms"),
+    ("src/tgt/client.c", "#include <jansson.h>", "jansson.h is for src/cms"),
+    ("src/tgt/client.c", '#include "client.h"', 'there is no "client.h"'),
+    ("src/tgt/client.c", "#include <zlib.h>", "<zlib.h> is not known"),
+    ("src/new/thing.c", "", "its folder has no place in the table"),
+]
+
+JOB = "// A job.\n"
+SPDX = "// SPDX-License-Identifier: BSD-2-Clause\n"
+
+BAD_FILES = [
+    ("src/base/x.c", "", "x.c:1: the first line is not"),
+    ("src/base/x.c", "#include <stdio.h>\n" + SPDX, "x.c:1: the first line is not"),
+    ("src/base/x.c", SPDX + JOB, "x.c:1: the first line is not"),
+    ("src/base/x.h", JOB + "\n" + SPDX, "x.h:2: the second line is not"),
+    ("src/base/x.c", JOB + SPDX + "\n" * 799, "x.c:801: has more than 800 lines"),
+    ("src/base/x.c", JOB + SPDX + "int x; // TO" + "DO: later\n", "x.c:3: TO" + "DO"),
+    ("ctest/lint/x.py", "# FIX" + "ME\n", "x.py:1: FIX" + "ME"),
+    ("examples/run", "#!/bin/sh\n# X" + "XX\n", "run:2: X" + "XX"),
+]
+
+
+class Lints(unittest.TestCase):
+    def setUp(self):
+        self.root = tempfile.mkdtemp(prefix="dvsan-lint-")
+        self.addCleanup(shutil.rmtree, self.root)
+        for path, content in GOOD.items():
+            self.write(path, JOB + SPDX + content)
+
+    def write(self, path, content):
+        path = os.path.join(self.root, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(content)
+
+    def lint(self, script, *args):
+        return subprocess.run([sys.executable, os.path.join(HERE, script), self.root, *args],
+                              capture_output=True, text=True)
+
+    def assert_clean(self, script, *args):
+        result = self.lint(script, *args)
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
+
+    def check(self, script, table):
+        self.assert_clean(script)
+        for path, content, complaint in table:
+            with self.subTest(path=path, complaint=complaint):
+                full = os.path.join(self.root, path)
+                before = GOOD.get(path)
+                self.write(path, content)
+                result = self.lint(script)
+                self.assertEqual((result.returncode, result.stderr), (1, ""))
+                self.assertIn(complaint, result.stdout)
+                if before is None:
+                    os.remove(full)
+                else:
+                    self.write(path, JOB + SPDX + before)
+        self.assert_clean(script)
+
+    def test_includes(self):
+        self.check("includes.py", BAD_INCLUDES)
+
+    def test_files(self):
+        self.check("files.py", BAD_FILES)
+
+    def test_file_of_800_lines(self):
+        self.write("src/base/x.c", JOB + SPDX + "\n" * 798)
+        self.write("src/base/y.c", JOB + SPDX + 'char name[] = "/tmp/x-XXXXXX";\n')
+        self.assert_clean("files.py")
+
+    def test_format(self):
+        clang_format = shutil.which("clang-format")
+        if not clang_format:
+            self.skipTest("clang-format is not installed")
+        self.write(".clang-format", "BasedOnStyle: LLVM\nSortIncludes: Never\n")
+        self.assert_clean("format.py", clang_format)
+        self.write("src/base/x.c", JOB + SPDX + "int   x ;\n")
+        result = self.lint("format.py", clang_format)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("src/base/x.c:3", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
