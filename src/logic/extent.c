@@ -26,16 +26,16 @@ int extent_check(const struct extent *used, size_t count, uint64_t total, struct
     for (size_t i = 0; i < count; i++) {
         const struct extent *e = &used[i];
         if (e->blocks == 0)
-            return dv_fail(err, DV_CONFLICT, "The extent at block %" PRIu64 " is empty.", e->start);
+            return dv_fail(err, DV_CONFLICT, "the extent at block %" PRIu64 " is empty", e->start);
         if (e->start < end)
             return dv_fail(err, DV_CONFLICT,
-                           "The extent at block %" PRIu64 " begins before block %" PRIu64
-                           ", where the one before it ends.",
+                           "the extent at block %" PRIu64 " begins before block %" PRIu64
+                           ", where the one before it ends",
                            e->start, end);
         if (e->start > total || e->blocks > total - e->start)
             return dv_fail(err, DV_CONFLICT,
-                           "The extent of %" PRIu64 " blocks at block %" PRIu64
-                           " does not fit the medium's %" PRIu64 " blocks.",
+                           "the extent of %" PRIu64 " blocks at block %" PRIu64
+                           " does not fit the medium's %" PRIu64 " blocks",
                            e->blocks, e->start, total);
         end = e->start + e->blocks;
     }
@@ -91,8 +91,8 @@ int extent_find(const struct extent *used, size_t count, uint64_t total, uint64_
 {
     if (blocks == 0 || blocks % ALLOC_BLOCKS != 0)
         return dv_fail(err, DV_INVALID,
-                       "A volume's size must be a multiple of %u blocks (1 MiB), not %" PRIu64
-                       " blocks.",
+                       "a volume's size must be a multiple of %u blocks (1 MiB), not %" PRIu64
+                       " blocks",
                        ALLOC_BLOCKS, blocks);
     struct walk w = walk_of(used, count, total);
     struct extent gap;
@@ -104,8 +104,8 @@ int extent_find(const struct extent *used, size_t count, uint64_t total, uint64_
     }
     struct extent_space space = extent_space(used, count, total);
     return dv_fail(err, DV_NO_SPACE,
-                   "No room for %" PRIu64 " MiB: the longest free extent has %" PRIu64
-                   " MiB, all free extents together %" PRIu64 " MiB.",
+                   "no room for %" PRIu64 " MiB: the longest free extent has %" PRIu64
+                   " MiB, all free extents together %" PRIu64 " MiB",
                    blocks / BLOCKS_PER_MIB, space.largest_blocks / BLOCKS_PER_MIB,
                    space.free_blocks / BLOCKS_PER_MIB);
 }

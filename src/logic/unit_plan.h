@@ -1,0 +1,123 @@
+// The unit's planner: what its target daemon should serve, against what it does, gives steps.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Pure: no I/O, no clock. The steps are idempotent and ordered so that at no moment between two of
+// them anybody can log in who is not allowed to, neither before nor after:
+//
+// - Only names are bound, never addresses (the daemon ORs its two lists), and CHAP is always
+//   demanded. The daemon demands none of a target without an account, so every target holds a
+//   guard account of ours whose secret nobody knows, from its creation to its end.
+// - Granting binds the account, then the name; revoking unbinds the name, then the account, then
+//   ends the live sessions, which the daemon leaves alone.
+// - The daemon dies on the next listing when an account is unbound from the middle of a target's
+//   list (it leaves a hole and follows a null pointer), so accounts are always unbound from the end
+//   and those that stay are bound again. An account is deleted only when no target holds it.
+// - A CHAP name has one secret. The daemon shows no secrets, so beside each account stands an
+//   unbound account of ours, its mark, whose name holds a keyed digest of the secret (`tag`). A
+//   missing mark means a changed or half-made account: it is deleted and made again, and the
+//   sessions that used it are ended.
+#ifndef DVSAN_LOGIC_UNIT_PLAN_H
+#define DVSAN_LOGIC_UNIT_PLAN_H
+
+#include "base/err.h"
+#include "base/text.h"
+#include "base/uuid.h"
+#include "logic/unit_seen.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PLAN_LUN     1
+#define PLAN_STORE   "rdwr"         // the backing store type that flushes
+#define PLAN_OWN     "dvsan:"       // no host's CHAP name begins so
+#define PLAN_GUARD   "dvsan:guard:" // and a salt; what it is for is told above
+#define PLAN_MARK    "dvsan:mark:"  // and a tag, a colon, the user
+#define PLAN_TAG_LEN 16
+#define PLAN_NONE    SIZE_MAX
+
+struct plan_rule {
+    const char *initiator; // an iSCSI name
+    const char *user;      // one of the accounts
+};
+
+struct plan_target {
+    uint32_t tid; // the volume's index, 1..2^31-1
+    const char *iqn;
+    const char *path; // the backing file; absolute, without commas and control characters
+    struct dv_uuid uuid;
+    bool thin;   // UNMAP gives room back
+    bool online; // or its target stays, but refuses everybody and has closed the file
+    const struct plan_rule *rules;
+    size_t rule_count; // 0: nobody may log in
+};
+
+struct plan_account {
+    const char *user;           // 1..CHAP_USER_MAX printable characters, no white space or comma
+    const char *secret;         // not read by the planner
+    char tag[PLAN_TAG_LEN + 1]; // keyed digest of user and secret
+};
+
+// All pointers are borrowed from the caller.
+struct plan_wanted {
+    const char *prefix; // of target names: targets named otherwise are somebody else's, left alone
+    const char *guard;  // PLAN_GUARD and the salt of the tags
+    const struct plan_target *targets;
+    size_t target_count;
+    const struct plan_account *accounts;
+    size_t account_count;
+};
+
+enum plan_op {
+    PLAN_ADD_ACCOUNT,    // name; with account == PLAN_NONE its secret is random and forgotten
+    PLAN_DELETE_ACCOUNT, // name
+    PLAN_NEW_TARGET,     // tid, name: its IQN
+    PLAN_DELETE_TARGET,  // tid
+    PLAN_SET_PARAMETERS, // tid
+    PLAN_SET_OFFLINE,    // tid
+    PLAN_SET_READY,      // tid
+    PLAN_NEW_LUN,        // tid, name: the path
+    PLAN_IDENTIFY_LUN,   // tid: serial, SCSI id and so on
+    PLAN_DELETE_LUN,     // tid, lun
+    PLAN_BIND_ACCOUNT,   // tid, name: the user
+    PLAN_UNBIND_ACCOUNT, // tid, name: the user
+    PLAN_BIND_NAME,      // tid, name: the initiator
+    PLAN_UNBIND_NAME,    // tid, name: the initiator
+    PLAN_UNBIND_ADDRESS, // tid, name: the address
+    PLAN_END_SESSIONS,   // tid, name: the initiator, or NULL for all
+};
+
+struct plan_step {
+    enum plan_op op;
+    size_t target;  // whose step it is: an index into the wanted targets, or PLAN_NONE
+    size_t account; // an index into the wanted accounts, or PLAN_NONE
+    uint32_t tid;
+    uint64_t lun;
+    char *name;
+};
+
+// What no step can cure.
+struct plan_problem {
+    size_t target; // an index into the wanted targets, or PLAN_NONE
+    struct dv_err err;
+};
+
+struct plan {
+    struct plan_step *steps;
+    size_t step_count;
+    struct plan_problem *problems;
+    size_t problem_count;
+};
+
+void unit_plan(const struct plan_wanted *wanted, const struct seen *seen, struct plan *out);
+void plan_clear(struct plan *p);
+
+// The user whose mark an account is, or NULL; points into the name.
+const char *plan_marked_user(const char *account);
+bool plan_is_ours(const struct plan_wanted *wanted, const char *target_name);
+// The SCSI id: the UUID's 32 hex digits, from which the daemon makes an NAA designator.
+void plan_scsi_id(const struct dv_uuid *uuid, char out[33]);
+
+// One step as a line without a newline: "target 7: bind account alice".
+void plan_print_step(const struct plan_step *step, struct strbuf *out);
+
+#endif

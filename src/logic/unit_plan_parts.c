@@ -1,0 +1,368 @@
+// The unit's planner, private part: looks at each target and account before anything is planned.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "logic/unit_plan_parts.h"
+#include "base/mem.h"
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PATH_MAX_LEN 1000 // bytes; the daemon copies it into 1024
+
+bool among(const char *text, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(text, list[i]) == 0)
+            return true;
+    return false;
+}
+
+static void add_once(const char ***list, size_t *count, const char *text)
+{
+    if (!among(text, *list, *count))
+        *DV_APPEND(*list, *count) = text;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+bool has_account(const struct planner *p, const char *name)
+{
+    return p->account_count > 0 &&
+           bsearch(&name, p->accounts, p->account_count, sizeof(*p->accounts), by_text);
+}
+
+size_t wanted_account(const struct planner *p, const char *user)
+{
+    for (size_t i = 0; i < p->want->account_count; i++)
+        if (strcmp(p->want->accounts[i].user, user) == 0)
+            return i;
+    return PLAN_NONE;
+}
+
+bool plan_is_ours(const struct plan_wanted *wanted, const char *target_name)
+{
+    return strncmp(target_name, wanted->prefix, strlen(wanted->prefix)) == 0;
+}
+
+bool foreign_holds(const struct planner *p, const char *user)
+{
+    for (size_t i = 0; i < p->seen->target_count; i++) {
+        const struct seen_target *t = &p->seen->targets[i];
+        if (!plan_is_ours(p->want, t->name) &&
+            among(user, (const char *const *)t->accounts, t->account_count))
+            return true;
+    }
+    return false;
+}
+
+// ---- Marks --------------------------------------------------------------------------------
+
+const char *mark_of(const struct plan_account *a, char out[MARK_ROOM])
+{
+    snprintf(out, MARK_ROOM, PLAN_MARK "%s:%s", a->tag, a->user);
+    return out;
+}
+
+bool is_mark_of(const char *account, const struct plan_account *a)
+{
+    char mark[MARK_ROOM];
+    return strcmp(account, mark_of(a, mark)) == 0;
+}
+
+const char *plan_marked_user(const char *account)
+{
+    size_t len = strlen(PLAN_MARK) + PLAN_TAG_LEN;
+    if (strncmp(account, PLAN_MARK, strlen(PLAN_MARK)) != 0 || strlen(account) <= len ||
+        account[len] != ':')
+        return NULL;
+    return account + len + 1;
+}
+
+void plan_scsi_id(const struct dv_uuid *uuid, char out[33])
+{
+    for (size_t i = 0; i < sizeof(uuid->b); i++)
+        snprintf(out + 2 * i, 3, "%02x", uuid->b[i]);
+}
+
+// ---- Problems -----------------------------------------------------------------------------
+
+static void problem(struct planner *p, size_t target, enum dv_code code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+static void problem(struct planner *p, size_t target, enum dv_code code, const char *fmt, ...)
+{
+    struct plan_problem *problem = DV_APPEND(p->out->problems, p->out->problem_count);
+    problem->target = target;
+    char text[sizeof(problem->err.text)];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    dv_fail(&problem->err, code, "%s", text);
+}
+
+// What would be misread on its way into the daemon (it splits at commas) or out of it (we read
+// lines) must not get in.
+static bool user_is_sane(const char *user)
+{
+    size_t len = strlen(user);
+    if (len == 0 || len > CHAP_USER_MAX || strncmp(user, PLAN_OWN, strlen(PLAN_OWN)) == 0)
+        return false;
+    for (const char *c = user; *c; c++)
+        if (*c <= ' ' || *c >= 0x7f || *c == ',')
+            return false;
+    return true;
+}
+
+static bool path_is_sane(const char *path)
+{
+    if (*path != '/' || strlen(path) > PATH_MAX_LEN)
+        return false;
+    for (const char *c = path; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f || *c == ',')
+            return false;
+    return true;
+}
+
+static bool target_name_is_sane(const char *iqn)
+{
+    for (const char *c = iqn; *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr(":.-", *c))
+            return false;
+    return strlen(iqn) <= IQN_MAX_LEN;
+}
+
+// ---- Accounts -----------------------------------------------------------------------------
+
+static void look_at_accounts(struct planner *p)
+{
+    for (size_t i = 0; i < p->want->account_count; i++) {
+        const struct plan_account *a = &p->want->accounts[i];
+        char mark[MARK_ROOM];
+        if (!user_is_sane(a->user)) {
+            p->states[i] = ACCOUNT_BLOCKED;
+            problem(p, PLAN_NONE, DV_INVALID,
+                    "CHAP user \"%s\" cannot be used: 1 to %d printable characters without white "
+                    "space and commas, not beginning with " PLAN_OWN,
+                    a->user, CHAP_USER_MAX);
+        } else if (wanted_account(p, a->user) != i) {
+            p->states[i] = ACCOUNT_BLOCKED;
+            problem(p, PLAN_NONE, DV_CONFLICT, "CHAP user \"%s\" is given two secrets", a->user);
+        } else if (!has_account(p, a->user)) {
+            p->states[i] = ACCOUNT_NEW;
+        } else if (has_account(p, mark_of(a, mark))) {
+            p->states[i] = ACCOUNT_FINE;
+        } else if (foreign_holds(p, a->user)) {
+            p->states[i] = ACCOUNT_BLOCKED;
+            problem(p, PLAN_NONE, DV_CONFLICT,
+                    "CHAP user \"%s\" belongs to a target that is not ours; choose another name",
+                    a->user);
+        } else {
+            p->states[i] = ACCOUNT_REPLACE;
+        }
+    }
+}
+
+// ---- Targets ------------------------------------------------------------------------------
+
+void view_sees(struct view *v, const struct seen_target *t)
+{
+    v->seen = t;
+    v->ready = t->ready;
+    for (size_t i = 0; i < t->account_count; i++)
+        *DV_APPEND(v->bound, v->bound_count) = t->accounts[i];
+}
+
+static void look_at_rules(struct planner *p, struct view *v)
+{
+    for (size_t i = 0; i < v->want->rule_count; i++) {
+        const struct plan_rule *r = &v->want->rules[i];
+        struct dv_err err;
+        size_t a = wanted_account(p, r->user);
+        if (iqn_check(r->initiator, &err) != 0) {
+            problem(p, v->index, err.code, "%s", err.text);
+        } else if (a == PLAN_NONE) {
+            problem(p, v->index, DV_CONFLICT,
+                    "initiator %s cannot log in: CHAP user \"%s\" has no secret yet", r->initiator,
+                    r->user);
+        } else if (p->states[a] == ACCOUNT_BLOCKED) {
+            problem(p, v->index, DV_CONFLICT,
+                    "initiator %s cannot log in: CHAP user \"%s\" cannot be used on this unit",
+                    r->initiator, r->user);
+        } else if (v->want->online) {
+            add_once(&v->names, &v->name_count, r->initiator);
+            add_once(&v->users, &v->user_count, r->user);
+        }
+    }
+}
+
+static const struct seen_target *seen_by_tid(const struct seen *s, uint32_t tid, size_t *index)
+{
+    size_t low = 0, high = s->target_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (s->targets[mid].tid < tid)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    *index = low;
+    return low < s->target_count && s->targets[low].tid == tid ? &s->targets[low] : NULL;
+}
+
+static bool target_is_sane(struct planner *p, const struct view *v)
+{
+    const struct plan_target *t = v->want;
+    if (t->tid == 0 || t->tid > INT32_MAX)
+        problem(p, v->index, DV_INVALID, "target id %u is not in 1..%d", t->tid, INT32_MAX);
+    else if (!plan_is_ours(p->want, t->iqn) || !target_name_is_sane(t->iqn))
+        problem(p, v->index, DV_INVALID,
+                "target name %s must begin with %s and have letters, digits and :.- only", t->iqn,
+                p->want->prefix);
+    else if (!path_is_sane(t->path))
+        problem(p, v->index, DV_INVALID,
+                "backing file \"%s\" cannot be served: its path must be absolute, of at most %d "
+                "bytes, without commas and control characters",
+                t->path, PATH_MAX_LEN);
+    else
+        return true;
+    return false;
+}
+
+static bool tid_is_taken(const struct planner *p, const struct view *v)
+{
+    for (const struct view *other = p->views; other < v; other++)
+        if (other->want->tid == v->want->tid)
+            return true;
+    return false;
+}
+
+static void look_at_target(struct planner *p, struct view *v)
+{
+    size_t at;
+    const struct seen_target *t = seen_by_tid(p->seen, v->want->tid, &at);
+    v->blocked = !target_is_sane(p, v);
+    if (v->blocked)
+        return;
+    if (tid_is_taken(p, v)) {
+        v->blocked = true;
+        problem(p, v->index, DV_CONFLICT, "target id %u is wanted twice", v->want->tid);
+    } else if (t && strcmp(t->name, v->want->iqn) == 0) {
+        p->kept[at] = true;
+        view_sees(v, t);
+    } else if (t && !plan_is_ours(p->want, t->name)) {
+        v->blocked = true;
+        problem(p, v->index, DV_CONFLICT,
+                "target id %u is taken by %s, which is not ours; delete that target in tgtd",
+                v->want->tid, t->name);
+    }
+    look_at_rules(p, v);
+    for (size_t i = 0; v->seen && i < v->seen->lun_count; i++)
+        if (v->seen->luns[i].lun == PLAN_LUN && v->seen->luns[i].read_only)
+            problem(p, v->index, DV_DENIED,
+                    "%s is served read-only: tgtd may not write it; let tgtd's user own the file",
+                    v->want->path);
+}
+
+bool stays_bound(const struct planner *p, const struct view *v, const char *user)
+{
+    if (strcmp(user, p->want->guard) == 0)
+        return true;
+    return among(user, v->users, v->user_count) &&
+           p->states[wanted_account(p, user)] == ACCOUNT_FINE;
+}
+
+// An initiator that stays allowed keeps its session if an account that its rules name stays bound
+// as it was. Which account a session used is not told.
+bool session_may_stay(const struct planner *p, const struct view *v, const char *initiator)
+{
+    if (!among(initiator, v->names, v->name_count))
+        return false;
+    for (size_t i = 0; i < v->want->rule_count; i++) {
+        const struct plan_rule *r = &v->want->rules[i];
+        if (strcmp(r->initiator, initiator) == 0 && stays_bound(p, v, r->user) &&
+            among(r->user, (const char *const *)v->seen->accounts, v->seen->account_count))
+            return true;
+    }
+    return false;
+}
+
+bool has_disk(const struct seen_target *t)
+{
+    for (size_t i = 0; i < t->lun_count; i++)
+        if (t->luns[i].lun != 0)
+            return true;
+    return false;
+}
+
+// Exactly one LUN beside the controller, over the right file.
+bool lun_is_right(const struct seen_target *t, const struct plan_target *want)
+{
+    size_t right = 0;
+    for (size_t i = 0; i < t->lun_count; i++) {
+        const struct seen_lun *l = &t->luns[i];
+        if (l->lun == 0)
+            continue;
+        if (l->lun != PLAN_LUN || !l->online || strcmp(l->path, want->path) != 0 ||
+            strcmp(l->store, PLAN_STORE) != 0)
+            return false;
+        right++;
+    }
+    return right == 1;
+}
+
+bool lun_is_identified(const struct seen_target *t, const struct plan_target *want)
+{
+    char id[33], serial[UUID_TEXT_LEN];
+    plan_scsi_id(&want->uuid, id);
+    uuid_format(&want->uuid, serial);
+    for (size_t i = 0; i < t->lun_count; i++) {
+        const struct seen_lun *l = &t->luns[i];
+        if (l->lun == PLAN_LUN)
+            return strcmp(l->scsi_id, id) == 0 && strcmp(l->serial, serial) == 0 &&
+                   l->thin == want->thin;
+    }
+    return false;
+}
+
+// ---- The planner --------------------------------------------------------------------------
+
+void planner_init(struct planner *p, const struct plan_wanted *want, const struct seen *seen,
+                  struct plan *out)
+{
+    *p = (struct planner){
+        .want = want,
+        .seen = seen,
+        .out = out,
+        .states = dv_calloc(want->account_count + 1, sizeof(*p->states)),
+        .views = dv_calloc(want->target_count + 1, sizeof(*p->views)),
+        .view_count = want->target_count,
+        .kept = dv_calloc(seen->target_count + 1, sizeof(*p->kept)),
+    };
+    for (size_t i = 0; i < seen->account_count; i++)
+        *DV_APPEND(p->accounts, p->account_count) = seen->accounts[i];
+    if (p->account_count > 1)
+        qsort(p->accounts, p->account_count, sizeof(*p->accounts), by_text);
+    look_at_accounts(p);
+    for (size_t i = 0; i < p->view_count; i++) {
+        p->views[i].want = &want->targets[i];
+        p->views[i].index = i;
+        look_at_target(p, &p->views[i]);
+    }
+}
+
+void planner_done(struct planner *p)
+{
+    for (size_t i = 0; i < p->view_count; i++) {
+        free(p->views[i].users);
+        free(p->views[i].names);
+        free(p->views[i].bound);
+    }
+    free(p->views);
+    free(p->accounts);
+    free(p->states);
+    free(p->kept);
+}

@@ -1,0 +1,61 @@
+// The unit's planner, private part: what it knows about each target and account.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_LOGIC_UNIT_PLAN_PARTS_H
+#define DVSAN_LOGIC_UNIT_PLAN_PARTS_H
+
+#include "logic/unit_plan.h"
+#include "model/unit.h"
+
+#define MARK_ROOM (sizeof(PLAN_MARK) + PLAN_TAG_LEN + 1 + CHAP_USER_MAX + 1)
+
+enum account_state {
+    ACCOUNT_FINE,    // there, with its mark
+    ACCOUNT_NEW,     // not there
+    ACCOUNT_REPLACE, // there without its mark: another secret
+    ACCOUNT_BLOCKED, // cannot be had; a problem tells why
+};
+
+// One wanted target. Arrays are owned, their texts borrowed from the planner's inputs.
+struct view {
+    const struct plan_target *want;
+    const struct seen_target *seen; // the same tid and name, or NULL
+    size_t index;                   // among the wanted targets
+    bool blocked;                   // it cannot be made; a problem tells why
+    bool ready;                     // as after the steps so far
+    const char **users, **names;    // what its rules allow, each once; none while it is offline
+    size_t user_count, name_count;
+    const char **bound; // its accounts, as after the steps so far
+    size_t bound_count;
+};
+
+struct planner {
+    const struct plan_wanted *want;
+    const struct seen *seen;
+    struct plan *out;
+    const char **accounts; // those seen, sorted
+    size_t account_count;
+    enum account_state *states; // of the wanted accounts
+    struct view *views;         // of the wanted targets
+    size_t view_count;
+    bool *kept; // of the seen targets: it is what some wanted target sees
+};
+
+void planner_init(struct planner *p, const struct plan_wanted *want, const struct seen *seen,
+                  struct plan *out);
+void planner_done(struct planner *p);
+
+void view_sees(struct view *v, const struct seen_target *t);
+bool stays_bound(const struct planner *p, const struct view *v, const char *user);
+bool session_may_stay(const struct planner *p, const struct view *v, const char *initiator);
+bool has_disk(const struct seen_target *t);
+bool lun_is_right(const struct seen_target *t, const struct plan_target *want);
+bool lun_is_identified(const struct seen_target *t, const struct plan_target *want);
+
+bool among(const char *text, const char *const *list, size_t count);
+bool has_account(const struct planner *p, const char *name);
+size_t wanted_account(const struct planner *p, const char *user); // its index, or PLAN_NONE
+bool foreign_holds(const struct planner *p, const char *user);
+const char *mark_of(const struct plan_account *a, char out[MARK_ROOM]);
+bool is_mark_of(const char *account, const struct plan_account *a);
+
+#endif

@@ -1,0 +1,50 @@
+// What a unit's target daemon was seen to hold: the planner's second input.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_LOGIC_UNIT_SEEN_H
+#define DVSAN_LOGIC_UNIT_SEEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct seen_session {
+    uint64_t sid;
+    uint32_t cid; // of its one connection
+    char *initiator;
+    char *address;
+};
+
+struct seen_lun {
+    uint64_t lun; // LUN 0 is the daemon's own controller
+    char *path, *store, *scsi_id, *serial;
+    bool online, read_only, thin;
+};
+
+struct seen_target {
+    uint32_t tid;
+    char *name;
+    bool ready; // or offline: no login is taken
+    // The daemon's list of sessions holds text that initiators chose. This is true where it was
+    // not as expected, so that the sessions below may be incomplete or wrong.
+    bool sessions_unclear;
+    struct seen_session *sessions;
+    size_t session_count;
+    struct seen_lun *luns;
+    size_t lun_count;
+    char **accounts; // incoming ones, in the order in which the daemon keeps them
+    size_t account_count;
+    char **acl; // initiator names and addresses
+    size_t acl_count;
+};
+
+struct seen {
+    struct seen_target *targets; // ascending by tid
+    size_t target_count;
+    char **accounts;
+    size_t account_count;
+};
+
+void seen_clear_sessions(struct seen_target *t);
+void seen_clear(struct seen *s); // frees what it holds and empties it
+
+#endif
