@@ -1,0 +1,67 @@
+// A unit's configuration: what dvsan-unit.xml says.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_CONFIG_UNIT_CONFIG_H
+#define DVSAN_CONFIG_UNIT_CONFIG_H
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "config/user.h"
+#include "model/unit.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct medium_config {
+    uint32_t index; // 1..2^31-1; it never changes for a medium, since volumes name it
+    char name[NAME_MAX_LEN + 1];
+    enum medium_kind kind; // MEDIUM_DIR
+    char *path;
+    uint64_t bytes; // its whole address range; a multiple of 1 MiB, more than 0
+    bool thin;      // what its volumes are when a request does not say
+};
+
+struct portal_config {
+    uint32_t index; // 1..2^31-1
+    char address[INET6_ADDRSTRLEN];
+    uint16_t port;
+};
+
+#define CONFIG_ENGINE_ID_MAX 32 // bytes
+
+// Paths that the file gives relative are relative to the file's folder.
+struct unit_config {
+    char name[NAME_MAX_LEN + 1];
+    char *state_dir;
+    char iqn_prefix[IQN_MAX_LEN + 1]; // a volume's target name is this, ":" and its UUID
+    enum log_level log_level;
+
+    struct medium_config *media; // one or more; indexes, names and paths differ
+    size_t media_count;
+    struct portal_config *portals; // one or more; indexes and addresses with ports differ
+    size_t portal_count;
+
+    struct {
+        char *socket; // TGT_IPC_SOCKET of tgtd; the socket itself is "<this>.<control_port>"
+        uint16_t control_port; // tgtd's -C
+        uint32_t threads;      // for each volume, 2..16
+    } tgtd;
+
+    struct {
+        char *agentx;             // the master's socket, or a Net-SNMP transport string
+        char *management_address; // of the local snmpd, as the station reaches it
+        uint8_t engine_id[CONFIG_ENGINE_ID_MAX]; // of the local snmpd
+        size_t engine_id_len;                    // 5..32, or 0: not given, so ask snmpd
+        struct user_config notify;               // for informs to the station
+    } snmp;
+
+    char **cms; // Net-SNMP transport strings that announcements go to; one or more
+    size_t cms_count;
+};
+
+// Reads, validates and checks the file, and reads the pass-phrase files that it names. NULL with
+// a sentence that gives file, line, and what is wrong.
+struct unit_config *unit_config_load(const char *path, struct dv_err *err);
+void unit_config_free(struct unit_config *config); // NULL is fine; wipes the pass-phrases
+
+#endif
