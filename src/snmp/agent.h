@@ -32,8 +32,8 @@ struct sn_column {
     uint32_t number;
     enum sn_type type;
     enum sn_access access;
-    // Checked before anything else is asked: the range of an SN_INT or SN_UINT, the length in bytes of an
-    // SN_OCTETS. min == max == 0 means unlimited.
+    // Checked before anything else is asked: the range of an SN_INT or SN_UINT, the length in bytes
+    // of an SN_OCTETS. min == max == 0 means unlimited.
     int64_t min, max;
     // Fills *out from the row. What it points to must live until the request is answered.
     void (*get)(void *ctx, const void *row, struct sn_value *out);
@@ -81,7 +81,6 @@ struct sn_table {
 };
 
 // The table, and what it points to, must outlive the agent. Register before the loop runs.
-int sn_agent_table(struct sn_agent *a, const struct sn_table *table, void *ctx,
-                   struct dv_err *err);
+int sn_agent_table(struct sn_agent *a, const struct sn_table *table, void *ctx, struct dv_err *err);
 
 #endif

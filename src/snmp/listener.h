@@ -10,9 +10,9 @@ struct sn_listener;
 
 // A notification whose sender was authenticated and whose message was decrypted. Borrowed.
 struct sn_notification {
-    const char *from; // the transport address it came from, for logs; proves nothing
-    const char *user; // securityName
-    bool inform;      // it is acknowledged after the callback returns
+    const char *from;           // the transport address it came from, for logs; proves nothing
+    const char *user;           // securityName
+    bool inform;                // it is acknowledged after the callback returns
     struct sn_engine_id engine; // contextEngineID
     const struct sn_oid *trap;  // snmpTrapOID.0
     const struct sn_var *vars;  // those behind sysUpTime.0 and snmpTrapOID.0

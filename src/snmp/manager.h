@@ -26,8 +26,8 @@ struct sn_result {
 typedef void sn_done_fn(void *arg, const struct sn_result *result);
 
 // address: a Net-SNMP transport string, such as "udp:192.0.2.7:161", "tcp:[::1]:161",
-// "udp:unit7.example.net". Nothing is sent yet and nothing blocks. engine_id may be NULL: then the first
-// message asks for it. The context engine is the same.
+// "udp:unit7.example.net". Nothing is sent yet and nothing blocks. engine_id may be NULL: then the
+// first message asks for it. The context engine is the same.
 struct sn_peer *sn_peer_new(struct sn_env *env, const char *address, const struct sn_user *user,
                             const struct sn_engine_id *engine_id, struct dv_err *err);
 // NULL is fine. Requests under way are answered with DV_CANCELLED, from here. May be called from
@@ -50,8 +50,9 @@ void sn_inform(struct sn_peer *peer, const struct sn_oid *trap, const struct sn_
 
 // Walks some columns of one table by GETBULK and calls row for each row, in order. index is the
 // row's index as sub-identifiers; values has one entry for each column, SN_NO_INSTANCE where the
-// row lacks it. Rows behind after (a row's index; len 0 for all) are walked; row returns false to stop early. done
-// is called once, with vars NULL; rows that come and go meanwhile may or may not be seen.
+// row lacks it. Rows behind after (a row's index; len 0 for all) are walked; row returns false to
+// stop early. done is called once, with vars NULL; rows that come and go meanwhile may or may not
+// be seen.
 typedef bool sn_row_fn(void *arg, const uint32_t *index, size_t index_len,
                        const struct sn_value *values);
 void sn_walk(struct sn_peer *peer, const struct sn_oid *columns, size_t count,

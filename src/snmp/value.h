@@ -19,14 +19,14 @@ struct sn_oid {
 
 enum sn_type {
     SN_NULL,
-    SN_INT,       // INTEGER, Integer32
-    SN_UINT,      // Unsigned32, Gauge32
+    SN_INT,  // INTEGER, Integer32
+    SN_UINT, // Unsigned32, Gauge32
     SN_COUNTER32,
     SN_COUNTER64, // also CounterBasedGauge64 (RFC 2856)
     SN_TICKS,     // TimeTicks, hundredths of a second
     SN_OCTETS,
     SN_OBJID,
-    SN_NO_OBJECT,   // the exceptions of RFC 3416 section 3
+    SN_NO_OBJECT, // the exceptions of RFC 3416 section 3
     SN_NO_INSTANCE,
     SN_END
 };
@@ -51,28 +51,31 @@ struct sn_var {
 };
 
 // sn_oid_of({1,3,6,1}) style initialisers come from the generated header; these build on them.
+// Programming errors if the result would have more than SN_OID_MAX sub-identifiers.
 struct sn_oid sn_oid_join(const struct sn_oid *base, const uint32_t *suffix, size_t len);
 struct sn_oid sn_oid_append(const struct sn_oid *base, uint32_t sub);
 int sn_oid_compare(const struct sn_oid *a, const struct sn_oid *b); // lexicographic: <0, 0, >0
+int sn_subids_compare(const uint32_t *a, size_t a_len, const uint32_t *b, size_t b_len); // same
 // True when oid is below base; then *suffix points into oid behind base.
 bool sn_oid_under(const struct sn_oid *oid, const struct sn_oid *base, const uint32_t **suffix,
                   size_t *len);
-bool sn_oid_parse(const char *dotted, struct sn_oid *out);
+bool sn_oid_parse(const char *dotted, struct sn_oid *out); // "1.3.6" or ".1.3.6"
+// Cuts what does not fit; 11 bytes a sub-identifier are always enough.
 const char *sn_oid_format(const struct sn_oid *oid, char *out, size_t room);
 
 struct sn_value sn_int(int32_t i);
 struct sn_value sn_uint(uint32_t u);
 struct sn_value sn_counter64(uint64_t u);
-struct sn_value sn_text(const char *text);                  // borrows text
-struct sn_value sn_octets(const void *data, size_t len);    // borrows data
-struct sn_value sn_objid(const struct sn_oid *oid);         // borrows oid
+struct sn_value sn_text(const char *text);               // borrows text
+struct sn_value sn_octets(const void *data, size_t len); // borrows data
+struct sn_value sn_objid(const struct sn_oid *oid);      // borrows oid
 
 // Reading what a peer sent: each returns false when the type, the length or the range is not
 // what was asked for, and then leaves *out alone.
 bool sn_get_int(const struct sn_value *v, int32_t min, int32_t max, int32_t *out);
 bool sn_get_uint(const struct sn_value *v, uint32_t *out);
-bool sn_get_u64(const struct sn_value *v, uint64_t *out); // Counter64
-bool sn_get_text(const struct sn_value *v, char *out, size_t room); // no NUL bytes inside
+bool sn_get_u64(const struct sn_value *v, uint64_t *out);            // Counter64
+bool sn_get_text(const struct sn_value *v, char *out, size_t room);  // no NUL bytes inside
 bool sn_get_octets(const struct sn_value *v, void *out, size_t len); // exactly len bytes
 bool sn_is_exception(const struct sn_value *v);
 

@@ -1,0 +1,515 @@
+// Peers and their requests: engine discovery, retries, and what came of each.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A request keeps a template of its PDU and sends a copy for each try. While the peer's engine is
+// not known, or in doubt, a try begins with a discovery probe (RFC 3414 section 4), whose report
+// makes the same try go on with the request itself; Net-SNMP's own probing would block.
+#include "snmp/manager.h"
+
+#include "base/mem.h"
+#include "loop/loop.h"
+#include "snmp/env_private.h"
+#include "snmp/manager_private.h"
+#include "snmp/session.h"
+#include <assert.h>
+#include <string.h>
+
+// Reports by which an engine may answer one request before it is given up: one that its ID is
+// another than we thought, after one that brought the ID.
+#define REPORTS_MAX 3
+
+struct request {
+    struct sn_peer *peer; // NULL once it was cancelled
+    struct request *prev, *next;
+    netsnmp_pdu *template;
+    struct sn_timing timing;
+    sn_done_fn *done;
+    void *arg;
+    uint32_t tries;   // sent so far
+    unsigned reports; // taken so far
+    bool sending;     // Net-SNMP's callback comes from inside the call that sends
+    bool in_library;  // Net-SNMP holds a pointer to this, and will call back once more
+    bool failed;      // waits for the loop to tell this:
+    enum dv_code code;
+    char text[160];
+};
+
+struct sn_peer {
+    struct sn_env *env;
+    char *address;
+    struct sn_keys *keys;
+    struct sn_session *session;
+    struct sn_engine_id engine; // as given or found; len 0 when not known
+    bool pinned;                // it was given: another one is not believed
+    bool doubted;               // nothing came back: the next try begins with a probe
+    bool freeing;
+    struct request *requests; // under way, in no particular order
+    struct loop_timer *failures;
+    struct sn_peer_watcher *watchers;
+};
+
+static int on_response(int op, netsnmp_session *session, int reqid, netsnmp_pdu *pdu, void *magic);
+
+// ---- The end of a request -------------------------------------------------------------------
+
+static void unlink_request(struct request *r)
+{
+    if (r->prev)
+        r->prev->next = r->next;
+    else
+        r->peer->requests = r->next;
+    if (r->next)
+        r->next->prev = r->prev;
+    r->peer = NULL;
+}
+
+static void free_request(struct request *r)
+{
+    snmp_free_pdu(r->template);
+    free(r);
+}
+
+// Calls done. The peer may be gone afterwards, and the request is.
+static void finish(struct request *r, const struct sn_result *result)
+{
+    unlink_request(r);
+    sn_done_fn *done = r->done;
+    void *arg = r->arg;
+    done(arg, result);
+    if (!r->in_library)
+        free_request(r);
+}
+
+static void finish_with(struct request *r, enum dv_code code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static void finish_with(struct request *r, enum dv_code code, const char *fmt, ...)
+{
+    char text[sizeof(r->text)];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    finish(r, &(struct sn_result){.code = code, .text = text});
+}
+
+// Leaves the end of a request to the next turn of the loop.
+static void fail_later(struct request *r, enum dv_code code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static void fail_later(struct request *r, enum dv_code code, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(r->text, sizeof(r->text), fmt, args);
+    va_end(args);
+    r->failed = true;
+    r->code = code;
+    loop_timer_set(r->peer->failures, 0);
+}
+
+static void on_failures(void *arg)
+{
+    struct sn_peer *peer = arg;
+    for (struct request *r = peer->requests; r; r = r->next) {
+        if (!r->failed)
+            continue;
+        loop_timer_set(peer->failures, 0); // there may be more, and this one may free the peer
+        finish(r, &(struct sn_result){.code = r->code, .text = r->text});
+        return;
+    }
+}
+
+// ---- Sending --------------------------------------------------------------------------------
+
+static void set_engine(netsnmp_session *data, const struct sn_engine_id *engine)
+{
+    free(data->securityEngineID);
+    free(data->contextEngineID);
+    data->securityEngineID = netsnmp_memdup(engine->b, engine->len);
+    data->contextEngineID = netsnmp_memdup(engine->b, engine->len);
+    data->securityEngineIDLen = data->contextEngineIDLen = engine->len;
+}
+
+static int on_session(int op, netsnmp_session *session, int reqid, netsnmp_pdu *pdu, void *magic);
+
+static int open_session(struct sn_peer *peer, struct dv_err *err)
+{
+    netsnmp_session data;
+    snmp_sess_init(&data);
+    data.version = SNMP_VERSION_3;
+    data.peername = peer->address;
+    data.retries = 0; // tries are counted here
+    data.securityModel = SNMP_SEC_MODEL_USM;
+    data.securityLevel = SNMP_SEC_LEVEL_AUTHPRIV;
+    char name[64];
+    snprintf(name, sizeof(name), "%s", sn_keys_user(peer->keys));
+    data.securityName = name;
+    data.securityNameLen = strlen(name);
+    data.flags |= SNMP_FLAGS_DONT_PROBE;
+    data.callback = on_session;
+    data.callback_magic = peer;
+    void *handle = snmp_sess_open(&data);
+    if (!handle)
+        return dv_fail(err, DV_UNREACHABLE, "%s cannot be opened: %s", peer->address,
+                       snmp_api_errstring(data.s_snmp_errno));
+    // Opening has cleared the flag, and without it the first message would probe and block.
+    snmp_sess_session(handle)->flags |= SNMP_FLAGS_DONT_PROBE;
+    peer->session = sn_session_new(peer->env, handle);
+    if (peer->engine.len > 0)
+        set_engine(sn_session_data(peer->session), &peer->engine);
+    return 0;
+}
+
+static netsnmp_pdu *probe_pdu(void)
+{
+    netsnmp_pdu *pdu = snmp_pdu_create(SNMP_MSG_GET);
+    if (!pdu)
+        return NULL;
+    pdu->version = SNMP_VERSION_3;
+    pdu->securityModel = SNMP_SEC_MODEL_USM;
+    pdu->securityLevel = SNMP_SEC_LEVEL_NOAUTH;
+    pdu->securityName = strdup("");
+    return pdu;
+}
+
+static void send_request(struct request *r)
+{
+    struct sn_peer *peer = r->peer;
+    struct dv_err err;
+    if (!peer->session && open_session(peer, &err) != 0) {
+        fail_later(r, err.code, "%s", err.text);
+        return;
+    }
+    bool probe = peer->engine.len == 0 || peer->doubted;
+    netsnmp_pdu *pdu = probe ? probe_pdu() : snmp_clone_pdu(r->template);
+    if (!pdu) {
+        fail_later(r, DV_INTERNAL, "Net-SNMP has no memory for a message");
+        return;
+    }
+    pdu->msgid = snmp_get_next_msgid();
+    int error;
+    r->sending = true;
+    r->in_library =
+        sn_session_send(peer->session, pdu, r->timing.timeout_ms, on_response, r, &error);
+    r->sending = false;
+    if (!r->in_library)
+        fail_later(r, error == SNMPERR_TOO_LONG ? DV_INVALID : DV_UNREACHABLE,
+                   "a message to %s cannot be sent: %s", peer->address, snmp_api_errstring(error));
+}
+
+// ---- What comes back ------------------------------------------------------------------------
+
+static bool same_engine(const struct sn_engine_id *a, const struct sn_engine_id *b)
+{
+    return a->len == b->len && memcmp(a->b, b->b, a->len) == 0;
+}
+
+// Takes the engine that a report names. True when the request can go on with it.
+static bool learn_engine(struct sn_peer *peer, const netsnmp_pdu *report)
+{
+    struct sn_engine_id engine;
+    if (report->securityEngineIDLen < 5 || report->securityEngineIDLen > SN_ENGINE_ID_MAX)
+        return false;
+    engine.len = (uint8_t)report->securityEngineIDLen;
+    memcpy(engine.b, report->securityEngineID, engine.len);
+    bool same = same_engine(&engine, &peer->engine);
+    if (!same && peer->pinned)
+        return false;
+    peer->doubted = false;
+    if (same)
+        return true;
+    // The keys that are localised to it let in no impostor: he would have to know them.
+    if (sn_usm_add(sn_env_usm(peer->env), peer->keys, &engine, NULL) != 0)
+        return false;
+    if (peer->engine.len > 0)
+        sn_usm_remove(sn_env_usm(peer->env), sn_keys_user(peer->keys), &peer->engine);
+    peer->engine = engine;
+    set_engine(sn_session_data(peer->session), &engine);
+    return true;
+}
+
+static void on_report(struct request *r, const netsnmp_pdu *report)
+{
+    struct sn_peer *peer = r->peer;
+    int type = snmpv3_get_report_type((netsnmp_pdu *)report);
+    if (type == SNMPERR_UNKNOWN_ENG_ID && r->reports++ < REPORTS_MAX &&
+        learn_engine(peer, report)) {
+        send_request(r); // still the same try
+        return;
+    }
+    const char *why;
+    switch (type) {
+    case SNMPERR_UNKNOWN_ENG_ID:
+        why = "has another engine ID than expected";
+        break;
+    case SNMPERR_UNKNOWN_USER_NAME:
+        why = "does not know the user";
+        break;
+    case SNMPERR_AUTHENTICATION_FAILURE:
+        why = "says that the authentication passphrase is wrong";
+        break;
+    case SNMPERR_DECRYPTION_ERR:
+        why = "says that the privacy passphrase is wrong";
+        break;
+    case SNMPERR_UNSUPPORTED_SEC_LEVEL:
+        why = "does not grant the user authPriv";
+        break;
+    case SNMPERR_NOT_IN_TIME_WINDOW:
+        why = "keeps saying that our message is outside its time window";
+        break;
+    default:
+        why = "refused the message";
+    }
+    finish_with(r, DV_DENIED, "%s %s (user %s)", peer->address, why, sn_keys_user(peer->keys));
+}
+
+static enum dv_code code_of_status(int status)
+{
+    switch (status) {
+    case SN_NO_ERROR:
+        return DV_OK;
+    case SN_NO_ACCESS:
+    case SN_AUTHORIZATION_ERROR:
+        return DV_DENIED;
+    case SN_INCONSISTENT_VALUE:
+    case SN_INCONSISTENT_NAME:
+        return DV_CONFLICT;
+    case SN_RESOURCE_UNAVAILABLE:
+        return DV_BUSY;
+    case SN_GEN_ERR:
+    case SN_COMMIT_FAILED:
+    case SN_UNDO_FAILED:
+        return DV_IO;
+    default:
+        return DV_INVALID;
+    }
+}
+
+static void on_answer(struct request *r, const netsnmp_pdu *pdu)
+{
+    struct sn_result result = {.text = ""};
+    char text[sizeof(r->text)];
+    struct sn_vars *vars = sn_env_vars(r->peer->env);
+    if (!sn_vars_read(vars, pdu->variables)) {
+        finish_with(r, DV_INVALID, "%s sent a value of no SNMP type", r->peer->address);
+        return;
+    }
+    result.vars = vars->var;
+    result.count = vars->count;
+    if (pdu->errstat != 0) {
+        result.code = code_of_status((int)pdu->errstat);
+        result.error_status = (int)pdu->errstat;
+        result.error_index = (uint32_t)pdu->errindex;
+        snprintf(text, sizeof(text), "%s answered %s at variable %ld", r->peer->address,
+                 sn_status_name((int)pdu->errstat), pdu->errindex);
+        result.text = text;
+    }
+    finish(r, &result);
+}
+
+static void on_timeout(struct request *r)
+{
+    // Another engine at this address (a unit installed anew) keeps silent, because Net-SNMP drops
+    // its reports before we see them, for we know no user there. A probe's report gets through.
+    r->peer->doubted = true;
+    if (r->tries <= r->timing.retries) {
+        r->tries++;
+        send_request(r);
+        return;
+    }
+    finish_with(r, DV_TIMEOUT, "%s did not answer in time", r->peer->address);
+}
+
+// Returns 1 when Net-SNMP is to forget the request.
+static int on_response(int op, netsnmp_session *session, int reqid, netsnmp_pdu *pdu, void *magic)
+{
+    (void)session, (void)reqid;
+    struct request *r = magic;
+    if (r->sending || op == NETSNMP_CALLBACK_OP_RESEND)
+        return 1;
+    // A report comes twice, and the second time as an error, unless Net-SNMP itself answers it by
+    // sending again, as it does the first time that the message was not in the time window.
+    if (op == NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE && pdu->command == SNMP_MSG_REPORT)
+        return 1;
+    if (op == NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE && pdu->command != SNMP_MSG_RESPONSE)
+        return 0;
+    r->in_library = false;
+    if (!r->peer) { // it was cancelled
+        free_request(r);
+        return 1;
+    }
+    switch (op) {
+    case NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE:
+        on_answer(r, pdu);
+        break;
+    case NETSNMP_CALLBACK_OP_SEC_ERROR:
+        on_report(r, pdu);
+        break;
+    case NETSNMP_CALLBACK_OP_TIMED_OUT:
+        on_timeout(r);
+        break;
+    default:
+        finish_with(r, DV_UNREACHABLE, "a message to %s cannot be sent", r->peer->address);
+    }
+    return 1;
+}
+
+// What concerns no request: a stream that the other side closed.
+static int on_session(int op, netsnmp_session *session, int reqid, netsnmp_pdu *pdu, void *magic)
+{
+    (void)session, (void)reqid, (void)pdu;
+    struct sn_peer *peer = magic;
+    if (op != NETSNMP_CALLBACK_OP_DISCONNECT || peer->freeing)
+        return 1;
+    // The next try opens another. Closing the session tells its requests that their time is up.
+    struct sn_session *session_lost = peer->session;
+    peer->session = NULL;
+    sn_session_close(session_lost);
+    return 1;
+}
+
+// ---- The calls ------------------------------------------------------------------------------
+
+struct sn_peer *sn_peer_new(struct sn_env *env, const char *address, const struct sn_user *user,
+                            const struct sn_engine_id *engine_id, struct dv_err *err)
+{
+    struct sn_usm *usm = sn_env_usm(env);
+    struct sn_keys *keys = sn_keys_hold(usm, user, err);
+    if (!keys)
+        return NULL;
+    if (engine_id && engine_id->len > 0 && sn_usm_add(usm, keys, engine_id, err) != 0) {
+        sn_keys_release(usm, keys);
+        return NULL;
+    }
+    struct sn_peer *peer = dv_calloc(1, sizeof(*peer));
+    peer->env = env;
+    peer->address = dv_strdup(address);
+    peer->keys = keys;
+    peer->failures = loop_timer_new(sn_env_loop(env), on_failures, peer);
+    if (engine_id && engine_id->len > 0) {
+        peer->engine = *engine_id;
+        peer->pinned = true;
+    }
+    if (open_session(peer, err) != 0) {
+        sn_peer_free(peer);
+        return NULL;
+    }
+    return peer;
+}
+
+void sn_peer_free(struct sn_peer *peer)
+{
+    if (!peer)
+        return;
+    peer->freeing = true;
+    while (peer->requests)
+        finish_with(peer->requests, DV_CANCELLED, "the request to %s was cancelled", peer->address);
+    for (struct sn_peer_watcher *w = peer->watchers, *next; w; w = next) {
+        next = w->next;
+        w->peer = NULL;
+    }
+    sn_session_close(peer->session);
+    if (peer->engine.len > 0)
+        sn_usm_remove(sn_env_usm(peer->env), sn_keys_user(peer->keys), &peer->engine);
+    sn_keys_release(sn_env_usm(peer->env), peer->keys);
+    loop_timer_free(peer->failures);
+    free(peer->address);
+    free(peer);
+}
+
+void sn_peer_engine_id(const struct sn_peer *peer, struct sn_engine_id *out)
+{
+    *out = peer->engine;
+}
+
+void sn_peer_watch(struct sn_peer *peer, struct sn_peer_watcher *w)
+{
+    w->peer = peer;
+    w->prev = NULL;
+    w->next = peer->watchers;
+    if (w->next)
+        w->next->prev = w;
+    peer->watchers = w;
+}
+
+void sn_peer_unwatch(struct sn_peer_watcher *w)
+{
+    if (!w->peer)
+        return;
+    if (w->prev)
+        w->prev->next = w->next;
+    else
+        w->peer->watchers = w->next;
+    if (w->next)
+        w->next->prev = w->prev;
+    w->peer = NULL;
+}
+
+static void start(struct sn_peer *peer, netsnmp_pdu *pdu, bool complete, struct sn_timing timing,
+                  sn_done_fn *done, void *arg)
+{
+    assert(!peer->freeing);
+    struct request *r = dv_calloc(1, sizeof(*r));
+    r->peer = peer;
+    r->template = pdu;
+    r->timing = timing;
+    r->done = done;
+    r->arg = arg;
+    r->next = peer->requests;
+    if (r->next)
+        r->next->prev = r;
+    peer->requests = r;
+    if (!pdu || !complete) {
+        fail_later(r, DV_INTERNAL, "Net-SNMP has no memory for a message");
+        return;
+    }
+    r->tries = 1;
+    send_request(r);
+}
+
+static void start_with(struct sn_peer *peer, int command, const struct sn_oid *oids, size_t count,
+                       long non_repeaters, long max_repetitions, struct sn_timing timing,
+                       sn_done_fn *done, void *arg)
+{
+    netsnmp_pdu *pdu = snmp_pdu_create(command);
+    bool complete = pdu != NULL;
+    netsnmp_variable_list **tail = pdu ? &pdu->variables : NULL;
+    for (size_t i = 0; i < count && complete; i++)
+        complete = sn_vars_append(&tail, &oids[i], &(struct sn_value){.type = SN_NULL});
+    if (pdu && command == SNMP_MSG_GETBULK) {
+        pdu->non_repeaters = non_repeaters;
+        pdu->max_repetitions = max_repetitions;
+    }
+    start(peer, pdu, complete, timing, done, arg);
+}
+
+void sn_get(struct sn_peer *peer, const struct sn_oid *oids, size_t count, struct sn_timing timing,
+            sn_done_fn *done, void *arg)
+{
+    start_with(peer, SNMP_MSG_GET, oids, count, 0, 0, timing, done, arg);
+}
+
+void sn_bulk(struct sn_peer *peer, const struct sn_oid *oids, size_t count, uint32_t non_repeaters,
+             uint32_t max_repetitions, struct sn_timing timing, sn_done_fn *done, void *arg)
+{
+    start_with(peer, SNMP_MSG_GETBULK, oids, count, non_repeaters, max_repetitions, timing, done,
+               arg);
+}
+
+void sn_set(struct sn_peer *peer, const struct sn_var *vars, size_t count, struct sn_timing timing,
+            sn_done_fn *done, void *arg)
+{
+    netsnmp_pdu *pdu = snmp_pdu_create(SNMP_MSG_SET);
+    bool complete = pdu != NULL;
+    netsnmp_variable_list **tail = pdu ? &pdu->variables : NULL;
+    for (size_t i = 0; i < count && complete; i++)
+        complete = sn_vars_append(&tail, &vars[i].oid, &vars[i].value);
+    start(peer, pdu, complete, timing, done, arg);
+}
+
+void sn_inform(struct sn_peer *peer, const struct sn_oid *trap, const struct sn_var *vars,
+               size_t count, struct sn_timing timing, sn_done_fn *done, void *arg)
+{
+    netsnmp_pdu *pdu = snmp_pdu_create(SNMP_MSG_INFORM);
+    bool complete = pdu && sn_notification_fill(&pdu->variables, trap, vars, count);
+    start(peer, pdu, complete, timing, done, arg);
+}
