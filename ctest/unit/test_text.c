@@ -191,6 +191,43 @@ static void numbers(void **state)
     assert_true(value == UINT64_MAX);
 }
 
+static void durations(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool good;
+        uint32_t ms;
+    } table[] = {
+        {"500ms", true, 500},
+        {"5s", true, 5000},
+        {"0s", true, 0},
+        {"2m", true, 120000},
+        {"1h", true, 3600000},
+        {"4294967295ms", true, UINT32_MAX},
+        {"1193h", true, UINT32_C(1193) * 3600000},
+        {"4294967296ms", false, 0},
+        {"1194h", false, 0},
+        {"99999999999999999999s", false, 0},
+        {"5", false, 0},
+        {"s", false, 0},
+        {"", false, 0},
+        {"5 s", false, 0},
+        {" 5s", false, 0},
+        {"5s ", false, 0},
+        {"5S", false, 0},
+        {"1.5s", false, 0},
+        {"-5s", false, 0},
+        {"5d", false, 0},
+    };
+    for (size_t i = 0; i < DV_COUNT(table); i++) {
+        struct dv_err err = {0};
+        uint32_t ms = 0;
+        assert_int_equal(duration_parse(table[i].text, &ms, &err), table[i].good ? 0 : -1);
+        assert_int_equal(ms, table[i].ms);
+    }
+}
+
 #define X63 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 static void names(void **state)
@@ -323,10 +360,9 @@ static void chap_secrets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(strbuf_grows), cmocka_unit_test(copy_cuts),
-        cmocka_unit_test(printable),    cmocka_unit_test(sizes),
-        cmocka_unit_test(size_texts),   cmocka_unit_test(numbers),
-        cmocka_unit_test(names),        cmocka_unit_test(iscsi_names),
+        cmocka_unit_test(strbuf_grows), cmocka_unit_test(copy_cuts),  cmocka_unit_test(printable),
+        cmocka_unit_test(sizes),        cmocka_unit_test(size_texts), cmocka_unit_test(numbers),
+        cmocka_unit_test(durations),    cmocka_unit_test(names),      cmocka_unit_test(iscsi_names),
         cmocka_unit_test(chap_secrets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

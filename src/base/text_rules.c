@@ -123,6 +123,30 @@ int number_parse(const char *what, const char *text, uint64_t min, uint64_t max,
     return 0;
 }
 
+int duration_parse(const char *text, uint32_t *ms, struct dv_err *err)
+{
+    static const struct {
+        const char *name;
+        uint32_t ms;
+    } scales[] = {{"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 60 * 60 * 1000}};
+    const char *unit = text;
+    uint64_t value = 0;
+    bool small = true;
+    for (; is_digit(*unit) && small; unit++) {
+        value = value * 10 + (unsigned)(*unit - '0');
+        small = value <= UINT32_MAX;
+    }
+    for (size_t i = 0; i < DV_COUNT(scales) && unit > text && small; i++)
+        if (strcmp(unit, scales[i].name) == 0 && value * scales[i].ms <= UINT32_MAX) {
+            *ms = (uint32_t)value * scales[i].ms;
+            return 0;
+        }
+    return dv_fail(err, DV_INVALID,
+                   "\"%.40s\" is not a duration; write a whole number and ms, s, m or h, "
+                   "49 days at most",
+                   text);
+}
+
 int name_check(const char *what, const char *name, struct dv_err *err)
 {
     size_t len = strlen(name);

@@ -29,7 +29,7 @@ struct cms_config {
 
     uint32_t poll_interval_ms; // 100..3600000
     uint32_t poll_timeout_ms;  // 50..60000, for each try
-    uint32_t lease_s;          // 5..86400
+    uint32_t lease_s;          // 1..86400, longer than the poll interval
 };
 
 // Reads, validates and checks the file, and reads the pass-phrase files that it names. NULL with

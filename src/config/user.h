@@ -12,4 +12,6 @@ struct user_config {
     char *auth_pass, *priv_pass; // SNMP_PASS_MIN characters or more
 };
 
+void user_config_wipe(struct user_config *user); // wipes and frees what it points to
+
 #endif

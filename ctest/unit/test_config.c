@@ -1,0 +1,265 @@
+// Tests of config: the examples, and for each golden file the exact sentence that it earns.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// ctest/golden/config has NAME.xml and beside it NAME.txt with the sentence, or "good". Files are
+// loaded in a folder where auth.pass and priv.pass are good secrets, readable.pass is open to
+// others and short.pass too short.
+#include "config/cms_config.h"
+#include "config/unit_config.h"
+#include "config/xml.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include <glob.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[] = "/tmp/dvsan-test-config-XXXXXX";
+
+static void put(const char *name, const void *data, size_t len, mode_t mode)
+{
+    struct dv_err err;
+    if (file_write_atomic(name, data, len, mode, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    if (!mkdtemp(dir) || chdir(dir) < 0)
+        return -1;
+    put("auth.pass", "authenticate\n", 13, 0600);
+    put("priv.pass", "keep-private\n", 13, 0600);
+    put("readable.pass", "seen-by-others\n", 15, 0644);
+    put("short.pass", "1234567\n", 8, 0600);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+    return chdir("/") < 0 ? -1 : system(command);
+}
+
+static char *slurp(const char *path, size_t *len)
+{
+    struct dv_err err;
+    char *text;
+    if (file_read(path, 1 << 20, &text, len, &err) < 0)
+        fail_msg("%s", err.text);
+    return text;
+}
+
+// "good", or the sentence.
+static const char *load(const char *name, struct dv_err *err)
+{
+    bool good;
+    dv_copy(err->text, sizeof(err->text), "good");
+    if (strncmp(name, "unit", 4) == 0) {
+        struct unit_config *config = unit_config_load(name, err);
+        good = config != NULL;
+        unit_config_free(config);
+    } else {
+        struct cms_config *config = cms_config_load(name, err);
+        good = config != NULL;
+        cms_config_free(config);
+    }
+    assert_int_equal(good, strcmp(err->text, "good") == 0);
+    return err->text;
+}
+
+static void golden(void **state)
+{
+    (void)state;
+    glob_t found;
+    unsigned wrong = 0;
+    assert_int_equal(glob(DVSAN_SOURCE_DIR "/ctest/golden/config/*.xml", 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        const char *path = found.gl_pathv[i];
+        const char *name = strrchr(path, '/') + 1;
+        DV_FREE char *answer_path = dv_printf("%.*s.txt", (int)strlen(path) - 4, path);
+        size_t len;
+        DV_FREE char *text = slurp(path, &len);
+        put(name, text, len, 0600);
+        DV_FREE char *answer = slurp(answer_path, &len);
+        answer[strcspn(answer, "\n")] = '\0';
+        struct dv_err err;
+        if (strcmp(load(name, &err), answer) != 0) {
+            wrong++;
+            print_error("%s\n  wanted: %s\n  got:    %s\n", name, answer, err.text);
+        }
+    }
+    globfree(&found);
+    assert_int_equal(wrong, 0);
+}
+
+static void no_file(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    assert_string_equal(load("unit-none", &err),
+                        "cannot open unit-none: No such file or directory");
+    assert_int_equal(err.code, DV_NOT_FOUND);
+}
+
+static void too_large(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    DV_FREE char *text = dv_calloc(XML_MAX_BYTES + 1, 1);
+    memset(text, ' ', XML_MAX_BYTES + 1);
+    put("unit-large", text, XML_MAX_BYTES + 1, 0600);
+    assert_string_equal(load("unit-large", &err), "unit-large is larger than 1048576 bytes");
+}
+
+// A secret's own class of error comes through, so that exit codes tell it from a typing error.
+static void secret_class(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    size_t len;
+    DV_FREE char *text =
+        slurp(DVSAN_SOURCE_DIR "/ctest/golden/config/unit-secret-readable.xml", &len);
+    put("unit-x", text, len, 0600);
+    load("unit-x", &err);
+    assert_int_equal(err.code, DV_DENIED);
+}
+
+static char *copy_example(const char *name)
+{
+    size_t len;
+    DV_FREE char *from = dv_printf("%s/tgt-configs/%s", DVSAN_SOURCE_DIR, name);
+    DV_FREE char *text = slurp(from, &len);
+    char *to = dv_printf("%s/etc/%s", dir, name);
+    mkdir("etc", 0700);
+    put(to, text, len, 0644);
+    static const char *const secrets[] = {"notify.auth", "notify.priv", "provision.auth",
+                                          "provision.priv"};
+    for (size_t i = 0; i < DV_COUNT(secrets); i++) {
+        DV_FREE char *path = dv_printf("%s/etc/%s", dir, secrets[i]);
+        DV_FREE char *pass = dv_printf("pass of %s\n", secrets[i]);
+        put(path, pass, strlen(pass), 0600);
+    }
+    return to;
+}
+
+static void unit_example(void **state)
+{
+    (void)state;
+    struct dv_err err = {0};
+    DV_FREE char *path = copy_example("dvsan-unit.xml");
+    struct unit_config *c = unit_config_load(path, &err);
+    if (!c)
+        fail_msg("%s", err.text);
+    assert_string_equal(c->name, "unit1");
+    assert_string_equal(c->state_dir, "/var/lib/dvsan/unit");
+    assert_string_equal(c->iqn_prefix, "iqn.2026-11.local.dvsan");
+    assert_int_equal(c->log_level, LOG_LEVEL_INFO);
+    assert_int_equal(c->media_count, 2);
+    assert_int_equal(c->media[0].index, 1);
+    assert_string_equal(c->media[0].name, "fast");
+    assert_int_equal(c->media[0].kind, MEDIUM_DIR);
+    assert_string_equal(c->media[0].path, "/srv/dvsan/fast");
+    assert_true(c->media[0].bytes == UINT64_C(100) << 30);
+    assert_true(c->media[0].thin);
+    assert_true(c->media[1].bytes == UINT64_C(3) << 39);
+    assert_false(c->media[1].thin);
+    assert_int_equal(c->portal_count, 1);
+    assert_string_equal(c->portals[0].address, "192.0.2.7");
+    assert_int_equal(c->portals[0].port, 3260);
+    assert_string_equal(c->tgtd.socket, "/run/tgtd/socket");
+    assert_int_equal(c->tgtd.control_port, 0);
+    assert_int_equal(c->tgtd.threads, 4);
+    assert_string_equal(c->snmp.agentx, "/run/agentx/master");
+    assert_string_equal(c->snmp.management_address, "udp:192.0.2.7:161");
+    assert_int_equal(c->snmp.engine_id_len, 0);
+    assert_string_equal(c->snmp.notify.name, "dvsan-notify");
+    assert_string_equal(c->snmp.notify.auth_pass, "pass of notify.auth");
+    assert_string_equal(c->snmp.notify.priv_pass, "pass of notify.priv");
+    assert_int_equal(c->cms_count, 1);
+    assert_string_equal(c->cms[0], "udp:192.0.2.1:1162");
+    unit_config_free(c);
+}
+
+static void cms_example(void **state)
+{
+    (void)state;
+    struct dv_err err = {0};
+    DV_FREE char *path = copy_example("dvsan-cms.xml");
+    struct cms_config *c = cms_config_load(path, &err);
+    if (!c)
+        fail_msg("%s", err.text);
+    assert_string_equal(c->name, "station");
+    assert_string_equal(c->state_dir, "/var/lib/dvsan/cms");
+    assert_int_equal(c->log_level, LOG_LEVEL_INFO);
+    assert_string_equal(c->http.address, "127.0.0.1");
+    assert_int_equal(c->http.port, 8080);
+    assert_string_equal(c->snmp.listen, "udp:192.0.2.1:1162");
+    assert_string_equal(c->snmp.notify.name, "dvsan-notify");
+    assert_string_equal(c->snmp.provision.name, "dvsan-provision");
+    assert_string_equal(c->snmp.provision.priv_pass, "pass of provision.priv");
+    assert_int_equal(c->poll_interval_ms, 5000);
+    assert_int_equal(c->poll_timeout_ms, 1000);
+    assert_int_equal(c->lease_s, 60);
+    cms_config_free(c);
+}
+
+// What the examples do not show: defaults, engine IDs, IPv6, sizes rounded down, relative paths.
+static void unit_details(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "<unit name='u' state-dir='state'>"
+        "<media><medium index='7' name='m' kind='dir' path='vol' size='1048577'/></media>"
+        "<portals><portal index='3' address='2001:DB8:0::7'/></portals>"
+        "<tgtd socket='tgtd.sock'/>"
+        "<snmp agentx='tcp:127.0.0.1:705' management-address='udp6:[::1]:161'"
+        " engine-id='0x80001F8880aabbccdd'>"
+        "<notify user='n' auth-pass-file='auth.pass' priv-pass-file='priv.pass'/></snmp>"
+        "<cms address='a'/><cms address='b'/>"
+        "</unit>";
+    static const uint8_t engine[] = {0x80, 0x00, 0x1f, 0x88, 0x80, 0xaa, 0xbb, 0xcc, 0xdd};
+    struct dv_err err = {0};
+    put("unit-details.xml", text, sizeof(text) - 1, 0644);
+    DV_FREE char *path = dv_printf("%s/unit-details.xml", dir);
+    DV_FREE char *state_dir = dv_printf("%s/state", dir);
+    DV_FREE char *vol = dv_printf("%s/vol", dir);
+    struct unit_config *c = unit_config_load(path, &err);
+    if (!c)
+        fail_msg("%s", err.text);
+    assert_string_equal(c->state_dir, state_dir);
+    assert_string_equal(c->media[0].path, vol);
+    assert_true(c->media[0].bytes == 1 << 20);
+    assert_string_equal(c->iqn_prefix, "iqn.2026-11.local.dvsan");
+    assert_string_equal(c->portals[0].address, "2001:db8::7");
+    assert_int_equal(c->portals[0].port, 3260);
+    assert_int_equal(c->tgtd.threads, 4);
+    assert_int_equal(c->snmp.engine_id_len, sizeof(engine));
+    assert_memory_equal(c->snmp.engine_id, engine, sizeof(engine));
+    assert_int_equal(c->cms_count, 2);
+    assert_string_equal(c->cms[1], "b");
+    unit_config_free(c);
+    unit_config_free(NULL);
+    cms_config_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(golden),       cmocka_unit_test(no_file),
+        cmocka_unit_test(too_large),    cmocka_unit_test(secret_class),
+        cmocka_unit_test(unit_example), cmocka_unit_test(cms_example),
+        cmocka_unit_test(unit_details),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

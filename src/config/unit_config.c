@@ -1,0 +1,174 @@
+// Reading a unit's configuration.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "config/unit_config.h"
+
+#include "base/mem.h"
+#include "config/xml_get.h"
+#include <string.h>
+
+#define DEFAULT_IQN_PREFIX "iqn.2026-11.local.dvsan"
+#define ISCSI_PORT         3260
+#define MIB                (UINT64_C(1) << 20)
+#define ENGINE_ID_MIN      5 // bytes, RFC 3411 section 5
+
+static int get_index(const struct xml_node *node, uint32_t *out, struct dv_err *err)
+{
+    uint64_t index = 0;
+    if (xml_get_number(node, "index", 1, INT32_MAX, &index, err) < 0)
+        return -1;
+    *out = (uint32_t)index;
+    return 0;
+}
+
+static int get_port(const struct xml_node *node, const char *name, uint64_t min, uint16_t *out,
+                    struct dv_err *err)
+{
+    uint64_t port = *out;
+    if (xml_get_number(node, name, min, UINT16_MAX, &port, err) < 0)
+        return -1;
+    *out = (uint16_t)port;
+    return 0;
+}
+
+static int get_iqn_prefix(const struct xml_node *node, char out[IQN_MAX_LEN + 1],
+                          struct dv_err *err)
+{
+    DV_FREE char *text = xml_attribute(node, "iqn-prefix");
+    const char *prefix = text ? text : DEFAULT_IQN_PREFIX;
+    struct dv_err reason;
+    if (iqn_check(prefix, &reason) < 0)
+        return xml_fail(node, err, "iqn-prefix: %s", reason.text);
+    // Behind it come ":" and a UUID, which leaves no room in names of the other forms.
+    if (strncmp(prefix, "iqn.", 4) != 0 || strlen(prefix) + UUID_TEXT_LEN > IQN_MAX_LEN)
+        return xml_fail(node, err,
+                        "iqn-prefix \"%.64s\" must start with iqn. and have %d characters at most",
+                        prefix, IQN_MAX_LEN - UUID_TEXT_LEN);
+    dv_copy(out, IQN_MAX_LEN + 1, prefix);
+    return 0;
+}
+
+static int check_medium(const struct xml_node *node, const struct unit_config *config,
+                        const struct medium_config *m, struct dv_err *err)
+{
+    for (const struct medium_config *other = config->media; other < m; other++) {
+        if (other->index == m->index)
+            return xml_fail(node, err, "index %u is taken by medium \"%s\"", m->index, other->name);
+        if (strcmp(other->name, m->name) == 0)
+            return xml_fail(node, err, "the name is taken by the medium with index %u",
+                            other->index);
+        if (strcmp(other->path, m->path) == 0)
+            return xml_fail(node, err, "path %s is taken by medium \"%s\"", m->path, other->name);
+    }
+    return 0;
+}
+
+static int get_medium(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
+{
+    struct medium_config *m = DV_APPEND(config->media, config->media_count);
+    m->kind = MEDIUM_DIR; // the schema knows no other
+    m->thin = true;
+    if (get_index(node, &m->index, err) < 0 || xml_get_name(node, "name", m->name, err) < 0 ||
+        xml_get_path(node, "path", &m->path, err) < 0 ||
+        xml_get_size(node, "size", &m->bytes, err) < 0 ||
+        xml_get_bool(node, "thin", &m->thin, err) < 0)
+        return -1;
+    m->bytes -= m->bytes % MIB;
+    if (m->bytes == 0)
+        return xml_fail(node, err, "size is less than 1M; no volume would fit");
+    return check_medium(node, config, m, err);
+}
+
+static int get_portal(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
+{
+    struct portal_config *p = DV_APPEND(config->portals, config->portal_count);
+    p->port = ISCSI_PORT;
+    if (get_index(node, &p->index, err) < 0 || xml_get_ip(node, "address", p->address, err) < 0 ||
+        get_port(node, "port", 1, &p->port, err) < 0)
+        return -1;
+    for (const struct portal_config *other = config->portals; other < p; other++) {
+        if (other->index == p->index)
+            return xml_fail(node, err, "index %u is taken by the portal %s", p->index,
+                            other->address);
+        if (other->port == p->port && strcmp(other->address, p->address) == 0)
+            return xml_fail(node, err, "address %s with port %u is given twice", p->address,
+                            p->port);
+    }
+    return 0;
+}
+
+static int get_tgtd(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
+{
+    uint64_t threads = 4;
+    if (xml_get_path(node, "socket", &config->tgtd.socket, err) < 0 ||
+        get_port(node, "control-port", 0, &config->tgtd.control_port, err) < 0 ||
+        xml_get_number(node, "threads", 2, 16, &threads, err) < 0)
+        return -1;
+    config->tgtd.threads = (uint32_t)threads;
+    return 0;
+}
+
+static int get_snmp(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
+{
+    if (xml_get_transport(node, "agentx", &config->snmp.agentx, err) < 0 ||
+        xml_get_transport(node, "management-address", &config->snmp.management_address, err) < 0 ||
+        xml_get_hex(node, "engine-id", ENGINE_ID_MIN, CONFIG_ENGINE_ID_MAX, config->snmp.engine_id,
+                    &config->snmp.engine_id_len, err) < 0)
+        return -1;
+    return xml_get_user(xml_child(node, "notify"), &config->snmp.notify, err);
+}
+
+static int get_all(const struct xml_node *root, struct unit_config *config, struct dv_err *err)
+{
+    const struct xml_node *node;
+    config->log_level = LOG_LEVEL_INFO;
+    if (xml_get_name(root, "name", config->name, err) < 0 ||
+        xml_get_path(root, "state-dir", &config->state_dir, err) < 0 ||
+        get_iqn_prefix(root, config->iqn_prefix, err) < 0 ||
+        xml_get_log_level(root, "log", &config->log_level, err) < 0)
+        return -1;
+    for (node = xml_child(xml_child(root, "media"), "medium"); node; node = xml_next(node))
+        if (get_medium(node, config, err) < 0)
+            return -1;
+    for (node = xml_child(xml_child(root, "portals"), "portal"); node; node = xml_next(node))
+        if (get_portal(node, config, err) < 0)
+            return -1;
+    for (node = xml_child(root, "cms"); node; node = xml_next(node))
+        if (xml_get_transport(node, "address", DV_APPEND(config->cms, config->cms_count), err) < 0)
+            return -1;
+    if (get_tgtd(xml_child(root, "tgtd"), config, err) < 0)
+        return -1;
+    return get_snmp(xml_child(root, "snmp"), config, err);
+}
+
+struct unit_config *unit_config_load(const char *path, struct dv_err *err)
+{
+    struct xml_doc *doc = xml_load(path, &xml_schema_unit, err);
+    if (!doc)
+        return NULL;
+    struct unit_config *config = dv_calloc(1, sizeof(*config));
+    if (get_all(xml_root(doc), config, err) < 0) {
+        unit_config_free(config);
+        config = NULL;
+    }
+    xml_free(doc);
+    return config;
+}
+
+void unit_config_free(struct unit_config *config)
+{
+    if (!config)
+        return;
+    for (size_t i = 0; i < config->media_count; i++)
+        free(config->media[i].path);
+    for (size_t i = 0; i < config->cms_count; i++)
+        free(config->cms[i]);
+    user_config_wipe(&config->snmp.notify);
+    free(config->media);
+    free(config->portals);
+    free(config->cms);
+    free(config->tgtd.socket);
+    free(config->snmp.agentx);
+    free(config->snmp.management_address);
+    free(config->state_dir);
+    free(config);
+}
