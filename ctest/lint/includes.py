@@ -65,7 +65,7 @@ FOREIGN = {
     "libsmartcols/": "console/cli",
     "rrd.h": "src/cms",
     "libmnl/": "snmp-agents src/host",
-    "sodium.h": "src/cms src/store console/api",
+    "sodium.h": "src/cms src/store src/tgt console/api",
     "jansson.h": "src/cms console src/iscsi src/nbd",
     "dvsan_oids.h": "src/snmp src/cms src/host snmp-agents",
     "cmocka.h": "ctest",

@@ -1,0 +1,33 @@
+// The target daemon, private part: one step, and one look at everything.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_TGT_ENGINE_H
+#define DVSAN_TGT_ENGINE_H
+
+#include "tgt/mgmt.h"
+#include "tgt/tgt.h"
+
+struct tgt_engine {
+    char *socket, *prefix;
+    int timeout_ms;
+};
+
+// What a step may answer beside 0: REFUSED with err is trouble with that step alone, -1 with err
+// means that tgtd cannot be talked to.
+#define TGT_REFUSED 1
+
+// One request. ok is a status that counts as done already (TGT_OK when there is none).
+int tgt_ask(const struct tgt_engine *e, const struct tgt_request *r, enum tgt_status ok,
+            struct dv_err *err);
+
+// Carries out one step of a plan.
+int tgt_do_step(const struct tgt_engine *e, const struct plan_wanted *wanted,
+                const struct plan_step *step, struct dv_err *err);
+
+// Ends sessions: 0, TGT_REFUSED when they do not end in time, or -1.
+int tgt_do_end_sessions(const struct tgt_engine *e, uint32_t tid, const char *initiator,
+                        struct dv_err *err);
+
+// Reads targets, accounts and sessions; the caller clears *seen, also after a failure.
+int tgt_look(const struct tgt_engine *e, struct seen *seen, struct dv_err *err);
+
+#endif

@@ -1,0 +1,296 @@
+// The target daemon: looks, plans, carries out, and looks again until nothing is left to do.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/secret.h"
+#include "tgt/engine.h"
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUNDS    4  // plans; the second is nearly always empty
+#define SALT_TEXT 32 // hex digits
+
+// One reconciliation. A tid or an account that failed is left alone until the next one.
+struct run {
+    const struct tgt_engine *e;
+    struct plan_wanted wanted;
+    struct plan_account *accounts; // with tags
+    char guard[sizeof(PLAN_GUARD) + SALT_TEXT];
+    struct seen seen;
+    struct tgt_result *result;
+    uint32_t *bad_tids;
+    size_t bad_tid_count;
+    char **bad_users;
+    size_t bad_user_count;
+};
+
+// ---- Marks --------------------------------------------------------------------------------
+
+// The salt is in the guard's name: it lives as long as the accounts that were marked with it.
+static void choose_guard(struct run *r)
+{
+    const char *guard = NULL;
+    for (size_t i = 0; i < r->seen.account_count; i++) {
+        const char *name = r->seen.accounts[i];
+        if (strncmp(name, PLAN_GUARD, strlen(PLAN_GUARD)) == 0 && strlen(name) < sizeof(r->guard) &&
+            (!guard || strcmp(name, guard) < 0))
+            guard = name;
+    }
+    if (guard) {
+        dv_copy(r->guard, sizeof(r->guard), guard);
+    } else if (r->guard[0] == '\0') {
+        unsigned char salt[SALT_TEXT / 2];
+        char hex[SALT_TEXT + 1];
+        random_fill(salt, sizeof(salt));
+        sodium_bin2hex(hex, sizeof(hex), salt, sizeof(salt));
+        snprintf(r->guard, sizeof(r->guard), PLAN_GUARD "%s", hex);
+    }
+}
+
+// A digest that tells a changed secret and nothing more: keyed with the salt and cut short.
+static void tag_account(const struct run *r, struct plan_account *a)
+{
+    unsigned char digest[PLAN_TAG_LEN / 2 > 16 ? PLAN_TAG_LEN / 2 : 16];
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, (const unsigned char *)r->guard, strlen(r->guard),
+                            sizeof(digest));
+    crypto_generichash_update(&state, (const unsigned char *)a->user, strlen(a->user) + 1);
+    crypto_generichash_update(&state, (const unsigned char *)a->secret, strlen(a->secret));
+    crypto_generichash_final(&state, digest, sizeof(digest));
+    sodium_bin2hex(a->tag, sizeof(a->tag), digest, PLAN_TAG_LEN / 2);
+    secret_wipe(&state, sizeof(state));
+}
+
+// ---- Failures -----------------------------------------------------------------------------
+
+static bool is_bad_tid(const struct run *r, uint32_t tid)
+{
+    for (size_t i = 0; i < r->bad_tid_count; i++)
+        if (r->bad_tids[i] == tid)
+            return true;
+    return false;
+}
+
+static const char *user_of(const struct plan_step *step)
+{
+    if (step->op != PLAN_ADD_ACCOUNT && step->op != PLAN_DELETE_ACCOUNT)
+        return NULL;
+    const char *user = plan_marked_user(step->name);
+    return user ? user : step->name;
+}
+
+static bool is_bad_user(const struct run *r, const char *user)
+{
+    for (size_t i = 0; i < r->bad_user_count; i++)
+        if (strcmp(r->bad_users[i], user) == 0)
+            return true;
+    return false;
+}
+
+// An account may be deleted only when it was unbound everywhere. It may not have been from a
+// target that failed.
+static bool is_held(const struct run *r, const char *user)
+{
+    for (size_t i = 0; i < r->seen.target_count; i++) {
+        const struct seen_target *t = &r->seen.targets[i];
+        for (size_t k = 0; is_bad_tid(r, t->tid) && k < t->account_count; k++)
+            if (strcmp(t->accounts[k], user) == 0)
+                return true;
+    }
+    return false;
+}
+
+static void blame(struct run *r, size_t target, const struct dv_err *err)
+{
+    struct dv_err *place = target == PLAN_NONE ? &r->result->other : &r->result->targets[target];
+    if (place->code == DV_OK)
+        *place = *err;
+}
+
+static void set_aside(struct run *r, const struct plan_step *step, const struct dv_err *err)
+{
+    const char *user = user_of(step);
+    blame(r, step->target, err);
+    if (user)
+        *DV_APPEND(r->bad_users, r->bad_user_count) = dv_strdup(user);
+    else
+        *DV_APPEND(r->bad_tids, r->bad_tid_count) = step->tid;
+}
+
+static bool is_set_aside(struct run *r, const struct plan_step *step)
+{
+    const char *user = user_of(step);
+    if (!user)
+        return is_bad_tid(r, step->tid);
+    if (is_bad_user(r, user))
+        return true;
+    if (step->op != PLAN_DELETE_ACCOUNT || !is_held(r, user))
+        return false;
+    struct dv_err err;
+    dv_fail(&err, DV_CONFLICT,
+            "account %s must wait until a target that holds it can be changed again", user);
+    set_aside(r, step, &err);
+    return true;
+}
+
+// ---- Rounds -------------------------------------------------------------------------------
+
+static int carry_out(struct run *r, const struct plan *plan, struct dv_err *err)
+{
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct plan_step *step = &plan->steps[i];
+        struct dv_err why;
+        if (is_set_aside(r, step))
+            continue;
+        int done = tgt_do_step(r->e, &r->wanted, step, &why);
+        if (done < 0) {
+            *err = why;
+            return -1;
+        }
+        if (done == TGT_REFUSED)
+            set_aside(r, step, &why);
+        r->result->steps++;
+    }
+    return 0;
+}
+
+static void log_steps(const struct plan *plan)
+{
+    for (size_t i = 0; log_enabled(LOG_LEVEL_DEBUG) && i < plan->step_count; i++) {
+        struct strbuf line = {0};
+        plan_print_step(&plan->steps[i], &line);
+        log_debug("tgt", "%s", line.text);
+        strbuf_free(&line);
+    }
+}
+
+// After the last plan: what it still wanted did not take.
+static void blame_left_over(struct run *r, const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->step_count; i++) {
+        struct strbuf line = {0};
+        struct dv_err err;
+        if (is_set_aside(r, &plan->steps[i]))
+            continue;
+        plan_print_step(&plan->steps[i], &line);
+        dv_fail(&err, DV_CONFLICT, "tgtd took this step and does not show it: %s", line.text);
+        strbuf_free(&line);
+        blame(r, plan->steps[i].target, &err);
+    }
+}
+
+static size_t left_to_do(struct run *r, const struct plan *plan)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < plan->step_count; i++)
+        left += !is_set_aside(r, &plan->steps[i]);
+    return left;
+}
+
+// Looks, plans, carries out. *more tells whether another round is due.
+static int do_round(struct run *r, int round, bool *more, struct dv_err *err)
+{
+    seen_clear(&r->seen);
+    if (tgt_look(r->e, &r->seen, err) != 0)
+        return -1;
+    choose_guard(r);
+    for (size_t i = 0; i < r->wanted.account_count; i++)
+        tag_account(r, &r->accounts[i]);
+    struct plan plan;
+    unit_plan(&r->wanted, &r->seen, &plan);
+    *more = left_to_do(r, &plan) > 0;
+    int result = 0;
+    if (*more && round == ROUNDS - 1)
+        blame_left_over(r, &plan);
+    else if (*more) {
+        log_steps(&plan);
+        result = carry_out(r, &plan, err);
+    }
+    for (size_t i = 0; result == 0 && !*more && i < plan.problem_count; i++)
+        blame(r, plan.problems[i].target, &plan.problems[i].err);
+    plan_clear(&plan);
+    return result;
+}
+
+static void describe(struct run *r)
+{
+    for (size_t i = 0; i < r->seen.target_count; i++) {
+        const struct seen_target *t = &r->seen.targets[i];
+        if (!plan_is_ours(&r->wanted, t->name)) {
+            *DV_APPEND(r->result->foreign, r->result->foreign_count) = dv_strdup(t->name);
+            continue;
+        }
+        for (size_t k = 0; k < r->wanted.target_count; k++)
+            if (r->wanted.targets[k].tid == t->tid)
+                r->result->sessions[k] = (uint32_t)t->session_count;
+    }
+}
+
+static void fail_all(struct tgt_result *result, const struct dv_err *err)
+{
+    for (size_t i = 0; i < result->target_count; i++)
+        if (result->targets[i].code == DV_OK)
+            result->targets[i] = *err;
+}
+
+static void run_end(struct run *r)
+{
+    seen_clear(&r->seen);
+    free(r->accounts);
+    free(r->bad_tids);
+    for (size_t i = 0; i < r->bad_user_count; i++)
+        free(r->bad_users[i]);
+    free(r->bad_users);
+}
+
+int tgt_reconcile(struct tgt_engine *e, const struct plan_target *targets, size_t target_count,
+                  const struct plan_account *accounts, size_t account_count,
+                  struct tgt_result *result, struct dv_err *err)
+{
+    *result = (struct tgt_result){
+        .targets = dv_calloc(target_count + 1, sizeof(*result->targets)),
+        .sessions = dv_calloc(target_count + 1, sizeof(*result->sessions)),
+        .target_count = target_count,
+    };
+    if (sodium_init() < 0)
+        return dv_fail(err, DV_INTERNAL, "libsodium does not start");
+    struct run r = {
+        .e = e,
+        .accounts = dv_calloc(account_count + 1, sizeof(*r.accounts)),
+        .result = result,
+    };
+    for (size_t i = 0; i < account_count; i++)
+        r.accounts[i] = accounts[i];
+    r.wanted = (struct plan_wanted){.prefix = e->prefix,
+                                    .guard = r.guard,
+                                    .targets = targets,
+                                    .target_count = target_count,
+                                    .accounts = r.accounts,
+                                    .account_count = account_count};
+    struct dv_err why;
+    bool more = true;
+    int failed = 0;
+    for (int round = 0; more && round < ROUNDS && failed == 0; round++)
+        failed = do_round(&r, round, &more, &why);
+    if (failed == 0)
+        describe(&r);
+    else
+        fail_all(result, &why);
+    if (failed != 0 && err)
+        *err = why;
+    run_end(&r);
+    return failed;
+}
+
+void tgt_result_clear(struct tgt_result *r)
+{
+    for (size_t i = 0; i < r->foreign_count; i++)
+        free(r->foreign[i]);
+    free(r->foreign);
+    free(r->targets);
+    free(r->sessions);
+    *r = (struct tgt_result){0};
+}

@@ -1,0 +1,497 @@
+// Reading tgtd's listings: lines, indentation, and one function per kind of block.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tgt/show.h"
+#include "base/mem.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TAB 4 // spaces of one level of indentation
+
+// ---- Lines --------------------------------------------------------------------------------
+
+struct line {
+    size_t indent;    // leading spaces
+    const char *text; // behind them; not ended by NUL
+    size_t len;
+};
+
+struct reader {
+    const char *at;
+    size_t number; // of the line read last, from 1
+    struct line line;
+};
+
+static bool next_line(struct reader *r)
+{
+    if (*r->at == '\0')
+        return false;
+    size_t len = strcspn(r->at, "\n");
+    size_t indent = 0;
+    while (indent < len && r->at[indent] == ' ')
+        indent++;
+    r->line = (struct line){.indent = indent, .text = r->at + indent, .len = len - indent};
+    r->at += len + (r->at[len] == '\n');
+    r->number++;
+    return true;
+}
+
+static int fail_line(const struct reader *r, const char *what, struct dv_err *err)
+{
+    return dv_fail(err, DV_INTERNAL, "line %zu of tgtd's list of %s is not understood: \"%.*s\"",
+                   r->number, what, r->line.len < 80 ? (int)r->line.len : 80, r->line.text);
+}
+
+static bool line_is(const struct line *l, size_t indent, const char *text)
+{
+    return l->indent == indent && l->len == strlen(text) && memcmp(l->text, text, l->len) == 0;
+}
+
+// The rest of a line that begins so, or NULL.
+static const char *value_of(const struct line *l, size_t indent, const char *key, size_t *len)
+{
+    size_t key_len = strlen(key);
+    if (l->indent != indent || l->len < key_len || memcmp(l->text, key, key_len) != 0)
+        return NULL;
+    *len = l->len - key_len;
+    return l->text + key_len;
+}
+
+static char *copy(const char *text, size_t len)
+{
+    char *out = dv_calloc(len + 1, 1);
+    memcpy(out, text, len);
+    return out;
+}
+
+// A decimal number of at most max; *len says how many characters of text there are and then how
+// many of them are the number.
+static bool number_of(const char *text, size_t *len, uint64_t max, uint64_t *out)
+{
+    uint64_t n = 0;
+    size_t i = 0;
+    for (; i < *len && text[i] >= '0' && text[i] <= '9'; i++) {
+        unsigned digit = (unsigned)(text[i] - '0');
+        if (n > (max - digit) / 10)
+            return false;
+        n = n * 10 + digit;
+    }
+    *out = n;
+    bool some = i > 0;
+    *len = i;
+    return some;
+}
+
+// A line that is the key and a number.
+static bool number_line(const struct line *l, size_t indent, const char *key, uint64_t max,
+                        uint64_t *out)
+{
+    size_t len;
+    const char *text = value_of(l, indent, key, &len);
+    size_t digits = len;
+    return text && number_of(text, &digits, max, out) && digits == len;
+}
+
+// "Target 7: iqn.2026-11.org.example:v7"
+static bool target_line(const struct line *l, size_t indent, uint32_t *tid, const char **name,
+                        size_t *name_len)
+{
+    size_t len;
+    uint64_t n;
+    const char *text = value_of(l, indent, "Target ", &len);
+    size_t digits = len;
+    if (!text || !number_of(text, &digits, UINT32_MAX, &n) || len < digits + 2 ||
+        memcmp(text + digits, ": ", 2) != 0)
+        return false;
+    *tid = (uint32_t)n;
+    *name = text + digits + 2;
+    *name_len = len - digits - 2;
+    return true;
+}
+
+int show_names(const char *text, struct seen *out, struct dv_err *err)
+{
+    struct reader r = {.at = text};
+    while (next_line(&r)) {
+        uint32_t tid;
+        const char *name;
+        size_t len;
+        if (r.line.indent < 2 * TAB)
+            continue; // the heading, and a line for each driver
+        if (!target_line(&r.line, 2 * TAB, &tid, &name, &len))
+            return fail_line(&r, "drivers", err);
+        struct seen_target *t = DV_APPEND(out->targets, out->target_count);
+        t->tid = tid;
+        t->name = copy(name, len);
+        // A driver lists its targets as they were made; the list of targets is by id.
+        for (; t > out->targets && t[-1].tid > t->tid; t--) {
+            struct seen_target swap = t[-1];
+            t[-1] = *t;
+            *t = swap;
+        }
+    }
+    return 0;
+}
+
+// ---- The list of targets ------------------------------------------------------------------
+
+enum section { SYSTEM, SESSIONS, LUNS, ACCOUNTS, ACL, SECTIONS, NO_SECTION };
+
+static const char *const section_heads[] = {
+    [SYSTEM] = "System information:", [SESSIONS] = "I_T nexus information:",
+    [LUNS] = "LUN information:",      [ACCOUNTS] = "Account information:",
+    [ACL] = "ACL information:",
+};
+
+// The lines of a session come in this order, each once.
+enum session_line { NO_SESSION, NEXUS, INITIATOR, CONNECTION, ADDRESS };
+
+struct block {
+    struct reader r;
+    struct seen_target *t;
+    enum section section;
+    enum session_line session;
+    struct seen_session *open; // the session whose lines are being read
+};
+
+static bool is_section(const struct line *l, enum section s)
+{
+    return line_is(l, TAB, section_heads[s]);
+}
+
+static bool system_line(struct block *b)
+{
+    size_t len;
+    const char *state = value_of(&b->r.line, 2 * TAB, "State: ", &len);
+    if (state)
+        b->t->ready = len == strlen("ready") && memcmp(state, "ready", len) == 0;
+    return b->r.line.indent == 2 * TAB;
+}
+
+// The initiator's line is "Initiator: NAME alias: ALIAS"; names have no spaces.
+static bool initiator_line(struct block *b)
+{
+    size_t len;
+    const char *text = value_of(&b->r.line, 3 * TAB, "Initiator: ", &len);
+    const char *space = text ? memchr(text, ' ', len) : NULL;
+    if (!space)
+        return false;
+    b->open->initiator = copy(text, (size_t)(space - text));
+    return true;
+}
+
+static bool session_line(struct block *b)
+{
+    size_t len;
+    uint64_t n;
+    const struct line *l = &b->r.line;
+    if (number_line(l, 2 * TAB, "I_T nexus: ", UINT64_MAX, &n)) {
+        bool whole = b->session == NO_SESSION || b->session == ADDRESS;
+        b->open = DV_APPEND(b->t->sessions, b->t->session_count);
+        b->open->sid = n;
+        b->session = NEXUS;
+        return whole;
+    }
+    const char *address = value_of(l, 4 * TAB, "", &len);
+    if (b->session == NEXUS && initiator_line(b)) {
+        b->session = INITIATOR;
+    } else if (b->session == INITIATOR && number_line(l, 3 * TAB, "Connection: ", UINT32_MAX, &n)) {
+        b->open->cid = (uint32_t)n;
+        b->session = CONNECTION;
+    } else if (b->session == CONNECTION && address) {
+        b->open->address = copy(address, len);
+        b->session = ADDRESS;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+// Session text that was cut off ends without a line end, so that the next heading hangs on it.
+static bool cut_off_before_luns(const struct line *l)
+{
+    static const char head[] = "    LUN information:";
+    size_t len = strlen(head);
+    return l->len >= len && memcmp(l->text + l->len - len, head, len) == 0;
+}
+
+static void close_sessions(struct block *b)
+{
+    if (b->session != NO_SESSION && b->session != ADDRESS)
+        b->t->sessions_unclear = true;
+    b->open = NULL;
+    for (size_t i = 0; i < b->t->session_count; i++) {
+        struct seen_session *s = &b->t->sessions[i];
+        s->initiator = s->initiator ? s->initiator : dv_strdup("");
+        s->address = s->address ? s->address : dv_strdup("");
+    }
+}
+
+static void keep(char **field, const struct line *l, const char *key)
+{
+    size_t len;
+    const char *text = value_of(l, 3 * TAB, key, &len);
+    if (!text)
+        return;
+    free(*field);
+    *field = copy(text, len);
+}
+
+static bool lun_line(struct block *b)
+{
+    const struct line *l = &b->r.line;
+    uint64_t n;
+    if (number_line(l, 2 * TAB, "LUN: ", UINT64_MAX, &n)) {
+        struct seen_lun *lun = DV_APPEND(b->t->luns, b->t->lun_count);
+        *lun = (struct seen_lun){.lun = n,
+                                 .path = dv_strdup(""),
+                                 .store = dv_strdup(""),
+                                 .scsi_id = dv_strdup(""),
+                                 .serial = dv_strdup("")};
+        return true;
+    }
+    if (b->t->lun_count == 0 || l->indent != 3 * TAB || !memmem(l->text, l->len, ": ", 2))
+        return false;
+    struct seen_lun *lun = &b->t->luns[b->t->lun_count - 1];
+    keep(&lun->path, l, "Backing store path: ");
+    keep(&lun->store, l, "Backing store type: ");
+    keep(&lun->scsi_id, l, "SCSI ID: ");
+    keep(&lun->serial, l, "SCSI SN: ");
+    lun->online |= line_is(l, 3 * TAB, "Online: Yes");
+    lun->read_only |= line_is(l, 3 * TAB, "Readonly: Yes");
+    lun->thin |= line_is(l, 3 * TAB, "Thin-provisioning: Yes");
+    return true;
+}
+
+static bool account_line(struct block *b)
+{
+    static const char outgoing[] = " (outgoing)";
+    const struct line *l = &b->r.line;
+    size_t len = strlen(outgoing);
+    if (l->indent != 2 * TAB)
+        return false;
+    if (l->len < len || memcmp(l->text + l->len - len, outgoing, len) != 0)
+        *DV_APPEND(b->t->accounts, b->t->account_count) = copy(l->text, l->len);
+    return true;
+}
+
+static bool acl_line(struct block *b)
+{
+    if (b->r.line.indent != 2 * TAB)
+        return false;
+    *DV_APPEND(b->t->acl, b->t->acl_count) = copy(b->r.line.text, b->r.line.len);
+    return true;
+}
+
+static bool body_line(struct block *b)
+{
+    switch (b->section) {
+    case SYSTEM:
+        return system_line(b);
+    case LUNS:
+        return lun_line(b);
+    case ACCOUNTS:
+        return account_line(b);
+    case ACL:
+        return acl_line(b);
+    case SESSIONS:
+        if (!session_line(b))
+            b->t->sessions_unclear = true;
+        if (b->t->sessions_unclear && cut_off_before_luns(&b->r.line)) {
+            close_sessions(b);
+            b->section = LUNS;
+        }
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool target_start(struct block *b, struct seen *out, const struct seen_target *due)
+{
+    uint32_t tid;
+    const char *name;
+    size_t len;
+    if (!target_line(&b->r.line, 0, &tid, &name, &len) || tid != due->tid ||
+        len != strlen(due->name) || memcmp(name, due->name, len) != 0)
+        return false;
+    b->t = DV_APPEND(out->targets, out->target_count);
+    b->t->tid = tid;
+    b->t->name = copy(name, len);
+    b->section = NO_SECTION;
+    b->session = NO_SESSION;
+    b->open = NULL;
+    return true;
+}
+
+// A heading is taken when it is the one that is due. Only iSCSI targets list accounts.
+static bool section_start(struct block *b)
+{
+    enum section due = b->section == NO_SECTION ? SYSTEM : b->section + 1;
+    if (due == ACCOUNTS && is_section(&b->r.line, ACL))
+        due = ACL;
+    if (due >= SECTIONS || !is_section(&b->r.line, due))
+        return false;
+    if (b->section == SESSIONS)
+        close_sessions(b);
+    b->section = due;
+    return true;
+}
+
+int show_targets(const char *text, const struct seen *names, struct seen *out, size_t *broken,
+                 struct dv_err *err)
+{
+    struct block b = {.r = {.at = text}, .section = ACL};
+    while (next_line(&b.r)) {
+        size_t done = out->target_count;
+        *broken = done > 0 ? done - 1 : 0;
+        bool due = b.section == ACL && done < names->target_count;
+        if (due && target_start(&b, out, &names->targets[done]))
+            continue;
+        if (b.t && section_start(&b))
+            continue;
+        if (!b.t || !body_line(&b)) {
+            if (b.section == SESSIONS)
+                close_sessions(&b);
+            return fail_line(&b.r, "targets", err);
+        }
+    }
+    if (b.t && b.section == SESSIONS)
+        close_sessions(&b);
+    if (out->target_count == names->target_count && b.section == ACL)
+        return 0;
+    *broken = out->target_count > 0 ? out->target_count - 1 : 0;
+    return dv_fail(err, DV_INTERNAL,
+                   "tgtd's list of targets ends after %zu of %zu targets, or within one",
+                   out->target_count, names->target_count);
+}
+
+// ---- The short lists ----------------------------------------------------------------------
+
+int show_accounts(const char *text, struct seen *out, struct dv_err *err)
+{
+    struct reader r = {.at = text};
+    while (next_line(&r)) {
+        if (r.number == 1 && line_is(&r.line, 0, "Account list:"))
+            continue;
+        if (r.number == 1 || r.line.indent != TAB || r.line.len == 0)
+            return fail_line(&r, "accounts", err);
+        *DV_APPEND(out->accounts, out->account_count) = copy(r.line.text, r.line.len);
+    }
+    return 0;
+}
+
+// "Session: 3", then for its connection "Connection: 0", "Initiator: NAME", "IP Address: ...".
+int show_connections(const char *text, struct seen_target *t, struct dv_err *err)
+{
+    struct reader r = {.at = text};
+    uint64_t sid = 0, cid = 0;
+    enum session_line due = NEXUS;
+    seen_clear_sessions(t);
+    t->sessions_unclear = false;
+    while (next_line(&r)) {
+        size_t len;
+        const char *initiator = value_of(&r.line, 2 * TAB, "Initiator: ", &len);
+        if (due == NEXUS && number_line(&r.line, 0, "Session: ", UINT64_MAX, &sid)) {
+            due = CONNECTION;
+        } else if (due == CONNECTION &&
+                   number_line(&r.line, TAB, "Connection: ", UINT32_MAX, &cid)) {
+            due = INITIATOR;
+        } else if (due == INITIATOR && initiator) {
+            *DV_APPEND(t->sessions, t->session_count) =
+                (struct seen_session){.sid = sid,
+                                      .cid = (uint32_t)cid,
+                                      .initiator = copy(initiator, len),
+                                      .address = dv_strdup("")};
+            due = ADDRESS;
+        } else if (due == ADDRESS) {
+            free(t->sessions[t->session_count - 1].address);
+            t->sessions[t->session_count - 1].address = copy(r.line.text, r.line.len);
+            due = NEXUS;
+        } else {
+            return fail_line(&r, "connections", err);
+        }
+    }
+    return due == NEXUS ? 0 : dv_fail(err, DV_INTERNAL, "tgtd's list of connections is cut off");
+}
+
+// "Portal: 127.0.0.1:3260,1" or "Portal: [::1]:3260,1"
+int show_portals(const char *text, struct show_portal **portals, size_t *count, struct dv_err *err)
+{
+    struct reader r = {.at = text};
+    *portals = NULL;
+    *count = 0;
+    while (next_line(&r)) {
+        struct show_portal p = {0};
+        size_t len, port_len;
+        uint64_t port = 0;
+        const char *from = value_of(&r.line, 0, "Portal: ", &len);
+        const char *colon = from ? memrchr(from, ':', len) : NULL;
+        size_t address_len = colon ? (size_t)(colon - from) : 0;
+        if (address_len > 2 && from[0] == '[' && colon[-1] == ']') {
+            from++;
+            address_len -= 2;
+        }
+        port_len = colon ? (size_t)(r.line.text + r.line.len - colon - 1) : 0;
+        if (!colon || address_len == 0 || address_len >= sizeof(p.address) ||
+            !number_of(colon + 1, &port_len, UINT16_MAX, &port) || port == 0) {
+            free(*portals);
+            *portals = NULL;
+            *count = 0;
+            return fail_line(&r, "portals", err);
+        }
+        memcpy(p.address, from, address_len);
+        p.port = (uint16_t)port;
+        *DV_APPEND(*portals, *count) = p;
+    }
+    return 0;
+}
+
+// A heading, then rows of: tgt lun sid, bytes and commands read as submitted and as done, the same
+// of writing, errors.
+#define COLUMNS 12
+
+static bool row_of(const struct line *l, uint64_t fields[COLUMNS])
+{
+    const char *at = l->text, *end = l->text + l->len;
+    for (size_t i = 0; i < COLUMNS; i++) {
+        while (at < end && *at == ' ')
+            at++;
+        size_t len = (size_t)(end - at);
+        if (!number_of(at, &len, UINT64_MAX, &fields[i]))
+            return false;
+        at += len;
+    }
+    return at == end;
+}
+
+int show_statistics(const char *text, struct tgt_statistics **rows, size_t *count,
+                    struct dv_err *err)
+{
+    struct reader r = {.at = text};
+    *rows = NULL;
+    *count = 0;
+    while (next_line(&r)) {
+        uint64_t f[COLUMNS];
+        if (r.number == 1)
+            continue;
+        if (!row_of(&r.line, f)) {
+            free(*rows);
+            *rows = NULL;
+            *count = 0;
+            return fail_line(&r, "statistics", err);
+        }
+        *DV_APPEND(*rows, *count) = (struct tgt_statistics){
+            .tid = (uint32_t)f[0],
+            .lun = f[1],
+            .sid = f[2],
+            .read_bytes = f[5],
+            .read_commands = (uint32_t)f[6],
+            .write_bytes = f[9],
+            .write_commands = (uint32_t)f[10],
+            .errors = (uint32_t)f[11],
+        };
+    }
+    return 0;
+}

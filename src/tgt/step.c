@@ -1,0 +1,344 @@
+// The target daemon: each kind of step as requests.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "base/secret.h"
+#include "tgt/engine.h"
+#include "tgt/show.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PARAMS_ROOM 2048
+#define DOING_ROOM  400
+#define SETTLE_MS   1000 // how long sessions and commands may take to end
+#define VENDOR      "DVSAN"
+#define PRODUCT     "VOLUME"
+#define REVISION    "0001" // of what a guest sees, not of the program
+
+// What tgtd is told to negotiate, in place of its defaults, which suit 1 Gbit/s of 2005: data comes
+// with the command instead of being asked for, in bigger pieces. MaxXmitDataSegmentLength is the
+// initiator's to say, and MaxQueueCmd is cut to its default of 128 at login; setting them does
+// nothing.
+static const struct {
+    const char *key, *value;
+} session_parameters[] = {
+    {"InitialR2T", "No"},
+    {"ImmediateData", "Yes"},
+    {"MaxRecvDataSegmentLength", "262144"},
+    {"FirstBurstLength", "262144"},
+    {"MaxBurstLength", "1048576"},
+    {"MaxOutstandingR2T", "16"},
+};
+
+int tgt_ask(const struct tgt_engine *e, const struct tgt_request *r, enum tgt_status ok,
+            struct dv_err *err)
+{
+    int status = tgt_call(e->socket, e->timeout_ms, r, NULL, err);
+    if (status == TGT_OK || status == (int)ok)
+        return 0;
+    return status < 0 ? -1 : TGT_REFUSED;
+}
+
+// A request about a target with one parameter, key and value.
+static int ask_target(const struct tgt_engine *e, struct tgt_request r, uint32_t tid,
+                      const char *key, const char *value, enum tgt_status ok, struct dv_err *err)
+{
+    char params[PARAMS_ROOM], doing[DOING_ROOM];
+    snprintf(params, sizeof(params), "%s=%s", key, value);
+    snprintf(doing, sizeof(doing), "target %u: %s %s", tid, r.doing, value);
+    r.tid = (int32_t)tid;
+    r.params = params;
+    r.doing = doing;
+    return tgt_ask(e, &r, ok, err);
+}
+
+// ---- Accounts -----------------------------------------------------------------------------
+
+static int add_account(const struct tgt_engine *e, const struct plan_wanted *w,
+                       const struct plan_step *step, struct dv_err *err)
+{
+    char params[PARAMS_ROOM], doing[DOING_ROOM], unknown[CHAP_SECRET_MAX + 1];
+    secret_random_text(unknown, CHAP_SECRET_MAX);
+    const char *secret = step->account == PLAN_NONE ? unknown : w->accounts[step->account].secret;
+    snprintf(params, sizeof(params), "user=%s,password=%s", step->name, secret);
+    snprintf(doing, sizeof(doing), "adding account %s", step->name);
+    struct tgt_request r = {.mode = TGT_ACCOUNT, .op = TGT_NEW, .params = params, .doing = doing};
+    int result = tgt_ask(e, &r, TGT_OK, err);
+    secret_wipe(unknown, sizeof(unknown));
+    secret_wipe(params, sizeof(params));
+    return result;
+}
+
+static int delete_account(const struct tgt_engine *e, const struct plan_step *step,
+                          struct dv_err *err)
+{
+    char params[PARAMS_ROOM], doing[DOING_ROOM];
+    snprintf(params, sizeof(params), "user=%s", step->name);
+    snprintf(doing, sizeof(doing), "deleting account %s", step->name);
+    struct tgt_request r = {
+        .mode = TGT_ACCOUNT, .op = TGT_DELETE, .params = params, .doing = doing};
+    return tgt_ask(e, &r, TGT_NO_USER, err);
+}
+
+// ---- Waiting ------------------------------------------------------------------------------
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+// tgtd tells of nothing, so what takes it a moment is asked for again: soon at first, then less
+// often. False when the time is up.
+struct patience {
+    int64_t until;
+    long pause_ms;
+};
+
+static struct patience patience_new(void)
+{
+    return (struct patience){.until = now_ms() + SETTLE_MS, .pause_ms = 1};
+}
+
+static bool patience_wait(struct patience *p)
+{
+    if (now_ms() >= p->until)
+        return false;
+    nanosleep(&(struct timespec){.tv_nsec = p->pause_ms * 1000000}, NULL);
+    p->pause_ms = p->pause_ms < 16 ? p->pause_ms * 2 : 20;
+    return true;
+}
+
+// Deletes what commands that are still running keep in use.
+static int ask_when_idle(const struct tgt_engine *e, const struct tgt_request *r,
+                         enum tgt_status gone, struct dv_err *err)
+{
+    for (struct patience p = patience_new();;) {
+        int status = tgt_call(e->socket, e->timeout_ms, r, NULL, err);
+        if (status == TGT_OK || status == (int)gone)
+            return 0;
+        if (status < 0)
+            return -1;
+        if ((status != TGT_LUN_ACTIVE && status != TGT_TARGET_ACTIVE) || !patience_wait(&p))
+            return TGT_REFUSED;
+    }
+}
+
+// ---- Sessions -----------------------------------------------------------------------------
+
+// The sessions to be ended, or none when the target is gone.
+static int list_sessions(const struct tgt_engine *e, uint32_t tid, struct seen_target *t,
+                         struct dv_err *err)
+{
+    char doing[DOING_ROOM];
+    snprintf(doing, sizeof(doing), "target %u: listing connections", tid);
+    struct tgt_request r = {
+        .mode = TGT_CONNECTION, .op = TGT_SHOW, .tid = (int32_t)tid, .doing = doing};
+    DV_FREE char *text = NULL;
+    int status = tgt_call(e->socket, e->timeout_ms, &r, &text, err);
+    seen_clear_sessions(t);
+    if (status == TGT_NO_TARGET)
+        return 0;
+    if (status != TGT_OK)
+        return status < 0 ? -1 : TGT_REFUSED;
+    return show_connections(text, t, err) == 0 ? 0 : TGT_REFUSED;
+}
+
+static bool known(const uint64_t *sids, size_t count, uint64_t sid)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sids[i] == sid)
+            return true;
+    return false;
+}
+
+static int end_session(const struct tgt_engine *e, uint32_t tid, const struct seen_session *s,
+                       struct dv_err *err)
+{
+    char doing[DOING_ROOM];
+    snprintf(doing, sizeof(doing), "target %u: ending session %" PRIu64 " of %s", tid, s->sid,
+             s->initiator);
+    struct tgt_request r = {.mode = TGT_CONNECTION,
+                            .op = TGT_DELETE,
+                            .tid = (int32_t)tid,
+                            .sid = s->sid,
+                            .cid = s->cid,
+                            .doing = doing};
+    int status = tgt_call(e->socket, e->timeout_ms, &r, NULL, err);
+    if (status == TGT_OK || status == TGT_NO_SESSION || status == TGT_NO_CONNECTION ||
+        status == TGT_NO_TARGET)
+        return 0;
+    return status < 0 ? -1 : TGT_REFUSED;
+}
+
+// One round: tells tgtd to end each session once (sids remembers) and counts those that are left.
+static int end_round(const struct tgt_engine *e, uint32_t tid, const char *initiator,
+                     uint64_t **sids, size_t *sid_count, size_t *left, struct dv_err *err)
+{
+    struct seen_target t = {0};
+    int result = list_sessions(e, tid, &t, err);
+    *left = 0;
+    for (size_t i = 0; result == 0 && i < t.session_count; i++) {
+        const struct seen_session *s = &t.sessions[i];
+        if (initiator && strcmp(s->initiator, initiator) != 0)
+            continue;
+        ++*left;
+        if (known(*sids, *sid_count, s->sid))
+            continue;
+        *DV_APPEND(*sids, *sid_count) = s->sid;
+        result = end_session(e, tid, s, err);
+    }
+    seen_clear_sessions(&t);
+    return result;
+}
+
+int tgt_do_end_sessions(const struct tgt_engine *e, uint32_t tid, const char *initiator,
+                        struct dv_err *err)
+{
+    uint64_t *sids = NULL;
+    size_t sid_count = 0, left;
+    struct patience p = patience_new();
+    int result;
+    while ((result = end_round(e, tid, initiator, &sids, &sid_count, &left, err)) == 0 &&
+           left > 0) {
+        if (!patience_wait(&p)) {
+            dv_fail(err, DV_TIMEOUT,
+                    "target %u: %zu sessions of %s have not ended within %d ms; their commands "
+                    "hang on the backing file",
+                    tid, left, initiator ? initiator : "initiators", SETTLE_MS);
+            result = TGT_REFUSED;
+            break;
+        }
+    }
+    free(sids);
+    return result;
+}
+
+// ---- Targets and LUNs ---------------------------------------------------------------------
+
+static int set_parameters(const struct tgt_engine *e, const struct plan_step *step,
+                          struct dv_err *err)
+{
+    struct tgt_request r = {.mode = TGT_TARGET, .op = TGT_UPDATE};
+    int result = 0;
+    for (size_t i = 0; i < DV_COUNT(session_parameters) && result == 0; i++) {
+        r.doing = session_parameters[i].key;
+        result = ask_target(e, r, step->tid, session_parameters[i].key, session_parameters[i].value,
+                            TGT_OK, err);
+    }
+    return result;
+}
+
+static int new_lun(const struct tgt_engine *e, const struct plan_step *step, struct dv_err *err)
+{
+    char params[PARAMS_ROOM], doing[DOING_ROOM];
+    snprintf(params, sizeof(params), "path=%s,bstype=%s,blocksize=%u", step->name, PLAN_STORE,
+             BLOCK_SIZE);
+    snprintf(doing, sizeof(doing), "target %u: opening %s", step->tid, step->name);
+    struct tgt_request r = {.mode = TGT_DEVICE,
+                            .op = TGT_NEW,
+                            .tid = (int32_t)step->tid,
+                            .lun = PLAN_LUN,
+                            .params = params,
+                            .doing = doing};
+    return tgt_ask(e, &r, TGT_OK, err);
+}
+
+static int identify_lun(const struct tgt_engine *e, const struct plan_target *t, struct dv_err *err)
+{
+    char params[PARAMS_ROOM], doing[DOING_ROOM], id[33], serial[UUID_TEXT_LEN];
+    plan_scsi_id(&t->uuid, id);
+    uuid_format(&t->uuid, serial);
+    snprintf(params, sizeof(params),
+             "vendor_id=" VENDOR ",product_id=" PRODUCT ",product_rev=" REVISION ","
+             "scsi_id=%s,scsi_sn=%s,thin_provisioning=%d",
+             id, serial, t->thin);
+    snprintf(doing, sizeof(doing), "target %u: identifying its LUN", t->tid);
+    struct tgt_request r = {.mode = TGT_DEVICE,
+                            .op = TGT_UPDATE,
+                            .tid = (int32_t)t->tid,
+                            .lun = PLAN_LUN,
+                            .params = params,
+                            .doing = doing};
+    return tgt_ask(e, &r, TGT_OK, err);
+}
+
+static int delete_lun(const struct tgt_engine *e, const struct plan_step *step, struct dv_err *err)
+{
+    char doing[DOING_ROOM];
+    snprintf(doing, sizeof(doing), "target %u: deleting LUN %" PRIu64, step->tid, step->lun);
+    struct tgt_request r = {.mode = TGT_DEVICE,
+                            .op = TGT_DELETE,
+                            .tid = (int32_t)step->tid,
+                            .lun = step->lun,
+                            .doing = doing};
+    return ask_when_idle(e, &r, TGT_NO_LUN, err);
+}
+
+static int delete_target(const struct tgt_engine *e, const struct plan_step *step,
+                         struct dv_err *err)
+{
+    char doing[DOING_ROOM];
+    snprintf(doing, sizeof(doing), "deleting target %u", step->tid);
+    struct tgt_request r = {
+        .mode = TGT_TARGET, .op = TGT_DELETE, .tid = (int32_t)step->tid, .doing = doing};
+    return ask_when_idle(e, &r, TGT_NO_TARGET, err);
+}
+
+int tgt_do_step(const struct tgt_engine *e, const struct plan_wanted *wanted,
+                const struct plan_step *step, struct dv_err *err)
+{
+    struct tgt_request target = {.mode = TGT_TARGET}, account = {.mode = TGT_ACCOUNT};
+    switch (step->op) {
+    case PLAN_ADD_ACCOUNT:
+        return add_account(e, wanted, step, err);
+    case PLAN_DELETE_ACCOUNT:
+        return delete_account(e, step, err);
+    case PLAN_NEW_TARGET:
+        target.op = TGT_NEW;
+        target.doing = "creating";
+        return ask_target(e, target, step->tid, "targetname", step->name, TGT_OK, err);
+    case PLAN_DELETE_TARGET:
+        return delete_target(e, step, err);
+    case PLAN_SET_PARAMETERS:
+        return set_parameters(e, step, err);
+    case PLAN_SET_OFFLINE:
+    case PLAN_SET_READY:
+        target.op = TGT_UPDATE;
+        target.doing = "setting the state to";
+        return ask_target(e, target, step->tid, "state",
+                          step->op == PLAN_SET_READY ? "ready" : "offline", TGT_OK, err);
+    case PLAN_NEW_LUN:
+        return new_lun(e, step, err);
+    case PLAN_IDENTIFY_LUN:
+        return identify_lun(e, &wanted->targets[step->target], err);
+    case PLAN_DELETE_LUN:
+        return delete_lun(e, step, err);
+    case PLAN_BIND_ACCOUNT:
+        account.op = TGT_BIND;
+        account.doing = "binding account";
+        return ask_target(e, account, step->tid, "user", step->name, TGT_USER_EXISTS, err);
+    case PLAN_UNBIND_ACCOUNT:
+        account.op = TGT_UNBIND;
+        account.doing = "unbinding account";
+        return ask_target(e, account, step->tid, "user", step->name, TGT_NO_USER, err);
+    case PLAN_BIND_NAME:
+        target.op = TGT_BIND;
+        target.doing = "binding initiator";
+        return ask_target(e, target, step->tid, "initiator-name", step->name, TGT_ACL_EXISTS, err);
+    case PLAN_UNBIND_NAME:
+        target.op = TGT_UNBIND;
+        target.doing = "unbinding initiator";
+        return ask_target(e, target, step->tid, "initiator-name", step->name, TGT_NO_ACL, err);
+    case PLAN_UNBIND_ADDRESS:
+        target.op = TGT_UNBIND;
+        target.doing = "unbinding address";
+        return ask_target(e, target, step->tid, "initiator-address", step->name, TGT_NO_ACL, err);
+    case PLAN_END_SESSIONS:
+        return tgt_do_end_sessions(e, step->tid, step->name, err);
+    }
+    return dv_fail(err, DV_INTERNAL, "a plan has a step of unknown kind %d", (int)step->op);
+}

@@ -1,0 +1,114 @@
+// The target daemon: the engine, its portals, its statistics, and watching it live.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tgt/tgt.h"
+#include "base/mem.h"
+#include "tgt/engine.h"
+#include "tgt/show.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+
+struct tgt_engine *tgt_engine_new(const char *socket, const char *prefix, int timeout_ms)
+{
+    struct tgt_engine *e = dv_calloc(1, sizeof(*e));
+    e->socket = dv_strdup(socket);
+    e->prefix = dv_strdup(prefix);
+    e->timeout_ms = timeout_ms;
+    return e;
+}
+
+void tgt_engine_free(struct tgt_engine *e)
+{
+    if (!e)
+        return;
+    free(e->socket);
+    free(e->prefix);
+    free(e);
+}
+
+int tgt_end_sessions(struct tgt_engine *e, uint32_t tid, const char *initiator, struct dv_err *err)
+{
+    return tgt_do_end_sessions(e, tid, initiator, err) == 0 ? 0 : -1;
+}
+
+// ---- Portals ------------------------------------------------------------------------------
+
+static const struct tgt_request list_portals = {
+    .mode = TGT_PORTAL, .op = TGT_SHOW, .doing = "listing portals"};
+
+// Also true of the wildcard address of the same family and port, beside which no other can be
+// bound.
+static bool listens(const struct show_portal *seen, const struct portal *wanted)
+{
+    bool six = strchr(wanted->address, ':');
+    return seen->port == wanted->port && (strcmp(seen->address, wanted->address) == 0 ||
+                                          strcmp(seen->address, six ? "::" : "0.0.0.0") == 0);
+}
+
+static int add_portal(struct tgt_engine *e, const struct portal *p, struct dv_err *err)
+{
+    char params[128], doing[160];
+    bool six = strchr(p->address, ':');
+    snprintf(params, sizeof(params), "portal=%s%s%s:%u", six ? "[" : "", p->address, six ? "]" : "",
+             p->port);
+    snprintf(doing, sizeof(doing), "adding %s", params);
+    struct tgt_request r = {.mode = TGT_PORTAL, .op = TGT_NEW, .params = params, .doing = doing};
+    return tgt_ask(e, &r, TGT_OK, err) == 0 ? 0 : -1;
+}
+
+int tgt_add_portals(struct tgt_engine *e, const struct portal *portals, size_t count,
+                    struct dv_err *err)
+{
+    DV_FREE char *text = NULL;
+    DV_FREE struct show_portal *seen = NULL;
+    size_t seen_count;
+    if (tgt_call(e->socket, e->timeout_ms, &list_portals, &text, err) != TGT_OK ||
+        show_portals(text, &seen, &seen_count, err) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        bool there = false;
+        for (size_t k = 0; k < seen_count; k++)
+            there |= listens(&seen[k], &portals[i]);
+        if (!there && add_portal(e, &portals[i], err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+// ---- Watching -----------------------------------------------------------------------------
+
+// The kernel tells whose socket it is. Taking the descriptor before the answer comes makes sure
+// that it is that process and not a later one with the same number.
+int tgt_watch(struct tgt_engine *e, pid_t *pid, int *pidfd, struct dv_err *err)
+{
+    DV_CLOSE int fd = tgt_connect(e->socket, e->timeout_ms, err);
+    if (fd < 0)
+        return -1;
+    struct ucred peer = {0};
+    socklen_t len = sizeof(peer);
+    int errnum = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 ? 0 : errno;
+    DV_CLOSE int watch = errnum == 0 && peer.pid > 0 ? pidfd_open(peer.pid, 0) : -1;
+    if (errnum == 0 && watch < 0)
+        errnum = peer.pid > 0 ? errno : ESRCH;
+    if (tgt_exchange(fd, e->timeout_ms, &list_portals, NULL, err) != TGT_OK)
+        return -1;
+    if (errnum != 0)
+        return dv_fail_errno(err, errnum, "cannot watch the tgtd at %s", e->socket);
+    *pid = peer.pid;
+    *pidfd = watch;
+    watch = -1;
+    return 0;
+}
+
+int tgt_read_statistics(struct tgt_engine *e, struct tgt_statistics **rows, size_t *count,
+                        struct dv_err *err)
+{
+    DV_FREE char *text = NULL;
+    struct tgt_request r = {.mode = TGT_SYSTEM, .op = TGT_STATS, .doing = "reading statistics"};
+    if (tgt_call(e->socket, e->timeout_ms, &r, &text, err) != TGT_OK)
+        return -1;
+    return show_statistics(text, rows, count, err);
+}

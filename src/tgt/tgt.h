@@ -1,0 +1,73 @@
+// The target daemon: brings a running tgtd to what a unit should serve, and looks at it.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// All functions block, each request at most for the engine's timeout. An engine has no state but
+// its settings, so any thread may use it, though only one at a time should change a tgtd.
+//
+// tgtd is Debian's, unmodified: tgtd -f -C PORT -t THREADS --iscsi portal=ADDRESS:3260 with
+// TGT_IPC_SOCKET=PATH. Each LUN has its own -t threads (16 when not said; LUN 0 has none), so a
+// thousand volumes with -t 2 are two thousand threads. It keeps nothing over a restart, and this
+// program must run as the same user and group.
+#ifndef DVSAN_TGT_TGT_H
+#define DVSAN_TGT_TGT_H
+
+#include "base/err.h"
+#include "logic/unit_plan.h"
+#include "model/unit.h"
+#include <sys/types.h>
+
+#define TGT_TIMEOUT_MS 5000 // a good value for an engine: more than a loaded tgtd takes
+
+struct tgt_engine;
+
+// socket is TGT_IPC_SOCKET, a dot and the control port. prefix is what the names of this unit's
+// targets begin with ("iqn.2026-11.org.example:unit-3:"); all others are left alone.
+struct tgt_engine *tgt_engine_new(const char *socket, const char *prefix, int timeout_ms);
+void tgt_engine_free(struct tgt_engine *e);
+
+struct tgt_result {
+    // For each wanted target: DV_OK when tgtd serves it as wanted, to exactly the initiators that
+    // its rules name; else what is in the way.
+    struct dv_err *targets;
+    uint32_t *sessions; // live ones of each wanted target
+    size_t target_count;
+    struct dv_err other; // trouble with an account, or with a target nobody wants any more
+    size_t steps;        // that were carried out
+    char **foreign;      // names of targets that are not ours
+    size_t foreign_count;
+};
+void tgt_result_clear(struct tgt_result *r);
+
+// Makes tgtd serve exactly the targets: reads what it has, carries out what the planner says and
+// reads again until nothing is left to do. Trouble with one target leaves the others alone. Run it
+// also now and then without a cause: a login that was under way when its rule was revoked becomes
+// a session after the fact, and only the next run ends it.
+// Fails, with some of the steps done, only when tgtd cannot be talked to; run it again later. The
+// result is filled in either case; the caller clears it. The tags of the accounts are not read.
+int tgt_reconcile(struct tgt_engine *e, const struct plan_target *targets, size_t target_count,
+                  const struct plan_account *accounts, size_t account_count,
+                  struct tgt_result *result, struct dv_err *err);
+
+// Ends every session of an initiator (NULL: of all) with a target, and waits until they are gone.
+int tgt_end_sessions(struct tgt_engine *e, uint32_t tid, const char *initiator, struct dv_err *err);
+
+// Makes tgtd listen at each portal's address and port, unless it does already.
+int tgt_add_portals(struct tgt_engine *e, const struct portal *portals, size_t count,
+                    struct dv_err *err);
+
+// The tgtd that answers: its process, and a descriptor (the caller closes it) that becomes
+// readable when it ends.
+int tgt_watch(struct tgt_engine *e, pid_t *pid, int *pidfd, struct dv_err *err);
+
+// What a session did on a LUN since it logged in; it takes its row along when it ends.
+struct tgt_statistics {
+    uint32_t tid;
+    uint64_t lun, sid;
+    uint64_t read_bytes, write_bytes;
+    uint32_t read_commands, write_commands, errors; // these wrap
+};
+// Of all sessions, in one request; the caller frees *rows.
+int tgt_read_statistics(struct tgt_engine *e, struct tgt_statistics **rows, size_t *count,
+                        struct dv_err *err);
+
+#endif
