@@ -84,7 +84,7 @@ int secret_read_file(const char *path, char **secret, struct dv_err *err)
     if (check_file(path, &st, err) < 0)
         return -1;
     char text[SECRET_ROOM];
-    size_t len;
+    size_t len = 0;
     int result = read_line(fd, path, text, sizeof(text), &len, err);
     if (result == 0) {
         *secret = dv_calloc(len + 1, 1);

@@ -1,0 +1,414 @@
+// A leg over iSCSI: cuts requests into commands, keeps a window of them at the target.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "iscsi/iscsi_leg.h"
+
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/secret.h"
+#include "iscsi/leg_private.h"
+#include "iscsi/verdict.h"
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <string.h>
+
+#define PART_ATTEMPTS 50 // of a command that the target is too busy for, or interrupts
+#define LATER_MS      100
+#define START_OVER    (-1) // leg_req.error: cut it up again from the start
+
+static void queue_add(struct req_queue *q, struct leg_req *req)
+{
+    req->next = NULL;
+    *q->end = req;
+    q->end = &req->next;
+}
+
+static struct leg_req *queue_take(struct req_queue *q)
+{
+    struct leg_req *req = q->first;
+    if (req) {
+        q->first = req->next;
+        if (!q->first)
+            q->end = &q->first;
+    }
+    return req;
+}
+
+static void part_push(struct part_list *list, struct part *part)
+{
+    part->next = list->first;
+    list->first = part;
+}
+
+static struct part *part_pop(struct part_list *list)
+{
+    struct part *part = list->first;
+    if (part)
+        list->first = part->next;
+    return part;
+}
+
+// Commands ----------------------------------------------------------------------------------
+
+static void on_command(struct iscsi_context *ctx, int status, void *data, void *arg);
+
+static struct scsi_task *send_data(struct part *part, void *data)
+{
+    struct iscsi_leg *l = part->leg;
+    uint64_t lba = part->offset / l->limits.block_size;
+    int block = (int)l->limits.block_size, lun = (int)l->lun;
+    part->iov = (struct scsi_iovec){.iov_base = data, .iov_len = part->bytes};
+    if (part->command == SPLIT_READ)
+        return iscsi_read16_iov_task(l->ctx, lun, lba, part->bytes, block, 0, 0, 0, 0, 0,
+                                     on_command, part, &part->iov, 1);
+    int fua = (part->req->flags & LEG_FUA) && l->fua;
+    return iscsi_write16_iov_task(l->ctx, lun, lba, NULL, part->bytes, block, 0, 0, fua, 0, 0,
+                                  on_command, part, &part->iov, 1);
+}
+
+static void *zeros(struct iscsi_leg *l)
+{
+    if (!l->zeros)
+        l->zeros = dv_calloc(1, SPLIT_TRANSFER_CAP);
+    return l->zeros;
+}
+
+static struct scsi_task *send_command(struct part *part)
+{
+    struct iscsi_leg *l = part->leg;
+    uint32_t block = l->limits.block_size, blocks = part->bytes / block;
+    uint64_t lba = part->offset / block;
+    struct unmap_list range = {.lba = lba, .num = blocks};
+    switch (part->command) {
+    case SPLIT_READ:
+    case SPLIT_WRITE:
+        return send_data(part, (char *)part->req->data + (part->offset - part->req->offset));
+    case SPLIT_WRITE_ZEROS:
+        return send_data(part, zeros(l));
+    case SPLIT_SAME:
+        part->iov = (struct scsi_iovec){.iov_base = zeros(l), .iov_len = block};
+        return iscsi_writesame16_iov_task(l->ctx, (int)l->lun, lba, NULL, block, blocks, 0, 1, 0, 0,
+                                          on_command, part, &part->iov, 1);
+    case SPLIT_UNMAP:
+        return iscsi_unmap_task(l->ctx, (int)l->lun, 0, 0, &range, 1, on_command, part);
+    default:
+        return iscsi_synchronizecache16_task(l->ctx, (int)l->lun, 0, 0, 0, 0, on_command, part);
+    }
+}
+
+static void send_part(struct part *part)
+{
+    struct iscsi_leg *l = part->leg;
+    if (send_command(part)) {
+        part->sent = true;
+        return;
+    }
+    session_over(l, LEG_LOSS_PROTOCOL, "%s: %s", l->portal, iscsi_get_error(l->ctx));
+    part_push(&l->later, part);
+}
+
+// Requests ----------------------------------------------------------------------------------
+
+static bool changes_blocks(enum leg_op op)
+{
+    return op == LEG_WRITE || op == LEG_TRIM || op == LEG_ZERO;
+}
+
+// A FUA that no command has carried: the target does not take it, or the command has no such bit.
+static bool needs_sync(const struct iscsi_leg *l, const struct leg_req *req,
+                       enum split_command command)
+{
+    if (!(req->flags & LEG_FUA) || req->synced || !changes_blocks(req->op))
+        return false;
+    return !l->fua || (command != SPLIT_WRITE && command != SPLIT_WRITE_ZEROS);
+}
+
+static struct part *new_part(struct iscsi_leg *l, struct leg_req *req, enum split_command command,
+                             uint32_t bytes)
+{
+    struct part *part = part_pop(&l->free);
+    part->req = req;
+    part->command = command;
+    part->offset = req->offset + req->cursor;
+    part->bytes = bytes;
+    part->attempts = 0;
+    req->parts++;
+    return part;
+}
+
+// All parts are back: either the request is done, or it still needs a flush.
+static void finish(struct iscsi_leg *l, struct leg_req *req, enum split_command command)
+{
+    if (req->error == START_OVER) {
+        req->error = 0;
+        req->cursor = 0;
+        queue_add(&l->waiting, req);
+        return;
+    }
+    if (req->error == 0 && needs_sync(l, req, command)) {
+        req->synced = true;
+        send_part(new_part(l, req, SPLIT_SYNC, 0));
+        return;
+    }
+    req->done(req, req->error);
+}
+
+static bool whole(const struct leg_req *req)
+{
+    return req->error != 0 || req->cursor >= req->bytes;
+}
+
+// Sends as much of the first waiting request as the window takes.
+static void send_some(struct iscsi_leg *l, struct leg_req *req)
+{
+    enum split_command command = split_command_for(req->op, req->flags, &l->limits);
+    if (command == SPLIT_REFUSE)
+        req->error = ENOTSUP;
+    if (command == SPLIT_NOTHING)
+        req->cursor = req->bytes;
+    if (command == SPLIT_SYNC) {
+        req->synced = true;
+        send_part(new_part(l, req, command, 0));
+    }
+    while (!whole(req) && l->free.first && !l->over) {
+        uint32_t bytes = split_next(command, req->bytes - req->cursor, &l->limits);
+        struct part *part = new_part(l, req, command, bytes);
+        req->cursor += bytes;
+        send_part(part);
+    }
+    if (!whole(req))
+        return;
+    queue_take(&l->waiting);
+    if (req->parts == 0)
+        finish(l, req, command);
+}
+
+void leg_send_waiting(struct iscsi_leg *l)
+{
+    while (l->leg.state == LEG_READY && !l->over && l->waiting.first && l->free.first)
+        send_some(l, l->waiting.first);
+}
+
+static void end_part(struct part *part, int error)
+{
+    struct iscsi_leg *l = part->leg;
+    struct leg_req *req = part->req;
+    if (error && (!req->error || req->error == START_OVER))
+        req->error = error;
+    enum split_command command = part->command;
+    part_push(&l->free, part);
+    // A request that is still waiting to be cut up ends there.
+    if (--req->parts == 0 && whole(req) && l->waiting.first != req)
+        finish(l, req, command);
+}
+
+// WRITE SAME turned out not to work here: from now on zeros are written. The request starts over
+// when its other commands are back; to zero twice does no harm.
+static void same_as_zeros(struct part *part)
+{
+    part->leg->limits.same = 0;
+    part->leg->leg.info.can_zero = false;
+    end_part(part, START_OVER);
+}
+
+static void on_later(struct pump_timer *t)
+{
+    struct iscsi_leg *l = (struct iscsi_leg *)((char *)t - offsetof(struct iscsi_leg, later_timer));
+    struct part *part = l->later.first;
+    l->later.first = NULL;
+    while (part) {
+        struct part *next = part->next;
+        send_part(part);
+        part = next;
+    }
+    l->source.dirty = true;
+}
+
+static void again(struct part *part, bool later)
+{
+    struct iscsi_leg *l = part->leg;
+    if (++part->attempts >= PART_ATTEMPTS) {
+        end_part(part, EIO);
+        return;
+    }
+    l->source.dirty = true;
+    if (!later) {
+        send_part(part);
+        return;
+    }
+    part_push(&l->later, part);
+    l->later_timer.fn = on_later;
+    if (!l->later_timer.due_ms)
+        pump_timer_set(l->pump, &l->later_timer, LATER_MS);
+}
+
+// It is completed when the session is taken down.
+static void lose_part(struct part *part)
+{
+    part->sent = false;
+    if (changes_blocks(part->req->op))
+        part->leg->settle = true;
+    part_push(&part->leg->later, part);
+}
+
+static void on_command(struct iscsi_context *ctx, int status, void *data, void *arg)
+{
+    struct part *part = arg;
+    struct iscsi_leg *l = part->leg;
+    struct scsi_task *task = data;
+    int error;
+    (void)ctx;
+    enum verdict v = verdict_of(status, (int)task->sense.key, task->sense.ascq, &error);
+    bool short_read = part->command == SPLIT_READ && v == VERDICT_DONE &&
+                      task->residual_status == SCSI_RESIDUAL_UNDERFLOW;
+    part->sent = false;
+    scsi_free_scsi_task(task);
+    if (l->over || v == VERDICT_LOST) {
+        bool late = status == (int)SCSI_STATUS_TIMEOUT;
+        session_over(l, late ? LEG_LOSS_SILENT : LEG_LOSS_CLOSED, "%s: %s", l->portal,
+                     late ? "a command was not answered in time" : "the session was closed");
+        lose_part(part);
+        return;
+    }
+    l->heard = true;
+    l->source.dirty = true;
+    if (v == VERDICT_DONE && !short_read)
+        end_part(part, 0);
+    else if (v == VERDICT_AGAIN || v == VERDICT_LATER)
+        again(part, v == VERDICT_LATER);
+    else if (part->command == SPLIT_SAME)
+        same_as_zeros(part);
+    else
+        end_part(part, short_read ? EIO : error);
+}
+
+void leg_fail_all(struct iscsi_leg *l, int error)
+{
+    struct leg_req *req;
+    struct part *part;
+    for (unsigned i = 0; i < LEG_WINDOW; i++) // what libiscsi did not give back, after a logout
+        if (l->parts[i].sent)
+            lose_part(&l->parts[i]);
+    // Requests that still wait first: end_part then finds none of its own there.
+    while ((req = queue_take(&l->waiting))) {
+        req->error = error;
+        if (req->parts == 0)
+            req->done(req, error);
+    }
+    while ((part = part_pop(&l->later)))
+        end_part(part, error);
+}
+
+// The interface -----------------------------------------------------------------------------
+
+static struct iscsi_leg *of(struct leg *leg)
+{
+    return (struct iscsi_leg *)leg;
+}
+
+static void do_connect(struct leg *leg)
+{
+    if (leg->state == LEG_DOWN)
+        session_connect(of(leg));
+}
+
+static void do_disconnect(struct leg *leg)
+{
+    if (leg->state != LEG_DOWN)
+        session_over(of(leg), LEG_LOSS_ASKED, "%s: disconnected", of(leg)->portal);
+}
+
+static void do_submit(struct leg *leg, struct leg_req *req)
+{
+    struct iscsi_leg *l = of(leg);
+    req->cursor = 0;
+    req->parts = 0;
+    req->synced = false;
+    req->error = leg->state == LEG_READY && !l->over
+                     ? split_check(req->op, req->offset, req->bytes, &leg->info)
+                     : ENOTCONN;
+    queue_add(req->error ? &l->refused : &l->waiting, req);
+    l->source.dirty = true;
+}
+
+static void do_free(struct leg *leg)
+{
+    struct iscsi_leg *l = of(leg);
+    leg->on_state = NULL;
+    session_close(l);
+    leg_fail_all(l, ENOTCONN);
+    pump_source_remove(l->pump, &l->source);
+    free(l->portal);
+    free(l->target);
+    free(l->initiator);
+    free(l->chap_user);
+    secret_free(l->chap_secret);
+    free(l->zeros);
+    free(l);
+}
+
+static struct iscsi_leg *of_source(struct pump_source *s)
+{
+    return (struct iscsi_leg *)((char *)s - offsetof(struct iscsi_leg, source));
+}
+
+static void on_ready(struct pump_source *s, unsigned revents)
+{
+    struct iscsi_leg *l = of_source(s);
+    session_service(l, revents);
+    session_settle(l);
+}
+
+static void on_flush(struct pump_source *s)
+{
+    struct iscsi_leg *l = of_source(s);
+    struct leg_req *req;
+    while ((req = queue_take(&l->refused)))
+        req->done(req, req->error);
+    leg_send_waiting(l);
+    // Before the connection stands, POLLOUT would tell libiscsi that it does.
+    if (l->logged_in && !l->over && (iscsi_which_events(l->ctx) & POLLOUT))
+        session_service(l, POLLOUT);
+    session_settle(l);
+}
+
+static const struct leg_ops iscsi_leg_ops = {
+    .connect = do_connect,
+    .disconnect = do_disconnect,
+    .submit = do_submit,
+    .free = do_free,
+};
+
+void iscsi_leg_defaults(struct iscsi_leg_config *config)
+{
+    config->connect_ms = 10000;
+    config->nop_ms = 2000;
+    config->command_s = 60;
+}
+
+struct leg *iscsi_leg_new(struct pump *pump, const struct iscsi_leg_config *config)
+{
+    struct iscsi_leg *l = dv_calloc(1, sizeof(*l));
+    l->leg.ops = &iscsi_leg_ops;
+    l->pump = pump;
+    l->portal = dv_strdup(config->portal);
+    l->target = dv_strdup(config->target);
+    l->initiator = dv_strdup(config->initiator);
+    l->lun = config->lun;
+    l->chap_user = dv_strdup(config->chap_user);
+    l->chap_secret = dv_strdup(config->chap_secret);
+    l->header_digest = config->header_digest;
+    l->connect_ms = config->connect_ms;
+    l->nop_ms = config->nop_ms;
+    l->command_s = config->command_s;
+    random_fill(&l->isid, sizeof(l->isid));
+    l->waiting.end = &l->waiting.first;
+    l->refused.end = &l->refused.first;
+    for (unsigned i = 0; i < LEG_WINDOW; i++) {
+        l->parts[i].leg = l;
+        part_push(&l->free, &l->parts[i]);
+    }
+    l->source = (struct pump_source){.fd = -1, .ready = on_ready, .flush = on_flush};
+    pump_source_add(pump, &l->source);
+    return &l->leg;
+}

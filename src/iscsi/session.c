@@ -1,0 +1,202 @@
+// The session of an iSCSI leg: connecting, logging in, keeping alive, noticing the loss.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "iscsi/leg_private.h"
+#include "iscsi/verdict.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SILENT_NOPS   2    // more unanswered NOPs than this are a dead peer
+#define TICK_MS       1000 // libiscsi's task timers run when it is served
+#define MAX_REDIRECTS 4
+
+void session_over(struct iscsi_leg *l, enum leg_loss loss, const char *fmt, ...)
+{
+    if (l->over)
+        return;
+    l->over = true;
+    l->leg.loss = loss;
+    l->leg.why.code = loss == LEG_LOSS_REFUSED  ? DV_DENIED
+                      : loss == LEG_LOSS_ABSENT ? DV_NOT_FOUND
+                                                : DV_UNREACHABLE;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(l->leg.why.text, sizeof(l->leg.why.text), fmt, ap);
+    va_end(ap);
+    l->source.dirty = true;
+}
+
+void session_close(struct iscsi_leg *l)
+{
+    struct iscsi_context *ctx = l->ctx;
+    if (!ctx)
+        return;
+    l->over = true;
+    iscsi_destroy_context(ctx); // closes, and cancels every command
+    l->ctx = NULL;
+    l->logged_in = false;
+    l->source.fd = -1;
+    l->source.events = 0;
+    pump_timer_cancel(l->pump, &l->connect_timer);
+    pump_timer_cancel(l->pump, &l->nop_timer);
+    pump_timer_cancel(l->pump, &l->tick_timer);
+    pump_timer_cancel(l->pump, &l->later_timer);
+}
+
+void session_settle(struct iscsi_leg *l)
+{
+    if (l->ctx && !l->over) {
+        l->source.fd = iscsi_get_fd(l->ctx);
+        l->source.events = (unsigned)iscsi_which_events(l->ctx);
+        return;
+    }
+    if (!l->ctx)
+        return;
+    session_close(l);
+    leg_fail_all(l, ENOTCONN);
+    l->leg.state = LEG_DOWN;
+    if (l->leg.on_state)
+        l->leg.on_state(&l->leg, l->leg.owner);
+}
+
+void session_service(struct iscsi_leg *l, unsigned revents)
+{
+    if (!l->ctx || l->over)
+        return;
+    if (iscsi_service(l->ctx, (int)revents) != 0)
+        session_over(l, l->leg.state == LEG_READY ? LEG_LOSS_CLOSED : LEG_LOSS_UNREACHABLE,
+                     "%s: %s", l->portal,
+                     l->leg.state == LEG_READY ? "the session was closed by the other side"
+                                               : "cannot connect");
+}
+
+// Keeping alive -----------------------------------------------------------------------------
+
+static struct iscsi_leg *of_timer(struct pump_timer *t, size_t offset)
+{
+    return (struct iscsi_leg *)((char *)t - offset);
+}
+
+static void on_nop(struct iscsi_context *ctx, int status, void *data, void *arg)
+{
+    struct iscsi_leg *l = arg;
+    (void)ctx;
+    (void)data;
+    if (status == SCSI_STATUS_GOOD)
+        l->heard = true;
+}
+
+static void on_nop_timer(struct pump_timer *t)
+{
+    struct iscsi_leg *l = of_timer(t, offsetof(struct iscsi_leg, nop_timer));
+    l->silent = l->heard ? 0 : l->silent + 1;
+    l->heard = false;
+    if (l->silent > SILENT_NOPS) {
+        session_over(l, LEG_LOSS_SILENT, "%s: no answer to %u NOPs sent %u ms apart", l->portal,
+                     l->silent, l->nop_ms);
+        return;
+    }
+    if (iscsi_nop_out_async(l->ctx, on_nop, NULL, 0, l) != 0)
+        session_over(l, LEG_LOSS_CLOSED, "%s: %s", l->portal, iscsi_get_error(l->ctx));
+    l->source.dirty = true;
+    pump_timer_set(l->pump, t, l->nop_ms);
+}
+
+static void on_tick(struct pump_timer *t)
+{
+    struct iscsi_leg *l = of_timer(t, offsetof(struct iscsi_leg, tick_timer));
+    pump_timer_set(l->pump, t, TICK_MS);
+    session_service(l, 0);
+    session_settle(l);
+}
+
+static void on_connect_timer(struct pump_timer *t)
+{
+    struct iscsi_leg *l = of_timer(t, offsetof(struct iscsi_leg, connect_timer));
+    session_over(l, LEG_LOSS_UNREACHABLE, "%s: %s within %u ms", l->portal,
+                 l->logged_in ? "the volume did not become ready" : "no login", l->connect_ms);
+}
+
+// Connecting --------------------------------------------------------------------------------
+
+// The status of a failed login: libiscsi gives it as "...(513)" in its error text only.
+static unsigned login_status(struct iscsi_context *ctx)
+{
+    const char *text = iscsi_get_error(ctx), *open = text ? strrchr(text, '(') : NULL;
+    return open ? (unsigned)strtoul(open + 1, NULL, 10) : 0;
+}
+
+static void on_login(struct iscsi_context *ctx, int status, void *data, void *arg);
+
+static void on_connected(struct iscsi_context *ctx, int status, void *data, void *arg)
+{
+    struct iscsi_leg *l = arg;
+    (void)data;
+    if (l->over)
+        return;
+    if (status != SCSI_STATUS_GOOD)
+        session_over(l, LEG_LOSS_UNREACHABLE, "%s: cannot connect", l->portal);
+    else if (iscsi_login_async(ctx, on_login, l) != 0)
+        session_over(l, LEG_LOSS_PROTOCOL, "%s: cannot log in: %s", l->portal,
+                     iscsi_get_error(ctx));
+}
+
+static void on_login(struct iscsi_context *ctx, int status, void *data, void *arg)
+{
+    struct iscsi_leg *l = arg;
+    (void)data;
+    if (l->over)
+        return;
+    const char *address = iscsi_get_target_address(ctx);
+    if (status == SCSI_STATUS_REDIRECT && address && address[0] && l->redirects++ < MAX_REDIRECTS) {
+        iscsi_disconnect(ctx);
+        if (iscsi_connect_async(ctx, address, on_connected, l) != 0)
+            session_over(l, LEG_LOSS_UNREACHABLE, "%s: cannot follow the redirection to %s",
+                         l->portal, address);
+        return;
+    }
+    if (status != SCSI_STATUS_GOOD) {
+        unsigned code = login_status(ctx);
+        session_over(l, verdict_of_login(code), "%s: login to %s refused: %s (status 0x%04x)",
+                     l->portal, l->target, verdict_login_text(code), code);
+        return;
+    }
+    l->logged_in = true;
+    probe_start(l);
+}
+
+static void set_up_context(struct iscsi_leg *l)
+{
+    iscsi_set_session_type(l->ctx, ISCSI_SESSION_NORMAL);
+    iscsi_set_targetname(l->ctx, l->target);
+    iscsi_set_isid_random(l->ctx, l->isid, 0);
+    iscsi_set_header_digest(l->ctx, l->header_digest ? ISCSI_HEADER_DIGEST_CRC32C
+                                                     : ISCSI_HEADER_DIGEST_NONE);
+    if (l->chap_user)
+        iscsi_set_initiator_username_pwd(l->ctx, l->chap_user, l->chap_secret);
+    iscsi_set_noautoreconnect(l->ctx, 1);
+    iscsi_set_timeout(l->ctx, (int)l->command_s);
+}
+
+void session_connect(struct iscsi_leg *l)
+{
+    l->over = l->logged_in = l->heard = false;
+    l->silent = l->redirects = 0;
+    l->leg.state = LEG_CONNECTING;
+    l->connect_timer.fn = on_connect_timer;
+    l->nop_timer.fn = on_nop_timer;
+    l->tick_timer.fn = on_tick;
+    pump_timer_set(l->pump, &l->connect_timer, l->connect_ms);
+    pump_timer_set(l->pump, &l->tick_timer, TICK_MS);
+    l->source.dirty = true;
+    l->ctx = iscsi_create_context(l->initiator);
+    if (!l->ctx)
+        abort(); // no memory, or an empty initiator name, which the configuration rules out
+    set_up_context(l);
+    if (iscsi_connect_async(l->ctx, l->portal, on_connected, l) != 0)
+        session_over(l, LEG_LOSS_UNREACHABLE, "%s: %s", l->portal, iscsi_get_error(l->ctx));
+}

@@ -1,0 +1,104 @@
+// What an iSCSI answer means for the request: done, again, failed, or the session is over.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "iscsi/verdict.h"
+
+#include "base/mem.h"
+#include <errno.h>
+#include <iscsi/iscsi.h>
+#include <iscsi/scsi-lowlevel.h>
+
+#define ASC_SPACE_ALLOCATION_FAILED 0x2707 // write protect, thin pool exhausted
+
+static enum verdict of_sense(int key, int ascq, int *error)
+{
+    switch (key) {
+    case SCSI_SENSE_NO_SENSE:
+    case SCSI_SENSE_RECOVERED_ERROR:
+        return VERDICT_DONE;
+    case SCSI_SENSE_UNIT_ATTENTION:
+    case SCSI_SENSE_COMMAND_ABORTED:
+        return VERDICT_AGAIN;
+    case SCSI_SENSE_NOT_READY: // tgtd answers this while it re-reads a size
+        return VERDICT_LATER;
+    case SCSI_SENSE_DATA_PROTECTION:
+        *error = ascq == ASC_SPACE_ALLOCATION_FAILED ? ENOSPC : EPERM;
+        return VERDICT_FAILED;
+    case SCSI_SENSE_ILLEGAL_REQUEST:
+        if (ascq == SCSI_SENSE_ASCQ_LBA_OUT_OF_RANGE)
+            *error = ENOSPC;
+        else if (ascq == SCSI_SENSE_ASCQ_LOGICAL_UNIT_NOT_SUPPORTED)
+            return VERDICT_LOST;
+        else
+            *error = EINVAL;
+        return VERDICT_FAILED;
+    default:
+        *error = EIO;
+        return VERDICT_FAILED;
+    }
+}
+
+enum verdict verdict_of(int status, int key, int ascq, int *error)
+{
+    *error = 0;
+    switch (status) {
+    case SCSI_STATUS_GOOD:
+    case SCSI_STATUS_CONDITION_MET:
+        return VERDICT_DONE;
+    case SCSI_STATUS_CHECK_CONDITION:
+        return of_sense(key, ascq, error);
+    case SCSI_STATUS_BUSY:
+    case SCSI_STATUS_TASK_SET_FULL:
+    case SCSI_STATUS_ACA_ACTIVE:
+        return VERDICT_LATER;
+    case SCSI_STATUS_TASK_ABORTED:
+        return VERDICT_AGAIN;
+    case SCSI_STATUS_RESERVATION_CONFLICT:
+        *error = EPERM;
+        return VERDICT_FAILED;
+    case SCSI_STATUS_CANCELLED:
+    case SCSI_STATUS_TIMEOUT: // libiscsi forgot the command, the target did not
+    case SCSI_STATUS_ERROR:
+        return VERDICT_LOST;
+    default:
+        *error = EIO;
+        return VERDICT_FAILED;
+    }
+}
+
+static const struct login_status {
+    unsigned status;
+    enum leg_loss loss;
+    const char *text;
+} login_table[] = {
+    {0x0200, LEG_LOSS_REFUSED, "initiator error"},
+    {0x0201, LEG_LOSS_REFUSED, "authentication failure"},
+    {0x0202, LEG_LOSS_REFUSED, "this initiator is not allowed"},
+    {0x0203, LEG_LOSS_ABSENT, "target not found"},
+    {0x0204, LEG_LOSS_ABSENT, "target removed"},
+    {0x0205, LEG_LOSS_REFUSED, "unsupported protocol version"},
+    {0x0206, LEG_LOSS_UNREACHABLE, "too many connections"},
+    {0x0207, LEG_LOSS_REFUSED, "missing parameter"},
+    {0x0208, LEG_LOSS_UNREACHABLE, "cannot be included in the session"},
+    {0x0209, LEG_LOSS_REFUSED, "session type not supported"},
+    {0x020a, LEG_LOSS_UNREACHABLE, "session does not exist"},
+    {0x020b, LEG_LOSS_REFUSED, "invalid request during login"},
+    {0x0300, LEG_LOSS_UNREACHABLE, "target error"},
+    {0x0301, LEG_LOSS_UNREACHABLE, "service unavailable"},
+    {0x0302, LEG_LOSS_UNREACHABLE, "target out of resources"},
+};
+
+enum leg_loss verdict_of_login(unsigned status)
+{
+    for (size_t i = 0; i < DV_COUNT(login_table); i++)
+        if (login_table[i].status == status)
+            return login_table[i].loss;
+    return status >> 8 == 2 ? LEG_LOSS_REFUSED : LEG_LOSS_UNREACHABLE;
+}
+
+const char *verdict_login_text(unsigned status)
+{
+    for (size_t i = 0; i < DV_COUNT(login_table); i++)
+        if (login_table[i].status == status)
+            return login_table[i].text;
+    return "login failed";
+}
