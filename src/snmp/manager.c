@@ -32,6 +32,9 @@ struct request {
     bool failed;      // waits for the loop to tell this:
     enum dv_code code;
     char text[160];
+    bool reported; // waits for the loop to look at this:
+    int report;    // SNMPERR_*, the report's meaning
+    struct sn_engine_id reporter;
 };
 
 struct sn_peer {
@@ -44,7 +47,7 @@ struct sn_peer {
     bool doubted;               // nothing came back: the next try begins with a probe
     bool freeing;
     struct request *requests; // under way, in no particular order
-    struct loop_timer *failures;
+    struct loop_timer *later; // looks at the requests that wait for the loop
     struct sn_peer_watcher *watchers;
 };
 
@@ -103,19 +106,7 @@ static void fail_later(struct request *r, enum dv_code code, const char *fmt, ..
     va_end(args);
     r->failed = true;
     r->code = code;
-    loop_timer_set(r->peer->failures, 0);
-}
-
-static void on_failures(void *arg)
-{
-    struct sn_peer *peer = arg;
-    for (struct request *r = peer->requests; r; r = r->next) {
-        if (!r->failed)
-            continue;
-        loop_timer_set(peer->failures, 0); // there may be more, and this one may free the peer
-        finish(r, &(struct sn_result){.code = r->code, .text = r->text});
-        return;
-    }
+    loop_timer_set(r->peer->later, 0);
 }
 
 // ---- Sending --------------------------------------------------------------------------------
@@ -204,40 +195,35 @@ static bool same_engine(const struct sn_engine_id *a, const struct sn_engine_id 
 }
 
 // Takes the engine that a report names. True when the request can go on with it.
-static bool learn_engine(struct sn_peer *peer, const netsnmp_pdu *report)
+static bool learn_engine(struct sn_peer *peer, const struct sn_engine_id *engine)
 {
-    struct sn_engine_id engine;
-    if (report->securityEngineIDLen < 5 || report->securityEngineIDLen > SN_ENGINE_ID_MAX)
-        return false;
-    engine.len = (uint8_t)report->securityEngineIDLen;
-    memcpy(engine.b, report->securityEngineID, engine.len);
-    bool same = same_engine(&engine, &peer->engine);
-    if (!same && peer->pinned)
+    bool same = same_engine(engine, &peer->engine);
+    if (engine->len == 0 || (!same && peer->pinned))
         return false;
     peer->doubted = false;
     if (same)
         return true;
     // The keys that are localised to it let in no impostor: he would have to know them.
-    if (sn_usm_add(sn_env_usm(peer->env), peer->keys, &engine, NULL) != 0)
+    if (sn_usm_add(sn_env_usm(peer->env), peer->keys, engine, NULL) != 0)
         return false;
     if (peer->engine.len > 0)
         sn_usm_remove(sn_env_usm(peer->env), sn_keys_user(peer->keys), &peer->engine);
-    peer->engine = engine;
-    set_engine(sn_session_data(peer->session), &engine);
+    peer->engine = *engine;
+    if (peer->session)
+        set_engine(sn_session_data(peer->session), engine);
     return true;
 }
 
-static void on_report(struct request *r, const netsnmp_pdu *report)
+static void on_report(struct request *r)
 {
     struct sn_peer *peer = r->peer;
-    int type = snmpv3_get_report_type((netsnmp_pdu *)report);
-    if (type == SNMPERR_UNKNOWN_ENG_ID && r->reports++ < REPORTS_MAX &&
-        learn_engine(peer, report)) {
+    if (r->report == SNMPERR_UNKNOWN_ENG_ID && r->reports++ < REPORTS_MAX &&
+        learn_engine(peer, &r->reporter)) {
         send_request(r); // still the same try
         return;
     }
     const char *why;
-    switch (type) {
+    switch (r->report) {
     case SNMPERR_UNKNOWN_ENG_ID:
         why = "has another engine ID than expected";
         break;
@@ -260,6 +246,36 @@ static void on_report(struct request *r, const netsnmp_pdu *report)
         why = "refused the message";
     }
     finish_with(r, DV_DENIED, "%s %s (user %s)", peer->address, why, sn_keys_user(peer->keys));
+}
+
+static void note_report(struct request *r, netsnmp_pdu *report)
+{
+    r->reported = true;
+    r->report = snmpv3_get_report_type(report);
+    r->reporter.len = 0;
+    if (report->securityEngineIDLen >= 5 && report->securityEngineIDLen <= SN_ENGINE_ID_MAX) {
+        r->reporter.len = (uint8_t)report->securityEngineIDLen;
+        memcpy(r->reporter.b, report->securityEngineID, r->reporter.len);
+    }
+    if (r->peer)
+        loop_timer_set(r->peer->later, 0);
+}
+
+static void on_later(void *arg)
+{
+    struct sn_peer *peer = arg;
+    for (struct request *r = peer->requests; r; r = r->next) {
+        if (!r->failed && !r->reported)
+            continue;
+        loop_timer_set(peer->later, 0); // there may be more, and this one may free the peer
+        if (r->failed) {
+            finish(r, &(struct sn_result){.code = r->code, .text = r->text});
+        } else {
+            r->reported = false;
+            on_report(r);
+        }
+        return;
+    }
 }
 
 static enum dv_code code_of_status(int status)
@@ -324,12 +340,22 @@ static int on_response(int op, netsnmp_session *session, int reqid, netsnmp_pdu 
 {
     (void)session, (void)reqid;
     struct request *r = magic;
-    if (r->sending || op == NETSNMP_CALLBACK_OP_RESEND)
+    if (r->sending)
         return 1;
-    // A report comes twice, and the second time as an error, unless Net-SNMP itself answers it by
-    // sending again, as it does the first time that the message was not in the time window.
-    if (op == NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE && pdu->command == SNMP_MSG_REPORT)
+    // A report comes twice, as a message and as an error, in an order that depends on Net-SNMP's
+    // version. Then it forgets the request; or it sends it again by itself, as it does the first
+    // time that a message was outside the time window. So what to do waits until it is done.
+    if (op == NETSNMP_CALLBACK_OP_SEC_ERROR ||
+        (op == NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE && pdu->command == SNMP_MSG_REPORT)) {
+        r->in_library = false;
+        note_report(r, pdu);
         return 1;
+    }
+    if (op == NETSNMP_CALLBACK_OP_RESEND) {
+        r->in_library = true;
+        r->reported = false;
+        return 1;
+    }
     if (op == NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE && pdu->command != SNMP_MSG_RESPONSE)
         return 0;
     r->in_library = false;
@@ -340,9 +366,6 @@ static int on_response(int op, netsnmp_session *session, int reqid, netsnmp_pdu 
     switch (op) {
     case NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE:
         on_answer(r, pdu);
-        break;
-    case NETSNMP_CALLBACK_OP_SEC_ERROR:
-        on_report(r, pdu);
         break;
     case NETSNMP_CALLBACK_OP_TIMED_OUT:
         on_timeout(r);
@@ -384,7 +407,7 @@ struct sn_peer *sn_peer_new(struct sn_env *env, const char *address, const struc
     peer->env = env;
     peer->address = dv_strdup(address);
     peer->keys = keys;
-    peer->failures = loop_timer_new(sn_env_loop(env), on_failures, peer);
+    peer->later = loop_timer_new(sn_env_loop(env), on_later, peer);
     if (engine_id && engine_id->len > 0) {
         peer->engine = *engine_id;
         peer->pinned = true;
@@ -411,7 +434,7 @@ void sn_peer_free(struct sn_peer *peer)
     if (peer->engine.len > 0)
         sn_usm_remove(sn_env_usm(peer->env), sn_keys_user(peer->keys), &peer->engine);
     sn_keys_release(sn_env_usm(peer->env), peer->keys);
-    loop_timer_free(peer->failures);
+    loop_timer_free(peer->later);
     free(peer->address);
     free(peer);
 }
