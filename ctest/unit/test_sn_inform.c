@@ -22,15 +22,15 @@
 
 #include <cmocka.h>
 
-#define RECEIVER_IP "127.11.1.1"
-#define PROXY_IP    "127.11.1.2"
-#define DEAD_IP     "127.11.1.3"
-#define PORT        11620
+#define RECEIVER_PORT 11620
+#define PROXY_PORT    11621
+#define DEAD_PORT     11622 // nobody listens there
 
 static const struct sn_user user = {"dvsan", "authentication1", "privacy-privacy1"};
 static const struct sn_timing quick = {.timeout_ms = 3000, .retries = 0};
 static const struct sn_oid trap_oid = {10, {1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 1}};
 static uint64_t markers; // sent by settled_stats to the present receiver
+static char ip[16];      // 127.11.x.y by our process ID, so that runs side by side do not meet
 static char folder[] = "/tmp/test_sn_inform.XXXXXX"; // the same in the receiver
 
 // ---- The receiver: a process of its own, because Net-SNMP knows one engine a process ---------
@@ -286,7 +286,7 @@ static void expect_notification(void)
     assert_int_equal(t.kind, 'n');
 }
 
-static int udp_socket(const char *ip, int port, struct sockaddr_in *at)
+static int udp_socket(int port, struct sockaddr_in *at)
 {
     *at = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     inet_pton(AF_INET, ip, &at->sin_addr);
@@ -296,7 +296,7 @@ static int udp_socket(const char *ip, int port, struct sockaddr_in *at)
 static void throw_at_receiver(const void *data, size_t len)
 {
     struct sockaddr_in at;
-    DV_CLOSE int fd = udp_socket(RECEIVER_IP, PORT, &at);
+    DV_CLOSE int fd = udp_socket(RECEIVER_PORT, &at);
     assert_int_equal(sendto(fd, data, len, 0, (struct sockaddr *)&at, sizeof(at)), len);
 }
 
@@ -333,7 +333,7 @@ static void expect_silence(void)
 static const char *receiver_address(void)
 {
     static char text[64];
-    snprintf(text, sizeof(text), "udp:%s:%d", RECEIVER_IP, PORT);
+    snprintf(text, sizeof(text), "udp:%s:%d", ip, RECEIVER_PORT);
     return text;
 }
 
@@ -543,11 +543,11 @@ static void test_truncated_and_forged(void **state)
     (void)state;
     struct proxy *p = dv_calloc(1, sizeof(*p));
     struct sockaddr_in here;
-    p->in = udp_socket(PROXY_IP, PORT, &here);
-    p->out = udp_socket(RECEIVER_IP, PORT, &p->receiver);
+    p->in = udp_socket(PROXY_PORT, &here);
+    p->out = udp_socket(RECEIVER_PORT, &p->receiver);
     assert_int_equal(bind(p->in, (struct sockaddr *)&here, sizeof(here)), 0);
     assert_true(loop_call(loop, do_proxy, p));
-    DV_FREE char *address = dv_printf("udp:%s:%d", PROXY_IP, PORT);
+    DV_FREE char *address = dv_printf("udp:%s:%d", ip, PROXY_PORT);
     struct sn_peer *peer = open_peer(address, &user, NULL);
     assert_int_equal(inform_code(peer), DV_OK);
     expect_notification();
@@ -584,7 +584,7 @@ static void test_truncated_and_forged(void **state)
 static void test_dead_receiver(void **state)
 {
     (void)state;
-    DV_FREE char *address = dv_printf("udp:%s:%d", DEAD_IP, PORT);
+    DV_FREE char *address = dv_printf("udp:%s:%d", ip, DEAD_PORT);
     const struct sn_engine_id *known[] = {NULL, &receiver_engine};
     for (size_t i = 0; i < DV_COUNT(known); i++) {
         struct sn_peer *peer = open_peer(address, &user, known[i]);
@@ -609,7 +609,7 @@ static void test_free_in_callback(void **state)
     usleep(1000);
     assert_int_equal(atomic_load(&o.calls), 3);
 
-    DV_FREE char *address = dv_printf("udp:%s:%d", DEAD_IP, PORT);
+    DV_FREE char *address = dv_printf("udp:%s:%d", ip, DEAD_PORT);
     peer = open_peer(address, &user, NULL);
     struct outcome dead = {.calls = 0, .free_me = peer};
     inform(peer, (struct sn_timing){.timeout_ms = 30}, &dead);
@@ -623,7 +623,7 @@ static void test_free_in_callback(void **state)
 static void test_cancel(void **state)
 {
     (void)state;
-    DV_FREE char *address = dv_printf("udp:%s:%d", DEAD_IP, PORT);
+    DV_FREE char *address = dv_printf("udp:%s:%d", ip, DEAD_PORT);
     struct sn_peer *peer = open_peer(address, &user, NULL);
     struct outcome o = {.calls = 0};
     struct job j = {.peer = peer, .timing = {.timeout_ms = 60000}, .outcome = &o, .repeat = 5};
@@ -671,7 +671,7 @@ static void test_over_tcp(void **state)
     (void)state;
     struct receiver udp = receiver;
     struct told ready;
-    DV_FREE char *address = dv_printf("tcp:%s:%d", PROXY_IP, PORT);
+    DV_FREE char *address = dv_printf("tcp:%s:%d", ip, PROXY_PORT);
     stop_receiver(&udp, SIGTERM);
     start_receiver(&receiver, address, &ready);
     struct sn_peer *peer = open_peer(address, &user, NULL);
@@ -735,6 +735,8 @@ int main(int argc, char **argv)
         memcpy(folder, argv[4], sizeof(folder));
         return receive(&r, argv[1]);
     }
+    unsigned host = (unsigned)getpid() % (250 * 250);
+    snprintf(ip, sizeof(ip), "127.11.%u.%u", 1 + host / 250, 1 + host % 250);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_many_at_once),
