@@ -1,5 +1,4 @@
-// The pump: drives sockets from the threads that wait for them, so that a lone request meets no
-// thread switch.
+// The pump: drives sockets from the threads that wait for them, sparing a lone request a switch.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "iscsi/pump.h"
 

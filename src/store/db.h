@@ -58,7 +58,7 @@ void db_reset(struct db_stmt *s);
 // db_reset.
 int64_t db_int(struct db_stmt *s, int column); // 0 for NULL
 double db_real(struct db_stmt *s, int column);
-const char *db_text(struct db_stmt *s, int column); // NULL for NULL
+const char *db_text(struct db_stmt *s, int column);              // NULL for NULL
 const void *db_blob(struct db_stmt *s, int column, size_t *len); // NULL for NULL and empty
 bool db_is_null(struct db_stmt *s, int column);
 
