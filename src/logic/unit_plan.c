@@ -44,9 +44,12 @@ static void drop_accounts(struct planner *p, struct view *v)
     for (size_t i = count; i > first; i--)
         emit(p, PLAN_UNBIND_ACCOUNT, v, v->bound[i - 1]);
     v->bound_count = first;
-    for (size_t i = first; i < count; i++)
-        if (stays_bound(p, v, v->bound[i]))
-            bind_account(p, v, v->bound[i]);
+    for (size_t i = first; i < count; i++) {
+        if (!stays_bound(p, v, v->bound[i]))
+            continue;
+        emit(p, PLAN_BIND_ACCOUNT, v, v->bound[i]);
+        v->bound[v->bound_count++] = v->bound[i];
+    }
 }
 
 static bool is_name(const char *acl)

@@ -298,7 +298,7 @@ static bool body_line(struct block *b)
     case SESSIONS:
         if (!session_line(b))
             b->t->sessions_unclear = true;
-        if (b->t->sessions_unclear && cut_off_before_luns(&b->r.line)) {
+        if (cut_off_before_luns(&b->r.line)) {
             close_sessions(b);
             b->section = LUNS;
         }
