@@ -1,0 +1,67 @@
+// What handlers share.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "console/api/call.h"
+
+#include "base/text.h"
+#include "cms/cms.h"
+#include "console/api/view.h"
+#include <stdio.h>
+
+const char *call_text(const json_t *object, const char *name)
+{
+    return json_string_value(json_object_get(object, name));
+}
+
+int64_t call_number(const json_t *object, const char *name, int64_t fallback)
+{
+    const json_t *value = json_object_get(object, name);
+    return value ? json_integer_value(value) : fallback;
+}
+
+int call_bool(const json_t *object, const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+    return value ? json_is_true(value) : -1;
+}
+
+struct pool_unit *call_unit(struct api_call *call, const char *name, struct dv_err *err)
+{
+    struct pool_unit *unit = pool_find_unit(cms_pool(call->cms), name);
+    if (!unit)
+        dv_fail(err, DV_NOT_FOUND, "there is no unit \"%.64s\"", name);
+    return unit;
+}
+
+struct pool_volume *call_volume(struct api_call *call, const char *name, struct dv_err *err)
+{
+    struct pool_volume *volume = pool_find_volume(cms_pool(call->cms), name);
+    if (!volume)
+        dv_fail(err, DV_NOT_FOUND, "there is no volume \"%.64s\"", name);
+    return volume;
+}
+
+struct pool_host *call_host(struct api_call *call, const char *name, struct dv_err *err)
+{
+    struct pool_host *host = pool_find_host(cms_pool(call->cms), name);
+    if (!host)
+        dv_fail(err, DV_NOT_FOUND, "there is no host \"%.64s\"", name);
+    return host;
+}
+
+int call_id(const char *what, const char *text, uint64_t *id, struct dv_err *err)
+{
+    return number_parse(what, text, 1, INT64_MAX, id, err);
+}
+
+int call_accepted(struct api_call *call, uint64_t task, struct dv_err *err)
+{
+    struct pool *pool = cms_pool(call->cms);
+    const struct pool_task *t = pool_find_task(pool, task);
+    if (!t)
+        return dv_fail(err, DV_INTERNAL, "task %llu is gone", (unsigned long long)task);
+    call->status = 202;
+    call->answer = view_task(pool, &t->rec);
+    snprintf(call->location, sizeof(call->location), "/api/v1/tasks/%llu",
+             (unsigned long long)task);
+    return 0;
+}

@@ -1,0 +1,46 @@
+// One request on its way through a handler, and the answer it fills.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_API_CALL_H
+#define DVSAN_API_CALL_H
+
+#include "console/api/request.h"
+#include "console/api/route.h"
+#include <stdatomic.h>
+
+struct cms;
+struct pool;
+
+struct api_call {
+    struct cms *cms;
+    const struct route *route;
+    const char *params[ROUTE_PARAMS_MAX];
+    json_t *body;                // checked against the route's fields; NULL when it has none
+    json_t *query;               // likewise; never NULL
+    const atomic_bool *stopping; // the server is: what waits should end
+    atomic_int *waiters;         // requests that wait, of all threads
+
+    // The answer. status 0 is 200 with a body and 204 without.
+    int status;
+    json_t *answer;
+    const char *sort_key; // sorts the answer, an array, by this text field in natural order
+    char location[96];    // a Location header; "" for none
+};
+
+// What a checked body or query has; the fallback when the field is not there.
+const char *call_text(const json_t *object, const char *name); // or NULL
+int64_t call_number(const json_t *object, const char *name, int64_t fallback);
+int call_bool(const json_t *object, const char *name); // 1, 0, or -1
+
+// A thing named in the path, or NULL with DV_NOT_FOUND. The loop's thread.
+struct pool_unit *call_unit(struct api_call *call, const char *name, struct dv_err *err);
+struct pool_volume *call_volume(struct api_call *call, const char *name, struct dv_err *err);
+struct pool_host *call_host(struct api_call *call, const char *name, struct dv_err *err);
+int call_id(const char *what, const char *text, uint64_t *id, struct dv_err *err);
+
+// Answers 202 with the task.
+int call_accepted(struct api_call *call, uint64_t task, struct dv_err *err);
+
+extern const struct route api_routes[];
+extern const size_t api_route_count;
+
+#endif

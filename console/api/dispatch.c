@@ -1,0 +1,226 @@
+// Who asks, what for, and the handler's call on the loop's thread.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "console/api/dispatch.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "cms/cms.h"
+#include "console/api/call.h"
+#include "console/api/view.h"
+#include "loop/loop.h"
+#include <string.h>
+
+void http_answer_problem(struct http_answer *out, int status, const struct dv_err *err)
+{
+    json_t *problem = view_problem(status, err);
+    http_answer_free(out);
+    out->status = status;
+    out->text = json_dumps(problem, JSON_COMPACT);
+    json_decref(problem);
+}
+
+void http_answer_free(struct http_answer *a)
+{
+    secret_free(a->text);
+    a->text = NULL;
+}
+
+// For use in a return statement: the answer is there, nothing more is to be done.
+static bool refuse(struct http_answer *answer, int status, const struct dv_err *err)
+{
+    http_answer_problem(answer, status, err);
+    return false;
+}
+
+static bool check_source(const struct dispatcher *d, const struct http_head *head,
+                         struct http_answer *answer)
+{
+    struct dv_err err;
+    if (d->loopback && !request_host_is_local(head->host)) {
+        dv_fail(&err, DV_DENIED,
+                "the Host header \"%.64s\" is neither an address nor localhost; use the address "
+                "in the URL",
+                head->host ? head->host : "");
+        return refuse(answer, 421, &err);
+    }
+    if (!request_same_origin(head->origin, head->host)) {
+        dv_fail(&err, DV_DENIED, "requests from pages of other sites (%.64s) are refused",
+                head->origin);
+        return refuse(answer, 403, &err);
+    }
+    return true;
+}
+
+static bool check_login(const struct dispatcher *d, const struct http_head *head,
+                        struct http_answer *answer)
+{
+    struct credentials c;
+    struct dv_err err;
+    bool given = request_credentials(head->authorization, &c);
+    bool good = given && cms_authenticate(d->cms, c.user, c.secret);
+    credentials_free(&c);
+    if (good)
+        return true;
+    if (!given) {
+        dv_fail(&err, DV_DENIED,
+                "log in first: with an API token (Authorization: Bearer) or as admin with the "
+                "password (Authorization: Basic)");
+    } else {
+        log_warning("api", "refused a login from %s", head->client);
+        dv_fail(&err, DV_DENIED, "the API token or the password is wrong");
+    }
+    return refuse(answer, 401, &err);
+}
+
+static bool check_route(const struct http_head *head, struct route_match *match,
+                        struct http_answer *answer)
+{
+    struct dv_err err;
+    switch (route_match(api_routes, api_route_count, head->method, head->path, match)) {
+    case ROUTE_FOUND:
+        return true;
+    case ROUTE_WRONG_METHOD:
+        dv_fail(&err, DV_INVALID, "%.16s is not possible here; possible are: %s", head->method,
+                match->allow);
+        dv_copy(answer->allow, sizeof(answer->allow), match->allow);
+        return refuse(answer, 405, &err);
+    case ROUTE_BAD_PATH:
+        dv_fail(&err, DV_INVALID, "the path is too long or not well percent-encoded");
+        return refuse(answer, 400, &err);
+    default:
+        dv_fail(&err, DV_NOT_FOUND, "there is nothing at %.128s", head->path);
+        return refuse(answer, 404, &err);
+    }
+}
+
+static bool check_body(const struct http_head *head, const struct route *route,
+                       struct http_answer *answer)
+{
+    struct dv_err err;
+    if (head->transfer_encoding) {
+        dv_fail(&err, DV_INVALID, "send the body with a Content-Length and no Transfer-Encoding");
+        return refuse(answer, 411, &err);
+    }
+    if (head->content_length <= 0)
+        return true; // a body that is missing is found when it is parsed
+    if (!route->body) {
+        dv_fail(&err, DV_INVALID, "this request takes no body");
+        return refuse(answer, 400, &err);
+    }
+    if (head->content_length > REQUEST_BODY_MAX) {
+        dv_fail(&err, DV_INVALID, "the body has %lld bytes; %d is the most",
+                (long long)head->content_length, REQUEST_BODY_MAX);
+        return refuse(answer, 413, &err);
+    }
+    if (!request_type_is_json(head->content_type)) {
+        dv_fail(&err, DV_INVALID, "the body must be sent as Content-Type: application/json");
+        return refuse(answer, 415, &err);
+    }
+    return true;
+}
+
+bool dispatch_check(struct dispatcher *d, const struct http_head *head, struct route_match *match,
+                    struct http_answer *answer)
+{
+    *answer = (struct http_answer){0};
+    bool good = check_source(d, head, answer) && check_login(d, head, answer) &&
+                check_route(head, match, answer) && check_body(head, match->route, answer);
+    // What was not read of a refused request would be taken for the next one.
+    answer->close = !good && (head->content_length > 0 || head->transfer_encoding);
+    return good;
+}
+
+static int parse(const struct route *route, const struct http_head *head, const char *body,
+                 size_t len, struct api_call *call, struct dv_err *err)
+{
+    if (request_parse_query(head->query, route->query, &call->query, err) < 0)
+        return -1;
+    if (!route->body)
+        return 0;
+    if (len == 0 && route->body->name)
+        return dv_fail(err, DV_INVALID, "the body is missing; send a JSON object");
+    return request_parse_body(len ? body : "{}", len ? len : 2, route->body, &call->body, err);
+}
+
+// What crosses to the loop's thread and back.
+struct crossing {
+    struct api_call *call;
+    struct dv_err *err;
+    int result;
+};
+
+static void on_loop(void *arg)
+{
+    struct crossing *c = arg;
+    c->result = c->call->route->handler(c->call, c->err);
+}
+
+static int run(struct dispatcher *d, struct api_call *call, struct dv_err *err)
+{
+    if (call->route->wait && call->route->wait(call, err) < 0)
+        return -1;
+    struct crossing crossing = {.call = call, .err = err};
+    if (!loop_call(d->loop, on_loop, &crossing))
+        return dv_fail(err, DV_BUSY, "the station is being stopped; try again when it is back");
+    return crossing.result;
+}
+
+// The array beside its keys, for qsort: natural order, so unit2 before unit10.
+struct keyed {
+    const json_t *key;
+    json_t *value;
+};
+
+static int compare(const void *a, const void *b)
+{
+    const json_t *x = ((const struct keyed *)a)->key, *y = ((const struct keyed *)b)->key;
+    if (json_is_string(x) && json_is_string(y))
+        return strverscmp(json_string_value(x), json_string_value(y));
+    json_int_t m = json_integer_value(x), n = json_integer_value(y);
+    return (m > n) - (m < n);
+}
+
+static json_t *sorted(json_t *array, const char *key)
+{
+    size_t count = json_array_size(array);
+    DV_FREE struct keyed *keyed = dv_calloc(count, sizeof(*keyed));
+    for (size_t i = 0; i < count; i++) {
+        keyed[i].value = json_array_get(array, i);
+        keyed[i].key = json_object_get(keyed[i].value, key);
+    }
+    qsort(keyed, count, sizeof(*keyed), compare);
+    json_t *out = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append(out, keyed[i].value);
+    json_decref(array);
+    return out;
+}
+
+void dispatch_run(struct dispatcher *d, const struct http_head *head,
+                  const struct route_match *match, const char *body, size_t len,
+                  struct http_answer *answer)
+{
+    struct dv_err err = {0};
+    struct api_call call = {
+        .cms = d->cms,
+        .route = match->route,
+        .params = {match->params[0], match->params[1]},
+        .stopping = &d->stopping,
+        .waiters = &d->waiters,
+    };
+    *answer = (struct http_answer){0};
+    if (parse(match->route, head, body, len, &call, &err) < 0 || run(d, &call, &err) < 0) {
+        http_answer_problem(answer, dv_code_http(err.code), &err);
+    } else {
+        if (call.sort_key)
+            call.answer = sorted(call.answer, call.sort_key);
+        answer->text = call.answer ? json_dumps(call.answer, JSON_COMPACT) : NULL;
+        answer->status = call.status ? call.status : call.answer ? 200 : 204;
+        dv_copy(answer->location, sizeof(answer->location), call.location);
+    }
+    json_decref(call.answer);
+    json_decref(call.body);
+    json_decref(call.query);
+}

@@ -1,0 +1,21 @@
+// The handlers of all routes, by the thing they are about.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_API_HANDLERS_H
+#define DVSAN_API_HANDLERS_H
+
+#include "console/api/call.h"
+
+// handlers_pool.c
+api_handler get_pool, list_units, get_unit, forget_unit, list_media, list_events;
+// handlers_volume.c
+api_handler list_volumes, get_volume, create_volume, delete_volume;
+// handlers_assignment.c
+api_handler list_assignments, get_assignment, assign_volume, unassign_volume;
+// handlers_host.c
+api_handler list_hosts, get_host, add_host, delete_host, list_connections;
+// handlers_task.c
+api_handler list_tasks, wait_task, get_task, cancel_task;
+// handlers_token.c
+api_handler list_tokens, create_token, delete_token;
+
+#endif

@@ -1,0 +1,62 @@
+// Hosts, and how each reaches its volumes.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/cms.h"
+#include "console/api/handlers.h"
+#include "console/api/view.h"
+#include <stdio.h>
+#include <utlist.h>
+
+int list_hosts(struct api_call *call, struct dv_err *err)
+{
+    (void)err;
+    call->answer = json_array();
+    call->sort_key = "name";
+    for (struct pool_host *h = cms_pool(call->cms)->hosts; h; h = h->hh.next)
+        json_array_append_new(call->answer, view_host(h));
+    return 0;
+}
+
+int get_host(struct api_call *call, struct dv_err *err)
+{
+    const struct pool_host *h = call_host(call, call->params[0], err);
+    if (!h)
+        return -1;
+    call->answer = view_host(h);
+    return 0;
+}
+
+int add_host(struct api_call *call, struct dv_err *err)
+{
+    const char *name = call_text(call->body, "name");
+    if (cms_add_host(call->cms, name, call_text(call->body, "iqn"),
+                     call_text(call->body, "chap_user"), call_text(call->body, "chap_secret"),
+                     err) < 0)
+        return -1;
+    const struct pool_host *h = call_host(call, name, err);
+    if (!h)
+        return -1;
+    call->status = 201;
+    call->answer = view_host(h);
+    snprintf(call->location, sizeof(call->location), "/api/v1/hosts/%s", name);
+    return 0;
+}
+
+int delete_host(struct api_call *call, struct dv_err *err)
+{
+    return call_host(call, call->params[0], err) ? cms_delete_host(call->cms, call->params[0], err)
+                                                 : -1;
+}
+
+int list_connections(struct api_call *call, struct dv_err *err)
+{
+    const struct pool_host *h = call_host(call, call->params[0], err);
+    if (!h)
+        return -1;
+    call->answer = json_array();
+    call->sort_key = "volume";
+    const struct pool_assignment *a;
+    DL_FOREACH2(h->assignments, a, host_next)
+    if (a->rec.wanted)
+        json_array_append_new(call->answer, view_connection(a));
+    return 0;
+}

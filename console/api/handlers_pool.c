@@ -1,0 +1,65 @@
+// The pool, its units and media, and its events.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "cms/cms.h"
+#include "console/api/handlers.h"
+#include "console/api/view.h"
+
+int get_pool(struct api_call *call, struct dv_err *err)
+{
+    (void)err;
+    struct sn_listener_stats stats;
+    cms_notification_stats(call->cms, &stats);
+    call->answer = view_pool(cms_pool(call->cms), &stats);
+    return 0;
+}
+
+int list_units(struct api_call *call, struct dv_err *err)
+{
+    (void)err;
+    call->answer = json_array();
+    call->sort_key = "name";
+    for (struct pool_unit *u = cms_pool(call->cms)->units; u; u = u->hh.next)
+        json_array_append_new(call->answer, view_unit(u));
+    return 0;
+}
+
+int get_unit(struct api_call *call, struct dv_err *err)
+{
+    const struct pool_unit *u = call_unit(call, call->params[0], err);
+    if (!u)
+        return -1;
+    call->answer = view_unit(u);
+    return 0;
+}
+
+int forget_unit(struct api_call *call, struct dv_err *err)
+{
+    return call_unit(call, call->params[0], err) ? cms_forget_unit(call->cms, call->params[0], err)
+                                                 : -1;
+}
+
+int list_media(struct api_call *call, struct dv_err *err)
+{
+    (void)err;
+    call->answer = json_array();
+    call->sort_key = "unit";
+    for (struct pool_unit *u = cms_pool(call->cms)->units; u; u = u->hh.next)
+        for (size_t i = 0; i < u->media_count; i++)
+            json_array_append_new(call->answer, view_medium(u, &u->media[i]));
+    return 0;
+}
+
+int list_events(struct api_call *call, struct dv_err *err)
+{
+    DV_FREE struct event_record *events = NULL;
+    size_t count = 0;
+    uint64_t after = (uint64_t)call_number(call->query, "after", 0);
+    size_t limit = (size_t)call_number(call->query, "limit", 100);
+    if (cms_events(call->cms, after, limit, &events, &count, err) < 0)
+        return -1;
+    call->answer = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(call->answer, view_event(&events[i]));
+    return 0;
+}

@@ -1,0 +1,48 @@
+// Volumes.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/cms.h"
+#include "console/api/handlers.h"
+#include "console/api/view.h"
+
+int list_volumes(struct api_call *call, struct dv_err *err)
+{
+    (void)err;
+    call->answer = json_array();
+    call->sort_key = "name";
+    for (struct pool_volume *v = cms_pool(call->cms)->volumes; v; v = v->hh.next)
+        json_array_append_new(call->answer, view_volume(v));
+    return 0;
+}
+
+int get_volume(struct api_call *call, struct dv_err *err)
+{
+    const struct pool_volume *v = call_volume(call, call->params[0], err);
+    if (!v)
+        return -1;
+    call->answer = view_volume(v);
+    return 0;
+}
+
+int create_volume(struct api_call *call, struct dv_err *err)
+{
+    struct volume_request request = {
+        .name = call_text(call->body, "name"),
+        .bytes = (uint64_t)call_number(call->body, "size", 0),
+        .unit = call_text(call->body, "unit"),
+        .medium = call_text(call->body, "medium"),
+        .thin = call_bool(call->body, "thin"),
+    };
+    uint64_t task;
+    if (cms_create_volume(call->cms, &request, &task, err) < 0)
+        return -1;
+    return call_accepted(call, task, err);
+}
+
+int delete_volume(struct api_call *call, struct dv_err *err)
+{
+    uint64_t task;
+    if (!call_volume(call, call->params[0], err) ||
+        cms_delete_volume(call->cms, call->params[0], &task, err) < 0)
+        return -1;
+    return call_accepted(call, task, err);
+}

@@ -1,0 +1,213 @@
+// Checking JSON bodies and queries against a table of fields.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "console/api/request.h"
+
+#include "base/text.h"
+#include <string.h>
+
+static const struct field *find_field(const struct field *fields, const char *name)
+{
+    for (const struct field *f = fields; f && f->name; f++)
+        if (strcmp(f->name, name) == 0)
+            return f;
+    return NULL;
+}
+
+static void list_fields(const struct field *fields, struct strbuf *out)
+{
+    for (const struct field *f = fields; f && f->name; f++)
+        strbuf_add(out, "%s%s", f == fields ? "" : ", ", f->name);
+}
+
+// what is "field" or "query parameter".
+static int unknown_field(const char *what, const char *name, const struct field *fields,
+                         struct dv_err *err)
+{
+    if (!fields || !fields->name)
+        return dv_fail(err, DV_INVALID, "unknown %s \"%.64s\"; none is allowed here", what, name);
+    struct strbuf known = {0};
+    list_fields(fields, &known);
+    dv_fail(err, DV_INVALID, "unknown %s \"%.64s\"; known are: %s", what, name, known.text);
+    strbuf_free(&known);
+    return -1;
+}
+
+static int check_text(const struct field *f, const char *text, struct dv_err *err)
+{
+    switch (f->kind) {
+    case FIELD_NAME:
+        return name_check(f->what ? f->what : f->name, text, err);
+    case FIELD_IQN:
+        return iqn_check(text, err);
+    case FIELD_SECRET:
+        return chap_secret_check(text, err);
+    default:
+        if (*text == '\0')
+            return dv_fail(err, DV_INVALID, "\"%s\" is empty; give it 1 to %llu bytes", f->name,
+                           (unsigned long long)f->max);
+        if (strlen(text) > f->max)
+            return dv_fail(err, DV_INVALID, "\"%s\" has %zu bytes; %llu is the most", f->name,
+                           strlen(text), (unsigned long long)f->max);
+        return 0;
+    }
+}
+
+static int check_number(const struct field *f, json_int_t value, struct dv_err *err)
+{
+    if (value < 0 || (uint64_t)value < f->min || (uint64_t)value > f->max)
+        return dv_fail(err, DV_INVALID, "\"%s\" is %lld; it must be a number from %llu to %llu",
+                       f->name, (long long)value, (unsigned long long)f->min,
+                       (unsigned long long)f->max);
+    return 0;
+}
+
+// A size becomes a number of bytes in object.
+static int check_size(const struct field *f, const json_t *value, json_t *object,
+                      struct dv_err *err)
+{
+    uint64_t bytes;
+    if (json_is_integer(value)) {
+        if (json_integer_value(value) > 0)
+            return 0;
+        return dv_fail(err, DV_INVALID, "\"%s\" is %lld; a size is more than zero", f->name,
+                       (long long)json_integer_value(value));
+    }
+    if (!json_is_string(value))
+        return dv_fail(err, DV_INVALID,
+                       "\"%s\" must be text such as \"10G\" or a whole number of bytes", f->name);
+    if (size_parse(json_string_value(value), &bytes, err) < 0)
+        return -1;
+    json_object_set_new(object, f->name, json_integer((json_int_t)bytes));
+    return 0;
+}
+
+static int check_value(const struct field *f, const json_t *value, json_t *object,
+                       struct dv_err *err)
+{
+    switch (f->kind) {
+    case FIELD_SIZE:
+        return check_size(f, value, object, err);
+    case FIELD_NUMBER:
+        if (!json_is_integer(value))
+            return dv_fail(err, DV_INVALID, "\"%s\" must be a whole number", f->name);
+        return check_number(f, json_integer_value(value), err);
+    case FIELD_BOOL:
+        if (!json_is_boolean(value))
+            return dv_fail(err, DV_INVALID, "\"%s\" must be true or false", f->name);
+        return 0;
+    default:
+        if (!json_is_string(value))
+            return dv_fail(err, DV_INVALID, "\"%s\" must be text", f->name);
+        return check_text(f, json_string_value(value), err);
+    }
+}
+
+static int check_object(json_t *object, const struct field *fields, struct dv_err *err)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(object, name, value)
+    {
+        const struct field *f = find_field(fields, name);
+        if (!f)
+            return unknown_field("field", name, fields, err);
+    }
+    for (const struct field *f = fields; f && f->name; f++) {
+        value = json_object_get(object, f->name);
+        if (!value && f->required)
+            return dv_fail(err, DV_INVALID, "the field \"%s\" is missing", f->name);
+        if (value && check_value(f, value, object, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+// jansson's sentence ends with " near '...'", which may quote a secret: leave that off.
+static int not_json(const json_error_t *e, struct dv_err *err)
+{
+    if (json_error_code(e) == json_error_numeric_overflow)
+        return dv_fail(err, DV_INVALID,
+                       "line %d, column %d of the body: the number is too large; 2^63-1 "
+                       "(9223372036854775807) is the most",
+                       e->line, e->column);
+    const char *near = strstr(e->text, " near ");
+    int len = near ? (int)(near - e->text) : (int)strlen(e->text);
+    return dv_fail(err, DV_INVALID, "the body is not JSON: line %d, column %d: %.*s", e->line,
+                   e->column, len, e->text);
+}
+
+int request_parse_body(const char *text, size_t len, const struct field *fields, json_t **out,
+                       struct dv_err *err)
+{
+    json_error_t e;
+    json_t *object = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+    if (!object)
+        return not_json(&e, err);
+    int result = json_is_object(object)
+                     ? check_object(object, fields, err)
+                     : dv_fail(err, DV_INVALID, "the body must be a JSON object: {...}");
+    if (result < 0)
+        json_decref(object);
+    else
+        *out = object;
+    return result;
+}
+
+static int query_value(const struct field *f, const char *text, json_t *object, struct dv_err *err)
+{
+    uint64_t number;
+    switch (f->kind) {
+    case FIELD_NUMBER:
+        if (number_parse(f->name, text, f->min, f->max, &number, err) < 0)
+            return -1;
+        json_object_set_new(object, f->name, json_integer((json_int_t)number));
+        return 0;
+    case FIELD_BOOL:
+        if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+            return dv_fail(err, DV_INVALID, "%s \"%.40s\" is neither true nor false", f->name,
+                           text);
+        json_object_set_new(object, f->name, json_boolean(strcmp(text, "true") == 0));
+        return 0;
+    default:
+        if (check_text(f, text, err) < 0)
+            return -1;
+        if (json_object_set_new(object, f->name, json_string(text)) < 0)
+            return dv_fail(err, DV_INVALID, "%s is not text in UTF-8", f->name);
+        return 0;
+    }
+}
+
+// One "name=value", not decoded yet.
+static int query_pair(const char *pair, size_t len, const struct field *fields, json_t *object,
+                      struct dv_err *err)
+{
+    char name[64], value[512];
+    const char *equals = memchr(pair, '=', len);
+    size_t name_len = equals ? (size_t)(equals - pair) : len;
+    if (!request_decode(pair, name_len, true, name, sizeof(name)) ||
+        !request_decode(equals ? equals + 1 : "", equals ? len - name_len - 1 : 0, true, value,
+                        sizeof(value)))
+        return dv_fail(err, DV_INVALID, "the query is too long or not well percent-encoded");
+    const struct field *f = find_field(fields, name);
+    if (!f)
+        return unknown_field("query parameter", name, fields, err);
+    if (json_object_get(object, name))
+        return dv_fail(err, DV_INVALID, "the query has \"%s\" twice", name);
+    return query_value(f, value, object, err);
+}
+
+int request_parse_query(const char *query, const struct field *fields, json_t **out,
+                        struct dv_err *err)
+{
+    json_t *object = json_object();
+    while (query && *query) {
+        size_t len = strcspn(query, "&");
+        if (len > 0 && query_pair(query, len, fields, object, err) < 0) {
+            json_decref(object);
+            return -1;
+        }
+        query += len + (query[len] == '&');
+    }
+    *out = object;
+    return 0;
+}

@@ -1,0 +1,78 @@
+// The table of routes: everything that can be asked of the server. docs/API.md describes it.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "console/api/handlers.h"
+#include "model/unit.h"
+
+static const struct field volume_body[] = {
+    {.name = "name", .kind = FIELD_NAME, .required = true, .what = "volume"},
+    {.name = "size", .kind = FIELD_SIZE, .required = true},
+    {.name = "unit", .kind = FIELD_NAME},
+    {.name = "medium", .kind = FIELD_NAME},
+    {.name = "thin", .kind = FIELD_BOOL},
+    {.name = NULL},
+};
+static const struct field assignment_body[] = {
+    {.name = "volume", .kind = FIELD_NAME, .required = true},
+    {.name = "host", .kind = FIELD_NAME, .required = true},
+    {.name = NULL},
+};
+static const struct field assignment_query[] = {
+    {.name = "volume", .kind = FIELD_NAME}, {.name = "host", .kind = FIELD_NAME}, {.name = NULL}};
+static const struct field host_body[] = {
+    {.name = "name", .kind = FIELD_NAME, .required = true, .what = "host"},
+    {.name = "iqn", .kind = FIELD_IQN, .required = true},
+    {.name = "chap_user", .kind = FIELD_TEXT, .max = CHAP_USER_MAX},
+    {.name = "chap_secret", .kind = FIELD_SECRET, .required = true},
+    {.name = NULL},
+};
+static const struct field task_query[] = {
+    {.name = "seen", .kind = FIELD_NUMBER, .max = INT64_MAX},
+    {.name = "timeout_ms", .kind = FIELD_NUMBER, .max = 60000},
+    {.name = NULL},
+};
+static const struct field tasks_query[] = {
+    {.name = "limit", .kind = FIELD_NUMBER, .min = 1, .max = 10000},
+    {.name = NULL},
+};
+static const struct field event_query[] = {
+    {.name = "after", .kind = FIELD_NUMBER, .max = INT64_MAX},
+    {.name = "limit", .kind = FIELD_NUMBER, .min = 1, .max = 1000},
+    {.name = NULL},
+};
+static const struct field token_body[] = {
+    {.name = "name", .kind = FIELD_NAME, .required = true, .what = "token"},
+    {.name = NULL},
+};
+
+// Method, path, handler, body, query, what waits before it.
+// clang-format off
+const struct route api_routes[] = {
+    {"GET",    "/api/v1/pool",                         get_pool, NULL, NULL, NULL},
+    {"GET",    "/api/v1/units",                        list_units, NULL, NULL, NULL},
+    {"GET",    "/api/v1/units/{unit}",                 get_unit, NULL, NULL, NULL},
+    {"DELETE", "/api/v1/units/{unit}",                 forget_unit, NULL, NULL, NULL},
+    {"GET",    "/api/v1/media",                        list_media, NULL, NULL, NULL},
+    {"GET",    "/api/v1/volumes",                      list_volumes, NULL, NULL, NULL},
+    {"POST",   "/api/v1/volumes",                      create_volume, volume_body, NULL, NULL},
+    {"GET",    "/api/v1/volumes/{volume}",             get_volume, NULL, NULL, NULL},
+    {"DELETE", "/api/v1/volumes/{volume}",             delete_volume, NULL, NULL, NULL},
+    {"GET",    "/api/v1/assignments",                  list_assignments, NULL, assignment_query, NULL},
+    {"POST",   "/api/v1/assignments",                  assign_volume, assignment_body, NULL, NULL},
+    {"GET",    "/api/v1/assignments/{volume}/{host}",  get_assignment, NULL, NULL, NULL},
+    {"DELETE", "/api/v1/assignments/{volume}/{host}",  unassign_volume, NULL, NULL, NULL},
+    {"GET",    "/api/v1/hosts",                        list_hosts, NULL, NULL, NULL},
+    {"POST",   "/api/v1/hosts",                        add_host, host_body, NULL, NULL},
+    {"GET",    "/api/v1/hosts/{host}",                 get_host, NULL, NULL, NULL},
+    {"DELETE", "/api/v1/hosts/{host}",                 delete_host, NULL, NULL, NULL},
+    {"GET",    "/api/v1/hosts/{host}/connections",     list_connections, NULL, NULL, NULL},
+    {"GET",    "/api/v1/tasks",                        list_tasks, NULL, tasks_query, NULL},
+    {"GET",    "/api/v1/tasks/{task}",                 get_task, NULL, task_query, wait_task},
+    {"POST",   "/api/v1/tasks/{task}/cancel",          cancel_task, NULL, NULL, NULL},
+    {"GET",    "/api/v1/events",                       list_events, NULL, event_query, NULL},
+    {"GET",    "/api/v1/tokens",                       list_tokens, NULL, NULL, NULL},
+    {"POST",   "/api/v1/tokens",                       create_token, token_body, NULL, NULL},
+    {"DELETE", "/api/v1/tokens/{token}",               delete_token, NULL, NULL, NULL},
+};
+// clang-format on
+const size_t api_route_count = DV_COUNT(api_routes);

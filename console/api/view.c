@@ -1,0 +1,360 @@
+// The pool's things as JSON objects.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "console/api/view.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <utlist.h>
+
+// Texts that came from units need not be UTF-8, which JSON has to be.
+static json_t *text_value(const char *text)
+{
+    json_t *value = json_string(text);
+    if (value)
+        return value;
+    DV_FREE char *printable = dv_strdup(text);
+    text_make_printable(printable);
+    return json_string(printable);
+}
+
+static void put_text(json_t *object, const char *name, const char *text)
+{
+    json_object_set_new(object, name, text_value(text));
+}
+
+// null for "", where that means "not known" or "none".
+static void put_text_or_null(json_t *object, const char *name, const char *text)
+{
+    json_object_set_new(object, name, text && *text ? text_value(text) : json_null());
+}
+
+static void put_number(json_t *object, const char *name, uint64_t value)
+{
+    json_object_set_new(object, name,
+                        json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX));
+}
+
+static void put_bool(json_t *object, const char *name, bool value)
+{
+    json_object_set_new(object, name, json_boolean(value));
+}
+
+static void put_uuid(json_t *object, const char *name, const struct dv_uuid *uuid)
+{
+    char text[UUID_TEXT_LEN];
+    put_text_or_null(object, name, uuid_is_zero(uuid) ? "" : uuid_format(uuid, text));
+}
+
+// ISO 8601 in UTC, with milliseconds; null for 0, which is never.
+static void put_time(json_t *object, const char *name, int64_t ms)
+{
+    char text[40] = "";
+    struct tm tm;
+    time_t seconds = (time_t)(ms / 1000);
+    if (ms > 0 && gmtime_r(&seconds, &tm)) {
+        size_t len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+        snprintf(text + len, sizeof(text) - len, ".%03dZ", (int)(ms % 1000));
+    }
+    put_text_or_null(object, name, text);
+}
+
+static void put_hex(json_t *object, const char *name, const uint8_t *bytes, size_t len)
+{
+    char text[2 * ENGINE_ID_MAX_LEN + 1] = "";
+    for (size_t i = 0; i < len && i < ENGINE_ID_MAX_LEN; i++)
+        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    put_text_or_null(object, name, text);
+}
+
+json_t *view_pool(const struct pool *pool, const struct sn_listener_stats *stats)
+{
+    struct pool_totals totals;
+    pool_totals(pool, &totals);
+    json_t *o = json_object();
+    put_text(o, "version", DVSAN_VERSION);
+    put_number(o, "block_size", BLOCK_SIZE);
+    put_number(o, "blocks", totals.blocks);
+    put_number(o, "free_blocks", totals.free_blocks);
+    put_number(o, "units", totals.units);
+    put_number(o, "units_up", totals.units_up);
+    put_number(o, "volumes", totals.volumes);
+    put_number(o, "hosts", totals.hosts);
+    json_t *n = json_object();
+    put_number(n, "informs", stats->informs);
+    put_number(n, "traps", stats->traps);
+    put_number(n, "dropped_version", stats->dropped_version);
+    put_number(n, "dropped_security", stats->dropped_security);
+    put_number(n, "dropped_malformed", stats->dropped_malformed);
+    json_object_set_new(o, "notifications", n);
+    return o;
+}
+
+json_t *view_medium(const struct pool_unit *u, const struct medium *m)
+{
+    json_t *o = json_object();
+    put_text(o, "name", m->name);
+    put_text(o, "unit", u->rec.name);
+    put_number(o, "index", m->index);
+    put_text(o, "kind", medium_kind_name(m->kind));
+    put_text(o, "state", medium_state_name(m->state));
+    put_number(o, "block_size", BLOCK_SIZE);
+    put_number(o, "blocks", m->blocks);
+    put_number(o, "free_blocks", m->free_blocks);
+    put_number(o, "largest_free_blocks", m->largest_free_blocks);
+    put_text_or_null(o, "last_error", m->last_error);
+    return o;
+}
+
+static json_t *view_portal(const struct portal *p)
+{
+    json_t *o = json_object();
+    put_text(o, "address", p->address);
+    put_number(o, "port", p->port);
+    put_bool(o, "up", p->up);
+    return o;
+}
+
+json_t *view_unit(const struct pool_unit *u)
+{
+    uint64_t blocks = 0, free_blocks = 0;
+    json_t *o = json_object(), *media = json_array(), *portals = json_array();
+    for (size_t i = 0; i < u->media_count; i++) {
+        blocks += u->media[i].blocks;
+        free_blocks += u->media[i].free_blocks;
+        json_array_append_new(media, view_medium(u, &u->media[i]));
+    }
+    for (size_t i = 0; i < u->portal_count; i++)
+        json_array_append_new(portals, view_portal(&u->portals[i]));
+    put_text(o, "name", u->rec.name);
+    put_uuid(o, "uuid", &u->rec.uuid);
+    put_text(o, "kind", member_kind_name(MEMBER_UNIT));
+    put_text(o, "state", unit_state_name(u->rec.state));
+    put_text(o, "address", u->rec.address);
+    put_number(o, "block_size", BLOCK_SIZE);
+    put_number(o, "blocks", blocks);
+    put_number(o, "free_blocks", free_blocks);
+    put_number(o, "volumes", u->volume_count);
+    put_hex(o, "engine_id", u->rec.engine_id, u->rec.engine_id_len);
+    put_text_or_null(o, "software", u->rec.software);
+    put_number(o, "epoch", u->rec.epoch);
+    put_number(o, "generation", u->rec.generation);
+    put_time(o, "last_seen", u->rec.last_seen * 1000);
+    put_text_or_null(o, "last_error", u->rec.last_error);
+    json_object_set_new(o, "media", media);
+    json_object_set_new(o, "portals", portals);
+    return o;
+}
+
+static const char *medium_name(const struct pool_volume *v)
+{
+    for (size_t i = 0; v->unit && i < v->unit->media_count; i++)
+        if (v->unit->media[i].index == v->rec.medium)
+            return v->unit->media[i].name;
+    return "";
+}
+
+// "address:port" of the unit's portals, those that are up first.
+static json_t *portal_list(const struct pool_volume *v)
+{
+    json_t *list = json_array();
+    for (int up = 1; up >= 0; up--)
+        for (size_t i = 0; v->unit && i < v->unit->portal_count; i++) {
+            const struct portal *p = &v->unit->portals[i];
+            bool v6 = strchr(p->address, ':') != NULL;
+            if (p->up == (up == 1))
+                json_array_append_new(
+                    list, json_sprintf(v6 ? "[%s]:%u" : "%s:%u", p->address, (unsigned)p->port));
+        }
+    return list;
+}
+
+static json_t *host_names(const struct pool_volume *v)
+{
+    json_t *list = json_array();
+    const struct pool_assignment *a;
+    DL_FOREACH2(v->assignments, a, volume_next)
+    json_array_append_new(list, text_value(a->host->rec.name));
+    return list;
+}
+
+// Where a volume lies is null until its unit has told.
+static void put_extent(json_t *o, const struct pool_volume *v)
+{
+    bool known = v->actual.index != 0;
+    put_number(o, "blocks", known ? v->actual.blocks : v->rec.blocks);
+    put_number(o, "block_size", BLOCK_SIZE);
+    if (known) {
+        put_number(o, "start_lba", v->actual.start_lba);
+        put_number(o, "end_lba", volume_end_lba(&v->actual));
+        put_number(o, "lun", v->actual.lun);
+    } else {
+        json_object_set_new(o, "start_lba", json_null());
+        json_object_set_new(o, "end_lba", json_null());
+        json_object_set_new(o, "lun", json_null());
+    }
+    put_text_or_null(o, "iqn", v->actual.iqn);
+}
+
+json_t *view_volume(const struct pool_volume *v)
+{
+    bool known = v->actual.index != 0;
+    json_t *o = json_object();
+    put_text(o, "name", v->rec.name);
+    put_uuid(o, "uuid", &v->rec.uuid);
+    put_text_or_null(o, "unit", v->unit ? v->unit->rec.name : "");
+    put_text_or_null(o, "media", medium_name(v));
+    put_extent(o, v);
+    put_bool(o, "thin", known ? v->actual.thin : v->rec.thin);
+    put_text(o, "state", pool_volume_state(v));
+    put_number(o, "progress", known ? v->actual.progress : 0);
+    put_text_or_null(o, "last_error", v->actual.last_error);
+    json_object_set_new(o, "portals", portal_list(v));
+    json_object_set_new(o, "hosts", host_names(v));
+    return o;
+}
+
+json_t *view_assignment(const struct pool_assignment *a)
+{
+    json_t *o = json_object();
+    put_text(o, "volume", a->volume->rec.name);
+    put_text(o, "host", a->host->rec.name);
+    put_text_or_null(o, "unit", a->volume->unit ? a->volume->unit->rec.name : "");
+    put_text(o, "initiator", a->host->rec.iqn);
+    put_text(o, "chap_user", a->host->rec.chap_user);
+    put_text(o, "state", pool_assignment_state(a));
+    put_text_or_null(o, "last_error", a->actual.last_error);
+    return o;
+}
+
+json_t *view_host(const struct pool_host *h)
+{
+    json_t *o = json_object(), *volumes = json_array();
+    const struct pool_assignment *a;
+    DL_FOREACH2(h->assignments, a, host_next)
+    json_array_append_new(volumes, text_value(a->volume->rec.name));
+    put_text(o, "name", h->rec.name);
+    put_uuid(o, "uuid", &h->rec.uuid);
+    put_text(o, "iqn", h->rec.iqn);
+    put_text(o, "chap_user", h->rec.chap_user);
+    put_bool(o, "secret_is_set", h->rec.sealed_len > 0);
+    json_object_set_new(o, "volumes", volumes);
+    return o;
+}
+
+json_t *view_connection(const struct pool_assignment *a)
+{
+    json_t *o = json_object();
+    put_text(o, "volume", a->volume->rec.name);
+    put_text(o, "host", a->host->rec.name);
+    put_text(o, "initiator", a->host->rec.iqn);
+    put_text(o, "chap_user", a->host->rec.chap_user);
+    put_text(o, "state", pool_assignment_state(a));
+    put_text(o, "volume_state", pool_volume_state(a->volume));
+    put_extent(o, a->volume);
+    json_object_set_new(o, "portals", portal_list(a->volume));
+    return o;
+}
+
+json_t *view_task(struct pool *pool, const struct task_record *t)
+{
+    char uuid[UUID_TEXT_LEN];
+    const struct pool_volume *v = pool_find_volume(pool, uuid_format(&t->volume, uuid));
+    const struct pool_host *h = pool_find_host(pool, uuid_format(&t->host, uuid));
+    json_t *o = json_object(), *steps = json_array();
+    for (size_t i = 0; i < t->step_count && i < TASK_STEPS_MAX; i++) {
+        json_t *step = json_object();
+        put_text(step, "text", t->steps[i].text);
+        put_text(step, "state", step_state_name(t->steps[i].state));
+        json_array_append_new(steps, step);
+    }
+    put_number(o, "id", t->id);
+    put_text(o, "kind", task_kind_name(t->kind));
+    put_text(o, "state", task_state_name(t->state));
+    put_number(o, "progress", t->progress);
+    put_text(o, "summary", t->summary);
+    put_text_or_null(o, "volume", v ? v->rec.name : "");
+    put_uuid(o, "volume_uuid", &t->volume);
+    put_text_or_null(o, "host", h ? h->rec.name : "");
+    put_uuid(o, "host_uuid", &t->host);
+    json_object_set_new(o, "steps", steps);
+    put_text_or_null(o, "waiting", t->waiting);
+    put_text_or_null(o, "error_code",
+                     t->error_code ? dv_code_name((enum dv_code)t->error_code) : "");
+    put_text_or_null(o, "error", t->error);
+    put_time(o, "created", t->created);
+    put_time(o, "started", t->started);
+    put_time(o, "finished", t->finished);
+    put_number(o, "version", t->version);
+    return o;
+}
+
+json_t *view_event(const struct event_record *e)
+{
+    json_t *o = json_object();
+    put_number(o, "id", e->id);
+    put_time(o, "time", e->time);
+    put_text(o, "severity", event_severity_name(e->severity));
+    put_text(o, "subject", e->subject);
+    put_text(o, "text", e->text);
+    return o;
+}
+
+json_t *view_token(const struct token_record *t)
+{
+    json_t *o = json_object();
+    put_number(o, "id", t->id);
+    put_text(o, "name", t->name);
+    put_time(o, "created", t->created * 1000);
+    return o;
+}
+
+const char *view_status_phrase(int status)
+{
+    static const struct {
+        int status;
+        const char *phrase;
+    } phrases[] = {
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {411, "Length Required"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {421, "Misdirected Request"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
+        {507, "Insufficient Storage"},
+    };
+    for (size_t i = 0; i < DV_COUNT(phrases); i++)
+        if (phrases[i].status == status)
+            return phrases[i].phrase;
+    return "Error";
+}
+
+json_t *view_problem(int status, const struct dv_err *err)
+{
+    json_t *o = json_object();
+    put_text(o, "type", "about:blank");
+    put_text(o, "title", view_status_phrase(status));
+    put_number(o, "status", (uint64_t)status);
+    put_text(o, "detail", err->text);
+    put_text(o, "code", dv_code_name(err->code));
+    return o;
+}

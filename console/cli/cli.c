@@ -1,0 +1,80 @@
+// What the commands share.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "console/cli/cli.h"
+
+#include "console/cli/wait.h"
+#include <stdio.h>
+#include <string.h>
+
+const char *cli_value(const struct cli *cli, enum option option)
+{
+    return cli->in->values[option];
+}
+
+bool cli_flag(const struct cli *cli, enum option option)
+{
+    return cli->in->values[option] != NULL;
+}
+
+void cli_print_json(const json_t *value)
+{
+    json_dumpf(value, stdout, JSON_INDENT(2));
+    printf("\n");
+}
+
+int cli_list(struct cli *cli, const char *what, const char *path, const struct column *columns,
+             size_t count, struct dv_err *err)
+{
+    json_t *array;
+    if (client_request(cli->client, "GET", path, NULL, &array, err) < 0)
+        return -1;
+    if (cli->json)
+        cli_print_json(array);
+    else if (json_array_size(array) == 0)
+        fprintf(stderr, "There are no %s.\n", what);
+    else
+        table_print(stdout, columns, count, array, &cli->style);
+    json_decref(array);
+    return 0;
+}
+
+int cli_confirm(const struct cli *cli, const char *question, struct dv_err *err)
+{
+    char answer[16];
+    if (!cli->ask)
+        return 0;
+    fprintf(stderr, "%s [y/N] ", question);
+    if (!fgets(answer, sizeof(answer), stdin))
+        fprintf(stderr, "\n");
+    else if (answer[0] == 'y' || answer[0] == 'Y')
+        return 0;
+    return dv_fail(err, DV_CANCELLED, "nothing was changed");
+}
+
+static void print_queued(const struct cli *cli, const json_t *task)
+{
+    json_int_t id = json_integer_value(json_object_get(task, "id"));
+    if (cli->json)
+        cli_print_json(task);
+    else
+        printf("Task %lld: %s. Watch it with: dvsan task watch %lld\n", (long long)id,
+               json_string_value(json_object_get(task, "summary")), (long long)id);
+}
+
+int cli_do_task(struct cli *cli, const char *method, const char *path, const json_t *body,
+                bool printed, bool *waited, struct dv_err *err)
+{
+    json_t *task;
+    if (client_request(cli->client, method, path, body, &task, err) < 0)
+        return -1;
+    *waited = !cli_flag(cli, OPT_NO_WAIT);
+    int result = 0;
+    if (!*waited)
+        print_queued(cli, task);
+    else
+        result = wait_for_task(cli->client, &task, err) < 0 ? -1 : task_result(task, err);
+    if (result == 0 && *waited && printed && cli->json)
+        cli_print_json(task);
+    json_decref(task);
+    return result;
+}

@@ -1,0 +1,47 @@
+// One run of the command line: what was asked, the connection, and where output goes.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_CLI_CLI_H
+#define DVSAN_CLI_CLI_H
+
+#include "console/cli/client.h"
+#include "console/cli/parse.h"
+#include "console/cli/table.h"
+
+struct cli {
+    const struct invocation *in;
+    struct client *client;
+    struct table_style style; // of standard output
+    bool json;
+    bool ask; // standard input and error are a terminal, and --yes was not given
+};
+
+// The commands; see the table in command.c.
+command_fn pool_show, unit_list, unit_show, unit_forget, medium_list; // cmd_pool.c
+command_fn volume_create, volume_list, volume_show, volume_delete;    // cmd_volume.c
+command_fn volume_assign, volume_unassign;                            // cmd_assign.c
+command_fn host_add, host_list, host_show, host_delete;               // cmd_host.c
+command_fn host_connect_info;                                         // cmd_connect.c
+command_fn task_list, task_show, task_watch, task_cancel;             // cmd_task.c
+command_fn event_list;                                                // cmd_event.c
+command_fn token_create, token_list, token_delete;                    // cmd_token.c
+
+// The value of an option, or NULL; and whether a flag is set.
+const char *cli_value(const struct cli *cli, enum option option);
+bool cli_flag(const struct cli *cli, enum option option);
+
+// GETs a path and prints it as JSON, or as a table of these columns; what ("volumes") is for
+// saying on stderr that there are none.
+int cli_list(struct cli *cli, const char *what, const char *path, const struct column *columns,
+             size_t count, struct dv_err *err);
+void cli_print_json(const json_t *value);
+
+// Asks on a terminal, "y" means yes; elsewhere, and with --yes, true. DV_CANCELLED when false.
+int cli_confirm(const struct cli *cli, const char *question, struct dv_err *err);
+
+// Sends a request that is answered with a task. With --no-wait prints the task and sets *waited
+// false; else waits until it is over, and fails with what it failed with. With --json and printed
+// true the finished task is printed as well.
+int cli_do_task(struct cli *cli, const char *method, const char *path, const json_t *body,
+                bool printed, bool *waited, struct dv_err *err);
+
+#endif

@@ -1,0 +1,51 @@
+// Giving volumes to hosts and taking them back.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "console/cli/cli.h"
+
+static char *assignment_path(const struct cli *cli)
+{
+    DV_FREE char *volume = client_path("/assignments/", cli->in->args[0], "/");
+    return client_path(volume, cli_value(cli, OPT_HOST), "");
+}
+
+static int print_assigned(struct cli *cli, struct dv_err *err)
+{
+    const char *host = cli_value(cli, OPT_HOST);
+    if (!cli->json) {
+        printf("Host %s may use volume %s. How it connects: dvsan host connect-info %s\n", host,
+               cli->in->args[0], host);
+        return 0;
+    }
+    DV_FREE char *path = assignment_path(cli);
+    json_t *assignment;
+    if (client_request(cli->client, "GET", path, NULL, &assignment, err) < 0)
+        return -1;
+    cli_print_json(assignment);
+    json_decref(assignment);
+    return 0;
+}
+
+int volume_assign(struct cli *cli, struct dv_err *err)
+{
+    json_t *body =
+        json_pack("{s:s, s:s}", "volume", cli->in->args[0], "host", cli_value(cli, OPT_HOST));
+    bool waited;
+    int result = cli_do_task(cli, "POST", "/assignments", body, false, &waited, err);
+    json_decref(body);
+    if (result < 0)
+        return -1;
+    return waited ? print_assigned(cli, err) : 0;
+}
+
+int volume_unassign(struct cli *cli, struct dv_err *err)
+{
+    DV_FREE char *path = assignment_path(cli);
+    bool waited;
+    if (cli_do_task(cli, "DELETE", path, NULL, true, &waited, err) < 0)
+        return -1;
+    if (waited && !cli->json)
+        printf("Host %s may no longer use volume %s.\n", cli_value(cli, OPT_HOST),
+               cli->in->args[0]);
+    return 0;
+}

@@ -1,0 +1,61 @@
+// Events.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "console/cli/cli.h"
+#include <unistd.h>
+
+static const struct column columns[] = {
+    {"TIME", "time", COLUMN_TIME},
+    {"SEVERITY", "severity", COLUMN_STATE},
+    {"SUBJECT", "subject", COLUMN_TEXT},
+    {"EVENT", "text", COLUMN_TEXT},
+};
+
+// Prints those of the list, a line or an object each, and moves *after behind them.
+static void print_new(struct cli *cli, const json_t *events, json_int_t *after)
+{
+    size_t i;
+    const json_t *event;
+    json_array_foreach(events, i, event)
+    {
+        if (cli->json) {
+            json_dumpf(event, stdout, JSON_COMPACT);
+            printf("\n");
+        }
+        *after = json_integer_value(json_object_get(event, "id"));
+    }
+    if (!cli->json && json_array_size(events) > 0)
+        table_print(stdout, columns, DV_COUNT(columns), events, &cli->style);
+    fflush(stdout);
+}
+
+// The station keeps no list of followers, so it is asked once a second.
+static int follow(struct cli *cli, json_int_t after, struct dv_err *err)
+{
+    cli->style.headings = false;
+    while (!ferror(stdout)) {
+        DV_FREE char *path = dv_printf("/events?limit=1000&after=%lld", (long long)after);
+        json_t *events;
+        if (client_request(cli->client, "GET", path, NULL, &events, err) < 0)
+            return -1;
+        print_new(cli, events, &after);
+        json_decref(events);
+        sleep(1);
+    }
+    return 0;
+}
+
+int event_list(struct cli *cli, struct dv_err *err)
+{
+    const char *limit = cli_value(cli, OPT_LIMIT);
+    DV_FREE char *path = client_path("/events?limit=", limit ? limit : "100", "");
+    if (!cli_flag(cli, OPT_FOLLOW))
+        return cli_list(cli, "events", path, columns, DV_COUNT(columns), err);
+    json_t *events;
+    json_int_t after = 0;
+    if (client_request(cli->client, "GET", path, NULL, &events, err) < 0)
+        return -1;
+    print_new(cli, events, &after);
+    json_decref(events);
+    return follow(cli, after, err);
+}

@@ -1,0 +1,159 @@
+// Hosts: added with a CHAP secret, listed, deleted.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "console/cli/cli.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SECRET_CHARS CHAP_SECRET_MAX
+
+// Before the host is added, so that no host is left whose secret nobody has. No newline at the
+// end: qemu's secret objects take a file as it is.
+static int save_secret(const char *path, const char *secret, struct dv_err *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return dv_fail(err, DV_EXISTS, "%s exists already; name a new file for --save-secret",
+                       path);
+    if (fd < 0)
+        return dv_fail_errno(err, errno, "cannot make %s", path);
+    ssize_t n = write(fd, secret, strlen(secret));
+    int result = n == (ssize_t)strlen(secret) && fsync(fd) == 0
+                     ? 0
+                     : dv_fail_errno(err, n < 0 ? errno : EIO, "cannot write %s", path);
+    close(fd);
+    if (result < 0)
+        unlink(path);
+    return result;
+}
+
+// Given in a file, or made here.
+static int get_secret(const struct cli *cli, char **secret, struct dv_err *err)
+{
+    const char *given = cli_value(cli, OPT_CHAP_SECRET_FILE);
+    if (!given) {
+        *secret = dv_calloc(SECRET_CHARS + 1, 1);
+        secret_random_text(*secret, SECRET_CHARS);
+        return 0;
+    }
+    if (secret_read_file(given, secret, err) < 0)
+        return -1;
+    if (chap_secret_check(*secret, err) == 0)
+        return 0;
+    secret_free(*secret);
+    *secret = NULL;
+    return -1;
+}
+
+// The secret is shown when it was made here and saved nowhere: this is the only time.
+static void print_added(const struct cli *cli, json_t *host, const char *secret)
+{
+    const char *name = cli->in->args[0], *saved = cli_value(cli, OPT_SAVE_SECRET);
+    bool show = !saved && !cli_value(cli, OPT_CHAP_SECRET_FILE);
+    if (cli->json) {
+        if (show)
+            json_object_set_new(host, "chap_secret", json_string(secret));
+        cli_print_json(host);
+        return;
+    }
+    printf("Host %s is added, with CHAP user %s.\n", name,
+           json_string_value(json_object_get(host, "chap_user")));
+    if (show)
+        printf("Its CHAP secret, shown only now: %s\n", secret);
+    else if (saved)
+        printf("Its CHAP secret is in %s.\n", saved);
+}
+
+int host_add(struct cli *cli, struct dv_err *err)
+{
+    const char *saved = cli_value(cli, OPT_SAVE_SECRET);
+    char *secret = NULL;
+    if (get_secret(cli, &secret, err) < 0)
+        return -1;
+    if (saved && save_secret(saved, secret, err) < 0) {
+        secret_free(secret);
+        return -1;
+    }
+    json_t *host = NULL;
+    json_t *body =
+        json_pack("{s:s, s:s, s:s*, s:s}", "name", cli->in->args[0], "iqn", cli_value(cli, OPT_IQN),
+                  "chap_user", cli_value(cli, OPT_CHAP_USER), "chap_secret", secret);
+    int result = body ? client_request(cli->client, "POST", "/hosts", body, &host, err)
+                      : dv_fail(err, DV_INVALID, "the CHAP user is not text in UTF-8");
+    if (result == 0)
+        print_added(cli, host, secret);
+    else if (saved)
+        unlink(saved);
+    json_decref(body);
+    json_decref(host);
+    secret_free(secret);
+    return result;
+}
+
+int host_list(struct cli *cli, struct dv_err *err)
+{
+    static const struct column columns[] = {
+        {"NAME", "name", COLUMN_TEXT},
+        {"IQN", "iqn", COLUMN_TEXT},
+        {"CHAP USER", "chap_user", COLUMN_TEXT},
+        {"VOLUMES", "volumes", COLUMN_LIST},
+    };
+    return cli_list(cli, "hosts", "/hosts", columns, DV_COUNT(columns), err);
+}
+
+static int print_host(struct cli *cli, const json_t *host, struct dv_err *err)
+{
+    static const struct column columns[] = {
+        {"Name", "name", COLUMN_TEXT},
+        {"UUID", "uuid", COLUMN_TEXT},
+        {"IQN", "iqn", COLUMN_TEXT},
+        {"CHAP user", "chap_user", COLUMN_TEXT},
+        {"CHAP secret is set", "secret_is_set", COLUMN_YES},
+    };
+    static const struct column assignments[] = {
+        {"VOLUME", "volume", COLUMN_TEXT},
+        {"UNIT", "unit", COLUMN_TEXT},
+        {"STATE", "state", COLUMN_STATE},
+        {"ERROR", "last_error", COLUMN_TEXT},
+    };
+    record_print(stdout, columns, DV_COUNT(columns), host, &cli->style);
+    if (json_array_size(json_object_get(host, "volumes")) == 0)
+        return 0;
+    printf("\n");
+    DV_FREE char *path = client_path("/assignments?host=", cli->in->args[0], "");
+    return cli_list(cli, "volumes", path, assignments, DV_COUNT(assignments), err);
+}
+
+int host_show(struct cli *cli, struct dv_err *err)
+{
+    DV_FREE char *path = client_path("/hosts/", cli->in->args[0], "");
+    json_t *host;
+    if (client_request(cli->client, "GET", path, NULL, &host, err) < 0)
+        return -1;
+    int result = 0;
+    if (cli->json)
+        cli_print_json(host);
+    else
+        result = print_host(cli, host, err);
+    json_decref(host);
+    return result;
+}
+
+int host_delete(struct cli *cli, struct dv_err *err)
+{
+    DV_FREE char *path = client_path("/hosts/", cli->in->args[0], "");
+    json_t *host;
+    if (client_request(cli->client, "GET", path, NULL, &host, err) < 0)
+        return -1;
+    int result = client_request(cli->client, "DELETE", path, NULL, NULL, err);
+    if (result == 0 && cli->json)
+        cli_print_json(host);
+    else if (result == 0)
+        printf("Host %s is deleted.\n", cli->in->args[0]);
+    json_decref(host);
+    return result;
+}

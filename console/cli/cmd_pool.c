@@ -1,0 +1,113 @@
+// The pool, its units and media.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "console/cli/cli.h"
+
+int pool_show(struct cli *cli, struct dv_err *err)
+{
+    static const struct column columns[] = {
+        {"Size", "blocks", COLUMN_BLOCKS},     {"Free", "free_blocks", COLUMN_BLOCKS},
+        {"Units", "units", COLUMN_NUMBER},     {"Units up", "units_up", COLUMN_NUMBER},
+        {"Volumes", "volumes", COLUMN_NUMBER}, {"Hosts", "hosts", COLUMN_NUMBER},
+        {"Version", "version", COLUMN_TEXT},
+    };
+    json_t *pool;
+    if (client_request(cli->client, "GET", "/pool", NULL, &pool, err) < 0)
+        return -1;
+    if (cli->json)
+        cli_print_json(pool);
+    else
+        record_print(stdout, columns, DV_COUNT(columns), pool, &cli->style);
+    json_decref(pool);
+    return 0;
+}
+
+int unit_list(struct cli *cli, struct dv_err *err)
+{
+    static const struct column columns[] = {
+        {"NAME", "name", COLUMN_TEXT},         {"STATE", "state", COLUMN_STATE},
+        {"SIZE", "blocks", COLUMN_BLOCKS},     {"FREE", "free_blocks", COLUMN_BLOCKS},
+        {"VOLUMES", "volumes", COLUMN_NUMBER}, {"ADDRESS", "address", COLUMN_TEXT},
+    };
+    return cli_list(cli, "units", "/units", columns, DV_COUNT(columns), err);
+}
+
+static const struct column media_columns[] = {
+    {"MEDIUM", "name", COLUMN_TEXT},        {"KIND", "kind", COLUMN_TEXT},
+    {"STATE", "state", COLUMN_STATE},       {"SIZE", "blocks", COLUMN_BLOCKS},
+    {"FREE", "free_blocks", COLUMN_BLOCKS}, {"LARGEST", "largest_free_blocks", COLUMN_BLOCKS},
+    {"ERROR", "last_error", COLUMN_TEXT},
+};
+
+static void print_unit(const struct cli *cli, const json_t *unit)
+{
+    static const struct column columns[] = {
+        {"Name", "name", COLUMN_TEXT},           {"UUID", "uuid", COLUMN_TEXT},
+        {"State", "state", COLUMN_STATE},        {"Address", "address", COLUMN_TEXT},
+        {"Engine ID", "engine_id", COLUMN_TEXT}, {"Software", "software", COLUMN_TEXT},
+        {"Last seen", "last_seen", COLUMN_TIME}, {"Last error", "last_error", COLUMN_TEXT},
+        {"Size", "blocks", COLUMN_BLOCKS},       {"Free", "free_blocks", COLUMN_BLOCKS},
+        {"Volumes", "volumes", COLUMN_NUMBER},
+    };
+    static const struct column portals[] = {
+        {"PORTAL", "address", COLUMN_TEXT},
+        {"PORT", "port", COLUMN_NUMBER},
+        {"UP", "up", COLUMN_YES},
+    };
+    record_print(stdout, columns, DV_COUNT(columns), unit, &cli->style);
+    printf("\n");
+    table_print(stdout, media_columns, DV_COUNT(media_columns), json_object_get(unit, "media"),
+                &cli->style);
+    printf("\n");
+    table_print(stdout, portals, DV_COUNT(portals), json_object_get(unit, "portals"), &cli->style);
+}
+
+int unit_show(struct cli *cli, struct dv_err *err)
+{
+    DV_FREE char *path = client_path("/units/", cli->in->args[0], "");
+    json_t *unit;
+    if (client_request(cli->client, "GET", path, NULL, &unit, err) < 0)
+        return -1;
+    if (cli->json)
+        cli_print_json(unit);
+    else
+        print_unit(cli, unit);
+    json_decref(unit);
+    return 0;
+}
+
+int unit_forget(struct cli *cli, struct dv_err *err)
+{
+    const char *name = cli->in->args[0];
+    DV_FREE char *path = client_path("/units/", name, "");
+    json_t *unit;
+    if (client_request(cli->client, "GET", path, NULL, &unit, err) < 0)
+        return -1;
+    json_int_t volumes = json_integer_value(json_object_get(unit, "volumes"));
+    DV_FREE char *question =
+        dv_printf("Forget unit %s and the records of its %lld volumes?", name, (long long)volumes);
+    int result = cli_confirm(cli, question, err) < 0
+                     ? -1
+                     : client_request(cli->client, "DELETE", path, NULL, NULL, err);
+    if (result == 0 && cli->json)
+        cli_print_json(unit);
+    else if (result == 0)
+        printf("Unit %s is forgotten.\n", name);
+    json_decref(unit);
+    return result;
+}
+
+int medium_list(struct cli *cli, struct dv_err *err)
+{
+    static const struct column columns[] = {
+        {"UNIT", "unit", COLUMN_TEXT},
+        {"MEDIUM", "name", COLUMN_TEXT},
+        {"KIND", "kind", COLUMN_TEXT},
+        {"STATE", "state", COLUMN_STATE},
+        {"SIZE", "blocks", COLUMN_BLOCKS},
+        {"FREE", "free_blocks", COLUMN_BLOCKS},
+        {"LARGEST", "largest_free_blocks", COLUMN_BLOCKS},
+        {"ERROR", "last_error", COLUMN_TEXT},
+    };
+    return cli_list(cli, "media", "/media", columns, DV_COUNT(columns), err);
+}

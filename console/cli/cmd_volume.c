@@ -1,0 +1,133 @@
+// Volumes: made, listed, deleted.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "base/text.h"
+#include "console/cli/cli.h"
+
+int volume_list(struct cli *cli, struct dv_err *err)
+{
+    static const struct column columns[] = {
+        {"NAME", "name", COLUMN_TEXT},
+        {"SIZE", "blocks", COLUMN_BLOCKS},
+        {"STATE", "state", COLUMN_STATE},
+        {"UNIT", "unit", COLUMN_TEXT},
+        {"MEDIUM", "media", COLUMN_TEXT},
+        {"THIN", "thin", COLUMN_YES},
+        {"START LBA", "start_lba", COLUMN_NUMBER},
+        {"END LBA", "end_lba", COLUMN_NUMBER},
+        {"HOSTS", "hosts", COLUMN_LIST},
+    };
+    return cli_list(cli, "volumes", "/volumes", columns, DV_COUNT(columns), err);
+}
+
+static int fetch_volume(struct cli *cli, const char *name, json_t **volume, struct dv_err *err)
+{
+    DV_FREE char *path = client_path("/volumes/", name, "");
+    return client_request(cli->client, "GET", path, NULL, volume, err);
+}
+
+int volume_show(struct cli *cli, struct dv_err *err)
+{
+    static const struct column columns[] = {
+        {"Name", "name", COLUMN_TEXT},
+        {"UUID", "uuid", COLUMN_TEXT},
+        {"Size", "blocks", COLUMN_BLOCKS},
+        {"State", "state", COLUMN_STATE},
+        {"Progress", "progress", COLUMN_PERCENT},
+        {"Last error", "last_error", COLUMN_TEXT},
+        {"Unit", "unit", COLUMN_TEXT},
+        {"Medium", "media", COLUMN_TEXT},
+        {"Thin", "thin", COLUMN_YES},
+        {"Blocks", "blocks", COLUMN_NUMBER},
+        {"Block size", "block_size", COLUMN_NUMBER},
+        {"Start LBA", "start_lba", COLUMN_NUMBER},
+        {"End LBA", "end_lba", COLUMN_NUMBER},
+        {"IQN", "iqn", COLUMN_TEXT},
+        {"LUN", "lun", COLUMN_NUMBER},
+        {"Portals", "portals", COLUMN_LIST},
+        {"Hosts", "hosts", COLUMN_LIST},
+    };
+    json_t *volume;
+    if (fetch_volume(cli, cli->in->args[0], &volume, err) < 0)
+        return -1;
+    if (cli->json)
+        cli_print_json(volume);
+    else
+        record_print(stdout, columns, DV_COUNT(columns), volume, &cli->style);
+    json_decref(volume);
+    return 0;
+}
+
+static json_t *create_body(const struct cli *cli, struct dv_err *err)
+{
+    uint64_t bytes;
+    if (size_parse(cli_value(cli, OPT_SIZE), &bytes, err) < 0)
+        return NULL;
+    json_t *body =
+        json_pack("{s:s, s:I, s:s*, s:s*}", "name", cli->in->args[0], "size", (json_int_t)bytes,
+                  "unit", cli_value(cli, OPT_UNIT), "medium", cli_value(cli, OPT_MEDIUM));
+    if (cli_flag(cli, OPT_THIN) || cli_flag(cli, OPT_FULL))
+        json_object_set_new(body, "thin", json_boolean(cli_flag(cli, OPT_THIN)));
+    return body;
+}
+
+static int print_created(struct cli *cli, struct dv_err *err)
+{
+    json_t *volume;
+    char size[16];
+    if (fetch_volume(cli, cli->in->args[0], &volume, err) < 0)
+        return -1;
+    json_int_t blocks = json_integer_value(json_object_get(volume, "blocks"));
+    if (cli->json)
+        cli_print_json(volume);
+    else
+        printf("Volume %s (%s) is %s on unit %s, LBA %lld to %lld of medium %s.\n",
+               cli->in->args[0], size_format((uint64_t)blocks * 512, size, sizeof(size)),
+               json_string_value(json_object_get(volume, "state")),
+               json_string_value(json_object_get(volume, "unit")),
+               (long long)json_integer_value(json_object_get(volume, "start_lba")),
+               (long long)json_integer_value(json_object_get(volume, "end_lba")),
+               json_string_value(json_object_get(volume, "media")));
+    json_decref(volume);
+    return 0;
+}
+
+int volume_create(struct cli *cli, struct dv_err *err)
+{
+    json_t *body = create_body(cli, err);
+    if (!body)
+        return -1;
+    bool waited;
+    int result = cli_do_task(cli, "POST", "/volumes", body, false, &waited, err);
+    json_decref(body);
+    if (result < 0)
+        return -1;
+    return waited ? print_created(cli, err) : 0;
+}
+
+static int confirm_delete(struct cli *cli, struct dv_err *err)
+{
+    json_t *volume;
+    char size[16];
+    if (fetch_volume(cli, cli->in->args[0], &volume, err) < 0)
+        return -1;
+    uint64_t blocks = (uint64_t)json_integer_value(json_object_get(volume, "blocks"));
+    const char *unit = json_string_value(json_object_get(volume, "unit"));
+    DV_FREE char *question =
+        dv_printf("Delete volume %s (%s on unit %s) with all its data?", cli->in->args[0],
+                  size_format(blocks * 512, size, sizeof(size)), unit ? unit : "?");
+    json_decref(volume);
+    return cli_confirm(cli, question, err);
+}
+
+int volume_delete(struct cli *cli, struct dv_err *err)
+{
+    DV_FREE char *path = client_path("/volumes/", cli->in->args[0], "");
+    bool waited;
+    if ((cli->ask && confirm_delete(cli, err) < 0) ||
+        cli_do_task(cli, "DELETE", path, NULL, true, &waited, err) < 0)
+        return -1;
+    if (waited && !cli->json)
+        printf("Volume %s is deleted.\n", cli->in->args[0]);
+    return 0;
+}

@@ -1,0 +1,237 @@
+// The tables of options and commands.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "console/cli/command.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "console/cli/cli.h"
+#include <string.h>
+
+static int check_size(const char *value, struct dv_err *err)
+{
+    uint64_t bytes;
+    return size_parse(value, &bytes, err);
+}
+
+static int check_volume(const char *value, struct dv_err *err)
+{
+    return name_check("volume", value, err);
+}
+
+static int check_unit(const char *value, struct dv_err *err)
+{
+    return name_check("unit", value, err);
+}
+
+static int check_medium(const char *value, struct dv_err *err)
+{
+    return name_check("medium", value, err);
+}
+
+static int check_host(const char *value, struct dv_err *err)
+{
+    return name_check("host", value, err);
+}
+
+static int check_token_name(const char *value, struct dv_err *err)
+{
+    return name_check("token", value, err);
+}
+
+static int check_task(const char *value, struct dv_err *err)
+{
+    uint64_t id;
+    return number_parse("task", value, 1, INT64_MAX, &id, err);
+}
+
+static int check_token(const char *value, struct dv_err *err)
+{
+    uint64_t id;
+    return number_parse("token", value, 1, INT64_MAX, &id, err);
+}
+
+static int check_limit(const char *value, struct dv_err *err)
+{
+    uint64_t limit;
+    return number_parse("limit", value, 1, 1000, &limit, err);
+}
+
+static int check_url(const char *value, struct dv_err *err)
+{
+    if (strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0)
+        return dv_fail(err, DV_INVALID,
+                       "\"%.80s\" is not a URL of the station; give one such as "
+                       "http://127.0.0.1:8480",
+                       value);
+    return 0;
+}
+
+// clang-format off
+const struct option_desc cli_options[OPTIONS] = {
+    [OPT_JSON]    = {"json", NULL, 0, NULL, "print JSON instead of text; lists are arrays of objects"},
+    [OPT_URL]     = {"url", "URL", 0, check_url, "the station's API; else $DVSAN_URL, else http://127.0.0.1:8480"},
+    [OPT_HELP]    = {"help", NULL, 'h', NULL, "show this help"},
+    [OPT_VERSION] = {"version", NULL, 'V', NULL, "show the version"},
+    [OPT_NO_WAIT] = {"no-wait", NULL, 0, NULL, "do not wait for the task to end; print the task"},
+    [OPT_YES]     = {"yes", NULL, 'y', NULL, "do not ask; questions are asked on a terminal only"},
+    [OPT_SIZE]    = {"size", "SIZE", 0, check_size, "its size, such as 512M, 10G or 1.5T; units are powers of 1024"},
+    [OPT_UNIT]    = {"unit", "UNIT", 0, check_unit, "the unit to put it on; else the one with the most free space"},
+    [OPT_MEDIUM]  = {"medium", "MEDIUM", 0, check_medium, "the medium to put it on, by name"},
+    [OPT_THIN]    = {"thin", NULL, 0, NULL, "take space as it is written"},
+    [OPT_FULL]    = {"full", NULL, 0, NULL, "take all space now"},
+    [OPT_HOST]    = {"host", "HOST", 0, check_host, "the host that may use it"},
+    [OPT_IQN]     = {"iqn", "IQN", 0, iqn_check, "the host's iSCSI initiator name"},
+    [OPT_CHAP_USER] = {"chap-user", "USER", 0, NULL, "the user name for CHAP; else the host's name"},
+    [OPT_CHAP_SECRET_FILE] = {"chap-secret-file", "FILE", 0, NULL, "the file with the CHAP secret: one line of 12 to 16 characters, mode 0600"},
+    [OPT_SAVE_SECRET] = {"save-secret", "FILE", 0, NULL, "write the new CHAP secret to this new file, mode 0600, instead of showing it"},
+    [OPT_VOLUME]  = {"volume", "VOLUME", 0, check_volume, "only this volume"},
+    [OPT_PLUGIN]  = {"plugin", NULL, 0, NULL, "print only the parameter file of nbdkit-dvsan-plugin"},
+    [OPT_FOLLOW]  = {"follow", NULL, 'f', NULL, "go on with new ones as they come"},
+    [OPT_LIMIT]   = {"limit", "N", 0, check_limit, "show the newest N, 1 to 1000; else 100"},
+};
+
+#define NO_ARG    {{NULL, false, NULL}}
+#define ARG(name, check) {{name, false, check}}
+
+const struct command cli_commands[] = {
+    {"pool", "show", NO_ARG, 0, 0, 0, pool_show,
+     "Show what the pool has in all."},
+
+    {"unit", "list", NO_ARG, 0, 0, 0, unit_list,
+     "List the units of the pool."},
+    {"unit", "show", ARG("UNIT", check_unit), 0, 0, 0, unit_show,
+     "Show a unit with its media and portals."},
+    {"unit", "forget", ARG("UNIT", check_unit), BIT(OPT_YES), 0, 0, unit_forget,
+     "Take a unit that will not come back out of the pool, with its volumes."},
+
+    {"medium", "list", NO_ARG, 0, 0, 0, medium_list,
+     "List the media of all units: the places that hold volumes."},
+
+    {"volume", "create", ARG("VOLUME", check_volume),
+     BIT(OPT_SIZE) | BIT(OPT_UNIT) | BIT(OPT_MEDIUM) | BIT(OPT_THIN) | BIT(OPT_FULL) | BIT(OPT_NO_WAIT),
+     BIT(OPT_SIZE), BIT(OPT_THIN) | BIT(OPT_FULL), volume_create,
+     "Create a volume; without --thin or --full, the way its medium does."},
+    {"volume", "list", NO_ARG, 0, 0, 0, volume_list,
+     "List the volumes of the pool."},
+    {"volume", "show", ARG("VOLUME", check_volume), 0, 0, 0, volume_show,
+     "Show a volume: where it lies, how it is reached and who uses it."},
+    {"volume", "delete", ARG("VOLUME", check_volume), BIT(OPT_YES) | BIT(OPT_NO_WAIT), 0, 0, volume_delete,
+     "Delete a volume with all its data; no host may have it."},
+    {"volume", "assign", ARG("VOLUME", check_volume), BIT(OPT_HOST) | BIT(OPT_NO_WAIT), BIT(OPT_HOST), 0, volume_assign,
+     "Let a host use a volume."},
+    {"volume", "unassign", ARG("VOLUME", check_volume), BIT(OPT_HOST) | BIT(OPT_NO_WAIT), BIT(OPT_HOST), 0, volume_unassign,
+     "Take a volume from a host; its sessions are ended."},
+
+    {"host", "add", ARG("HOST", check_host),
+     BIT(OPT_IQN) | BIT(OPT_CHAP_USER) | BIT(OPT_CHAP_SECRET_FILE) | BIT(OPT_SAVE_SECRET), BIT(OPT_IQN),
+     BIT(OPT_CHAP_SECRET_FILE) | BIT(OPT_SAVE_SECRET), host_add,
+     "Add a host; its CHAP secret is made here and shown once, unless a file is given."},
+    {"host", "list", NO_ARG, 0, 0, 0, host_list,
+     "List the hosts."},
+    {"host", "show", ARG("HOST", check_host), 0, 0, 0, host_show,
+     "Show a host and the volumes it may use."},
+    {"host", "delete", ARG("HOST", check_host), 0, 0, 0, host_delete,
+     "Delete a host that has no volumes."},
+    {"host", "connect-info", ARG("HOST", check_host), BIT(OPT_VOLUME) | BIT(OPT_PLUGIN) | BIT(OPT_CHAP_SECRET_FILE), 0, 0, host_connect_info,
+     "Print what to type on a host to reach its volumes."},
+
+    {"task", "list", NO_ARG, BIT(OPT_LIMIT), 0, 0, task_list,
+     "List tasks: what was asked for and how far it is."},
+    {"task", "show", ARG("TASK", check_task), 0, 0, 0, task_show,
+     "Show a task with its steps."},
+    {"task", "watch", {{"TASK", true, check_task}}, 0, 0, 0, task_watch,
+     "Wait for a task, or for all that are not over, and show the progress."},
+    {"task", "cancel", ARG("TASK", check_task), BIT(OPT_NO_WAIT), 0, 0, task_cancel,
+     "Take back what a task asked for, as far as it can be."},
+
+    {"event", "list", NO_ARG, BIT(OPT_FOLLOW) | BIT(OPT_LIMIT), 0, 0, event_list,
+     "List what happened, the newest last."},
+
+    {"token", "create", ARG("NAME", check_token_name), 0, 0, 0, token_create,
+     "Make an API token; it is shown once."},
+    {"token", "list", NO_ARG, 0, 0, 0, token_list,
+     "List the API tokens."},
+    {"token", "delete", ARG("TOKEN", check_token), 0, 0, 0, token_delete,
+     "Delete an API token by its number; it is refused from then on."},
+};
+// clang-format on
+const size_t cli_command_count = DV_COUNT(cli_commands);
+
+const struct command *command_find(const char *group, const char *verb)
+{
+    for (size_t i = 0; i < cli_command_count; i++)
+        if (strcmp(cli_commands[i].group, group) == 0 && strcmp(cli_commands[i].verb, verb) == 0)
+            return &cli_commands[i];
+    return NULL;
+}
+
+bool command_group_exists(const char *group)
+{
+    for (size_t i = 0; i < cli_command_count; i++)
+        if (strcmp(cli_commands[i].group, group) == 0)
+            return true;
+    return false;
+}
+
+// The edit distance, with a swap of neighbours as one edit; anything long is far.
+static unsigned distance(const char *a, const char *b)
+{
+    enum { MOST = 24 };
+    size_t rows = strlen(a), columns = strlen(b);
+    unsigned d[MOST + 1][MOST + 1];
+    if (rows > MOST || columns > MOST)
+        return MOST;
+    for (size_t i = 0; i <= rows; i++)
+        for (size_t j = 0; j <= columns; j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = (unsigned)(i + j);
+                continue;
+            }
+            unsigned change = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            unsigned drop = d[i - 1][j] + 1, add = d[i][j - 1] + 1;
+            d[i][j] = change < drop ? change : drop;
+            d[i][j] = add < d[i][j] ? add : d[i][j];
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                d[i - 2][j - 2] + 1 < d[i][j])
+                d[i][j] = d[i - 2][j - 2] + 1;
+        }
+    return d[rows][columns];
+}
+
+// Keeps the nearest so far; a word that what was typed begins, such as "vol", is near too.
+static void nearer(const char *typed, const char *word, const char **best, unsigned *least)
+{
+    unsigned d = distance(typed, word);
+    if (*typed && strncmp(typed, word, strlen(typed)) == 0)
+        d = 1;
+    if (d < *least) {
+        *least = d;
+        *best = word;
+    }
+}
+
+#define NEAR_ENOUGH 3 // edits that are too many
+
+const char *suggest_command(const char *group, const char *typed)
+{
+    const char *best = NULL;
+    unsigned least = NEAR_ENOUGH;
+    for (size_t i = 0; i < cli_command_count; i++) {
+        if (!group)
+            nearer(typed, cli_commands[i].group, &best, &least);
+        else if (strcmp(cli_commands[i].group, group) == 0)
+            nearer(typed, cli_commands[i].verb, &best, &least);
+    }
+    return best;
+}
+
+const char *suggest_option(const struct command *command, const char *typed)
+{
+    const char *best = NULL;
+    unsigned least = NEAR_ENOUGH;
+    uint32_t options = COMMON_OPTIONS | (command ? command->options : 0);
+    for (int i = 0; i < OPTIONS; i++)
+        if (options & BIT(i))
+            nearer(typed, cli_options[i].name, &best, &least);
+    return best;
+}

@@ -1,0 +1,71 @@
+// Finding the API token or the admin's password.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "console/cli/login.h"
+
+#include "base/mem.h"
+#include "base/secret.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define PASSWORD_ROOM 256
+
+static const char *set_value(const char *variable)
+{
+    const char *value = getenv(variable);
+    return value && *value ? value : NULL;
+}
+
+// Without echo; the terminal is put back as it was.
+static int ask_password(char **secret, struct dv_err *err)
+{
+    char text[PASSWORD_ROOM];
+    struct termios old, quiet;
+    if (tcgetattr(STDIN_FILENO, &old) < 0)
+        return dv_fail(err, DV_IO, "the terminal does not answer");
+    quiet = old;
+    quiet.c_lflag &= ~(tcflag_t)ECHO;
+    fprintf(stderr, "Password of admin: ");
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    bool got = fgets(text, sizeof(text), stdin) != NULL;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+    fprintf(stderr, "\n");
+    if (got)
+        text[strcspn(text, "\n")] = '\0';
+    int result = got && text[0] ? 0 : dv_fail(err, DV_DENIED, "no password was given");
+    if (result == 0)
+        *secret = dv_strdup(text);
+    secret_wipe(text, sizeof(text));
+    return result;
+}
+
+int login_read(struct login *login, struct dv_err *err)
+{
+    const char *value;
+    *login = (struct login){.is_token = true, .source = "DVSAN_TOKEN"};
+    if ((value = set_value("DVSAN_TOKEN"))) {
+        login->secret = dv_strdup(value);
+        return 0;
+    }
+    login->source = "DVSAN_TOKEN_FILE";
+    if ((value = set_value("DVSAN_TOKEN_FILE")))
+        return secret_read_file(value, &login->secret, err);
+    login->is_token = false;
+    login->source = "DVSAN_PASSWORD_FILE";
+    if ((value = set_value("DVSAN_PASSWORD_FILE")))
+        return secret_read_file(value, &login->secret, err);
+    login->source = "the password";
+    if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
+        return ask_password(&login->secret, err);
+    return dv_fail(err, DV_DENIED,
+                   "there is no API token; set DVSAN_TOKEN or DVSAN_TOKEN_FILE (dvsan token "
+                   "create makes one)");
+}
+
+void login_free(struct login *login)
+{
+    secret_free(login->secret);
+    login->secret = NULL;
+}

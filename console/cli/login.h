@@ -1,0 +1,20 @@
+// Who the caller is to the station: an API token or the admin's password.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_CLI_LOGIN_H
+#define DVSAN_CLI_LOGIN_H
+
+#include "base/err.h"
+#include <stdbool.h>
+
+struct login {
+    bool is_token; // else the admin's password
+    char *secret;
+    const char *source; // where it came from, for errors: "DVSAN_TOKEN"
+};
+
+// From DVSAN_TOKEN, DVSAN_TOKEN_FILE, DVSAN_PASSWORD_FILE, or by asking on a terminal, the first
+// of them that there is.
+int login_read(struct login *login, struct dv_err *err);
+void login_free(struct login *login); // wipes
+
+#endif

@@ -1,0 +1,46 @@
+// Tables and records for people, from JSON objects.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_CLI_TABLE_H
+#define DVSAN_CLI_TABLE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+enum column_kind {
+    COLUMN_TEXT,
+    COLUMN_STATE,  // text in the colour of its meaning
+    COLUMN_NUMBER, // on the right
+    COLUMN_BLOCKS, // blocks of 512 bytes, shown as a size, on the right
+    COLUMN_PERCENT,
+    COLUMN_YES, // a boolean
+    COLUMN_TIME,
+    COLUMN_LIST // an array of texts, joined with commas
+};
+
+struct column {
+    const char *title; // "SIZE" in a table; in a record "Size"
+    const char *key;   // the object's field
+    enum column_kind kind;
+};
+
+struct table_style {
+    bool colour;
+    bool headings;
+    int width; // of the terminal; 0: none, so nothing is cut
+};
+// For a stream: colours and width only where it is a terminal, no colours with NO_COLOR or
+// TERM=dumb.
+struct table_style table_style_of(FILE *out);
+
+// A table of an array of objects, "-" for what is null. On a terminal the last column is cut to
+// fit.
+void table_print(FILE *out, const struct column *columns, size_t count, const json_t *array,
+                 const struct table_style *style);
+
+// One object, a line for each column: "Size:  10G".
+void record_print(FILE *out, const struct column *columns, size_t count, const json_t *object,
+                  const struct table_style *style);
+
+#endif
