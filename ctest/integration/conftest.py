@@ -1,0 +1,49 @@
+"""The fixtures of the integration tests. A test file says what lab it wants: LAB = {"units": 3}."""
+import os
+import sys
+
+import pytest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(__file__))
+
+from tools import net  # noqa: E402
+from tools.testlab import TestLab  # noqa: E402
+
+TAIL_LINES = 30
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Notes at the module that one of its tests failed, for the lab fixture."""
+    outcome = yield
+    if outcome.get_result().failed:
+        item.module.some_test_failed = True
+
+
+def tell(test_lab):
+    print(f"logs are kept in {test_lab.keep_logs()}")
+    for path in test_lab.logs():
+        with open(path, encoding="utf-8", errors="replace") as f:
+            lines = f.read().splitlines()[-TAIL_LINES:]
+        if lines:
+            print(f"--- the end of {path}", *lines, sep="\n")
+
+
+@pytest.fixture(scope="module")
+def lab(request):
+    """A running lab of this file's own."""
+    wanted = getattr(request.module, "LAB", {"units": 1})
+    with net.own_range() as n:
+        test_lab = TestLab(request.module.__name__, f"127.17.{n}.10")
+        try:
+            test_lab.up(**wanted)
+            yield test_lab
+        except BaseException:
+            tell(test_lab)
+            test_lab.run("down")
+            raise
+        if getattr(request.module, "some_test_failed", False):
+            tell(test_lab)
+        reports = test_lab.down()
+    assert not reports, reports

@@ -1,0 +1,1 @@
+"""What the integration tests share: a lab, initiators, and packets that should not be."""

@@ -1,0 +1,99 @@
+"""Initiators: our nbdkit plugin, libiscsi's own tools, and qemu's."""
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+
+from .testlab import BUILD, until
+
+PLUGIN = os.path.join(BUILD, "lib", "nbdkit-dvsan-plugin.so")
+QEMU_IQN = "iqn.2008-11.org.linux-kvm"  # what qemu calls itself when it is given only a URL
+
+
+def access(lab, host, volume):
+    """How the host reaches the volume: {portal, iqn, lun, initiator, user, secret}."""
+    info = lab.client.get(f"/hosts/{host}/connect-info")
+    found = next(v for v in info["volumes"] if v["name"] == volume)
+    return {"portal": found["portals"][0], "iqn": found["iqn"], "lun": found["lun"],
+            "initiator": info["iqn"], "user": info["chap_user"], "secret": lab.secret(host)}
+
+
+def url(how):
+    return f"iscsi://{how['portal']}/{how['iqn']}/{how['lun']}"
+
+
+def chap(how):
+    """CHAP for libiscsi, so that the secret is in no argument."""
+    env = dict(os.environ)
+    if how["user"] is not None:
+        env["LIBISCSI_CHAP_USERNAME"] = how["user"]
+        env["LIBISCSI_CHAP_PASSWORD"] = how["secret"]
+    return env
+
+
+def tool(how, name, *args, check=True):
+    """Runs one of libiscsi's tools on the volume."""
+    return subprocess.run([name, "-i", how["initiator"], *args, url(how)], env=chap(how),
+                          capture_output=True, text=True, timeout=60, check=check)
+
+
+def can_log_in(how):
+    return tool(how, "iscsi-inq", check=False).returncode == 0
+
+
+def params_file(folder, how):
+    """Writes the plugin's parameters and returns the file's path."""
+    params = {"portal": how["portal"], "target": how["iqn"], "lun": how["lun"],
+              "initiator": how["initiator"], "timeout_s": how.get("timeout_s", 10)}
+    if how["user"] is not None:
+        params.update(chap_user=how["user"], chap_secret=how["secret"])
+    fd, path = tempfile.mkstemp(dir=folder, suffix=".json")
+    with os.fdopen(fd, "w") as f:
+        json.dump(params, f)
+    return path
+
+
+def sanitizer_environment():
+    """nbdkit itself is not built with the sanitizers; the plugin's must be there before it."""
+    env = dict(os.environ)
+    symbols = subprocess.run(["readelf", "-d", PLUGIN], capture_output=True, text=True, check=True)
+    for name in ("libasan", "libtsan"):
+        for line in symbols.stdout.splitlines():
+            if name in line:
+                library = line.rpartition("[")[2].rstrip("]")
+                env["LD_PRELOAD"] = library
+    env["ASAN_OPTIONS"] = "detect_leaks=0"  # nbdkit leaves its own for the kernel to free
+    return env
+
+
+@contextlib.contextmanager
+def nbdkit(lab, how, name="nbdkit"):
+    """Serves the volume by the plugin; yields the NBD URI."""
+    base = os.path.join(lab.work, name)
+    socket = base + ".sock"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(socket)
+    with open(base + ".log", "ab") as log:
+        server = subprocess.Popen(
+            ["nbdkit", "-f", "-U", socket, PLUGIN, "params=" + params_file(lab.work, how)],
+            env=sanitizer_environment(), stdout=log, stderr=log)
+    try:
+        assert until(lambda: os.path.exists(socket) or server.poll() is not None, 30)
+        if server.poll() is not None:
+            with open(base + ".log", encoding="utf-8") as f:
+                raise AssertionError(f"nbdkit ended with {server.returncode}:\n{f.read()}")
+        yield f"nbd+unix:///?socket={socket}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def qemu_img(*args, env=None, check=True):
+    return subprocess.run(["qemu-img", *args], env=env, capture_output=True, text=True,
+                          timeout=120, check=check)
+
+
+def nbdcopy(source, target):
+    subprocess.run(["nbdcopy", source, target], capture_output=True, text=True, timeout=120,
+                   check=True)

@@ -1,0 +1,158 @@
+"""A lab for one test file: brought up and taken down by the lab's own command."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+sys.path.insert(0, os.path.join(ROOT, "examples", "lab"))
+
+from dvsanlab import lab as labs, rest, secret, settings, show, waiting  # noqa: E402
+
+BUILD = os.environ.get("DVSAN_BUILD") or os.path.join(ROOT, "build", "debug")
+LAB = os.path.join(ROOT, "examples", "lab", "lab")
+SANITIZER = re.compile(
+    r"ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:")
+LONGEST = settings.SOCKET_PATH_MAX - settings.LONGEST_SOCKET
+
+until = waiting.until
+Refused, Unanswered = rest.Refused, rest.Unanswered
+
+
+def folder_for(name):
+    """In the build folder; in /tmp when that is too deep for the paths of sockets."""
+    folder = os.path.join(os.path.realpath(BUILD), "labs", name)
+    return folder if len(folder) <= LONGEST else f"/tmp/dvsan-{os.getpid()}-{name}"
+
+
+class TestLab:
+    """name: of the folder. base: the station's address."""
+    __test__ = False  # not for pytest to collect
+
+    def __init__(self, name, base):
+        self.folder, self.base = folder_for(name), base
+        self.kept_logs = os.path.join(os.path.realpath(BUILD), "labs", name + ".logs")
+        self.work = self.folder + ".work"  # files of the tests
+        self.run("down")
+        shutil.rmtree(self.work, ignore_errors=True)
+        shutil.rmtree(self.kept_logs, ignore_errors=True)
+        os.makedirs(self.work, mode=0o700)
+
+    # Its life
+
+    def run(self, *args, check=True):
+        """Runs examples/lab/lab on this lab and returns what it printed."""
+        env = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1")
+        done = subprocess.run([LAB, args[0], "--dir", self.folder, *args[1:]], env=env,
+                              capture_output=True, text=True, check=False)
+        if check and done.returncode != 0:
+            raise AssertionError(f"lab {' '.join(args)} failed:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def up(self, units, hosts=0):
+        self.run("up", "--units", str(units), "--hosts", str(hosts), "--base", self.base,
+                 "--build", BUILD)
+        self.lab = labs.get(self.folder)
+        self.units = {unit.name: unit for unit in self.lab.units}
+        self.client = self.lab.client()
+        self.env = dict(os.environ, **show.environment(self.lab))
+        self.env["PATH"] = os.path.join(BUILD, "bin") + ":" + self.env["PATH"]
+
+    def down(self):
+        """Stops all cleanly, so that leaks are told, and takes the lab away."""
+        try:
+            if settings.load(self.folder):
+                self.run("stop", *self.units)
+                self.run("stop", "cms")
+            return self.sanitizer_reports()
+        finally:
+            self.run("down")
+            shutil.rmtree(self.work, ignore_errors=True)
+
+    def logs(self):
+        """Paths of all logs."""
+        return sorted(os.path.join(folder, name)
+                      for top in (self.folder, self.work)
+                      for folder, _, names in os.walk(top) for name in names
+                      if name.endswith(".log"))
+
+    def keep_logs(self):
+        os.makedirs(self.kept_logs, exist_ok=True)
+        for path in self.logs():
+            name = os.path.relpath(path, self.folder).replace("../", "").replace("/", "-")
+            shutil.copy(path, os.path.join(self.kept_logs, name))
+        return self.kept_logs
+
+    def sanitizer_reports(self):
+        """What the sanitizers wrote into any log, as text; "" is good."""
+        found = []
+        for path in self.logs():
+            with open(path, encoding="utf-8", errors="replace") as f:
+                lines = f.read().splitlines()
+            for number, line in enumerate(lines):
+                if SANITIZER.search(line):
+                    found.append(path + ":\n" + "\n".join(lines[number:number + 40]))
+        return "\n\n".join(found)
+
+    # Asking and telling
+
+    def unit(self, name):
+        return self.client.get(f"/units/{name}")
+
+    def volume(self, name):
+        return self.client.get(f"/volumes/{name}")
+
+    def finish(self, task, seconds=30):
+        """Waits for a task that has been asked for, and returns it as it ended."""
+        end = time.monotonic() + seconds
+        while task["state"] in ("queued", "running"):
+            left = end - time.monotonic()
+            assert left > 0, f"task is not over after {seconds} s: {task}"
+            task = self.client.get(f"/tasks/{task['id']}?wait={max(1, min(30, int(left)))}"
+                                   f"&seen={task['version']}")
+        return task
+
+    def done(self, task, seconds=30):
+        task = self.finish(task, seconds)
+        assert task["state"] == "done", task
+        return task
+
+    def create(self, name, size="64M", **more):
+        self.done(self.client.post("/volumes", {"name": name, "size": size, **more}))
+        return self.volume(name)
+
+    def assign(self, volume, host):
+        return self.done(self.client.post("/assignments", {"volume": volume, "host": host}))
+
+    def unassign(self, volume, host):
+        return self.done(self.client.delete(f"/assignments/{volume}/{host}"))
+
+    def everything(self):
+        """All that requests could have changed, to compare before and after."""
+        kept = {what: self.client.get("/" + what)
+                for what in ("volumes", "hosts", "assignments", "media")}
+        kept["units"] = [{k: v for k, v in unit.items() if k != "last_seen"}
+                         for unit in self.client.get("/units")]
+        kept["tasks"] = [task["id"] for task in self.client.get("/tasks")]
+        return kept
+
+    def dvsan(self, *args, code=0, stdin=None):
+        """Runs the command line; code: the exit code that is expected, None for any."""
+        done = subprocess.run([os.path.join(BUILD, "bin", "dvsan"), *args], env=self.env,
+                              input=stdin, capture_output=True, text=True, check=False)
+        assert not SANITIZER.search(done.stderr), done.stderr
+        assert code is None or done.returncode == code, \
+            f"dvsan {' '.join(args)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        return done
+
+    def dvsan_json(self, *args):
+        return json.loads(self.dvsan(*args, "--json").stdout)
+
+    def secret(self, host):
+        return secret.read(self.lab.settings, host)
+
+    def secret_path(self, host):
+        return secret.path(self.lab.settings, host)

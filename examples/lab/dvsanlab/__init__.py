@@ -1,0 +1,1 @@
+"""The dvsan lab: a station and its units as ordinary processes on loopback addresses."""

@@ -1,0 +1,53 @@
+"""The XML configuration of dvsan-cms and dvsan-unit in the lab; tgt-configs/ explains it."""
+from xml.sax.saxutils import quoteattr
+
+from . import secret
+from .settings import HTTP_PORT, ISCSI_PORT, NOTIFY_PORT, SNMP_PORT
+
+MEDIUM_SIZE = "10G" # thin: it takes no room before it is written
+
+UNIT = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<unit name={name} state-dir="state" log="info">
+  <media>
+    <medium index="1" name="pool0" kind="dir" path="media" size="{size}" thin="yes"/>
+  </media>
+  <portals>
+    <portal index="1" address="{address}" port="{iscsi}"/>
+  </portals>
+  <tgtd socket={tgtd} control-port="{number}" threads="2"/>
+  <snmp agentx={agentx} management-address="udp:{address}:{snmp}">
+    <notify user="dvsan-notify" auth-pass-file={notify} priv-pass-file={notify}/>
+  </snmp>
+  <cms address="udp:{station}:{notify_port}"/>
+</unit>
+"""
+
+STATION = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<cms name="lab" state-dir="state" log="info">
+  <http address="{address}" port="{http}"/>
+  <snmp listen="udp:{address}:{notify_port}">
+    <notify user="dvsan-notify" auth-pass-file={notify} priv-pass-file={notify}/>
+    <provision user="dvsan-provision" auth-pass-file={provision} priv-pass-file={provision}/>
+  </snmp>
+  <poll interval="1s" timeout="1s"/>
+  <lease time="30s"/>
+</cms>
+"""
+
+
+def unit(u):
+    return UNIT.format(
+        name=quoteattr(u.name), size=MEDIUM_SIZE, address=u.address, iscsi=ISCSI_PORT,
+        tgtd=quoteattr(u.path("tgtd.sock")), number=u.number,
+        agentx=quoteattr(u.path("agentx.sock")), snmp=SNMP_PORT,
+        notify=quoteattr(secret.path(u.settings, "notify")),
+        station=u.settings.address(0), notify_port=NOTIFY_PORT)
+
+
+def station(s):
+    return STATION.format(
+        address=s.address, http=HTTP_PORT, notify_port=NOTIFY_PORT,
+        notify=quoteattr(secret.path(s.settings, "notify")),
+        provision=quoteattr(secret.path(s.settings, "provision")))

@@ -1,0 +1,92 @@
+"""A unit of the lab: its folder, its three processes, how they start, are ready and stop."""
+import os
+import subprocess
+
+from . import config, probe, snmp
+from .process import Process
+from .settings import ISCSI_PORT, SNMP_PORT, write_file
+
+START_SECONDS = 30   # for one process to be ready, on a busy machine
+GOODBYE_SECONDS = 15 # for the agent to tell the station that it stops
+
+
+class Unit:
+    """number: 1.. ; its name is unitN and its address the lab's base + N."""
+
+    kind = "unit"
+
+    def __init__(self, settings, number):
+        self.settings, self.number = settings, number
+        self.name = f"unit{number}"
+        self.address = settings.address(number)
+        self.folder = settings.path(self.name)
+        self.snmpd = self._process(
+            "snmpd", ["/usr/sbin/snmpd", "-f", "-Lo", "-I", "-smux", # whose port all would share
+                      f"udp:{self.address}:{SNMP_PORT}"],
+            snmp.snmpd_environment(self.folder))
+        self.tgtd = self._process(
+            "tgtd", ["/usr/sbin/tgtd", "-f", "-C", str(number), "-t", "4",
+                     "--iscsi", f"portal={self.address}:{ISCSI_PORT}"],
+            self.tgt_environment())
+        self.agent = self._process(
+            "agent", [settings.program("dvsan-unit"), "-c", self.path("unit.xml")])
+        self.processes = [self.snmpd, self.tgtd, self.agent]
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def _process(self, name, argv, env=None):
+        return Process(f"{self.name}/{name}", self.folder, argv, env)
+
+    def tgt_environment(self):
+        return {"TGT_IPC_SOCKET": self.path("tgtd.sock")}
+
+    def ports(self):
+        """(process, address, port, whether UDP) that must be free before it can start."""
+        return [(self.snmpd, self.address, SNMP_PORT, True),
+                (self.tgtd, self.address, ISCSI_PORT, False)]
+
+    def prepare(self):
+        """Makes its folder and configuration; keeps what is there of its state."""
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
+        for name in ("state", "media"):
+            os.makedirs(self.path(name), mode=0o700, exist_ok=True)
+        snmp.write_snmpd(self.settings, self.name, self.folder)
+        write_file(self.path("unit.xml"), config.unit(self))
+
+    def snmpd_ready(self):
+        return probe.snmp_answers(self.address, SNMP_PORT) \
+            and probe.unix_answers(self.path("agentx.sock"))
+
+    def tgtd_ready(self):
+        return probe.unix_answers(self.path(f"tgtd.sock.{self.number}")) \
+            and probe.tcp_answers(self.address, ISCSI_PORT)
+
+    def start(self, process=None):
+        """Starts what does not run yet, or the one process given, and waits until it serves.
+        Whether the agent is known to the station is for the station to say."""
+        wanted = self.processes if process is None else [process]
+        for p in wanted:
+            if p is not self.agent:
+                p.start()
+        if self.snmpd in wanted:
+            self.snmpd.wait_ready(self.snmpd_ready, START_SECONDS)
+        if self.tgtd in wanted:
+            self.tgtd.wait_ready(self.tgtd_ready, START_SECONDS)
+        if self.agent in wanted:
+            self.agent.start()
+
+    def stop(self, process=None):
+        """In order: the agent says goodbye while the others still serve it."""
+        for p in reversed(self.processes) if process is None else [process]:
+            if p is self.tgtd:
+                p.stop(self._ask_tgtd_to_end, seconds=2)
+            else:
+                p.stop(seconds=GOODBYE_SECONDS)
+
+    def _ask_tgtd_to_end(self):
+        # It ignores SIGTERM, and refuses this while it has a target; then it is killed, and that
+        # loses nothing: what an initiator flushed is in the files.
+        subprocess.run(["/usr/sbin/tgtadm", "-C", str(self.number), "--op", "delete",
+                        "--mode", "system"], env=self.tgt_environment(), check=False,
+                       timeout=5, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
