@@ -4,7 +4,6 @@
 #include "console/api/handlers.h"
 #include "console/api/view.h"
 #include <stdio.h>
-#include <utlist.h>
 
 int list_hosts(struct api_call *call, struct dv_err *err)
 {
@@ -47,16 +46,11 @@ int delete_host(struct api_call *call, struct dv_err *err)
                                                  : -1;
 }
 
-int list_connections(struct api_call *call, struct dv_err *err)
+int get_connect_info(struct api_call *call, struct dv_err *err)
 {
     const struct pool_host *h = call_host(call, call->params[0], err);
     if (!h)
         return -1;
-    call->answer = json_array();
-    call->sort_key = "volume";
-    const struct pool_assignment *a;
-    DL_FOREACH2(h->assignments, a, host_next)
-    if (a->rec.wanted)
-        json_array_append_new(call->answer, view_connection(a));
+    call->answer = view_connect_info(h);
     return 0;
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "cms/cms.h"
+#include "config/cms_config.h"
 #include "console/api/handlers.h"
 #include "console/api/view.h"
 
@@ -10,7 +11,7 @@ int get_pool(struct api_call *call, struct dv_err *err)
     (void)err;
     struct sn_listener_stats stats;
     cms_notification_stats(call->cms, &stats);
-    call->answer = view_pool(cms_pool(call->cms), &stats);
+    call->answer = view_pool(cms_pool(call->cms), cms_config(call->cms)->name, &stats);
     return 0;
 }
 

@@ -4,38 +4,53 @@
 #include "console/api/handlers.h"
 #include "console/api/view.h"
 #include "loop/loop.h"
+#include <string.h>
 
 #define WAITERS_MAX 16  // of the server's threads; the others are for all else
 #define SLICE_MS    200 // how long a stopping server waits for a waiting request
 
+static int parse_state(const char *text, enum task_state *state, struct dv_err *err)
+{
+    for (*state = TASK_QUEUED; *state <= TASK_CANCELLED; (*state)++)
+        if (strcmp(task_state_name(*state), text) == 0)
+            return 0;
+    return dv_fail(err, DV_INVALID,
+                   "state \"%s\" is none of queued, running, done, failed, cancelled", text);
+}
+
+// The newest of those wanted. The hash keeps them as they came, and ids ascend.
 int list_tasks(struct api_call *call, struct dv_err *err)
 {
-    (void)err;
     struct pool *pool = cms_pool(call->cms);
-    unsigned limit = (unsigned)call_number(call->query, "limit", 1000);
-    unsigned older = HASH_COUNT(pool->tasks) > limit ? HASH_COUNT(pool->tasks) - limit : 0;
+    const char *text = call_text(call->query, "state");
+    int64_t limit = call_number(call->query, "limit", 1000);
+    enum task_state state = 0;
+    if (text && parse_state(text, &state, err) < 0)
+        return -1;
     call->answer = json_array();
     call->sort_key = "id";
-    for (struct pool_task *t = pool->tasks; t; t = t->hh.next) // as they came: ids ascend
-        if (older > 0)
-            older--;
-        else
+    struct pool_task *t =
+        pool->tasks ? ELMT_FROM_HH(pool->tasks->hh.tbl, pool->tasks->hh.tbl->tail) : NULL;
+    for (; t && limit > 0; t = t->hh.prev)
+        if (!text || t->rec.state == state) {
             json_array_append_new(call->answer, view_task(pool, &t->rec));
+            limit--;
+        }
     return 0;
 }
 
-// "?seen=VERSION&timeout_ms=N" waits until the task is past that version; without it there is
+// "?wait=SECONDS&seen=VERSION" waits until the task is past that version; without it there is
 // nothing to wait for.
 int wait_task(struct api_call *call, struct dv_err *err)
 {
-    uint64_t id, timeout = (uint64_t)call_number(call->query, "timeout_ms", 0);
+    uint64_t id, timeout = (uint64_t)call_number(call->query, "wait", 0) * 1000;
     if (call_id("task", call->params[0], &id, err) < 0)
         return -1;
     if (timeout == 0)
         return 0;
     if (atomic_fetch_add(call->waiters, 1) >= WAITERS_MAX) {
         atomic_fetch_sub(call->waiters, 1);
-        return dv_fail(err, DV_BUSY, "too many requests wait for tasks; ask without timeout_ms");
+        return dv_fail(err, DV_BUSY, "too many requests wait for tasks; ask without wait");
     }
     uint64_t seen = (uint64_t)call_number(call->query, "seen", 0);
     uint64_t deadline = loop_now_ms() + timeout;
@@ -70,5 +85,5 @@ int cancel_task(struct api_call *call, struct dv_err *err)
     uint64_t id;
     if (call_id("task", call->params[0], &id, err) < 0 || cms_cancel_task(call->cms, id, err) < 0)
         return -1;
-    return call_accepted(call, id, err);
+    return get_task(call, err);
 }

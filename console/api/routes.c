@@ -28,10 +28,11 @@ static const struct field host_body[] = {
 };
 static const struct field task_query[] = {
     {.name = "seen", .kind = FIELD_NUMBER, .max = INT64_MAX},
-    {.name = "timeout_ms", .kind = FIELD_NUMBER, .max = 60000},
+    {.name = "wait", .kind = FIELD_NUMBER, .max = 60},
     {.name = NULL},
 };
 static const struct field tasks_query[] = {
+    {.name = "state", .kind = FIELD_TEXT, .max = 16},
     {.name = "limit", .kind = FIELD_NUMBER, .min = 1, .max = 10000},
     {.name = NULL},
 };
@@ -65,7 +66,7 @@ const struct route api_routes[] = {
     {"POST",   "/api/v1/hosts",                        add_host, host_body, NULL, NULL},
     {"GET",    "/api/v1/hosts/{host}",                 get_host, NULL, NULL, NULL},
     {"DELETE", "/api/v1/hosts/{host}",                 delete_host, NULL, NULL, NULL},
-    {"GET",    "/api/v1/hosts/{host}/connections",     list_connections, NULL, NULL, NULL},
+    {"GET",    "/api/v1/hosts/{host}/connect-info",    get_connect_info, NULL, NULL, NULL},
     {"GET",    "/api/v1/tasks",                        list_tasks, NULL, tasks_query, NULL},
     {"GET",    "/api/v1/tasks/{task}",                 get_task, NULL, task_query, wait_task},
     {"POST",   "/api/v1/tasks/{task}/cancel",          cancel_task, NULL, NULL, NULL},

@@ -11,7 +11,6 @@
 #include "base/text.h"
 #include "config/cms_config.h"
 #include "console/api/dispatch.h"
-#include "console/api/view.h"
 #include <arpa/inet.h>
 #include <civetweb.h>
 #include <jansson.h>
@@ -36,6 +35,43 @@ static void wiping_free(void *memory)
     free(memory);
 }
 
+static const char *status_phrase(int status)
+{
+    static const struct {
+        int status;
+        const char *phrase;
+    } phrases[] = {
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {411, "Length Required"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {421, "Misdirected Request"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
+        {507, "Insufficient Storage"},
+    };
+    for (size_t i = 0; i < DV_COUNT(phrases); i++)
+        if (phrases[i].status == status)
+            return phrases[i].phrase;
+    return "Error";
+}
+
 // Head and body in one write: two would be two packets.
 static void send_answer(struct mg_connection *conn, const struct http_answer *a, bool head_only)
 {
@@ -50,7 +86,7 @@ static void send_answer(struct mg_connection *conn, const struct http_answer *a,
                "Cache-Control: no-store\r\n"
                "X-Content-Type-Options: nosniff\r\n"
                "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n",
-               a->status, view_status_phrase(a->status), date);
+               a->status, status_phrase(a->status), date);
     if (a->text)
         strbuf_add(&out, "Content-Type: application/%sjson\r\nContent-Length: %zu\r\n",
                    a->status >= 400 ? "problem+" : "", strlen(a->text));
@@ -216,8 +252,8 @@ struct api *api_new(struct loop *loop, struct cms *cms, const struct cms_config 
     struct api *api = dv_calloc(1, sizeof(*api));
     api->dispatcher.loop = loop;
     api->dispatcher.cms = cms;
-    api->dispatcher.loopback = is_loopback(config->api_address);
-    if (start(api, config->api_address, config->api_port, err) < 0) {
+    api->dispatcher.loopback = is_loopback(config->http.address);
+    if (start(api, config->http.address, config->http.port, err) < 0) {
         api_free(api);
         return NULL;
     }

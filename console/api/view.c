@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -69,11 +70,12 @@ static void put_hex(json_t *object, const char *name, const uint8_t *bytes, size
     put_text_or_null(object, name, text);
 }
 
-json_t *view_pool(const struct pool *pool, const struct sn_listener_stats *stats)
+json_t *view_pool(const struct pool *pool, const char *name, const struct sn_listener_stats *stats)
 {
     struct pool_totals totals;
     pool_totals(pool, &totals);
     json_t *o = json_object();
+    put_text(o, "name", name);
     put_text(o, "version", DVSAN_VERSION);
     put_number(o, "block_size", BLOCK_SIZE);
     put_number(o, "blocks", totals.blocks);
@@ -111,6 +113,7 @@ json_t *view_medium(const struct pool_unit *u, const struct medium *m)
 static json_t *view_portal(const struct portal *p)
 {
     json_t *o = json_object();
+    put_number(o, "index", p->index);
     put_text(o, "address", p->address);
     put_number(o, "port", p->port);
     put_bool(o, "up", p->up);
@@ -119,11 +122,13 @@ static json_t *view_portal(const struct portal *p)
 
 json_t *view_unit(const struct pool_unit *u)
 {
-    uint64_t blocks = 0, free_blocks = 0;
+    uint64_t blocks = 0, free_blocks = 0, largest = 0;
     json_t *o = json_object(), *media = json_array(), *portals = json_array();
     for (size_t i = 0; i < u->media_count; i++) {
         blocks += u->media[i].blocks;
         free_blocks += u->media[i].free_blocks;
+        if (u->media[i].largest_free_blocks > largest)
+            largest = u->media[i].largest_free_blocks;
         json_array_append_new(media, view_medium(u, &u->media[i]));
     }
     for (size_t i = 0; i < u->portal_count; i++)
@@ -136,6 +141,7 @@ json_t *view_unit(const struct pool_unit *u)
     put_number(o, "block_size", BLOCK_SIZE);
     put_number(o, "blocks", blocks);
     put_number(o, "free_blocks", free_blocks);
+    put_number(o, "largest_free_blocks", largest);
     put_number(o, "volumes", u->volume_count);
     put_hex(o, "engine_id", u->rec.engine_id, u->rec.engine_id_len);
     put_text_or_null(o, "software", u->rec.software);
@@ -184,8 +190,12 @@ static json_t *host_names(const struct pool_volume *v)
 static void put_extent(json_t *o, const struct pool_volume *v)
 {
     bool known = v->actual.index != 0;
-    put_number(o, "blocks", known ? v->actual.blocks : v->rec.blocks);
+    uint64_t blocks = known ? v->actual.blocks : v->rec.blocks, size;
+    if (__builtin_mul_overflow(blocks, BLOCK_SIZE, &size))
+        size = INT64_MAX; // what only a unit gone wrong tells
+    put_number(o, "blocks", blocks);
     put_number(o, "block_size", BLOCK_SIZE);
+    put_number(o, "size", size);
     if (known) {
         put_number(o, "start_lba", v->actual.start_lba);
         put_number(o, "end_lba", volume_end_lba(&v->actual));
@@ -239,22 +249,41 @@ json_t *view_host(const struct pool_host *h)
     put_uuid(o, "uuid", &h->rec.uuid);
     put_text(o, "iqn", h->rec.iqn);
     put_text(o, "chap_user", h->rec.chap_user);
-    put_bool(o, "secret_is_set", h->rec.sealed_len > 0);
+    put_bool(o, "secret_known", h->rec.sealed_len > 0);
     json_object_set_new(o, "volumes", volumes);
     return o;
 }
 
-json_t *view_connection(const struct pool_assignment *a)
+json_t *view_connect_info(const struct pool_host *h)
 {
+    json_t *o = json_object(), *volumes = json_array();
+    const struct pool_assignment *a;
+    DL_FOREACH2(h->assignments, a, host_next)
+    {
+        if (!a->rec.wanted)
+            continue;
+        json_t *v = json_object();
+        put_text(v, "name", a->volume->rec.name);
+        put_text(v, "state", pool_volume_state(a->volume));
+        put_text(v, "access", pool_assignment_state(a));
+        put_extent(v, a->volume);
+        json_object_set_new(v, "portals", portal_list(a->volume));
+        json_array_append_new(volumes, v);
+    }
+    put_text(o, "host", h->rec.name);
+    put_text(o, "iqn", h->rec.iqn);
+    put_text(o, "chap_user", h->rec.chap_user);
+    json_object_set_new(o, "volumes", volumes);
+    return o;
+}
+
+static json_t *task_error(const struct task_record *t)
+{
+    if (t->error_code == DV_OK)
+        return json_null();
     json_t *o = json_object();
-    put_text(o, "volume", a->volume->rec.name);
-    put_text(o, "host", a->host->rec.name);
-    put_text(o, "initiator", a->host->rec.iqn);
-    put_text(o, "chap_user", a->host->rec.chap_user);
-    put_text(o, "state", pool_assignment_state(a));
-    put_text(o, "volume_state", pool_volume_state(a->volume));
-    put_extent(o, a->volume);
-    json_object_set_new(o, "portals", portal_list(a->volume));
+    put_text(o, "code", dv_code_name((enum dv_code)t->error_code));
+    put_text(o, "detail", t->error);
     return o;
 }
 
@@ -275,15 +304,13 @@ json_t *view_task(struct pool *pool, const struct task_record *t)
     put_text(o, "state", task_state_name(t->state));
     put_number(o, "progress", t->progress);
     put_text(o, "summary", t->summary);
-    put_text_or_null(o, "volume", v ? v->rec.name : "");
-    put_uuid(o, "volume_uuid", &t->volume);
-    put_text_or_null(o, "host", h ? h->rec.name : "");
-    put_uuid(o, "host_uuid", &t->host);
+    put_uuid(o, "volume", &t->volume);
+    put_text_or_null(o, "volume_name", v ? v->rec.name : "");
+    put_uuid(o, "host", &t->host);
+    put_text_or_null(o, "host_name", h ? h->rec.name : "");
     json_object_set_new(o, "steps", steps);
     put_text_or_null(o, "waiting", t->waiting);
-    put_text_or_null(o, "error_code",
-                     t->error_code ? dv_code_name((enum dv_code)t->error_code) : "");
-    put_text_or_null(o, "error", t->error);
+    json_object_set_new(o, "error", task_error(t));
     put_time(o, "created", t->created);
     put_time(o, "started", t->started);
     put_time(o, "finished", t->finished);
@@ -311,50 +338,26 @@ json_t *view_token(const struct token_record *t)
     return o;
 }
 
-const char *view_status_phrase(int status)
+// "no_space" as "No space".
+static void put_title(json_t *o, const char *code)
 {
-    static const struct {
-        int status;
-        const char *phrase;
-    } phrases[] = {
-        {200, "OK"},
-        {201, "Created"},
-        {202, "Accepted"},
-        {204, "No Content"},
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {408, "Request Timeout"},
-        {409, "Conflict"},
-        {411, "Length Required"},
-        {413, "Content Too Large"},
-        {414, "URI Too Long"},
-        {415, "Unsupported Media Type"},
-        {421, "Misdirected Request"},
-        {431, "Request Header Fields Too Large"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {502, "Bad Gateway"},
-        {503, "Service Unavailable"},
-        {504, "Gateway Timeout"},
-        {505, "HTTP Version Not Supported"},
-        {507, "Insufficient Storage"},
-    };
-    for (size_t i = 0; i < DV_COUNT(phrases); i++)
-        if (phrases[i].status == status)
-            return phrases[i].phrase;
-    return "Error";
+    DV_FREE char *title = dv_strdup(code);
+    title[0] = (char)toupper((unsigned char)title[0]);
+    for (char *p = title; *p; p++)
+        if (*p == '_')
+            *p = ' ';
+    put_text(o, "title", title);
 }
 
 json_t *view_problem(int status, const struct dv_err *err)
 {
+    const char *code = dv_code_name(err->code);
+    DV_FREE char *type = dv_printf("urn:dvsan:problem:%s", code);
     json_t *o = json_object();
-    put_text(o, "type", "about:blank");
-    put_text(o, "title", view_status_phrase(status));
+    put_text(o, "type", type);
+    put_title(o, code);
     put_number(o, "status", (uint64_t)status);
+    put_text(o, "code", code);
     put_text(o, "detail", err->text);
-    put_text(o, "code", dv_code_name(err->code));
     return o;
 }

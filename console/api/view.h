@@ -7,20 +7,19 @@
 #include "snmp/listener.h"
 #include <jansson.h>
 
-json_t *view_pool(const struct pool *pool, const struct sn_listener_stats *stats);
+json_t *view_pool(const struct pool *pool, const char *name, const struct sn_listener_stats *stats);
 json_t *view_unit(const struct pool_unit *u);
 json_t *view_medium(const struct pool_unit *u, const struct medium *m);
 json_t *view_volume(const struct pool_volume *v);
 json_t *view_assignment(const struct pool_assignment *a);
 json_t *view_host(const struct pool_host *h);
-// How a host reaches one of its volumes.
-json_t *view_connection(const struct pool_assignment *a);
+// How a host reaches its volumes.
+json_t *view_connect_info(const struct pool_host *h);
 json_t *view_task(struct pool *pool, const struct task_record *t);
 json_t *view_event(const struct event_record *e);
 json_t *view_token(const struct token_record *t);
 
-// RFC 9457. status is the HTTP status; its standard phrase becomes the title.
+// RFC 9457. status is the HTTP status.
 json_t *view_problem(int status, const struct dv_err *err);
-const char *view_status_phrase(int status);
 
 #endif

@@ -30,7 +30,7 @@ int cli_list(struct cli *cli, const char *what, const char *path, const struct c
         return -1;
     if (cli->json)
         cli_print_json(array);
-    else if (json_array_size(array) == 0)
+    else if (fflush(stdout) == 0 && json_array_size(array) == 0)
         fprintf(stderr, "There are no %s.\n", what);
     else
         table_print(stdout, columns, count, array, &cli->style);

@@ -112,7 +112,7 @@ static int print_host(struct cli *cli, const json_t *host, struct dv_err *err)
         {"UUID", "uuid", COLUMN_TEXT},
         {"IQN", "iqn", COLUMN_TEXT},
         {"CHAP user", "chap_user", COLUMN_TEXT},
-        {"CHAP secret is set", "secret_is_set", COLUMN_YES},
+        {"CHAP secret known", "secret_known", COLUMN_YES},
     };
     static const struct column assignments[] = {
         {"VOLUME", "volume", COLUMN_TEXT},

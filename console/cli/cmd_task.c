@@ -28,8 +28,8 @@ static void print_task(const struct cli *cli, const json_t *task)
     static const struct column columns[] = {
         {"Task", "id", COLUMN_NUMBER},           {"What", "summary", COLUMN_TEXT},
         {"State", "state", COLUMN_STATE},        {"Done", "progress", COLUMN_PERCENT},
-        {"Waiting for", "waiting", COLUMN_TEXT}, {"Error", "error", COLUMN_TEXT},
-        {"Volume", "volume", COLUMN_TEXT},       {"Host", "host", COLUMN_TEXT},
+        {"Waiting for", "waiting", COLUMN_TEXT}, {"Error", "error", COLUMN_DETAIL},
+        {"Volume", "volume_name", COLUMN_TEXT},  {"Host", "host_name", COLUMN_TEXT},
         {"Created", "created", COLUMN_TIME},     {"Started", "started", COLUMN_TIME},
         {"Finished", "finished", COLUMN_TIME},
     };
@@ -90,12 +90,12 @@ static bool is_open(const json_t *task)
 // All that are not over now, one after the other. Fails with the first failure, after all.
 static int watch_all(struct cli *cli, struct dv_err *err)
 {
-    json_t *tasks, *watched = json_array();
+    json_t *tasks, *each;
     size_t i;
-    json_t *each;
     int result = 0;
     if (client_request(cli->client, "GET", "/tasks", NULL, &tasks, err) < 0)
         return -1;
+    json_t *watched = json_array();
     json_array_foreach(tasks, i, each)
     {
         struct dv_err own;

@@ -50,13 +50,20 @@ static char *qemu_value(const char *text)
 
 void connect_secret(struct strbuf *out, const char *host, const char *secret_file)
 {
-    DV_FREE char *file = quoted(secret_file);
+    DV_FREE char *folder = dv_strdup(secret_file);
+    char *slash = strrchr(folder, '/');
     strbuf_add(out,
                "# The CHAP secret of %s, once: into a file that only root can read. Paste this\n"
-               "# line alone, into bash; it asks for the secret.\n"
-               "(umask 077; mkdir -p \"$(dirname %s)\"\n"
-               " read -rsp 'CHAP secret: ' s && printf %%s \"$s\" > %s)\n",
-               host, file, file);
+               "# alone, into bash; it asks for the secret.\n"
+               "(umask 077",
+               host);
+    if (slash && slash != folder) {
+        *slash = '\0';
+        DV_FREE char *word = quoted(folder);
+        strbuf_add(out, "; mkdir -p %s", word);
+    }
+    DV_FREE char *file = quoted(secret_file);
+    strbuf_add(out, "\n read -rsp 'CHAP secret: ' s && printf %%s \"$s\" > %s)\n", file);
 }
 
 void connect_open_iscsi_host(struct strbuf *out, const char *initiator, const char *chap_user,
@@ -85,25 +92,26 @@ static void open_iscsi(struct strbuf *out, const json_t *c)
                portal, text_of(c, "iqn"), portal);
 }
 
-static void libiscsi(struct strbuf *out, const json_t *c, const char *secret_file)
+static void libiscsi(struct strbuf *out, const json_t *host, const json_t *c,
+                     const char *secret_file)
 {
-    DV_FREE char *file = quoted(secret_file), *user = quoted(text_of(c, "chap_user"));
+    DV_FREE char *file = quoted(secret_file), *user = quoted(text_of(host, "chap_user"));
     strbuf_add(out,
                "# libiscsi's tools\n"
                "export LIBISCSI_CHAP_USERNAME=%s\n"
                "export LIBISCSI_CHAP_PASSWORD=\"$(cat %s)\"\n"
                "iscsi-inq -i %s iscsi://%s/%s/%lld\n",
-               user, file, text_of(c, "initiator"), first_portal(c), text_of(c, "iqn"), lun_of(c));
+               user, file, text_of(host, "iqn"), first_portal(c), text_of(c, "iqn"), lun_of(c));
 }
 
-static void qemu(struct strbuf *out, const json_t *c, const char *secret_file)
+static void qemu(struct strbuf *out, const json_t *host, const json_t *c, const char *secret_file)
 {
-    DV_FREE char *path = qemu_value(secret_file), *user = qemu_value(text_of(c, "chap_user"));
+    DV_FREE char *path = qemu_value(secret_file), *user = qemu_value(text_of(host, "chap_user"));
     DV_FREE char *object = dv_printf("secret,id=chap,file=%s", path);
     DV_FREE char *image =
         dv_printf("driver=iscsi,transport=tcp,portal=%s,target=%s,lun=%lld,initiator-name=%s,"
                   "user=%s,password-secret=chap",
-                  first_portal(c), text_of(c, "iqn"), lun_of(c), text_of(c, "initiator"), user);
+                  first_portal(c), text_of(c, "iqn"), lun_of(c), text_of(host, "iqn"), user);
     DV_FREE char *object_word = quoted(object), *image_word = quoted(image);
     strbuf_add(out,
                "# qemu\n"
@@ -112,30 +120,30 @@ static void qemu(struct strbuf *out, const json_t *c, const char *secret_file)
                object_word, image_word);
 }
 
-void connect_volume(struct strbuf *out, const json_t *connection, const char *secret_file)
+void connect_volume(struct strbuf *out, const json_t *host, const json_t *volume,
+                    const char *secret_file)
 {
     char size[16];
-    const char *volume = text_of(connection, "volume"), *host = text_of(connection, "host");
-    uint64_t blocks = (uint64_t)json_integer_value(json_object_get(connection, "blocks"));
-    strbuf_add(out, "### Volume %s, %s, LUN %lld, at %s\n", volume,
-               size_format(blocks * 512, size, sizeof(size)), lun_of(connection),
-               first_portal(connection));
-    open_iscsi(out, connection);
+    const char *name = text_of(volume, "name");
+    uint64_t blocks = (uint64_t)json_integer_value(json_object_get(volume, "blocks"));
+    strbuf_add(out, "### Volume %s, %s, LUN %lld, at %s\n", name,
+               size_format(blocks * 512, size, sizeof(size)), lun_of(volume), first_portal(volume));
+    open_iscsi(out, volume);
     strbuf_add(out, "\n");
-    libiscsi(out, connection, secret_file);
+    libiscsi(out, host, volume, secret_file);
     strbuf_add(out, "\n");
-    qemu(out, connection, secret_file);
+    qemu(out, host, volume, secret_file);
     strbuf_add(out,
                "\n# nbdkit, with a parameter file made by: dvsan host connect-info %s \\\n"
                "#   --volume %s --plugin > %s.json\n"
                "nbdkit dvsan params=%s.json\n",
-               host, volume, volume, volume);
+               text_of(host, "host"), name, name, name);
 }
 
-json_t *connect_plugin(const json_t *c, const char *secret_file)
+json_t *connect_plugin(const json_t *host, const json_t *c, const char *secret_file)
 {
     return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "portal", first_portal(c), "target",
                      text_of(c, "iqn"), "lun", (json_int_t)lun_of(c), "initiator",
-                     text_of(c, "initiator"), "chap_user", text_of(c, "chap_user"),
+                     text_of(host, "iqn"), "chap_user", text_of(host, "chap_user"),
                      "chap_secret_file", secret_file);
 }

@@ -12,6 +12,8 @@ struct progress {
     FILE *out;
     int width;      // of the terminal; 0: plain lines
     char last[320]; // what was shown last
+    char doing[160];
+    int percent;
 };
 
 // One line for a task as it is now, at most width - 1 characters on a terminal. Pure.

@@ -80,6 +80,8 @@ static char *size_text(uint64_t blocks)
 static char *cell_text(const struct column *column, const json_t *value)
 {
     char *text = NULL;
+    if (column->kind == COLUMN_DETAIL)
+        value = json_object_get(value, "detail");
     json_int_t number = json_integer_value(value);
     if (json_is_string(value))
         text = column->kind == COLUMN_TIME ? local_time(json_string_value(value))

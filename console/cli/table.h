@@ -16,7 +16,8 @@ enum column_kind {
     COLUMN_PERCENT,
     COLUMN_YES, // a boolean
     COLUMN_TIME,
-    COLUMN_LIST // an array of texts, joined with commas
+    COLUMN_LIST,  // an array of texts, joined with commas
+    COLUMN_DETAIL // an object's field "detail"
 };
 
 struct column {

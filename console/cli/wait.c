@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define POLL_MS      5000
+#define POLL_SECONDS 5
 #define AWAY_SECONDS 60 // how long a station may be away before a wait is given up
 
 // What the handler of SIGINT writes; a handler can be given nothing else.
@@ -49,11 +49,11 @@ static int poll_once(struct client *client, json_int_t id, json_t **task, bool w
                      struct dv_err *err)
 {
     json_int_t seen = json_integer_value(json_object_get(*task, "version"));
-    DV_FREE char *path = wait ? dv_printf("/tasks/%lld?seen=%lld&timeout_ms=%d", (long long)id,
-                                          (long long)seen, POLL_MS)
+    DV_FREE char *path = wait ? dv_printf("/tasks/%lld?wait=%d&seen=%lld", (long long)id,
+                                          POLL_SECONDS, (long long)seen)
                               : dv_printf("/tasks/%lld", (long long)id);
     json_t *now;
-    if (client_wait(client, path, POLL_MS, &now, err) < 0)
+    if (client_wait(client, path, POLL_SECONDS * 1000, &now, err) < 0)
         return err->code == DV_UNREACHABLE || err->code == DV_TIMEOUT || err->code == DV_BUSY ? 1
                                                                                               : -1;
     if (!json_is_object(now)) {
@@ -111,8 +111,9 @@ int task_result(const json_t *task, struct dv_err *err)
 {
     const char *state = json_string_value(json_object_get(task, "state"));
     const char *summary = json_string_value(json_object_get(task, "summary"));
-    const char *error = json_string_value(json_object_get(task, "error"));
-    const char *class = json_string_value(json_object_get(task, "error_code"));
+    const json_t *failure = json_object_get(task, "error");
+    const char *error = json_string_value(json_object_get(failure, "detail"));
+    const char *class = json_string_value(json_object_get(failure, "code"));
     if (state && strcmp(state, "done") == 0)
         return 0;
     if (state && strcmp(state, "cancelled") == 0)
