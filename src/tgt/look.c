@@ -54,7 +54,8 @@ static int read_connections(const struct tgt_engine *e, struct seen_target *t, s
 }
 
 // Ends the sessions of the nearest target at or before *at that has any; they wrote into the list
-// what cannot be read. -1 with err when there are none.
+// what cannot be read. Who forges a neighbour's whole block has the neighbour's ended first, which
+// log in again; its own are next, so it cannot hide. -1 with err when there are none.
 static int evict(const struct tgt_engine *e, const struct seen *names, size_t *at,
                  struct dv_err *err)
 {
