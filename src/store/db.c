@@ -26,25 +26,24 @@ static int fail(const struct db *db, int code, struct dv_err *err)
 {
     switch (code & 0xff) {
     case SQLITE_CONSTRAINT:
-        return dv_fail(err, DV_CONFLICT, "%s: %s.", db->path, sqlite3_errmsg(db->handle));
+        return dv_fail(err, DV_CONFLICT, "%s: %s", db->path, sqlite3_errmsg(db->handle));
     case SQLITE_FULL:
-        return dv_fail(err, DV_NO_SPACE, "%s cannot be written: the file system is full.",
-                       db->path);
+        return dv_fail(err, DV_NO_SPACE, "%s cannot be written: the file system is full", db->path);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return dv_fail(err, DV_IO,
-                       "%s is damaged (%s). Stop the program, move the file and those beside it "
-                       "that end in -wal and -shm away, and put a backup in its place.",
+                       "%s is damaged (%s); stop the program, move the file and those beside it "
+                       "that end in -wal and -shm away, and put a backup in its place",
                        db->path, sqlite3_errstr(code));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        return dv_fail(err, DV_BUSY, "%s is locked by another process.", db->path);
+        return dv_fail(err, DV_BUSY, "%s is locked by another process", db->path);
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
-        return dv_fail(err, DV_IO, "%s cannot be opened for writing; check who owns it.", db->path);
+        return dv_fail(err, DV_IO, "%s cannot be opened for writing; check who owns it", db->path);
     default:
-        return dv_fail(err, DV_IO, "%s: %s.", db->path, sqlite3_errmsg(db->handle));
+        return dv_fail(err, DV_IO, "%s: %s", db->path, sqlite3_errmsg(db->handle));
     }
 }
 
@@ -54,13 +53,13 @@ static int make_private(const char *path, struct dv_err *err)
 {
     DV_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return dv_fail(err, DV_IO, "%s cannot be opened for writing: %s.", path, strerror(errno));
+        return dv_fail_errno(err, errno, "%s cannot be opened for writing", path);
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return dv_fail(err, DV_IO, "%s is not a regular file.", path);
+        return dv_fail(err, DV_IO, "%s is not a regular file", path);
     if ((st.st_mode & 077) != 0 && fchmod(fd, 0600) != 0)
-        return dv_fail(err, DV_IO, "%s can be read by others, and that cannot be changed: %s.",
-                       path, strerror(errno));
+        return dv_fail_errno(err, errno, "%s can be read by others, and that cannot be changed",
+                             path);
     return 0;
 }
 
@@ -143,7 +142,7 @@ int db_migrate(struct db *db, const char *const *steps, size_t count, struct dv_
     if (version < 0 || (uint64_t)version > count)
         return dv_fail(err, DV_CONFLICT,
                        "%s has schema version %lld, this program knows up to %zu: it was written "
-                       "by a newer version. Install that one again.",
+                       "by a newer version; install that one again",
                        db->path, (long long)version, count);
     for (size_t i = (size_t)version; i < count; i++)
         if (migrate_step(db, steps[i], i + 1, err) != 0)

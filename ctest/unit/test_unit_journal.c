@@ -1,0 +1,257 @@
+// Tests of the unit's journal: what survives a restart and a kill, and what does not open.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/journal.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[64];
+
+static int make_dir(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/dvsan-test-journal-XXXXXX");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+    return system(command);
+}
+
+static struct volume volume(uint32_t index)
+{
+    char uuid[UUID_TEXT_LEN];
+    struct volume v = {.index = index,
+                       .uuid = {{(uint8_t)index, 1}},
+                       .medium = 1,
+                       .start_lba = index * (uint64_t)ALLOC_BLOCKS,
+                       .blocks = ALLOC_BLOCKS,
+                       .thin = true,
+                       .lun = 1,
+                       .admin_online = true,
+                       .state = VOLUME_CREATING};
+    snprintf(v.name, sizeof(v.name), "v%u", index);
+    snprintf(v.iqn, sizeof(v.iqn), "iqn.2026-11.test:%s", uuid_format(&v.uuid, uuid));
+    return v;
+}
+
+static struct access_rule rule(uint32_t v, uint32_t index, const char *user)
+{
+    struct access_rule r = {.volume = v, .index = index, .state = ACCESS_PENDING};
+    snprintf(r.initiator, sizeof(r.initiator), "iqn.2026-11.host:%u", index);
+    dv_copy(r.chap_user, sizeof(r.chap_user), user);
+    return r;
+}
+
+static struct journal *open_journal(void)
+{
+    struct dv_err err;
+    struct journal *j = journal_open(dir, &err);
+    if (!j)
+        fail_msg("%s", err.text);
+    return j;
+}
+
+static struct state *load(struct journal *j)
+{
+    struct dv_err err;
+    struct state *s = state_new(journal_identity(j)->generation);
+    if (journal_load(j, s, &err) != 0)
+        fail_msg("%s", err.text);
+    return s;
+}
+
+static void put_volume(struct journal *j, struct volume v, bool made)
+{
+    assert_int_equal(journal_put_volume(j, &v, made, NULL), 0);
+}
+
+static void identity_is_kept_and_starts_are_counted(void **state)
+{
+    (void)state;
+    struct journal *j = open_journal();
+    struct journal_identity first = *journal_identity(j);
+    struct stat st;
+    DV_FREE char *db = dv_printf("%s/unit.db", dir);
+    assert_false(uuid_is_zero(&first.uuid));
+    assert_int_equal(first.epoch, 1);
+    assert_int_equal(journal_reserve(j, 4096, NULL), 0);
+    assert_int_equal(stat(db, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    journal_close(j);
+    j = open_journal();
+    assert_true(uuid_equal(&journal_identity(j)->uuid, &first.uuid));
+    assert_int_equal(journal_identity(j)->epoch, 2);
+    assert_int_equal(journal_identity(j)->generation, 4096);
+    journal_close(j);
+}
+
+static void rows_come_back_as_their_intents_say(void **state)
+{
+    (void)state;
+    struct journal *j = open_journal();
+    struct volume deleting = volume(3), offline = volume(4);
+    struct access_rule r = rule(2, 1, "alice"), revoking = rule(2, 2, "bob");
+    deleting.state = VOLUME_DELETING;
+    offline.admin_online = false;
+    revoking.state = ACCESS_REVOKING;
+    assert_int_equal(journal_begin(j, NULL), 0);
+    put_volume(j, volume(1), false);
+    put_volume(j, volume(2), true);
+    put_volume(j, deleting, true);
+    put_volume(j, offline, true);
+    assert_int_equal(journal_put_rule(j, &r, "secret-of-alice", NULL), 0);
+    assert_int_equal(journal_put_rule(j, &revoking, "secret-of-bob", NULL), 0);
+    assert_int_equal(journal_commit(j, NULL), 0);
+    struct volume_counters counters = {1, 2, 3, 4};
+    assert_int_equal(journal_put_counters(j, 2, &counters, NULL), 0);
+    journal_close(j);
+
+    j = open_journal();
+    struct state *s = load(j);
+    assert_int_equal(state_volume_count(s), 4);
+    assert_int_equal(state_volume(s, 1)->v.state, VOLUME_CREATING);
+    assert_false(state_volume(s, 1)->made);
+    assert_int_equal(state_volume(s, 2)->v.state, VOLUME_FAILED); // until it is served again
+    assert_true(state_volume(s, 2)->made);
+    assert_memory_equal(&state_volume(s, 2)->counters, &counters, sizeof(counters));
+    assert_int_equal(state_volume(s, 3)->v.state, VOLUME_DELETING);
+    assert_int_equal(state_volume(s, 4)->v.state, VOLUME_OFFLINE);
+    assert_int_equal(state_rule(s, 2, 1)->r.state, ACCESS_PENDING);
+    assert_string_equal(state_rule(s, 2, 1)->secret, "secret-of-alice");
+    assert_int_equal(state_rule(s, 2, 2)->r.state, ACCESS_REVOKING);
+    struct volume was = volume(2);
+    assert_string_equal(state_volume(s, 2)->v.iqn, was.iqn);
+    assert_int_equal(state_volume(s, 2)->v.start_lba, was.start_lba);
+    state_free(s);
+    journal_close(j);
+}
+
+static void a_group_is_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    struct journal *j = open_journal();
+    struct volume same_name = volume(2);
+    struct dv_err err;
+    strcpy(same_name.name, "v1");
+    assert_int_equal(journal_begin(j, NULL), 0);
+    put_volume(j, volume(1), false);
+    assert_int_equal(journal_put_volume(j, &same_name, false, &err), -1);
+    assert_int_equal(err.code, DV_CONFLICT);
+    journal_rollback(j);
+    struct state *s = load(j);
+    assert_int_equal(state_volume_count(s), 0);
+    state_free(s);
+    journal_close(j);
+}
+
+// Writes volumes one group each, telling of each one once it is committed, until it is killed.
+static void write_until_killed(int tell)
+{
+    struct journal *j = journal_open(dir, NULL);
+    for (uint32_t i = 1; j; i++) {
+        struct volume v = volume(i);
+        struct access_rule r = rule(i, 1, "alice");
+        if (journal_begin(j, NULL) != 0 || journal_put_volume(j, &v, false, NULL) != 0 ||
+            journal_put_rule(j, &r, "secret-of-alice", NULL) != 0 || journal_commit(j, NULL) != 0 ||
+            write(tell, &i, sizeof(i)) != sizeof(i))
+            break;
+    }
+    _exit(1);
+}
+
+static void what_was_committed_survives_a_kill(void **state)
+{
+    (void)state;
+    uint32_t told = 0, next;
+    for (int round = 0; round < 5; round++) {
+        int pipes[2];
+        assert_int_equal(pipe(pipes), 0);
+        pid_t pid = fork();
+        if (pid == 0)
+            write_until_killed(pipes[1]);
+        close(pipes[1]);
+        for (int i = 0; i <= round * 3; i++)
+            assert_int_equal(read(pipes[0], &told, sizeof(told)), sizeof(told));
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        while (read(pipes[0], &next, sizeof(next)) == sizeof(next))
+            told = next;
+        close(pipes[0]);
+
+        struct journal *j = open_journal();
+        struct state *s = load(j);
+        assert_true(state_volume_count(s) >= told);
+        const struct unit_volume *v = NULL;
+        while ((v = state_volume_next(s, v ? v->v.index : 0)))
+            assert_true(state_volume_has_rules(s, v->v.index));
+        state_free(s);
+        journal_close(j);
+        DV_FREE char *db = dv_printf("%s/unit.db", dir);
+        assert_int_equal(unlink(db), 0);
+    }
+}
+
+static void a_second_agent_is_refused(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    struct journal *j = open_journal();
+    assert_null(journal_open(dir, &err));
+    assert_int_equal(err.code, DV_BUSY);
+    journal_close(j);
+}
+
+static void an_open_directory_is_refused(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    assert_int_equal(chmod(dir, 0755), 0);
+    assert_null(journal_open(dir, &err));
+    assert_int_equal(err.code, DV_DENIED);
+    assert_non_null(strstr(err.text, "chmod 0700"));
+}
+
+static void a_damaged_file_is_told(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    DV_FREE char *db = dv_printf("%s/unit.db", dir);
+    assert_int_equal(
+        file_write_atomic(db, "this is no database, but it is long enough", 42, 0600, NULL), 0);
+    assert_null(journal_open(dir, &err));
+    assert_int_equal(err.code, DV_IO);
+    assert_non_null(strstr(err.text, "damaged"));
+    assert_non_null(strstr(err.text, "backup"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(identity_is_kept_and_starts_are_counted, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(rows_come_back_as_their_intents_say, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_group_is_whole_or_not_at_all, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(what_was_committed_survives_a_kill, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_second_agent_is_refused, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(an_open_directory_is_refused, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_damaged_file_is_told, make_dir, remove_dir),
+    };
+    return cmocka_run_group_tests_name("unit journal", tests, NULL, NULL);
+}

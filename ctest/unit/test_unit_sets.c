@@ -1,0 +1,506 @@
+// Tests of what SET requests may ask of volumes and access rules, by calling the tables directly.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/tables.h"
+
+#include "base/mem.h"
+#include "dvsan_oids.h"
+#include "loop/loop.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PREFIX "iqn.2026-11.test"
+
+struct fixture {
+    char dir[64];
+    struct journal *journal;
+    struct state *state;
+    struct member member;
+    struct tables tables;
+    unsigned work;   // calls that some volume has work
+    unsigned leased; // calls that the lease was written
+};
+
+static void on_work(void *arg, uint32_t volume)
+{
+    (void)volume;
+    ((struct fixture *)arg)->work++;
+}
+
+static void on_leased(void *arg)
+{
+    ((struct fixture *)arg)->leased++;
+}
+
+static void open_all(struct fixture *f)
+{
+    struct dv_err err;
+    struct medium m = {
+        .index = 1, .name = "one", .state = MEDIUM_ONLINE, .blocks = 100 * ALLOC_BLOCKS};
+    f->journal = journal_open(f->dir, &err);
+    if (!f->journal)
+        fail_msg("%s", err.text);
+    f->state = state_new(journal_identity(f->journal)->generation);
+    state_add_medium(f->state, &m, true);
+    assert_int_equal(journal_load(f->journal, f->state, NULL), 0);
+    state_count_free(f->state, 1);
+    f->tables = (struct tables){.state = f->state,
+                                .sets = sets_new(f->state, f->journal, on_work, f),
+                                .member = &f->member,
+                                .iqn_prefix = PREFIX,
+                                .leased = on_leased,
+                                .arg = f};
+}
+
+static void close_all(struct fixture *f)
+{
+    sets_free(f->tables.sets);
+    state_free(f->state);
+    journal_close(f->journal);
+}
+
+// As if the program had been killed and started again.
+static void restart(struct fixture *f)
+{
+    close_all(f);
+    open_all(f);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = dv_calloc(1, sizeof(*f));
+    strcpy(f->dir, "/tmp/dvsan-test-sets-XXXXXX");
+    if (!mkdtemp(f->dir))
+        return -1;
+    open_all(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    char command[128];
+    close_all(f);
+    snprintf(command, sizeof(command), "rm -rf '%s'", f->dir);
+    free(f);
+    return system(command);
+}
+
+// ---- Requests as the table handler makes them -------------------------------------------------
+
+struct row {
+    const struct sn_table *table;
+    struct sn_change change;
+};
+
+static void set(struct row *r, uint32_t column, struct sn_value value)
+{
+    r->change.sets[r->change.count].column = column;
+    r->change.sets[r->change.count++].value = value;
+}
+
+static struct row volume_row(uint32_t index)
+{
+    return (struct row){.table = &table_volume, .change = {.index = {index}, .index_len = 1}};
+}
+
+static struct row rule_row(uint32_t volume, uint32_t index)
+{
+    return (struct row){.table = &table_access,
+                        .change = {.index = {volume, index}, .index_len = 2}};
+}
+
+static const uint8_t UUIDS[9][16] = {{1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}};
+
+static struct row create(uint32_t index, int uuid, const char *name, uint32_t mib)
+{
+    struct row r = volume_row(index);
+    set(&r, SUB_dvsanVolumeUuid, sn_octets(UUIDS[uuid], 16));
+    set(&r, SUB_dvsanVolumeName, sn_text(name));
+    set(&r, SUB_dvsanVolumeMedium, sn_uint(1));
+    set(&r, SUB_dvsanVolumeSize, sn_uint(mib));
+    set(&r, SUB_dvsanVolumeRowStatus, sn_int(ROW_CREATE_AND_GO));
+    return r;
+}
+
+static struct row grant(uint32_t volume, uint32_t index, const char *iqn, const char *user,
+                        const char *secret)
+{
+    struct row r = rule_row(volume, index);
+    set(&r, SUB_dvsanAccessInitiator, sn_text(iqn));
+    set(&r, SUB_dvsanAccessChapUser, sn_text(user));
+    set(&r, SUB_dvsanAccessChapSecret, sn_text(secret));
+    set(&r, SUB_dvsanAccessRowStatus, sn_int(ROW_CREATE_AND_GO));
+    return r;
+}
+
+static struct row destroy(struct row r)
+{
+    bool rule = r.table == &table_access;
+    set(&r, rule ? SUB_dvsanAccessRowStatus : SUB_dvsanVolumeRowStatus, sn_int(ROW_DESTROY));
+    return r;
+}
+
+enum { NO_FAULT = -1 };
+
+// One request of several rows. When a row's check fails, or the row at foreign_fault's turn comes
+// in the apply phase (another agent refused), all is undone and released.
+static int request(struct fixture *f, struct row *rows, size_t count, int foreign_fault)
+{
+    int status = SN_NO_ERROR;
+    size_t applied = 0;
+    void *ctx = &f->tables;
+    for (size_t i = 0; i < count; i++) {
+        struct sn_change *c = &rows[i].change;
+        c->row = rows[i].table->find(ctx, c->index, c->index_len);
+        if (status == SN_NO_ERROR)
+            status = rows[i].table->check(ctx, c);
+    }
+    for (; applied < count && status == SN_NO_ERROR; applied++)
+        status = (int)applied == foreign_fault
+                     ? SN_GEN_ERR
+                     : rows[applied].table->apply(ctx, &rows[applied].change);
+    if (status == SN_NO_ERROR && foreign_fault == (int)count)
+        status = SN_GEN_ERR;
+    for (size_t i = 0; i < count; i++) {
+        if (status == SN_NO_ERROR)
+            rows[i].table->commit(ctx, &rows[i].change);
+        else if (i < applied)
+            assert_int_equal(rows[i].table->undo(ctx, &rows[i].change), SN_NO_ERROR);
+        rows[i].table->release(ctx, &rows[i].change);
+        assert_null(rows[i].change.memory);
+    }
+    return status;
+}
+
+static int ask(struct fixture *f, struct row r)
+{
+    return request(f, &r, 1, NO_FAULT);
+}
+
+static void assert_refused(struct fixture *f, struct row r, int status, uint32_t column)
+{
+    assert_int_equal(request(f, &r, 1, NO_FAULT), status);
+    if (column != 0)
+        assert_int_equal(r.change.sets[r.change.failed].column, column);
+}
+
+// ---- Volumes ----------------------------------------------------------------------------------
+
+static void a_volume_is_created(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(ask(f, create(7, 0, "data", 10)), SN_NO_ERROR);
+    const struct unit_volume *v = state_volume(f->state, 7);
+    assert_non_null(v);
+    assert_int_equal(v->v.state, VOLUME_CREATING);
+    assert_int_equal(v->v.blocks, 10 * BLOCKS_PER_MIB);
+    assert_int_equal(v->v.start_lba, 0);
+    assert_string_equal(v->v.iqn, PREFIX ":01000000-0000-0000-0000-000000000000");
+    assert_true(v->v.thin);
+    assert_int_equal(state_medium(f->state, 1)->m.free_blocks, 90 * BLOCKS_PER_MIB);
+    assert_int_equal(f->work, 1);
+    restart(f);
+    assert_int_equal(state_volume(f->state, 7)->v.state, VOLUME_CREATING);
+}
+
+static void a_repeated_create_succeeds_without_change(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(ask(f, create(7, 0, "data", 10)), SN_NO_ERROR);
+    uint32_t before = state_generation(f->state);
+    assert_int_equal(ask(f, create(7, 0, "data", 10)), SN_NO_ERROR);
+    assert_int_equal(state_generation(f->state), before);
+    assert_int_equal(f->work, 1);
+    assert_refused(f, create(7, 1, "data", 10), SN_INCONSISTENT_VALUE, SUB_dvsanVolumeUuid);
+    assert_refused(f, create(8, 0, "more", 10), SN_INCONSISTENT_VALUE, SUB_dvsanVolumeUuid);
+    assert_refused(f, create(8, 1, "data", 10), SN_INCONSISTENT_VALUE, SUB_dvsanVolumeName);
+}
+
+static void an_incomplete_create_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const uint32_t needed[] = {SUB_dvsanVolumeUuid, SUB_dvsanVolumeName,
+                                      SUB_dvsanVolumeMedium, SUB_dvsanVolumeSize};
+    for (size_t i = 0; i < DV_COUNT(needed); i++) {
+        struct row whole = create(1, 0, "data", 1), part = volume_row(1);
+        for (size_t k = 0; k < whole.change.count; k++)
+            if (whole.change.sets[k].column != needed[i])
+                set(&part, whole.change.sets[k].column, whole.change.sets[k].value);
+        assert_refused(f, part, SN_INCONSISTENT_VALUE, SUB_dvsanVolumeRowStatus);
+    }
+    struct row no_status = volume_row(1);
+    set(&no_status, SUB_dvsanVolumeName, sn_text("data"));
+    assert_refused(f, no_status, SN_INCONSISTENT_NAME, 0);
+    assert_null(state_volume(f->state, 1));
+}
+
+static void bad_values_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t zero[16];
+    static const char *const names[] = {"-x", "a/b", "a b", "quote\"", "..\n"};
+    static const int32_t statuses[] = {ROW_ACTIVE, ROW_NOT_IN_SERVICE, ROW_NOT_READY,
+                                       ROW_CREATE_AND_WAIT};
+    for (size_t i = 0; i < DV_COUNT(names); i++)
+        assert_refused(f, create(1, 0, names[i], 1), SN_WRONG_VALUE, SUB_dvsanVolumeName);
+    for (size_t i = 0; i < DV_COUNT(statuses); i++) {
+        struct row r = create(1, 0, "data", 1);
+        r.change.sets[4].value = sn_int(statuses[i]);
+        assert_refused(f, r, SN_WRONG_VALUE, SUB_dvsanVolumeRowStatus);
+    }
+    struct row r = create(1, 0, "data", 1);
+    r.change.sets[0].value = sn_octets(zero, sizeof(zero));
+    assert_refused(f, r, SN_WRONG_VALUE, SUB_dvsanVolumeUuid);
+    r = create(1, 0, "data", 1);
+    r.change.sets[2].value = sn_uint(9);
+    assert_refused(f, r, SN_WRONG_VALUE, SUB_dvsanVolumeMedium);
+    assert_refused(f, create(0, 0, "data", 1), SN_NO_CREATION, 0);
+    assert_refused(f, create(2147483648u, 0, "data", 1), SN_NO_CREATION, 0);
+    assert_int_equal(state_volume_count(f->state), 0);
+}
+
+static void room_is_found_or_refused(void **state)
+{
+    struct fixture *f = *state;
+    assert_refused(f, create(1, 0, "data", 101), SN_RESOURCE_UNAVAILABLE, SUB_dvsanVolumeSize);
+    assert_refused(f, create(1, 0, "data", UINT32_MAX), SN_RESOURCE_UNAVAILABLE,
+                   SUB_dvsanVolumeSize);
+    assert_int_equal(ask(f, create(1, 0, "a", 60)), SN_NO_ERROR);
+    assert_refused(f, create(2, 1, "b", 41), SN_RESOURCE_UNAVAILABLE, SUB_dvsanVolumeSize);
+    assert_int_equal(ask(f, create(2, 1, "b", 40)), SN_NO_ERROR);
+    assert_int_equal(state_volume(f->state, 2)->v.start_lba, 60 * BLOCKS_PER_MIB);
+}
+
+static void rows_of_one_request_see_one_another(void **state)
+{
+    struct fixture *f = *state;
+    struct row same_name[] = {create(1, 0, "data", 1), create(2, 1, "data", 1)};
+    struct row same_uuid[] = {create(1, 0, "a", 1), create(2, 0, "b", 1)};
+    struct row too_much[] = {create(1, 0, "a", 60), create(2, 1, "b", 60)};
+    struct row good[] = {create(1, 0, "a", 60), create(2, 1, "b", 40),
+                         grant(2, 1, "iqn.2026-11.host:a", "alice", "secret-of-alice")};
+    assert_int_equal(request(f, same_name, 2, NO_FAULT), SN_INCONSISTENT_VALUE);
+    assert_int_equal(request(f, same_uuid, 2, NO_FAULT), SN_INCONSISTENT_VALUE);
+    assert_int_equal(request(f, too_much, 2, NO_FAULT), SN_RESOURCE_UNAVAILABLE);
+    assert_int_equal(state_volume_count(f->state), 0);
+    assert_int_equal(request(f, good, 3, NO_FAULT), SN_NO_ERROR);
+    assert_int_equal(state_volume(f->state, 2)->v.start_lba, 60 * BLOCKS_PER_MIB);
+    assert_non_null(state_rule(f->state, 2, 1));
+    struct row both[] = {destroy(volume_row(1)),
+                         grant(1, 1, "iqn.2026-11.host:a", "alice", "secret-of-alice")};
+    assert_int_equal(request(f, both, 2, NO_FAULT), SN_INCONSISTENT_NAME);
+}
+
+static void what_another_agent_refuses_is_undone(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(ask(f, create(1, 0, "a", 1)), SN_NO_ERROR);
+    assert_int_equal(ask(f, create(5, 4, "e", 1)), SN_NO_ERROR);
+    assert_int_equal(ask(f, grant(1, 1, "iqn.2026-11.host:a", "alice", "secret-of-alice")),
+                     SN_NO_ERROR);
+    unsigned work = f->work;
+    for (int fault = 0; fault <= 5; fault++) {
+        struct row rename = volume_row(1);
+        set(&rename, SUB_dvsanVolumeName, sn_text("renamed"));
+        struct row rows[] = {rename, create(2, 1, "b", 1),
+                             grant(1, 2, "iqn.2026-11.host:b", "alice", "other-secret-12"),
+                             destroy(rule_row(1, 1)), destroy(volume_row(5))};
+        assert_int_equal(request(f, rows, DV_COUNT(rows), fault), SN_GEN_ERR);
+        for (int again = 0; again < 2; again++) { // in memory, and on disk
+            assert_int_equal(state_volume_count(f->state), 2);
+            assert_string_equal(state_volume(f->state, 1)->v.name, "a");
+            assert_int_not_equal(state_volume(f->state, 5)->v.state, VOLUME_DELETING);
+            assert_int_equal(state_rule(f->state, 1, 1)->r.state, ACCESS_PENDING);
+            assert_string_equal(state_rule(f->state, 1, 1)->secret, "secret-of-alice");
+            assert_null(state_rule(f->state, 1, 2));
+            restart(f);
+        }
+    }
+    assert_int_equal(f->work, work);
+}
+
+static void a_volume_is_changed_and_deleted(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(ask(f, create(1, 0, "a", 1)), SN_NO_ERROR);
+    assert_int_equal(ask(f, create(2, 1, "b", 1)), SN_NO_ERROR);
+    struct row r = volume_row(1);
+    set(&r, SUB_dvsanVolumeName, sn_text("c"));
+    set(&r, SUB_dvsanVolumeAdminState, sn_int(dvsanVolumeAdminState_offline));
+    assert_int_equal(ask(f, r), SN_NO_ERROR);
+    r = volume_row(1);
+    set(&r, SUB_dvsanVolumeName, sn_text("b"));
+    assert_refused(f, r, SN_INCONSISTENT_VALUE, SUB_dvsanVolumeName);
+    r = volume_row(1);
+    set(&r, SUB_dvsanVolumeSize, sn_uint(2));
+    assert_refused(f, r, SN_INCONSISTENT_VALUE, SUB_dvsanVolumeSize);
+    restart(f);
+    assert_string_equal(state_volume(f->state, 1)->v.name, "c");
+    assert_false(state_volume(f->state, 1)->v.admin_online);
+
+    assert_int_equal(ask(f, destroy(volume_row(9))), SN_NO_ERROR); // there is none
+    assert_int_equal(ask(f, destroy(volume_row(1))), SN_NO_ERROR);
+    assert_int_equal(state_volume(f->state, 1)->v.state, VOLUME_DELETING);
+    assert_int_equal(ask(f, destroy(volume_row(1))), SN_NO_ERROR);
+    assert_refused(f, create(1, 0, "c", 1), SN_INCONSISTENT_VALUE, 0);
+    restart(f);
+    assert_int_equal(state_volume(f->state, 1)->v.state, VOLUME_DELETING);
+}
+
+// ---- Access rules -----------------------------------------------------------------------------
+
+static void rules_are_checked(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const iqn = "iqn.2026-11.host:a";
+    assert_refused(f, grant(1, 1, iqn, "alice", "secret-of-alice"), SN_INCONSISTENT_NAME, 0);
+    assert_int_equal(ask(f, create(1, 0, "a", 1)), SN_NO_ERROR);
+    assert_refused(f, grant(1, 1, "no-iqn", "alice", "secret-of-alice"), SN_WRONG_VALUE,
+                   SUB_dvsanAccessInitiator);
+    assert_refused(f, grant(1, 1, iqn, "al ice", "secret-of-alice"), SN_WRONG_VALUE,
+                   SUB_dvsanAccessChapUser);
+    assert_refused(f, grant(1, 1, iqn, "dvsan:guard:x", "secret-of-alice"), SN_WRONG_VALUE,
+                   SUB_dvsanAccessChapUser);
+    assert_refused(f, grant(1, 1, iqn, "alice", "short"), SN_WRONG_LENGTH,
+                   SUB_dvsanAccessChapSecret);
+    assert_refused(f, grant(1, 1, iqn, "alice", "with space in it"), SN_WRONG_VALUE,
+                   SUB_dvsanAccessChapSecret);
+    assert_int_equal(ask(f, grant(1, 1, iqn, "alice", "secret-of-alice")), SN_NO_ERROR);
+    assert_refused(f, grant(1, 2, iqn, "alice", "secret-of-alice"), SN_INCONSISTENT_VALUE,
+                   SUB_dvsanAccessInitiator);
+    assert_refused(f, grant(1, 1, "iqn.2026-11.host:b", "alice", "secret-of-alice"),
+                   SN_INCONSISTENT_VALUE, SUB_dvsanAccessInitiator);
+    uint32_t before = state_generation(f->state);
+    assert_int_equal(ask(f, grant(1, 1, iqn, "alice", "secret-of-alice")), SN_NO_ERROR);
+    assert_int_equal(state_generation(f->state), before);
+    assert_refused(f, destroy(volume_row(1)), SN_INCONSISTENT_VALUE, SUB_dvsanVolumeRowStatus);
+    assert_int_equal(ask(f, destroy(rule_row(1, 1))), SN_NO_ERROR);
+    assert_int_equal(state_rule(f->state, 1, 1)->r.state, ACCESS_REVOKING);
+    assert_int_equal(ask(f, destroy(rule_row(1, 1))), SN_NO_ERROR);
+    assert_int_equal(ask(f, destroy(rule_row(1, 9))), SN_NO_ERROR);
+    assert_refused(f, grant(1, 1, iqn, "alice", "secret-of-alice"), SN_INCONSISTENT_VALUE, 0);
+    restart(f);
+    assert_int_equal(state_rule(f->state, 1, 1)->r.state, ACCESS_REVOKING);
+}
+
+static void a_chap_user_has_one_secret(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(ask(f, create(1, 0, "a", 1)), SN_NO_ERROR);
+    assert_int_equal(ask(f, create(2, 1, "b", 1)), SN_NO_ERROR);
+    struct row two[] = {grant(1, 1, "iqn.2026-11.host:a", "alice", "secret-of-alice"),
+                        grant(2, 1, "iqn.2026-11.host:a", "alice", "another-secret")};
+    assert_int_equal(request(f, two, 2, NO_FAULT), SN_INCONSISTENT_VALUE);
+    two[1] = grant(2, 1, "iqn.2026-11.host:a", "alice", "secret-of-alice");
+    assert_int_equal(request(f, two, 2, NO_FAULT), SN_NO_ERROR);
+
+    // Changed through one rule and in the same request as the other one is revoked.
+    struct row change = rule_row(2, 1);
+    set(&change, SUB_dvsanAccessChapSecret, sn_text("another-secret"));
+    struct row both[] = {destroy(rule_row(1, 1)), change};
+    assert_int_equal(request(f, both, 2, NO_FAULT), SN_NO_ERROR);
+    for (int again = 0; again < 2; again++) {
+        assert_string_equal(state_rule(f->state, 1, 1)->secret, "another-secret");
+        assert_string_equal(state_rule(f->state, 2, 1)->secret, "another-secret");
+        assert_int_equal(state_rule(f->state, 1, 1)->r.state, ACCESS_REVOKING);
+        restart(f);
+    }
+    change = rule_row(2, 1);
+    set(&change, SUB_dvsanAccessChapSecret, sn_octets("", 0));
+    assert_int_equal(ask(f, change), SN_NO_ERROR);
+    assert_false(state_rule(f->state, 2, 1)->r.secret_is_set);
+}
+
+static void secrets_read_as_empty(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(ask(f, create(1, 0, "a", 1)), SN_NO_ERROR);
+    assert_int_equal(ask(f, grant(1, 1, "iqn.2026-11.host:a", "alice", "secret-of-alice")),
+                     SN_NO_ERROR);
+    const void *row = table_access.find(&f->tables, (uint32_t[]){1, 1}, 2);
+    for (size_t i = 0; i < table_access.column_count; i++) {
+        struct sn_value v;
+        table_access.columns[i].get(&f->tables, row, &v);
+        if (table_access.columns[i].number == SUB_dvsanAccessChapSecret)
+            assert_int_equal(v.octets.len, 0);
+        else if (v.type == SN_OCTETS && v.octets.len > 0)
+            assert_null(memmem(v.octets.data, v.octets.len, "secret", 6));
+    }
+}
+
+// ---- Walking, and the lease -------------------------------------------------------------------
+
+static void tables_are_walked_in_order(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t index[SN_INDEX_MAX];
+    size_t len = 0;
+    for (uint32_t i = 5; i >= 1; i--) {
+        DV_FREE char *name = dv_printf("v%u", i);
+        assert_int_equal(ask(f, create(i, (int)i, name, 1)), SN_NO_ERROR);
+        assert_int_equal(ask(f, grant(i, 3, "iqn.2026-11.host:a", "alice", "secret-of-alice")),
+                         SN_NO_ERROR);
+    }
+    for (uint32_t i = 1; i <= 5; i++) {
+        assert_non_null(table_access.next(&f->tables, index, len, index, &len));
+        assert_int_equal(len, 2);
+        assert_int_equal(index[0], i);
+        assert_int_equal(index[1], 3);
+    }
+    assert_null(table_access.next(&f->tables, index, len, index, &len));
+    // Half an index, and one that is too long.
+    assert_non_null(table_access.next(&f->tables, (uint32_t[]){2}, 1, index, &len));
+    assert_int_equal(index[0], 2);
+    assert_non_null(table_volume.next(&f->tables, (uint32_t[]){2, 9}, 2, index, &len));
+    assert_int_equal(index[0], 3);
+    assert_null(table_volume.next(&f->tables, (uint32_t[]){UINT32_MAX}, 1, index, &len));
+    assert_null(table_change.next(&f->tables, (uint32_t[]){UINT32_MAX}, 1, index, &len));
+}
+
+static void the_lease_runs_down(void **state)
+{
+    struct fixture *f = *state;
+    struct sn_value v;
+    struct row r = {.table = &table_member, .change = {.index = {0}, .index_len = 1}};
+    set(&r, SUB_dvsanMemberLease, sn_uint(60));
+    assert_int_equal(ask(f, r), SN_NO_ERROR);
+    assert_int_equal(f->leased, 1);
+    const void *row = table_member.find(&f->tables, (uint32_t[]){0}, 1);
+    const struct sn_column *lease = &table_member.columns[SUB_dvsanMemberLease - 1];
+    assert_int_equal(lease->number, SUB_dvsanMemberLease);
+    lease->get(&f->tables, row, &v);
+    assert_in_range(v.u, 59, 60);
+    f->member.lease_end = loop_now_ms();
+    lease->get(&f->tables, row, &v);
+    assert_int_equal(v.u, 0);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_volume_is_created),
+        TEST(a_repeated_create_succeeds_without_change),
+        TEST(an_incomplete_create_is_refused),
+        TEST(bad_values_are_refused),
+        TEST(room_is_found_or_refused),
+        TEST(rows_of_one_request_see_one_another),
+        TEST(what_another_agent_refuses_is_undone),
+        TEST(a_volume_is_changed_and_deleted),
+        TEST(rules_are_checked),
+        TEST(a_chap_user_has_one_secret),
+        TEST(secrets_read_as_empty),
+        TEST(tables_are_walked_in_order),
+        TEST(the_lease_runs_down),
+    };
+    return cmocka_run_group_tests_name("unit sets", tests, NULL, NULL);
+}

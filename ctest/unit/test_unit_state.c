@@ -1,0 +1,193 @@
+// Tests of the unit's state: rows in order, generations, the change table.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/state.h"
+
+#include "base/mem.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct unit_volume *add_volume(struct state *s, uint32_t index)
+{
+    struct volume v = {.index = index,
+                       .uuid = uuid_random(),
+                       .medium = 1,
+                       .start_lba = index * (uint64_t)ALLOC_BLOCKS,
+                       .blocks = ALLOC_BLOCKS};
+    snprintf(v.name, sizeof(v.name), "v%u", index);
+    return state_add_volume(s, &v);
+}
+
+static struct unit_rule *add_rule(struct state *s, uint32_t volume, uint32_t index,
+                                  const char *user, const char *secret)
+{
+    struct access_rule r = {.volume = volume, .index = index, .state = ACCESS_PENDING};
+    snprintf(r.initiator, sizeof(r.initiator), "iqn.2026-11.test:%u", index);
+    dv_copy(r.chap_user, sizeof(r.chap_user), user);
+    return state_add_rule(s, &r, secret);
+}
+
+static void rows_are_in_order(void **state)
+{
+    (void)state;
+    struct state *s = state_new(0);
+    static const uint32_t added[] = {7, 2147483647, 3, 5, 1};
+    static const uint32_t sorted[] = {1, 3, 5, 7, 2147483647};
+    for (size_t i = 0; i < DV_COUNT(added); i++)
+        add_volume(s, added[i]);
+    const struct unit_volume *v = NULL;
+    for (size_t i = 0; i < DV_COUNT(sorted); i++) {
+        v = state_volume_next(s, v ? v->v.index : 0);
+        assert_non_null(v);
+        assert_int_equal(v->v.index, sorted[i]);
+        assert_ptr_equal(state_volume(s, sorted[i]), v);
+    }
+    assert_null(state_volume_next(s, v->v.index));
+    assert_null(state_volume(s, 4));
+    assert_int_equal(state_volume_count(s), DV_COUNT(added));
+    assert_ptr_equal(state_volume_named(s, "v5"), state_volume(s, 5));
+    assert_ptr_equal(state_volume_uuid(s, &state_volume(s, 7)->v.uuid), state_volume(s, 7));
+    state_free(s);
+}
+
+static void rules_belong_to_volumes(void **state)
+{
+    (void)state;
+    struct state *s = state_new(0);
+    add_volume(s, 1);
+    add_volume(s, 2);
+    add_rule(s, 2, 9, "bob", "");
+    add_rule(s, 1, 4, "alice", "secret-of-alice");
+    assert_true(state_volume_has_rules(s, 1));
+    const struct unit_rule *r = state_rule_next(s, 1, 0);
+    assert_int_equal(r->r.index, 4);
+    assert_true(r->r.secret_is_set);
+    r = state_rule_next(s, 1, 4);
+    assert_int_equal(r->r.volume, 2);
+    assert_false(r->r.secret_is_set);
+    assert_null(state_rule_next(s, 2, 9));
+    state_remove_rule(s, 1, 4);
+    assert_false(state_volume_has_rules(s, 1));
+    state_free(s);
+}
+
+// Walks the change table as a manager does, and checks that it is ascending.
+static size_t walk(const struct state *s, uint32_t after, struct change *last)
+{
+    size_t n = 0;
+    const struct change *c;
+    while ((c = state_change_next(s, after))) {
+        assert_true(c->generation > after);
+        assert_ptr_equal(state_change(s, c->generation), c);
+        after = c->generation;
+        *last = *c;
+        n++;
+    }
+    return n;
+}
+
+static void each_thing_is_once_in_the_changes(void **state)
+{
+    (void)state;
+    struct state *s = state_new(100);
+    struct change last;
+    struct medium m = {.index = 1, .blocks = 100 * ALLOC_BLOCKS};
+    struct portal p = {.index = 1, .address = "::1", .port = 3260};
+    assert_int_equal(walk(s, 0, &last), 0);
+    state_add_medium(s, &m, true);
+    assert_int_equal(state_add_portal(s, &p)->raw_len, 16);
+    struct unit_volume *v = add_volume(s, 6);
+    assert_int_equal(v->v.generation, 103);
+    assert_int_equal(walk(s, 100, &last), 3);
+    state_set_volume(s, v, VOLUME_ONLINE, 100, "");
+    assert_int_equal(walk(s, 100, &last), 3);
+    assert_int_equal(last.kind, CHANGE_VOLUME);
+    assert_int_equal(last.index, 6);
+    assert_int_equal(last.generation, 104);
+    assert_int_equal(v->v.generation, 104);
+    state_set_volume(s, v, VOLUME_ONLINE, 50, ""); // progress alone is no change
+    assert_int_equal(state_generation(s), 104);
+    add_rule(s, 6, 1, "alice", "secret-of-alice"); // a rule is its volume's change
+    assert_int_equal(v->v.generation, 105);
+    assert_false(state_set_secret(s, "alice", "secret-of-alice"));
+    assert_true(state_set_secret(s, "alice", "another-secret"));
+    assert_int_equal(v->v.generation, 106);
+    state_remove_rule(s, 6, 1);
+    state_remove_volume(s, 6);
+    assert_int_equal(walk(s, 100, &last), 3);
+    assert_int_equal(last.kind, CHANGE_VOLUME_DELETED);
+    assert_int_equal(state_generation(s), 108);
+    assert_int_equal(state_changes_since(s), 100);
+    state_free(s);
+}
+
+static void the_oldest_deletions_are_forgotten(void **state)
+{
+    (void)state;
+    struct state *s = state_new(0);
+    struct change last;
+    for (uint32_t i = 1; i <= STATE_DELETIONS + 2; i++) {
+        add_volume(s, i);
+        state_remove_volume(s, i);
+    }
+    assert_int_equal(walk(s, 0, &last), STATE_DELETIONS);
+    assert_int_equal(state_changes_since(s), 4); // the deletions of 1 and 2 took 2 and 4
+    // The same index again takes the place of its last deletion.
+    add_volume(s, 500);
+    state_remove_volume(s, 500);
+    assert_int_equal(walk(s, 0, &last), STATE_DELETIONS);
+    assert_int_equal(state_changes_since(s), 4);
+    state_free(s);
+}
+
+static void free_blocks_follow_the_volumes(void **state)
+{
+    (void)state;
+    struct state *s = state_new(0);
+    struct medium m = {.index = 1, .blocks = 10 * ALLOC_BLOCKS};
+    struct unit_medium *row = state_add_medium(s, &m, true);
+    state_count_free(s, 1);
+    assert_int_equal(row->m.free_blocks, 10 * ALLOC_BLOCKS);
+    add_volume(s, 4);
+    state_count_free(s, 1);
+    assert_int_equal(row->m.free_blocks, 9 * ALLOC_BLOCKS);
+    assert_int_equal(row->m.largest_free_blocks, 5 * ALLOC_BLOCKS);
+    uint32_t before = state_generation(s);
+    state_count_free(s, 1);
+    assert_int_equal(state_generation(s), before);
+    state_free(s);
+}
+
+static void long_errors_are_cut(void **state)
+{
+    (void)state;
+    struct state *s = state_new(0);
+    char text[2 * LAST_ERROR_ROOM];
+    memset(text, 'x', sizeof(text));
+    text[sizeof(text) - 1] = '\0';
+    struct unit_volume *v = add_volume(s, 1);
+    state_set_volume(s, v, VOLUME_FAILED, 0, text);
+    assert_int_equal(strlen(v->v.last_error), LAST_ERROR_ROOM - 1);
+    uint32_t before = state_generation(s);
+    state_set_volume(s, v, VOLUME_FAILED, 0, text);
+    assert_int_equal(state_generation(s), before);
+    state_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_are_in_order),
+        cmocka_unit_test(rules_belong_to_volumes),
+        cmocka_unit_test(each_thing_is_once_in_the_changes),
+        cmocka_unit_test(the_oldest_deletions_are_forgotten),
+        cmocka_unit_test(free_blocks_follow_the_volumes),
+        cmocka_unit_test(long_errors_are_cut),
+    };
+    return cmocka_run_group_tests_name("unit state", tests, NULL, NULL);
+}

@@ -1,0 +1,281 @@
+// Tells the station that this unit is there: informs, repeated until the station answers by a
+// lease. SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/announcer.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "snmp/manager.h"
+#include "snmp/std_oids.h"
+#include <string.h>
+
+#define REPEAT_FIRST_MS 200
+#define REPEAT_MAX_MS   30000
+#define FAREWELL_MS     2000 // how long a stop may take
+
+static const struct sn_timing INFORM_TIMING = {.timeout_ms = 1000, .retries = 0};
+static const struct sn_timing LINK_TIMING = {.timeout_ms = 1000, .retries = 3};
+static const struct sn_timing FAREWELL_TIMING = {.timeout_ms = 600, .retries = 2};
+static const struct sn_timing ENGINE_TIMING = {.timeout_ms = 500, .retries = 1};
+
+struct station {
+    struct announcer *owner;
+    const char *address;
+    struct sn_peer *peer;
+    bool silent; // its last inform was not acknowledged; so that it is logged once
+};
+
+struct announcer {
+    struct loop *loop;
+    struct sn_env *env;
+    const struct unit_config *config;
+    const struct member *member;
+    const struct state *state;
+    struct sn_agent *agent; // NULL until started
+    struct station *stations;
+    size_t station_count;
+
+    struct sn_engine_id engine; // of the local snmpd
+    struct sn_peer *engine_peer;
+    bool engine_asked; // and not answered yet
+
+    bool cold_started;
+    uint32_t repeat_ms;
+    struct loop_timer *repeat; // the next repetition, or the end of the lease
+
+    bool stopping;
+    size_t under_way; // informs not answered yet
+    struct loop_timer *farewell;
+    loop_fn *stopped;
+    void *stopped_arg;
+};
+
+static bool leased(const struct announcer *a)
+{
+    return a->member->lease_end > loop_now_ms();
+}
+
+// A quarter more or less, so that units that started together do not speak together for ever.
+static uint32_t jitter(uint32_t ms)
+{
+    uint32_t any;
+    random_fill(&any, sizeof(any));
+    return ms - ms / 4 + any % (ms / 2 + 1);
+}
+
+// ---- Sending ----------------------------------------------------------------------------------
+
+static struct sn_user notify_user(const struct announcer *a)
+{
+    const struct user_config *u = &a->config->snmp.notify;
+    return (struct sn_user){u->name, u->auth_pass, u->priv_pass};
+}
+
+static bool station_open(struct station *s)
+{
+    struct announcer *a = s->owner;
+    struct sn_user user = notify_user(a);
+    struct dv_err err;
+    if (s->peer)
+        return true;
+    s->peer = sn_peer_new(a->env, s->address, &user, NULL, &err);
+    if (!s->peer && !s->silent)
+        log_warning("announce", "the station at %s cannot be told: %s", s->address, err.text);
+    s->silent = s->silent || !s->peer;
+    return s->peer != NULL;
+}
+
+static void farewell_over(void *arg)
+{
+    struct announcer *a = arg;
+    loop_fn *stopped = a->stopped;
+    a->stopped = NULL;
+    loop_timer_cancel(a->farewell);
+    if (stopped)
+        stopped(a->stopped_arg);
+}
+
+static void inform_done(void *arg, const struct sn_result *result)
+{
+    struct station *s = arg;
+    struct announcer *a = s->owner;
+    a->under_way--;
+    if (result->code == DV_CANCELLED)
+        return;
+    if (result->code == DV_OK && s->silent)
+        log_info("announce", "the station at %s answers", s->address);
+    else if (result->code != DV_OK && !s->silent)
+        log_warning("announce", "the station at %s does not answer: %s", s->address, result->text);
+    s->silent = result->code != DV_OK;
+    if (result->code == DV_DENIED) { // it may be another engine than last time
+        sn_peer_free(s->peer);
+        s->peer = NULL;
+    }
+    if (a->stopping && a->under_way == 0)
+        farewell_over(a);
+}
+
+static void tell(struct announcer *a, enum announcement_kind kind,
+                 const struct announcement_link *link, struct sn_timing timing)
+{
+    struct announcement message;
+    announcement_make(&message, kind, link, a->member, a->state, &a->engine);
+    for (size_t i = 0; i < a->station_count; i++) {
+        struct station *s = &a->stations[i];
+        if (!station_open(s))
+            continue;
+        a->under_way++;
+        sn_inform(s->peer, &message.trap, message.vars, message.count, timing, inform_done, s);
+    }
+    if (a->agent)
+        sn_agent_notify(a->agent, &message.trap, message.vars, message.count);
+    announcement_clear(&message);
+}
+
+// ---- The local engine's ID --------------------------------------------------------------------
+
+static void announce(struct announcer *a);
+
+// Any answer tells the engine's ID, also one that says that it does not know us.
+static void engine_done(void *arg, const struct sn_result *result)
+{
+    struct announcer *a = arg;
+    if (result->code == DV_CANCELLED)
+        return;
+    a->engine_asked = false;
+    sn_peer_engine_id(a->engine_peer, &a->engine);
+    sn_peer_free(a->engine_peer);
+    a->engine_peer = NULL;
+    if (a->engine.len == 0)
+        log_warning("announce",
+                    "the snmpd at %s did not tell its engine ID (%s), so the unit is announced "
+                    "without it; check management-address in the configuration",
+                    a->config->snmp.management_address, result->text);
+    announce(a);
+}
+
+// Returns true when the answer has to be waited for.
+static bool ask_engine(struct announcer *a)
+{
+    static const struct sn_oid engine_id = OID_snmpEngineID;
+    struct dv_err err;
+    if (a->engine.len > 0)
+        return false;
+    struct sn_user user = notify_user(a);
+    a->engine_peer = sn_peer_new(a->env, a->config->snmp.management_address, &user, NULL, &err);
+    if (!a->engine_peer) {
+        log_warning("announce", "the local snmpd cannot be asked for its engine ID: %s", err.text);
+        return false;
+    }
+    struct sn_oid instance = sn_oid_append(&engine_id, 0);
+    a->engine_asked = true;
+    sn_get(a->engine_peer, &instance, 1, ENGINE_TIMING, engine_done, a);
+    return true;
+}
+
+// ---- When -------------------------------------------------------------------------------------
+
+static void announce(struct announcer *a)
+{
+    if (a->stopping)
+        return;
+    tell(a, a->cold_started ? ANNOUNCE_AGAIN : ANNOUNCE_COLD_START, NULL, INFORM_TIMING);
+    a->cold_started = true;
+    loop_timer_set(a->repeat, jitter(a->repeat_ms));
+    a->repeat_ms = 2 * a->repeat_ms < REPEAT_MAX_MS ? 2 * a->repeat_ms : REPEAT_MAX_MS;
+}
+
+static void on_repeat(void *arg)
+{
+    struct announcer *a = arg;
+    if (a->stopping || a->engine_asked)
+        return;
+    if (leased(a))
+        announcer_leased(a);
+    else if (!ask_engine(a))
+        announce(a);
+}
+
+void announcer_start(struct announcer *a, struct sn_agent *agent)
+{
+    a->agent = agent;
+    if (a->engine_asked || a->stopping)
+        return;
+    if (a->config->snmp.engine_id_len == 0)
+        a->engine.len = 0; // it may be another snmpd than last time
+    a->repeat_ms = REPEAT_FIRST_MS;
+    if (!ask_engine(a))
+        announce(a);
+}
+
+void announcer_leased(struct announcer *a)
+{
+    uint64_t now = loop_now_ms();
+    if (a->stopping || !a->cold_started)
+        return;
+    a->repeat_ms = REPEAT_FIRST_MS;
+    // A lease that ran out, or was taken back, is announced soon; one that holds, when it ends.
+    loop_timer_set(a->repeat, leased(a) ? (uint32_t)(a->member->lease_end - now) + 1
+                                        : jitter(REPEAT_FIRST_MS));
+}
+
+void announcer_link(struct announcer *a, bool up, const struct announcement_link *link)
+{
+    if (a->stopping || !a->cold_started)
+        return;
+    tell(a, up ? ANNOUNCE_LINK_UP : ANNOUNCE_LINK_DOWN, link, LINK_TIMING);
+}
+
+void announcer_stop(struct announcer *a, const struct announcement_link *links, size_t count,
+                    loop_fn *done, void *arg)
+{
+    a->stopping = true;
+    a->stopped = done;
+    a->stopped_arg = arg;
+    loop_timer_cancel(a->repeat);
+    loop_timer_set(a->farewell, FAREWELL_MS);
+    for (size_t i = 0; i < count; i++)
+        tell(a, ANNOUNCE_LINK_DOWN, &links[i], FAREWELL_TIMING);
+    if (count == 0)
+        tell(a, ANNOUNCE_AGAIN, NULL, FAREWELL_TIMING);
+    if (a->under_way == 0)
+        loop_timer_set(a->farewell, 0);
+}
+
+struct announcer *announcer_new(struct loop *loop, struct sn_env *env,
+                                const struct unit_config *config, const struct member *member,
+                                const struct state *state, struct dv_err *err)
+{
+    if (config->snmp.engine_id_len > SN_ENGINE_ID_MAX) {
+        (void)dv_fail(err, DV_INVALID, "an engine ID has at most %d bytes", SN_ENGINE_ID_MAX);
+        return NULL;
+    }
+    struct announcer *a = dv_calloc(1, sizeof(*a));
+    *a = (struct announcer){.loop = loop,
+                            .env = env,
+                            .config = config,
+                            .member = member,
+                            .state = state,
+                            .station_count = config->cms_count,
+                            .repeat_ms = REPEAT_FIRST_MS};
+    a->engine.len = (uint8_t)config->snmp.engine_id_len;
+    memcpy(a->engine.b, config->snmp.engine_id, config->snmp.engine_id_len);
+    a->stations = dv_calloc(config->cms_count, sizeof(*a->stations));
+    for (size_t i = 0; i < a->station_count; i++)
+        a->stations[i] = (struct station){.owner = a, .address = config->cms[i]};
+    a->repeat = loop_timer_new(loop, on_repeat, a);
+    a->farewell = loop_timer_new(loop, farewell_over, a);
+    return a;
+}
+
+void announcer_free(struct announcer *a)
+{
+    if (!a)
+        return;
+    for (size_t i = 0; i < a->station_count; i++)
+        sn_peer_free(a->stations[i].peer);
+    sn_peer_free(a->engine_peer);
+    loop_timer_free(a->repeat);
+    loop_timer_free(a->farewell);
+    free(a->stations);
+    free(a);
+}

@@ -1,0 +1,31 @@
+// Tells the station that this unit is there: informs, repeated until the station answers by a
+// lease. SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_UNIT_ANNOUNCER_H
+#define DVSAN_UNIT_ANNOUNCER_H
+
+#include "config/unit_config.h"
+#include "loop/loop.h"
+#include "snmp-agents/unit/announcement.h"
+#include "snmp/agent.h"
+
+struct announcer;
+
+// All is borrowed and must outlive the announcer. Nothing is sent yet.
+struct announcer *announcer_new(struct loop *loop, struct sn_env *env,
+                                const struct unit_config *config, const struct member *member,
+                                const struct state *state, struct dv_err *err);
+void announcer_free(struct announcer *a); // NULL is fine
+
+// The tables can be read now, for the first time or again: announces the unit, the first time by
+// coldStart. agent passes on all that is sent to the receivers of the local master.
+void announcer_start(struct announcer *a, struct sn_agent *agent);
+// The station wrote the member's lease.
+void announcer_leased(struct announcer *a);
+// An interface that holds a portal went up or down.
+void announcer_link(struct announcer *a, bool up, const struct announcement_link *link);
+// The member is shutting down: sends a linkDown for each of the links (a dvsanMemberAnnounce when
+// there is none) and calls done(arg) when the station has them, or after two seconds.
+void announcer_stop(struct announcer *a, const struct announcement_link *links, size_t count,
+                    loop_fn *done, void *arg);
+
+#endif

@@ -1,0 +1,374 @@
+// What must survive any crash of the unit's agent: its identity, volumes and access rules.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/journal.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "store/db.h"
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const SCHEMA[] = {
+    "CREATE TABLE member ("
+    " id INTEGER PRIMARY KEY CHECK (id = 1),"
+    " uuid BLOB NOT NULL CHECK (length(uuid) = 16),"
+    " epoch INTEGER NOT NULL,"
+    " generation INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE medium ("
+    " idx INTEGER PRIMARY KEY,"
+    " uuid BLOB NOT NULL CHECK (length(uuid) = 16)) STRICT;"
+    "CREATE TABLE volume ("
+    " idx INTEGER PRIMARY KEY CHECK (idx BETWEEN 1 AND 2147483647),"
+    " uuid BLOB NOT NULL UNIQUE CHECK (length(uuid) = 16),"
+    " name TEXT NOT NULL UNIQUE,"
+    " medium INTEGER NOT NULL,"
+    " start_lba INTEGER NOT NULL CHECK (start_lba >= 0),"
+    " blocks INTEGER NOT NULL CHECK (blocks > 0),"
+    " thin INTEGER NOT NULL,"
+    " iqn TEXT NOT NULL UNIQUE,"
+    " lun INTEGER NOT NULL,"
+    " admin_online INTEGER NOT NULL,"
+    " made INTEGER NOT NULL,"
+    " deleting INTEGER NOT NULL,"
+    " read_ops INTEGER NOT NULL DEFAULT 0,"
+    " write_ops INTEGER NOT NULL DEFAULT 0,"
+    " read_bytes INTEGER NOT NULL DEFAULT 0,"
+    " written_bytes INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE TABLE rule ("
+    " volume INTEGER NOT NULL REFERENCES volume (idx),"
+    " idx INTEGER NOT NULL CHECK (idx BETWEEN 1 AND 2147483647),"
+    " initiator TEXT NOT NULL,"
+    " chap_user TEXT NOT NULL,"
+    " secret TEXT NOT NULL,"
+    " revoking INTEGER NOT NULL,"
+    " PRIMARY KEY (volume, idx), UNIQUE (volume, initiator)) STRICT, WITHOUT ROWID;",
+};
+
+enum statement {
+    PUT_MEDIUM,
+    PUT_VOLUME,
+    PUT_RULE,
+    PUT_SECRET,
+    DROP_VOLUME,
+    DROP_RULE,
+    PUT_COUNTERS,
+    RESERVE,
+    STATEMENTS
+};
+
+static const char *const SQL[STATEMENTS] = {
+    [PUT_MEDIUM] = "INSERT OR REPLACE INTO medium (idx, uuid) VALUES (?, ?)",
+    [PUT_VOLUME] = "INSERT INTO volume (idx, uuid, name, medium, start_lba, blocks, thin, iqn, lun,"
+                   " admin_online, made, deleting) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                   " ON CONFLICT (idx) DO UPDATE SET name = excluded.name,"
+                   " admin_online = excluded.admin_online, made = excluded.made,"
+                   " deleting = excluded.deleting",
+    [PUT_RULE] = "INSERT INTO rule (volume, idx, initiator, chap_user, secret, revoking)"
+                 " VALUES (?, ?, ?, ?, ?, ?)"
+                 " ON CONFLICT (volume, idx) DO UPDATE SET revoking = excluded.revoking",
+    [PUT_SECRET] = "UPDATE rule SET secret = ? WHERE chap_user = ?",
+    [DROP_VOLUME] = "DELETE FROM volume WHERE idx = ?",
+    [DROP_RULE] = "DELETE FROM rule WHERE volume = ? AND idx = ?",
+    [PUT_COUNTERS] = "UPDATE volume SET read_ops = ?, write_ops = ?, read_bytes = ?,"
+                     " written_bytes = ? WHERE idx = ?",
+    [RESERVE] = "UPDATE member SET generation = ?",
+};
+
+struct journal {
+    int lock;
+    struct db *db;
+    struct db_stmt *statements[STATEMENTS];
+    struct journal_identity identity;
+};
+
+static int make_dir(const char *dir, struct dv_err *err)
+{
+    struct stat st;
+    if (file_make_dirs(dir, 0700, err) != 0)
+        return -1;
+    if (stat(dir, &st) != 0 || (st.st_mode & 077) != 0)
+        return dv_fail(err, DV_DENIED,
+                       "the state directory %s can be entered by others, and it keeps secrets; run "
+                       "chmod 0700 %s",
+                       dir, dir);
+    return 0;
+}
+
+static int read_identity(struct journal *j, struct dv_err *err)
+{
+    struct db_stmt *s = db_prepare(j->db, "SELECT uuid, epoch, generation FROM member", err);
+    if (!s)
+        return -1;
+    int rc = db_step(s, err);
+    if (rc == 1) {
+        size_t len;
+        memcpy(j->identity.uuid.b, db_blob(s, 0, &len), sizeof(j->identity.uuid.b));
+        j->identity.epoch = (uint32_t)db_int(s, 1);
+        j->identity.generation = (uint32_t)db_int(s, 2);
+    } else if (rc == 0) {
+        j->identity.uuid = uuid_random();
+    }
+    db_finalize(s);
+    return rc < 0 ? -1 : 0;
+}
+
+static int count_start(struct journal *j, struct dv_err *err)
+{
+    if (read_identity(j, err) != 0)
+        return -1;
+    j->identity.epoch++;
+    struct db_stmt *s = db_prepare(
+        j->db, "INSERT OR REPLACE INTO member (id, uuid, epoch, generation) VALUES (1, ?, ?, ?)",
+        err);
+    if (!s)
+        return -1;
+    db_bind_blob(s, 1, j->identity.uuid.b, sizeof(j->identity.uuid.b));
+    db_bind_int(s, 2, j->identity.epoch);
+    db_bind_int(s, 3, j->identity.generation);
+    int rc = db_run(s, err);
+    db_finalize(s);
+    return rc;
+}
+
+static int open_db(struct journal *j, const char *dir, struct dv_err *err)
+{
+    DV_FREE char *path = dv_printf("%s/unit.db", dir);
+    j->db = db_open(path, err);
+    if (!j->db || db_migrate(j->db, SCHEMA, DV_COUNT(SCHEMA), err) != 0)
+        return -1;
+    for (int i = 0; i < STATEMENTS; i++)
+        if (!(j->statements[i] = db_prepare(j->db, SQL[i], err)))
+            return -1;
+    return count_start(j, err);
+}
+
+struct journal *journal_open(const char *state_dir, struct dv_err *err)
+{
+    if (make_dir(state_dir, err) != 0)
+        return NULL;
+    struct journal *j = dv_calloc(1, sizeof(*j));
+    DV_FREE char *lock = dv_printf("%s/lock", state_dir);
+    j->lock = file_lock(lock, err);
+    if (j->lock < 0 || open_db(j, state_dir, err) != 0) {
+        journal_close(j);
+        return NULL;
+    }
+    return j;
+}
+
+void journal_close(struct journal *j)
+{
+    if (!j)
+        return;
+    for (int i = 0; i < STATEMENTS; i++)
+        db_finalize(j->statements[i]);
+    db_close(j->db);
+    if (j->lock >= 0)
+        close(j->lock);
+    free(j);
+}
+
+const struct journal_identity *journal_identity(const struct journal *j)
+{
+    return &j->identity;
+}
+
+// ---- Reading ----------------------------------------------------------------------------------
+
+static int damaged(struct dv_err *err, const char *what, int64_t index)
+{
+    return dv_fail(err, DV_IO,
+                   "the unit's journal is damaged: %s %lld is not one; stop the unit and put a "
+                   "backup of unit.db in its place",
+                   what, (long long)index);
+}
+
+static int load_medium(struct db_stmt *s, struct state *state, struct dv_err *err)
+{
+    size_t len;
+    struct unit_medium *m = state_medium(state, (uint32_t)db_int(s, 0));
+    (void)err;
+    if (m) // or it is not in the configuration any more
+        memcpy(m->uuid.b, db_blob(s, 1, &len), sizeof(m->uuid.b));
+    return 0;
+}
+
+static int load_volume(struct db_stmt *s, struct state *state, struct dv_err *err)
+{
+    size_t len;
+    struct volume v = {.index = (uint32_t)db_int(s, 0),
+                       .medium = (uint32_t)db_int(s, 3),
+                       .start_lba = (uint64_t)db_int(s, 4),
+                       .blocks = (uint64_t)db_int(s, 5),
+                       .thin = db_int(s, 6) != 0,
+                       .lun = (uint32_t)db_int(s, 8),
+                       .admin_online = db_int(s, 9) != 0,
+                       .progress = 100};
+    memcpy(v.uuid.b, db_blob(s, 1, &len), sizeof(v.uuid.b));
+    if (name_check("volume", db_text(s, 2), NULL) != 0 || iqn_check(db_text(s, 7), NULL) != 0)
+        return damaged(err, "volume", v.index);
+    dv_copy(v.name, sizeof(v.name), db_text(s, 2));
+    dv_copy(v.iqn, sizeof(v.iqn), db_text(s, 7));
+    bool made = db_int(s, 10) != 0, deleting = db_int(s, 11) != 0;
+    if (deleting || !made) {
+        v.state = deleting ? VOLUME_DELETING : VOLUME_CREATING;
+        v.progress = 0;
+    } else {
+        v.state = v.admin_online ? VOLUME_FAILED : VOLUME_OFFLINE;
+        if (v.admin_online)
+            dv_copy(v.last_error, sizeof(v.last_error),
+                    "it is not served yet: the unit has just started");
+    }
+    struct unit_volume *row = state_add_volume(state, &v);
+    row->made = made;
+    row->counters = (struct volume_counters){
+        .read_ops = (uint64_t)db_int(s, 12),
+        .write_ops = (uint64_t)db_int(s, 13),
+        .read_bytes = (uint64_t)db_int(s, 14),
+        .written_bytes = (uint64_t)db_int(s, 15),
+    };
+    return 0;
+}
+
+static int load_rule(struct db_stmt *s, struct state *state, struct dv_err *err)
+{
+    struct access_rule r = {.volume = (uint32_t)db_int(s, 0), .index = (uint32_t)db_int(s, 1)};
+    if (!dv_copy(r.initiator, sizeof(r.initiator), db_text(s, 2)) ||
+        !dv_copy(r.chap_user, sizeof(r.chap_user), db_text(s, 3)) ||
+        strlen(db_text(s, 4)) > CHAP_SECRET_MAX || !state_volume(state, r.volume))
+        return damaged(err, "access rule", r.index);
+    // An active rule is in force only once tgtd has it again.
+    r.state = db_int(s, 5) != 0 ? ACCESS_REVOKING : ACCESS_PENDING;
+    state_add_rule(state, &r, db_text(s, 4));
+    return 0;
+}
+
+static int load(struct journal *j, const char *sql, struct state *state,
+                int (*row)(struct db_stmt *, struct state *, struct dv_err *), struct dv_err *err)
+{
+    struct db_stmt *s = db_prepare(j->db, sql, err);
+    if (!s)
+        return -1;
+    int rc;
+    while ((rc = db_step(s, err)) == 1)
+        if (row(s, state, err) != 0) {
+            rc = -1;
+            break;
+        }
+    db_finalize(s);
+    return rc;
+}
+
+int journal_load(struct journal *j, struct state *s, struct dv_err *err)
+{
+    if (load(j, "SELECT idx, uuid FROM medium", s, load_medium, err) != 0)
+        return -1;
+    if (load(j,
+             "SELECT idx, uuid, name, medium, start_lba, blocks, thin, iqn, lun, admin_online,"
+             " made, deleting, read_ops, write_ops, read_bytes, written_bytes"
+             " FROM volume ORDER BY idx",
+             s, load_volume, err) != 0)
+        return -1;
+    return load(j,
+                "SELECT volume, idx, initiator, chap_user, secret, revoking FROM rule"
+                " ORDER BY volume, idx",
+                s, load_rule, err);
+}
+
+// ---- Writing ----------------------------------------------------------------------------------
+
+int journal_begin(struct journal *j, struct dv_err *err)
+{
+    return db_begin(j->db, err);
+}
+
+int journal_commit(struct journal *j, struct dv_err *err)
+{
+    return db_commit(j->db, err);
+}
+
+void journal_rollback(struct journal *j)
+{
+    db_rollback(j->db);
+}
+
+int journal_put_medium(struct journal *j, uint32_t index, const struct dv_uuid *uuid,
+                       struct dv_err *err)
+{
+    struct db_stmt *s = j->statements[PUT_MEDIUM];
+    db_bind_int(s, 1, index);
+    db_bind_blob(s, 2, uuid->b, sizeof(uuid->b));
+    return db_run(s, err);
+}
+
+int journal_put_volume(struct journal *j, const struct volume *v, bool made, struct dv_err *err)
+{
+    struct db_stmt *s = j->statements[PUT_VOLUME];
+    db_bind_int(s, 1, v->index);
+    db_bind_blob(s, 2, v->uuid.b, sizeof(v->uuid.b));
+    db_bind_text(s, 3, v->name);
+    db_bind_int(s, 4, v->medium);
+    db_bind_int(s, 5, (int64_t)v->start_lba);
+    db_bind_int(s, 6, (int64_t)v->blocks);
+    db_bind_int(s, 7, v->thin);
+    db_bind_text(s, 8, v->iqn);
+    db_bind_int(s, 9, v->lun);
+    db_bind_int(s, 10, v->admin_online);
+    db_bind_int(s, 11, made);
+    db_bind_int(s, 12, v->state == VOLUME_DELETING);
+    return db_run(s, err);
+}
+
+int journal_put_rule(struct journal *j, const struct access_rule *r, const char *secret,
+                     struct dv_err *err)
+{
+    struct db_stmt *s = j->statements[PUT_RULE];
+    db_bind_int(s, 1, r->volume);
+    db_bind_int(s, 2, r->index);
+    db_bind_text(s, 3, r->initiator);
+    db_bind_text(s, 4, r->chap_user);
+    db_bind_text(s, 5, secret);
+    db_bind_int(s, 6, r->state == ACCESS_REVOKING);
+    return db_run(s, err);
+}
+
+int journal_put_secret(struct journal *j, const char *chap_user, const char *secret,
+                       struct dv_err *err)
+{
+    struct db_stmt *s = j->statements[PUT_SECRET];
+    db_bind_text(s, 1, secret);
+    db_bind_text(s, 2, chap_user);
+    return db_run(s, err);
+}
+
+int journal_drop_volume(struct journal *j, uint32_t index, struct dv_err *err)
+{
+    db_bind_int(j->statements[DROP_VOLUME], 1, index);
+    return db_run(j->statements[DROP_VOLUME], err);
+}
+
+int journal_drop_rule(struct journal *j, uint32_t volume, uint32_t index, struct dv_err *err)
+{
+    db_bind_int(j->statements[DROP_RULE], 1, volume);
+    db_bind_int(j->statements[DROP_RULE], 2, index);
+    return db_run(j->statements[DROP_RULE], err);
+}
+
+int journal_put_counters(struct journal *j, uint32_t volume, const struct volume_counters *c,
+                         struct dv_err *err)
+{
+    struct db_stmt *s = j->statements[PUT_COUNTERS];
+    db_bind_int(s, 1, (int64_t)c->read_ops);
+    db_bind_int(s, 2, (int64_t)c->write_ops);
+    db_bind_int(s, 3, (int64_t)c->read_bytes);
+    db_bind_int(s, 4, (int64_t)c->written_bytes);
+    db_bind_int(s, 5, volume);
+    return db_run(s, err);
+}
+
+int journal_reserve(struct journal *j, uint32_t generation, struct dv_err *err)
+{
+    db_bind_int(j->statements[RESERVE], 1, generation);
+    return db_run(j->statements[RESERVE], err);
+}

@@ -1,0 +1,57 @@
+// What must survive any crash of the unit's agent: its identity, volumes and access rules.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// One SQLite file in the state directory. It holds CHAP secrets, so the directory is closed to
+// others. Changes come in groups between begin and commit; after commit returned 0 they are on
+// stable storage.
+#ifndef DVSAN_UNIT_JOURNAL_H
+#define DVSAN_UNIT_JOURNAL_H
+
+#include "snmp-agents/unit/state.h"
+
+struct journal;
+
+struct journal_identity {
+    struct dv_uuid uuid; // made at the first start, then kept
+    uint32_t epoch;      // starts so far, this one included
+    uint32_t generation; // no change before this start had a higher one
+};
+
+// Makes the directory when missing, locks it against a second agent (DV_BUSY), opens the file and
+// counts the start.
+struct journal *journal_open(const char *state_dir, struct dv_err *err);
+void journal_close(struct journal *j); // NULL is fine
+
+const struct journal_identity *journal_identity(const struct journal *j);
+
+// Adds all volumes and rules to a state that holds media and portals alone, in the states their
+// intents stand for, and tells its media what they were.
+int journal_load(struct journal *j, struct state *s, struct dv_err *err);
+
+// A group of changes. After a failure of any part, roll back.
+int journal_begin(struct journal *j, struct dv_err *err);
+int journal_commit(struct journal *j, struct dv_err *err);
+void journal_rollback(struct journal *j);
+
+// Remembers which medium was found at a configured index.
+int journal_put_medium(struct journal *j, uint32_t index, const struct dv_uuid *uuid,
+                       struct dv_err *err);
+// Writes a row, new or changed. Of a volume's state only creating and deleting are kept apart from
+// the rest, and of a rule's only revoking: what else there is follows from what is served.
+int journal_put_volume(struct journal *j, const struct volume *v, bool made, struct dv_err *err);
+int journal_put_rule(struct journal *j, const struct access_rule *r, const char *secret,
+                     struct dv_err *err);
+// Of a rule that is there only whether it is being revoked is written; its secret is its CHAP
+// user's, and is written for all rules of that user at once.
+int journal_put_secret(struct journal *j, const char *chap_user, const char *secret,
+                       struct dv_err *err);
+// No row of that index is no error.
+int journal_drop_volume(struct journal *j, uint32_t index, struct dv_err *err);
+int journal_drop_rule(struct journal *j, uint32_t volume, uint32_t index, struct dv_err *err);
+int journal_put_counters(struct journal *j, uint32_t volume, const struct volume_counters *c,
+                         struct dv_err *err);
+
+// From the next start on, generations begin behind this one. It may be part of a group.
+int journal_reserve(struct journal *j, uint32_t generation, struct dv_err *err);
+
+#endif

@@ -1,0 +1,20 @@
+// The unit as a member of the pool: what the DVSAN-MEMBER-MIB tells of it.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_UNIT_MEMBER_H
+#define DVSAN_UNIT_MEMBER_H
+
+#include "model/unit.h"
+
+#define MEMBER_ADDRESS_MAX 255
+#define MEMBER_LEASE_MAX   86400u // seconds
+
+struct member {
+    struct dv_uuid uuid;
+    char name[NAME_MAX_LEN + 1];
+    char address[MEMBER_ADDRESS_MAX + 1]; // where snmpd is reached
+    uint32_t epoch;
+    enum member_state state;
+    uint64_t lease_end; // loop_now_ms() at which the lease runs out; in the past: there is none
+};
+
+#endif

@@ -1,0 +1,115 @@
+// The command line of dvsan-unit.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/log.h"
+#include "base/secret.h"
+#include "snmp-agents/unit/unit.h"
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+
+#define DEFAULT_CONFIG "/etc/dvsan/dvsan-unit.xml"
+
+static const char HELP[] =
+    "usage: dvsan-unit [-c FILE] [-t] [-v] [--help] [--version]\n"
+    "\n"
+    "The agent of an IP SAN unit: an AgentX subagent beside snmpd(8) and tgtd(8).\n"
+    "It runs in the foreground until it gets SIGTERM or SIGINT.\n"
+    "\n"
+    "  -c, --config FILE  the configuration (default: " DEFAULT_CONFIG ")\n"
+    "  -t, --check        check the configuration and exit\n"
+    "  -v, --verbose      log what happens in detail\n"
+    "      --help         print this text and exit\n"
+    "      --version      print the version and exit\n";
+
+enum { OPTION_HELP = 256, OPTION_VERSION };
+
+static const struct option OPTIONS[] = {{"config", required_argument, NULL, 'c'},
+                                        {"check", no_argument, NULL, 't'},
+                                        {"verbose", no_argument, NULL, 'v'},
+                                        {"help", no_argument, NULL, OPTION_HELP},
+                                        {"version", no_argument, NULL, OPTION_VERSION},
+                                        {0}};
+
+static int fail(const struct dv_err *err)
+{
+    log_error("unit", "%s", err->text);
+    return dv_code_exit(err->code);
+}
+
+static void on_signal(void *arg)
+{
+    unit_stop(arg);
+}
+
+static int run(const struct unit_config *config)
+{
+    struct dv_err err;
+    int rc = 0;
+    struct loop *loop = loop_new();
+    struct unit *unit = unit_new(loop, config, &err);
+    if (unit) {
+        struct loop_signal *term = loop_signal_new(loop, SIGTERM, on_signal, unit);
+        struct loop_signal *interrupt = loop_signal_new(loop, SIGINT, on_signal, unit);
+        log_info("unit", "dvsan-unit %s serves as %s", DVSAN_VERSION, config->name);
+        loop_run(loop);
+        loop_signal_free(term);
+        loop_signal_free(interrupt);
+        unit_free(unit);
+    } else {
+        rc = fail(&err);
+    }
+    loop_free(loop);
+    return rc;
+}
+
+static int load_and_run(const char *path, bool check, bool verbose)
+{
+    struct dv_err err;
+    struct unit_config *config = unit_config_load(path, &err);
+    if (!config)
+        return fail(&err);
+    log_init("dvsan-unit", verbose ? LOG_LEVEL_DEBUG : config->log_level);
+    int rc = 0;
+    if (check)
+        printf("%s is good.\n", path);
+    else
+        rc = run(config);
+    unit_config_free(config);
+    return rc;
+}
+
+int unit_main(int argc, char **argv)
+{
+    const char *path = DEFAULT_CONFIG;
+    bool check = false, verbose = false;
+    int option;
+    secret_harden_process();
+    log_init("dvsan-unit", LOG_LEVEL_INFO);
+    while ((option = getopt_long(argc, argv, "c:tv", OPTIONS, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            path = optarg;
+            break;
+        case 't':
+            check = true;
+            break;
+        case 'v':
+            verbose = true;
+            break;
+        case OPTION_HELP:
+            fputs(HELP, stdout);
+            return 0;
+        case OPTION_VERSION:
+            puts("dvsan-unit " DVSAN_VERSION);
+            return 0;
+        default:
+            fputs("Try dvsan-unit --help.\n", stderr);
+            return dv_code_exit(DV_INVALID);
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "dvsan-unit takes no arguments; try dvsan-unit --help.\n");
+        return dv_code_exit(DV_INVALID);
+    }
+    return load_and_run(path, check, verbose);
+}

@@ -1,0 +1,267 @@
+// One pass of the worker: what is wanted, copied from the state, and what came of it.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/order.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include <string.h>
+#include <unistd.h>
+
+// ---- What is wanted ---------------------------------------------------------------------------
+
+static void add_account(struct order *o, const struct unit_rule *r)
+{
+    for (size_t i = 0; i < o->account_count; i++)
+        if (strcmp(o->accounts[i].user, r->r.chap_user) == 0)
+            return;
+    struct order_account *a = DV_APPEND(o->accounts, o->account_count);
+    memcpy(a->user, r->r.chap_user, sizeof(a->user));
+    memcpy(a->secret, r->secret, sizeof(a->secret));
+}
+
+static void add_rule(struct order *o, struct order_volume *ov, const struct unit_rule *r)
+{
+    if (r->r.state == ACCESS_REVOKING) {
+        *DV_APPEND(ov->revoked, ov->revoked_count) = r->r.index;
+        return;
+    }
+    if (!r->r.secret_is_set) // admits nobody
+        return;
+    struct order_rule *rule = DV_APPEND(ov->rules, ov->rule_count);
+    rule->index = r->r.index;
+    memcpy(rule->initiator, r->r.initiator, sizeof(rule->initiator));
+    memcpy(rule->user, r->r.chap_user, sizeof(rule->user));
+    add_account(o, r);
+}
+
+struct order *order_new(const struct state *state)
+{
+    struct order *o = dv_calloc(1, sizeof(*o));
+    o->watch_fd = -1;
+    const struct unit_volume *v = NULL;
+    while ((v = state_volume_next(state, v ? v->v.index : 0))) {
+        struct order_volume *ov = DV_APPEND(o->volumes, o->volume_count);
+        ov->v = v->v;
+        ov->task = v->v.state == VOLUME_DELETING ? ORDER_DELETE
+                   : v->made                     ? ORDER_SERVE
+                                                 : ORDER_MAKE;
+        const struct unit_rule *r = state_rule_next(state, v->v.index, 0);
+        for (; r && r->r.volume == v->v.index; r = state_rule_next(state, v->v.index, r->r.index))
+            add_rule(o, ov, r);
+    }
+    const struct unit_medium *m = NULL;
+    while ((m = state_medium_next(state, m ? m->m.index : 0)))
+        *DV_APPEND(o->media, o->medium_count) =
+            (struct order_medium){.index = m->m.index, .uuid = m->uuid, .state = m->m.state};
+    return o;
+}
+
+void order_free(struct order *o)
+{
+    if (!o)
+        return;
+    for (size_t i = 0; i < o->volume_count; i++) {
+        free(o->volumes[i].rules);
+        free(o->volumes[i].revoked);
+    }
+    if (o->accounts)
+        secret_wipe(o->accounts, o->account_count * sizeof(*o->accounts));
+    free(o->accounts);
+    free(o->volumes);
+    free(o->media);
+    free(o->counters);
+    if (o->watch_fd >= 0)
+        close(o->watch_fd);
+    free(o);
+}
+
+bool order_has_failures(const struct order *o)
+{
+    for (size_t i = 0; i < o->volume_count; i++)
+        if (!o->volumes[i].done)
+            return true;
+    return !o->tgtd_there || !o->portals_there;
+}
+
+// ---- What came of it --------------------------------------------------------------------------
+
+// The volume that was meant, unless it is gone.
+static struct unit_volume *meant(const struct state *state, const struct order_volume *ov)
+{
+    struct unit_volume *v = state_volume(state, ov->v.index);
+    return v && uuid_equal(&v->v.uuid, &ov->v.uuid) ? v : NULL;
+}
+
+int order_record_made(const struct order *o, struct state *state, struct journal *journal,
+                      struct dv_err *err)
+{
+    if (journal_begin(journal, err) != 0)
+        return -1;
+    for (size_t i = 0; i < o->volume_count; i++) {
+        const struct unit_volume *v = o->volumes[i].made ? meant(state, &o->volumes[i]) : NULL;
+        if (v && journal_put_volume(journal, &v->v, true, err) != 0) {
+            journal_rollback(journal);
+            return -1;
+        }
+    }
+    if (journal_commit(journal, err) != 0)
+        return -1;
+    for (size_t i = 0; i < o->volume_count; i++) {
+        struct unit_volume *v = o->volumes[i].made ? meant(state, &o->volumes[i]) : NULL;
+        if (v)
+            v->made = true;
+    }
+    return 0;
+}
+
+bool order_progress(const struct order_volume *ov, struct state *state, uint32_t percent)
+{
+    struct unit_volume *v = meant(state, ov);
+    if (!v || v->v.state == VOLUME_DELETING)
+        return false;
+    v->v.progress = percent;
+    return true;
+}
+
+static const char *secret_of(const struct order *o, const char *user)
+{
+    for (size_t i = 0; i < o->account_count; i++)
+        if (strcmp(o->accounts[i].user, user) == 0)
+            return o->accounts[i].secret;
+    return "";
+}
+
+static int journal_volume(const struct order_volume *ov, struct journal *journal,
+                          struct dv_err *err)
+{
+    if (!ov->done)
+        return 0;
+    for (size_t i = 0; i < ov->revoked_count; i++)
+        if (journal_drop_rule(journal, ov->v.index, ov->revoked[i], err) != 0)
+            return -1;
+    return ov->task == ORDER_DELETE ? journal_drop_volume(journal, ov->v.index, err) : 0;
+}
+
+// A medium is remembered when it was first there.
+static bool is_new_medium(const struct state *state, const struct order_medium *om)
+{
+    const struct unit_medium *m = state_medium(state, om->index);
+    return m && uuid_is_zero(&m->uuid) && !uuid_is_zero(&om->uuid);
+}
+
+static int journal_results(const struct order *o, const struct state *state,
+                           struct journal *journal, struct dv_err *err)
+{
+    for (size_t i = 0; i < o->medium_count; i++)
+        if (is_new_medium(state, &o->media[i]) &&
+            journal_put_medium(journal, o->media[i].index, &o->media[i].uuid, err) != 0)
+            return -1;
+    for (size_t i = 0; i < o->volume_count; i++)
+        if (meant(state, &o->volumes[i]) && journal_volume(&o->volumes[i], journal, err) != 0)
+            return -1;
+    return 0;
+}
+
+// The journal is written only when something ended, or a medium is new; what became of the rest
+// is found again.
+static bool is_to_be_recorded(const struct order *o, const struct state *state)
+{
+    for (size_t i = 0; i < o->medium_count; i++)
+        if (is_new_medium(state, &o->media[i]))
+            return true;
+    for (size_t i = 0; i < o->volume_count; i++) {
+        const struct order_volume *ov = &o->volumes[i];
+        if (ov->done && (ov->task == ORDER_DELETE || ov->revoked_count > 0))
+            return true;
+    }
+    return false;
+}
+
+static void apply_rules(const struct order *o, const struct order_volume *ov, struct state *state)
+{
+    for (size_t i = 0; i < ov->revoked_count; i++) {
+        struct unit_rule *r = state_rule(state, ov->v.index, ov->revoked[i]);
+        if (r && ov->done)
+            state_remove_rule(state, ov->v.index, ov->revoked[i]);
+        else if (r)
+            state_set_rule(state, r, ACCESS_REVOKING, ov->err.text);
+    }
+    for (size_t i = 0; i < ov->rule_count; i++) {
+        const struct order_rule *rule = &ov->rules[i];
+        struct unit_rule *r = state_rule(state, ov->v.index, rule->index);
+        if (!r || r->r.state == ACCESS_REVOKING || strcmp(r->r.initiator, rule->initiator) != 0 ||
+            !secret_equal(r->secret, secret_of(o, rule->user)))
+            continue;
+        state_set_rule(state, r, ov->done ? ACCESS_ACTIVE : ACCESS_FAILED,
+                       ov->done ? "" : ov->err.text);
+    }
+}
+
+static void apply_volume(const struct order *o, const struct order_volume *ov, struct state *state)
+{
+    struct unit_volume *v = meant(state, ov);
+    if (!v)
+        return;
+    apply_rules(o, ov, state);
+    if (ov->task == ORDER_DELETE) {
+        if (!ov->done) {
+            state_set_volume(state, v, VOLUME_DELETING, v->v.progress, ov->err.text);
+            return;
+        }
+        uint32_t medium = v->v.medium;
+        log_info("unit", "volume %s is deleted", v->v.name);
+        state_remove_volume(state, ov->v.index);
+        state_count_free(state, medium);
+        return;
+    }
+    if (v->v.state == VOLUME_DELETING || v->v.admin_online != ov->v.admin_online)
+        return;
+    enum volume_state was = v->v.state;
+    if (ov->done)
+        state_set_volume(state, v, ov->v.admin_online ? VOLUME_ONLINE : VOLUME_OFFLINE, 100, "");
+    else
+        state_set_volume(state, v, VOLUME_FAILED, v->made ? 100 : 0, ov->err.text);
+    if (v->v.state != was)
+        log_at(ov->done ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "unit", "volume %s is %s%s%s",
+               v->v.name, volume_state_name(v->v.state), ov->done ? "" : ": ", v->v.last_error);
+}
+
+static void apply_counters(const struct order *o, struct state *state)
+{
+    for (size_t i = 0; i < o->counter_count; i++) {
+        const struct volume_counters *grown = &o->counters[i].grown;
+        struct unit_volume *v = state_volume(state, o->counters[i].volume);
+        if (!v)
+            continue;
+        v->counters.read_ops += grown->read_ops;
+        v->counters.write_ops += grown->write_ops;
+        v->counters.read_bytes += grown->read_bytes;
+        v->counters.written_bytes += grown->written_bytes;
+    }
+}
+
+int order_apply(const struct order *o, struct state *state, struct journal *journal,
+                struct dv_err *err)
+{
+    if (is_to_be_recorded(o, state)) {
+        if (journal_begin(journal, err) != 0)
+            return -1;
+        if (journal_results(o, state, journal, err) != 0) {
+            journal_rollback(journal);
+            return -1;
+        }
+        if (journal_commit(journal, err) != 0)
+            return -1;
+    }
+    apply_counters(o, state);
+    for (size_t i = 0; i < o->volume_count; i++)
+        apply_volume(o, &o->volumes[i], state);
+    for (size_t i = 0; i < o->medium_count; i++) {
+        struct unit_medium *m = state_medium(state, o->media[i].index);
+        if (m)
+            m->uuid = o->media[i].uuid;
+        if (m)
+            state_set_medium(state, m, o->media[i].state, o->media[i].error);
+    }
+    return 0;
+}

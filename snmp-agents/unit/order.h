@@ -1,0 +1,84 @@
+// One pass of the worker: what is wanted, copied from the state, and what came of it.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// An order is made and applied on the loop's thread, and is the worker's in between. The state may
+// change meanwhile: applying believes a result only where what was wanted is still wanted.
+#ifndef DVSAN_UNIT_ORDER_H
+#define DVSAN_UNIT_ORDER_H
+
+#include "snmp-agents/unit/journal.h"
+#include "snmp-agents/unit/state.h"
+
+enum order_task {
+    ORDER_MAKE,  // make its backing, then serve it
+    ORDER_SERVE, // serve it, or not, as admin_online says
+    ORDER_DELETE // stop serving it, then destroy its backing
+};
+
+struct order_rule {
+    uint32_t index;
+    char initiator[IQN_MAX_LEN + 1];
+    char user[CHAP_USER_MAX + 1];
+};
+
+struct order_volume {
+    struct volume v;
+    enum order_task task;
+    struct order_rule *rules; // those that are to be in force
+    size_t rule_count;
+    uint32_t *revoked; // indexes of those that are to end
+    size_t revoked_count;
+    // Filled in by the worker.
+    bool made;         // its backing was made
+    bool done;         // all is as wanted
+    struct dv_err err; // else what is in the way
+};
+
+struct order_account {
+    char user[CHAP_USER_MAX + 1];
+    char secret[CHAP_SECRET_MAX + 1];
+};
+
+struct order_medium { // filled in by the worker
+    uint32_t index;
+    struct dv_uuid uuid; // of what was there before; zero when nothing was yet
+    enum medium_state state;
+    char error[LAST_ERROR_ROOM];
+};
+
+struct order_counters { // what a volume's counters grew by; filled in by the worker
+    uint32_t volume;
+    struct volume_counters grown;
+};
+
+struct order {
+    struct order_volume *volumes; // all, ascending by index
+    size_t volume_count;
+    struct order_account *accounts; // those that rules in force name
+    size_t account_count;
+    struct order_medium *media;
+    size_t medium_count;
+    struct order_counters *counters;
+    size_t counter_count;
+    bool watched;           // the end of the tgtd that was found last will be noticed
+    int watch_fd;           // becomes readable when the one found now ends; -1: none was found
+    bool tgtd_there;        // it could be talked to
+    struct dv_err tgtd_err; // else why not
+    bool portals_there;     // and listens at all portals
+};
+
+struct order *order_new(const struct state *state);
+void order_free(struct order *o); // wipes the secrets; NULL is fine
+
+// Records on stable storage what was made, before it may be served.
+int order_record_made(const struct order *o, struct state *state, struct journal *journal,
+                      struct dv_err *err);
+// Shows how far a backing is; false when it is not wanted any more.
+bool order_progress(const struct order_volume *ov, struct state *state, uint32_t percent);
+// Takes over all results: first into the journal, then into the state.
+int order_apply(const struct order *o, struct state *state, struct journal *journal,
+                struct dv_err *err);
+// Whether something is not as it was wanted.
+bool order_has_failures(const struct order *o);
+
+#endif

@@ -1,0 +1,342 @@
+// One pass over all volumes: backings made, tgtd reconciled, backings destroyed.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/pass.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "media/media.h"
+#include "snmp-agents/unit/traffic.h"
+#include "tgt/tgt.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct pass {
+    const struct unit_config *config;
+    struct media **media; // as in the configuration; NULL while one cannot be opened
+    struct tgt_engine *tgt;
+    struct traffic *traffic;
+    struct portal *portals;
+    bool portals_there; // in the tgtd that is there
+    bool complained;    // about portals, so that it is logged once
+};
+
+struct pass *pass_new(const struct unit_config *config)
+{
+    struct pass *p = dv_calloc(1, sizeof(*p));
+    DV_FREE char *socket = dv_printf("%s.%u", config->tgtd.socket, config->tgtd.control_port);
+    DV_FREE char *prefix = dv_printf("%s:", config->iqn_prefix);
+    p->config = config;
+    p->tgt = tgt_engine_new(socket, prefix, TGT_TIMEOUT_MS);
+    p->traffic = traffic_new();
+    p->media = dv_calloc(config->media_count, sizeof(*p->media));
+    p->portals = dv_calloc(config->portal_count, sizeof(*p->portals));
+    for (size_t i = 0; i < config->portal_count; i++) {
+        p->portals[i].port = config->portals[i].port;
+        dv_copy(p->portals[i].address, sizeof(p->portals[i].address), config->portals[i].address);
+    }
+    return p;
+}
+
+void pass_free(struct pass *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < p->config->media_count; i++)
+        media_close(p->media[i]);
+    free(p->media);
+    tgt_engine_free(p->tgt);
+    traffic_free(p->traffic);
+    free(p->portals);
+    free(p);
+}
+
+// ---- Media ------------------------------------------------------------------------------------
+
+// A folder whose file system is not mounted is there, but it is not the medium; whoever wrote to
+// it would lose what he wrote from sight later.
+static int open_medium(const struct medium_config *c, const struct order_medium *om,
+                       struct media **out, struct dv_err *err)
+{
+    struct media *m = media_open(c->kind, c->path, c->bytes / BLOCK_SIZE, err);
+    if (!m)
+        return -1;
+    if (!uuid_is_zero(&om->uuid) && !uuid_equal(&om->uuid, media_uuid(m))) {
+        media_close(m);
+        return dv_fail(err, DV_CONFLICT,
+                       "%s is not the medium that was there before; see whether its file system "
+                       "is mounted",
+                       c->path);
+    }
+    *out = m;
+    return 0;
+}
+
+static void check_medium(const struct medium_config *c, struct media **m, struct order_medium *om)
+{
+    struct media_space space;
+    struct dv_err err;
+    om->error[0] = '\0';
+    if ((*m || open_medium(c, om, m, &err) == 0) && media_probe(*m, &space, &err) == 0) {
+        om->state = space.state;
+        om->uuid = *media_uuid(*m);
+        if (om->state == MEDIUM_LOW)
+            dv_copy(om->error, sizeof(om->error), "what lies below the medium is nearly full");
+        return;
+    }
+    // Opened anew next time, when another file system may be there.
+    media_close(*m);
+    *m = NULL;
+    om->state = MEDIUM_FAILED;
+    dv_copy(om->error, sizeof(om->error), err.text);
+}
+
+static void check_media(const struct pass *p, struct order *o)
+{
+    for (size_t i = 0; i < o->medium_count; i++)
+        for (size_t k = 0; k < p->config->media_count; k++)
+            if (p->config->media[k].index == o->media[i].index)
+                check_medium(&p->config->media[k], &p->media[k], &o->media[i]);
+}
+
+static struct media *medium_of(const struct pass *p, const struct order *o,
+                               const struct order_volume *ov, struct dv_err *err)
+{
+    size_t i = 0;
+    while (i < p->config->media_count && p->config->media[i].index != ov->v.medium)
+        i++;
+    if (i == p->config->media_count) {
+        (void)dv_fail(err, DV_NOT_FOUND,
+                      "the volume lies on medium %u, which is not in the configuration",
+                      ov->v.medium);
+        return NULL;
+    }
+    for (size_t k = 0; !p->media[i] && k < o->medium_count; k++)
+        if (o->media[k].index == ov->v.medium)
+            (void)dv_fail(err, DV_IO, "its medium cannot be used: %s", o->media[k].error);
+    return p->media[i];
+}
+
+// ---- Backings ---------------------------------------------------------------------------------
+
+struct making {
+    const struct pass_calls *calls;
+    const struct order_volume *ov;
+    uint32_t percent;
+};
+
+static bool report(void *arg, uint32_t percent)
+{
+    struct making *m = arg;
+    if (percent == m->percent)
+        return true;
+    m->percent = percent;
+    return m->calls->progress(m->calls->arg, m->ov, percent);
+}
+
+static bool make_backing(const struct pass *p, const struct order *o, struct order_volume *ov,
+                         const struct pass_calls *calls)
+{
+    struct making making = {.calls = calls, .ov = ov};
+    const struct media_progress progress = {.report = report, .arg = &making};
+    struct media *m = medium_of(p, o, ov, &ov->err);
+    ov->made = m && media_volume_create(m, &ov->v.uuid, ov->v.blocks, ov->v.thin, &progress,
+                                        &ov->err) == 0;
+    return ov->made;
+}
+
+static void make_backings(const struct pass *p, struct order *o, const struct pass_calls *calls)
+{
+    struct dv_err err;
+    bool any = false;
+    for (size_t i = 0; i < o->volume_count; i++)
+        if (o->volumes[i].task == ORDER_MAKE)
+            any = make_backing(p, o, &o->volumes[i], calls) || any;
+    if (!any || calls->record(calls->arg, &err) == 0)
+        return;
+    for (size_t i = 0; i < o->volume_count; i++)
+        if (o->volumes[i].made) {
+            o->volumes[i].made = false;
+            o->volumes[i].err = err;
+        }
+}
+
+static void destroy_backing(const struct pass *p, const struct order *o, struct order_volume *ov)
+{
+    struct media *m = medium_of(p, o, ov, &ov->err);
+    ov->done = m && media_volume_delete(m, &ov->v.uuid, &ov->err) == 0;
+}
+
+// tgtd would serve a file of any size, and make no difference between a lost one and a bad name.
+static int check_backing(const char *path, uint64_t blocks, struct dv_err *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return dv_fail_errno(err, errno, "%s cannot be served", path);
+    if (S_ISREG(st.st_mode) && (uint64_t)st.st_size != blocks * BLOCK_SIZE)
+        return dv_fail(err, DV_IO, "%s has %lld bytes and should have %llu", path,
+                       (long long)st.st_size, (unsigned long long)(blocks * BLOCK_SIZE));
+    return 0;
+}
+
+// ---- tgtd -------------------------------------------------------------------------------------
+
+// What tgtd is asked for. Targets are in the order of the volumes they are of.
+struct request {
+    struct plan_target *targets;
+    size_t *volumes; // of each target, its place in the order
+    size_t target_count;
+    struct plan_account *accounts;
+};
+
+// The path of what is to be served, or NULL when it is not, or cannot be.
+static char *path_to_serve(const struct pass *p, const struct order *o, struct order_volume *ov)
+{
+    if (ov->task == ORDER_DELETE || (ov->task == ORDER_MAKE && !ov->made))
+        return NULL;
+    struct media *m = medium_of(p, o, ov, &ov->err);
+    char *path = m ? media_volume_path(m, &ov->v.uuid) : NULL;
+    if (path && check_backing(path, ov->v.blocks, &ov->err) != 0) {
+        free(path);
+        path = NULL;
+    }
+    return path;
+}
+
+static void add_target(struct request *r, const struct order_volume *ov, size_t place, char *path)
+{
+    struct plan_rule *rules = dv_calloc(ov->rule_count + 1, sizeof(*rules));
+    for (size_t k = 0; k < ov->rule_count; k++)
+        rules[k] = (struct plan_rule){ov->rules[k].initiator, ov->rules[k].user};
+    r->targets[r->target_count] = (struct plan_target){.tid = ov->v.index,
+                                                       .iqn = ov->v.iqn,
+                                                       .path = path,
+                                                       .uuid = ov->v.uuid,
+                                                       .thin = ov->v.thin,
+                                                       .online = ov->v.admin_online,
+                                                       .rules = rules,
+                                                       .rule_count = ov->rule_count};
+    r->volumes[r->target_count++] = place;
+}
+
+static void request_make(const struct pass *p, struct request *r, struct order *o)
+{
+    *r = (struct request){
+        .targets = dv_calloc(o->volume_count + 1, sizeof(*r->targets)),
+        .volumes = dv_calloc(o->volume_count + 1, sizeof(*r->volumes)),
+        .accounts = dv_calloc(o->account_count + 1, sizeof(*r->accounts)),
+    };
+    for (size_t i = 0; i < o->volume_count; i++) {
+        char *path = path_to_serve(p, o, &o->volumes[i]);
+        if (path)
+            add_target(r, &o->volumes[i], i, path);
+    }
+    for (size_t i = 0; i < o->account_count; i++)
+        r->accounts[i] =
+            (struct plan_account){.user = o->accounts[i].user, .secret = o->accounts[i].secret};
+}
+
+static void request_clear(struct request *r)
+{
+    for (size_t i = 0; i < r->target_count; i++) {
+        free((void *)r->targets[i].path);
+        free((void *)r->targets[i].rules);
+    }
+    free(r->targets);
+    free(r->volumes);
+    free(r->accounts);
+}
+
+static void take_statistics(struct pass *p, struct order *o)
+{
+    struct dv_err err;
+    size_t count;
+    DV_FREE struct tgt_statistics *rows = NULL;
+    if (tgt_read_statistics(p->tgt, &rows, &count, &err) == 0)
+        traffic_take(p->traffic, rows, count, o);
+    else
+        log_debug("unit", "no statistics this time: %s", err.text);
+}
+
+// What nobody wants any more went wrong: then no volume that is to be deleted is known to be out
+// of use, and its backing stays.
+static void fail_deletions(struct order *o, const struct dv_err *err)
+{
+    for (size_t i = 0; i < o->volume_count; i++)
+        if (o->volumes[i].task == ORDER_DELETE)
+            o->volumes[i].err = *err;
+}
+
+static void reconcile(struct pass *p, struct order *o)
+{
+    struct request r;
+    struct tgt_result result;
+    struct dv_err err;
+    request_make(p, &r, o);
+    o->tgtd_there = tgt_reconcile(p->tgt, r.targets, r.target_count, r.accounts, o->account_count,
+                                  &result, &err) == 0;
+    for (size_t i = 0; i < r.target_count; i++) {
+        struct order_volume *ov = &o->volumes[r.volumes[i]];
+        ov->err = result.targets[i];
+        ov->done = ov->err.code == DV_OK;
+    }
+    if (!o->tgtd_there)
+        o->tgtd_err = err;
+    else if (result.other.code != DV_OK)
+        err = result.other;
+    if (!o->tgtd_there || result.other.code != DV_OK)
+        fail_deletions(o, &err);
+    tgt_result_clear(&result);
+    request_clear(&r);
+}
+
+// A tgtd that was not seen before has no portals of ours and counts from zero.
+static bool meet(struct pass *p, struct order *o)
+{
+    pid_t pid;
+    if (o->watched)
+        return true;
+    if (tgt_watch(p->tgt, &pid, &o->watch_fd, &o->tgtd_err) != 0)
+        return false;
+    log_info("unit", "found tgtd, process %d", (int)pid);
+    traffic_reset(p->traffic);
+    p->portals_there = false;
+    return true;
+}
+
+static void fail_all(struct order *o, const struct dv_err *err)
+{
+    for (size_t i = 0; i < o->volume_count; i++)
+        if (o->volumes[i].err.code == DV_OK)
+            o->volumes[i].err = *err;
+}
+
+// Only now that the targets are there, so that hosts which come back find them.
+static void add_portals(struct pass *p, struct order *o)
+{
+    struct dv_err err;
+    if (!p->portals_there) {
+        p->portals_there = tgt_add_portals(p->tgt, p->portals, p->config->portal_count, &err) == 0;
+        if (!p->portals_there && !p->complained)
+            log_warning("unit", "tgtd does not serve all portals yet: %s", err.text);
+        p->complained = !p->portals_there;
+    }
+    o->portals_there = p->portals_there;
+}
+
+void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
+{
+    check_media(p, o);
+    make_backings(p, o, calls);
+    if (!meet(p, o)) {
+        fail_all(o, &o->tgtd_err);
+        return;
+    }
+    take_statistics(p, o);
+    reconcile(p, o);
+    if (!o->tgtd_there)
+        return;
+    for (size_t i = 0; i < o->volume_count; i++)
+        if (o->volumes[i].task == ORDER_DELETE && o->volumes[i].err.code == DV_OK)
+            destroy_backing(p, o, &o->volumes[i]);
+    add_portals(p, o);
+}

@@ -1,0 +1,29 @@
+// One pass over all volumes: backings made, tgtd reconciled, backings destroyed.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Everything here blocks; it belongs to the worker's thread. A pass is idempotent, so what a crash
+// cut short the next one finishes.
+#ifndef DVSAN_UNIT_PASS_H
+#define DVSAN_UNIT_PASS_H
+
+#include "config/unit_config.h"
+#include "snmp-agents/unit/order.h"
+
+struct pass;
+
+struct pass *pass_new(const struct unit_config *config); // config is borrowed
+void pass_free(struct pass *p);                          // NULL is fine
+
+// What a pass asks on its way; both wait for the loop.
+struct pass_calls {
+    // Makes durable which backings were made; none of them is served unless this returns 0.
+    int (*record)(void *arg, struct dv_err *err);
+    // A backing that takes long is so far; false: it is not wanted any more.
+    bool (*progress)(void *arg, const struct order_volume *ov, uint32_t percent);
+    void *arg;
+};
+
+// The results are written into the order.
+void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls);
+
+#endif

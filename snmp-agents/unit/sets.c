@@ -1,0 +1,317 @@
+// What SET requests ask of volumes and rules: staged, journaled as one group, then made true.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/sets.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include <string.h>
+
+struct sets {
+    struct state *state;
+    struct journal *journal;
+    sets_work_fn *work;
+    void *arg;
+    struct intent **staged;
+    size_t count;
+    size_t applied, undone; // of those staged
+    bool open;              // a group of the journal
+    bool durable;           // the group of the applied ones was committed
+};
+
+struct sets *sets_new(struct state *state, struct journal *journal, sets_work_fn *work, void *arg)
+{
+    struct sets *s = dv_calloc(1, sizeof(*s));
+    *s = (struct sets){.state = state, .journal = journal, .work = work, .arg = arg};
+    return s;
+}
+
+void sets_free(struct sets *s)
+{
+    if (!s)
+        return;
+    while (s->count > 0)
+        sets_release(s, s->staged[s->count - 1]);
+    free(s->staged);
+    free(s);
+}
+
+struct intent *sets_stage(struct sets *s, const struct intent *intent)
+{
+    struct intent *copy = dv_calloc(1, sizeof(*copy));
+    *copy = *intent;
+    *DV_APPEND(s->staged, s->count) = copy;
+    return copy;
+}
+
+// ---- The journal ------------------------------------------------------------------------------
+
+// The one secret of a CHAP user, "" when no rule names it.
+static const char *user_secret(const struct sets *s, const char *chap_user)
+{
+    const struct unit_rule *r = state_rule_next(s->state, 0, 0);
+    for (; r; r = state_rule_next(s->state, r->r.volume, r->r.index))
+        if (strcmp(r->r.chap_user, chap_user) == 0)
+            return r->secret;
+    return "";
+}
+
+static int write_intent(struct sets *s, const struct intent *in, struct dv_err *err)
+{
+    const struct unit_volume *v;
+    switch (in->kind) {
+    case INTENT_NOTHING:
+        return 0;
+    case INTENT_PUT_VOLUME:
+    case INTENT_DELETE_VOLUME:
+        v = state_volume(s->state, in->volume.index);
+        return journal_put_volume(s->journal, &in->volume, v && v->made, err);
+    case INTENT_PUT_RULE:
+        if (journal_put_rule(s->journal, &in->rule, in->secret, err) != 0)
+            return -1;
+        return in->secret_given
+                   ? journal_put_secret(s->journal, in->rule.chap_user, in->secret, err)
+                   : 0;
+    case INTENT_DELETE_RULE:
+        return journal_put_rule(s->journal, &in->rule, "", err);
+    }
+    return dv_fail(err, DV_INTERNAL, "an intent of an unknown kind was staged");
+}
+
+// Writes again what the state says, which no intent has changed yet.
+static int write_back(struct sets *s, const struct intent *in, struct dv_err *err)
+{
+    const struct unit_volume *v;
+    const struct unit_rule *r;
+    switch (in->kind) {
+    case INTENT_NOTHING:
+        return 0;
+    case INTENT_PUT_VOLUME:
+    case INTENT_DELETE_VOLUME:
+        v = state_volume(s->state, in->volume.index);
+        return v ? journal_put_volume(s->journal, &v->v, v->made, err)
+                 : journal_drop_volume(s->journal, in->volume.index, err);
+    case INTENT_PUT_RULE:
+    case INTENT_DELETE_RULE:
+        r = state_rule(s->state, in->rule.volume, in->rule.index);
+        if ((r ? journal_put_rule(s->journal, &r->r, r->secret, err)
+               : journal_drop_rule(s->journal, in->rule.volume, in->rule.index, err)) != 0)
+            return -1;
+        return journal_put_secret(s->journal, in->rule.chap_user,
+                                  user_secret(s, in->rule.chap_user), err);
+    }
+    return dv_fail(err, DV_INTERNAL, "an intent of an unknown kind was staged");
+}
+
+typedef int write_fn(struct sets *s, const struct intent *in, struct dv_err *err);
+
+// Writes one intent into the group, beginning it with the first and ending it with the last.
+static int write_in_group(struct sets *s, const struct intent *in, write_fn *write, size_t *done,
+                          struct dv_err *err)
+{
+    if (!s->open && journal_begin(s->journal, err) != 0)
+        return -1;
+    s->open = true;
+    if (write(s, in, err) != 0)
+        return -1;
+    if (++*done < s->count)
+        return 0;
+    s->open = false;
+    return journal_commit(s->journal, err);
+}
+
+int sets_apply(struct sets *s, struct intent *intent, struct dv_err *err)
+{
+    if (write_in_group(s, intent, write_intent, &s->applied, err) != 0)
+        return -1;
+    s->durable = s->applied == s->count;
+    return 0;
+}
+
+int sets_undo(struct sets *s, struct intent *intent, struct dv_err *err)
+{
+    if (s->durable)
+        return write_in_group(s, intent, write_back, &s->undone, err);
+    if (s->open)
+        journal_rollback(s->journal);
+    s->open = false;
+    return 0;
+}
+
+// ---- Making it true ---------------------------------------------------------------------------
+
+static void commit_volume(struct sets *s, const struct intent *in)
+{
+    struct unit_volume *v = state_volume(s->state, in->volume.index);
+    if (!v) {
+        state_add_volume(s->state, &in->volume);
+        state_count_free(s->state, in->volume.medium);
+        return;
+    }
+    if (strcmp(v->v.name, in->volume.name) == 0 && v->v.admin_online == in->volume.admin_online)
+        return;
+    memcpy(v->v.name, in->volume.name, sizeof(v->v.name));
+    v->v.admin_online = in->volume.admin_online;
+    state_volume_changed(s->state, v);
+}
+
+static void commit_secret(struct sets *s, const char *chap_user, const char *secret)
+{
+    struct unit_rule *r = state_rule_next(s->state, 0, 0);
+    for (; r; r = state_rule_next(s->state, r->r.volume, r->r.index)) {
+        if (strcmp(r->r.chap_user, chap_user) != 0 || secret_equal(r->secret, secret))
+            continue;
+        if (r->r.state != ACCESS_REVOKING)
+            state_set_rule(s->state, r, ACCESS_PENDING, "");
+        s->work(s->arg, r->r.volume);
+    }
+    state_set_secret(s->state, chap_user, secret);
+}
+
+static void commit_rule(struct sets *s, const struct intent *in)
+{
+    if (in->secret_given)
+        commit_secret(s, in->rule.chap_user, in->secret);
+    if (!state_rule(s->state, in->rule.volume, in->rule.index))
+        state_add_rule(s->state, &in->rule, in->secret);
+}
+
+void sets_commit(struct sets *s, struct intent *intent)
+{
+    uint32_t volume = intent->volume.index;
+    switch (intent->kind) {
+    case INTENT_NOTHING:
+        return;
+    case INTENT_PUT_VOLUME:
+        commit_volume(s, intent);
+        break;
+    case INTENT_DELETE_VOLUME:
+        state_set_volume(s->state, state_volume(s->state, volume), VOLUME_DELETING, 0, "");
+        break;
+    case INTENT_PUT_RULE:
+        commit_rule(s, intent);
+        volume = intent->rule.volume;
+        break;
+    case INTENT_DELETE_RULE:
+        volume = intent->rule.volume;
+        state_set_rule(s->state, state_rule(s->state, volume, intent->rule.index), ACCESS_REVOKING,
+                       "");
+        break;
+    }
+    s->work(s->arg, volume);
+}
+
+void sets_release(struct sets *s, struct intent *intent)
+{
+    size_t i = 0;
+    if (!intent)
+        return;
+    while (s->staged[i] != intent)
+        i++;
+    s->count--;
+    memmove(s->staged + i, s->staged + i + 1, (s->count - i) * sizeof(struct intent *));
+    secret_wipe(intent, sizeof(*intent));
+    free(intent);
+    if (s->count > 0)
+        return;
+    if (s->open) // neither undone nor committed: the request was given up
+        journal_rollback(s->journal);
+    s->open = s->durable = false;
+    s->applied = s->undone = 0;
+}
+
+// ---- What is there or staged ------------------------------------------------------------------
+
+static const struct intent *staged_volume(const struct sets *s, size_t i)
+{
+    return s->staged[i]->kind == INTENT_PUT_VOLUME ? s->staged[i] : NULL;
+}
+
+bool sets_volume_uuid_taken(const struct sets *s, const struct dv_uuid *uuid, uint32_t except)
+{
+    const struct unit_volume *v = state_volume_uuid(s->state, uuid);
+    if (v && v->v.index != except)
+        return true;
+    for (size_t i = 0; i < s->count; i++) {
+        const struct intent *in = staged_volume(s, i);
+        if (in && in->volume.index != except && uuid_equal(&in->volume.uuid, uuid))
+            return true;
+    }
+    return false;
+}
+
+bool sets_volume_name_taken(const struct sets *s, const char *name, uint32_t except)
+{
+    const struct unit_volume *v = state_volume_named(s->state, name);
+    if (v && v->v.index != except)
+        return true;
+    for (size_t i = 0; i < s->count; i++) {
+        const struct intent *in = staged_volume(s, i);
+        if (in && in->volume.index != except && strcmp(in->volume.name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool sets_volume_takes_rules(const struct sets *s, uint32_t volume)
+{
+    const struct unit_volume *v = state_volume(s->state, volume);
+    bool takes = v && v->v.state != VOLUME_DELETING;
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->staged[i]->volume.index != volume)
+            continue;
+        if (s->staged[i]->kind == INTENT_DELETE_VOLUME)
+            return false;
+        takes = takes || (s->staged[i]->kind == INTENT_PUT_VOLUME && !v);
+    }
+    return takes;
+}
+
+bool sets_volume_has_rules(const struct sets *s, uint32_t volume)
+{
+    if (state_volume_has_rules(s->state, volume))
+        return true;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->staged[i]->kind == INTENT_PUT_RULE && s->staged[i]->rule.volume == volume)
+            return true;
+    return false;
+}
+
+bool sets_initiator_taken(const struct sets *s, uint32_t volume, const char *initiator,
+                          uint32_t except)
+{
+    const struct unit_rule *r = state_rule_next(s->state, volume, 0);
+    for (; r && r->r.volume == volume; r = state_rule_next(s->state, volume, r->r.index))
+        if (r->r.index != except && strcmp(r->r.initiator, initiator) == 0)
+            return true;
+    for (size_t i = 0; i < s->count; i++) {
+        const struct intent *in = s->staged[i];
+        if (in->kind == INTENT_PUT_RULE && in->rule.volume == volume && in->rule.index != except &&
+            strcmp(in->rule.initiator, initiator) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool sets_secret_conflicts(const struct sets *s, const char *chap_user, const char *secret)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        const struct intent *in = s->staged[i];
+        if (in->kind == INTENT_PUT_RULE && in->secret_given &&
+            strcmp(in->rule.chap_user, chap_user) == 0 && !secret_equal(in->secret, secret))
+            return true;
+    }
+    return false;
+}
+
+size_t sets_extents(const struct sets *s, uint32_t medium, struct extent **list)
+{
+    size_t n = state_extents(s->state, medium, list);
+    for (size_t i = 0; i < s->count; i++) {
+        const struct intent *in = staged_volume(s, i);
+        if (!in || in->volume.medium != medium || state_volume(s->state, in->volume.index))
+            continue;
+        *DV_APPEND(*list, n) = (struct extent){in->volume.start_lba, in->volume.blocks};
+    }
+    if (n > 0)
+        extent_sort(*list, n);
+    return n;
+}

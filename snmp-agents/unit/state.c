@@ -1,0 +1,463 @@
+// What the unit holds, in memory: media, volumes, access rules, portals, and what changed when.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/state.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include <arpa/inet.h>
+#include <assert.h>
+#include <string.h>
+
+// Arrays of pointers, so that rows stay where they are while others come and go.
+struct rows {
+    void **at;
+    size_t count, room;
+};
+
+struct state {
+    struct rows media, portals, volumes, rules;
+    struct change *changes; // ascending by generation
+    size_t change_count, change_room;
+    size_t deletions; // how many of the changes are deletions
+    uint32_t generation, changes_since;
+};
+
+// Rows of every kind are found by a key: the index, or volume and index of a rule.
+typedef uint64_t key_fn(const void *row);
+
+static uint64_t medium_key(const void *row)
+{
+    return ((const struct unit_medium *)row)->m.index;
+}
+
+static uint64_t portal_key(const void *row)
+{
+    return ((const struct unit_portal *)row)->p.index;
+}
+
+static uint64_t volume_key(const void *row)
+{
+    return ((const struct unit_volume *)row)->v.index;
+}
+
+static uint64_t rule_key_of(uint32_t volume, uint32_t index)
+{
+    return (uint64_t)volume << 32 | index;
+}
+
+static uint64_t rule_key(const void *row)
+{
+    const struct unit_rule *r = row;
+    return rule_key_of(r->r.volume, r->r.index);
+}
+
+// The position of the first row whose key is not below key.
+static size_t rows_lower(const struct rows *rows, key_fn *key_of, uint64_t key)
+{
+    size_t low = 0, high = rows->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (key_of(rows->at[middle]) < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void *rows_find(const struct rows *rows, key_fn *key_of, uint64_t key)
+{
+    size_t i = rows_lower(rows, key_of, key);
+    return i < rows->count && key_of(rows->at[i]) == key ? rows->at[i] : NULL;
+}
+
+static void *rows_next(const struct rows *rows, key_fn *key_of, uint64_t after)
+{
+    size_t i = rows_lower(rows, key_of, after + 1);
+    return i < rows->count ? rows->at[i] : NULL;
+}
+
+static void *rows_add(struct rows *rows, key_fn *key_of, uint64_t key, size_t size)
+{
+    size_t i = rows_lower(rows, key_of, key);
+    assert(i == rows->count || key_of(rows->at[i]) != key);
+    if (rows->count == rows->room) {
+        rows->room = rows->room ? 2 * rows->room : 16;
+        rows->at = dv_realloc(rows->at, rows->room, sizeof(*rows->at));
+    }
+    memmove(rows->at + i + 1, rows->at + i, (rows->count - i) * sizeof(*rows->at));
+    rows->count++;
+    return rows->at[i] = dv_calloc(1, size);
+}
+
+static void rows_remove(struct rows *rows, key_fn *key_of, uint64_t key)
+{
+    size_t i = rows_lower(rows, key_of, key);
+    assert(i < rows->count && key_of(rows->at[i]) == key);
+    free(rows->at[i]);
+    rows->count--;
+    memmove(rows->at + i, rows->at + i + 1, (rows->count - i) * sizeof(*rows->at));
+}
+
+static void rows_free(struct rows *rows)
+{
+    for (size_t i = 0; i < rows->count; i++)
+        free(rows->at[i]);
+    free(rows->at);
+}
+
+struct state *state_new(uint32_t generation)
+{
+    struct state *s = dv_calloc(1, sizeof(*s));
+    s->generation = s->changes_since = generation;
+    return s;
+}
+
+void state_free(struct state *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->rules.count; i++)
+        secret_wipe(s->rules.at[i], sizeof(struct unit_rule));
+    rows_free(&s->media);
+    rows_free(&s->portals);
+    rows_free(&s->volumes);
+    rows_free(&s->rules);
+    free(s->changes);
+    free(s);
+}
+
+uint32_t state_generation(const struct state *s)
+{
+    return s->generation;
+}
+
+uint32_t state_changes_since(const struct state *s)
+{
+    return s->changes_since;
+}
+
+struct unit_medium *state_medium(const struct state *s, uint32_t index)
+{
+    return rows_find(&s->media, medium_key, index);
+}
+
+struct unit_medium *state_medium_next(const struct state *s, uint32_t after)
+{
+    return rows_next(&s->media, medium_key, after);
+}
+
+struct unit_portal *state_portal(const struct state *s, uint32_t index)
+{
+    return rows_find(&s->portals, portal_key, index);
+}
+
+struct unit_portal *state_portal_next(const struct state *s, uint32_t after)
+{
+    return rows_next(&s->portals, portal_key, after);
+}
+
+struct unit_volume *state_volume(const struct state *s, uint32_t index)
+{
+    return rows_find(&s->volumes, volume_key, index);
+}
+
+struct unit_volume *state_volume_next(const struct state *s, uint32_t after)
+{
+    return rows_next(&s->volumes, volume_key, after);
+}
+
+struct unit_rule *state_rule(const struct state *s, uint32_t volume, uint32_t index)
+{
+    return rows_find(&s->rules, rule_key, rule_key_of(volume, index));
+}
+
+struct unit_rule *state_rule_next(const struct state *s, uint32_t volume, uint32_t after)
+{
+    return rows_next(&s->rules, rule_key, rule_key_of(volume, after));
+}
+
+struct unit_medium *state_medium_named(const struct state *s, const char *name)
+{
+    for (struct unit_medium *m = NULL; (m = state_medium_next(s, m ? m->m.index : 0));)
+        if (strcmp(m->m.name, name) == 0)
+            return m;
+    return NULL;
+}
+
+struct unit_volume *state_volume_uuid(const struct state *s, const struct dv_uuid *uuid)
+{
+    for (size_t i = 0; i < s->volumes.count; i++) {
+        struct unit_volume *v = s->volumes.at[i];
+        if (uuid_equal(&v->v.uuid, uuid))
+            return v;
+    }
+    return NULL;
+}
+
+struct unit_volume *state_volume_named(const struct state *s, const char *name)
+{
+    for (size_t i = 0; i < s->volumes.count; i++) {
+        struct unit_volume *v = s->volumes.at[i];
+        if (strcmp(v->v.name, name) == 0)
+            return v;
+    }
+    return NULL;
+}
+
+bool state_volume_has_rules(const struct state *s, uint32_t volume)
+{
+    const struct unit_rule *r = state_rule_next(s, volume, 0);
+    return r && r->r.volume == volume;
+}
+
+size_t state_media_count(const struct state *s)
+{
+    return s->media.count;
+}
+
+size_t state_volume_count(const struct state *s)
+{
+    return s->volumes.count;
+}
+
+// ---- Changes ------------------------------------------------------------------------------
+
+static size_t change_lower(const struct state *s, uint32_t generation)
+{
+    size_t low = 0, high = s->change_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->changes[middle].generation < generation)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const struct change *state_change(const struct state *s, uint32_t generation)
+{
+    size_t i = change_lower(s, generation);
+    return i < s->change_count && s->changes[i].generation == generation ? &s->changes[i] : NULL;
+}
+
+const struct change *state_change_next(const struct state *s, uint32_t after)
+{
+    if (after == UINT32_MAX)
+        return NULL;
+    size_t i = change_lower(s, after + 1);
+    return i < s->change_count ? &s->changes[i] : NULL;
+}
+
+static void change_drop(struct state *s, size_t i)
+{
+    s->change_count--;
+    memmove(s->changes + i, s->changes + i + 1, (s->change_count - i) * sizeof(*s->changes));
+}
+
+// Takes the next generation for a thing whose last change was at old, 0 for none.
+static uint32_t change_add(struct state *s, enum change_kind kind, uint32_t index, uint32_t old)
+{
+    if (old != 0)
+        change_drop(s, change_lower(s, old));
+    if (s->change_count == s->change_room) {
+        s->change_room = s->change_room ? 2 * s->change_room : 64;
+        s->changes = dv_realloc(s->changes, s->change_room, sizeof(*s->changes));
+    }
+    s->changes[s->change_count++] = (struct change){++s->generation, kind, index};
+    return s->generation;
+}
+
+// Forgets a deletion: the last one of this index, else, when there are too many, the oldest.
+static void deletion_forget(struct state *s, uint32_t index)
+{
+    size_t oldest = s->change_count;
+    for (size_t i = 0; i < s->change_count; i++) {
+        if (s->changes[i].kind != CHANGE_VOLUME_DELETED)
+            continue;
+        if (s->changes[i].index == index) {
+            change_drop(s, i);
+            s->deletions--;
+            return;
+        }
+        if (oldest == s->change_count)
+            oldest = i;
+    }
+    if (s->deletions < STATE_DELETIONS)
+        return;
+    s->changes_since = s->changes[oldest].generation;
+    change_drop(s, oldest);
+    s->deletions--;
+}
+
+void state_medium_changed(struct state *s, struct unit_medium *m)
+{
+    m->generation = change_add(s, CHANGE_MEDIUM, m->m.index, m->generation);
+}
+
+void state_portal_changed(struct state *s, struct unit_portal *p)
+{
+    p->generation = change_add(s, CHANGE_PORTAL, p->p.index, p->generation);
+}
+
+void state_volume_changed(struct state *s, struct unit_volume *v)
+{
+    v->v.generation = change_add(s, CHANGE_VOLUME, v->v.index, v->v.generation);
+}
+
+// ---- Rows come and go -----------------------------------------------------------------------
+
+struct unit_medium *state_add_medium(struct state *s, const struct medium *m, bool thin)
+{
+    struct unit_medium *row = rows_add(&s->media, medium_key, m->index, sizeof(*row));
+    row->m = *m;
+    row->thin = thin;
+    state_medium_changed(s, row);
+    return row;
+}
+
+struct unit_portal *state_add_portal(struct state *s, const struct portal *p)
+{
+    struct unit_portal *row = rows_add(&s->portals, portal_key, p->index, sizeof(*row));
+    row->p = *p;
+    if (inet_pton(AF_INET, p->address, row->raw) == 1)
+        row->raw_len = 4;
+    else if (inet_pton(AF_INET6, p->address, row->raw) == 1)
+        row->raw_len = 16;
+    state_portal_changed(s, row);
+    return row;
+}
+
+struct unit_volume *state_add_volume(struct state *s, const struct volume *v)
+{
+    struct unit_volume *row = rows_add(&s->volumes, volume_key, v->index, sizeof(*row));
+    row->v = *v;
+    row->v.generation = 0;
+    state_volume_changed(s, row);
+    return row;
+}
+
+static void owner_changed(struct state *s, uint32_t volume)
+{
+    struct unit_volume *v = state_volume(s, volume);
+    if (v)
+        state_volume_changed(s, v);
+}
+
+struct unit_rule *state_add_rule(struct state *s, const struct access_rule *r, const char *secret)
+{
+    uint64_t key = rule_key_of(r->volume, r->index);
+    struct unit_rule *row = rows_add(&s->rules, rule_key, key, sizeof(*row));
+    row->r = *r;
+    row->r.secret_is_set = secret[0] != '\0';
+    dv_copy(row->secret, sizeof(row->secret), secret);
+    owner_changed(s, r->volume);
+    return row;
+}
+
+void state_remove_volume(struct state *s, uint32_t index)
+{
+    struct unit_volume *v = state_volume(s, index);
+    uint32_t old = v->v.generation;
+    assert(!state_volume_has_rules(s, index));
+    rows_remove(&s->volumes, volume_key, index);
+    deletion_forget(s, index);
+    change_add(s, CHANGE_VOLUME_DELETED, index, old);
+    s->deletions++;
+}
+
+void state_remove_rule(struct state *s, uint32_t volume, uint32_t index)
+{
+    struct unit_rule *r = state_rule(s, volume, index);
+    secret_wipe(r->secret, sizeof(r->secret));
+    rows_remove(&s->rules, rule_key, rule_key_of(volume, index));
+    owner_changed(s, volume);
+}
+
+// ---- States ---------------------------------------------------------------------------------
+
+// Copies what fits, and tells whether that changed anything.
+static bool set_error(char *field, const char *error)
+{
+    char text[LAST_ERROR_ROOM];
+    dv_copy(text, sizeof(text), error);
+    if (strcmp(field, text) == 0)
+        return false;
+    dv_copy(field, LAST_ERROR_ROOM, text);
+    return true;
+}
+
+void state_set_medium(struct state *s, struct unit_medium *m, enum medium_state state,
+                      const char *error)
+{
+    bool changed = set_error(m->m.last_error, error) || m->m.state != state;
+    m->m.state = state;
+    if (changed)
+        state_medium_changed(s, m);
+}
+
+void state_set_volume(struct state *s, struct unit_volume *v, enum volume_state state,
+                      uint32_t progress, const char *error)
+{
+    bool changed = set_error(v->v.last_error, error) || v->v.state != state;
+    v->v.state = state;
+    v->v.progress = progress;
+    if (changed)
+        state_volume_changed(s, v);
+}
+
+void state_set_rule(struct state *s, struct unit_rule *r, enum access_state state,
+                    const char *error)
+{
+    bool changed = set_error(r->r.last_error, error) || r->r.state != state;
+    r->r.state = state;
+    if (changed)
+        owner_changed(s, r->r.volume);
+}
+
+bool state_set_secret(struct state *s, const char *chap_user, const char *secret)
+{
+    bool changed = false;
+    for (size_t i = 0; i < s->rules.count; i++) {
+        struct unit_rule *r = s->rules.at[i];
+        if (strcmp(r->r.chap_user, chap_user) != 0 || secret_equal(r->secret, secret))
+            continue;
+        secret_wipe(r->secret, sizeof(r->secret));
+        dv_copy(r->secret, sizeof(r->secret), secret);
+        r->r.secret_is_set = secret[0] != '\0';
+        owner_changed(s, r->r.volume);
+        changed = true;
+    }
+    return changed;
+}
+
+// ---- Extents --------------------------------------------------------------------------------
+
+size_t state_extents(const struct state *s, uint32_t medium, struct extent **list)
+{
+    size_t n = 0;
+    *list = NULL;
+    for (size_t i = 0; i < s->volumes.count; i++) {
+        const struct unit_volume *v = s->volumes.at[i];
+        if (v->v.medium == medium)
+            *DV_APPEND(*list, n) = (struct extent){v->v.start_lba, v->v.blocks};
+    }
+    if (n > 0)
+        extent_sort(*list, n);
+    return n;
+}
+
+void state_count_free(struct state *s, uint32_t medium)
+{
+    struct unit_medium *m = state_medium(s, medium);
+    if (!m)
+        return;
+    DV_FREE struct extent *list = NULL;
+    size_t n = state_extents(s, medium, &list);
+    struct extent_space space = extent_space(list, n, m->m.blocks);
+    if (m->m.free_blocks == space.free_blocks && m->m.largest_free_blocks == space.largest_blocks)
+        return;
+    m->m.free_blocks = space.free_blocks;
+    m->m.largest_free_blocks = space.largest_blocks;
+    state_medium_changed(s, m);
+}

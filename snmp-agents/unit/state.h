@@ -1,0 +1,112 @@
+// What the unit holds, in memory: media, volumes, access rules, portals, and what changed when.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Rows are kept in the order of their MIB indexes. Pointers to rows live until the row is removed.
+// Nothing here does I/O; the journal keeps what must survive a restart. Generations start anew
+// from a reserved number at each start, together with the epoch, after which every observer reads
+// everything; so the change table is kept in memory alone.
+#ifndef DVSAN_UNIT_STATE_H
+#define DVSAN_UNIT_STATE_H
+
+#include "logic/extent.h"
+#include "model/unit.h"
+#include <stddef.h>
+
+#define STATE_DELETIONS 1024 // deletions that the change table remembers
+
+struct unit_medium {
+    struct medium m;
+    bool thin;           // what a volume is when its creator does not say
+    struct dv_uuid uuid; // of the medium itself; zero until it was there for the first time
+    uint32_t generation;
+};
+
+struct volume_counters { // since the volume was made
+    uint64_t read_ops, write_ops, read_bytes, written_bytes;
+};
+
+struct unit_volume {
+    struct volume v;
+    struct volume_counters counters;
+    bool made; // its backing exists, so it may be served and is never made again
+};
+
+struct unit_rule {
+    struct access_rule r;
+    char secret[CHAP_SECRET_MAX + 1];
+};
+
+struct unit_portal {
+    struct portal p;
+    uint8_t raw[16]; // the address in network byte order
+    size_t raw_len;  // 4 or 16
+    uint32_t generation;
+};
+
+// Numbers as in dvsanChangeKind.
+enum change_kind { CHANGE_MEDIUM = 1, CHANGE_PORTAL, CHANGE_VOLUME, CHANGE_VOLUME_DELETED };
+
+struct change {
+    uint32_t generation;
+    enum change_kind kind;
+    uint32_t index;
+};
+
+struct state;
+
+// The first change gets generation + 1.
+struct state *state_new(uint32_t generation);
+void state_free(struct state *s); // wipes the secrets; NULL is fine
+
+uint32_t state_generation(const struct state *s);
+uint32_t state_changes_since(const struct state *s); // dvsanUnitChangesSince
+
+// Rows: by index, and the first one behind an index (0: the first of all); NULL when there is none.
+struct unit_medium *state_medium(const struct state *s, uint32_t index);
+struct unit_medium *state_medium_next(const struct state *s, uint32_t after);
+struct unit_portal *state_portal(const struct state *s, uint32_t index);
+struct unit_portal *state_portal_next(const struct state *s, uint32_t after);
+struct unit_volume *state_volume(const struct state *s, uint32_t index);
+struct unit_volume *state_volume_next(const struct state *s, uint32_t after);
+struct unit_rule *state_rule(const struct state *s, uint32_t volume, uint32_t index);
+struct unit_rule *state_rule_next(const struct state *s, uint32_t volume, uint32_t after);
+const struct change *state_change(const struct state *s, uint32_t generation);
+const struct change *state_change_next(const struct state *s, uint32_t after);
+
+struct unit_medium *state_medium_named(const struct state *s, const char *name);
+struct unit_volume *state_volume_uuid(const struct state *s, const struct dv_uuid *uuid);
+struct unit_volume *state_volume_named(const struct state *s, const char *name);
+bool state_volume_has_rules(const struct state *s, uint32_t volume);
+size_t state_media_count(const struct state *s);
+size_t state_volume_count(const struct state *s);
+
+// Add copies the record and returns the new row; the index must be free. Each of the functions
+// below is one change: it takes a new generation, but for rules, which count as their volume's.
+struct unit_medium *state_add_medium(struct state *s, const struct medium *m, bool thin);
+struct unit_portal *state_add_portal(struct state *s, const struct portal *p);
+struct unit_volume *state_add_volume(struct state *s, const struct volume *v);
+struct unit_rule *state_add_rule(struct state *s, const struct access_rule *r, const char *secret);
+void state_remove_volume(struct state *s, uint32_t index); // it has no rules any more
+void state_remove_rule(struct state *s, uint32_t volume, uint32_t index);
+
+// To be called after a row was edited in place.
+void state_medium_changed(struct state *s, struct unit_medium *m);
+void state_portal_changed(struct state *s, struct unit_portal *p);
+void state_volume_changed(struct state *s, struct unit_volume *v);
+
+// Change states, and count as a change only when there is one. error "" for none; it is cut to fit.
+void state_set_medium(struct state *s, struct unit_medium *m, enum medium_state state,
+                      const char *error);
+void state_set_volume(struct state *s, struct unit_volume *v, enum volume_state state,
+                      uint32_t progress, const char *error);
+void state_set_rule(struct state *s, struct unit_rule *r, enum access_state state,
+                    const char *error);
+// Gives the secret to all rules of this CHAP user. Returns whether any had another one.
+bool state_set_secret(struct state *s, const char *chap_user, const char *secret);
+
+// The extents in use on a medium, sorted; the caller frees *list (NULL when there are none).
+size_t state_extents(const struct state *s, uint32_t medium, struct extent **list);
+// Counts a medium's free blocks again, after volumes came or went.
+void state_count_free(struct state *s, uint32_t medium);
+
+#endif

@@ -1,0 +1,227 @@
+// The access table: its columns, and what a SET may ask of a rule.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "base/secret.h"
+#include "dvsan_oids.h"
+#include "snmp-agents/unit/tables.h"
+#include <ctype.h>
+#include <string.h>
+
+#define GETTER(name, value)                                                                        \
+    static void get_##name(void *ctx, const void *row, struct sn_value *out)                       \
+    {                                                                                              \
+        const struct unit_rule *r = row;                                                           \
+        (void)ctx;                                                                                 \
+        *out = value;                                                                              \
+    }
+#define CONSTANT(name, value)                                                                      \
+    static void get_##name(void *ctx, const void *row, struct sn_value *out)                       \
+    {                                                                                              \
+        (void)ctx;                                                                                 \
+        (void)row;                                                                                 \
+        *out = value;                                                                              \
+    }
+
+GETTER(initiator, sn_text(r->r.initiator))
+GETTER(user, sn_text(r->r.chap_user))
+CONSTANT(secret, sn_text("")) // never shown
+GETTER(secret_is_set, sn_int(r->r.secret_is_set ? TRUTH_TRUE : TRUTH_FALSE))
+GETTER(oper, sn_int((int32_t)r->r.state))
+GETTER(error, sn_text(r->r.last_error))
+CONSTANT(storage, sn_int(STORAGE_NON_VOLATILE))
+CONSTANT(status, sn_int(ROW_ACTIVE))
+
+static const struct sn_column COLUMNS[] = {
+    {SUB_dvsanAccessInitiator, SN_OCTETS, SN_READ_CREATE, 1, IQN_MAX_LEN, get_initiator},
+    {SUB_dvsanAccessChapUser, SN_OCTETS, SN_READ_CREATE, 1, CHAP_USER_MAX, get_user},
+    {SUB_dvsanAccessChapSecret, SN_OCTETS, SN_READ_CREATE, 0, CHAP_SECRET_MAX, get_secret},
+    {SUB_dvsanAccessSecretIsSet, SN_INT, SN_READ_ONLY, 0, 0, get_secret_is_set},
+    {SUB_dvsanAccessOperState, SN_INT, SN_READ_ONLY, 0, 0, get_oper},
+    {SUB_dvsanAccessLastError, SN_OCTETS, SN_READ_ONLY, 0, 0, get_error},
+    {SUB_dvsanAccessStorageType, SN_INT, SN_READ_ONLY, 0, 0, get_storage},
+    {SUB_dvsanAccessRowStatus, SN_INT, SN_READ_CREATE, ROW_ACTIVE, ROW_DESTROY, get_status},
+};
+
+static const void *find(void *ctx, const uint32_t *index, size_t len)
+{
+    const struct tables *t = ctx;
+    return len == 2 ? state_rule(t->state, index[0], index[1]) : NULL;
+}
+
+static const void *next(void *ctx, const uint32_t *index, size_t len, uint32_t *out,
+                        size_t *out_len)
+{
+    const struct tables *t = ctx;
+    const struct unit_rule *r =
+        state_rule_next(t->state, len > 0 ? index[0] : 0, len > 1 ? index[1] : 0);
+    if (!r)
+        return NULL;
+    out[0] = r->r.volume;
+    out[1] = r->r.index;
+    *out_len = 2;
+    return r;
+}
+
+// ---- SET --------------------------------------------------------------------------------------
+
+struct request {
+    bool has_initiator, has_user, has_secret;
+    char initiator[IQN_MAX_LEN + 1];
+    char user[CHAP_USER_MAX + 1];
+    char secret[CHAP_SECRET_MAX + 1];
+    int32_t status; // enum row status, 0 when it is not set
+};
+
+// What tgtd's interface can carry: it separates by spaces and commas, and the prefix of names with
+// which the target daemon's own accounts of ours begin is not for hosts.
+static bool user_good(const char *user)
+{
+    for (const char *p = user; *p; p++)
+        if (!isgraph((unsigned char)*p) || strchr(",\"'\\", *p))
+            return false;
+    return strncmp(user, "dvsan:", strlen("dvsan:")) != 0;
+}
+
+static int parse(struct sn_change *c, struct request *r)
+{
+    *r = (struct request){.status = 0};
+    for (size_t i = 0; i < c->count; i++) {
+        const struct sn_value *v = &c->sets[i].value;
+        int status = SN_WRONG_VALUE;
+        bool good = true;
+        switch (c->sets[i].column) {
+        case SUB_dvsanAccessInitiator:
+            r->has_initiator = true;
+            good = sn_get_text(v, r->initiator, sizeof(r->initiator)) &&
+                   iqn_check(r->initiator, NULL) == 0;
+            break;
+        case SUB_dvsanAccessChapUser:
+            r->has_user = true;
+            good = sn_get_text(v, r->user, sizeof(r->user)) && user_good(r->user);
+            break;
+        case SUB_dvsanAccessChapSecret:
+            r->has_secret = true;
+            if (v->octets.len > 0 && v->octets.len < CHAP_SECRET_MIN) {
+                good = false;
+                status = SN_WRONG_LENGTH;
+                break;
+            }
+            good = sn_get_text(v, r->secret, sizeof(r->secret)) &&
+                   (r->secret[0] == '\0' || chap_secret_check(r->secret, NULL) == 0);
+            break;
+        case SUB_dvsanAccessRowStatus:
+            good = sn_get_int(v, ROW_ACTIVE, ROW_DESTROY, &r->status) &&
+                   (r->status == ROW_CREATE_AND_GO || r->status == ROW_DESTROY);
+            break;
+        }
+        if (!good) {
+            c->failed = i;
+            return status;
+        }
+    }
+    return SN_NO_ERROR;
+}
+
+static void give_secret(struct intent *in, const struct request *r)
+{
+    in->secret_given = true;
+    dv_copy(in->secret, sizeof(in->secret), r->secret);
+}
+
+static int check_create(struct tables *t, struct sn_change *c, const struct request *r,
+                        struct intent *in)
+{
+    if (!r->has_initiator || !r->has_user || !r->has_secret)
+        return table_blame(c, SUB_dvsanAccessRowStatus, SN_INCONSISTENT_VALUE);
+    if (!sets_volume_takes_rules(t->sets, c->index[0]))
+        return table_blame(c, SUB_dvsanAccessRowStatus, SN_INCONSISTENT_NAME);
+    if (sets_initiator_taken(t->sets, c->index[0], r->initiator, c->index[1]))
+        return table_blame(c, SUB_dvsanAccessInitiator, SN_INCONSISTENT_VALUE);
+    if (sets_secret_conflicts(t->sets, r->user, r->secret))
+        return table_blame(c, SUB_dvsanAccessChapSecret, SN_INCONSISTENT_VALUE);
+    in->kind = INTENT_PUT_RULE;
+    in->rule =
+        (struct access_rule){.volume = c->index[0], .index = c->index[1], .state = ACCESS_PENDING};
+    dv_copy(in->rule.initiator, sizeof(in->rule.initiator), r->initiator);
+    dv_copy(in->rule.chap_user, sizeof(in->rule.chap_user), r->user);
+    give_secret(in, r);
+    return SN_NO_ERROR;
+}
+
+// A change of the secret, or createAndGo for a rule that is there, which may bring one too: a
+// manager that repeats itself sends the same one.
+static int check_change(struct tables *t, struct sn_change *c, const struct unit_rule *rule,
+                        const struct request *r, struct intent *in)
+{
+    if (rule->r.state == ACCESS_REVOKING) {
+        c->failed = 0;
+        return SN_INCONSISTENT_VALUE;
+    }
+    if (r->has_initiator && strcmp(r->initiator, rule->r.initiator) != 0)
+        return table_blame(c, SUB_dvsanAccessInitiator, SN_INCONSISTENT_VALUE);
+    if (r->has_user && strcmp(r->user, rule->r.chap_user) != 0)
+        return table_blame(c, SUB_dvsanAccessChapUser, SN_INCONSISTENT_VALUE);
+    if (!r->has_secret || secret_equal(r->secret, rule->secret))
+        return SN_NO_ERROR;
+    if (sets_secret_conflicts(t->sets, rule->r.chap_user, r->secret))
+        return table_blame(c, SUB_dvsanAccessChapSecret, SN_INCONSISTENT_VALUE);
+    in->kind = INTENT_PUT_RULE;
+    in->rule = rule->r;
+    give_secret(in, r);
+    return SN_NO_ERROR;
+}
+
+static int check_destroy(const struct unit_rule *rule, struct intent *in)
+{
+    if (!rule || rule->r.state == ACCESS_REVOKING) // RFC 2579: destroying nothing succeeds
+        return SN_NO_ERROR;
+    in->kind = INTENT_DELETE_RULE;
+    in->rule = rule->r;
+    in->rule.state = ACCESS_REVOKING;
+    return SN_NO_ERROR;
+}
+
+static int check_request(struct tables *t, struct sn_change *c, const struct request *r,
+                         struct intent *in)
+{
+    const struct unit_rule *rule = c->row;
+    if (r->status == ROW_DESTROY)
+        return check_destroy(rule, in);
+    if (rule && r->status == ROW_CREATE_AND_GO && !r->has_initiator)
+        return table_blame(c, SUB_dvsanAccessRowStatus, SN_INCONSISTENT_VALUE);
+    if (rule)
+        return check_change(t, c, rule, r, in);
+    return r->status == ROW_CREATE_AND_GO ? check_create(t, c, r, in) : SN_INCONSISTENT_NAME;
+}
+
+static int check(void *ctx, struct sn_change *c)
+{
+    struct tables *t = ctx;
+    struct request r;
+    struct intent in = {.kind = INTENT_NOTHING};
+    if (c->index_len != 2 || c->index[0] < 1 || c->index[0] > INDEX_MAX || c->index[1] < 1 ||
+        c->index[1] > INDEX_MAX)
+        return SN_NO_CREATION;
+    int status = parse(c, &r);
+    if (status == SN_NO_ERROR)
+        status = check_request(t, c, &r, &in);
+    if (status == SN_NO_ERROR)
+        c->memory = sets_stage(t->sets, &in);
+    secret_wipe(&r, sizeof(r));
+    secret_wipe(&in, sizeof(in));
+    return status;
+}
+
+const struct sn_table table_access = {
+    .name = "access rules",
+    .entry = OID_dvsanAccessEntry,
+    .columns = COLUMNS,
+    .column_count = DV_COUNT(COLUMNS),
+    .find = find,
+    .next = next,
+    .check = check,
+    .apply = table_apply,
+    .undo = table_undo,
+    .commit = table_commit,
+    .release = table_release,
+};

@@ -1,0 +1,283 @@
+// The volume table: its columns, and what a SET may ask of a volume.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "dvsan_oids.h"
+#include "snmp-agents/unit/tables.h"
+#include <stdio.h>
+#include <string.h>
+
+#define VOLUME_LUN 1 // one target a volume, so always the same
+
+#define GETTER(name, value)                                                                        \
+    static void get_##name(void *ctx, const void *row, struct sn_value *out)                       \
+    {                                                                                              \
+        const struct unit_volume *v = row;                                                         \
+        (void)ctx;                                                                                 \
+        *out = value;                                                                              \
+    }
+#define CONSTANT(name, value)                                                                      \
+    static void get_##name(void *ctx, const void *row, struct sn_value *out)                       \
+    {                                                                                              \
+        (void)ctx;                                                                                 \
+        (void)row;                                                                                 \
+        *out = value;                                                                              \
+    }
+
+GETTER(uuid, sn_octets(v->v.uuid.b, sizeof(v->v.uuid.b)))
+GETTER(name, sn_text(v->v.name))
+GETTER(medium, sn_uint(v->v.medium))
+GETTER(size, sn_uint((uint32_t)(v->v.blocks / BLOCKS_PER_MIB)))
+GETTER(thin, sn_int(v->v.thin ? TRUTH_TRUE : TRUTH_FALSE))
+GETTER(start, sn_counter64(v->v.start_lba))
+GETTER(blocks, sn_counter64(v->v.blocks))
+GETTER(end, sn_counter64(volume_end_lba(&v->v)))
+CONSTANT(block_size, sn_uint(BLOCK_SIZE))
+GETTER(iqn, sn_text(v->v.iqn))
+GETTER(lun, sn_uint(v->v.lun))
+GETTER(admin,
+       sn_int(v->v.admin_online ? dvsanVolumeAdminState_online : dvsanVolumeAdminState_offline))
+GETTER(oper, sn_int((int32_t)v->v.state))
+GETTER(progress, sn_uint(v->v.progress))
+GETTER(error, sn_text(v->v.last_error))
+GETTER(read_ops, sn_counter64(v->counters.read_ops))
+GETTER(write_ops, sn_counter64(v->counters.write_ops))
+GETTER(read_bytes, sn_counter64(v->counters.read_bytes))
+GETTER(written_bytes, sn_counter64(v->counters.written_bytes))
+GETTER(generation, sn_uint(v->v.generation))
+CONSTANT(storage, sn_int(STORAGE_NON_VOLATILE))
+CONSTANT(status, sn_int(ROW_ACTIVE))
+
+static const struct sn_column COLUMNS[] = {
+    {SUB_dvsanVolumeUuid, SN_OCTETS, SN_READ_CREATE, 16, 16, get_uuid},
+    {SUB_dvsanVolumeName, SN_OCTETS, SN_READ_CREATE, 1, NAME_MAX_LEN, get_name},
+    {SUB_dvsanVolumeMedium, SN_UINT, SN_READ_CREATE, 1, INDEX_MAX, get_medium},
+    {SUB_dvsanVolumeSize, SN_UINT, SN_READ_CREATE, 1, UINT32_MAX, get_size},
+    {SUB_dvsanVolumeThin, SN_INT, SN_READ_CREATE, TRUTH_TRUE, TRUTH_FALSE, get_thin},
+    {SUB_dvsanVolumeStartLba, SN_COUNTER64, SN_READ_ONLY, 0, 0, get_start},
+    {SUB_dvsanVolumeBlocks, SN_COUNTER64, SN_READ_ONLY, 0, 0, get_blocks},
+    {SUB_dvsanVolumeEndLba, SN_COUNTER64, SN_READ_ONLY, 0, 0, get_end},
+    {SUB_dvsanVolumeBlockSize, SN_UINT, SN_READ_ONLY, 0, 0, get_block_size},
+    {SUB_dvsanVolumeIqn, SN_OCTETS, SN_READ_ONLY, 0, 0, get_iqn},
+    {SUB_dvsanVolumeLun, SN_UINT, SN_READ_ONLY, 0, 0, get_lun},
+    {SUB_dvsanVolumeAdminState, SN_INT, SN_READ_CREATE, dvsanVolumeAdminState_online,
+     dvsanVolumeAdminState_offline, get_admin},
+    {SUB_dvsanVolumeOperState, SN_INT, SN_READ_ONLY, 0, 0, get_oper},
+    {SUB_dvsanVolumeProgress, SN_UINT, SN_READ_ONLY, 0, 0, get_progress},
+    {SUB_dvsanVolumeLastError, SN_OCTETS, SN_READ_ONLY, 0, 0, get_error},
+    {SUB_dvsanVolumeReadOps, SN_COUNTER64, SN_READ_ONLY, 0, 0, get_read_ops},
+    {SUB_dvsanVolumeWriteOps, SN_COUNTER64, SN_READ_ONLY, 0, 0, get_write_ops},
+    {SUB_dvsanVolumeReadBytes, SN_COUNTER64, SN_READ_ONLY, 0, 0, get_read_bytes},
+    {SUB_dvsanVolumeWrittenBytes, SN_COUNTER64, SN_READ_ONLY, 0, 0, get_written_bytes},
+    {SUB_dvsanVolumeGeneration, SN_UINT, SN_READ_ONLY, 0, 0, get_generation},
+    {SUB_dvsanVolumeStorageType, SN_INT, SN_READ_ONLY, 0, 0, get_storage},
+    {SUB_dvsanVolumeRowStatus, SN_INT, SN_READ_CREATE, ROW_ACTIVE, ROW_DESTROY, get_status},
+};
+
+static const void *find(void *ctx, const uint32_t *index, size_t len)
+{
+    const struct tables *t = ctx;
+    return len == 1 ? state_volume(t->state, index[0]) : NULL;
+}
+
+static const void *next(void *ctx, const uint32_t *index, size_t len, uint32_t *out,
+                        size_t *out_len)
+{
+    const struct tables *t = ctx;
+    const struct unit_volume *v = state_volume_next(t->state, len > 0 ? index[0] : 0);
+    if (!v)
+        return NULL;
+    out[0] = v->v.index;
+    *out_len = 1;
+    return v;
+}
+
+// ---- SET --------------------------------------------------------------------------------------
+
+// What the request says of each writable column; the flags tell whether it says anything.
+struct request {
+    bool has_uuid, has_name, has_medium, has_size, has_thin, has_admin;
+    struct dv_uuid uuid;
+    char name[NAME_MAX_LEN + 1];
+    uint32_t medium, mib;
+    bool thin, online;
+    int32_t status; // enum row status, 0 when it is not set
+};
+
+// Types and ranges were checked by the table handler; what is left is what a column alone tells.
+static int parse(struct sn_change *c, struct request *r)
+{
+    *r = (struct request){.online = true};
+    for (size_t i = 0; i < c->count; i++) {
+        const struct sn_value *v = &c->sets[i].value;
+        int32_t number = 0;
+        bool good = true;
+        switch (c->sets[i].column) {
+        case SUB_dvsanVolumeUuid:
+            r->has_uuid = true;
+            good = sn_get_octets(v, r->uuid.b, sizeof(r->uuid.b)) && !uuid_is_zero(&r->uuid);
+            break;
+        case SUB_dvsanVolumeName:
+            r->has_name = true;
+            good = sn_get_text(v, r->name, sizeof(r->name)) &&
+                   name_check("volume", r->name, NULL) == 0;
+            break;
+        case SUB_dvsanVolumeMedium:
+            r->has_medium = true;
+            good = sn_get_uint(v, &r->medium);
+            break;
+        case SUB_dvsanVolumeSize:
+            r->has_size = true;
+            good = sn_get_uint(v, &r->mib);
+            break;
+        case SUB_dvsanVolumeThin:
+            r->has_thin = true;
+            good = sn_get_int(v, TRUTH_TRUE, TRUTH_FALSE, &number);
+            r->thin = number == TRUTH_TRUE;
+            break;
+        case SUB_dvsanVolumeAdminState:
+            r->has_admin = true;
+            good =
+                sn_get_int(v, dvsanVolumeAdminState_online, dvsanVolumeAdminState_offline, &number);
+            r->online = number == dvsanVolumeAdminState_online;
+            break;
+        case SUB_dvsanVolumeRowStatus:
+            good = sn_get_int(v, ROW_ACTIVE, ROW_DESTROY, &r->status) &&
+                   (r->status == ROW_CREATE_AND_GO || r->status == ROW_DESTROY);
+            break;
+        }
+        if (!good) {
+            c->failed = i;
+            return SN_WRONG_VALUE;
+        }
+    }
+    return SN_NO_ERROR;
+}
+
+static void fill(const struct tables *t, uint32_t index, const struct request *r,
+                 const struct unit_medium *m, uint64_t start, struct volume *v)
+{
+    char uuid[UUID_TEXT_LEN];
+    *v = (struct volume){.index = index,
+                         .uuid = r->uuid,
+                         .medium = r->medium,
+                         .start_lba = start,
+                         .blocks = (uint64_t)r->mib * BLOCKS_PER_MIB,
+                         .thin = r->has_thin ? r->thin : m->thin,
+                         .lun = VOLUME_LUN,
+                         .admin_online = r->online,
+                         .state = VOLUME_CREATING};
+    dv_copy(v->name, sizeof(v->name), r->name);
+    snprintf(v->iqn, sizeof(v->iqn), "%s:%s", t->iqn_prefix, uuid_format(&r->uuid, uuid));
+}
+
+static int check_create(struct tables *t, struct sn_change *c, const struct request *r,
+                        struct intent *in)
+{
+    if (!r->has_uuid || !r->has_name || !r->has_medium || !r->has_size)
+        return table_blame(c, SUB_dvsanVolumeRowStatus, SN_INCONSISTENT_VALUE);
+    const struct unit_medium *m = state_medium(t->state, r->medium);
+    if (!m)
+        return table_blame(c, SUB_dvsanVolumeMedium, SN_WRONG_VALUE);
+    if (m->m.state == MEDIUM_FAILED)
+        return table_blame(c, SUB_dvsanVolumeMedium, SN_RESOURCE_UNAVAILABLE);
+    if (sets_volume_uuid_taken(t->sets, &r->uuid, c->index[0]))
+        return table_blame(c, SUB_dvsanVolumeUuid, SN_INCONSISTENT_VALUE);
+    if (sets_volume_name_taken(t->sets, r->name, c->index[0]))
+        return table_blame(c, SUB_dvsanVolumeName, SN_INCONSISTENT_VALUE);
+
+    DV_FREE struct extent *used = NULL;
+    size_t n = sets_extents(t->sets, r->medium, &used);
+    uint64_t start;
+    if (extent_find(used, n, m->m.blocks, (uint64_t)r->mib * BLOCKS_PER_MIB, &start, NULL) != 0)
+        return table_blame(c, SUB_dvsanVolumeSize, SN_RESOURCE_UNAVAILABLE);
+    in->kind = INTENT_PUT_VOLUME;
+    fill(t, c->index[0], r, m, start, &in->volume);
+    return SN_NO_ERROR;
+}
+
+// createAndGo for a row that is there: a manager repeats itself, or makes a mistake.
+static int check_again(struct sn_change *c, const struct unit_volume *v, const struct request *r)
+{
+    if (!r->has_uuid || v->v.state == VOLUME_DELETING)
+        return table_blame(c, SUB_dvsanVolumeRowStatus, SN_INCONSISTENT_VALUE);
+    if (!uuid_equal(&r->uuid, &v->v.uuid))
+        return table_blame(c, SUB_dvsanVolumeUuid, SN_INCONSISTENT_VALUE);
+    return SN_NO_ERROR;
+}
+
+static int check_change(struct tables *t, struct sn_change *c, const struct unit_volume *v,
+                        const struct request *r, struct intent *in)
+{
+    if (r->has_uuid && !uuid_equal(&r->uuid, &v->v.uuid))
+        return table_blame(c, SUB_dvsanVolumeUuid, SN_INCONSISTENT_VALUE);
+    if (r->has_medium && r->medium != v->v.medium)
+        return table_blame(c, SUB_dvsanVolumeMedium, SN_INCONSISTENT_VALUE);
+    if (r->has_size && (uint64_t)r->mib * BLOCKS_PER_MIB != v->v.blocks)
+        return table_blame(c, SUB_dvsanVolumeSize, SN_INCONSISTENT_VALUE);
+    if (r->has_thin && r->thin != v->v.thin)
+        return table_blame(c, SUB_dvsanVolumeThin, SN_INCONSISTENT_VALUE);
+    if (v->v.state == VOLUME_DELETING && (r->has_name || r->has_admin)) {
+        c->failed = 0;
+        return SN_INCONSISTENT_VALUE;
+    }
+    if (r->has_name && sets_volume_name_taken(t->sets, r->name, v->v.index))
+        return table_blame(c, SUB_dvsanVolumeName, SN_INCONSISTENT_VALUE);
+    if (!r->has_name && !r->has_admin)
+        return SN_NO_ERROR;
+    in->kind = INTENT_PUT_VOLUME;
+    in->volume = v->v;
+    if (r->has_name)
+        dv_copy(in->volume.name, sizeof(in->volume.name), r->name);
+    if (r->has_admin)
+        in->volume.admin_online = r->online;
+    return SN_NO_ERROR;
+}
+
+static int check_destroy(struct tables *t, struct sn_change *c, const struct unit_volume *v,
+                         struct intent *in)
+{
+    if (!v || v->v.state == VOLUME_DELETING) // RFC 2579: destroying nothing succeeds
+        return SN_NO_ERROR;
+    if (sets_volume_has_rules(t->sets, v->v.index))
+        return table_blame(c, SUB_dvsanVolumeRowStatus, SN_INCONSISTENT_VALUE);
+    in->kind = INTENT_DELETE_VOLUME;
+    in->volume = v->v;
+    in->volume.state = VOLUME_DELETING;
+    return SN_NO_ERROR;
+}
+
+static int check(void *ctx, struct sn_change *c)
+{
+    struct tables *t = ctx;
+    const struct unit_volume *v = c->row;
+    struct request r;
+    struct intent in = {.kind = INTENT_NOTHING};
+    if (c->index_len != 1 || c->index[0] < 1 || c->index[0] > INDEX_MAX)
+        return SN_NO_CREATION;
+    int status = parse(c, &r);
+    if (status != SN_NO_ERROR)
+        return status;
+    if (r.status == ROW_DESTROY)
+        status = check_destroy(t, c, v, &in);
+    else if (r.status == ROW_CREATE_AND_GO)
+        status = v ? check_again(c, v, &r) : check_create(t, c, &r, &in);
+    else
+        status = v ? check_change(t, c, v, &r, &in) : SN_INCONSISTENT_NAME;
+    if (status == SN_NO_ERROR)
+        c->memory = sets_stage(t->sets, &in);
+    return status;
+}
+
+const struct sn_table table_volume = {
+    .name = "volumes",
+    .entry = OID_dvsanVolumeEntry,
+    .columns = COLUMNS,
+    .column_count = DV_COUNT(COLUMNS),
+    .find = find,
+    .next = next,
+    .check = check,
+    .apply = table_apply,
+    .undo = table_undo,
+    .commit = table_commit,
+    .release = table_release,
+};

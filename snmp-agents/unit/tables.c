@@ -1,0 +1,312 @@
+// The scalars, and the tables that managers only read: media, portals, changes.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/tables.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "dvsan_oids.h"
+#include "loop/loop.h"
+
+#define GETTER(name, row_type, row_name, value)                                                    \
+    static void name(void *ctx, const void *row, struct sn_value *out)                             \
+    {                                                                                              \
+        const row_type *row_name = row;                                                            \
+        (void)ctx;                                                                                 \
+        *out = value;                                                                              \
+    }
+
+// ---- Scalars: tables with the one row {0}, which is their context -----------------------------
+
+static const void *find_scalar(void *ctx, const uint32_t *index, size_t len)
+{
+    return len == 1 && index[0] == 0 ? ctx : NULL;
+}
+
+static const void *next_scalar(void *ctx, const uint32_t *index, size_t len, uint32_t *out,
+                               size_t *out_len)
+{
+    (void)index;
+    if (len > 0)
+        return NULL;
+    out[0] = 0;
+    *out_len = 1;
+    return ctx;
+}
+
+static uint32_t lease_left(const struct member *m)
+{
+    uint64_t now = loop_now_ms();
+    return m->lease_end > now ? (uint32_t)((m->lease_end - now + 999) / 1000) : 0;
+}
+
+GETTER(member_uuid, struct tables, t, sn_octets(t->member->uuid.b, sizeof(t->member->uuid.b)))
+GETTER(member_kind, struct tables, t, (t ? sn_int(MEMBER_UNIT) : sn_int(0)))
+GETTER(member_name, struct tables, t, sn_text(t->member->name))
+GETTER(member_address, struct tables, t, sn_text(t->member->address))
+GETTER(member_epoch, struct tables, t, sn_uint(t->member->epoch))
+GETTER(member_generation, struct tables, t, sn_uint(state_generation(t->state)))
+GETTER(member_state_of, struct tables, t, sn_int((int32_t)t->member->state))
+GETTER(member_lease, struct tables, t, sn_uint(lease_left(t->member)))
+GETTER(member_version, struct tables, t, (t ? sn_text(DVSAN_VERSION) : sn_text("")))
+
+static const struct sn_column MEMBER_COLUMNS[] = {
+    {SUB_dvsanMemberUuid, SN_OCTETS, SN_READ_ONLY, 0, 0, member_uuid},
+    {SUB_dvsanMemberKind, SN_INT, SN_READ_ONLY, 0, 0, member_kind},
+    {SUB_dvsanMemberName, SN_OCTETS, SN_READ_ONLY, 0, 0, member_name},
+    {SUB_dvsanMemberAddress, SN_OCTETS, SN_READ_ONLY, 0, 0, member_address},
+    {SUB_dvsanMemberEpoch, SN_UINT, SN_READ_ONLY, 0, 0, member_epoch},
+    {SUB_dvsanMemberGeneration, SN_UINT, SN_READ_ONLY, 0, 0, member_generation},
+    {SUB_dvsanMemberOperState, SN_INT, SN_READ_ONLY, 0, 0, member_state_of},
+    {SUB_dvsanMemberLease, SN_UINT, SN_READ_WRITE, 0, MEMBER_LEASE_MAX, member_lease},
+    {SUB_dvsanMemberSoftwareVersion, SN_OCTETS, SN_READ_ONLY, 0, 0, member_version},
+};
+
+// The lease is not kept across restarts and its range was checked: there is nothing to do before
+// it is sure that the whole request succeeds.
+static int lease_ready(void *ctx, struct sn_change *c)
+{
+    (void)ctx;
+    (void)c;
+    return SN_NO_ERROR;
+}
+
+static void lease_commit(void *ctx, struct sn_change *c)
+{
+    struct tables *t = ctx;
+    uint32_t seconds;
+    const struct sn_value *v = sn_change_value(c, SUB_dvsanMemberLease);
+    if (!v || !sn_get_uint(v, &seconds))
+        return;
+    t->member->lease_end = seconds > 0 ? loop_now_ms() + seconds * (uint64_t)1000 : 0;
+    t->leased(t->arg);
+}
+
+static void lease_release(void *ctx, struct sn_change *c)
+{
+    (void)ctx;
+    (void)c;
+}
+
+const struct sn_table table_member = {
+    .name = "member",
+    .entry = OID_dvsanMemberObjects,
+    .columns = MEMBER_COLUMNS,
+    .column_count = DV_COUNT(MEMBER_COLUMNS),
+    .find = find_scalar,
+    .next = next_scalar,
+    .check = lease_ready,
+    .apply = lease_ready,
+    .undo = lease_ready,
+    .commit = lease_commit,
+    .release = lease_release,
+};
+
+GETTER(summary_media, struct tables, t, sn_uint((uint32_t)state_media_count(t->state)))
+GETTER(summary_volumes, struct tables, t, sn_uint((uint32_t)state_volume_count(t->state)))
+GETTER(summary_since, struct tables, t, sn_uint(state_changes_since(t->state)))
+
+static const struct sn_column SUMMARY_COLUMNS[] = {
+    {SUB_dvsanUnitMedia, SN_UINT, SN_READ_ONLY, 0, 0, summary_media},
+    {SUB_dvsanUnitVolumes, SN_UINT, SN_READ_ONLY, 0, 0, summary_volumes},
+    {SUB_dvsanUnitChangesSince, SN_UINT, SN_READ_ONLY, 0, 0, summary_since},
+};
+
+const struct sn_table table_summary = {
+    .name = "unit summary",
+    .entry = OID_dvsanUnitSummary,
+    .columns = SUMMARY_COLUMNS,
+    .column_count = DV_COUNT(SUMMARY_COLUMNS),
+    .find = find_scalar,
+    .next = next_scalar,
+};
+
+// ---- Media ------------------------------------------------------------------------------------
+
+// The index behind which rows follow; false when none can.
+static bool index_after(const uint32_t *index, size_t len, uint32_t *after)
+{
+    *after = len > 0 ? index[0] : 0;
+    return *after < UINT32_MAX;
+}
+
+static const void *found_next(const void *row, uint32_t index, uint32_t *out, size_t *out_len)
+{
+    out[0] = index;
+    *out_len = 1;
+    return row;
+}
+
+GETTER(medium_name, struct unit_medium, m, sn_text(m->m.name))
+GETTER(medium_kind_of, struct unit_medium, m, sn_int((int32_t)m->m.kind))
+GETTER(medium_blocks, struct unit_medium, m, sn_counter64(m->m.blocks))
+GETTER(medium_free, struct unit_medium, m, sn_counter64(m->m.free_blocks))
+GETTER(medium_largest, struct unit_medium, m, sn_counter64(m->m.largest_free_blocks))
+GETTER(medium_state_of, struct unit_medium, m, sn_int((int32_t)m->m.state))
+GETTER(medium_error, struct unit_medium, m, sn_text(m->m.last_error))
+
+static const struct sn_column MEDIUM_COLUMNS[] = {
+    {SUB_dvsanMediumName, SN_OCTETS, SN_READ_ONLY, 0, 0, medium_name},
+    {SUB_dvsanMediumKind, SN_INT, SN_READ_ONLY, 0, 0, medium_kind_of},
+    {SUB_dvsanMediumBlocks, SN_COUNTER64, SN_READ_ONLY, 0, 0, medium_blocks},
+    {SUB_dvsanMediumFreeBlocks, SN_COUNTER64, SN_READ_ONLY, 0, 0, medium_free},
+    {SUB_dvsanMediumLargestFreeBlocks, SN_COUNTER64, SN_READ_ONLY, 0, 0, medium_largest},
+    {SUB_dvsanMediumOperState, SN_INT, SN_READ_ONLY, 0, 0, medium_state_of},
+    {SUB_dvsanMediumLastError, SN_OCTETS, SN_READ_ONLY, 0, 0, medium_error},
+};
+
+static const void *find_medium(void *ctx, const uint32_t *index, size_t len)
+{
+    const struct tables *t = ctx;
+    return len == 1 ? state_medium(t->state, index[0]) : NULL;
+}
+
+static const void *next_medium(void *ctx, const uint32_t *index, size_t len, uint32_t *out,
+                               size_t *out_len)
+{
+    const struct tables *t = ctx;
+    uint32_t after;
+    const struct unit_medium *m =
+        index_after(index, len, &after) ? state_medium_next(t->state, after) : NULL;
+    return m ? found_next(m, m->m.index, out, out_len) : NULL;
+}
+
+const struct sn_table table_medium = {
+    .name = "media",
+    .entry = OID_dvsanMediumEntry,
+    .columns = MEDIUM_COLUMNS,
+    .column_count = DV_COUNT(MEDIUM_COLUMNS),
+    .find = find_medium,
+    .next = next_medium,
+};
+
+// ---- Portals ----------------------------------------------------------------------------------
+
+enum { INET_IPV4 = 1, INET_IPV6 = 2 }; // InetAddressType, RFC 4001
+enum { PORTAL_UP = 1, PORTAL_DOWN = 2 };
+
+GETTER(portal_type, struct unit_portal, p, sn_int(p->raw_len == 16 ? INET_IPV6 : INET_IPV4))
+GETTER(portal_address, struct unit_portal, p, sn_octets(p->raw, p->raw_len))
+GETTER(portal_port, struct unit_portal, p, sn_uint(p->p.port))
+GETTER(portal_interface, struct unit_portal, p, sn_int((int32_t)p->p.if_index))
+GETTER(portal_state, struct unit_portal, p, sn_int(p->p.up ? PORTAL_UP : PORTAL_DOWN))
+
+static const struct sn_column PORTAL_COLUMNS[] = {
+    {SUB_dvsanPortalAddressType, SN_INT, SN_READ_ONLY, 0, 0, portal_type},
+    {SUB_dvsanPortalAddress, SN_OCTETS, SN_READ_ONLY, 0, 0, portal_address},
+    {SUB_dvsanPortalPort, SN_UINT, SN_READ_ONLY, 0, 0, portal_port},
+    {SUB_dvsanPortalIfIndex, SN_INT, SN_READ_ONLY, 0, 0, portal_interface},
+    {SUB_dvsanPortalOperState, SN_INT, SN_READ_ONLY, 0, 0, portal_state},
+};
+
+static const void *find_portal(void *ctx, const uint32_t *index, size_t len)
+{
+    const struct tables *t = ctx;
+    return len == 1 ? state_portal(t->state, index[0]) : NULL;
+}
+
+static const void *next_portal(void *ctx, const uint32_t *index, size_t len, uint32_t *out,
+                               size_t *out_len)
+{
+    const struct tables *t = ctx;
+    uint32_t after;
+    const struct unit_portal *p =
+        index_after(index, len, &after) ? state_portal_next(t->state, after) : NULL;
+    return p ? found_next(p, p->p.index, out, out_len) : NULL;
+}
+
+const struct sn_table table_portal = {
+    .name = "portals",
+    .entry = OID_dvsanPortalEntry,
+    .columns = PORTAL_COLUMNS,
+    .column_count = DV_COUNT(PORTAL_COLUMNS),
+    .find = find_portal,
+    .next = next_portal,
+};
+
+// ---- Changes ----------------------------------------------------------------------------------
+
+GETTER(change_kind, struct change, c, sn_int((int32_t)c->kind))
+GETTER(change_index, struct change, c, sn_uint(c->index))
+
+static const struct sn_column CHANGE_COLUMNS[] = {
+    {SUB_dvsanChangeKind, SN_INT, SN_READ_ONLY, 0, 0, change_kind},
+    {SUB_dvsanChangeIndex, SN_UINT, SN_READ_ONLY, 0, 0, change_index},
+};
+
+static const void *find_change(void *ctx, const uint32_t *index, size_t len)
+{
+    const struct tables *t = ctx;
+    return len == 1 ? state_change(t->state, index[0]) : NULL;
+}
+
+static const void *next_change(void *ctx, const uint32_t *index, size_t len, uint32_t *out,
+                               size_t *out_len)
+{
+    const struct tables *t = ctx;
+    uint32_t after;
+    const struct change *c =
+        index_after(index, len, &after) ? state_change_next(t->state, after) : NULL;
+    return c ? found_next(c, c->generation, out, out_len) : NULL;
+}
+
+const struct sn_table table_change = {
+    .name = "changes",
+    .entry = OID_dvsanChangeEntry,
+    .columns = CHANGE_COLUMNS,
+    .column_count = DV_COUNT(CHANGE_COLUMNS),
+    .find = find_change,
+    .next = next_change,
+};
+
+// ---- What volumes and rules share -------------------------------------------------------------
+
+int table_apply(void *ctx, struct sn_change *c)
+{
+    struct tables *t = ctx;
+    struct dv_err err;
+    if (sets_apply(t->sets, c->memory, &err) == 0)
+        return SN_NO_ERROR;
+    log_error("unit", "a change could not be recorded and was refused: %s", err.text);
+    return SN_COMMIT_FAILED;
+}
+
+int table_undo(void *ctx, struct sn_change *c)
+{
+    struct tables *t = ctx;
+    struct dv_err err;
+    if (sets_undo(t->sets, c->memory, &err) == 0)
+        return SN_NO_ERROR;
+    log_error("unit", "a change that was refused could not be taken back: %s", err.text);
+    return SN_UNDO_FAILED;
+}
+
+void table_commit(void *ctx, struct sn_change *c)
+{
+    struct tables *t = ctx;
+    sets_commit(t->sets, c->memory);
+}
+
+void table_release(void *ctx, struct sn_change *c)
+{
+    struct tables *t = ctx;
+    sets_release(t->sets, c->memory);
+    c->memory = NULL;
+}
+
+int table_blame(struct sn_change *c, uint32_t column, int status)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (c->sets[i].column == column)
+            c->failed = i;
+    return status;
+}
+
+int tables_register(struct sn_agent *agent, struct tables *t, struct dv_err *err)
+{
+    static const struct sn_table *const all[] = {&table_member, &table_summary, &table_medium,
+                                                 &table_volume, &table_access,  &table_portal,
+                                                 &table_change};
+    for (size_t i = 0; i < DV_COUNT(all); i++)
+        if (sn_agent_table(agent, all[i], t, err) != 0)
+            return -1;
+    return 0;
+}

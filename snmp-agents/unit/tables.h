@@ -1,0 +1,54 @@
+// The unit's MIB tables as data for the AgentX subagent.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_UNIT_TABLES_H
+#define DVSAN_UNIT_TABLES_H
+
+#include "snmp-agents/unit/member.h"
+#include "snmp-agents/unit/sets.h"
+#include "snmp/agent.h"
+
+// What the tables show and change; all borrowed.
+struct tables {
+    struct state *state;
+    struct sets *sets;
+    struct member *member;
+    const char *iqn_prefix;    // a volume's IQN is iqn_prefix:uuid
+    void (*leased)(void *arg); // dvsanMemberLease was written to member
+    void *arg;
+};
+
+// Registers all tables with struct tables as their context.
+int tables_register(struct sn_agent *agent, struct tables *t, struct dv_err *err);
+
+extern const struct sn_table table_member;
+extern const struct sn_table table_summary;
+extern const struct sn_table table_medium;
+extern const struct sn_table table_volume;
+extern const struct sn_table table_access;
+extern const struct sn_table table_portal;
+extern const struct sn_table table_change;
+
+// RFC 2579.
+enum { TRUTH_TRUE = 1, TRUTH_FALSE = 2 };
+enum { STORAGE_NON_VOLATILE = 3 };
+enum {
+    ROW_ACTIVE = 1,
+    ROW_NOT_IN_SERVICE,
+    ROW_NOT_READY,
+    ROW_CREATE_AND_GO,
+    ROW_CREATE_AND_WAIT,
+    ROW_DESTROY
+};
+
+#define INDEX_MAX 2147483647u // of everything that has an index of its creator's choice
+
+// The phases that volumes and rules share; check stages an intent in change->memory.
+int table_apply(void *ctx, struct sn_change *c);
+int table_undo(void *ctx, struct sn_change *c);
+void table_commit(void *ctx, struct sn_change *c);
+void table_release(void *ctx, struct sn_change *c);
+
+// Names the column that is to blame for a refusal, and returns status.
+int table_blame(struct sn_change *c, uint32_t column, int status);
+
+#endif

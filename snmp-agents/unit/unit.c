@@ -1,0 +1,404 @@
+// The unit's agent: its parts put together.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/unit.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "snmp-agents/unit/announcer.h"
+#include "snmp-agents/unit/journal.h"
+#include "snmp-agents/unit/portals.h"
+#include "snmp-agents/unit/tables.h"
+#include "snmp-agents/unit/worker.h"
+#include <stdio.h>
+#include <string.h>
+
+// The master is connected to when the first pass is over, so that the first reader sees what is
+// served; but a tgtd that hangs shall not keep the unit out of the pool's sight.
+#define FIRST_PASS_MS 250
+// A pass runs now and then without a cause: see tgt_reconcile. It also takes the counters along.
+#define PASS_INTERVAL_MS 5000
+// After a failed pass: without a tgtd as fast as this for ever, else doubling.
+#define RETRY_FIRST_MS 100
+#define RETRY_MAX_MS   5000
+// How often counters are written down; a crash loses what came since.
+#define COUNTERS_INTERVAL_MS 60000
+// So many generations are reserved at once; a restart skips those left over.
+#define GENERATIONS 4096
+
+struct unit {
+    struct loop *loop;
+    const struct unit_config *config;
+    struct member member;
+    struct journal *journal;
+    struct state *state;
+    struct sets *sets;
+    struct tables tables;
+    struct sn_env *env;
+    struct sn_agent *agent; // NULL until the first pass is over
+    struct announcer *announcer;
+    struct portals *portals;
+    struct worker *worker;
+
+    bool work_wanted; // something changed since the last order was made
+    bool tgtd_there;
+    bool failing; // the last pass left something undone
+    uint32_t retry_ms;
+    uint32_t reserved; // generations up to this one may be used
+    uint64_t counters_saved;
+    bool was_connected, stopping;
+    struct loop_timer *next_pass, *first_pass;
+};
+
+// ---- The member's state -----------------------------------------------------------------------
+
+static bool all_served(const struct unit *u)
+{
+    const struct unit_volume *v = NULL;
+    const struct unit_medium *m = NULL;
+    const struct unit_portal *p = NULL;
+    while ((v = state_volume_next(u->state, v ? v->v.index : 0)))
+        if (v->v.state == VOLUME_FAILED)
+            return false;
+    while ((m = state_medium_next(u->state, m ? m->m.index : 0)))
+        if (m->m.state == MEDIUM_FAILED)
+            return false;
+    while ((p = state_portal_next(u->state, p ? p->p.index : 0)))
+        if (!p->p.up)
+            return false;
+    return u->tgtd_there;
+}
+
+static void settle(struct unit *u)
+{
+    enum member_state before = u->member.state;
+    if (u->stopping)
+        u->member.state = MEMBER_SHUTTING_DOWN;
+    else if (u->agent)
+        u->member.state = all_served(u) ? MEMBER_RUNNING : MEMBER_DEGRADED;
+    if (u->member.state != before)
+        log_info("unit", "the unit is %s", member_state_name(u->member.state));
+}
+
+// Whatever changed has taken generations; those of the next start must lie behind them.
+static void reserve(struct unit *u)
+{
+    struct dv_err err;
+    uint32_t now = state_generation(u->state);
+    if (u->reserved - now > GENERATIONS / 2 && u->reserved > now)
+        return;
+    if (journal_reserve(u->journal, now + GENERATIONS, &err) == 0)
+        u->reserved = now + GENERATIONS;
+    else
+        log_error("unit", "the count of changes cannot be recorded: %s", err.text);
+}
+
+// ---- Passes -----------------------------------------------------------------------------------
+
+static void start_pass(struct unit *u)
+{
+    if (!worker_is_idle(u->worker)) {
+        u->work_wanted = true;
+        return;
+    }
+    u->work_wanted = false;
+    loop_timer_cancel(u->next_pass);
+    worker_start(u->worker, order_new(u->state));
+}
+
+static void on_next_pass(void *arg)
+{
+    start_pass(arg);
+}
+
+static void on_work(void *arg, uint32_t volume)
+{
+    struct unit *u = arg;
+    (void)volume;
+    u->work_wanted = true;
+    u->retry_ms = RETRY_FIRST_MS;
+    if (worker_is_idle(u->worker)) // after the request, whose other rows may belong together
+        loop_timer_set(u->next_pass, 0);
+}
+
+static int on_made(void *arg, const struct order *o, struct dv_err *err)
+{
+    struct unit *u = arg;
+    return order_record_made(o, u->state, u->journal, err);
+}
+
+static bool on_progress(void *arg, const struct order_volume *ov, uint32_t percent)
+{
+    struct unit *u = arg;
+    return !u->stopping && order_progress(ov, u->state, percent);
+}
+
+static int save_counters(struct unit *u, struct dv_err *err)
+{
+    const struct unit_volume *v = NULL;
+    if (journal_begin(u->journal, err) != 0)
+        return -1;
+    while ((v = state_volume_next(u->state, v ? v->v.index : 0)))
+        if (journal_put_counters(u->journal, v->v.index, &v->counters, err) != 0) {
+            journal_rollback(u->journal);
+            return -1;
+        }
+    return journal_commit(u->journal, err);
+}
+
+static void save_counters_now_and_then(struct unit *u)
+{
+    struct dv_err err;
+    if (loop_now_ms() - u->counters_saved < COUNTERS_INTERVAL_MS)
+        return;
+    u->counters_saved = loop_now_ms();
+    if (save_counters(u, &err) != 0)
+        log_error("unit", "the volumes' counters cannot be recorded: %s", err.text);
+}
+
+static void connect_master(struct unit *u);
+
+static void plan_next_pass(struct unit *u, bool failed, bool tgtd_there)
+{
+    uint32_t wait = PASS_INTERVAL_MS;
+    if (u->work_wanted) {
+        wait = 0;
+    } else if (failed && !tgtd_there) {
+        wait = u->retry_ms = RETRY_FIRST_MS;
+    } else if (failed) {
+        wait = u->retry_ms;
+        u->retry_ms = 2 * wait < RETRY_MAX_MS ? 2 * wait : RETRY_MAX_MS;
+    } else {
+        u->retry_ms = RETRY_FIRST_MS;
+    }
+    loop_timer_set(u->next_pass, wait);
+}
+
+static void on_done(void *arg, struct order *o)
+{
+    struct unit *u = arg;
+    struct dv_err err;
+    bool failed = order_has_failures(o);
+    if (!o->tgtd_there && (u->tgtd_there || !u->agent))
+        log_warning("unit", "nothing is served: %s", o->tgtd_err.text);
+    u->tgtd_there = o->tgtd_there;
+    if (order_apply(o, u->state, u->journal, &err) != 0) {
+        log_error("unit", "what was done cannot be recorded and will be done again: %s", err.text);
+        failed = true;
+    }
+    order_free(o);
+    reserve(u);
+    save_counters_now_and_then(u);
+    if (!u->agent && !u->stopping)
+        connect_master(u);
+    settle(u);
+    plan_next_pass(u, failed, u->tgtd_there);
+}
+
+static void on_lost(void *arg)
+{
+    struct unit *u = arg;
+    static const char *const why = "tgtd has ended; it is served again when tgtd is back";
+    log_warning("unit", "tgtd has ended");
+    u->tgtd_there = false;
+    const struct unit_rule *r = state_rule_next(u->state, 0, 0);
+    for (; r; r = state_rule_next(u->state, r->r.volume, r->r.index))
+        if (r->r.state == ACCESS_ACTIVE)
+            state_set_rule(u->state, state_rule(u->state, r->r.volume, r->r.index), ACCESS_PENDING,
+                           "");
+    struct unit_volume *v = NULL;
+    while ((v = state_volume_next(u->state, v ? v->v.index : 0)))
+        if (v->v.state == VOLUME_ONLINE)
+            state_set_volume(u->state, v, VOLUME_FAILED, 100, why);
+    settle(u);
+    start_pass(u);
+}
+
+// ---- SNMP -------------------------------------------------------------------------------------
+
+static void on_leased(void *arg)
+{
+    struct unit *u = arg;
+    announcer_leased(u->announcer);
+}
+
+static void on_master(void *arg, bool connected)
+{
+    struct unit *u = arg;
+    if (!connected) {
+        log_warning("unit", "the SNMP master agent is lost; nobody can see the unit until it is "
+                            "back");
+        return;
+    }
+    log_info("unit", "registered with the SNMP master agent");
+    if (u->was_connected) // the station could not read meanwhile: its last word is doubtful
+        u->member.lease_end = 0;
+    u->was_connected = true;
+    announcer_start(u->announcer, u->agent);
+}
+
+static void connect_master(struct unit *u)
+{
+    struct dv_err err;
+    loop_timer_cancel(u->first_pass);
+    u->agent = sn_agent_new(u->env, u->config->snmp.agentx, on_master, u, &err);
+    if (u->agent && tables_register(u->agent, &u->tables, &err) == 0)
+        return;
+    log_error("unit", "the unit's tables cannot be offered: %s", err.text);
+    loop_stop(u->loop);
+}
+
+static void on_first_pass_slow(void *arg)
+{
+    struct unit *u = arg;
+    if (u->agent || u->stopping)
+        return;
+    connect_master(u);
+    settle(u);
+}
+
+static void on_link(void *arg, bool up, const struct announcement_link *link)
+{
+    struct unit *u = arg;
+    settle(u);
+    announcer_link(u->announcer, up, link);
+    start_pass(u); // a portal's address may be there now
+}
+
+// ---- Life -------------------------------------------------------------------------------------
+
+static void add_media(struct unit *u)
+{
+    for (size_t i = 0; i < u->config->media_count; i++) {
+        const struct medium_config *c = &u->config->media[i];
+        struct medium m = {.index = c->index,
+                           .kind = c->kind,
+                           .state = MEDIUM_ONLINE,
+                           .blocks = c->bytes / BLOCK_SIZE};
+        dv_copy(m.name, sizeof(m.name), c->name);
+        state_add_medium(u->state, &m, c->thin);
+    }
+}
+
+// The journal's volumes against the configured media: a medium that shrank below its volumes, or
+// extents that overlap, are a mistake that serving would make worse.
+static int check_extents(struct unit *u, struct dv_err *err)
+{
+    const struct unit_medium *m = NULL;
+    while ((m = state_medium_next(u->state, m ? m->m.index : 0))) {
+        DV_FREE struct extent *used = NULL;
+        struct dv_err why;
+        size_t n = state_extents(u->state, m->m.index, &used);
+        if (extent_check(used, n, m->m.blocks, &why) != 0)
+            return dv_fail(err, DV_CONFLICT,
+                           "the volumes recorded for medium %s do not fit it (%s); make its size "
+                           "what it was",
+                           m->m.name, why.text);
+        state_count_free(u->state, m->m.index);
+    }
+    return 0;
+}
+
+static int open_journal(struct unit *u, struct dv_err *err)
+{
+    u->journal = journal_open(u->config->state_dir, err);
+    if (!u->journal)
+        return -1;
+    const struct journal_identity *id = journal_identity(u->journal);
+    u->member = (struct member){.uuid = id->uuid, .epoch = id->epoch, .state = MEMBER_STARTING};
+    if (!dv_copy(u->member.name, sizeof(u->member.name), u->config->name) ||
+        !dv_copy(u->member.address, sizeof(u->member.address), u->config->snmp.management_address))
+        return dv_fail(err, DV_INVALID, "the management address is longer than %d characters",
+                       MEMBER_ADDRESS_MAX);
+    u->state = state_new(id->generation);
+    u->reserved = id->generation;
+    add_media(u);
+    if (journal_load(u->journal, u->state, err) != 0 || check_extents(u, err) != 0)
+        return -1;
+    u->sets = sets_new(u->state, u->journal, on_work, u);
+    u->tables = (struct tables){.state = u->state,
+                                .sets = u->sets,
+                                .member = &u->member,
+                                .iqn_prefix = u->config->iqn_prefix,
+                                .leased = on_leased,
+                                .arg = u};
+    return 0;
+}
+
+static int open_snmp(struct unit *u, struct dv_err *err)
+{
+    DV_FREE char *dir = dv_printf("%s/snmp", u->config->state_dir);
+    u->env = sn_env_new(u->loop, "dvsan-unit", dir, NULL, err);
+    if (!u->env)
+        return -1;
+    u->announcer = announcer_new(u->loop, u->env, u->config, &u->member, u->state, err);
+    return u->announcer ? 0 : -1;
+}
+
+struct unit *unit_new(struct loop *loop, const struct unit_config *config, struct dv_err *err)
+{
+    struct unit *u = dv_calloc(1, sizeof(*u));
+    const struct worker_calls calls = {
+        .made = on_made, .progress = on_progress, .done = on_done, .lost = on_lost, .arg = u};
+    u->loop = loop;
+    u->config = config;
+    u->retry_ms = RETRY_FIRST_MS;
+    u->counters_saved = loop_now_ms();
+    if (open_journal(u, err) != 0 ||
+        !(u->portals = portals_new(loop, config, u->state, on_link, u, err)) ||
+        open_snmp(u, err) != 0 || !(u->worker = worker_new(loop, config, &calls, err))) {
+        unit_free(u);
+        return NULL;
+    }
+    reserve(u);
+    u->next_pass = loop_timer_new(loop, on_next_pass, u);
+    u->first_pass = loop_timer_new(loop, on_first_pass_slow, u);
+    loop_timer_set(u->first_pass, FIRST_PASS_MS);
+    start_pass(u);
+    return u;
+}
+
+static void on_told(void *arg)
+{
+    struct unit *u = arg;
+    loop_stop(u->loop);
+}
+
+void unit_stop(struct unit *u)
+{
+    if (u->stopping) {
+        loop_stop(u->loop);
+        return;
+    }
+    u->stopping = true;
+    settle(u);
+    struct announcement_link links[8];
+    size_t n = portals_links(u->portals, links, DV_COUNT(links));
+    announcer_stop(u->announcer, links, n, on_told, u);
+}
+
+// What would be lost without harm, but need not be.
+static void save(struct unit *u)
+{
+    struct dv_err err;
+    if (save_counters(u, &err) != 0 ||
+        journal_reserve(u->journal, state_generation(u->state), &err) != 0)
+        log_error("unit", "the last counters cannot be recorded: %s", err.text);
+}
+
+void unit_free(struct unit *u)
+{
+    if (!u)
+        return;
+    worker_free(u->worker);
+    loop_timer_free(u->next_pass);
+    loop_timer_free(u->first_pass);
+    announcer_free(u->announcer);
+    sn_agent_free(u->agent);
+    sn_env_free(u->env);
+    portals_free(u->portals);
+    if (u->sets)
+        save(u);
+    sets_free(u->sets);
+    state_free(u->state);
+    journal_close(u->journal);
+    free(u);
+}

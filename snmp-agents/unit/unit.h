@@ -1,0 +1,22 @@
+// The unit's agent: its parts put together.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_UNIT_UNIT_H
+#define DVSAN_UNIT_UNIT_H
+
+#include "config/unit_config.h"
+#include "loop/loop.h"
+
+struct unit;
+
+// Takes up what the journal holds and begins to serve it; config is borrowed.
+struct unit *unit_new(struct loop *loop, const struct unit_config *config, struct dv_err *err);
+void unit_free(struct unit *u); // after loop_run has returned; NULL is fine
+
+// Says good-bye to the station, which takes two seconds at most, and then stops the loop. What
+// tgtd serves goes on being served. A second call stops at once.
+void unit_stop(struct unit *u);
+
+// The command line: returns the process's exit code.
+int unit_main(int argc, char **argv);
+
+#endif
