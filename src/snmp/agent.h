@@ -9,9 +9,11 @@
 struct sn_agent;
 
 // Connects to the master at socket ("/run/agentx/master" or a Net-SNMP transport string) and keeps
-// trying, every 100 ms at first and at most every second, also after the master was lost; never
-// blocks for more than a local connect. changed(arg, true) runs when all tables are registered
-// with the master, changed(arg, false) when the master is lost.
+// trying, every 100 ms at first and at most every second, also after the master was lost. It
+// blocks for the round trips of opening and registering; a master that accepts and then keeps
+// silent costs a second, and is tried again more rarely. changed(arg, true) runs, from the loop,
+// when all tables are registered with the master, changed(arg, false) when the master is lost.
+// One a process, because Net-SNMP's agent is global.
 typedef void sn_agent_fn(void *arg, bool connected);
 struct sn_agent *sn_agent_new(struct sn_env *env, const char *socket, sn_agent_fn *changed,
                               void *arg, struct dv_err *err);
@@ -35,7 +37,8 @@ struct sn_column {
     // Checked before anything else is asked: the range of an SN_INT or SN_UINT, the length in bytes
     // of an SN_OCTETS. min == max == 0 means unlimited.
     int64_t min, max;
-    // Fills *out from the row. What it points to must live until the request is answered.
+    // Fills *out from the row, with a value of type, or with SN_NO_INSTANCE where the row lacks it.
+    // What it points to must live until the request is answered.
     void (*get)(void *ctx, const void *row, struct sn_value *out);
 };
 
@@ -71,8 +74,9 @@ struct sn_table {
                         size_t *out_len);
     // SET in phases (RFC 3416 section 4.2.5); all NULL for a table that is read-only. Each returns
     // an enum sn_status. check changes nothing. apply makes it durable, so that it can still be
-    // undone. Then either undo (another part failed) or commit (all is well) runs; release ends
-    // every change, also one that only came to check, and frees memory.
+    // undone. Then either undo (another part failed) or commit (all is well) runs. release ends
+    // every change that check was asked about, whatever became of it, and frees memory. commit
+    // and release may be NULL.
     int (*check)(void *ctx, struct sn_change *c);
     int (*apply)(void *ctx, struct sn_change *c);
     int (*undo)(void *ctx, struct sn_change *c);
@@ -80,7 +84,8 @@ struct sn_table {
     void (*release)(void *ctx, struct sn_change *c);
 };
 
-// The table, and what it points to, must outlive the agent. Register before the loop runs.
+// The table, and what it points to, must outlive the agent. Register before the loop runs, or at
+// least in the turn of the loop in which the agent was made. Entries must not be within others.
 int sn_agent_table(struct sn_agent *a, const struct sn_table *table, void *ctx, struct dv_err *err);
 
 #endif

@@ -45,6 +45,11 @@ struct loop *sn_env_loop(struct sn_env *env)
     return env->loop;
 }
 
+const char *sn_env_app(const struct sn_env *env)
+{
+    return env->app;
+}
+
 struct sn_usm *sn_env_usm(struct sn_env *env)
 {
     return env->usm;

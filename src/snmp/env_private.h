@@ -8,6 +8,7 @@
 #include "snmp/usm.h"
 
 struct loop *sn_env_loop(struct sn_env *env);
+const char *sn_env_app(const struct sn_env *env);
 struct sn_usm *sn_env_usm(struct sn_env *env);
 // For reading one PDU's variables at a time; valid until the next use.
 struct sn_vars *sn_env_vars(struct sn_env *env);

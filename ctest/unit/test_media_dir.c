@@ -1,0 +1,372 @@
+// Tests of folders as media, on file systems of several kinds where the test may mount them.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "media/media.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define BLOCKS ((uint64_t)ALLOC_BLOCKS)
+#define MIB    (UINT64_C(1) << 20)
+
+static char folder[64];
+
+static int set_up(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof(folder), "/tmp/dvsan-media-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        DV_FREE char *path = dv_printf("%s/%s", folder, e->d_name);
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            unlink(path);
+    }
+    if (d)
+        closedir(d);
+    return rmdir(folder);
+}
+
+static struct media *open_folder(void)
+{
+    struct dv_err err;
+    struct media *m = media_open(MEDIUM_DIR, folder, 100 * BLOCKS, &err);
+    if (!m)
+        fail_msg("%s", err.text);
+    return m;
+}
+
+static void fails(int result, const struct dv_err *err, enum dv_code code, const char *part)
+{
+    if (result == 0)
+        fail_msg("went well instead of failing with \"%s\"", part);
+    if (err->code != code || !strstr(err->text, part))
+        fail_msg("%s: %s; expected %s: ...%s...", dv_code_name(err->code), err->text,
+                 dv_code_name(code), part);
+}
+
+static void open_fails(const char *path, enum dv_code code, const char *part)
+{
+    struct dv_err err = {0};
+    struct media *m = media_open(MEDIUM_DIR, path, BLOCKS, &err);
+    fails(m ? 0 : -1, &err, code, part);
+}
+
+static struct stat stat_of(const struct media *m, const struct dv_uuid *volume)
+{
+    DV_FREE char *path = media_volume_path(m, volume);
+    struct stat st = {0};
+    stat(path, &st);
+    return st;
+}
+
+static size_t images(void)
+{
+    size_t n = 0;
+    DIR *d = opendir(folder);
+    for (struct dirent *e; (e = readdir(d));)
+        n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+static void test_identity(void **state)
+{
+    (void)state;
+    struct media *m = open_folder();
+    struct dv_uuid first = *media_uuid(m);
+    assert_false(uuid_is_zero(&first));
+    assert_int_equal(media_blocks(m), 100 * BLOCKS);
+    media_close(m);
+    m = open_folder();
+    assert_true(uuid_equal(media_uuid(m), &first));
+    DV_FREE char *path = dv_printf("%s/.dvsan-medium", folder);
+    struct media_space space;
+    struct dv_err err;
+    assert_int_equal(media_probe(m, &space, &err), 0);
+    assert_true(space.total_bytes >= space.free_bytes);
+
+    int fd = open(path, O_WRONLY | O_TRUNC);
+    dprintf(fd, "00000000-1111-4222-8333-444444444444\n");
+    close(fd);
+    fails(media_probe(m, &space, &err), &err, DV_CONFLICT, "another medium");
+    unlink(path);
+    fails(media_probe(m, &space, &err), &err, DV_NOT_FOUND, "still mounted");
+    media_close(m);
+    fd = open(path, O_WRONLY | O_CREAT, 0600);
+    dprintf(fd, "garbage");
+    close(fd);
+    open_fails(folder, DV_CONFLICT, "should hold the medium's UUID");
+}
+
+static void test_lock(void **state)
+{
+    (void)state;
+    struct media *m = open_folder();
+    open_fails(folder, DV_BUSY, "locked by process");
+    media_close(m);
+    media_close(open_folder());
+}
+
+static void test_bad_folders(void **state)
+{
+    (void)state;
+    DV_FREE char *gone = dv_printf("%s/gone", folder);
+    DV_FREE char *file = dv_printf("%s/file", folder);
+    DV_FREE char *below = dv_printf("%s/file/below", folder);
+    close(open(file, O_WRONLY | O_CREAT, 0600));
+    open_fails(gone, DV_NOT_FOUND, "does not exist");
+    open_fails(file, DV_INVALID, "is not a folder");
+    open_fails(below, DV_NOT_FOUND, "Not a directory");
+    open_fails("relative", DV_INVALID, "must be absolute");
+    open_fails("/tmp/a,b", DV_INVALID, "comma");
+    open_fails("/tmp/a\nb", DV_INVALID, "control character");
+    struct dv_err err;
+    assert_null(media_open(MEDIUM_RBD, folder, BLOCKS, &err));
+    assert_int_equal(err.code, DV_INVALID);
+    assert_null(media_open((enum medium_kind)99, folder, BLOCKS, &err));
+}
+
+static void test_no_permission(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    chmod(folder, 0755);
+    pid_t child = fork();
+    if (child == 0) {
+        struct dv_err err = {0};
+        if (setgid(65534) != 0 || setuid(65534) != 0)
+            _exit(3);
+        struct media *m = media_open(MEDIUM_DIR, folder, BLOCKS, &err);
+        _exit(!m && err.code == DV_DENIED ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void test_volumes(void **state)
+{
+    (void)state;
+    struct media *m = open_folder();
+    struct dv_uuid thin = uuid_random(), full = uuid_random();
+    struct dv_err err;
+    for (int again = 0; again < 2; again++) { // repeating is fine
+        assert_int_equal(media_volume_create(m, &thin, 8 * BLOCKS, true, NULL, &err), 0);
+        assert_int_equal(media_volume_create(m, &full, 8 * BLOCKS, false, NULL, &err), 0);
+    }
+    assert_int_equal(stat_of(m, &thin).st_size, 8 * MIB);
+    assert_true((uint64_t)stat_of(m, &thin).st_blocks * 512 < MIB);
+    assert_int_equal(stat_of(m, &full).st_size, 8 * MIB);
+    assert_true((uint64_t)stat_of(m, &full).st_blocks * 512 >= 8 * MIB);
+    assert_int_equal(stat_of(m, &full).st_mode & 0777, 0600);
+    assert_int_equal(images(), 2);
+
+    fails(media_volume_create(m, &thin, 9 * BLOCKS, true, NULL, &err), &err, DV_CONFLICT,
+          "in the way");
+    fails(media_volume_create(m, &thin, 0, true, NULL, &err), &err, DV_INVALID, "0 blocks");
+    fails(media_volume_create(m, &thin, UINT64_MAX, true, NULL, &err), &err, DV_INVALID, "blocks");
+
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(media_volume_grow(m, &thin, 16 * BLOCKS, true, NULL, &err), 0);
+        assert_int_equal(media_volume_grow(m, &full, 16 * BLOCKS, false, NULL, &err), 0);
+    }
+    assert_int_equal(stat_of(m, &thin).st_size, 16 * MIB);
+    assert_true((uint64_t)stat_of(m, &full).st_blocks * 512 >= 16 * MIB);
+    fails(media_volume_grow(m, &thin, 8 * BLOCKS, true, NULL, &err), &err, DV_INVALID,
+          "only grows");
+    assert_int_equal(stat_of(m, &thin).st_size, 16 * MIB);
+
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(media_volume_delete(m, &thin, &err), 0);
+        assert_int_equal(media_volume_delete(m, &full, &err), 0);
+    }
+    fails(media_volume_grow(m, &thin, 32 * BLOCKS, true, NULL, &err), &err, DV_NOT_FOUND,
+          "cannot open");
+    assert_int_equal(images(), 0);
+    media_close(m);
+}
+
+// A create that was broken off leaves a file that no volume is; the next one starts afresh.
+static void test_broken_off(void **state)
+{
+    (void)state;
+    struct media *m = open_folder();
+    struct dv_uuid u = uuid_random();
+    struct dv_err err;
+    char text[UUID_TEXT_LEN];
+    DV_FREE char *left = dv_printf("%s/%s.new", folder, uuid_format(&u, text));
+    int fd = open(left, O_WRONLY | O_CREAT, 0600);
+    dprintf(fd, "half");
+    close(fd);
+    assert_int_equal(media_volume_create(m, &u, BLOCKS, false, NULL, &err), 0);
+    assert_int_equal(images(), 1);
+    close(open(left, O_WRONLY | O_CREAT, 0600));
+    assert_int_equal(media_volume_delete(m, &u, &err), 0);
+    assert_int_equal(images(), 0);
+    media_close(m);
+}
+
+struct watcher {
+    uint32_t last, calls, stop_at;
+};
+
+static bool watch(void *arg, uint32_t percent)
+{
+    struct watcher *w = arg;
+    assert_in_range(percent, w->last, 100);
+    w->last = percent;
+    return ++w->calls != w->stop_at;
+}
+
+static void cancel_and_repeat(struct media *m)
+{
+    struct dv_uuid u = uuid_random();
+    struct dv_err err;
+    struct watcher w = {.stop_at = 1};
+    struct media_progress p = {.report = watch, .arg = &w};
+    fails(media_volume_create(m, &u, 48 * BLOCKS, false, &p, &err), &err, DV_CANCELLED,
+          "cancelled");
+    assert_int_equal(images(), 0);
+    w = (struct watcher){0};
+    assert_int_equal(media_volume_create(m, &u, 48 * BLOCKS, false, &p, &err), 0);
+    assert_int_equal(w.last, 100);
+    w = (struct watcher){.stop_at = 1};
+    fails(media_volume_grow(m, &u, 96 * BLOCKS, false, &p, &err), &err, DV_CANCELLED, "cancelled");
+    assert_int_equal(stat_of(m, &u).st_size, 48 * MIB);
+    assert_int_equal(media_volume_delete(m, &u, &err), 0);
+}
+
+static void test_progress(void **state)
+{
+    (void)state;
+    struct media *m = open_folder();
+    cancel_and_repeat(m);
+    media_close(m);
+}
+
+// Runs a test in a child with a file system of its own over the folder; skips where that is not
+// allowed.
+static void with_mount(const char *type, const char *options, unsigned long flags,
+                       void (*body)(void))
+{
+    pid_t child = fork();
+    if (child == 0) {
+        if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+            mount("none", folder, type, flags, options) != 0)
+            _exit(77);
+        body();
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+// cmocka's own checks cannot leave a child, so these end it.
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: not so: %s (%s)\n", __FILE__, __LINE__, #condition, err.text); \
+            _exit(1);                                                                              \
+        }                                                                                          \
+    } while (0)
+
+static void on_full_file_system(void)
+{
+    struct dv_err err = {0};
+    struct media_space space;
+    struct dv_uuid u = uuid_random(), other = uuid_random();
+    struct media *m = media_open(MEDIUM_DIR, folder, 100 * BLOCKS, &err);
+    CHECK(m);
+    CHECK(media_probe(m, &space, &err) == 0 && space.state == MEDIUM_ONLINE);
+    CHECK(media_volume_create(m, &u, 32 * BLOCKS, false, NULL, &err) != 0);
+    CHECK(err.code == DV_NO_SPACE && strstr(err.text, "thin"));
+    CHECK(media_volume_create(m, &u, 15 * BLOCKS, false, NULL, &err) == 0);
+    CHECK(media_volume_create(m, &other, 80 * BLOCKS, true, NULL, &err) == 0);
+    CHECK(media_volume_grow(m, &u, 20 * BLOCKS, false, NULL, &err) != 0);
+    CHECK(err.code == DV_NO_SPACE);
+    CHECK(stat_of(m, &u).st_size == (off_t)(15 * MIB));
+    CHECK(media_volume_grow(m, &u, 15 * BLOCKS + 1536, false, NULL, &err) == 0);
+    CHECK(media_probe(m, &space, &err) == 0 && space.state == MEDIUM_LOW);
+    CHECK(media_volume_delete(m, &u, &err) == 0);
+    CHECK(media_probe(m, &space, &err) == 0 && space.state == MEDIUM_ONLINE);
+    media_close(m);
+}
+
+static void test_full(void **state)
+{
+    (void)state;
+    with_mount("tmpfs", "size=16m", 0, on_full_file_system);
+}
+
+static void on_read_only_file_system(void)
+{
+    struct dv_err err = {0};
+    CHECK(!media_open(MEDIUM_DIR, folder, BLOCKS, &err));
+    CHECK(err.code == DV_DENIED && strstr(err.text, "read-only"));
+}
+
+static void test_read_only(void **state)
+{
+    (void)state;
+    with_mount("tmpfs", "size=1m", MS_RDONLY, on_read_only_file_system);
+}
+
+// ramfs knows neither fallocate nor how much room it has.
+static void on_simple_file_system(void)
+{
+    struct dv_err err = {0};
+    struct watcher w = {0};
+    struct media_progress p = {.report = watch, .arg = &w};
+    struct dv_uuid u = uuid_random();
+    struct media *m = media_open(MEDIUM_DIR, folder, 100 * BLOCKS, &err);
+    CHECK(m);
+    CHECK(media_volume_create(m, &u, 48 * BLOCKS, false, &p, &err) == 0);
+    CHECK(w.calls == 3 && w.last == 100);
+    CHECK((uint64_t)stat_of(m, &u).st_blocks * 512 >= 48 * MIB);
+    CHECK(media_volume_delete(m, &u, &err) == 0);
+    w = (struct watcher){.stop_at = 2};
+    CHECK(media_volume_create(m, &u, 48 * BLOCKS, false, &p, &err) != 0);
+    CHECK(err.code == DV_CANCELLED && images() == 0);
+    media_close(m);
+}
+
+static void test_without_fallocate(void **state)
+{
+    (void)state;
+    with_mount("ramfs", NULL, 0, on_simple_file_system);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_identity),          TEST(test_lock),    TEST(test_bad_folders),
+        TEST(test_no_permission),     TEST(test_volumes), TEST(test_broken_off),
+        TEST(test_progress),          TEST(test_full),    TEST(test_read_only),
+        TEST(test_without_fallocate),
+    };
+    return cmocka_run_group_tests_name("media_dir", tests, NULL, NULL);
+}

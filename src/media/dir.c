@@ -1,0 +1,327 @@
+// Media: a folder in a file system; each volume is a file, <uuid>.img.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "media/kind.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define IDENTITY     ".dvsan-medium"
+#define LOCK         ".dvsan-lock"
+#define LOW_PERCENT  5                   // of the file system: less free than this is MEDIUM_LOW
+#define CLAIM_BYTES  (UINT64_C(1) << 28) // claimed with one fallocate between two reports
+#define WRITE_BYTES  (UINT64_C(1) << 20)
+#define REPORT_BYTES (UINT64_C(1) << 24) // written as zeros between two reports
+
+static char *file_of(const struct media *m, const struct dv_uuid *volume)
+{
+    char text[UUID_TEXT_LEN];
+    return dv_printf("%s/%s.img", m->path, uuid_format(volume, text));
+}
+
+// A volume is made under this name and renamed when it is whole.
+static char *unfinished_of(const struct media *m, const struct dv_uuid *volume)
+{
+    char text[UUID_TEXT_LEN];
+    return dv_printf("%s/%s.new", m->path, uuid_format(volume, text));
+}
+
+// ---- Opening ------------------------------------------------------------------------------
+
+// tgtd takes paths without commas only, and its listings are lines.
+static int check_path(const char *path, struct dv_err *err)
+{
+    if (*path != '/')
+        return dv_fail(err, DV_INVALID, "the path of a medium must be absolute, not %s", path);
+    for (const char *c = path; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f || *c == ',')
+            return dv_fail(err, DV_INVALID,
+                           "the path %s has a comma or control character, which tgtd cannot take; "
+                           "choose another folder",
+                           path);
+    return 0;
+}
+
+static int check_folder(const char *path, struct dv_err *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 && errno == ENOENT)
+        return dv_fail(err, DV_NOT_FOUND, "the folder %s does not exist; make it, or mount it",
+                       path);
+    if (stat(path, &st) != 0)
+        return dv_fail_errno(err, errno, "cannot look at the folder %s", path);
+    if (!S_ISDIR(st.st_mode))
+        return dv_fail(err, DV_INVALID, "%s is not a folder", path);
+    struct statvfs fs;
+    if (statvfs(path, &fs) == 0 && (fs.f_flag & ST_RDONLY))
+        return dv_fail(err, DV_DENIED, "the folder %s is on a file system mounted read-only", path);
+    if (access(path, R_OK | W_OK | X_OK) != 0)
+        return dv_fail_errno(err, errno, "cannot write into the folder %s", path);
+    return 0;
+}
+
+// Reads the medium's identity, or writes one when there is none yet.
+static int identify(struct media *m, struct dv_err *err)
+{
+    DV_FREE char *path = dv_printf("%s/%s", m->path, IDENTITY);
+    DV_FREE char *text = NULL;
+    size_t len;
+    if (access(path, F_OK) == 0) {
+        if (file_read(path, 4096, &text, &len, err) != 0)
+            return -1;
+        text[strcspn(text, "\n")] = '\0';
+        if (!uuid_parse(text, &m->uuid) || uuid_is_zero(&m->uuid))
+            return dv_fail(err, DV_CONFLICT,
+                           "%s should hold the medium's UUID; restore it, or delete it to make "
+                           "this a new medium",
+                           path);
+        return 0;
+    }
+    char uuid[UUID_TEXT_LEN];
+    m->uuid = uuid_random();
+    text = dv_printf("%s\n", uuid_format(&m->uuid, uuid));
+    return file_write_atomic(path, text, strlen(text), 0644, err);
+}
+
+static int dir_open(struct media *m, struct dv_err *err)
+{
+    if (check_path(m->path, err) != 0 || check_folder(m->path, err) != 0)
+        return -1;
+    DV_FREE char *lock = dv_printf("%s/%s", m->path, LOCK);
+    m->lock = file_lock(lock, err);
+    return m->lock < 0 ? -1 : identify(m, err);
+}
+
+static int space_of(const struct media *m, struct media_space *space, struct dv_err *err)
+{
+    struct statvfs fs;
+    if (statvfs(m->path, &fs) != 0)
+        return dv_fail_errno(err, errno, "cannot tell the free space of %s", m->path);
+    space->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    space->total_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
+    bool low = space->free_bytes < space->total_bytes / 100 * LOW_PERCENT;
+    space->state = low ? MEDIUM_LOW : MEDIUM_ONLINE;
+    return 0;
+}
+
+// The identity must still be there: a file system that was unmounted leaves an empty folder.
+static int dir_probe(struct media *m, struct media_space *space, struct dv_err *err)
+{
+    if (check_folder(m->path, err) != 0)
+        return -1;
+    struct media now = {.path = m->path};
+    DV_FREE char *path = dv_printf("%s/%s", m->path, IDENTITY);
+    if (access(path, F_OK) != 0)
+        return dv_fail(err, DV_NOT_FOUND, "%s is gone; is the file system still mounted?", path);
+    if (identify(&now, err) != 0)
+        return -1;
+    if (!uuid_equal(&now.uuid, &m->uuid))
+        return dv_fail(err, DV_CONFLICT, "another medium is at %s now", m->path);
+    return space_of(m, space, err);
+}
+
+// ---- Room ---------------------------------------------------------------------------------
+
+static int report(const struct media_progress *p, uint64_t done, uint64_t all, struct dv_err *err)
+{
+    uint32_t percent = all > 0 ? (uint32_t)((double)done * 100.0 / (double)all) : 100;
+    if (!p || p->report(p->arg, percent < 100 ? percent : 100))
+        return 0;
+    return dv_fail(err, DV_CANCELLED, "the request was cancelled");
+}
+
+static int fail_room(struct dv_err *err, const char *path, int errnum)
+{
+    if (errnum == EFBIG)
+        return dv_fail(err, DV_INVALID, "%s would be larger than its file system takes", path);
+    return dv_fail_errno(err, errnum, "cannot get room for %s", path);
+}
+
+static int write_zeros(int fd, const char *path, uint64_t from, uint64_t to,
+                       const struct media_progress *progress, struct dv_err *err)
+{
+    DV_FREE char *zeros = dv_calloc(1, WRITE_BYTES);
+    for (uint64_t at = from; at < to;) {
+        uint64_t len = to - at < WRITE_BYTES ? to - at : WRITE_BYTES;
+        ssize_t n = pwrite(fd, zeros, len, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return fail_room(err, path, n < 0 ? errno : ENOSPC);
+        at += (uint64_t)n;
+        if ((at - from) % REPORT_BYTES == 0 && report(progress, at - from, to - from, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+// Claims every block of from..to. Where the file system cannot, zeros are written.
+static int claim(int fd, const char *path, uint64_t from, uint64_t to,
+                 const struct media_progress *progress, struct dv_err *err)
+{
+    for (uint64_t at = from; at < to;) {
+        uint64_t len = to - at < CLAIM_BYTES ? to - at : CLAIM_BYTES;
+        if (fallocate(fd, 0, (off_t)at, (off_t)len) != 0) {
+            if (errno == EINTR)
+                continue;
+            if (errno == EOPNOTSUPP)
+                return write_zeros(fd, path, at, to, progress, err);
+            return fail_room(err, path, errno);
+        }
+        at += len;
+        if (report(progress, at - from, to - from, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+// Refuses early what cannot fit, instead of filling the disk first.
+static int check_room(const struct media *m, uint64_t bytes, struct dv_err *err)
+{
+    struct media_space space;
+    if (space_of(m, &space, err) != 0)
+        return -1;
+    if (space.total_bytes == 0 || bytes <= space.free_bytes)
+        return 0;
+    char need[16], have[16];
+    return dv_fail(err, DV_NO_SPACE,
+                   "the file system of %s has %s left, %s are needed; make room or create a thin "
+                   "volume",
+                   m->path, size_format(space.free_bytes, have, sizeof(have)),
+                   size_format(bytes, need, sizeof(need)));
+}
+
+static int bytes_of(uint64_t blocks, uint64_t *bytes, struct dv_err *err)
+{
+    if (blocks == 0 || blocks > INT64_MAX / BLOCK_SIZE)
+        return dv_fail(err, DV_INVALID, "a volume cannot have %" PRIu64 " blocks", blocks);
+    *bytes = blocks * BLOCK_SIZE;
+    return 0;
+}
+
+// ---- Volumes ------------------------------------------------------------------------------
+
+// Fills a new file. The close is part of it: some file systems tell of errors only there.
+static int make_file(const struct media *m, const char *path, uint64_t bytes, bool thin,
+                     const struct media_progress *progress, struct dv_err *err)
+{
+    if (!thin && check_room(m, bytes, err) != 0)
+        return -1;
+    DV_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return dv_fail_errno(err, errno, "cannot make %s", path);
+    if (ftruncate(fd, (off_t)bytes) != 0)
+        return fail_room(err, path, errno);
+    if (!thin && claim(fd, path, 0, bytes, progress, err) != 0)
+        return -1;
+    if (fsync(fd) != 0)
+        return dv_fail_errno(err, errno, "cannot write %s to disk", path);
+    int closing = fd;
+    fd = -1;
+    if (close(closing) != 0)
+        return dv_fail_errno(err, errno, "cannot write %s to disk", path);
+    return 0;
+}
+
+// 1 when the volume is there and as long as wanted, 0 when it is not there.
+static int there(const char *path, uint64_t bytes, struct dv_err *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 && errno == ENOENT)
+        return 0;
+    if (stat(path, &st) != 0)
+        return dv_fail_errno(err, errno, "cannot look at %s", path);
+    if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != bytes)
+        return dv_fail(err, DV_CONFLICT, "%s is in the way: it is not a file of %" PRIu64 " bytes",
+                       path, bytes);
+    return 1;
+}
+
+static int dir_create(struct media *m, const struct dv_uuid *volume, uint64_t blocks, bool thin,
+                      const struct media_progress *progress, struct dv_err *err)
+{
+    DV_FREE char *path = file_of(m, volume);
+    DV_FREE char *unfinished = unfinished_of(m, volume);
+    uint64_t bytes;
+    if (bytes_of(blocks, &bytes, err) != 0)
+        return -1;
+    int found = there(path, bytes, err);
+    if (found < 0)
+        return -1;
+    if (found == 0) {
+        unlink(unfinished); // from a time that was broken off
+        if (make_file(m, unfinished, bytes, thin, progress, err) != 0) {
+            unlink(unfinished);
+            return -1;
+        }
+        if (rename(unfinished, path) != 0) {
+            dv_fail_errno(err, errno, "cannot rename %s", unfinished);
+            unlink(unfinished);
+            return -1;
+        }
+    }
+    return file_sync_dir(m->path, err);
+}
+
+static int dir_grow(struct media *m, const struct dv_uuid *volume, uint64_t blocks, bool thin,
+                    const struct media_progress *progress, struct dv_err *err)
+{
+    DV_FREE char *path = file_of(m, volume);
+    uint64_t bytes;
+    struct stat st;
+    if (bytes_of(blocks, &bytes, err) != 0)
+        return -1;
+    DV_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return dv_fail_errno(err, errno, "cannot open %s", path);
+    uint64_t old = (uint64_t)st.st_size;
+    if (bytes < old)
+        return dv_fail(err, DV_INVALID,
+                       "%s has %" PRIu64 " bytes and cannot be cut to %" PRIu64
+                       ": a volume only grows",
+                       path, old, bytes);
+    // Room is claimed from the old end on, so what was broken off by a crash goes on from there.
+    if (!thin && bytes > old &&
+        (check_room(m, bytes - old, err) != 0 || claim(fd, path, old, bytes, progress, err) != 0)) {
+        if (ftruncate(fd, (off_t)old) != 0)
+            return dv_fail_errno(err, errno, "cannot give back the room of %s", path);
+        return -1;
+    }
+    if (ftruncate(fd, (off_t)bytes) != 0)
+        return fail_room(err, path, errno);
+    if (fsync(fd) != 0)
+        return dv_fail_errno(err, errno, "cannot write %s to disk", path);
+    return 0;
+}
+
+static int remove_file(const char *path, struct dv_err *err)
+{
+    if (unlink(path) == 0 || errno == ENOENT)
+        return 0;
+    return dv_fail_errno(err, errno, "cannot delete %s", path);
+}
+
+static int dir_remove(struct media *m, const struct dv_uuid *volume, struct dv_err *err)
+{
+    DV_FREE char *path = file_of(m, volume);
+    DV_FREE char *unfinished = unfinished_of(m, volume);
+    if (remove_file(path, err) != 0 || remove_file(unfinished, err) != 0)
+        return -1;
+    return file_sync_dir(m->path, err);
+}
+
+const struct media_kind media_dir = {
+    .open = dir_open,
+    .probe = dir_probe,
+    .path = file_of,
+    .create = dir_create,
+    .grow = dir_grow,
+    .remove = dir_remove,
+};
