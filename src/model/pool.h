@@ -12,9 +12,10 @@
 #define ENGINE_ID_MAX_LEN 32  // snmpEngineID, RFC 3411 section 5
 #define TASK_STEPS_MAX    8
 
-// joining: heard of, not read yet. up and degraded: its tables are known and it answers. down: it
-// does not answer. stopped: it said that it is being stopped. conflict: another engine uses its
-// UUID; nothing is sent to it until a person has decided.
+// joining: heard of, and not all it holds is read or served yet. up and degraded: its tables are
+// known and it answers. down: it does not answer. stopped: it said that it is being stopped.
+// conflict: another engine uses its UUID too; nothing is changed on it until that one is silent or
+// a person has decided.
 enum unit_state {
     UNIT_JOINING = 1,
     UNIT_UP,
@@ -47,18 +48,19 @@ struct volume_record {
     uint32_t index;  // dvsanVolumeIndex there
     uint64_t blocks; // as asked; a multiple of ALLOC_BLOCKS
     bool thin;
-    bool wanted;   // false: an explicit task deletes it
-    bool seen;     // its unit has shown it at least once
+    bool thin_default; // thin was not asked for: the medium's configuration decides
+    bool wanted;       // false: an explicit task deletes it
+    bool seen;         // its unit has shown it at least once
 };
 
 struct host_record {
     struct dv_uuid uuid;
-    char name[NAME_MAX_LEN + 1]; // unique in the pool
-    char iqn[IQN_MAX_LEN + 1];   // unique in the pool
+    char name[NAME_MAX_LEN + 1];       // unique in the pool
+    char iqn[IQN_MAX_LEN + 1];         // unique in the pool
     char chap_user[CHAP_USER_MAX + 1]; // unique in the pool
-    uint8_t sealed_secret[96]; // the CHAP secret, sealed with the station's key
-    uint8_t sealed_len;        // 0: the station does not know it
-    uint32_t secret_version;   // goes up with each new secret
+    uint8_t sealed_secret[96];         // the CHAP secret, sealed with the station's key
+    uint8_t sealed_len;                // 0: the station does not know it
+    uint32_t secret_version;           // goes up with each new secret
 };
 
 // A host's right to a volume. It stays, with wanted false, until the unit has confirmed its end.
@@ -83,22 +85,22 @@ struct task_record {
     uint64_t id; // 1.., ascending
     enum task_kind kind;
     enum task_state state;
-    uint32_t progress;         // 0..100
-    char summary[160];         // "create volume db1 (10G)"
-    struct dv_uuid volume;     // what it is about; zero when there is none
+    uint32_t progress;     // 0..100
+    char summary[160];     // "create volume db1 (10G)"
+    struct dv_uuid volume; // what it is about; zero when there is none
     struct dv_uuid host;
     struct task_step steps[TASK_STEPS_MAX];
     size_t step_count;
-    int error_code;            // enum dv_code, DV_OK when none
+    int error_code; // enum dv_code, DV_OK when none
     char error[LAST_ERROR_ROOM];
-    char waiting[160];         // what it waits for just now: "unit2 does not answer"; may be ""
+    char waiting[160]; // what it waits for just now: "unit2 does not answer"; may be ""
     int64_t created, started, finished; // milliseconds since 1970; 0 when not yet
-    uint64_t version;          // goes up with every change; not kept over a restart
+    uint64_t version;                   // goes up with every change; not kept over a restart
 };
 
 enum event_severity { EVENT_INFO = 1, EVENT_WARNING, EVENT_ERROR };
 struct event_record {
-    uint64_t id; // 1.., ascending
+    uint64_t id;  // 1.., ascending
     int64_t time; // milliseconds since 1970
     enum event_severity severity;
     char subject[NAME_MAX_LEN + 16]; // "unit unit2", "volume db1", "pool"

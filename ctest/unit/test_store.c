@@ -1,0 +1,465 @@
+// Tests of the store: everything comes back after a restart, and half of something never does.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "store/store.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    char dir[64];
+    char path[96];
+    struct store *store;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = dv_calloc(1, sizeof(*f));
+    dv_copy(f->dir, sizeof(f->dir), "/tmp/test_store.XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    snprintf(f->path, sizeof(f->path), "%s/pool.db", f->dir);
+    struct dv_err err;
+    f->store = store_open(f->path, &err);
+    assert_non_null(f->store);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    store_free(f->store);
+    static const char *const tails[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < DV_COUNT(tails); i++) {
+        snprintf(path, sizeof(path), "%s%s", f->path, tails[i]);
+        unlink(path);
+    }
+    rmdir(f->dir);
+    free(f);
+    return 0;
+}
+
+static void reopen(struct fixture *f)
+{
+    struct dv_err err;
+    store_free(f->store);
+    f->store = store_open(f->path, &err);
+    if (!f->store)
+        fail_msg("%s", err.text);
+}
+
+static void apply(struct fixture *f, struct changes *c)
+{
+    struct dv_err err = {0};
+    if (store_apply(f->store, c, &err) < 0)
+        fail_msg("%s", err.text);
+    changes_free(c);
+}
+
+static void refuse(struct fixture *f, struct changes *c, enum dv_code code)
+{
+    struct dv_err err = {0};
+    assert_int_equal(store_apply(f->store, c, &err), -1);
+    assert_int_equal(err.code, code);
+    changes_free(c);
+}
+
+static struct changes load(struct fixture *f)
+{
+    struct changes c = {0};
+    struct dv_err err = {0};
+    if (store_load(f->store, &c, &err) < 0)
+        fail_msg("%s", err.text);
+    return c;
+}
+
+static const struct change *find(const struct changes *c, enum change_kind kind, size_t nth)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->items[i].kind == kind && nth-- == 0)
+            return &c->items[i];
+    }
+    return NULL;
+}
+
+static const struct unit_record unit1 = {
+    .uuid = {{1}},
+    .name = "unit1",
+    .address = "udp:192.0.2.1:161",
+    .engine_id = {0x80, 0, 0, 1, 2, 3},
+    .engine_id_len = 6,
+    .software = "0.1.0",
+    .epoch = 4294967295u,
+    .generation = 17,
+    .state = UNIT_DEGRADED,
+    .last_seen = 1800000000,
+    .last_error = "a \"quoted\" error; DROP TABLE unit",
+};
+static const struct medium media[] = {
+    {.index = 1,
+     .name = "pool0",
+     .kind = MEDIUM_DIR,
+     .state = MEDIUM_ONLINE,
+     .blocks = 1ull << 40,
+     .free_blocks = 1ull << 39,
+     .largest_free_blocks = 1ull << 38},
+    {.index = 2,
+     .name = "pool1",
+     .kind = MEDIUM_DISK,
+     .state = MEDIUM_FAILED,
+     .blocks = 4096,
+     .last_error = "gone"},
+};
+static const struct portal portals[] = {
+    {.index = 1, .address = "192.0.2.1", .port = 3260, .if_index = 2, .up = true},
+    {.index = 2, .address = "2001:db8::1", .port = 3261, .if_index = 0, .up = false},
+};
+static const struct volume_record volume1 = {
+    .uuid = {{2}},
+    .name = "db1",
+    .unit = {{1}},
+    .medium = 1,
+    .index = 5,
+    .blocks = 20971520,
+    .thin = true,
+    .thin_default = true,
+    .wanted = true,
+    .seen = true,
+};
+static const struct volume shown1 = {
+    .index = 5,
+    .uuid = {{2}},
+    .name = "db1",
+    .medium = 1,
+    .start_lba = 2048,
+    .blocks = 20971520,
+    .thin = true,
+    .iqn = "iqn.2026-01.x:1",
+    .lun = 1,
+    .admin_online = true,
+    .state = VOLUME_ONLINE,
+    .progress = 100,
+    .generation = 17,
+    .last_error = "e",
+};
+static const struct host_record host1 = {
+    .uuid = {{3}},
+    .name = "web",
+    .iqn = "iqn.2026-01.x:web",
+    .chap_user = "webuser",
+    .sealed_secret = {1, 0, 2, 255},
+    .sealed_len = 56,
+    .secret_version = 3,
+};
+static const struct access_rule rules1[] = {
+    {.volume = 5,
+     .index = 1,
+     .initiator = "iqn.2026-01.x:web",
+     .chap_user = "webuser",
+     .secret_is_set = true,
+     .state = ACCESS_ACTIVE},
+    {.volume = 5,
+     .index = 2,
+     .initiator = "iqn.2026-01.x:old",
+     .chap_user = "old",
+     .state = ACCESS_REVOKING,
+     .last_error = "slow"},
+};
+static const struct assignment_record assignment1 = {
+    .volume = {{2}},
+    .host = {{3}},
+    .index = 1,
+    .wanted = true,
+    .pushed_version = 3,
+};
+static const struct task_record task1 = {
+    .id = 7,
+    .kind = TASK_ASSIGN,
+    .state = TASK_RUNNING,
+    .progress = 40,
+    .summary = "assign volume db1 to host web",
+    .volume = {{2}},
+    .host = {{3}},
+    .steps = {{"place", STEP_DONE}, {"admit web on unit1", STEP_RUNNING}},
+    .step_count = 2,
+    .waiting = "unit1 does not answer",
+    .created = 1800000000123,
+    .started = 1800000000124,
+};
+
+static void fill(struct fixture *f)
+{
+    struct changes c = {0};
+    changes_unit(&c, &unit1);
+    changes_media(&c, &unit1.uuid, media, DV_COUNT(media));
+    changes_portals(&c, &unit1.uuid, portals, DV_COUNT(portals));
+    changes_host(&c, &host1);
+    changes_volume(&c, &volume1);
+    changes_shown(&c, &shown1, rules1, DV_COUNT(rules1));
+    changes_assignment(&c, &assignment1);
+    changes_task(&c, &task1);
+    apply(f, &c);
+}
+
+static void test_everything_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    fill(f);
+    reopen(f);
+    struct changes c = load(f);
+    assert_int_equal(c.count, 8);
+    assert_memory_equal(find(&c, CHANGE_UNIT, 0)->unit, &unit1, sizeof(unit1));
+    const struct change *m = find(&c, CHANGE_MEDIA, 0);
+    assert_int_equal(m->count, DV_COUNT(media));
+    assert_memory_equal(m->media, media, sizeof(media));
+    assert_true(uuid_equal(&m->id, &unit1.uuid));
+    const struct change *p = find(&c, CHANGE_PORTALS, 0);
+    assert_int_equal(p->count, DV_COUNT(portals));
+    assert_memory_equal(p->portals, portals, sizeof(portals));
+    assert_memory_equal(find(&c, CHANGE_VOLUME, 0)->volume, &volume1, sizeof(volume1));
+    const struct change *s = find(&c, CHANGE_SHOWN, 0);
+    assert_memory_equal(s->shown, &shown1, sizeof(shown1));
+    assert_int_equal(s->rule_count, DV_COUNT(rules1));
+    assert_memory_equal(s->rules, rules1, sizeof(rules1));
+    assert_memory_equal(find(&c, CHANGE_HOST, 0)->host_record->sealed_secret, host1.sealed_secret,
+                        host1.sealed_len);
+    assert_string_equal(find(&c, CHANGE_HOST, 0)->host_record->chap_user, "webuser");
+    assert_memory_equal(find(&c, CHANGE_ASSIGNMENT, 0)->assignment, &assignment1,
+                        sizeof(assignment1));
+    assert_memory_equal(find(&c, CHANGE_TASK, 0)->task_record, &task1, sizeof(task1));
+    changes_free(&c);
+}
+
+static void test_replacing(void **state)
+{
+    struct fixture *f = *state;
+    fill(f);
+    struct changes c = {0};
+    struct unit_record unit = unit1;
+    struct volume shown = shown1;
+    struct task_record task = task1;
+    dv_copy(unit.name, sizeof(unit.name), "other");
+    unit.state = UNIT_DOWN;
+    shown.state = VOLUME_FAILED;
+    task.state = TASK_DONE;
+    task.step_count = 1;
+    changes_unit(&c, &unit);
+    changes_media(&c, &unit.uuid, media, 1);
+    changes_portals(&c, &unit.uuid, NULL, 0);
+    changes_shown(&c, &shown, NULL, 0);
+    changes_task(&c, &task);
+    apply(f, &c);
+    reopen(f);
+    c = load(f);
+    assert_string_equal(find(&c, CHANGE_UNIT, 0)->unit->name, "other");
+    assert_int_equal(find(&c, CHANGE_UNIT, 0)->unit->state, UNIT_DOWN);
+    assert_int_equal(find(&c, CHANGE_MEDIA, 0)->count, 1);
+    assert_null(find(&c, CHANGE_PORTALS, 0));
+    assert_int_equal(find(&c, CHANGE_SHOWN, 0)->shown->state, VOLUME_FAILED);
+    assert_int_equal(find(&c, CHANGE_SHOWN, 0)->rule_count, 0);
+    assert_int_equal(find(&c, CHANGE_TASK, 0)->task_record->state, TASK_DONE);
+    assert_int_equal(find(&c, CHANGE_TASK, 0)->task_record->step_count, 1);
+    changes_free(&c);
+}
+
+static void test_going(void **state)
+{
+    struct fixture *f = *state;
+    fill(f);
+    struct changes c = {0};
+    changes_hidden(&c, &volume1.uuid);
+    apply(f, &c);
+    c = load(f);
+    assert_null(find(&c, CHANGE_SHOWN, 0));
+    assert_non_null(find(&c, CHANGE_VOLUME, 0));
+    changes_free(&c);
+
+    changes_volume_gone(&c, &volume1.uuid);
+    changes_unit_gone(&c, &unit1.uuid);
+    changes_host_gone(&c, &host1.uuid);
+    changes_task_gone(&c, task1.id);
+    apply(f, &c);
+    c = load(f);
+    assert_int_equal(c.count, 0);
+    changes_free(&c);
+}
+
+static void test_all_or_nothing(void **state)
+{
+    struct fixture *f = *state;
+    fill(f);
+    struct changes c = {0};
+    struct unit_record unit = unit1;
+    struct volume_record twin = volume1;
+    unit.state = UNIT_STOPPED;
+    twin.uuid.b[0] = 9; // another volume of the same name
+    changes_unit(&c, &unit);
+    changes_volume(&c, &twin);
+    refuse(f, &c, DV_CONFLICT);
+    changes_host_gone(&c, &host1.uuid); // it still has a volume
+    refuse(f, &c, DV_CONFLICT);
+    changes_unit_gone(&c, &unit1.uuid); // it still has a volume
+    refuse(f, &c, DV_CONFLICT);
+    c = load(f);
+    assert_int_equal(find(&c, CHANGE_UNIT, 0)->unit->state, UNIT_DEGRADED);
+    assert_null(find(&c, CHANGE_VOLUME, 1));
+    assert_int_equal(c.count, 8);
+    changes_free(&c);
+}
+
+// A process that dies in the middle leaves what was committed, and nothing of what was not.
+static void test_crash(void **state)
+{
+    struct fixture *f = *state;
+    store_free(f->store);
+    f->store = NULL;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct dv_err err;
+        struct changes c = {0};
+        struct unit_record unit = unit1;
+        f->store = store_open(f->path, &err);
+        changes_unit(&c, &unit1);
+        if (!f->store || store_apply(f->store, &c, &err) < 0)
+            _exit(1);
+        changes_free(&c);
+        // The second is refused half-way, and the process dies without closing.
+        unit.state = UNIT_STOPPED;
+        changes_unit(&c, &unit);
+        changes_volume(&c, &(struct volume_record){.uuid = {{5}}, .unit = {{77}}});
+        _exit(store_apply(f->store, &c, &err) < 0 ? 0 : 2);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    reopen(f);
+    struct changes c = load(f);
+    assert_int_equal(c.count, 1);
+    assert_int_equal(c.items[0].unit->state, UNIT_DEGRADED);
+    changes_free(&c);
+}
+
+static void add_events(struct fixture *f, uint64_t from, uint64_t to)
+{
+    struct changes c = {0};
+    for (uint64_t i = from; i <= to; i++) {
+        struct event_record e = {.id = i, .time = (int64_t)i, .severity = EVENT_WARNING};
+        snprintf(e.subject, sizeof(e.subject), "unit unit%u", (unsigned)i);
+        snprintf(e.text, sizeof(e.text), "text %u", (unsigned)i);
+        changes_event(&c, &e);
+    }
+    apply(f, &c);
+}
+
+static void test_events(void **state)
+{
+    struct fixture *f = *state;
+    struct event_record *events;
+    size_t n;
+    struct dv_err err;
+    uint64_t event, task;
+    add_events(f, 1, 5);
+    assert_int_equal(store_events(f->store, 0, 3, &events, &n, &err), 0);
+    assert_int_equal(n, 3); // the newest, oldest first
+    assert_int_equal(events[0].id, 3);
+    assert_int_equal(events[2].id, 5);
+    assert_string_equal(events[2].text, "text 5");
+    assert_int_equal(events[2].severity, EVENT_WARNING);
+    free(events);
+    assert_int_equal(store_events(f->store, 4, 100, &events, &n, &err), 0);
+    assert_int_equal(n, 1);
+    free(events);
+    assert_int_equal(store_events(f->store, 5, 100, &events, &n, &err), 0);
+    assert_int_equal(n, 0);
+    free(events);
+
+    add_events(f, 6, STORE_EVENTS_KEPT + 20);
+    reopen(f);
+    assert_int_equal(store_events(f->store, 0, SIZE_MAX, &events, &n, &err), 0);
+    assert_int_equal(n, STORE_EVENTS_KEPT);
+    assert_int_equal(events[0].id, 21);
+    free(events);
+    assert_int_equal(store_last_ids(f->store, &event, &task, &err), 0);
+    assert_int_equal(event, STORE_EVENTS_KEPT + 20);
+    assert_int_equal(task, 0);
+}
+
+static void test_ids_are_never_given_twice(void **state)
+{
+    struct fixture *f = *state;
+    struct changes c = {0};
+    struct dv_err err;
+    uint64_t event, task;
+    fill(f);
+    changes_task_gone(&c, task1.id);
+    apply(f, &c);
+    reopen(f);
+    assert_int_equal(store_last_ids(f->store, &event, &task, &err), 0);
+    assert_int_equal(task, task1.id);
+}
+
+static void test_tokens_and_settings(void **state)
+{
+    struct fixture *f = *state;
+    struct dv_err err;
+    struct token_record t = {.name = "ci", .hash = {1, 2, 3}, .created = 1800000000}, *list;
+    size_t n, len;
+    void *data;
+    assert_int_equal(store_add_token(f->store, &t, &err), 0);
+    assert_int_equal(t.id, 1);
+    reopen(f);
+    assert_int_equal(store_tokens(f->store, &list, &n, &err), 0);
+    assert_int_equal(n, 1);
+    assert_memory_equal(&list[0], &t, sizeof(t));
+    free(list);
+    assert_int_equal(store_add_token(f->store, &t, &err), -1); // the name is taken
+    assert_int_equal(store_delete_token(f->store, 1, &err), 0);
+    assert_int_equal(store_delete_token(f->store, 1, &err), -1);
+    assert_int_equal(err.code, DV_NOT_FOUND);
+
+    assert_int_equal(store_get(f->store, "key", &data, &len, &err), 0);
+    assert_null(data);
+    assert_int_equal(store_set(f->store, "key", "a\0b", 3, &err), 0);
+    assert_int_equal(store_set(f->store, "key", "c\0d", 3, &err), 0);
+    reopen(f);
+    assert_int_equal(store_get(f->store, "key", &data, &len, &err), 0);
+    assert_int_equal(len, 3);
+    assert_memory_equal(data, "c\0d", 3);
+    free(data);
+}
+
+static void test_not_readable_by_others(void **state)
+{
+    struct fixture *f = *state;
+    struct stat st;
+    assert_int_equal(stat(f->path, &st), 0);
+    assert_int_equal(st.st_mode & 077, 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_everything_comes_back),
+        TEST(test_replacing),
+        TEST(test_going),
+        TEST(test_all_or_nothing),
+        TEST(test_crash),
+        TEST(test_events),
+        TEST(test_ids_are_never_given_twice),
+        TEST(test_tokens_and_settings),
+        TEST(test_not_readable_by_others),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

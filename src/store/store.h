@@ -1,0 +1,42 @@
+// The station's store: all its records, kept over restarts and crashes.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Speaks of model records alone, so that another database can stand behind it and pass the same
+// tests. Used from one thread at a time.
+#ifndef DVSAN_STORE_STORE_H
+#define DVSAN_STORE_STORE_H
+
+#include "model/change.h"
+
+#define STORE_EVENTS_KEPT 10000 // the newest
+
+struct store;
+
+// Opens or makes the store in the file path and brings its schema up to date.
+struct store *store_open(const char *path, struct dv_err *err);
+void store_free(struct store *s); // NULL is fine
+
+// Applies all changes or, when it returns -1, none. What it has applied survives a power cut.
+int store_apply(struct store *s, const struct changes *changes, struct dv_err *err);
+
+// Adds everything but events to *out, in an order in which it can be applied to an empty pool.
+int store_load(struct store *s, struct changes *out, struct dv_err *err);
+
+// The newest limit events with an id above after, oldest first; the caller frees *events.
+int store_events(struct store *s, uint64_t after, size_t limit, struct event_record **events,
+                 size_t *count, struct dv_err *err);
+// The largest ids ever given, 0 for none.
+int store_last_ids(struct store *s, uint64_t *event, uint64_t *task, struct dv_err *err);
+
+// token->id is set by the store.
+int store_add_token(struct store *s, struct token_record *token, struct dv_err *err);
+int store_delete_token(struct store *s, uint64_t id, struct dv_err *err); // DV_NOT_FOUND
+int store_tokens(struct store *s, struct token_record **tokens, size_t *count,
+                 struct dv_err *err); // ascending by id; the caller frees *tokens
+
+// Single values of the station itself: a key and some bytes. store_get sets *data to NULL when
+// there is none; the caller frees it.
+int store_set(struct store *s, const char *key, const void *data, size_t len, struct dv_err *err);
+int store_get(struct store *s, const char *key, void **data, size_t *len, struct dv_err *err);
+
+#endif

@@ -1,0 +1,292 @@
+// Writing a list of changes, in one transaction.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "store/store_internal.h"
+
+static void bind_uuid(struct db_stmt *st, int n, const struct dv_uuid *u)
+{
+    db_bind_blob(st, n, u->b, sizeof(u->b));
+}
+
+static void bind_uuid_or_null(struct db_stmt *st, int n, const struct dv_uuid *u)
+{
+    if (uuid_is_zero(u))
+        db_bind_null(st, n);
+    else
+        bind_uuid(st, n, u);
+}
+
+static void bind_bytes_or_null(struct db_stmt *st, int n, const uint8_t *data, size_t len)
+{
+    if (len == 0)
+        db_bind_null(st, n);
+    else
+        db_bind_blob(st, n, data, len);
+}
+
+static int run_uuid(struct db_stmt *st, const struct dv_uuid *u, struct dv_err *err)
+{
+    bind_uuid(st, 1, u);
+    return db_run(st, err);
+}
+
+static int put_unit(struct store *s, const struct unit_record *u, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_PUT_UNIT];
+    bind_uuid(st, 1, &u->uuid);
+    db_bind_text(st, 2, u->name);
+    db_bind_text(st, 3, u->address);
+    bind_bytes_or_null(st, 4, u->engine_id, u->engine_id_len);
+    db_bind_text(st, 5, u->software);
+    db_bind_int(st, 6, u->epoch);
+    db_bind_int(st, 7, u->generation);
+    db_bind_int(st, 8, u->state);
+    db_bind_int(st, 9, u->last_seen);
+    db_bind_text(st, 10, u->last_error);
+    return db_run(st, err);
+}
+
+static int put_media(struct store *s, const struct change *c, struct dv_err *err)
+{
+    if (run_uuid(s->stmt[ST_DELETE_MEDIA], &c->id, err) < 0)
+        return -1;
+    struct db_stmt *st = s->stmt[ST_PUT_MEDIUM];
+    for (size_t i = 0; i < c->count; i++) {
+        const struct medium *m = &c->media[i];
+        bind_uuid(st, 1, &c->id);
+        db_bind_int(st, 2, m->index);
+        db_bind_text(st, 3, m->name);
+        db_bind_int(st, 4, m->kind);
+        db_bind_int(st, 5, m->state);
+        db_bind_int(st, 6, (int64_t)m->blocks);
+        db_bind_int(st, 7, (int64_t)m->free_blocks);
+        db_bind_int(st, 8, (int64_t)m->largest_free_blocks);
+        db_bind_text(st, 9, m->last_error);
+        if (db_run(st, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int put_portals(struct store *s, const struct change *c, struct dv_err *err)
+{
+    if (run_uuid(s->stmt[ST_DELETE_PORTALS], &c->id, err) < 0)
+        return -1;
+    struct db_stmt *st = s->stmt[ST_PUT_PORTAL];
+    for (size_t i = 0; i < c->count; i++) {
+        const struct portal *p = &c->portals[i];
+        bind_uuid(st, 1, &c->id);
+        db_bind_int(st, 2, p->index);
+        db_bind_text(st, 3, p->address);
+        db_bind_int(st, 4, p->port);
+        db_bind_int(st, 5, p->if_index);
+        db_bind_int(st, 6, p->up);
+        if (db_run(st, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int put_volume(struct store *s, const struct volume_record *v, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_PUT_VOLUME];
+    bind_uuid(st, 1, &v->uuid);
+    db_bind_text(st, 2, v->name);
+    bind_uuid(st, 3, &v->unit);
+    db_bind_int(st, 4, v->medium);
+    db_bind_int(st, 5, v->index);
+    db_bind_int(st, 6, (int64_t)v->blocks);
+    db_bind_int(st, 7, v->thin);
+    db_bind_int(st, 8, v->thin_default);
+    db_bind_int(st, 9, v->wanted);
+    db_bind_int(st, 10, v->seen);
+    return db_run(st, err);
+}
+
+static int put_rule(struct store *s, const struct dv_uuid *volume, const struct access_rule *r,
+                    struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_PUT_RULE];
+    bind_uuid(st, 1, volume);
+    db_bind_int(st, 2, r->index);
+    db_bind_text(st, 3, r->initiator);
+    db_bind_text(st, 4, r->chap_user);
+    db_bind_int(st, 5, r->secret_is_set);
+    db_bind_int(st, 6, r->state);
+    db_bind_text(st, 7, r->last_error);
+    return db_run(st, err);
+}
+
+static int put_shown(struct store *s, const struct change *c, struct dv_err *err)
+{
+    const struct volume *v = c->shown;
+    if (run_uuid(s->stmt[ST_DELETE_SHOWN], &c->id, err) < 0)
+        return -1;
+    struct db_stmt *st = s->stmt[ST_PUT_SHOWN];
+    bind_uuid(st, 1, &c->id);
+    db_bind_int(st, 2, v->index);
+    db_bind_text(st, 3, v->name);
+    db_bind_int(st, 4, v->medium);
+    db_bind_int(st, 5, (int64_t)v->start_lba);
+    db_bind_int(st, 6, (int64_t)v->blocks);
+    db_bind_int(st, 7, v->thin);
+    db_bind_text(st, 8, v->iqn);
+    db_bind_int(st, 9, v->lun);
+    db_bind_int(st, 10, v->admin_online);
+    db_bind_int(st, 11, v->state);
+    db_bind_int(st, 12, v->progress);
+    db_bind_int(st, 13, v->generation);
+    db_bind_text(st, 14, v->last_error);
+    if (db_run(st, err) < 0)
+        return -1;
+    for (size_t i = 0; i < c->rule_count; i++) {
+        if (put_rule(s, &c->id, &c->rules[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int put_host(struct store *s, const struct host_record *h, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_PUT_HOST];
+    bind_uuid(st, 1, &h->uuid);
+    db_bind_text(st, 2, h->name);
+    db_bind_text(st, 3, h->iqn);
+    db_bind_text(st, 4, h->chap_user);
+    bind_bytes_or_null(st, 5, h->sealed_secret, h->sealed_len);
+    db_bind_int(st, 6, h->secret_version);
+    return db_run(st, err);
+}
+
+static int put_assignment(struct store *s, const struct assignment_record *a, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_PUT_ASSIGNMENT];
+    bind_uuid(st, 1, &a->volume);
+    bind_uuid(st, 2, &a->host);
+    db_bind_int(st, 3, a->index);
+    db_bind_int(st, 4, a->wanted);
+    db_bind_int(st, 5, a->pushed_version);
+    return db_run(st, err);
+}
+
+static int delete_assignment(struct store *s, const struct change *c, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_DELETE_ASSIGNMENT];
+    bind_uuid(st, 1, &c->id);
+    bind_uuid(st, 2, &c->host);
+    return db_run(st, err);
+}
+
+static int put_steps(struct store *s, const struct task_record *t, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_DELETE_STEPS];
+    db_bind_int(st, 1, (int64_t)t->id);
+    if (db_run(st, err) < 0)
+        return -1;
+    st = s->stmt[ST_PUT_STEP];
+    for (size_t i = 0; i < t->step_count; i++) {
+        db_bind_int(st, 1, (int64_t)t->id);
+        db_bind_int(st, 2, (int64_t)i);
+        db_bind_text(st, 3, t->steps[i].text);
+        db_bind_int(st, 4, t->steps[i].state);
+        if (db_run(st, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int put_task(struct store *s, const struct task_record *t, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_PUT_TASK];
+    db_bind_int(st, 1, (int64_t)t->id);
+    db_bind_int(st, 2, t->kind);
+    db_bind_int(st, 3, t->state);
+    db_bind_int(st, 4, t->progress);
+    db_bind_text(st, 5, t->summary);
+    bind_uuid_or_null(st, 6, &t->volume);
+    bind_uuid_or_null(st, 7, &t->host);
+    db_bind_int(st, 8, t->error_code);
+    db_bind_text(st, 9, t->error);
+    db_bind_text(st, 10, t->waiting);
+    db_bind_int(st, 11, t->created);
+    db_bind_int(st, 12, t->started);
+    db_bind_int(st, 13, t->finished);
+    if (db_run(st, err) < 0)
+        return -1;
+    return put_steps(s, t, err);
+}
+
+static int delete_task(struct store *s, uint64_t id, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_DELETE_TASK];
+    db_bind_int(st, 1, (int64_t)id);
+    return db_run(st, err);
+}
+
+static int put_event(struct store *s, const struct event_record *e, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_PUT_EVENT];
+    db_bind_int(st, 1, (int64_t)e->id);
+    db_bind_int(st, 2, e->time);
+    db_bind_int(st, 3, e->severity);
+    db_bind_text(st, 4, e->subject);
+    db_bind_text(st, 5, e->text);
+    if (db_run(st, err) < 0)
+        return -1;
+    if (e->id <= STORE_EVENTS_KEPT)
+        return 0;
+    st = s->stmt[ST_TRIM_EVENTS];
+    db_bind_int(st, 1, (int64_t)(e->id - STORE_EVENTS_KEPT));
+    return db_run(st, err);
+}
+
+static int apply_one(struct store *s, const struct change *c, struct dv_err *err)
+{
+    switch (c->kind) {
+    case CHANGE_UNIT:
+        return put_unit(s, c->unit, err);
+    case CHANGE_UNIT_GONE:
+        return run_uuid(s->stmt[ST_DELETE_UNIT], &c->id, err);
+    case CHANGE_MEDIA:
+        return put_media(s, c, err);
+    case CHANGE_PORTALS:
+        return put_portals(s, c, err);
+    case CHANGE_VOLUME:
+        return put_volume(s, c->volume, err);
+    case CHANGE_VOLUME_GONE:
+        return run_uuid(s->stmt[ST_DELETE_VOLUME], &c->id, err);
+    case CHANGE_SHOWN:
+        return put_shown(s, c, err);
+    case CHANGE_HIDDEN:
+        return run_uuid(s->stmt[ST_DELETE_SHOWN], &c->id, err);
+    case CHANGE_HOST:
+        return put_host(s, c->host_record, err);
+    case CHANGE_HOST_GONE:
+        return run_uuid(s->stmt[ST_DELETE_HOST], &c->id, err);
+    case CHANGE_ASSIGNMENT:
+        return put_assignment(s, c->assignment, err);
+    case CHANGE_ASSIGNMENT_GONE:
+        return delete_assignment(s, c, err);
+    case CHANGE_TASK:
+        return put_task(s, c->task_record, err);
+    case CHANGE_TASK_GONE:
+        return delete_task(s, c->task, err);
+    case CHANGE_EVENT:
+        return put_event(s, c->event, err);
+    }
+    return dv_fail(err, DV_INTERNAL, "the store was given an unknown change %d", (int)c->kind);
+}
+
+int store_apply(struct store *s, const struct changes *changes, struct dv_err *err)
+{
+    if (changes->count == 0)
+        return 0;
+    if (db_begin(s->db, err) < 0)
+        return -1;
+    for (size_t i = 0; i < changes->count; i++) {
+        if (apply_one(s, &changes->items[i], err) < 0) {
+            db_rollback(s->db);
+            return -1;
+        }
+    }
+    return db_commit(s->db, err);
+}

@@ -1,0 +1,61 @@
+// What the files of the SQLite store share.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_STORE_STORE_INTERNAL_H
+#define DVSAN_STORE_STORE_INTERNAL_H
+
+#include "store/db.h"
+#include "store/store.h"
+
+enum store_stmt {
+    ST_PUT_UNIT,
+    ST_DELETE_UNIT,
+    ST_DELETE_MEDIA,
+    ST_PUT_MEDIUM,
+    ST_DELETE_PORTALS,
+    ST_PUT_PORTAL,
+    ST_PUT_VOLUME,
+    ST_DELETE_VOLUME,
+    ST_DELETE_SHOWN,
+    ST_PUT_SHOWN,
+    ST_PUT_RULE,
+    ST_PUT_HOST,
+    ST_DELETE_HOST,
+    ST_PUT_ASSIGNMENT,
+    ST_DELETE_ASSIGNMENT,
+    ST_PUT_TASK,
+    ST_DELETE_STEPS,
+    ST_PUT_STEP,
+    ST_DELETE_TASK,
+    ST_PUT_EVENT,
+    ST_TRIM_EVENTS,
+    ST_UNITS,
+    ST_MEDIA,
+    ST_PORTALS,
+    ST_VOLUMES,
+    ST_SHOWN,
+    ST_RULES,
+    ST_HOSTS,
+    ST_ASSIGNMENTS,
+    ST_TASKS,
+    ST_STEPS,
+    ST_EVENTS,
+    ST_LAST_EVENT,
+    ST_LAST_TASK,
+    ST_ADD_TOKEN,
+    ST_DELETE_TOKEN,
+    ST_TOKENS,
+    ST_SET,
+    ST_GET,
+    STORE_STMTS
+};
+
+struct store {
+    struct db *db;
+    struct db_stmt *stmt[STORE_STMTS];
+};
+
+extern const char *const store_schema[];
+extern const size_t store_schema_steps;
+extern const char *const store_sql[STORE_STMTS];
+
+#endif

@@ -1,0 +1,145 @@
+// The station's tables and every statement on them.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "store/store_internal.h"
+
+#include "base/mem.h"
+
+// Numbers of enums are those of model/. Times are seconds or milliseconds since 1970, as there.
+const char *const store_schema[] = {
+    "CREATE TABLE unit ("
+    " uuid BLOB PRIMARY KEY CHECK (length(uuid) = 16),"
+    " name TEXT NOT NULL UNIQUE, address TEXT NOT NULL, engine_id BLOB, software TEXT NOT NULL,"
+    " epoch INTEGER NOT NULL, generation INTEGER NOT NULL, state INTEGER NOT NULL,"
+    " last_seen INTEGER NOT NULL, last_error TEXT NOT NULL) WITHOUT ROWID;"
+
+    "CREATE TABLE medium ("
+    " unit BLOB NOT NULL REFERENCES unit ON DELETE CASCADE, idx INTEGER NOT NULL,"
+    " name TEXT NOT NULL, kind INTEGER NOT NULL, state INTEGER NOT NULL, blocks INTEGER NOT NULL,"
+    " free_blocks INTEGER NOT NULL, largest_free_blocks INTEGER NOT NULL,"
+    " last_error TEXT NOT NULL, PRIMARY KEY (unit, idx)) WITHOUT ROWID;"
+
+    "CREATE TABLE portal ("
+    " unit BLOB NOT NULL REFERENCES unit ON DELETE CASCADE, idx INTEGER NOT NULL,"
+    " address TEXT NOT NULL, port INTEGER NOT NULL, if_index INTEGER NOT NULL,"
+    " up INTEGER NOT NULL, PRIMARY KEY (unit, idx)) WITHOUT ROWID;"
+
+    // Volumes as the station wants them, and as their units show them.
+    "CREATE TABLE volume ("
+    " uuid BLOB PRIMARY KEY CHECK (length(uuid) = 16), name TEXT NOT NULL UNIQUE,"
+    " unit BLOB NOT NULL REFERENCES unit, medium INTEGER NOT NULL, idx INTEGER NOT NULL,"
+    " blocks INTEGER NOT NULL, thin INTEGER NOT NULL, thin_default INTEGER NOT NULL,"
+    " wanted INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX volume_unit ON volume (unit);"
+
+    "CREATE TABLE shown ("
+    " volume BLOB PRIMARY KEY REFERENCES volume ON DELETE CASCADE, idx INTEGER NOT NULL,"
+    " name TEXT NOT NULL, medium INTEGER NOT NULL, start_lba INTEGER NOT NULL,"
+    " blocks INTEGER NOT NULL, thin INTEGER NOT NULL, iqn TEXT NOT NULL, lun INTEGER NOT NULL,"
+    " admin_online INTEGER NOT NULL, state INTEGER NOT NULL, progress INTEGER NOT NULL,"
+    " generation INTEGER NOT NULL, last_error TEXT NOT NULL) WITHOUT ROWID;"
+
+    "CREATE TABLE rule ("
+    " volume BLOB NOT NULL REFERENCES shown ON DELETE CASCADE, idx INTEGER NOT NULL,"
+    " initiator TEXT NOT NULL, chap_user TEXT NOT NULL, secret_is_set INTEGER NOT NULL,"
+    " state INTEGER NOT NULL, last_error TEXT NOT NULL, PRIMARY KEY (volume, idx)) WITHOUT ROWID;"
+
+    "CREATE TABLE host ("
+    " uuid BLOB PRIMARY KEY CHECK (length(uuid) = 16), name TEXT NOT NULL UNIQUE,"
+    " iqn TEXT NOT NULL UNIQUE, chap_user TEXT NOT NULL, sealed_secret BLOB,"
+    " secret_version INTEGER NOT NULL) WITHOUT ROWID;"
+
+    "CREATE TABLE assignment ("
+    " volume BLOB NOT NULL REFERENCES volume ON DELETE CASCADE,"
+    " host BLOB NOT NULL REFERENCES host, idx INTEGER NOT NULL, wanted INTEGER NOT NULL,"
+    " pushed_version INTEGER NOT NULL, PRIMARY KEY (volume, host)) WITHOUT ROWID;"
+    "CREATE INDEX assignment_host ON assignment (host);"
+
+    // Tasks and events outlive what they speak of.
+    "CREATE TABLE task ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, state INTEGER NOT NULL,"
+    " progress INTEGER NOT NULL, summary TEXT NOT NULL, volume BLOB, host BLOB,"
+    " error_code INTEGER NOT NULL, error TEXT NOT NULL, waiting TEXT NOT NULL,"
+    " created INTEGER NOT NULL, started INTEGER NOT NULL, finished INTEGER NOT NULL);"
+    "CREATE TABLE task_step ("
+    " task INTEGER NOT NULL REFERENCES task ON DELETE CASCADE, n INTEGER NOT NULL,"
+    " text TEXT NOT NULL, state INTEGER NOT NULL, PRIMARY KEY (task, n)) WITHOUT ROWID;"
+
+    "CREATE TABLE event ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, severity INTEGER NOT NULL,"
+    " subject TEXT NOT NULL, text TEXT NOT NULL);"
+
+    "CREATE TABLE token ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
+    " hash BLOB NOT NULL CHECK (length(hash) = 32), created INTEGER NOT NULL);"
+
+    "CREATE TABLE setting (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
+};
+const size_t store_schema_steps = DV_COUNT(store_schema);
+
+// Each put lists the columns in the order in which store_apply.c binds them, and each read in the
+// order in which store_load.c takes them.
+const char *const store_sql[STORE_STMTS] = {
+    [ST_PUT_UNIT] =
+        "INSERT INTO unit VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
+        " name=excluded.name, address=excluded.address, engine_id=excluded.engine_id,"
+        " software=excluded.software, epoch=excluded.epoch, generation=excluded.generation,"
+        " state=excluded.state, last_seen=excluded.last_seen, last_error=excluded.last_error",
+    [ST_DELETE_UNIT] = "DELETE FROM unit WHERE uuid = ?",
+    [ST_DELETE_MEDIA] = "DELETE FROM medium WHERE unit = ?",
+    [ST_PUT_MEDIUM] = "INSERT INTO medium VALUES (?,?,?,?,?,?,?,?,?)",
+    [ST_DELETE_PORTALS] = "DELETE FROM portal WHERE unit = ?",
+    [ST_PUT_PORTAL] = "INSERT INTO portal VALUES (?,?,?,?,?,?)",
+    [ST_PUT_VOLUME] =
+        "INSERT INTO volume VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
+        " name=excluded.name, unit=excluded.unit, medium=excluded.medium, idx=excluded.idx,"
+        " blocks=excluded.blocks, thin=excluded.thin, thin_default=excluded.thin_default,"
+        " wanted=excluded.wanted, seen=excluded.seen",
+    [ST_DELETE_VOLUME] = "DELETE FROM volume WHERE uuid = ?",
+    [ST_DELETE_SHOWN] = "DELETE FROM shown WHERE volume = ?",
+    [ST_PUT_SHOWN] = "INSERT INTO shown VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [ST_PUT_RULE] = "INSERT INTO rule VALUES (?,?,?,?,?,?,?)",
+    [ST_PUT_HOST] = "INSERT INTO host VALUES (?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
+                    " name=excluded.name, iqn=excluded.iqn, chap_user=excluded.chap_user,"
+                    " sealed_secret=excluded.sealed_secret, secret_version=excluded.secret_version",
+    [ST_DELETE_HOST] = "DELETE FROM host WHERE uuid = ?",
+    [ST_PUT_ASSIGNMENT] =
+        "INSERT INTO assignment VALUES (?,?,?,?,?) ON CONFLICT (volume, host) DO UPDATE SET"
+        " idx=excluded.idx, wanted=excluded.wanted, pushed_version=excluded.pushed_version",
+    [ST_DELETE_ASSIGNMENT] = "DELETE FROM assignment WHERE volume = ? AND host = ?",
+    [ST_PUT_TASK] =
+        "INSERT INTO task VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+        " state=excluded.state, progress=excluded.progress, summary=excluded.summary,"
+        " error_code=excluded.error_code, error=excluded.error, waiting=excluded.waiting,"
+        " started=excluded.started, finished=excluded.finished",
+    [ST_DELETE_STEPS] = "DELETE FROM task_step WHERE task = ?",
+    [ST_PUT_STEP] = "INSERT INTO task_step VALUES (?,?,?,?)",
+    [ST_DELETE_TASK] = "DELETE FROM task WHERE id = ?",
+    [ST_PUT_EVENT] = "INSERT INTO event VALUES (?,?,?,?,?)",
+    [ST_TRIM_EVENTS] = "DELETE FROM event WHERE id <= ?",
+    [ST_UNITS] = "SELECT uuid, name, address, engine_id, software, epoch, generation, state,"
+                 " last_seen, last_error FROM unit",
+    [ST_MEDIA] = "SELECT unit, idx, name, kind, state, blocks, free_blocks, largest_free_blocks,"
+                 " last_error FROM medium ORDER BY unit, idx",
+    [ST_PORTALS] = "SELECT unit, idx, address, port, if_index, up FROM portal ORDER BY unit, idx",
+    [ST_VOLUMES] = "SELECT uuid, name, unit, medium, idx, blocks, thin, thin_default, wanted, seen"
+                   " FROM volume ORDER BY unit, idx",
+    [ST_SHOWN] = "SELECT volume, idx, name, medium, start_lba, blocks, thin, iqn, lun,"
+                 " admin_online, state, progress, generation, last_error FROM shown",
+    [ST_RULES] = "SELECT idx, initiator, chap_user, secret_is_set, state, last_error FROM rule"
+                 " WHERE volume = ? ORDER BY idx",
+    [ST_HOSTS] = "SELECT uuid, name, iqn, chap_user, sealed_secret, secret_version FROM host",
+    [ST_ASSIGNMENTS] = "SELECT volume, host, idx, wanted, pushed_version FROM assignment",
+    [ST_TASKS] = "SELECT id, kind, state, progress, summary, volume, host, error_code, error,"
+                 " waiting, created, started, finished FROM task ORDER BY id",
+    [ST_STEPS] = "SELECT text, state FROM task_step WHERE task = ? ORDER BY n",
+    [ST_EVENTS] = "SELECT * FROM (SELECT id, time, severity, subject, text FROM event"
+                  " WHERE id > ? ORDER BY id DESC LIMIT ?) ORDER BY id",
+    [ST_LAST_EVENT] = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name='event'), 0)",
+    [ST_LAST_TASK] = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name='task'), 0)",
+    [ST_ADD_TOKEN] = "INSERT INTO token (name, hash, created) VALUES (?,?,?)",
+    [ST_DELETE_TOKEN] = "DELETE FROM token WHERE id = ?",
+    [ST_TOKENS] = "SELECT id, name, hash, created FROM token ORDER BY id",
+    [ST_SET] = "INSERT INTO setting VALUES (?,?) ON CONFLICT (key) DO UPDATE SET"
+               " value=excluded.value",
+    [ST_GET] = "SELECT value FROM setting WHERE key = ?",
+};

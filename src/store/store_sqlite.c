@@ -1,0 +1,148 @@
+// The store over SQLite: opening, events, tokens, settings.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "store/store_internal.h"
+
+#include "base/mem.h"
+#include <string.h>
+
+struct store *store_open(const char *path, struct dv_err *err)
+{
+    struct store *s = dv_calloc(1, sizeof(*s));
+    s->db = db_open(path, err);
+    if (!s->db || db_migrate(s->db, store_schema, store_schema_steps, err) < 0)
+        goto fail;
+    for (int i = 0; i < STORE_STMTS; i++) {
+        s->stmt[i] = db_prepare(s->db, store_sql[i], err);
+        if (!s->stmt[i])
+            goto fail;
+    }
+    return s;
+fail:
+    store_free(s);
+    return NULL;
+}
+
+void store_free(struct store *s)
+{
+    if (!s)
+        return;
+    for (int i = 0; i < STORE_STMTS; i++)
+        db_finalize(s->stmt[i]);
+    db_close(s->db);
+    free(s);
+}
+
+int store_events(struct store *s, uint64_t after, size_t limit, struct event_record **events,
+                 size_t *count, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_EVENTS];
+    struct event_record *list = NULL;
+    size_t n = 0;
+    db_bind_int(st, 1, (int64_t)after);
+    db_bind_int(st, 2, limit < STORE_EVENTS_KEPT ? (int64_t)limit : STORE_EVENTS_KEPT);
+    int rc;
+    while ((rc = db_step(st, err)) == 1) {
+        struct event_record *e = DV_APPEND(list, n);
+        e->id = (uint64_t)db_int(st, 0);
+        e->time = db_int(st, 1);
+        e->severity = (enum event_severity)db_int(st, 2);
+        dv_copy(e->subject, sizeof(e->subject), db_text(st, 3));
+        dv_copy(e->text, sizeof(e->text), db_text(st, 4));
+    }
+    if (rc < 0) {
+        free(list);
+        return -1;
+    }
+    *events = list;
+    *count = n;
+    return 0;
+}
+
+static int one_number(struct db_stmt *st, uint64_t *out, struct dv_err *err)
+{
+    if (db_step(st, err) < 0)
+        return -1;
+    *out = (uint64_t)db_int(st, 0);
+    db_reset(st);
+    return 0;
+}
+
+int store_last_ids(struct store *s, uint64_t *event, uint64_t *task, struct dv_err *err)
+{
+    if (one_number(s->stmt[ST_LAST_EVENT], event, err) < 0)
+        return -1;
+    return one_number(s->stmt[ST_LAST_TASK], task, err);
+}
+
+int store_add_token(struct store *s, struct token_record *token, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_ADD_TOKEN];
+    db_bind_text(st, 1, token->name);
+    db_bind_blob(st, 2, token->hash, sizeof(token->hash));
+    db_bind_int(st, 3, token->created);
+    if (db_run(st, err) < 0)
+        return -1;
+    token->id = (uint64_t)db_last_id(s->db);
+    return 0;
+}
+
+int store_delete_token(struct store *s, uint64_t id, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_DELETE_TOKEN];
+    db_bind_int(st, 1, (int64_t)id);
+    if (db_run(st, err) < 0)
+        return -1;
+    if (db_changes(s->db) == 0)
+        return dv_fail(err, DV_NOT_FOUND, "there is no token %llu", (unsigned long long)id);
+    return 0;
+}
+
+int store_tokens(struct store *s, struct token_record **tokens, size_t *count, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_TOKENS];
+    struct token_record *list = NULL;
+    size_t n = 0;
+    int rc;
+    while ((rc = db_step(st, err)) == 1) {
+        struct token_record *t = DV_APPEND(list, n);
+        t->id = (uint64_t)db_int(st, 0);
+        dv_copy(t->name, sizeof(t->name), db_text(st, 1));
+        size_t len = 0;
+        const void *hash = db_blob(st, 2, &len);
+        if (hash && len == sizeof(t->hash))
+            memcpy(t->hash, hash, len);
+        t->created = db_int(st, 3);
+    }
+    if (rc < 0) {
+        free(list);
+        return -1;
+    }
+    *tokens = list;
+    *count = n;
+    return 0;
+}
+
+int store_set(struct store *s, const char *key, const void *data, size_t len, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_SET];
+    db_bind_text(st, 1, key);
+    db_bind_blob(st, 2, data, len);
+    return db_run(st, err);
+}
+
+int store_get(struct store *s, const char *key, void **data, size_t *len, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_GET];
+    *data = NULL;
+    *len = 0;
+    db_bind_text(st, 1, key);
+    int rc = db_step(st, err);
+    if (rc <= 0)
+        return rc;
+    const void *value = db_blob(st, 0, len);
+    *data = dv_calloc(1, *len + 1); // so that a text ends with a NUL
+    if (value)
+        memcpy(*data, value, *len);
+    db_reset(st);
+    return 0;
+}
