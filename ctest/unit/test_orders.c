@@ -1,0 +1,203 @@
+// Golden tests of the planner: ctest/golden/orders/*.txt describe scenes and what follows.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A file has scenes, each beginning with "scene TEXT". Its lines, up to "gives", build volumes:
+//   volume INDEX [unwanted] [new] [held]
+//   shown STATE
+//   rule INDEX INITIATOR USER STATE
+//   right INDEX HOST USER [unwanted] [held] [secretless] [stale]    HOST is the initiator, too
+// Behind "gives" come the orders, one a line, and "settled" or "unsettled".
+#include "base/mem.h"
+#include "logic/orders.h"
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MAX 8
+
+struct scene {
+    char name[128];
+    struct volume_record wants[MAX];
+    struct volume shown[MAX];
+    struct access_rule rules[MAX][MAX];
+    struct assignment_record assignments[MAX][MAX];
+    struct host_record hosts[MAX][MAX];
+    struct orders_right rights[MAX][MAX];
+    struct orders_volume volumes[MAX];
+    size_t count;
+    struct strbuf expected;
+};
+
+static bool has(const char *line, const char *word)
+{
+    return strstr(line, word) != NULL;
+}
+
+static void add_volume(struct scene *s, const char *line)
+{
+    size_t n = s->count++;
+    struct volume_record *want = &s->wants[n];
+    assert_int_equal(sscanf(line, "volume %u", &want->index), 1);
+    want->uuid.b[0] = (uint8_t)want->index;
+    want->wanted = !has(line, " unwanted");
+    want->seen = !has(line, " new");
+    s->volumes[n] = (struct orders_volume){
+        .want = want,
+        .rules = s->rules[n],
+        .rights = s->rights[n],
+        .held = has(line, " held"),
+    };
+}
+
+static unsigned number_of(const char *word, const char *(*name)(unsigned))
+{
+    for (unsigned i = 1; i < 6; i++) {
+        if (!strcmp(name(i), word))
+            return i;
+    }
+    fail_msg("%s is not a state", word);
+    return 0;
+}
+
+static const char *volume_state(unsigned i)
+{
+    return volume_state_name((enum volume_state)i);
+}
+
+static const char *access_state(unsigned i)
+{
+    return access_state_name((enum access_state)i);
+}
+
+static void add_shown(struct scene *s, const char *line)
+{
+    size_t n = s->count - 1;
+    char state[32];
+    assert_int_equal(sscanf(line, "shown %31s", state), 1);
+    s->shown[n].index = s->wants[n].index;
+    s->shown[n].state = (enum volume_state)number_of(state, volume_state);
+    s->volumes[n].shown = &s->shown[n];
+}
+
+static void add_rule(struct scene *s, const char *line)
+{
+    size_t n = s->count - 1;
+    struct access_rule *r = &s->rules[n][s->volumes[n].rule_count++];
+    char state[32];
+    assert_int_equal(
+        sscanf(line, "rule %u %223s %63s %31s", &r->index, r->initiator, r->chap_user, state), 4);
+    r->state = (enum access_state)number_of(state, access_state);
+}
+
+static void add_right(struct scene *s, const char *line)
+{
+    size_t n = s->count - 1, i = s->volumes[n].right_count++;
+    struct host_record *h = &s->hosts[n][i];
+    struct assignment_record *a = &s->assignments[n][i];
+    assert_int_equal(sscanf(line, "right %u %223s %63s", &a->index, h->iqn, h->chap_user), 3);
+    a->host.b[0] = (uint8_t)(100 + i);
+    a->wanted = !has(line, " unwanted");
+    h->sealed_len = has(line, " secretless") ? 0 : 50;
+    h->secret_version = has(line, " secretless") ? 0 : 2;
+    a->pushed_version = has(line, " stale") ? 1 : h->secret_version;
+    s->rights[n][i] = (struct orders_right){a, h, has(line, " held")};
+}
+
+static void print(const struct orders *orders, struct strbuf *out)
+{
+    for (size_t i = 0; i < orders->count; i++) {
+        const struct order *o = &orders->items[i];
+        if (o->rule_index)
+            strbuf_add(out, "%s %u.%u\n", order_kind_name(o->kind), o->volume_index, o->rule_index);
+        else
+            strbuf_add(out, "%s %u\n", order_kind_name(o->kind), o->volume_index);
+    }
+    strbuf_add(out, orders->unsettled ? "unsettled\n" : "settled\n");
+}
+
+static void end_scene(struct scene *s, const char *file)
+{
+    if (!s->name[0])
+        return;
+    struct orders orders;
+    struct strbuf got = {0};
+    orders_plan(s->volumes, s->count, &orders);
+    print(&orders, &got);
+    if (!s->expected.text || strcmp(got.text, s->expected.text) != 0)
+        fail_msg("%s: %s: got\n%swant\n%s", file, s->name, got.text,
+                 s->expected.text ? s->expected.text : "");
+    free(orders.items);
+    strbuf_free(&got);
+    strbuf_free(&s->expected);
+    memset(s, 0, sizeof(*s));
+}
+
+static void run_file(const char *path)
+{
+    static struct scene s;
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    char line[512];
+    bool gives = false;
+    while (fgets(line, sizeof(line), f)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (!line[0] || line[0] == '#')
+            continue;
+        if (!strncmp(line, "scene ", 6)) {
+            end_scene(&s, path);
+            dv_copy(s.name, sizeof(s.name), line + 6);
+            gives = false;
+        } else if (!strcmp(line, "gives")) {
+            gives = true;
+        } else if (gives) {
+            strbuf_add(&s.expected, "%s\n", line);
+        } else if (!strncmp(line, "volume ", 7)) {
+            add_volume(&s, line);
+        } else if (!strncmp(line, "shown ", 6)) {
+            add_shown(&s, line);
+        } else if (!strncmp(line, "rule ", 5)) {
+            add_rule(&s, line);
+        } else if (!strncmp(line, "right ", 6)) {
+            add_right(&s, line);
+        } else {
+            fail_msg("%s: cannot read \"%s\"", path, line);
+        }
+    }
+    end_scene(&s, path);
+    fclose(f);
+}
+
+static void test_golden(void **state)
+{
+    (void)state;
+    const char *dir = DVSAN_SOURCE_DIR "/ctest/golden/orders";
+    struct dirent **entries;
+    int n = scandir(dir, &entries, NULL, alphasort), files = 0;
+    assert_true(n > 0);
+    for (int i = 0; i < n; i++) {
+        char path[1024];
+        const char *dot = strrchr(entries[i]->d_name, '.');
+        snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
+        if (dot && !strcmp(dot, ".txt")) {
+            run_file(path);
+            files++;
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    assert_true(files > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,50 @@
+// What to do about a member's announcement: a pure decision.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// An announcement is only news. Whatever it says, nothing is believed until the member's own
+// engine has answered; so the worst that a lost, repeated, late or false one can do is a question
+// asked in vain, or one not asked until the next poll.
+#ifndef DVSAN_LOGIC_JOIN_H
+#define DVSAN_LOGIC_JOIN_H
+
+#include "model/pool.h"
+
+enum announce_kind {
+    ANNOUNCE_COLD_START = 1,
+    ANNOUNCE_LINK_UP,
+    ANNOUNCE_LINK_DOWN,
+    ANNOUNCE_REPEAT // dvsanMemberAnnounce: the member says that it holds no lease
+};
+
+struct announcement {
+    enum announce_kind kind;
+    struct dv_uuid uuid;
+    enum member_kind member;
+    char name[NAME_MAX_LEN + 1];
+    char address[ADDRESS_MAX_LEN + 1];
+    uint8_t engine_id[ENGINE_ID_MAX_LEN];
+    uint8_t engine_id_len;
+    uint32_t epoch, generation;
+    enum member_state state;
+};
+
+// What is known of the unit with this UUID.
+struct join_known {
+    const struct unit_record *unit;             // NULL: nothing
+    bool lease_held;                            // by what we know, its lease has not run out
+    bool reading;                               // it is being asked just now
+    uint32_t reading_epoch, reading_generation; // what the announcement that led to it said
+};
+
+enum join_action {
+    JOIN_IGNORE,  // nothing new
+    JOIN_QUERY,   // ask the unit: something is new
+    JOIN_LEAVE,   // it is being stopped: take it out of the pool at once
+    JOIN_CONFLICT // another engine uses a known unit's UUID: do not talk to it
+};
+
+// *why becomes a short reason for the log.
+enum join_action join_decide(const struct join_known *known, const struct announcement *a,
+                             const char **why);
+
+#endif

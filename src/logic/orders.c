@@ -1,0 +1,128 @@
+// The planner: wanted against shown, one volume at a time, then all steps in their order.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "logic/orders.h"
+
+#include "base/mem.h"
+#include <string.h>
+
+const char *order_kind_name(enum order_kind kind)
+{
+    static const char *const names[] = {
+        [ORDER_REMOVE_RULE] = "remove rule",     [ORDER_SET_SECRET] = "set secret",
+        [ORDER_DELETE_VOLUME] = "delete volume", [ORDER_CREATE_VOLUME] = "create volume",
+        [ORDER_ADD_RULE] = "add rule",
+    };
+    return names[kind];
+}
+
+static void add(struct orders *p, enum order_kind kind, const struct orders_volume *v,
+                const struct orders_right *right, uint32_t rule)
+{
+    struct order *s = DV_APPEND(p->items, p->count);
+    s->kind = kind;
+    s->volume = v->want->uuid;
+    s->volume_index = v->shown ? v->shown->index : v->want->index;
+    s->rule_index = rule;
+    if (right)
+        s->host = right->want->host;
+    p->unsettled = true;
+}
+
+static const struct access_rule *rule_of(const struct orders_volume *v,
+                                         const struct orders_right *r)
+{
+    for (size_t i = 0; i < v->rule_count; i++) {
+        if (!strcmp(v->rules[i].initiator, r->host->iqn))
+            return &v->rules[i];
+    }
+    return NULL;
+}
+
+static const struct orders_right *right_of(const struct orders_volume *v,
+                                           const struct access_rule *rule)
+{
+    for (size_t i = 0; i < v->right_count; i++) {
+        if (!strcmp(v->rights[i].host->iqn, rule->initiator))
+            return &v->rights[i];
+    }
+    return NULL;
+}
+
+// The rule is in the way: nobody wants it, or it was made for another CHAP user, which cannot be
+// changed in place.
+static bool to_remove(const struct orders_volume *v, const struct orders_right *right,
+                      const struct access_rule *rule)
+{
+    return !v->want->wanted || !right || !right->want->wanted ||
+           strcmp(right->host->chap_user, rule->chap_user) != 0;
+}
+
+static void plan_rules(struct orders *p, const struct orders_volume *v)
+{
+    for (size_t i = 0; i < v->rule_count; i++) {
+        const struct access_rule *rule = &v->rules[i];
+        const struct orders_right *right = right_of(v, rule);
+        if (rule->state == ACCESS_REVOKING) {
+            p->unsettled = true;
+        } else if (to_remove(v, right, rule)) {
+            if (!(right ? right->held : v->held))
+                add(p, ORDER_REMOVE_RULE, v, right, rule->index);
+        } else if (right->host->sealed_len > 0 &&
+                   right->want->pushed_version != right->host->secret_version) {
+            if (!right->held)
+                add(p, ORDER_SET_SECRET, v, right, rule->index);
+        } else if (rule->state == ACCESS_PENDING) {
+            p->unsettled = true;
+        }
+    }
+}
+
+static void plan_rights(struct orders *p, const struct orders_volume *v)
+{
+    bool ready = v->shown->state == VOLUME_ONLINE || v->shown->state == VOLUME_OFFLINE;
+    if (!ready || !v->want->wanted)
+        return;
+    for (size_t i = 0; i < v->right_count; i++) {
+        const struct orders_right *right = &v->rights[i];
+        // A right without a secret would admit nobody.
+        if (right->want->wanted && !right->held && right->host->sealed_len > 0 &&
+            !rule_of(v, right))
+            add(p, ORDER_ADD_RULE, v, right, right->want->index);
+    }
+}
+
+static void plan_volume(struct orders *p, const struct orders_volume *v)
+{
+    if (!v->shown) {
+        if (v->want->wanted && !v->want->seen && !v->held)
+            add(p, ORDER_CREATE_VOLUME, v, NULL, 0);
+        return;
+    }
+    if (v->shown->state == VOLUME_CREATING || v->shown->state == VOLUME_DELETING)
+        p->unsettled = true;
+    if (v->shown->state == VOLUME_DELETING)
+        return;
+    plan_rules(p, v);
+    plan_rights(p, v);
+    if (!v->want->wanted && v->rule_count == 0 && !v->held)
+        add(p, ORDER_DELETE_VOLUME, v, NULL, 0);
+}
+
+static int by_order(const void *x, const void *y)
+{
+    const struct order *a = x, *b = y;
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    if (a->volume_index != b->volume_index)
+        return a->volume_index < b->volume_index ? -1 : 1;
+    return a->rule_index < b->rule_index ? -1 : a->rule_index > b->rule_index;
+}
+
+void orders_plan(const struct orders_volume *volumes, size_t count, struct orders *out)
+{
+    *out = (struct orders){0};
+    for (size_t i = 0; i < count; i++)
+        plan_volume(out, &volumes[i]);
+    if (out->count > 1)
+        qsort(out->items, out->count, sizeof(out->items[0]), by_order);
+}

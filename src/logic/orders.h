@@ -1,0 +1,59 @@
+// From what is wanted of a unit's volumes and what the unit shows, to the next steps.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Pure and without memory: the steps are those that can be taken now, each idempotent. When they
+// are taken and the unit has been looked at again, planning again yields what comes next, and
+// nothing when all is as wanted. A volume that the unit once showed is never made again, and no
+// volume is deleted that a task did not mark so.
+#ifndef DVSAN_LOGIC_ORDERS_H
+#define DVSAN_LOGIC_ORDERS_H
+
+#include "model/pool.h"
+#include <stddef.h>
+
+// A right to the volume. Everything is borrowed.
+struct orders_right {
+    const struct assignment_record *want;
+    const struct host_record *host;
+    bool held; // refused a moment ago: no step for now
+};
+
+struct orders_volume {
+    const struct volume_record *want;
+    const struct volume *shown; // NULL: the unit does not show it
+    const struct access_rule *rules;
+    size_t rule_count;
+    const struct orders_right *rights;
+    size_t right_count;
+    bool held;
+};
+
+// In the order in which they are taken: what takes rights away comes first, room is made before it
+// is used.
+enum order_kind {
+    ORDER_REMOVE_RULE = 1,
+    ORDER_SET_SECRET,
+    ORDER_DELETE_VOLUME,
+    ORDER_CREATE_VOLUME,
+    ORDER_ADD_RULE
+};
+
+struct order {
+    enum order_kind kind;
+    struct dv_uuid volume;
+    struct dv_uuid host;   // zero: a rule that nobody here knows
+    uint32_t volume_index; // dvsanVolumeIndex
+    uint32_t rule_index;   // dvsanAccessIndex; 0 for volume steps
+};
+
+struct orders {
+    struct order *items; // freed with free()
+    size_t count;
+    bool unsettled; // the unit has work under way, or steps are to be taken: look again soon
+};
+
+void orders_plan(const struct orders_volume *volumes, size_t count, struct orders *out);
+
+const char *order_kind_name(enum order_kind kind);
+
+#endif
