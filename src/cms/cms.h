@@ -49,7 +49,8 @@ int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err);
 // chap_user may be NULL: then the name is used. The secret is sealed at once and never shown.
 int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char *chap_user,
                  const char *chap_secret, struct dv_err *err);
-int cms_delete_host(struct cms *cms, const char *host, struct dv_err *err); // DV_CONFLICT: has volumes
+int cms_delete_host(struct cms *cms, const char *host,
+                    struct dv_err *err); // DV_CONFLICT: has volumes
 
 // Takes a unit that will not come back out of the pool, with its volumes' records; DV_CONFLICT
 // while it is up.

@@ -6,7 +6,7 @@
 #ifndef DVSAN_CMS_POOL_H
 #define DVSAN_CMS_POOL_H
 
-#include "model/pool.h"
+#include "model/change.h"
 #include <uthash.h>
 
 struct pool_volume;
@@ -19,8 +19,15 @@ struct pool_unit {
     size_t portal_count;
     struct pool_volume *volumes; // those on it, by utlist's DL_ macros over unit_prev, unit_next
     size_t volume_count;
-    void *link; // the station's connection to it, private to src/cms
+    void *link;        // the station's connection to it, private to src/cms
     UT_hash_handle hh; // by rec.uuid
+};
+
+// A step that was taken or refused is not tried again at once. Kept in memory alone.
+struct pool_hold {
+    uint64_t until; // loop_now_ms
+    uint32_t ms;    // how long it was held last; doubles
+    bool refused;
 };
 
 struct pool_assignment {
@@ -28,6 +35,7 @@ struct pool_assignment {
     struct pool_volume *volume;
     struct pool_host *host;
     struct access_rule actual; // as the unit shows it; actual.index 0 when it does not
+    struct pool_hold hold;
     struct pool_assignment *volume_prev, *volume_next; // in pool_volume.assignments
     struct pool_assignment *host_prev, *host_next;     // in pool_host.assignments
 };
@@ -35,9 +43,11 @@ struct pool_assignment {
 struct pool_volume {
     struct volume_record rec;
     struct pool_unit *unit;
-    struct volume actual; // as the unit shows it; actual.index 0 when it does not
+    struct volume actual;      // as the unit shows it; actual.index 0 when it does not
     struct access_rule *rules; // all rules the unit shows, also those nobody here wants
     size_t rule_count;
+    struct pool_hold hold;
+    uint64_t mark; // the reading that showed it last, private to src/cms
     struct pool_assignment *assignments;
     struct pool_volume *unit_prev, *unit_next;
     UT_hash_handle hh;      // by rec.uuid
@@ -62,17 +72,31 @@ struct pool {
     struct pool_volume *volume_names;
     struct pool_host *hosts;
     struct pool_host *host_names;
-    struct pool_task *tasks;
+    struct pool_task *tasks; // ascending by id
 };
 
 struct pool *pool_new(void);
 void pool_free(struct pool *p);
 
+// Applies what the store has applied. Every change must fit: a volume's unit, an assignment's
+// volume and host are there, and nothing goes before what depends on it is gone, except that a
+// volume takes its assignments along.
+void pool_apply(struct pool *p, const struct changes *changes);
+
 // A thing by its name or by its UUID as text; NULL when there is none.
+// Finding by name looks at all units; the others are looked up.
 struct pool_unit *pool_find_unit(struct pool *p, const char *name_or_uuid);
 struct pool_volume *pool_find_volume(struct pool *p, const char *name_or_uuid);
 struct pool_host *pool_find_host(struct pool *p, const char *name_or_uuid);
 struct pool_task *pool_find_task(struct pool *p, uint64_t id);
+
+struct pool_unit *pool_unit_by_uuid(struct pool *p, const struct dv_uuid *uuid);
+struct pool_volume *pool_volume_by_uuid(struct pool *p, const struct dv_uuid *uuid);
+struct pool_host *pool_host_by_uuid(struct pool *p, const struct dv_uuid *uuid);
+struct pool_host *pool_host_by_iqn(struct pool *p, const char *iqn);           // looks at all hosts
+struct pool_volume *pool_volume_by_index(struct pool_unit *u, uint32_t index); // shown ones
+struct pool_assignment *pool_assignment_of(struct pool_volume *v, const struct dv_uuid *host);
+const struct medium *pool_medium(const struct pool_unit *u, uint32_t index); // NULL: none
 
 // What people are shown: "creating", "online", "offline", "failed", "deleting", and
 // "unreachable" when its unit is not up.

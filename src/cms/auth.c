@@ -1,0 +1,203 @@
+// Passwords by argon2id, tokens by BLAKE2b, all compared in constant time.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/auth.h"
+
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/secret.h"
+#include "store/store.h"
+#include <pthread.h>
+#include <sodium.h>
+#include <string.h>
+#include <time.h>
+
+#define PASSWORD_LEN     20 // characters of 6 bits each
+#define PASSWORD_MAX     1024
+#define PASSWORD_SETTING "admin-password"
+#define TOKEN_PREFIX     "dvt_" // so that scanners for leaked secrets can find one
+#define TOKEN_RANDOM     43     // characters of 6 bits: 258 bits
+#define TOKENS_MAX       256
+#define HASH_LEN         32
+
+struct auth {
+    struct store *store;
+    char password_hash[crypto_pwhash_STRBYTES]; // not changed after auth_new
+    uint8_t memory_key[HASH_LEN];               // for remembered; made at each start
+    pthread_mutex_t lock;                       // over what follows
+    bool has_remembered;
+    uint8_t remembered[HASH_LEN]; // keyed hash of the password that was right
+    struct token_record *tokens;
+    size_t token_count;
+};
+
+static int make_password(struct auth *a, char **password, struct dv_err *err)
+{
+    char *text = dv_calloc(1, PASSWORD_LEN + 1);
+    secret_random_text(text, PASSWORD_LEN);
+    if (crypto_pwhash_str(a->password_hash, text, PASSWORD_LEN, crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                          crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0) {
+        secret_free(text);
+        return dv_fail(err, DV_BUSY,
+                       "there is not enough memory to hash the admin's password: "
+                       "64 MiB are needed");
+    }
+    if (store_set(a->store, PASSWORD_SETTING, a->password_hash, strlen(a->password_hash), err) <
+        0) {
+        secret_free(text);
+        return -1;
+    }
+    *password = text;
+    return 0;
+}
+
+static int get_password(struct auth *a, char **password, struct dv_err *err)
+{
+    DV_FREE void *kept = NULL;
+    size_t len;
+    if (store_get(a->store, PASSWORD_SETTING, &kept, &len, err) < 0)
+        return -1;
+    if (!kept)
+        return make_password(a, password, err);
+    if (len >= sizeof(a->password_hash))
+        return dv_fail(err, DV_INVALID, "the store's hash of the admin's password is damaged");
+    memcpy(a->password_hash, kept, len);
+    return 0;
+}
+
+struct auth *auth_new(struct store *store, char **password, struct dv_err *err)
+{
+    *password = NULL;
+    struct auth *a = dv_calloc(1, sizeof(*a));
+    a->store = store;
+    pthread_mutex_init(&a->lock, NULL);
+    random_fill(a->memory_key, sizeof(a->memory_key));
+    if (sodium_init() < 0)
+        dv_fail(err, DV_INTERNAL, "libsodium cannot be used on this machine");
+    else if (store_tokens(store, &a->tokens, &a->token_count, err) == 0 &&
+             get_password(a, password, err) == 0)
+        return a;
+    auth_free(a);
+    return NULL;
+}
+
+void auth_free(struct auth *a)
+{
+    if (!a)
+        return;
+    pthread_mutex_destroy(&a->lock);
+    free(a->tokens);
+    secret_wipe(a, sizeof(*a));
+    free(a);
+}
+
+// ---- Checking ------------------------------------------------------------------------------
+
+static bool token_is_known(struct auth *a, const char *token)
+{
+    uint8_t hash[HASH_LEN];
+    crypto_generichash(hash, sizeof(hash), (const uint8_t *)token, strlen(token), NULL, 0);
+    bool known = false;
+    pthread_mutex_lock(&a->lock);
+    for (size_t i = 0; i < a->token_count; i++) // all of them, so that time tells nothing
+        known |= sodium_memcmp(a->tokens[i].hash, hash, sizeof(hash)) == 0;
+    pthread_mutex_unlock(&a->lock);
+    return known;
+}
+
+static bool is_remembered(struct auth *a, const uint8_t hash[HASH_LEN])
+{
+    pthread_mutex_lock(&a->lock);
+    bool same = sodium_memcmp(a->remembered, hash, HASH_LEN) == 0 && a->has_remembered;
+    pthread_mutex_unlock(&a->lock);
+    return same;
+}
+
+static void remember(struct auth *a, const uint8_t hash[HASH_LEN])
+{
+    pthread_mutex_lock(&a->lock);
+    memcpy(a->remembered, hash, HASH_LEN);
+    a->has_remembered = true;
+    pthread_mutex_unlock(&a->lock);
+}
+
+static bool password_is_right(struct auth *a, const char *user, const char *password)
+{
+    uint8_t hash[HASH_LEN];
+    size_t len = strlen(password);
+    if (len > PASSWORD_MAX)
+        return false;
+    bool admin = !strcmp(user, AUTH_ADMIN); // a name that is no secret
+    crypto_generichash(hash, sizeof(hash), (const uint8_t *)password, len, a->memory_key,
+                       sizeof(a->memory_key));
+    if (admin && is_remembered(a, hash))
+        return true;
+    // For another user the work is done all the same.
+    bool right = crypto_pwhash_str_verify(a->password_hash, password, len) == 0 && admin;
+    if (right)
+        remember(a, hash);
+    return right;
+}
+
+bool auth_check(struct auth *a, const char *user, const char *secret)
+{
+    return user ? password_is_right(a, user, secret) : token_is_known(a, secret);
+}
+
+// ---- Tokens --------------------------------------------------------------------------------
+
+static int check_name(const struct auth *a, const char *name, struct dv_err *err)
+{
+    if (name_check("token", name, err) < 0)
+        return -1;
+    for (size_t i = 0; i < a->token_count; i++) {
+        if (!strcmp(a->tokens[i].name, name))
+            return dv_fail(err, DV_EXISTS, "there is a token %s already: choose another name",
+                           name);
+    }
+    if (a->token_count >= TOKENS_MAX)
+        return dv_fail(err, DV_BUSY, "there are %d tokens, which is the most: delete one first",
+                       TOKENS_MAX);
+    return 0;
+}
+
+int auth_create_token(struct auth *a, const char *name, char token[65], uint64_t *id,
+                      struct dv_err *err)
+{
+    if (check_name(a, name, err) < 0)
+        return -1;
+    struct token_record t = {.created = time(NULL)};
+    dv_copy(t.name, sizeof(t.name), name);
+    memcpy(token, TOKEN_PREFIX, sizeof(TOKEN_PREFIX));
+    secret_random_text(token + strlen(TOKEN_PREFIX), TOKEN_RANDOM);
+    crypto_generichash(t.hash, sizeof(t.hash), (const uint8_t *)token, strlen(token), NULL, 0);
+    if (store_add_token(a->store, &t, err) < 0) {
+        secret_wipe(token, 65);
+        return -1;
+    }
+    pthread_mutex_lock(&a->lock);
+    *DV_APPEND(a->tokens, a->token_count) = t;
+    pthread_mutex_unlock(&a->lock);
+    *id = t.id;
+    return 0;
+}
+
+int auth_delete_token(struct auth *a, uint64_t id, struct dv_err *err)
+{
+    if (store_delete_token(a->store, id, err) < 0)
+        return -1;
+    pthread_mutex_lock(&a->lock);
+    for (size_t i = 0; i < a->token_count; i++) {
+        if (a->tokens[i].id == id) {
+            a->tokens[i] = a->tokens[--a->token_count];
+            break;
+        }
+    }
+    pthread_mutex_unlock(&a->lock);
+    return 0;
+}
+
+int auth_list_tokens(struct auth *a, struct token_record **tokens, size_t *count,
+                     struct dv_err *err)
+{
+    return store_tokens(a->store, tokens, count, err);
+}

@@ -1,0 +1,223 @@
+// The station's context: opening and closing it, and changing store and pool together.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/station.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "cms/auth.h"
+#include "cms/seal.h"
+#include "store/store.h"
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+// ---- Changing ------------------------------------------------------------------------------
+
+int cms_apply(struct cms *cms, const struct changes *changes, struct dv_err *err)
+{
+    if (changes->count == 0)
+        return 0;
+    if (store_apply(cms->store, changes, err) < 0)
+        return -1;
+    pthread_mutex_lock(&cms->tasks_lock);
+    pool_apply(cms->pool, changes);
+    pthread_cond_broadcast(&cms->tasks_changed);
+    pthread_mutex_unlock(&cms->tasks_lock);
+    return 0;
+}
+
+bool cms_apply_or_log(struct cms *cms, const struct changes *changes)
+{
+    struct dv_err err;
+    if (cms_apply(cms, changes, &err) == 0)
+        return true;
+    log_error("store", "%s", err.text);
+    return false;
+}
+
+// ---- Opening -------------------------------------------------------------------------------
+
+static int open_state(struct cms *cms, struct dv_err *err)
+{
+    const char *dir = cms->config->state_dir;
+    DV_FREE char *lock = dv_printf("%s/lock", dir);
+    DV_FREE char *store = dv_printf("%s/pool.db", dir);
+    DV_FREE char *key = dv_printf("%s/key", dir);
+    if (file_make_dirs(dir, 0700, err) < 0)
+        return -1;
+    cms->lock_fd = file_lock(lock, err);
+    if (cms->lock_fd < 0)
+        return err->code == DV_BUSY
+                   ? dv_fail(err, DV_BUSY,
+                             "another dvsan-cms uses %s: stop it, or give this one another "
+                             "state folder",
+                             dir)
+                   : -1;
+    cms->store = store_open(store, err);
+    if (!cms->store)
+        return -1;
+    cms->seal = seal_new(key, cms->store, err);
+    return cms->seal ? 0 : -1;
+}
+
+static int load(struct cms *cms, struct dv_err *err)
+{
+    struct changes all = {0};
+    int rc = store_load(cms->store, &all, err);
+    if (rc == 0)
+        rc = store_last_ids(cms->store, &cms->last_event, &cms->last_task, err);
+    if (rc == 0)
+        pool_apply(cms->pool, &all);
+    changes_free(&all);
+    return rc;
+}
+
+static int open_network(struct cms *cms, struct dv_err *err)
+{
+    const struct user_config *notify = &cms->config->snmp.notify;
+    const struct sn_user user = {notify->name, notify->auth_pass, notify->priv_pass};
+    DV_FREE char *dir = dv_printf("%s/snmp", cms->config->state_dir);
+    cms->env = sn_env_new(cms->loop, "dvsan-cms", dir, NULL, err);
+    if (!cms->env)
+        return -1;
+    cms->listener =
+        sn_listener_new(cms->env, cms->config->snmp.listen, &user, join_notification, cms, err);
+    return cms->listener ? 0 : -1;
+}
+
+static void resume(struct cms *cms)
+{
+    for (struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
+        struct sn_engine_id engine = {.len = u->rec.engine_id_len};
+        struct dv_err err;
+        memcpy(engine.b, u->rec.engine_id, sizeof(u->rec.engine_id));
+        if (!link_new(cms, &u->rec.uuid, u->rec.name, u->rec.address, &engine, &err))
+            log_error("join", "%s cannot be asked until it announces itself: %s", u->rec.name,
+                      err.text);
+    }
+}
+
+struct cms *cms_new(struct loop *loop, const struct cms_config *config, char **password,
+                    struct dv_err *err)
+{
+    struct cms *cms = dv_calloc(1, sizeof(*cms));
+    pthread_condattr_t monotonic;
+    *password = NULL;
+    cms->loop = loop;
+    cms->config = config;
+    cms->lock_fd = -1;
+    cms->provision = (struct sn_user){config->snmp.provision.name, config->snmp.provision.auth_pass,
+                                      config->snmp.provision.priv_pass};
+    cms->pool = pool_new();
+    pthread_mutex_init(&cms->tasks_lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&cms->tasks_changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    // The password comes last: it is shown once, so nothing may fail after it was made.
+    if (open_state(cms, err) < 0 || load(cms, err) < 0 || open_network(cms, err) < 0 ||
+        !(cms->auth = auth_new(cms->store, password, err))) {
+        cms_free(cms);
+        return NULL;
+    }
+    resume(cms);
+    return cms;
+}
+
+void cms_free(struct cms *cms)
+{
+    if (!cms)
+        return;
+    sn_listener_free(cms->listener);
+    while (cms->links)
+        link_free(cms->links);
+    sn_env_free(cms->env);
+    auth_free(cms->auth);
+    seal_free(cms->seal);
+    store_free(cms->store);
+    pool_free(cms->pool);
+    if (cms->lock_fd >= 0)
+        close(cms->lock_fd);
+    pthread_cond_destroy(&cms->tasks_changed);
+    pthread_mutex_destroy(&cms->tasks_lock);
+    free(cms);
+}
+
+// ---- Asking --------------------------------------------------------------------------------
+
+struct pool *cms_pool(struct cms *cms)
+{
+    return cms->pool;
+}
+
+const struct cms_config *cms_config(const struct cms *cms)
+{
+    return cms->config;
+}
+
+void cms_notification_stats(const struct cms *cms, struct sn_listener_stats *out)
+{
+    sn_listener_stats(cms->listener, out);
+    out->dropped_malformed += cms->bad_announcements;
+}
+
+bool cms_authenticate(struct cms *cms, const char *user, const char *secret)
+{
+    return auth_check(cms->auth, user, secret);
+}
+
+int cms_create_token(struct cms *cms, const char *name, char token[65], uint64_t *id,
+                     struct dv_err *err)
+{
+    return auth_create_token(cms->auth, name, token, id, err);
+}
+
+int cms_delete_token(struct cms *cms, uint64_t id, struct dv_err *err)
+{
+    return auth_delete_token(cms->auth, id, err);
+}
+
+int cms_list_tokens(struct cms *cms, struct token_record **tokens, size_t *count,
+                    struct dv_err *err)
+{
+    return auth_list_tokens(cms->auth, tokens, count, err);
+}
+
+// ---- Waiting -------------------------------------------------------------------------------
+
+static struct timespec deadline_after(uint32_t ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_sec++;
+        t.tv_nsec -= 1000000000;
+    }
+    return t;
+}
+
+int cms_wait_task(struct cms *cms, uint64_t task, uint64_t seen, uint32_t timeout_ms,
+                  struct task_record *out, struct dv_err *err)
+{
+    struct timespec deadline = deadline_after(timeout_ms);
+    int rc = 0;
+    pthread_mutex_lock(&cms->tasks_lock);
+    for (;;) {
+        const struct pool_task *t = pool_find_task(cms->pool, task);
+        if (!t) {
+            rc = dv_fail(err, DV_NOT_FOUND, "there is no task %llu", (unsigned long long)task);
+            break;
+        }
+        *out = t->rec;
+        if (t->rec.version > seen || task_is_over(&t->rec) ||
+            pthread_cond_timedwait(&cms->tasks_changed, &cms->tasks_lock, &deadline) == ETIMEDOUT)
+            break;
+    }
+    pthread_mutex_unlock(&cms->tasks_lock);
+    return rc;
+}

@@ -1,0 +1,278 @@
+// Carrying out: from a unit's orders to SETs, one at a time.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What is wanted is in the store before anything is sent, with the row's index. So a SET whose
+// answer was lost is simply sent again, and means the same.
+#include "cms/station.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "cms/seal.h"
+#include "dvsan_oids.h"
+#include <string.h>
+#include <utlist.h>
+
+#define STEPS_AT_A_TIME  32 // then the unit is looked at again
+#define RESENT_FIRST_MS  100
+#define RESENT_MAX_MS    5000
+#define REFUSED_FIRST_MS 1000
+#define REFUSED_MAX_MS   60000
+
+enum { ROW_CREATE_AND_GO = 4, ROW_DESTROY = 6 }; // RowStatus, RFC 2579
+enum { TRUTH_TRUE = 1, TRUTH_FALSE = 2 };        // TruthValue
+
+#define STEP_VARS 6
+
+// ---- Planning ------------------------------------------------------------------------------
+
+static void hold(struct pool_hold *h, bool refused, uint32_t first, uint32_t max)
+{
+    h->refused = refused;
+    h->ms = h->ms * 2 > first ? h->ms * 2 : first;
+    if (h->ms > max)
+        h->ms = max;
+    h->until = loop_now_ms() + h->ms;
+}
+
+void executor_settled(struct pool_volume *v)
+{
+    struct pool_assignment *a;
+    v->hold = (struct pool_hold){0};
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        a->hold = (struct pool_hold){0};
+    }
+}
+
+static size_t count_rights(const struct pool_unit *unit)
+{
+    size_t n = 0;
+    for (const struct pool_volume *v = unit->volumes; v; v = v->unit_next) {
+        for (const struct pool_assignment *a = v->assignments; a; a = a->volume_next)
+            n++;
+    }
+    return n;
+}
+
+bool executor_plan(struct unit_link *link)
+{
+    struct pool_unit *unit = link_unit(link);
+    uint64_t now = loop_now_ms();
+    DV_FREE struct orders_volume *volumes = dv_calloc(unit->volume_count + 1, sizeof(*volumes));
+    DV_FREE struct orders_right *rights = dv_calloc(count_rights(unit) + 1, sizeof(*rights));
+    size_t n = 0, r = 0;
+    bool waiting = false; // for what was taken to show
+    for (struct pool_volume *v = unit->volumes; v; v = v->unit_next, n++) {
+        volumes[n] = (struct orders_volume){
+            .want = &v->rec,
+            .shown = v->actual.index ? &v->actual : NULL,
+            .rules = v->rules,
+            .rule_count = v->rule_count,
+            .rights = rights + r,
+            .held = v->hold.until > now,
+        };
+        waiting |= volumes[n].held && !v->hold.refused;
+        for (struct pool_assignment *a = v->assignments; a; a = a->volume_next, r++) {
+            rights[r] = (struct orders_right){&a->rec, &a->host->rec, a->hold.until > now};
+            volumes[n].right_count++;
+            waiting |= rights[r].held && !a->hold.refused;
+        }
+    }
+    executor_forget(link);
+    link->replan = false;
+    orders_plan(volumes, n, &link->queue);
+    if (link->queue.count > STEPS_AT_A_TIME)
+        link->queue.count = STEPS_AT_A_TIME;
+    return link->queue.unsettled || waiting;
+}
+
+void executor_forget(struct unit_link *link)
+{
+    free(link->queue.items);
+    link->queue = (struct orders){0};
+    link->queue_next = 0;
+}
+
+// ---- Sending -------------------------------------------------------------------------------
+
+struct target { // what a step is about, as the pool knows it now
+    struct pool_volume *volume;
+    struct pool_assignment *assignment; // NULL: none
+};
+
+static struct target target_of(const struct unit_link *link, const struct order *s)
+{
+    struct target t = {.volume = pool_volume_by_uuid(link->cms->pool, &s->volume)};
+    if (t.volume && !uuid_is_zero(&s->host))
+        t.assignment = pool_assignment_of(t.volume, &s->host);
+    return t;
+}
+
+// Intent may have changed since the plan was made.
+static bool still_wanted(const struct order *s, const struct target *t)
+{
+    if (!t->volume)
+        return false;
+    bool right = t->assignment && t->assignment->rec.wanted;
+    switch (s->kind) {
+    case ORDER_REMOVE_RULE:
+        return !right || !t->volume->rec.wanted ||
+               strcmp(t->assignment->actual.chap_user, t->assignment->host->rec.chap_user) != 0;
+    case ORDER_SET_SECRET:
+    case ORDER_ADD_RULE:
+        return right && t->volume->rec.wanted;
+    case ORDER_DELETE_VOLUME:
+        return !t->volume->rec.wanted;
+    case ORDER_CREATE_VOLUME:
+        return t->volume->rec.wanted && !t->volume->rec.seen;
+    }
+    return false;
+}
+
+static void var(struct sn_var *vars, size_t *n, const struct sn_oid *column, const uint32_t *index,
+                size_t len, struct sn_value value)
+{
+    vars[*n] = (struct sn_var){sn_oid_join(column, index, len), value};
+    ++*n;
+}
+
+static size_t volume_vars(const struct order *s, const struct volume_record *rec,
+                          struct sn_var *vars)
+{
+    static const struct sn_oid status = OID_dvsanVolumeRowStatus, uuid = OID_dvsanVolumeUuid,
+                               name = OID_dvsanVolumeName, medium = OID_dvsanVolumeMedium,
+                               size = OID_dvsanVolumeSize, thin = OID_dvsanVolumeThin;
+    const uint32_t *i = &s->volume_index;
+    size_t n = 0;
+    if (s->kind == ORDER_DELETE_VOLUME) {
+        var(vars, &n, &status, i, 1, sn_int(ROW_DESTROY));
+        return n;
+    }
+    var(vars, &n, &status, i, 1, sn_int(ROW_CREATE_AND_GO));
+    var(vars, &n, &uuid, i, 1, sn_octets(rec->uuid.b, sizeof(rec->uuid.b)));
+    var(vars, &n, &name, i, 1, sn_text(rec->name));
+    var(vars, &n, &medium, i, 1, sn_uint(rec->medium));
+    var(vars, &n, &size, i, 1, sn_uint((uint32_t)(rec->blocks / BLOCKS_PER_MIB)));
+    if (!rec->thin_default)
+        var(vars, &n, &thin, i, 1, sn_int(rec->thin ? TRUTH_TRUE : TRUTH_FALSE));
+    return n;
+}
+
+static size_t rule_vars(const struct order *s, const struct host_record *host, const char *secret,
+                        struct sn_var *vars)
+{
+    static const struct sn_oid status = OID_dvsanAccessRowStatus,
+                               initiator = OID_dvsanAccessInitiator, user = OID_dvsanAccessChapUser,
+                               chap = OID_dvsanAccessChapSecret;
+    const uint32_t i[] = {s->volume_index, s->rule_index};
+    size_t n = 0;
+    if (s->kind == ORDER_REMOVE_RULE) {
+        var(vars, &n, &status, i, 2, sn_int(ROW_DESTROY));
+        return n;
+    }
+    if (s->kind == ORDER_ADD_RULE) {
+        var(vars, &n, &status, i, 2, sn_int(ROW_CREATE_AND_GO));
+        var(vars, &n, &initiator, i, 2, sn_text(host->iqn));
+        var(vars, &n, &user, i, 2, sn_text(host->chap_user));
+    }
+    var(vars, &n, &chap, i, 2, sn_text(secret));
+    return n;
+}
+
+// ---- Answers -------------------------------------------------------------------------------
+
+static void secret_is_there(struct unit_link *link, struct pool_assignment *a)
+{
+    struct assignment_record rec = a->rec;
+    rec.pushed_version = a->host->rec.secret_version;
+    struct changes c = {0};
+    changes_assignment(&c, &rec);
+    cms_apply_or_log(link->cms, &c);
+    changes_free(&c);
+}
+
+static void refused(struct unit_link *link, const struct order *s, enum dv_code code,
+                    const char *why)
+{
+    struct target t = target_of(link, s);
+    log_warning("executor", "%s: %s refused: %s", link->name, order_kind_name(s->kind), why);
+    if (!t.volume)
+        return;
+    hold(t.assignment ? &t.assignment->hold : &t.volume->hold, true, REFUSED_FIRST_MS,
+         REFUSED_MAX_MS);
+    tasks_refused(link->cms, link_unit(link), s, code, why);
+}
+
+static void accepted(struct unit_link *link, const struct order *s)
+{
+    struct target t = target_of(link, s);
+    log_debug("executor", "%s: %s %u.%u accepted", link->name, order_kind_name(s->kind),
+              s->volume_index, s->rule_index);
+    if (!t.volume)
+        return;
+    hold(t.assignment ? &t.assignment->hold : &t.volume->hold, false, RESENT_FIRST_MS,
+         RESENT_MAX_MS);
+    if (t.assignment && (s->kind == ORDER_ADD_RULE || s->kind == ORDER_SET_SECRET))
+        secret_is_there(link, t.assignment);
+}
+
+static bool is_silence(enum dv_code code)
+{
+    return code == DV_TIMEOUT || code == DV_UNREACHABLE || code == DV_IO;
+}
+
+static void step_answered(void *arg, const struct sn_result *result)
+{
+    if (result->code == DV_CANCELLED)
+        return;
+    struct unit_link *link = arg;
+    struct order step = link->queue.items[link->queue_next++];
+    link->work = LINK_IDLE;
+    if (result->code == DV_OK)
+        accepted(link, &step);
+    else if (is_silence(result->code))
+        executor_forget(link); // the look that follows tells more; then it is planned again
+    else
+        refused(link, &step, result->code, result->text);
+    if (link->queue_next == link->queue.count)
+        link->urgent = true; // see what came of it
+    link_next(link);
+}
+
+static bool send_step(struct unit_link *link, const struct order *s, const struct target *t)
+{
+    struct sn_var vars[STEP_VARS];
+    char secret[CHAP_SECRET_MAX + 1] = "";
+    size_t n;
+    if (s->kind == ORDER_CREATE_VOLUME || s->kind == ORDER_DELETE_VOLUME) {
+        n = volume_vars(s, &t->volume->rec, vars);
+    } else {
+        const struct host_record *host = t->assignment ? &t->assignment->host->rec : NULL;
+        struct dv_err err;
+        if (s->kind != ORDER_REMOVE_RULE &&
+            seal_open_secret(link->cms->seal, host, secret, &err) < 0) {
+            refused(link, s, err.code, err.text);
+            return false;
+        }
+        n = rule_vars(s, host, secret, vars);
+    }
+    struct sn_timing timing = {link->cms->config->poll_timeout_ms, 1};
+    link->work = LINK_SETTING;
+    sn_set(link->peer, vars, n, timing, step_answered, link);
+    secret_wipe(secret, sizeof(secret));
+    return true;
+}
+
+bool executor_step(struct unit_link *link)
+{
+    while (link->queue_next < link->queue.count) {
+        const struct order *s = &link->queue.items[link->queue_next];
+        struct target t = target_of(link, s);
+        if (still_wanted(s, &t) && send_step(link, s, &t))
+            return true;
+        link->queue_next++;
+    }
+    executor_forget(link);
+    return false;
+}

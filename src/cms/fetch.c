@@ -1,0 +1,288 @@
+// Reading tables by several walks at once.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/fetch.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "dvsan_oids.h"
+#include <stdio.h>
+#include <string.h>
+
+// Far above what a unit can hold: a unit that shows more is broken, and must not fill our memory.
+#define VOLUMES_MAX 65536
+#define RULES_MAX   262144
+#define OTHERS_MAX  1024
+#define ONE_BY_ONE  16 // with more changed volumes than this, all tables are read
+
+struct one { // a changed volume that is read by itself
+    struct fetch *f;
+    uint32_t index;
+};
+
+struct fetch {
+    struct sn_peer *peer;
+    struct sn_timing timing;
+    struct reading *r;
+    uint32_t since;
+    fetch_done_fn *done;
+    void *arg;
+    unsigned open; // requests under way
+    char why[LAST_ERROR_ROOM];
+    bool failed, too_much;
+    bool media_changed, portals_changed;
+    struct one changed[ONE_BY_ONE];
+    size_t changed_count;
+};
+
+static void fail(struct fetch *f, const char *why)
+{
+    if (f->failed)
+        return;
+    f->failed = true;
+    dv_copy(f->why, sizeof(f->why), why);
+}
+
+static void close_one(struct fetch *f)
+{
+    if (--f->open == 0)
+        f->done(f->arg, f->failed ? f->why : NULL);
+}
+
+// The end of a request: false when the fetch is being taken down and must not be touched.
+static bool ended(struct fetch *f, const struct sn_result *result)
+{
+    if (result->code == DV_CANCELLED)
+        return false;
+    if (result->code != DV_OK)
+        fail(f, result->text);
+    return true;
+}
+
+static void walked(void *arg, const struct sn_result *result)
+{
+    struct fetch *f = arg;
+    if (ended(f, result))
+        close_one(f);
+}
+
+// A row that does not follow the MIB is left out: the others are still good.
+static bool skip(const struct fetch *f, const char *table, const uint32_t *index)
+{
+    log_warning("fetch", "%s: a row of its %s table, index %u, does not follow the MIB", f->r->name,
+                table, index[0]);
+    return true;
+}
+
+static bool medium_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
+{
+    struct fetch *f = arg;
+    struct medium row;
+    if (!reading_medium(index, len, v, &row))
+        return skip(f, "media", index);
+    if (f->r->media_count == OTHERS_MAX) {
+        fail(f, "it shows more media than it can have");
+        return false;
+    }
+    *DV_APPEND(f->r->media, f->r->media_count) = row;
+    return true;
+}
+
+static bool portal_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
+{
+    struct fetch *f = arg;
+    struct portal row;
+    if (!reading_portal(index, len, v, &row))
+        return skip(f, "portal", index);
+    if (f->r->portal_count == OTHERS_MAX) {
+        fail(f, "it shows more portals than it can have");
+        return false;
+    }
+    *DV_APPEND(f->r->portals, f->r->portal_count) = row;
+    return true;
+}
+
+static bool volume_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
+{
+    struct fetch *f = arg;
+    struct volume row;
+    if (!reading_volume(index, len, v, &row))
+        return skip(f, "volume", index);
+    if (f->r->volume_count == VOLUMES_MAX) {
+        fail(f, "it shows more volumes than it can have");
+        return false;
+    }
+    *DV_APPEND(f->r->volumes, f->r->volume_count) = row;
+    return true;
+}
+
+static bool rule_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
+{
+    struct fetch *f = arg;
+    struct access_rule row;
+    if (!reading_rule(index, len, v, &row))
+        return skip(f, "access", index);
+    if (f->r->rule_count == RULES_MAX) {
+        fail(f, "it shows more access rules than it can have");
+        return false;
+    }
+    *DV_APPEND(f->r->rules, f->r->rule_count) = row;
+    return true;
+}
+
+static void walk(struct fetch *f, size_t (*columns)(struct sn_oid *), sn_row_fn *row)
+{
+    struct sn_oid oids[READING_COLUMNS_MAX];
+    size_t n = columns(oids);
+    f->open++;
+    sn_walk(f->peer, oids, n, NULL, 0, f->timing, row, walked, f);
+}
+
+static void read_media(struct fetch *f)
+{
+    f->r->has_media = true;
+    walk(f, reading_medium_columns, medium_row);
+}
+
+static void read_portals(struct fetch *f)
+{
+    f->r->has_portals = true;
+    walk(f, reading_portal_columns, portal_row);
+}
+
+static void read_everything(struct fetch *f)
+{
+    f->r->whole = true;
+    read_media(f);
+    read_portals(f);
+    walk(f, reading_volume_columns, volume_row);
+    walk(f, reading_rule_columns, rule_row);
+}
+
+// ---- What has changed ------------------------------------------------------------------------
+
+static bool one_rule_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
+{
+    struct one *one = arg;
+    return len == 2 && index[0] == one->index && rule_row(one->f, index, len, v);
+}
+
+static void one_walked(void *arg, const struct sn_result *result)
+{
+    walked(((struct one *)arg)->f, result);
+}
+
+static void one_read(void *arg, const struct sn_result *result)
+{
+    struct one *one = arg;
+    struct fetch *f = one->f;
+    if (!ended(f, result))
+        return;
+    struct sn_oid oids[READING_COLUMNS_MAX];
+    size_t n = reading_volume_columns(oids);
+    struct sn_value values[READING_COLUMNS_MAX];
+    if (result->code == DV_OK && result->count == n) {
+        for (size_t i = 0; i < n; i++)
+            values[i] = result->vars[i].value;
+        if (sn_is_exception(&values[0])) // deleted since
+            *DV_APPEND(f->r->gone, f->r->gone_count) = one->index;
+        else
+            volume_row(f, &one->index, 1, values);
+    }
+    close_one(f);
+}
+
+static void read_volume(struct fetch *f, struct one *one)
+{
+    struct sn_oid oids[READING_COLUMNS_MAX];
+    size_t n = reading_volume_columns(oids);
+    for (size_t i = 0; i < n; i++)
+        oids[i] = sn_oid_append(&oids[i], one->index);
+    f->open++;
+    sn_get(f->peer, oids, n, f->timing, one_read, one);
+    n = reading_rule_columns(oids);
+    f->open++;
+    sn_walk(f->peer, oids, n, &one->index, 1, f->timing, one_rule_row, one_walked, one);
+}
+
+static bool change_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
+{
+    struct fetch *f = arg;
+    int32_t kind;
+    uint32_t which;
+    if (len != 1 || !sn_get_int(&v[0], 1, dvsanChangeKind_volumeDeleted, &kind) ||
+        !sn_get_uint(&v[1], &which))
+        return skip(f, "change", index);
+    switch (kind) {
+    case dvsanChangeKind_medium:
+        f->media_changed = true;
+        break;
+    case dvsanChangeKind_portal:
+        f->portals_changed = true;
+        break;
+    case dvsanChangeKind_volume:
+        if (f->changed_count == ONE_BY_ONE) {
+            f->too_much = true;
+            return false;
+        }
+        f->changed[f->changed_count++] = (struct one){f, which};
+        break;
+    case dvsanChangeKind_volumeDeleted:
+        if (f->r->gone_count == VOLUMES_MAX) {
+            fail(f, "it shows more deleted volumes than it can have");
+            return false;
+        }
+        *DV_APPEND(f->r->gone, f->r->gone_count) = which;
+        break;
+    }
+    return true;
+}
+
+static void changes_read(void *arg, const struct sn_result *result)
+{
+    struct fetch *f = arg;
+    if (!ended(f, result))
+        return;
+    if (f->too_much && !f->failed) {
+        f->r->gone_count = 0;
+        read_everything(f);
+    } else if (!f->failed) {
+        if (f->media_changed)
+            read_media(f);
+        if (f->portals_changed)
+            read_portals(f);
+        for (size_t i = 0; i < f->changed_count; i++)
+            read_volume(f, &f->changed[i]);
+    }
+    close_one(f);
+}
+
+static void read_changes(struct fetch *f)
+{
+    static const struct sn_oid kind = OID_dvsanChangeKind, index = OID_dvsanChangeIndex;
+    struct sn_oid oids[] = {kind, index};
+    f->open++;
+    sn_walk(f->peer, oids, DV_COUNT(oids), &f->since, 1, f->timing, change_row, changes_read, f);
+}
+
+struct fetch *fetch_new(struct sn_peer *peer, struct sn_timing timing, struct reading *r,
+                        uint32_t since, fetch_done_fn *done, void *arg)
+{
+    struct fetch *f = dv_calloc(1, sizeof(*f));
+    f->peer = peer;
+    f->timing = timing;
+    f->r = r;
+    f->since = since;
+    f->done = done;
+    f->arg = arg;
+    r->tables = true;
+    if (since == 0)
+        read_everything(f);
+    else
+        read_changes(f);
+    return f;
+}
+
+void fetch_free(struct fetch *f)
+{
+    free(f);
+}

@@ -1,0 +1,113 @@
+// Announcements coming in: parse, decide, ask.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/station.h"
+
+#include "base/log.h"
+#include "cms/announce.h"
+#include "logic/health.h"
+#include <stdio.h>
+#include <string.h>
+
+static struct sn_engine_id engine_of(const struct announcement *a)
+{
+    struct sn_engine_id id = {.len = a->engine_id_len};
+    memcpy(id.b, a->engine_id, a->engine_id_len);
+    return id;
+}
+
+// A unit that is not in the pool yet and says something else than before: begin anew.
+static bool stranger_changed(const struct unit_link *link, const struct announcement *a)
+{
+    return !link_unit(link) &&
+           (strcmp(link->address, a->address) != 0 || link->engine.len != a->engine_id_len ||
+            memcmp(link->engine.b, a->engine_id, a->engine_id_len) != 0);
+}
+
+static void query(struct cms *cms, struct unit_link *link, const struct announcement *a)
+{
+    if (link && stranger_changed(link, a)) {
+        link_free(link);
+        link = NULL;
+    }
+    if (!link) {
+        struct sn_engine_id engine = engine_of(a);
+        struct dv_err err;
+        link = link_new(cms, &a->uuid, a->name, a->address, &engine, &err);
+        if (!link) {
+            log_warning("join", "%s announced itself at %s and cannot be asked: %s", a->name,
+                        a->address, err.text);
+            return;
+        }
+    }
+    link->heard_epoch = a->epoch;
+    link->heard_generation = a->generation;
+    if (strcmp(a->address, link->address) != 0 && !link->trial)
+        dv_copy(link->next_address, sizeof(link->next_address), a->address);
+    link_look(link);
+}
+
+static void leave(struct cms *cms, struct unit_link *link, struct pool_unit *unit)
+{
+    if (link && link->work != LINK_IDLE)
+        link->discard = true; // it may still have answered that it is well
+    if (link)
+        link->pace_ms = 0;
+    observe_state(cms, unit, UNIT_STOPPED, "it said good-bye");
+    tasks_settle(cms, unit, false);
+}
+
+static void conflict(struct cms *cms, struct unit_link *link, struct pool_unit *unit,
+                     const struct announcement *a)
+{
+    if (link)
+        link->stranger_at = loop_now_ms();
+    char why[ADDRESS_MAX_LEN + 64];
+    snprintf(why, sizeof(why), "another engine at %s uses its UUID", a->address);
+    observe_state(cms, unit, UNIT_CONFLICT, why);
+    tasks_settle(cms, unit, false);
+}
+
+void join_notification(void *arg, const struct sn_notification *n)
+{
+    struct cms *cms = arg;
+    struct announcement a;
+    const char *why;
+    switch (announce_parse(n, &a, &why)) {
+    case ANNOUNCE_FOREIGN:
+        log_debug("join", "a notification from %s is not about joining", n->from);
+        return;
+    case ANNOUNCE_BAD:
+        cms->bad_announcements++;
+        log_warning("join", "dropped an announcement from %s: %s", n->from, why);
+        return;
+    case ANNOUNCE_OURS:
+        break;
+    }
+    struct unit_link *link = link_find(cms, &a.uuid);
+    struct pool_unit *unit = pool_unit_by_uuid(cms->pool, &a.uuid);
+    struct join_known known = {.unit = unit ? &unit->rec : NULL};
+    if (link) {
+        known.lease_held = link->lease_until > loop_now_ms() || link->lease_under_way;
+        known.reading = link->work == LINK_LOOKING || link->work == LINK_READING || link->urgent;
+        known.reading_epoch = link->heard_epoch;
+        known.reading_generation = link->heard_generation;
+        if (stranger_changed(link, &a))
+            known.reading = false;
+    }
+    enum join_action action = join_decide(&known, &a, &why);
+    log_debug("join", "%s (epoch %u, generation %u) from %s: %s", a.name, a.epoch, a.generation,
+              n->from, why);
+    switch (action) {
+    case JOIN_IGNORE:
+        break;
+    case JOIN_QUERY:
+        query(cms, link, &a);
+        break;
+    case JOIN_LEAVE:
+        leave(cms, link, unit);
+        break;
+    case JOIN_CONFLICT:
+        conflict(cms, link, unit, &a);
+        break;
+    }
+}

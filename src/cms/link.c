@@ -1,0 +1,155 @@
+// The connection to one unit: its life, and what it does next.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// One thing is under way at a time: a look, reading tables, or a SET. Whatever ends calls
+// link_next, which starts the next: steps of a plan first, then a look when one is due.
+#include "cms/station.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "cms/fetch.h"
+#include "logic/health.h"
+#include <string.h>
+
+#define STRANGERS_MAX    256   // units that announced themselves and were not read yet
+#define STRANGER_KEEP_MS 60000 // how long one that cannot be read is remembered
+
+struct unit_link *link_find(struct cms *cms, const struct dv_uuid *uuid)
+{
+    struct unit_link *link = NULL;
+    HASH_FIND(hh, cms->links, uuid, sizeof(*uuid), link);
+    return link;
+}
+
+struct pool_unit *link_unit(const struct unit_link *link)
+{
+    return pool_unit_by_uuid(link->cms->pool, &link->uuid);
+}
+
+static void on_timer(void *arg)
+{
+    struct unit_link *link = arg;
+    bool forgotten = !link_unit(link) && link->work == LINK_IDLE && !link->urgent;
+    if (forgotten)
+        link_free(link);
+    else
+        link_next(link);
+}
+
+struct unit_link *link_new(struct cms *cms, const struct dv_uuid *uuid, const char *name,
+                           const char *address, const struct sn_engine_id *engine,
+                           struct dv_err *err)
+{
+    bool stranger = !pool_unit_by_uuid(cms->pool, uuid);
+    if (stranger && cms->strangers >= STRANGERS_MAX) {
+        dv_fail(err, DV_BUSY, "%d other units are waiting to be read", STRANGERS_MAX);
+        return NULL;
+    }
+    struct sn_peer *peer = sn_peer_new(cms->env, address, &cms->provision, engine, err);
+    if (!peer)
+        return NULL;
+    struct unit_link *link = dv_calloc(1, sizeof(*link));
+    link->cms = cms;
+    link->uuid = *uuid;
+    link->engine = *engine;
+    link->peer = peer;
+    link->oper = MEMBER_RUNNING;
+    dv_copy(link->name, sizeof(link->name), name);
+    dv_copy(link->address, sizeof(link->address), address);
+    link->timer = loop_timer_new(cms->loop, on_timer, link);
+    HASH_ADD(hh, cms->links, uuid, sizeof(link->uuid), link);
+    link->stranger = stranger;
+    if (stranger)
+        cms->strangers++;
+    else
+        link_unit(link)->link = link;
+    link_look(link);
+    return link;
+}
+
+void link_free(struct unit_link *link)
+{
+    if (!link)
+        return;
+    struct pool_unit *unit = link_unit(link);
+    if (unit)
+        unit->link = NULL;
+    if (link->stranger)
+        link->cms->strangers--;
+    HASH_DEL(link->cms->links, link);
+    sn_peer_free(link->trial);
+    sn_peer_free(link->peer);
+    fetch_free(link->fetch);
+    reading_free(link->reading);
+    executor_forget(link);
+    loop_timer_free(link->timer);
+    free(link);
+}
+
+// The next regular look. Each unit has its own place in the interval, so that the looks at many
+// units are spread over it.
+static uint64_t regular_time(const struct unit_link *link, uint64_t now)
+{
+    uint32_t interval = link->cms->config->poll_interval_ms;
+    uint32_t place;
+    memcpy(&place, link->uuid.b, sizeof(place));
+    return now + interval - (now - place % interval) % interval;
+}
+
+static uint64_t due_at(struct unit_link *link)
+{
+    if (link->urgent)
+        return 0;
+    if (link->pace_ms && link->looked_at + link->pace_ms < link->poll_at)
+        return link->looked_at + link->pace_ms;
+    return link->poll_at;
+}
+
+static bool take_step(struct unit_link *link)
+{
+    struct pool_unit *unit = link_unit(link);
+    if (!unit || !health_takes_orders(unit->rec.state)) {
+        executor_forget(link);
+        return false;
+    }
+    if (link->queue_next == link->queue.count && link->replan)
+        executor_plan(link);
+    return executor_step(link);
+}
+
+void link_next(struct unit_link *link)
+{
+    if (link->work != LINK_IDLE)
+        return;
+    struct pool_unit *unit = link_unit(link);
+    uint64_t now = loop_now_ms();
+    if (!unit && !link->urgent) {
+        loop_timer_set(link->timer, STRANGER_KEEP_MS);
+        return;
+    }
+    if (take_step(link))
+        return;
+    uint64_t due = due_at(link);
+    if (due > now) {
+        loop_timer_set(link->timer, (uint32_t)(due - now));
+        return;
+    }
+    link->urgent = false;
+    link->looked_at = now;
+    link->poll_at = regular_time(link, now);
+    look_start(link);
+}
+
+void link_look(struct unit_link *link)
+{
+    link->urgent = true;
+    if (link->work == LINK_IDLE)
+        loop_timer_set(link->timer, 0);
+}
+
+void link_new_orders(struct unit_link *link)
+{
+    link->replan = true;
+    if (link->work == LINK_IDLE)
+        loop_timer_set(link->timer, 0);
+}

@@ -1,0 +1,246 @@
+// Looking at a unit: one GET of what it says of itself, and reading on when something is new.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A look is both the poll and the first question after an announcement. Its request goes to the
+// engine that is pinned for the unit, so an answer proves by its digest who gave it.
+#include "cms/station.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "cms/fetch.h"
+#include "dvsan_oids.h"
+#include "logic/health.h"
+#include <utlist.h>
+
+#define PACE_FIRST_MS 5
+#define PACE_MAX_MS   200
+#define FIRST_RETRIES 2 // a unit that nobody polls yet gets further tries at once
+
+static struct sn_timing timing(const struct unit_link *link, uint32_t retries)
+{
+    return (struct sn_timing){link->cms->config->poll_timeout_ms, retries};
+}
+
+static void drop_trial(struct unit_link *link)
+{
+    sn_peer_free(link->trial);
+    link->trial = NULL;
+    link->next_address[0] = '\0';
+}
+
+static void finish(struct unit_link *link)
+{
+    fetch_free(link->fetch);
+    link->fetch = NULL;
+    reading_free(link->reading);
+    link->reading = NULL;
+    link->work = LINK_IDLE;
+    link->discard = false;
+    link_next(link);
+}
+
+// ---- Silence -------------------------------------------------------------------------------
+
+static void tell_stranger(struct unit_link *link, const char *why)
+{
+    if (!strcmp(link->trouble, why))
+        return;
+    dv_copy(link->trouble, sizeof(link->trouble), why);
+    struct changes c = {0};
+    events_add(link->cms, &c, EVENT_WARNING, "unit", link->name,
+               "announced itself at %s and cannot be read: %s", link->address, why);
+    cms_apply_or_log(link->cms, &c);
+    changes_free(&c);
+}
+
+static void missed(struct unit_link *link, const char *why)
+{
+    struct pool_unit *unit = link_unit(link);
+    link->pace_ms = 0;
+    if (!unit) {
+        tell_stranger(link, why);
+    } else if (!link->discard) {
+        static const struct health_look silence = {.answered = false};
+        enum unit_state state = health_next(unit->rec.state, &silence, &link->misses);
+        log_debug("look", "%s: %s (%u in a row)", unit->rec.name, why, link->misses);
+        observe_state(link->cms, unit, state, why);
+        tasks_settle(link->cms, unit, false);
+    }
+    finish(link);
+}
+
+// ---- An answer -----------------------------------------------------------------------------
+
+static void lease_written(void *arg, const struct sn_result *result)
+{
+    if (result->code == DV_CANCELLED)
+        return;
+    struct unit_link *link = arg;
+    link->lease_under_way = false;
+    if (result->code == DV_OK)
+        link->lease_until = loop_now_ms() + link->cms->config->lease_s * 1000ull;
+    else
+        log_warning("join", "%s: cannot write its lease: %s", link->name, result->text);
+}
+
+// When less than half of the lease is left.
+static void renew_lease(struct unit_link *link)
+{
+    static const struct sn_oid lease = OID_dvsanMemberLease;
+    uint32_t seconds = link->cms->config->lease_s;
+    if (link->lease_under_way || link->lease_until >= loop_now_ms() + seconds * 500ull)
+        return;
+    link->lease_under_way = true;
+    struct sn_var var = {sn_oid_append(&lease, 0), sn_uint(seconds)};
+    sn_set(link->peer, &var, 1, timing(link, 1), lease_written, link);
+}
+
+// How soon to look again: at once after something has moved, then ever more slowly while work is
+// under way on the unit, and by the poll interval when all is settled.
+static void set_pace(struct unit_link *link, bool moved, bool unsettled)
+{
+    if (moved)
+        link->pace_ms = PACE_FIRST_MS;
+    else if (!unsettled)
+        link->pace_ms = 0;
+    else if (link->pace_ms == 0)
+        link->pace_ms = PACE_FIRST_MS;
+    else
+        link->pace_ms = link->pace_ms * 2 < PACE_MAX_MS ? link->pace_ms * 2 : PACE_MAX_MS;
+}
+
+static void answered(struct unit_link *link)
+{
+    const struct reading *r = link->reading;
+    if (link->discard || !observe_reading(link, r)) {
+        finish(link);
+        return;
+    }
+    link->misses = 0;
+    link->trouble[0] = '\0';
+    link->oper = r->oper;
+    link->lease_until = loop_now_ms() + r->lease * 1000ull;
+    renew_lease(link);
+    struct pool_unit *unit = link_unit(link);
+    tasks_settle(link->cms, unit, true);
+    bool unsettled = health_takes_orders(unit->rec.state) && executor_plan(link);
+    set_pace(link, r->tables, unsettled || r->oper == MEMBER_STARTING);
+    finish(link);
+}
+
+static void fetched(void *arg, const char *why)
+{
+    struct unit_link *link = arg;
+    if (why)
+        missed(link, why);
+    else
+        answered(link);
+}
+
+// What of the unit's tables is not known yet. *since 0: all of it.
+static bool has_news(const struct unit_link *link, const struct reading *r, uint32_t *since)
+{
+    const struct pool_unit *unit = link_unit(link);
+    *since = 0;
+    if (!unit || unit->rec.epoch != r->epoch || unit->rec.generation > r->generation)
+        return true;
+    if (unit->rec.generation == r->generation)
+        return false;
+    if (unit->rec.generation >= r->changes_since)
+        *since = unit->rec.generation;
+    return true;
+}
+
+static void use_trial(struct unit_link *link)
+{
+    log_info("join", "%s has moved from %s to %s", link->name, link->address, link->next_address);
+    sn_peer_free(link->peer);
+    link->peer = link->trial;
+    link->trial = NULL;
+    dv_copy(link->address, sizeof(link->address), link->next_address);
+    link->next_address[0] = '\0';
+    link->lease_under_way = false; // cancelled with the old peer
+}
+
+static size_t watched(const struct unit_link *link, uint32_t *volumes)
+{
+    const struct pool_unit *unit = link_unit(link);
+    const struct pool_volume *v = unit ? unit->volumes : NULL;
+    size_t n = 0;
+    for (; v && n < READING_PROGRESS_MAX; v = v->unit_next) {
+        if (v->actual.index &&
+            (v->actual.state == VOLUME_CREATING || v->actual.state == VOLUME_DELETING))
+            volumes[n++] = v->actual.index;
+    }
+    return n;
+}
+
+static const char *check(struct unit_link *link, const struct sn_result *result)
+{
+    const char *why = NULL;
+    if (result->code != DV_OK)
+        return result->text;
+    uint32_t volumes[READING_PROGRESS_MAX];
+    size_t count = watched(link, volumes); // the pool has not changed since the request
+    if (!reading_head(result, volumes, count, link->reading, &why))
+        return why;
+    if (!uuid_equal(&link->reading->uuid, &link->uuid))
+        return "another member answers at its address";
+    return NULL;
+}
+
+static void looked(void *arg, const struct sn_result *result)
+{
+    if (result->code == DV_CANCELLED)
+        return;
+    struct unit_link *link = arg;
+    const char *why = check(link, result);
+    if (why && link->trial) {
+        log_warning("join", "%s does not answer at its new address %s: %s", link->name,
+                    link->next_address, why);
+        drop_trial(link);
+        link->urgent = true;
+        finish(link);
+        return;
+    }
+    if (why) {
+        missed(link, why);
+        return;
+    }
+    if (link->trial)
+        use_trial(link);
+    uint32_t since;
+    if (!has_news(link, link->reading, &since)) {
+        answered(link);
+        return;
+    }
+    link->work = LINK_READING;
+    link->fetch =
+        fetch_new(link->peer, timing(link, FIRST_RETRIES), link->reading, since, fetched, link);
+}
+
+static void try_next_address(struct unit_link *link)
+{
+    struct dv_err err;
+    link->trial =
+        sn_peer_new(link->cms->env, link->next_address, &link->cms->provision, &link->engine, &err);
+    if (!link->trial) {
+        log_warning("join", "%s announced an address that cannot be used: %s", link->name,
+                    err.text);
+        drop_trial(link);
+    }
+}
+
+void look_start(struct unit_link *link)
+{
+    link->work = LINK_LOOKING;
+    link->reading = dv_calloc(1, sizeof(*link->reading));
+    if (link->next_address[0])
+        try_next_address(link);
+    bool polled = link_unit(link) && !link->trial;
+    uint32_t volumes[READING_PROGRESS_MAX];
+    struct sn_oid oids[READING_HEAD_MAX];
+    size_t n = reading_head_oids(volumes, watched(link, volumes), oids);
+    sn_get(link->trial ? link->trial : link->peer, oids, n,
+           timing(link, polled ? 0 : FIRST_RETRIES), looked, link);
+}

@@ -1,0 +1,83 @@
+// The program dvsan-cms: puts the station and its API together and takes them down again.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/log.h"
+#include "base/secret.h"
+#include "cms/cms.h"
+#include "cms/options.h"
+#include "config/cms_config.h"
+#include "loop/loop.h"
+#include <signal.h>
+#include <stdio.h>
+
+static int fail(const struct dv_err *err)
+{
+    log_error("cms", "%s", err->text);
+    return dv_code_exit(err->code);
+}
+
+static void show_password(char *password)
+{
+    if (!password)
+        return;
+    printf("admin password: %s\n"
+           "Keep it: it is not shown again. The API and dvsan(1) take it with the user admin.\n",
+           password);
+    fflush(stdout);
+    secret_free(password);
+}
+
+static void on_signal(void *arg)
+{
+    log_info("cms", "stopping");
+    loop_stop(arg);
+}
+
+static void serve(struct loop *loop, const struct cms_config *config)
+{
+    struct loop_signal *term = loop_signal_new(loop, SIGTERM, on_signal, loop);
+    struct loop_signal *interrupt = loop_signal_new(loop, SIGINT, on_signal, loop);
+    log_info("cms", "dvsan-cms %s keeps the pool %s", DVSAN_VERSION, config->name);
+    loop_run(loop);
+    loop_signal_free(term);
+    loop_signal_free(interrupt);
+}
+
+static int run(const struct cms_config *config)
+{
+    struct dv_err err;
+    char *password;
+    int rc = 0;
+    struct loop *loop = loop_new();
+    struct cms *cms = cms_new(loop, config, &password, &err);
+    if (cms) {
+        show_password(password);
+        serve(loop, config);
+        cms_free(cms);
+    } else {
+        rc = fail(&err);
+    }
+    loop_free(loop);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct dv_err err;
+    secret_harden_process();
+    log_init("dvsan-cms", LOG_LEVEL_INFO);
+    enum options_result result = options_parse(argc, argv, &options);
+    if (result != OPTIONS_RUN)
+        return result == OPTIONS_DONE ? 0 : dv_code_exit(DV_INVALID);
+    struct cms_config *config = cms_config_load(options.config, &err);
+    if (!config)
+        return fail(&err);
+    log_init("dvsan-cms", options.verbose ? LOG_LEVEL_DEBUG : config->log_level);
+    int rc = 0;
+    if (options.check)
+        printf("%s is good.\n", options.config);
+    else
+        rc = run(config);
+    cms_config_free(config);
+    return rc;
+}

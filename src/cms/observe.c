@@ -1,0 +1,370 @@
+// What was read from a unit becomes part of the pool: one transaction a reading.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The unit owns the truth about its volumes, the station about what is wanted. A volume that a unit
+// shows and nobody here knows is taken in, with the hosts that may use it: so a station that lost
+// its store, or a new one, never cuts off a running host.
+#include "cms/station.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "cms/names.h"
+#include "cms/reading.h"
+#include "logic/health.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <utlist.h>
+
+// Another engine that has used the unit's UUID is taken to be gone after this much silence.
+#define STRANGER_SILENCE_MS 120000
+
+struct observation {
+    struct cms *cms;
+    struct pool *pool;
+    struct unit_link *link;
+    const struct reading *r;
+    struct pool_unit *unit;    // NULL: it is new
+    struct unit_record rec;    // as it will be
+    struct access_rule *rules; // those of r, by volume and index
+    uint64_t mark;
+    struct changes c;
+};
+
+// ---- The unit itself -------------------------------------------------------------------------
+
+static enum unit_state next_state(const struct observation *o)
+{
+    const struct health_look look = {.answered = true, .oper = o->r->oper};
+    enum unit_state state = o->unit ? o->unit->rec.state : UNIT_JOINING;
+    uint64_t heard = o->link->stranger_at;
+    if (state == UNIT_CONFLICT && (heard == 0 || heard + STRANGER_SILENCE_MS < loop_now_ms()))
+        state = UNIT_DOWN;
+    unsigned misses = 0;
+    return health_next(state, &look, &misses);
+}
+
+static void tell_joined(struct observation *o)
+{
+    uint64_t blocks = 0;
+    char size[16];
+    for (size_t i = 0; i < o->r->media_count; i++)
+        blocks += o->r->media[i].blocks;
+    if (strcmp(o->rec.name, o->r->name) != 0)
+        events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
+                   "calls itself %s, a name that is taken or not valid: it is called %s here",
+                   o->r->name, o->rec.name);
+    events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
+               "joined at %s with %zu media, %s in all, and %zu volumes", o->rec.address,
+               o->r->media_count,
+               blocks ? size_format(blocks * BLOCK_SIZE, size, sizeof(size)) : "0B",
+               o->r->volume_count);
+}
+
+static void tell_state(struct observation *o, enum unit_state was)
+{
+    enum unit_state is = o->rec.state;
+    if (is == was)
+        return;
+    if (is == UNIT_UP)
+        events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
+                   was == UNIT_DEGRADED ? "is well again" : "is up");
+    else if (is == UNIT_DEGRADED)
+        events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
+                   "is degraded: it cannot serve all it should; see its media and volumes");
+    else if (is == UNIT_STOPPED)
+        events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name, "is being stopped");
+}
+
+static void observe_unit(struct observation *o)
+{
+    const struct reading *r = o->r;
+    struct unit_record *rec = &o->rec;
+    if (o->unit)
+        *rec = o->unit->rec;
+    rec->uuid = r->uuid;
+    if (!o->unit || !names_stem_is(rec->name, r->name)) {
+        char name[NAME_MAX_LEN + 1];
+        names_for_unit(o->pool, r->name, &r->uuid, name);
+        if (o->unit)
+            events_add(o->cms, &o->c, EVENT_INFO, "unit", name, "was called %s before", rec->name);
+        memcpy(rec->name, name, sizeof(rec->name));
+    }
+    dv_copy(rec->address, sizeof(rec->address), o->link->address);
+    dv_copy(rec->software, sizeof(rec->software), r->software);
+    rec->engine_id_len = o->link->engine.len;
+    memcpy(rec->engine_id, o->link->engine.b, sizeof(rec->engine_id));
+    rec->epoch = r->epoch;
+    rec->generation = r->generation;
+    rec->state = next_state(o);
+    rec->last_error[0] = '\0';
+    if (!o->unit)
+        tell_joined(o);
+    else
+        tell_state(o, o->unit->rec.state);
+    if (!o->unit || memcmp(rec, &o->unit->rec, sizeof(*rec)) != 0) {
+        rec->last_seen = time(NULL);
+        changes_unit(&o->c, rec);
+    }
+}
+
+// ---- Volumes -------------------------------------------------------------------------------
+
+static int by_volume(const void *x, const void *y)
+{
+    const struct access_rule *a = x, *b = y;
+    if (a->volume != b->volume)
+        return a->volume < b->volume ? -1 : 1;
+    return a->index < b->index ? -1 : a->index > b->index;
+}
+
+static const struct access_rule *rules_of(const struct observation *o, uint32_t volume,
+                                          size_t *count)
+{
+    size_t low = 0, high = o->r->rule_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (o->rules[middle].volume < volume)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *count = 0;
+    while (low + *count < o->r->rule_count && o->rules[low + *count].volume == volume)
+        ++*count;
+    return o->rules + low;
+}
+
+static const struct host_record *host_by_iqn(const struct observation *o, const char *iqn)
+{
+    for (size_t i = 0; i < o->c.count; i++) {
+        if (o->c.items[i].kind == CHANGE_HOST && !strcmp(o->c.items[i].host_record->iqn, iqn))
+            return o->c.items[i].host_record;
+    }
+    const struct pool_host *h = pool_host_by_iqn(o->pool, iqn);
+    return h ? &h->rec : NULL;
+}
+
+static struct dv_uuid adopt_host(struct observation *o, const struct access_rule *rule)
+{
+    const struct host_record *known = host_by_iqn(o, rule->initiator);
+    if (known)
+        return known->uuid;
+    struct host_record host = {.uuid = uuid_random()};
+    names_for_host(o->pool, &o->c, rule->initiator, host.name);
+    dv_copy(host.iqn, sizeof(host.iqn), rule->initiator);
+    dv_copy(host.chap_user, sizeof(host.chap_user), rule->chap_user);
+    changes_host(&o->c, &host);
+    events_add(o->cms, &o->c, EVENT_INFO, "host", host.name,
+               "was found as %s in the access rules of %s; its CHAP secret is not known here",
+               host.iqn, o->rec.name);
+    return host.uuid;
+}
+
+static void adopt_volume(struct observation *o, const struct volume *v,
+                         const struct access_rule *rules, size_t count)
+{
+    struct volume_record rec = {
+        .uuid = v->uuid,
+        .unit = o->rec.uuid,
+        .medium = v->medium,
+        .index = v->index,
+        .blocks = v->blocks,
+        .thin = v->thin,
+        .wanted = true,
+        .seen = true,
+    };
+    names_for_volume(o->pool, &o->c, v->name, rec.name);
+    changes_volume(&o->c, &rec);
+    events_add(o->cms, &o->c, EVENT_INFO, "volume", rec.name, "was found on %s and taken in",
+               o->rec.name);
+    for (size_t i = 0; i < count; i++) {
+        if (rules[i].state == ACCESS_REVOKING)
+            continue;
+        struct assignment_record a = {
+            .volume = v->uuid,
+            .host = adopt_host(o, &rules[i]),
+            .index = rules[i].index,
+            .wanted = true,
+        };
+        changes_assignment(&o->c, &a);
+    }
+}
+
+// Another unit has the volume: false when it still shows it, so that ours is a stray copy.
+static bool move_volume(struct observation *o, struct pool_volume *pv)
+{
+    if (pv->actual.index != 0 && health_takes_orders(pv->unit->rec.state)) {
+        events_add(o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
+                   "is on %s, but %s shows a volume of the same UUID, too: that one is not used",
+                   pv->unit->rec.name, o->rec.name);
+        return false;
+    }
+    events_add(o->cms, &o->c, EVENT_INFO, "volume", pv->rec.name, "has moved from %s to %s",
+               pv->unit->rec.name, o->rec.name);
+    return true;
+}
+
+static bool is_as_known(const struct pool_volume *pv, const struct volume *v,
+                        const struct access_rule *rules, size_t count)
+{
+    return pv->rule_count == count && !memcmp(&pv->actual, v, sizeof(*v)) &&
+           (count == 0 || !memcmp(pv->rules, rules, count * sizeof(*rules)));
+}
+
+static void observe_volume(struct observation *o, const struct volume *v)
+{
+    size_t count;
+    const struct access_rule *rules = rules_of(o, v->index, &count);
+    struct pool_volume *pv = pool_volume_by_uuid(o->pool, &v->uuid);
+    if (!pv) {
+        if (v->state == VOLUME_DELETING)
+            return;
+        adopt_volume(o, v, rules, count);
+        changes_shown(&o->c, v, rules, count);
+        return;
+    }
+    if (pv->unit != o->unit && !move_volume(o, pv))
+        return;
+    if (pv->mark == o->mark) {
+        log_warning("observe", "%s shows the volume %s twice", o->rec.name, v->name);
+        return;
+    }
+    pv->mark = o->mark;
+    struct volume_record rec = pv->rec;
+    rec.unit = o->rec.uuid;
+    rec.medium = v->medium;
+    rec.index = v->index;
+    rec.thin = v->thin;
+    rec.thin_default = false;
+    rec.seen = true;
+    if (memcmp(&rec, &pv->rec, sizeof(rec)) != 0)
+        changes_volume(&o->c, &rec);
+    if (is_as_known(pv, v, rules, count))
+        return;
+    changes_shown(&o->c, v, rules, count);
+    executor_settled(pv);
+}
+
+static void hide(struct observation *o, struct pool_volume *pv)
+{
+    changes_hidden(&o->c, &pv->rec.uuid);
+    executor_settled(pv);
+    if (pv->rec.wanted)
+        events_add(o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
+                   "has vanished from %s and is not made again: bring its medium back, or delete "
+                   "the volume",
+                   o->rec.name);
+}
+
+static void observe_absence(struct observation *o)
+{
+    struct pool_volume *pv;
+    if (!o->unit)
+        return;
+    if (o->r->whole) {
+        DL_FOREACH2(o->unit->volumes, pv, unit_next)
+        {
+            if (pv->actual.index != 0 && pv->mark != o->mark)
+                hide(o, pv);
+        }
+        return;
+    }
+    for (size_t i = 0; i < o->r->gone_count; i++) {
+        pv = pool_volume_by_index(o->unit, o->r->gone[i]);
+        if (pv && pv->mark != o->mark)
+            hide(o, pv);
+    }
+}
+
+static void observe_tables(struct observation *o)
+{
+    static uint64_t readings; // tells one reading's marks from another's
+    const struct reading *r = o->r;
+    const struct dv_uuid *unit = &o->rec.uuid;
+    o->mark = ++readings;
+    if (r->has_media)
+        changes_media(&o->c, unit, r->media, r->media_count);
+    if (r->has_portals)
+        changes_portals(&o->c, unit, r->portals, r->portal_count);
+    o->rules = r->rules;
+    if (r->rule_count > 1)
+        qsort(o->rules, r->rule_count, sizeof(*o->rules), by_volume);
+    for (size_t i = 0; i < r->volume_count; i++)
+        observe_volume(o, &r->volumes[i]);
+    observe_absence(o);
+}
+
+static void take_progress(const struct observation *o)
+{
+    for (size_t i = 0; i < o->r->progress_count; i++) {
+        struct pool_volume *pv = pool_volume_by_index(o->unit, o->r->progress[i].volume);
+        if (pv)
+            pv->actual.progress = o->r->progress[i].percent;
+    }
+}
+
+static void joined(struct observation *o)
+{
+    struct cms *cms = o->cms;
+    const struct user_config *user = &cms->config->snmp.notify;
+    const struct sn_user notify = {user->name, user->auth_pass, user->priv_pass};
+    struct dv_err err;
+    dv_copy(o->link->name, sizeof(o->link->name), o->rec.name);
+    if (!o->unit) {
+        o->unit = link_unit(o->link);
+        o->unit->link = o->link;
+        o->link->stranger = false;
+        cms->strangers--;
+    }
+    if (o->link->accepted)
+        return;
+    o->link->accepted = true;
+    if (sn_listener_accept_engine(cms->listener, &o->link->engine, &notify, &err) < 0)
+        log_warning("join", "traps of %s will not be taken: %s", o->rec.name, err.text);
+}
+
+bool observe_reading(struct unit_link *link, const struct reading *r)
+{
+    struct observation o = {
+        .cms = link->cms,
+        .pool = link->cms->pool,
+        .link = link,
+        .r = r,
+        .unit = link_unit(link),
+    };
+    observe_unit(&o);
+    if (r->tables)
+        observe_tables(&o);
+    bool good = cms_apply_or_log(o.cms, &o.c);
+    changes_free(&o.c);
+    if (!good)
+        return false;
+    joined(&o);
+    o.unit->rec.last_seen = time(NULL);
+    take_progress(&o);
+    return true;
+}
+
+// ---- Silence and leaving ---------------------------------------------------------------------
+
+void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state state, const char *why)
+{
+    if (unit->rec.state == state)
+        return;
+    struct changes c = {0};
+    struct unit_record rec = unit->rec;
+    rec.state = state;
+    dv_copy(rec.last_error, sizeof(rec.last_error), why);
+    changes_unit(&c, &rec);
+    if (state == UNIT_DOWN)
+        events_add(cms, &c, EVENT_ERROR, "unit", rec.name, "is down: %s", why);
+    else if (state == UNIT_STOPPED)
+        events_add(cms, &c, EVENT_INFO, "unit", rec.name, "is being stopped");
+    else if (state == UNIT_CONFLICT)
+        events_add(cms, &c, EVENT_ERROR, "unit", rec.name,
+                   "%s: nothing is changed on the unit until one of the two is gone", why);
+    cms_apply_or_log(cms, &c);
+    changes_free(&c);
+}

@@ -1,0 +1,23 @@
+// The command line of dvsan-cms, read.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_CMS_OPTIONS_H
+#define DVSAN_CMS_OPTIONS_H
+
+#include <stdbool.h>
+
+#define OPTIONS_DEFAULT_CONFIG "/etc/dvsan/dvsan-cms.xml"
+
+struct options {
+    const char *config;
+    bool check, verbose;
+};
+
+enum options_result {
+    OPTIONS_RUN,
+    OPTIONS_DONE, // the option was answered
+    OPTIONS_BAD   // a sentence was printed
+};
+
+enum options_result options_parse(int argc, char **argv, struct options *out);
+
+#endif

@@ -1,0 +1,419 @@
+// The pool in memory: applying changes, and finding things.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/pool.h"
+
+#include "base/mem.h"
+#include "logic/health.h"
+#include <assert.h>
+#include <string.h>
+#include <utlist.h>
+
+struct pool *pool_new(void)
+{
+    return dv_calloc(1, sizeof(struct pool));
+}
+
+struct pool_unit *pool_unit_by_uuid(struct pool *p, const struct dv_uuid *uuid)
+{
+    struct pool_unit *u = NULL;
+    HASH_FIND(hh, p->units, uuid, sizeof(*uuid), u);
+    return u;
+}
+
+struct pool_volume *pool_volume_by_uuid(struct pool *p, const struct dv_uuid *uuid)
+{
+    struct pool_volume *v = NULL;
+    HASH_FIND(hh, p->volumes, uuid, sizeof(*uuid), v);
+    return v;
+}
+
+struct pool_host *pool_host_by_uuid(struct pool *p, const struct dv_uuid *uuid)
+{
+    struct pool_host *h = NULL;
+    HASH_FIND(hh, p->hosts, uuid, sizeof(*uuid), h);
+    return h;
+}
+
+struct pool_host *pool_host_by_iqn(struct pool *p, const char *iqn)
+{
+    for (struct pool_host *h = p->hosts; h; h = h->hh.next) {
+        if (!strcmp(h->rec.iqn, iqn))
+            return h;
+    }
+    return NULL;
+}
+
+struct pool_unit *pool_find_unit(struct pool *p, const char *name_or_uuid)
+{
+    struct dv_uuid uuid;
+    struct pool_unit *u = NULL;
+    if (uuid_parse(name_or_uuid, &uuid) && (u = pool_unit_by_uuid(p, &uuid)))
+        return u;
+    for (u = p->units; u; u = u->hh.next) {
+        if (!strcmp(u->rec.name, name_or_uuid))
+            return u;
+    }
+    return NULL;
+}
+
+struct pool_volume *pool_find_volume(struct pool *p, const char *name_or_uuid)
+{
+    struct dv_uuid uuid;
+    struct pool_volume *v = NULL;
+    if (uuid_parse(name_or_uuid, &uuid) && (v = pool_volume_by_uuid(p, &uuid)))
+        return v;
+    HASH_FIND(hh_name, p->volume_names, name_or_uuid, strlen(name_or_uuid), v);
+    return v;
+}
+
+struct pool_host *pool_find_host(struct pool *p, const char *name_or_uuid)
+{
+    struct dv_uuid uuid;
+    struct pool_host *h = NULL;
+    if (uuid_parse(name_or_uuid, &uuid) && (h = pool_host_by_uuid(p, &uuid)))
+        return h;
+    HASH_FIND(hh_name, p->host_names, name_or_uuid, strlen(name_or_uuid), h);
+    return h;
+}
+
+struct pool_task *pool_find_task(struct pool *p, uint64_t id)
+{
+    struct pool_task *t = NULL;
+    HASH_FIND(hh, p->tasks, &id, sizeof(id), t);
+    return t;
+}
+
+struct pool_volume *pool_volume_by_index(struct pool_unit *u, uint32_t index)
+{
+    struct pool_volume *v;
+    DL_FOREACH2(u->volumes, v, unit_next)
+    {
+        if (v->actual.index == index && index != 0)
+            return v;
+    }
+    return NULL;
+}
+
+struct pool_assignment *pool_assignment_of(struct pool_volume *v, const struct dv_uuid *host)
+{
+    struct pool_assignment *a;
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        if (uuid_equal(&a->rec.host, host))
+            return a;
+    }
+    return NULL;
+}
+
+const struct medium *pool_medium(const struct pool_unit *u, uint32_t index)
+{
+    for (size_t i = 0; i < u->media_count; i++) {
+        if (u->media[i].index == index)
+            return &u->media[i];
+    }
+    return NULL;
+}
+
+// ---- Applying ------------------------------------------------------------------------------
+
+static void *copy(const void *data, size_t count, size_t size)
+{
+    if (count == 0)
+        return NULL;
+    void *to = dv_calloc(count, size);
+    memcpy(to, data, count * size);
+    return to;
+}
+
+// An assignment's rule is the one with its host's initiator name.
+static void link_rules(struct pool_volume *v)
+{
+    struct pool_assignment *a;
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        memset(&a->actual, 0, sizeof(a->actual));
+        for (size_t i = 0; i < v->rule_count; i++) {
+            if (!strcmp(v->rules[i].initiator, a->host->rec.iqn))
+                a->actual = v->rules[i];
+        }
+    }
+}
+
+static void put_unit(struct pool *p, const struct unit_record *rec)
+{
+    struct pool_unit *u = pool_unit_by_uuid(p, &rec->uuid);
+    if (!u) {
+        u = dv_calloc(1, sizeof(*u));
+        u->rec.uuid = rec->uuid;
+        HASH_ADD(hh, p->units, rec.uuid, sizeof(u->rec.uuid), u);
+    }
+    u->rec = *rec;
+}
+
+static void drop_unit(struct pool *p, struct pool_unit *u)
+{
+    if (!u)
+        return;
+    assert(!u->volumes);
+    HASH_DEL(p->units, u);
+    free(u->media);
+    free(u->portals);
+    free(u);
+}
+
+static void attach_volume(struct pool *p, struct pool_volume *v, const struct dv_uuid *unit)
+{
+    struct pool_unit *u = pool_unit_by_uuid(p, unit);
+    assert(u);
+    if (v->unit == u)
+        return;
+    if (v->unit) {
+        DL_DELETE2(v->unit->volumes, v, unit_prev, unit_next);
+        v->unit->volume_count--;
+    }
+    v->unit = u;
+    DL_APPEND2(u->volumes, v, unit_prev, unit_next);
+    u->volume_count++;
+}
+
+static void put_volume(struct pool *p, const struct volume_record *rec)
+{
+    struct pool_volume *v = pool_volume_by_uuid(p, &rec->uuid);
+    if (!v) {
+        v = dv_calloc(1, sizeof(*v));
+        v->rec.uuid = rec->uuid;
+        HASH_ADD(hh, p->volumes, rec.uuid, sizeof(v->rec.uuid), v);
+    } else {
+        HASH_DELETE(hh_name, p->volume_names, v);
+    }
+    v->rec = *rec;
+    HASH_ADD_KEYPTR(hh_name, p->volume_names, v->rec.name, strlen(v->rec.name), v);
+    attach_volume(p, v, &rec->unit);
+}
+
+static void drop_assignment(struct pool_assignment *a)
+{
+    if (!a)
+        return;
+    DL_DELETE2(a->volume->assignments, a, volume_prev, volume_next);
+    DL_DELETE2(a->host->assignments, a, host_prev, host_next);
+    free(a);
+}
+
+static void drop_volume(struct pool *p, struct pool_volume *v)
+{
+    if (!v)
+        return;
+    while (v->assignments)
+        drop_assignment(v->assignments);
+    DL_DELETE2(v->unit->volumes, v, unit_prev, unit_next);
+    v->unit->volume_count--;
+    HASH_DELETE(hh_name, p->volume_names, v);
+    HASH_DEL(p->volumes, v);
+    free(v->rules);
+    free(v);
+}
+
+static void show(struct pool_volume *v, const struct change *c)
+{
+    assert(v);
+    free(v->rules);
+    v->rules = copy(c->rules, c->rule_count, sizeof(*c->rules));
+    v->rule_count = c->rule_count;
+    if (c->shown)
+        v->actual = *c->shown;
+    else
+        memset(&v->actual, 0, sizeof(v->actual));
+    link_rules(v);
+}
+
+static void put_host(struct pool *p, const struct host_record *rec)
+{
+    struct pool_host *h = pool_host_by_uuid(p, &rec->uuid);
+    if (!h) {
+        h = dv_calloc(1, sizeof(*h));
+        h->rec.uuid = rec->uuid;
+        HASH_ADD(hh, p->hosts, rec.uuid, sizeof(h->rec.uuid), h);
+    } else {
+        HASH_DELETE(hh_name, p->host_names, h);
+    }
+    h->rec = *rec;
+    HASH_ADD_KEYPTR(hh_name, p->host_names, h->rec.name, strlen(h->rec.name), h);
+}
+
+static void drop_host(struct pool *p, struct pool_host *h)
+{
+    if (!h)
+        return;
+    assert(!h->assignments);
+    HASH_DELETE(hh_name, p->host_names, h);
+    HASH_DEL(p->hosts, h);
+    free(h);
+}
+
+static void put_assignment(struct pool *p, const struct assignment_record *rec)
+{
+    struct pool_volume *v = pool_volume_by_uuid(p, &rec->volume);
+    struct pool_host *h = pool_host_by_uuid(p, &rec->host);
+    assert(v && h);
+    struct pool_assignment *a = pool_assignment_of(v, &rec->host);
+    if (!a) {
+        a = dv_calloc(1, sizeof(*a));
+        a->volume = v;
+        a->host = h;
+        DL_APPEND2(v->assignments, a, volume_prev, volume_next);
+        DL_APPEND2(h->assignments, a, host_prev, host_next);
+    }
+    a->rec = *rec;
+    link_rules(v);
+}
+
+static void put_task(struct pool *p, const struct task_record *rec)
+{
+    struct pool_task *t = pool_find_task(p, rec->id);
+    uint64_t version = 1;
+    if (!t) {
+        t = dv_calloc(1, sizeof(*t));
+        t->rec.id = rec->id;
+        HASH_ADD(hh, p->tasks, rec.id, sizeof(t->rec.id), t);
+    } else {
+        version = t->rec.version + 1;
+    }
+    t->rec = *rec;
+    t->rec.version = version;
+}
+
+static void drop_task(struct pool *p, struct pool_task *t)
+{
+    if (!t)
+        return;
+    HASH_DEL(p->tasks, t);
+    free(t);
+}
+
+static void replace_tables(struct pool *p, const struct change *c)
+{
+    struct pool_unit *u = pool_unit_by_uuid(p, &c->id);
+    assert(u);
+    if (c->kind == CHANGE_MEDIA) {
+        free(u->media);
+        u->media = copy(c->media, c->count, sizeof(*c->media));
+        u->media_count = c->count;
+    } else {
+        free(u->portals);
+        u->portals = copy(c->portals, c->count, sizeof(*c->portals));
+        u->portal_count = c->count;
+    }
+}
+
+static void apply_one(struct pool *p, const struct change *c)
+{
+    struct pool_volume *v;
+    switch (c->kind) {
+    case CHANGE_UNIT:
+        put_unit(p, c->unit);
+        break;
+    case CHANGE_UNIT_GONE:
+        drop_unit(p, pool_unit_by_uuid(p, &c->id));
+        break;
+    case CHANGE_MEDIA:
+    case CHANGE_PORTALS:
+        replace_tables(p, c);
+        break;
+    case CHANGE_VOLUME:
+        put_volume(p, c->volume);
+        break;
+    case CHANGE_VOLUME_GONE:
+        drop_volume(p, pool_volume_by_uuid(p, &c->id));
+        break;
+    case CHANGE_SHOWN:
+    case CHANGE_HIDDEN:
+        show(pool_volume_by_uuid(p, &c->id), c);
+        break;
+    case CHANGE_HOST:
+        put_host(p, c->host_record);
+        break;
+    case CHANGE_HOST_GONE:
+        drop_host(p, pool_host_by_uuid(p, &c->id));
+        break;
+    case CHANGE_ASSIGNMENT:
+        put_assignment(p, c->assignment);
+        break;
+    case CHANGE_ASSIGNMENT_GONE:
+        v = pool_volume_by_uuid(p, &c->id);
+        drop_assignment(v ? pool_assignment_of(v, &c->host) : NULL);
+        break;
+    case CHANGE_TASK:
+        put_task(p, c->task_record);
+        break;
+    case CHANGE_TASK_GONE:
+        drop_task(p, pool_find_task(p, c->task));
+        break;
+    case CHANGE_EVENT: // events are kept by the store alone
+        break;
+    }
+}
+
+void pool_apply(struct pool *p, const struct changes *changes)
+{
+    for (size_t i = 0; i < changes->count; i++)
+        apply_one(p, &changes->items[i]);
+}
+
+void pool_free(struct pool *p)
+{
+    if (!p)
+        return;
+    while (p->volumes)
+        drop_volume(p, p->volumes);
+    while (p->hosts)
+        drop_host(p, p->hosts);
+    while (p->units)
+        drop_unit(p, p->units);
+    while (p->tasks)
+        drop_task(p, p->tasks);
+    free(p);
+}
+
+// ---- What people are shown -----------------------------------------------------------------
+
+const char *pool_volume_state(const struct pool_volume *v)
+{
+    if (!health_takes_orders(v->unit->rec.state) && v->unit->rec.state != UNIT_CONFLICT)
+        return "unreachable";
+    if (v->actual.index == 0) {
+        if (!v->rec.wanted)
+            return volume_state_name(VOLUME_DELETING);
+        // What the unit once had and has no more is lost until it shows it again.
+        return volume_state_name(v->rec.seen ? VOLUME_FAILED : VOLUME_CREATING);
+    }
+    if (!v->rec.wanted)
+        return volume_state_name(VOLUME_DELETING);
+    return volume_state_name(v->actual.state);
+}
+
+const char *pool_assignment_state(const struct pool_assignment *a)
+{
+    if (!a->rec.wanted)
+        return access_state_name(ACCESS_REVOKING);
+    if (a->actual.index == 0)
+        return access_state_name(ACCESS_PENDING);
+    return access_state_name(a->actual.state);
+}
+
+void pool_totals(const struct pool *p, struct pool_totals *out)
+{
+    *out = (struct pool_totals){0};
+    for (const struct pool_unit *u = p->units; u; u = u->hh.next) {
+        out->units++;
+        if (!health_takes_orders(u->rec.state))
+            continue;
+        out->units_up++;
+        for (size_t i = 0; i < u->media_count; i++) {
+            out->blocks += u->media[i].blocks;
+            out->free_blocks += u->media[i].free_blocks;
+        }
+    }
+    out->volumes = HASH_COUNT(p->volumes);
+    out->hosts = HASH_COUNT(p->hosts);
+}

@@ -1,0 +1,234 @@
+// Decoding what a unit answers: types, lengths and ranges, before anything is believed.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/reading.h"
+
+#include "base/mem.h"
+#include "dvsan_oids.h"
+#include <arpa/inet.h>
+#include <string.h>
+
+#define INDEX_MAX 2147483647u
+
+enum { TRUTH_TRUE = 1, TRUTH_FALSE = 2 }; // TruthValue, RFC 2579
+enum { INET_IPV4 = 1, INET_IPV6 = 2 };    // InetAddressType, RFC 4001
+enum { IF_INDEX_MAX = 2147483647 };
+
+void reading_free(struct reading *r)
+{
+    if (!r)
+        return;
+    free(r->media);
+    free(r->portals);
+    free(r->volumes);
+    free(r->rules);
+    free(r->gone);
+    free(r);
+}
+
+static const struct sn_oid head[] = {
+    OID_dvsanMemberUuid,       OID_dvsanMemberKind,
+    OID_dvsanMemberName,       OID_dvsanMemberEpoch,
+    OID_dvsanMemberGeneration, OID_dvsanMemberOperState,
+    OID_dvsanMemberLease,      OID_dvsanMemberSoftwareVersion,
+    OID_dvsanUnitChangesSince,
+};
+
+size_t reading_head_oids(const uint32_t *volumes, size_t count, struct sn_oid *oids)
+{
+    static const struct sn_oid progress = OID_dvsanVolumeProgress;
+    size_t n = 0;
+    for (; n < DV_COUNT(head); n++)
+        oids[n] = sn_oid_append(&head[n], 0);
+    for (size_t i = 0; i < count; i++)
+        oids[n++] = sn_oid_append(&progress, volumes[i]);
+    return n;
+}
+
+static bool text(const struct sn_value *v, char *out, size_t room)
+{
+    if (!sn_get_text(v, out, room))
+        return false;
+    text_make_printable(out);
+    return true;
+}
+
+// An enumeration from 1 to max.
+static bool label(const struct sn_value *v, int32_t max, int32_t *out)
+{
+    return sn_get_int(v, 1, max, out);
+}
+
+bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_t count,
+                  struct reading *out, const char **why)
+{
+    if (answer->count < DV_COUNT(head)) {
+        *why = "its answer is too short";
+        return false;
+    }
+    const struct sn_var *v = answer->vars;
+    if (sn_is_exception(&v[0].value)) {
+        *why = "its agent is not running";
+        return false;
+    }
+    int32_t kind, oper;
+    bool good =
+        sn_get_octets(&v[0].value, out->uuid.b, sizeof(out->uuid.b)) &&
+        label(&v[1].value, MEMBER_HOST, &kind) && text(&v[2].value, out->name, sizeof(out->name)) &&
+        sn_get_uint(&v[3].value, &out->epoch) && sn_get_uint(&v[4].value, &out->generation) &&
+        label(&v[5].value, MEMBER_SHUTTING_DOWN, &oper) && sn_get_uint(&v[6].value, &out->lease) &&
+        text(&v[7].value, out->software, sizeof(out->software));
+    if (!good) {
+        *why = "its answer does not follow the MIB";
+        return false;
+    }
+    out->kind = (enum member_kind)kind;
+    out->oper = (enum member_state)oper;
+    if (out->kind != MEMBER_UNIT || !sn_get_uint(&v[8].value, &out->changes_since)) {
+        *why = "it is not a unit";
+        return false;
+    }
+    v += DV_COUNT(head);
+    for (size_t i = 0; i < count && DV_COUNT(head) + i < answer->count; i++) {
+        uint32_t percent;
+        if (sn_get_uint(&v[i].value, &percent) && percent <= 100)
+            out->progress[out->progress_count++] = (struct reading_progress){volumes[i], percent};
+    }
+    return true;
+}
+
+static size_t columns(const struct sn_oid *list, size_t count, struct sn_oid *oids)
+{
+    memcpy(oids, list, count * sizeof(*list));
+    return count;
+}
+
+static bool row_index(const uint32_t *index, size_t len, size_t want)
+{
+    if (len != want)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (index[i] == 0 || index[i] > INDEX_MAX)
+            return false;
+    }
+    return true;
+}
+
+size_t reading_medium_columns(struct sn_oid *oids)
+{
+    static const struct sn_oid list[] = {
+        OID_dvsanMediumName,
+        OID_dvsanMediumKind,
+        OID_dvsanMediumBlocks,
+        OID_dvsanMediumFreeBlocks,
+        OID_dvsanMediumLargestFreeBlocks,
+        OID_dvsanMediumOperState,
+        OID_dvsanMediumLastError,
+    };
+    return columns(list, DV_COUNT(list), oids);
+}
+
+bool reading_medium(const uint32_t *index, size_t len, const struct sn_value *v, struct medium *out)
+{
+    int32_t kind, state;
+    memset(out, 0, sizeof(*out));
+    if (!row_index(index, len, 1) || !text(&v[0], out->name, sizeof(out->name)) ||
+        name_check("medium", out->name, NULL) < 0 || !label(&v[1], MEDIUM_RBD, &kind) ||
+        !sn_get_u64(&v[2], &out->blocks) || !sn_get_u64(&v[3], &out->free_blocks) ||
+        !sn_get_u64(&v[4], &out->largest_free_blocks) || !label(&v[5], MEDIUM_FAILED, &state) ||
+        !text(&v[6], out->last_error, sizeof(out->last_error)))
+        return false;
+    out->index = index[0];
+    out->kind = (enum medium_kind)kind;
+    out->state = (enum medium_state)state;
+    return out->blocks <= INT64_MAX / BLOCK_SIZE && out->free_blocks <= out->blocks &&
+           out->largest_free_blocks <= out->free_blocks;
+}
+
+size_t reading_portal_columns(struct sn_oid *oids)
+{
+    static const struct sn_oid list[] = {
+        OID_dvsanPortalAddressType, OID_dvsanPortalAddress,   OID_dvsanPortalPort,
+        OID_dvsanPortalIfIndex,     OID_dvsanPortalOperState,
+    };
+    return columns(list, DV_COUNT(list), oids);
+}
+
+bool reading_portal(const uint32_t *index, size_t len, const struct sn_value *v, struct portal *out)
+{
+    int32_t type, if_index, state;
+    uint32_t port;
+    memset(out, 0, sizeof(*out));
+    if (!row_index(index, len, 1) || !label(&v[0], INET_IPV6, &type) || v[1].type != SN_OCTETS ||
+        v[1].octets.len != (type == INET_IPV4 ? 4 : 16) || !sn_get_uint(&v[2], &port) ||
+        port == 0 || port > UINT16_MAX || !sn_get_int(&v[3], 0, IF_INDEX_MAX, &if_index) ||
+        !label(&v[4], 2, &state))
+        return false;
+    if (!inet_ntop(type == INET_IPV4 ? AF_INET : AF_INET6, v[1].octets.data, out->address,
+                   sizeof(out->address)))
+        return false;
+    out->index = index[0];
+    out->port = (uint16_t)port;
+    out->if_index = (uint32_t)if_index;
+    out->up = state == dvsanPortalOperState_up;
+    return true;
+}
+
+size_t reading_volume_columns(struct sn_oid *oids)
+{
+    static const struct sn_oid list[] = {
+        OID_dvsanVolumeUuid,       OID_dvsanVolumeName,     OID_dvsanVolumeMedium,
+        OID_dvsanVolumeThin,       OID_dvsanVolumeStartLba, OID_dvsanVolumeBlocks,
+        OID_dvsanVolumeIqn,        OID_dvsanVolumeLun,      OID_dvsanVolumeAdminState,
+        OID_dvsanVolumeOperState,  OID_dvsanVolumeProgress, OID_dvsanVolumeLastError,
+        OID_dvsanVolumeGeneration,
+    };
+    return columns(list, DV_COUNT(list), oids);
+}
+
+bool reading_volume(const uint32_t *index, size_t len, const struct sn_value *v, struct volume *out)
+{
+    int32_t thin, admin, state;
+    memset(out, 0, sizeof(*out));
+    if (!row_index(index, len, 1) || !sn_get_octets(&v[0], out->uuid.b, sizeof(out->uuid.b)) ||
+        uuid_is_zero(&out->uuid) || !text(&v[1], out->name, sizeof(out->name)) ||
+        !sn_get_uint(&v[2], &out->medium) || !label(&v[3], TRUTH_FALSE, &thin) ||
+        !sn_get_u64(&v[4], &out->start_lba) || !sn_get_u64(&v[5], &out->blocks) ||
+        !text(&v[6], out->iqn, sizeof(out->iqn)) || !sn_get_uint(&v[7], &out->lun) ||
+        !label(&v[8], dvsanVolumeAdminState_offline, &admin) ||
+        !label(&v[9], VOLUME_DELETING, &state) || !sn_get_uint(&v[10], &out->progress) ||
+        !text(&v[11], out->last_error, sizeof(out->last_error)) ||
+        !sn_get_uint(&v[12], &out->generation))
+        return false;
+    out->index = index[0];
+    out->thin = thin == TRUTH_TRUE;
+    out->admin_online = admin == dvsanVolumeAdminState_online;
+    out->state = (enum volume_state)state;
+    return out->progress <= 100 && out->blocks <= INT64_MAX / BLOCK_SIZE &&
+           out->start_lba <= INT64_MAX / BLOCK_SIZE - out->blocks;
+}
+
+size_t reading_rule_columns(struct sn_oid *oids)
+{
+    static const struct sn_oid list[] = {
+        OID_dvsanAccessInitiator, OID_dvsanAccessChapUser,  OID_dvsanAccessSecretIsSet,
+        OID_dvsanAccessOperState, OID_dvsanAccessLastError,
+    };
+    return columns(list, DV_COUNT(list), oids);
+}
+
+bool reading_rule(const uint32_t *index, size_t len, const struct sn_value *v,
+                  struct access_rule *out)
+{
+    int32_t is_set, state;
+    memset(out, 0, sizeof(*out));
+    if (!row_index(index, len, 2) || !text(&v[0], out->initiator, sizeof(out->initiator)) ||
+        !text(&v[1], out->chap_user, sizeof(out->chap_user)) ||
+        !label(&v[2], TRUTH_FALSE, &is_set) || !label(&v[3], ACCESS_REVOKING, &state) ||
+        !text(&v[4], out->last_error, sizeof(out->last_error)))
+        return false;
+    out->volume = index[0];
+    out->index = index[1];
+    out->secret_is_set = is_set == TRUTH_TRUE;
+    out->state = (enum access_state)state;
+    return out->initiator[0] != '\0';
+}

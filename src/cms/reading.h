@@ -1,0 +1,67 @@
+// What was read from a unit at one look, and the decoding of its rows.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_CMS_READING_H
+#define DVSAN_CMS_READING_H
+
+#include "model/pool.h"
+#include "snmp/manager.h"
+
+// The progress of a volume that is being made or deleted.
+struct reading_progress {
+    uint32_t volume; // its index
+    uint32_t percent;
+};
+#define READING_PROGRESS_MAX 8
+
+struct reading {
+    struct dv_uuid uuid;
+    enum member_kind kind;
+    char name[NAME_MAX_LEN + 1];
+    uint32_t epoch, generation;
+    enum member_state oper;
+    uint32_t lease; // seconds that are left
+    char software[64];
+    uint32_t changes_since;
+    struct reading_progress progress[READING_PROGRESS_MAX];
+    size_t progress_count;
+
+    bool tables; // something was read beyond the above: generation counts from here
+    bool whole;  // volumes holds all there are
+    bool has_media, has_portals;
+    struct medium *media;
+    size_t media_count;
+    struct portal *portals;
+    size_t portal_count;
+    struct volume *volumes;
+    size_t volume_count;
+    struct access_rule *rules; // of these volumes
+    size_t rule_count;
+    uint32_t *gone; // indices of volumes that are no more; not used when whole
+    size_t gone_count;
+};
+void reading_free(struct reading *r); // NULL is fine
+
+// The request of a look: the member's scalars, and the progress of some volumes.
+#define READING_HEAD_MAX (12 + READING_PROGRESS_MAX)
+size_t reading_head_oids(const uint32_t *volumes, size_t count, struct sn_oid *oids);
+// False with *why when the answer is not that of a unit. volumes as in the request.
+bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_t count,
+                  struct reading *out, const char **why);
+
+// The columns that are read of each table, and a row from their values. False when a value is
+// missing or out of its range.
+#define READING_COLUMNS_MAX 13
+size_t reading_medium_columns(struct sn_oid *oids);
+bool reading_medium(const uint32_t *index, size_t len, const struct sn_value *v,
+                    struct medium *out);
+size_t reading_portal_columns(struct sn_oid *oids);
+bool reading_portal(const uint32_t *index, size_t len, const struct sn_value *v,
+                    struct portal *out);
+size_t reading_volume_columns(struct sn_oid *oids);
+bool reading_volume(const uint32_t *index, size_t len, const struct sn_value *v,
+                    struct volume *out);
+size_t reading_rule_columns(struct sn_oid *oids);
+bool reading_rule(const uint32_t *index, size_t len, const struct sn_value *v,
+                  struct access_rule *out);
+
+#endif

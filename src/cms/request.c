@@ -1,0 +1,407 @@
+// Requests about volumes and rights: checked against the pool, then written as intent and task.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/station.h"
+
+#include "base/mem.h"
+#include "cms/request.h"
+#include "logic/health.h"
+#include "logic/placement.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+#define VOLUME_MAX_MIB UINT32_MAX // dvsanVolumeSize is an Unsigned32
+#define INDEX_MAX      2147483647u
+
+struct pool_unit *request_unit(struct cms *cms, const char *name, struct dv_err *err)
+{
+    struct pool_unit *u = pool_find_unit(cms->pool, name);
+    if (!u)
+        dv_fail(err, DV_NOT_FOUND, "there is no unit %s", name);
+    return u;
+}
+
+struct pool_volume *request_volume(struct cms *cms, const char *name, struct dv_err *err)
+{
+    struct pool_volume *v = pool_find_volume(cms->pool, name);
+    if (!v)
+        dv_fail(err, DV_NOT_FOUND, "there is no volume %s", name);
+    return v;
+}
+
+struct pool_host *request_host(struct cms *cms, const char *name, struct dv_err *err)
+{
+    struct pool_host *h = pool_find_host(cms->pool, name);
+    if (!h)
+        dv_fail(err, DV_NOT_FOUND, "there is no host %s", name);
+    return h;
+}
+
+// Intent is written: the unit is given its orders, and the task is judged as things are.
+static void start(struct cms *cms, struct pool_unit *unit)
+{
+    tasks_settle(cms, unit, false);
+    if (unit->link)
+        link_new_orders(unit->link);
+}
+
+// ---- Creating ------------------------------------------------------------------------------
+
+static int check_size(uint64_t bytes, uint64_t *blocks, struct dv_err *err)
+{
+    const uint64_t mib = (uint64_t)BLOCK_SIZE * BLOCKS_PER_MIB;
+    if (bytes == 0)
+        return dv_fail(err, DV_INVALID,
+                       "a volume of size 0 cannot be made: give a size such as "
+                       "10G");
+    if (bytes > VOLUME_MAX_MIB * mib)
+        return dv_fail(err, DV_INVALID,
+                       "a volume of %" PRIu64 " bytes is too large: the most is "
+                       "4P less 1M",
+                       bytes);
+    *blocks = (bytes + mib - 1) / mib * BLOCKS_PER_MIB;
+    return 0;
+}
+
+// Blocks that are promised on the medium and that its free blocks do not count yet.
+static uint64_t promised(const struct pool_unit *u, uint32_t medium)
+{
+    uint64_t blocks = 0;
+    const struct pool_volume *v;
+    DL_FOREACH2(u->volumes, v, unit_next)
+    {
+        if (v->rec.medium == medium && v->rec.wanted && !v->rec.seen)
+            blocks += v->rec.blocks;
+    }
+    return blocks;
+}
+
+struct place {
+    struct pool_unit *unit;
+    const struct medium *medium;
+};
+
+static int choose_place(struct cms *cms, const struct volume_request *request,
+                        const struct pool_unit *only, uint64_t blocks, struct place *out,
+                        struct dv_err *err)
+{
+    DV_FREE struct placement_medium *media = NULL;
+    DV_FREE struct place *places = NULL;
+    size_t n = 0, places_n = 0, chosen;
+    for (struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
+        for (size_t i = 0; i < u->media_count; i++) {
+            const struct medium *m = &u->media[i];
+            *DV_APPEND(media, n) = (struct placement_medium){
+                u->rec.name, health_takes_orders(u->rec.state), m, promised(u, m->index)};
+            *DV_APPEND(places, places_n) = (struct place){u, m};
+        }
+    }
+    struct placement_request wanted = {blocks, only ? only->rec.name : NULL, request->medium};
+    if (placement_choose(placement_policy_find(NULL), &wanted, media, n, &chosen, err) < 0)
+        return -1;
+    *out = places[chosen];
+    return 0;
+}
+
+static uint32_t free_volume_index(const struct pool_unit *u)
+{
+    uint32_t top = 0;
+    const struct pool_volume *v;
+    DL_FOREACH2(u->volumes, v, unit_next)
+    {
+        if (v->rec.index > top)
+            top = v->rec.index;
+        if (v->actual.index > top)
+            top = v->actual.index;
+    }
+    if (top < INDEX_MAX)
+        return top + 1;
+    for (uint32_t i = 1;; i++) { // one more than there are volumes is enough
+        bool taken = false;
+        DL_FOREACH2(u->volumes, v, unit_next)
+        {
+            taken |= v->rec.index == i || v->actual.index == i;
+        }
+        if (!taken)
+            return i;
+    }
+}
+
+static int check_new_volume(struct cms *cms, const struct volume_request *request,
+                            struct pool_unit **unit, struct dv_err *err)
+{
+    *unit = NULL;
+    if (name_check("volume", request->name, err) < 0)
+        return -1;
+    struct dv_uuid uuid;
+    if (uuid_parse(request->name, &uuid))
+        return dv_fail(err, DV_INVALID, "a volume's name must not look like a UUID");
+    if (pool_find_volume(cms->pool, request->name))
+        return dv_fail(err, DV_EXISTS, "there is a volume %s already: choose another name",
+                       request->name);
+    if (!request->unit)
+        return 0;
+    *unit = request_unit(cms, request->unit, err);
+    if (!*unit)
+        return -1;
+    if (!health_takes_orders((*unit)->rec.state))
+        return dv_fail(err, DV_UNREACHABLE, "unit %s is %s: start it, or choose another unit",
+                       (*unit)->rec.name, unit_state_name((*unit)->rec.state));
+    return 0;
+}
+
+int cms_create_volume(struct cms *cms, const struct volume_request *request, uint64_t *task,
+                      struct dv_err *err)
+{
+    struct pool_unit *unit;
+    struct place place;
+    uint64_t blocks;
+    if (check_new_volume(cms, request, &unit, err) < 0 ||
+        check_size(request->bytes, &blocks, err) < 0 ||
+        choose_place(cms, request, unit, blocks, &place, err) < 0)
+        return -1;
+    struct volume_record rec = {
+        .uuid = uuid_random(),
+        .unit = place.unit->rec.uuid,
+        .medium = place.medium->index,
+        .index = free_volume_index(place.unit),
+        .blocks = blocks,
+        .thin = request->thin == 1,
+        .thin_default = request->thin < 0,
+        .wanted = true,
+    };
+    dv_copy(rec.name, sizeof(rec.name), request->name);
+    struct task_record t;
+    char size[16];
+    tasks_new(cms, &t, TASK_VOLUME_CREATE);
+    t.volume = rec.uuid;
+    snprintf(t.summary, sizeof(t.summary), "create volume %s (%s)", rec.name,
+             size_format(blocks * BLOCK_SIZE, size, sizeof(size)));
+    tasks_step(&t, STEP_DONE, "place on %s", place.unit->rec.name);
+    tasks_step(&t, STEP_WAITING, "create on %s", place.unit->rec.name);
+    tasks_step(&t, STEP_WAITING, "serve");
+
+    struct changes c = {0};
+    changes_volume(&c, &rec);
+    changes_task(&c, &t);
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    if (rc < 0)
+        return -1;
+    *task = t.id;
+    start(cms, place.unit);
+    return 0;
+}
+
+// ---- Deleting ------------------------------------------------------------------------------
+
+static int check_delete(struct cms *cms, const struct pool_volume *v, struct dv_err *err)
+{
+    const struct pool_assignment *a;
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        if (a->rec.wanted)
+            return dv_fail(err, DV_CONFLICT, "volume %s is assigned to host %s: unassign it first",
+                           v->rec.name, a->host->rec.name);
+    }
+    const struct pool_task *t = tasks_open(cms, TASK_VOLUME_CREATE, &v->rec.uuid, NULL);
+    if (t)
+        return dv_fail(err, DV_CONFLICT,
+                       "volume %s is still being created: cancel task %" PRIu64 " instead",
+                       v->rec.name, t->rec.id);
+    t = tasks_open(cms, TASK_VOLUME_DELETE, &v->rec.uuid, NULL);
+    if (t)
+        return dv_fail(err, DV_CONFLICT, "volume %s is being deleted already by task %" PRIu64,
+                       v->rec.name, t->rec.id);
+    return 0;
+}
+
+int cms_delete_volume(struct cms *cms, const char *volume, uint64_t *task, struct dv_err *err)
+{
+    struct pool_volume *v = request_volume(cms, volume, err);
+    if (!v || check_delete(cms, v, err) < 0)
+        return -1;
+    struct volume_record rec = v->rec;
+    rec.wanted = false;
+    struct task_record t;
+    tasks_new(cms, &t, TASK_VOLUME_DELETE);
+    t.volume = rec.uuid;
+    snprintf(t.summary, sizeof(t.summary), "delete volume %s", rec.name);
+    tasks_step(&t, STEP_WAITING, "end access on %s", v->unit->rec.name);
+    tasks_step(&t, STEP_WAITING, "delete on %s", v->unit->rec.name);
+
+    struct changes c = {0};
+    changes_volume(&c, &rec);
+    changes_task(&c, &t);
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    if (rc < 0)
+        return -1;
+    *task = t.id;
+    v->hold = (struct pool_hold){0};
+    start(cms, v->unit);
+    return 0;
+}
+
+// ---- Rights --------------------------------------------------------------------------------
+
+static uint32_t free_rule_index(const struct pool_volume *v)
+{
+    for (uint32_t i = 1;; i++) {
+        bool taken = false;
+        const struct pool_assignment *a;
+        DL_FOREACH2(v->assignments, a, volume_next)
+        {
+            taken |= a->rec.index == i;
+        }
+        for (size_t r = 0; r < v->rule_count; r++)
+            taken |= v->rules[r].index == i;
+        if (!taken)
+            return i;
+    }
+}
+
+static int check_assign(struct cms *cms, struct pool_volume *v, const struct pool_host *h,
+                        struct dv_err *err)
+{
+    if (!v->rec.wanted)
+        return dv_fail(err, DV_CONFLICT, "volume %s is being deleted", v->rec.name);
+    if (v->rec.seen && v->actual.index == 0)
+        return dv_fail(err, DV_CONFLICT, "volume %s has vanished from %s: bring its medium back",
+                       v->rec.name, v->unit->rec.name);
+    if (h->rec.sealed_len == 0)
+        return dv_fail(err, DV_CONFLICT,
+                       "the CHAP secret of host %s is not known here: add the host again with its "
+                       "IQN %s and its secret",
+                       h->rec.name, h->rec.iqn);
+    const struct pool_assignment *a = pool_assignment_of(v, &h->rec.uuid);
+    if (a && a->rec.wanted)
+        return dv_fail(err, DV_EXISTS, "volume %s is assigned to host %s already", v->rec.name,
+                       h->rec.name);
+    if (!a)
+        return 0;
+    const struct pool_task *t = tasks_open(cms, TASK_UNASSIGN, &v->rec.uuid, &h->rec.uuid);
+    if (t)
+        return dv_fail(err, DV_CONFLICT,
+                       "volume %s is still being taken from host %s: wait for task %" PRIu64,
+                       v->rec.name, h->rec.name, t->rec.id);
+    return dv_fail(err, DV_CONFLICT, "volume %s is still being taken from host %s: try again soon",
+                   v->rec.name, h->rec.name);
+}
+
+int cms_assign(struct cms *cms, const char *volume, const char *host, uint64_t *task,
+               struct dv_err *err)
+{
+    struct pool_volume *v = request_volume(cms, volume, err);
+    struct pool_host *h = v ? request_host(cms, host, err) : NULL;
+    if (!h || check_assign(cms, v, h, err) < 0)
+        return -1;
+    struct assignment_record rec = {
+        .volume = v->rec.uuid,
+        .host = h->rec.uuid,
+        .index = free_rule_index(v),
+        .wanted = true,
+    };
+    struct task_record t;
+    tasks_new(cms, &t, TASK_ASSIGN);
+    t.volume = rec.volume;
+    t.host = rec.host;
+    snprintf(t.summary, sizeof(t.summary), "assign volume %s to host %s", v->rec.name, h->rec.name);
+    tasks_step(&t, STEP_WAITING, "admit %s on %s", h->rec.name, v->unit->rec.name);
+
+    struct changes c = {0};
+    changes_assignment(&c, &rec);
+    changes_task(&c, &t);
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    if (rc < 0)
+        return -1;
+    *task = t.id;
+    start(cms, v->unit);
+    return 0;
+}
+
+static void end_open_task(struct cms *cms, struct changes *c, enum task_kind kind,
+                          const struct dv_uuid *volume, const struct dv_uuid *host)
+{
+    const struct pool_task *open = tasks_open(cms, kind, volume, host);
+    if (!open)
+        return;
+    struct task_record t = open->rec;
+    tasks_end(cms, c, &t, TASK_CANCELLED, DV_CANCELLED, "it was taken back");
+}
+
+int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t *task,
+                 struct dv_err *err)
+{
+    struct pool_volume *v = request_volume(cms, volume, err);
+    struct pool_host *h = v ? request_host(cms, host, err) : NULL;
+    if (!h)
+        return -1;
+    struct pool_assignment *a = pool_assignment_of(v, &h->rec.uuid);
+    if (!a)
+        return dv_fail(err, DV_NOT_FOUND, "volume %s is not assigned to host %s", v->rec.name,
+                       h->rec.name);
+    const struct pool_task *open = tasks_open(cms, TASK_UNASSIGN, &v->rec.uuid, &h->rec.uuid);
+    if (open) { // asked for again: it is the same request
+        *task = open->rec.id;
+        return 0;
+    }
+    struct assignment_record rec = a->rec;
+    rec.wanted = false;
+    struct changes c = {0};
+    end_open_task(cms, &c, TASK_ASSIGN, &rec.volume, &rec.host);
+    struct task_record t;
+    tasks_new(cms, &t, TASK_UNASSIGN);
+    t.volume = rec.volume;
+    t.host = rec.host;
+    snprintf(t.summary, sizeof(t.summary), "take volume %s from host %s", v->rec.name, h->rec.name);
+    tasks_step(&t, STEP_WAITING, "end access and sessions on %s", v->unit->rec.name);
+    changes_assignment(&c, &rec);
+    changes_task(&c, &t);
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    if (rc < 0)
+        return -1;
+    *task = t.id;
+    a->hold = (struct pool_hold){0};
+    start(cms, v->unit);
+    return 0;
+}
+
+// ---- Cancelling ----------------------------------------------------------------------------
+
+int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
+{
+    const struct pool_task *pt = pool_find_task(cms->pool, task);
+    if (!pt)
+        return dv_fail(err, DV_NOT_FOUND, "there is no task %" PRIu64, task);
+    if (task_is_over(&pt->rec))
+        return dv_fail(err, DV_CONFLICT, "task %" PRIu64 " is over: it is %s", task,
+                       task_state_name(pt->rec.state));
+    struct task_record t = pt->rec;
+    struct pool_volume *v = pool_volume_by_uuid(cms->pool, &t.volume);
+    struct pool_assignment *a = v ? pool_assignment_of(v, &t.host) : NULL;
+    struct changes c = {0};
+    if (t.kind == TASK_VOLUME_CREATE && v) {
+        struct volume_record rec = v->rec;
+        rec.wanted = false;
+        changes_volume(&c, &rec);
+        v->hold = (struct pool_hold){0};
+    } else if (t.kind == TASK_ASSIGN && a) {
+        struct assignment_record rec = a->rec;
+        rec.wanted = false;
+        changes_assignment(&c, &rec);
+        a->hold = (struct pool_hold){0};
+    } else {
+        return dv_fail(err, DV_CONFLICT, "task %" PRIu64 " (%s) cannot be taken back", task,
+                       t.summary);
+    }
+    tasks_end(cms, &c, &t, TASK_CANCELLED, DV_CANCELLED, "it was taken back");
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    if (rc == 0)
+        start(cms, v->unit);
+    return rc;
+}

@@ -1,0 +1,158 @@
+// Requests about hosts, and forgetting units.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/station.h"
+
+#include "cms/request.h"
+#include "cms/seal.h"
+#include "logic/health.h"
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+#define HOSTS_MAX 10000
+
+// ---- Adding --------------------------------------------------------------------------------
+
+static int check_user(struct cms *cms, const char *user, const struct pool_host *self,
+                      struct dv_err *err)
+{
+    if (!user[0] || strlen(user) > CHAP_USER_MAX)
+        return dv_fail(err, DV_INVALID, "a CHAP user name has 1 to %d characters", CHAP_USER_MAX);
+    for (const char *c = user; *c; c++) {
+        // tgtd takes neither; and what is printed into a shell line must not need quotes.
+        if (*c <= ' ' || *c > '~' || strchr("\"'\\`$,;", *c))
+            return dv_fail(err, DV_INVALID,
+                           "the CHAP user name \"%s\" has a character that is not allowed: use "
+                           "letters, digits and . : _ - @",
+                           user);
+    }
+    if (!strncmp(user, "dvsan:", 6))
+        return dv_fail(err, DV_INVALID, "CHAP user names that begin with dvsan: are reserved");
+    for (const struct pool_host *h = cms->pool->hosts; h; h = h->hh.next) {
+        if (h != self && !strcmp(h->rec.chap_user, user))
+            return dv_fail(err, DV_EXISTS,
+                           "host %s has the CHAP user name %s already: choose another", h->rec.name,
+                           user);
+    }
+    return 0;
+}
+
+static int check_host(struct cms *cms, const char *name, const char *iqn, const char *secret,
+                      const struct pool_host *self, struct dv_err *err)
+{
+    struct dv_uuid uuid;
+    if (name_check("host", name, err) < 0 || iqn_check(iqn, err) < 0 ||
+        chap_secret_check(secret, err) < 0)
+        return -1;
+    if (uuid_parse(name, &uuid))
+        return dv_fail(err, DV_INVALID, "a host's name must not look like a UUID");
+    const struct pool_host *taken = pool_find_host(cms->pool, name);
+    if (taken && taken != self)
+        return dv_fail(err, DV_EXISTS, "there is a host %s already: choose another name", name);
+    if (self && self->rec.sealed_len > 0)
+        return dv_fail(err, DV_EXISTS, "host %s has the IQN %s already", self->rec.name, iqn);
+    if (!self && HASH_COUNT(cms->pool->hosts) >= HOSTS_MAX)
+        return dv_fail(err, DV_BUSY, "there are %d hosts, which is the most: delete one first",
+                       HOSTS_MAX);
+    return 0;
+}
+
+// The units that know this host are to be given its secret.
+static void renew_orders(struct pool_host *h)
+{
+    struct pool_assignment *a;
+    DL_FOREACH2(h->assignments, a, host_next)
+    {
+        a->hold = (struct pool_hold){0};
+        if (a->volume->unit->link)
+            link_new_orders(a->volume->unit->link);
+    }
+}
+
+// A host that was found on a unit, and whose secret is not known here, is completed by adding it
+// under its IQN: it takes the name and the secret that are given.
+int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char *chap_user,
+                 const char *chap_secret, struct dv_err *err)
+{
+    struct pool_host *found = pool_host_by_iqn(cms->pool, iqn);
+    const char *user = chap_user ? chap_user : found ? found->rec.chap_user : name;
+    if (check_host(cms, name, iqn, chap_secret, found, err) < 0 ||
+        check_user(cms, user, found, err) < 0)
+        return -1;
+    struct host_record rec = {.uuid = uuid_random()};
+    if (found)
+        rec = found->rec;
+    memset(rec.name, 0, sizeof(rec.name));
+    dv_copy(rec.name, sizeof(rec.name), name);
+    dv_copy(rec.iqn, sizeof(rec.iqn), iqn);
+    dv_copy(rec.chap_user, sizeof(rec.chap_user), user);
+    rec.secret_version++;
+    seal_secret(cms->seal, &rec, chap_secret);
+    struct changes c = {0};
+    changes_host(&c, &rec);
+    events_add(cms, &c, EVENT_INFO, "host", rec.name, "was added as %s", rec.iqn);
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    if (rc == 0 && found)
+        renew_orders(found);
+    return rc;
+}
+
+int cms_delete_host(struct cms *cms, const char *host, struct dv_err *err)
+{
+    struct pool_host *h = request_host(cms, host, err);
+    if (!h)
+        return -1;
+    if (h->assignments) {
+        const struct pool_assignment *a = h->assignments;
+        return dv_fail(err, DV_CONFLICT,
+                       a->rec.wanted ? "host %s has the volume %s: unassign it first"
+                                     : "host %s is still losing the volume %s: wait for that",
+                       h->rec.name, a->volume->rec.name);
+    }
+    struct changes c = {0};
+    changes_host_gone(&c, &h->rec.uuid);
+    events_add(cms, &c, EVENT_INFO, "host", h->rec.name, "was deleted");
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    return rc;
+}
+
+// ---- Units ---------------------------------------------------------------------------------
+
+static void end_tasks_of(struct cms *cms, struct changes *c, const struct pool_unit *u)
+{
+    for (struct pool_task *t = cms->pool->tasks; t; t = t->hh.next) {
+        const struct pool_volume *v = pool_volume_by_uuid(cms->pool, &t->rec.volume);
+        if (task_is_over(&t->rec) || !v || v->unit != u)
+            continue;
+        struct task_record rec = t->rec;
+        tasks_end(cms, c, &rec, TASK_FAILED, DV_CONFLICT, "unit %s was forgotten", u->rec.name);
+    }
+}
+
+int cms_forget_unit(struct cms *cms, const char *unit, struct dv_err *err)
+{
+    struct pool_unit *u = request_unit(cms, unit, err);
+    if (!u)
+        return -1;
+    if (health_takes_orders(u->rec.state) || u->rec.state == UNIT_JOINING)
+        return dv_fail(err, DV_CONFLICT, "unit %s is %s: stop it first", u->rec.name,
+                       unit_state_name(u->rec.state));
+    struct changes c = {0};
+    const struct pool_volume *v;
+    end_tasks_of(cms, &c, u);
+    DL_FOREACH2(u->volumes, v, unit_next)
+    {
+        changes_volume_gone(&c, &v->rec.uuid);
+    }
+    changes_unit_gone(&c, &u->rec.uuid);
+    events_add(cms, &c, EVENT_WARNING, "unit", u->rec.name, "was forgotten, with %zu volumes",
+               u->volume_count);
+    struct unit_link *link = u->link;
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    if (rc == 0)
+        link_free(link);
+    return rc;
+}

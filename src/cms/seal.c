@@ -1,0 +1,148 @@
+// Sealing by XChaCha20-Poly1305 with the host's UUID as additional data.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/seal.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/secret.h"
+#include "store/store.h"
+#include <assert.h>
+#include <errno.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define KEY_LEN    crypto_aead_xchacha20poly1305_ietf_KEYBYTES
+#define NONCE_LEN  crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+#define TAG_LEN    crypto_aead_xchacha20poly1305_ietf_ABYTES
+#define KEY_TEXT   (2 * KEY_LEN) // hexadecimal digits in the file
+#define CHECK_LEN  16
+#define CHECK_NAME "key-check" // the setting that holds a hash of the key
+
+struct seal {
+    uint8_t key[KEY_LEN];
+};
+
+static void check_of(const struct seal *s, uint8_t check[CHECK_LEN])
+{
+    static const char what[] = "dvsan key check";
+    crypto_generichash(check, CHECK_LEN, (const uint8_t *)what, sizeof(what), s->key, KEY_LEN);
+}
+
+static int read_key(struct seal *s, const char *path, struct dv_err *err)
+{
+    char *text;
+    if (secret_read_file(path, &text, err) < 0)
+        return -1;
+    size_t len = 0;
+    bool good = strlen(text) == KEY_TEXT &&
+                sodium_hex2bin(s->key, KEY_LEN, text, KEY_TEXT, NULL, &len, NULL) == 0 &&
+                len == KEY_LEN;
+    secret_free(text);
+    if (!good)
+        return dv_fail(err, DV_INVALID,
+                       "%s does not hold a key of %zu hexadecimal digits: put "
+                       "the station's own key file back",
+                       path, (size_t)KEY_TEXT);
+    return 0;
+}
+
+static int make_key(struct seal *s, const char *path, struct dv_err *err)
+{
+    char text[KEY_TEXT + 2];
+    random_fill(s->key, KEY_LEN);
+    sodium_bin2hex(text, sizeof(text), s->key, KEY_LEN);
+    text[KEY_TEXT] = '\n';
+    int rc = file_write_atomic(path, text, KEY_TEXT + 1, 0600, err);
+    secret_wipe(text, sizeof(text));
+    return rc;
+}
+
+static int get_key(struct seal *s, const char *path, bool in_use, struct dv_err *err)
+{
+    struct stat st;
+    if (stat(path, &st) == 0)
+        return read_key(s, path, err);
+    if (errno != ENOENT)
+        return dv_fail_errno(err, errno, "cannot look at the key file %s", path);
+    if (in_use)
+        return dv_fail(err, DV_NOT_FOUND,
+                       "the key file %s is missing, and the store holds secrets sealed with it: "
+                       "put it back from a backup",
+                       path);
+    return make_key(s, path, err);
+}
+
+struct seal *seal_new(const char *path, struct store *store, struct dv_err *err)
+{
+    struct seal *s = dv_calloc(1, sizeof(*s));
+    uint8_t check[CHECK_LEN];
+    DV_FREE void *kept = NULL;
+    size_t len;
+    if (sodium_init() < 0) {
+        dv_fail(err, DV_INTERNAL, "libsodium cannot be used on this machine");
+        goto fail;
+    }
+    if (store_get(store, CHECK_NAME, &kept, &len, err) < 0 ||
+        get_key(s, path, kept != NULL, err) < 0)
+        goto fail;
+    check_of(s, check);
+    if (!kept && store_set(store, CHECK_NAME, check, sizeof(check), err) < 0)
+        goto fail;
+    if (kept && (len != CHECK_LEN || sodium_memcmp(kept, check, CHECK_LEN) != 0)) {
+        dv_fail(err, DV_CONFLICT,
+                "the key in %s is not the one that the store was sealed with: put the right one "
+                "back from a backup",
+                path);
+        goto fail;
+    }
+    return s;
+fail:
+    seal_free(s);
+    return NULL;
+}
+
+void seal_free(struct seal *s)
+{
+    if (!s)
+        return;
+    secret_wipe(s, sizeof(*s));
+    free(s);
+}
+
+void seal_secret(const struct seal *s, struct host_record *host, const char *secret)
+{
+    size_t len = strlen(secret);
+    unsigned long long sealed_len;
+    static_assert(NONCE_LEN + TAG_LEN + CHAP_SECRET_MAX <= sizeof(host->sealed_secret),
+                  "a sealed secret fits its field");
+    assert(len <= CHAP_SECRET_MAX);
+    memset(host->sealed_secret, 0, sizeof(host->sealed_secret));
+    uint8_t *nonce = host->sealed_secret, *box = nonce + NONCE_LEN;
+    random_fill(nonce, NONCE_LEN);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(box, &sealed_len, (const uint8_t *)secret, len,
+                                               host->uuid.b, sizeof(host->uuid.b), NULL, nonce,
+                                               s->key);
+    host->sealed_len = (uint8_t)(NONCE_LEN + sealed_len);
+}
+
+int seal_open_secret(const struct seal *s, const struct host_record *host,
+                     char secret[CHAP_SECRET_MAX + 1], struct dv_err *err)
+{
+    unsigned long long len = 0;
+    if (host->sealed_len >= NONCE_LEN + TAG_LEN &&
+        host->sealed_len <= NONCE_LEN + TAG_LEN + CHAP_SECRET_MAX &&
+        crypto_aead_xchacha20poly1305_ietf_decrypt(
+            (uint8_t *)secret, &len, NULL, host->sealed_secret + NONCE_LEN,
+            host->sealed_len - NONCE_LEN, host->uuid.b, sizeof(host->uuid.b), host->sealed_secret,
+            s->key) == 0) {
+        secret[len] = '\0';
+        return 0;
+    }
+    secret[0] = '\0';
+    return dv_fail(
+        err, DV_INTERNAL,
+        "the CHAP secret of host %s cannot be unsealed: delete the host and add it again",
+        host->name);
+}

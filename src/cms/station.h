@@ -1,0 +1,144 @@
+// What the station's parts share and nobody else sees.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The flow: join.c and timers make a link look at its unit (look.c); a look that shows something
+// new reads tables (fetch.c); observe.c turns what was read into changes; tasks.c draws the
+// conclusions for tasks; executor.c plans and sends the next steps. Per unit one thing is under
+// way at a time, so nothing here needs a lock but the tasks, which other threads wait for.
+#ifndef DVSAN_CMS_STATION_H
+#define DVSAN_CMS_STATION_H
+
+#include "cms/cms.h"
+#include "config/cms_config.h"
+#include "logic/orders.h"
+#include "loop/loop.h"
+#include "snmp/listener.h"
+#include "snmp/manager.h"
+#include <pthread.h>
+
+struct auth;
+struct fetch;
+struct reading;
+struct seal;
+struct store;
+struct unit_link;
+
+struct cms {
+    struct loop *loop;
+    const struct cms_config *config;
+    struct sn_user provision; // borrows from config
+    int lock_fd;              // on the state folder
+    struct store *store;
+    struct pool *pool;
+    struct seal *seal;
+    struct auth *auth;
+    struct sn_env *env;
+    struct sn_listener *listener;
+    struct unit_link *links; // by uuid
+    size_t strangers;        // links to units that are not in the pool
+    uint64_t bad_announcements;
+    uint64_t last_event, last_task;
+
+    pthread_mutex_t tasks_lock; // pool->tasks: held to change them, and to read them elsewhere
+    pthread_cond_t tasks_changed;
+};
+
+// The store first, then the pool. On failure neither is changed.
+int cms_apply(struct cms *cms, const struct changes *changes, struct dv_err *err);
+// The same for what nobody waits for: a failure is logged, and false is returned.
+bool cms_apply_or_log(struct cms *cms, const struct changes *changes);
+
+int64_t cms_now_ms(void); // milliseconds since 1970
+
+// ---- events.c ----
+// Adds an event to the list of changes and logs it. subject: "unit unit1", made by the caller's
+// kind and name.
+void events_add(struct cms *cms, struct changes *c, enum event_severity severity, const char *kind,
+                const char *name, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+
+// ---- link.c: the connection to one unit ----
+enum link_work { LINK_IDLE, LINK_LOOKING, LINK_READING, LINK_SETTING };
+
+struct unit_link {
+    struct cms *cms;
+    struct dv_uuid uuid;
+    char name[NAME_MAX_LEN + 1];       // as announced, for logs
+    char address[ADDRESS_MAX_LEN + 1]; // where peer sends to
+    struct sn_engine_id engine;        // pinned
+    struct sn_peer *peer;
+    char next_address[ADDRESS_MAX_LEN + 1]; // announced, to be tried; "" for none
+    struct sn_peer *trial;                  // to next_address, while it is tried
+
+    enum link_work work;
+    bool discard;           // what is being looked at is out of date
+    bool urgent;            // look again as soon as possible
+    bool replan;            // intent has changed: plan before the next look
+    uint32_t pace_ms;       // between looks while work is unsettled; 0: the poll interval
+    uint64_t looked_at;     // the start of the last look, loop_now_ms
+    uint64_t poll_at;       // the next regular look
+    unsigned misses;        // looks in a row without an answer
+    enum member_state oper; // as last answered
+    uint64_t lease_until;   // loop_now_ms
+    bool lease_under_way;
+    bool stranger;                          // not in the pool yet
+    bool accepted;                          // the listener takes this engine's traps
+    uint64_t stranger_at;                   // when another engine used the UUID last; 0 never
+    uint32_t heard_epoch, heard_generation; // of the announcement that made us look
+    struct reading *reading;                // what the look under way has read
+    struct fetch *fetch;                    // while tables are read
+    struct orders queue;                    // being sent
+    size_t queue_next;
+    char trouble[LAST_ERROR_ROOM]; // the last trouble told, so that it is told once
+    struct loop_timer *timer;
+    UT_hash_handle hh;
+};
+
+struct unit_link *link_find(struct cms *cms, const struct dv_uuid *uuid);
+// NULL with an error when the address cannot be used. Starts with an urgent look.
+struct unit_link *link_new(struct cms *cms, const struct dv_uuid *uuid, const char *name,
+                           const char *address, const struct sn_engine_id *engine,
+                           struct dv_err *err);
+void link_free(struct unit_link *link); // NULL is fine; may be called from its callbacks
+struct pool_unit *link_unit(const struct unit_link *link); // NULL: not in the pool yet
+void link_next(struct unit_link *link);       // does what is due, when nothing is under way
+void link_look(struct unit_link *link);       // look as soon as possible
+void link_new_orders(struct unit_link *link); // intent has changed
+
+// ---- look.c ----
+void look_start(struct unit_link *link);
+
+// ---- join.c ----
+void join_notification(void *cms, const struct sn_notification *n);
+
+// ---- observe.c ----
+// Takes what was read into the pool: unit, tables, adoptions and events in one transaction. False
+// when the store failed; then nothing has changed.
+bool observe_reading(struct unit_link *link, const struct reading *r);
+// Sets the state of a unit that did not answer or took its leave, with the event that belongs to
+// it. why is a short reason.
+void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state state, const char *why);
+
+// ---- executor.c ----
+// Makes the list of steps that bring the link's unit to what is wanted. True when the unit is not
+// settled yet and should be looked at again soon.
+bool executor_plan(struct unit_link *link);
+// Sends the next step; false when there is none (any more).
+bool executor_step(struct unit_link *link);
+void executor_forget(struct unit_link *link); // drops the steps not taken yet
+void executor_settled(struct pool_volume *v); // it has moved: what was held may be tried again
+
+// ---- tasks.c ----
+void tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh);
+// A step was refused for good.
+void tasks_refused(struct cms *cms, struct pool_unit *unit, const struct order *step,
+                   enum dv_code code, const char *why);
+void tasks_new(struct cms *cms, struct task_record *t, enum task_kind kind);
+void tasks_step(struct task_record *t, enum step_state state, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void tasks_end(struct cms *cms, struct changes *c, struct task_record *t, enum task_state state,
+               enum dv_code code, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+// The task about this volume (and host, unless NULL) that is not over; 0 as kind: any.
+struct pool_task *tasks_open(struct cms *cms, enum task_kind kind, const struct dv_uuid *volume,
+                             const struct dv_uuid *host);
+
+#endif

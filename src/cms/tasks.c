@@ -1,0 +1,369 @@
+// Tasks: what became of a request, as the pool shows it.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A task holds no work of its own: the intent that was written with it drives the executor. So a
+// task is judged by looking at the pool, after every look at its unit, and a restart needs nothing
+// special.
+#include "cms/station.h"
+
+#include "base/log.h"
+#include "logic/health.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+#define FINISHED_KEPT 1000
+
+struct judging {
+    struct cms *cms;
+    struct pool_unit *unit;
+    struct changes c;
+};
+
+// ---- Making and ending ---------------------------------------------------------------------
+
+void tasks_new(struct cms *cms, struct task_record *t, enum task_kind kind)
+{
+    *t = (struct task_record){
+        .id = ++cms->last_task,
+        .kind = kind,
+        .state = TASK_QUEUED,
+        .created = cms_now_ms(),
+    };
+}
+
+void tasks_step(struct task_record *t, enum step_state state, const char *fmt, ...)
+{
+    struct task_step *s = &t->steps[t->step_count++];
+    s->state = state;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(s->text, sizeof(s->text), fmt, args);
+    va_end(args);
+}
+
+static void end_steps(struct task_record *t, enum task_state state)
+{
+    for (size_t i = 0; i < t->step_count; i++) {
+        struct task_step *s = &t->steps[i];
+        if (state == TASK_DONE)
+            s->state = STEP_DONE;
+        else if (state == TASK_FAILED && s->state == STEP_RUNNING)
+            s->state = STEP_FAILED;
+        else if (s->state == STEP_RUNNING)
+            s->state = STEP_WAITING;
+    }
+}
+
+void tasks_end(struct cms *cms, struct changes *c, struct task_record *t, enum task_state state,
+               enum dv_code code, const char *fmt, ...)
+{
+    t->state = state;
+    t->finished = cms_now_ms();
+    t->waiting[0] = '\0';
+    t->error_code = (int)code;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(t->error, sizeof(t->error), fmt, args);
+    va_end(args);
+    text_make_printable(t->error);
+    end_steps(t, state);
+    char id[24];
+    snprintf(id, sizeof(id), "%llu", (unsigned long long)t->id);
+    if (state == TASK_DONE)
+        t->progress = 100;
+    if (state == TASK_FAILED)
+        events_add(cms, c, EVENT_ERROR, "task", id, "%s: failed: %s", t->summary, t->error);
+    else
+        events_add(cms, c, EVENT_INFO, "task", id, "%s: %s", t->summary, task_state_name(state));
+    changes_task(c, t);
+}
+
+struct pool_task *tasks_open(struct cms *cms, enum task_kind kind, const struct dv_uuid *volume,
+                             const struct dv_uuid *host)
+{
+    for (struct pool_task *t = cms->pool->tasks; t; t = t->hh.next) {
+        if (!task_is_over(&t->rec) && (kind == 0 || t->rec.kind == kind) &&
+            uuid_equal(&t->rec.volume, volume) && (!host || uuid_equal(&t->rec.host, host)))
+            return t;
+    }
+    return NULL;
+}
+
+// ---- Judging -------------------------------------------------------------------------------
+
+static void wait_for_unit(struct task_record *t, const struct pool_unit *u)
+{
+    const char *name = u->rec.name;
+    switch (u->rec.state) {
+    case UNIT_UP:
+    case UNIT_DEGRADED:
+        t->waiting[0] = '\0';
+        break;
+    case UNIT_JOINING:
+        snprintf(t->waiting, sizeof(t->waiting), "%s is starting", name);
+        break;
+    case UNIT_DOWN:
+        snprintf(t->waiting, sizeof(t->waiting), "%s does not answer", name);
+        break;
+    case UNIT_STOPPED:
+        snprintf(t->waiting, sizeof(t->waiting), "%s is stopped", name);
+        break;
+    case UNIT_CONFLICT:
+        snprintf(t->waiting, sizeof(t->waiting), "%s is in conflict with another engine", name);
+        break;
+    }
+}
+
+// The step at this place is running, those before it are done.
+static void reach_step(struct task_record *t, size_t place)
+{
+    for (size_t i = 0; i < t->step_count; i++)
+        t->steps[i].state = i < place ? STEP_DONE : i == place ? STEP_RUNNING : STEP_WAITING;
+}
+
+// The volume, or its right, is not wanted any more: what there is of it goes.
+static void withdraw_volume(struct judging *j, const struct pool_volume *v)
+{
+    struct volume_record rec = v->rec;
+    rec.wanted = false;
+    changes_volume(&j->c, &rec);
+}
+
+static void withdraw_right(struct judging *j, const struct pool_assignment *a)
+{
+    struct assignment_record rec = a->rec;
+    rec.wanted = false;
+    changes_assignment(&j->c, &rec);
+}
+
+static void judge_create(struct judging *j, struct task_record *t, struct pool_volume *v)
+{
+    struct cms *cms = j->cms;
+    if (!v || !v->rec.wanted) {
+        tasks_end(cms, &j->c, t, TASK_CANCELLED, DV_CANCELLED, "the volume was taken back");
+        return;
+    }
+    if (v->actual.index == 0) {
+        if (v->rec.seen) {
+            tasks_end(cms, &j->c, t, TASK_FAILED, DV_IO, "the volume has vanished from %s",
+                      v->unit->rec.name);
+            withdraw_volume(j, v);
+            return;
+        }
+        reach_step(t, 1);
+        return;
+    }
+    switch (v->actual.state) {
+    case VOLUME_ONLINE:
+    case VOLUME_OFFLINE:
+        tasks_end(cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+        break;
+    case VOLUME_FAILED:
+        tasks_end(cms, &j->c, t, TASK_FAILED, DV_IO,
+                  "%s could not make it: %s; what there is of "
+                  "it is deleted",
+                  v->unit->rec.name,
+                  v->actual.last_error[0] ? v->actual.last_error : "it does not say why");
+        withdraw_volume(j, v);
+        break;
+    case VOLUME_CREATING:
+    case VOLUME_DELETING:
+        reach_step(t, v->actual.progress < 100 ? 1 : 2);
+        t->progress = 5 + v->actual.progress * 9 / 10;
+        break;
+    }
+}
+
+static void judge_delete(struct judging *j, struct task_record *t, struct pool_volume *v)
+{
+    if (!v)
+        tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+    else if (v->rule_count > 0)
+        reach_step(t, 0);
+    else
+        reach_step(t, 1);
+    if (v && v->actual.state == VOLUME_DELETING)
+        t->progress = 5 + v->actual.progress * 9 / 10;
+}
+
+static void judge_assign(struct judging *j, struct task_record *t, struct pool_volume *v)
+{
+    struct pool_assignment *a = v ? pool_assignment_of(v, &t->host) : NULL;
+    if (!v || !v->rec.wanted) {
+        tasks_end(j->cms, &j->c, t, TASK_FAILED, DV_CONFLICT, "the volume is gone");
+        if (a && a->rec.wanted)
+            withdraw_right(j, a);
+        return;
+    }
+    if (!a || !a->rec.wanted) {
+        tasks_end(j->cms, &j->c, t, TASK_CANCELLED, DV_CANCELLED, "the right was taken back");
+        return;
+    }
+    bool there = v->actual.state == VOLUME_ONLINE || v->actual.state == VOLUME_OFFLINE;
+    reach_step(t, 0);
+    if (a->actual.index == 0) {
+        if (!there && !t->waiting[0])
+            snprintf(t->waiting, sizeof(t->waiting), "the volume is %s",
+                     v->rec.seen ? volume_state_name(v->actual.state) : "being created");
+        return;
+    }
+    if (a->actual.state == ACCESS_FAILED) {
+        tasks_end(j->cms, &j->c, t, TASK_FAILED, DV_IO, "%s could not admit the host: %s",
+                  v->unit->rec.name,
+                  a->actual.last_error[0] ? a->actual.last_error : "it does not say why");
+        withdraw_right(j, a);
+    } else if (a->actual.state == ACCESS_ACTIVE &&
+               (a->host->rec.sealed_len == 0 ||
+                a->rec.pushed_version == a->host->rec.secret_version)) {
+        tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+    }
+}
+
+static void judge_unassign(struct judging *j, struct task_record *t, struct pool_volume *v)
+{
+    struct pool_assignment *a = v ? pool_assignment_of(v, &t->host) : NULL;
+    if (!a)
+        tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+    else
+        reach_step(t, 0);
+}
+
+static void judge(struct judging *j, struct pool_task *pt)
+{
+    struct pool_volume *v = pool_volume_by_uuid(j->cms->pool, &pt->rec.volume);
+    if (v && v->unit != j->unit)
+        return;
+    struct task_record t = pt->rec;
+    if (v)
+        wait_for_unit(&t, v->unit);
+    if (t.state == TASK_QUEUED) {
+        t.state = TASK_RUNNING;
+        t.started = cms_now_ms();
+    }
+    switch (t.kind) {
+    case TASK_VOLUME_CREATE:
+        judge_create(j, &t, v);
+        break;
+    case TASK_VOLUME_DELETE:
+        judge_delete(j, &t, v);
+        break;
+    case TASK_ASSIGN:
+        judge_assign(j, &t, v);
+        break;
+    case TASK_UNASSIGN:
+        judge_unassign(j, &t, v);
+        break;
+    }
+    if (!task_is_over(&t) && memcmp(&t, &pt->rec, sizeof(t)) != 0)
+        changes_task(&j->c, &t);
+}
+
+// ---- Settling ------------------------------------------------------------------------------
+
+// What was to go and is not shown any more is gone.
+static void drop_what_went(struct judging *j)
+{
+    struct pool_volume *v;
+    DL_FOREACH2(j->unit->volumes, v, unit_next)
+    {
+        struct pool_assignment *a;
+        if (!v->rec.wanted && v->actual.index == 0) {
+            changes_volume_gone(&j->c, &v->rec.uuid);
+            continue;
+        }
+        DL_FOREACH2(v->assignments, a, volume_next)
+        {
+            if (!a->rec.wanted && a->actual.index == 0)
+                changes_assignment_gone(&j->c, &a->rec.volume, &a->rec.host);
+        }
+    }
+}
+
+static void trim(struct judging *j)
+{
+    size_t over = 0;
+    for (struct pool_task *t = j->cms->pool->tasks; t; t = t->hh.next)
+        over += task_is_over(&t->rec);
+    for (struct pool_task *t = j->cms->pool->tasks; t && over > FINISHED_KEPT; t = t->hh.next) {
+        if (task_is_over(&t->rec)) {
+            changes_task_gone(&j->c, t->rec.id);
+            over--;
+        }
+    }
+}
+
+static void flush(struct judging *j)
+{
+    cms_apply_or_log(j->cms, &j->c);
+    changes_free(&j->c);
+}
+
+void tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh)
+{
+    struct judging j = {.cms = cms, .unit = unit};
+    if (fresh) {
+        drop_what_went(&j);
+        flush(&j);
+    }
+    for (struct pool_task *t = cms->pool->tasks; t; t = t->hh.next) {
+        if (!task_is_over(&t->rec))
+            judge(&j, t);
+    }
+    trim(&j);
+    flush(&j);
+}
+
+// ---- Refusals ------------------------------------------------------------------------------
+
+static void fail_task(struct judging *j, const struct pool_task *pt, enum dv_code code,
+                      const char *why)
+{
+    struct task_record t = pt->rec;
+    tasks_end(j->cms, &j->c, &t, TASK_FAILED, code, "%s refused: %s", j->unit->rec.name, why);
+}
+
+static void refused_new(struct judging *j, const struct order *s, struct pool_volume *v,
+                        enum dv_code code, const char *why)
+{
+    bool creating = s->kind == ORDER_CREATE_VOLUME;
+    struct pool_assignment *a = creating ? NULL : pool_assignment_of(v, &s->host);
+    if (!creating && !a)
+        return;
+    struct pool_task *t = tasks_open(j->cms, creating ? TASK_VOLUME_CREATE : TASK_ASSIGN,
+                                     &s->volume, a ? &s->host : NULL);
+    if (t) {
+        fail_task(j, t, code, why);
+        if (a)
+            withdraw_right(j, a);
+        else
+            withdraw_volume(j, v);
+        return;
+    }
+    // Healing, not a request: it is tried again, ever more seldom; said once.
+    if ((a ? a->hold.ms : v->hold.ms) <= 1000)
+        events_add(j->cms, &j->c, EVENT_WARNING, "volume", v->rec.name, "%s refuses to %s: %s",
+                   j->unit->rec.name, order_kind_name(s->kind), why);
+}
+
+void tasks_refused(struct cms *cms, struct pool_unit *unit, const struct order *step,
+                   enum dv_code code, const char *why)
+{
+    struct judging j = {.cms = cms, .unit = unit};
+    struct pool_volume *v = pool_volume_by_uuid(cms->pool, &step->volume);
+    if (!v)
+        return;
+    if (step->kind == ORDER_DELETE_VOLUME || step->kind == ORDER_REMOVE_RULE) {
+        // The end of something is never given up: it is tried again.
+        struct pool_task *t = tasks_open(cms, 0, &step->volume, NULL);
+        if (t) {
+            struct task_record rec = t->rec;
+            snprintf(rec.waiting, sizeof(rec.waiting), "%s refuses: %.80s", unit->rec.name, why);
+            changes_task(&j.c, &rec);
+        }
+    } else {
+        refused_new(&j, step, v, code, why);
+    }
+    flush(&j);
+}
