@@ -5,6 +5,7 @@
 #include "cms/cms.h"
 #include "cms/options.h"
 #include "config/cms_config.h"
+#include "console/api/api.h"
 #include "loop/loop.h"
 #include <signal.h>
 #include <stdio.h>
@@ -32,26 +33,33 @@ static void on_signal(void *arg)
     loop_stop(arg);
 }
 
-static void serve(struct loop *loop, const struct cms_config *config)
+static int serve(struct loop *loop, struct cms *cms, const struct cms_config *config)
 {
+    struct dv_err err;
+    struct api *api = api_new(loop, cms, config, &err);
+    if (!api)
+        return fail(&err);
     struct loop_signal *term = loop_signal_new(loop, SIGTERM, on_signal, loop);
     struct loop_signal *interrupt = loop_signal_new(loop, SIGINT, on_signal, loop);
-    log_info("cms", "dvsan-cms %s keeps the pool %s", DVSAN_VERSION, config->name);
+    log_info("cms", "dvsan-cms %s serves the pool %s at http://%s:%u", DVSAN_VERSION, config->name,
+             config->http.address, config->http.port);
     loop_run(loop);
+    api_free(api);
     loop_signal_free(term);
     loop_signal_free(interrupt);
+    return 0;
 }
 
 static int run(const struct cms_config *config)
 {
     struct dv_err err;
     char *password;
-    int rc = 0;
+    int rc;
     struct loop *loop = loop_new();
     struct cms *cms = cms_new(loop, config, &password, &err);
     if (cms) {
         show_password(password);
-        serve(loop, config);
+        rc = serve(loop, cms, config);
         cms_free(cms);
     } else {
         rc = fail(&err);
