@@ -27,7 +27,7 @@ enum row_status { ACTIVE = 1, CREATE_AND_GO = 4, DESTROY = 6 };
 struct row {
     uint32_t index;
     char name[NAME_ROOM];
-    uint64_t size;
+    uint32_t size;
     int32_t mode;
     struct sn_oid objid;
 };
@@ -176,7 +176,13 @@ static void get_name(void *ctx, const void *row, struct sn_value *out)
 static void get_size(void *ctx, const void *row, struct sn_value *out)
 {
     (void)ctx;
-    *out = sn_counter64(((const struct row *)row)->size);
+    *out = sn_uint(((const struct row *)row)->size);
+}
+
+static void get_wide(void *ctx, const void *row, struct sn_value *out)
+{
+    (void)ctx;
+    *out = sn_counter64((uint64_t)((const struct row *)row)->size << 32);
 }
 
 static void get_mode(void *ctx, const void *row, struct sn_value *out)
@@ -209,11 +215,12 @@ static void get_objid(void *ctx, const void *row, struct sn_value *out)
 static const struct sn_column row_columns[] = {
     {1, SN_UINT, SN_NOT_ACCESSIBLE, 0, 0, NULL},
     {2, SN_OCTETS, SN_READ_CREATE, 1, NAME_ROOM - 1, get_name},
-    {3, SN_COUNTER64, SN_READ_CREATE, 0, 0, get_size},
+    {3, SN_UINT, SN_READ_CREATE, 0, 0, get_size},
     {4, SN_INT, SN_READ_CREATE, 1, 3, get_mode},
     {5, SN_OCTETS, SN_READ_ONLY, 0, 0, get_parity},
     {6, SN_INT, SN_READ_CREATE, 1, 6, get_status},
     {7, SN_OBJID, SN_READ_CREATE, 0, 0, get_objid},
+    {8, SN_COUNTER64, SN_READ_ONLY, 0, 0, get_wide},
 };
 
 static int32_t wanted_status(const struct sn_change *c)
@@ -233,7 +240,7 @@ static int check_row(void *ctx, struct sn_change *c)
     }
     if (c->index_len != 1)
         return SN_NO_CREATION;
-    if (size && size->u64 == 13)
+    if (size && size->u == 13)
         return SN_INCONSISTENT_VALUE;
     switch (wanted_status(c)) {
     case CREATE_AND_GO:
@@ -255,7 +262,7 @@ static void fill(struct row *row, const struct sn_change *c)
     if ((v = sn_change_value(c, 2)))
         sn_get_text(v, row->name, sizeof(row->name));
     if ((v = sn_change_value(c, 3)))
-        row->size = v->u64;
+        row->size = v->u;
     if ((v = sn_change_value(c, 4)))
         row->mode = v->i;
     if ((v = sn_change_value(c, 7)))

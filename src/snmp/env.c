@@ -202,7 +202,7 @@ static void init_library(struct sn_env *env, const char *state_dir, const struct
 {
     // Net-SNMP looks for files along these even where it is told to read none.
     setenv("MIBS", "", 1);
-    setenv("MIBDIRS", state_dir, 1);
+    setenv("MIBDIRS", "/dev/null", 1); // it would read all files in a folder
     setenv("SNMPCONFPATH", state_dir, 1);
     setenv("SNMP_PERSISTENT_DIR", state_dir, 1);
     static const int on[] = {NETSNMP_DS_LIB_DONT_READ_CONFIGS, NETSNMP_DS_LIB_DONT_PERSIST_STATE,

@@ -1,0 +1,606 @@
+#!/usr/bin/python3
+# The SNMP layer against Net-SNMP's own snmpd and tools: tables, SET in phases, lost masters, walks.
+# SPDX-License-Identifier: BSD-2-Clause
+import os
+import queue
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+import pytest
+
+BUILD = os.environ.get("DVSAN_BUILD", "build/debug")
+ROOT = ".1.3.6.1.4.1.8072.9999.9999.4711"
+SCALAR = ROOT + ".1"
+ROW = ROOT + ".2.1"
+LARGE = ROOT + ".3.1"
+LARGE_ROWS = 400
+USER = ("demo", "authentication1", "privacy-privacy1")
+AUTH = ["-v3", "-u", USER[0], "-l", "authPriv", "-a", "SHA-256", "-A", USER[1], "-x", "AES",
+        "-X", USER[2]]
+PID = os.getpid() % 62500
+IP = f"127.11.{1 + PID // 250}.{1 + PID % 250}"  # so that runs side by side do not meet
+PORT = 16161
+TRAP_PORT = 16162
+MANAGER_ENGINE = "80001f880501020304"
+
+
+def wait_for(condition, seconds=10, what="the condition"):
+    """Polls until condition() is true, and returns what it returned."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        result = condition()
+        if result:
+            return result
+        time.sleep(0.005)
+    raise AssertionError(f"{what} did not come true within {seconds} s")
+
+
+class Process:
+    """A program whose lines of output are gathered while it runs."""
+
+    def __init__(self, *argv):
+        self.child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE, text=True)
+        self.lines = queue.Queue()
+        self.errors = []
+        self.readers = [threading.Thread(target=self.read, args=(self.child.stdout,
+                                                                 self.lines.put)),
+                        threading.Thread(target=self.read, args=(self.child.stderr,
+                                                                 self.errors.append))]
+        for reader in self.readers:
+            reader.start()
+
+    @staticmethod
+    def read(stream, take):
+        for line in stream:
+            take(line.rstrip("\n"))
+
+    def line(self, seconds=10):
+        try:
+            return self.lines.get(timeout=seconds)
+        except queue.Empty:
+            raise AssertionError(f"no line within {seconds} s; errors: {self.errors}") from None
+
+    def drain(self):
+        """The lines that are there; for when an earlier answer shows that all have come."""
+        found = []
+        while not self.lines.empty():
+            found.append(self.lines.get())
+        return found
+
+    def ask(self, text, seconds=20):
+        """Sends a line, and returns the lines of the answer up to the one with "done"."""
+        self.child.stdin.write(text + "\n")
+        self.child.stdin.flush()
+        answer = []
+        while not answer or not answer[-1].startswith("done"):
+            answer.append(self.line(seconds))
+        return answer
+
+    def end(self, signo=signal.SIGTERM):
+        """Ends it, and returns its exit code."""
+        if self.child.poll() is None:
+            if signo is None:
+                self.child.stdin.close()
+            else:
+                self.child.send_signal(signo)
+        code = self.child.wait(20)
+        for reader in self.readers:
+            reader.join()
+        return code
+
+
+class Lab:
+    """One snmpd with our subagent, in a folder and on an address of its own."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="snmp-layer-")
+        self.socket = f"{self.dir}/agentx"
+        self.snmpd = self.agent = None
+        self.env = dict(os.environ, MIBS="", SNMPCONFPATH=self.dir,
+                        SNMP_PERSISTENT_DIR=f"{self.dir}/persistent")
+        with open(f"{self.dir}/snmpd.conf", "w", encoding="ascii") as f:
+            f.write(f"agentAddress udp:{IP}:{PORT}\n"
+                    f"master agentx\nagentXSocket {self.socket}\nagentXPerms 0700 0700\n"
+                    f"createUser {USER[0]} SHA-256 {USER[1]} AES {USER[2]}\n"
+                    f"rwuser {USER[0]} authpriv\nmaxGetbulkResponses 500\n"
+                    f"trapsess -v 3 -u {USER[0]} -l authPriv -a SHA-256 -A {USER[1]} -x AES "
+                    f"-X {USER[2]} -Ci -e 0x{MANAGER_ENGINE} udp:{IP}:{TRAP_PORT}\n")
+        os.mkdir(f"{self.dir}/manager", 0o700)
+        with open(f"{self.dir}/manager/engine", "w", encoding="ascii") as f:
+            f.write(f"{MANAGER_ENGINE} 1\n")  # given above, or snmpd waits for it in vain
+
+    def start_snmpd(self):
+        self.snmpd = subprocess.Popen(
+            ["/usr/sbin/snmpd", "-f", "-C", "-c", f"{self.dir}/snmpd.conf", "-Lf",
+             f"{self.dir}/snmpd.log", "-I", "-smux"], env=self.env)
+
+    def kill_snmpd(self):
+        self.snmpd.kill()
+        self.snmpd.wait()
+
+    def start_agent(self, expect=("connected",)):
+        self.agent = Process(f"{BUILD}/tests/sn_agent_demo", self.socket, f"{self.dir}/agent",
+                             str(LARGE_ROWS))
+        for line in expect:
+            assert self.agent.line() == line
+
+    def stop(self):
+        if self.agent:
+            self.agent.end()
+        if self.snmpd:
+            self.kill_snmpd()
+        shutil.rmtree(self.dir)
+
+    def run(self, tool, *args):
+        argv = [f"/usr/bin/{tool}", *AUTH, "-On", "-Oe", "-t", "3", "-r", "1", f"{IP}:{PORT}", *args]
+        return subprocess.run(argv, env=self.env, capture_output=True, text=True, timeout=60)
+
+    def get(self, *oids):
+        result = self.run("snmpget", *oids)
+        assert result.returncode == 0, result.stderr
+        return [line.split(" = ", 1)[1] for line in result.stdout.splitlines()]
+
+    def set(self, *triples):
+        """Returns "" or the error-status of a SET."""
+        result = self.run("snmpset", *triples)
+        if result.returncode == 0:
+            return ""
+        found = re.search(r"Reason: (\w+)", result.stderr)
+        assert found, result.stderr
+        return found[1]
+
+    def rows(self):
+        return self.run("snmpwalk", ROW).stdout
+
+    def set_phases(self, *triples):
+        """Does a SET; returns its error-status and what the agent said."""
+        self.agent.drain()
+        status = self.set(*triples)
+        self.get(SCALAR + ".1.0")  # CleanupSet has no answer: it is behind us when this has one
+        return status, self.agent.drain()
+
+
+@pytest.fixture(scope="module")
+def lab():
+    made = Lab()
+    try:
+        made.start_snmpd()
+        made.start_agent()
+        yield made
+        made.agent.drain()
+        assert made.agent.end() == 0
+        assert made.agent.drain() == ["ended"]
+        assert made.agent.errors == []
+    finally:
+        made.stop()
+
+
+def create(lab, index, name, size="1"):
+    return lab.set(f"{ROW}.6.{index}", "i", "4", f"{ROW}.2.{index}", "s", name,
+                   f"{ROW}.3.{index}", "u", size)
+
+
+def destroy(lab, *indexes):
+    assert lab.set(*[word for i in indexes for word in (f"{ROW}.6.{i}", "i", "6")]) == ""
+
+
+def numbers(oid):
+    return [int(n) for n in oid.strip(".").split(".")]
+
+
+# ---- Reading --------------------------------------------------------------------------------
+
+
+def test_walks_are_in_order(lab):
+    for i in (3, 20, 100):
+        assert create(lab, i, f"row{i}") == ""
+    walks = [lab.run("snmpwalk", ROOT), lab.run("snmpbulkwalk", "-Cr7", ROOT),
+             lab.run("snmpbulkwalk", "-Cr200", ROOT)]
+    for walk in walks:
+        assert walk.returncode == 0
+        assert walk.stdout == walks[0].stdout
+    oids = [numbers(line.split(" = ")[0]) for line in walks[0].stdout.splitlines()]
+    assert all(a < b for a, b in zip(oids, oids[1:]))
+    assert len(oids) == 4 + 3 * 6 + 2 + 2 * LARGE_ROWS  # parity is there for 20 and 100 only
+    # The same by a GETNEXT from names that do not exist.
+    for name in (ROOT, SCALAR + ".1", SCALAR + ".0.9", ROW + ".1.7", ROW + ".1.7.8.9"):
+        expected = next(o for o in oids if o > numbers(name))
+        got = lab.run("snmpgetnext", name).stdout.split(" = ")[0]
+        assert numbers(got) == expected
+    behind = lab.run("snmpgetnext", ROOT).stdout
+    assert behind
+    destroy(lab, 3, 20, 100)
+
+
+def test_what_is_not_there(lab):
+    create(lab, 3, "three")
+    assert lab.get(f"{SCALAR}.1.0", f"{SCALAR}.1.1", f"{SCALAR}.9.0", f"{ROW}.2.3", f"{ROW}.2.4",
+                   f"{ROW}.1.3", f"{ROW}.5.3", f"{ROW}.2.3.1", f"{SCALAR}.1") == [
+        'STRING: "demo"',
+        "No Such Instance currently exists at this OID",
+        "No Such Object available on this agent at this OID",
+        'STRING: "three"',
+        "No Such Instance currently exists at this OID",
+        "No Such Object available on this agent at this OID",
+        "No Such Instance currently exists at this OID",
+        "No Such Instance currently exists at this OID",
+        "No Such Instance currently exists at this OID",
+    ]
+    destroy(lab, 3)
+
+
+MIB = """DEMO-MIB DEFINITIONS ::= BEGIN
+demo OBJECT IDENTIFIER ::= { iso 3 6 1 4 1 8072 9999 9999 4711 }
+demoTable OBJECT-TYPE SYNTAX SEQUENCE OF DemoEntry MAX-ACCESS not-accessible STATUS current
+    DESCRIPTION "" ::= { demo 2 }
+demoEntry OBJECT-TYPE SYNTAX DemoEntry MAX-ACCESS not-accessible STATUS current
+    DESCRIPTION "" INDEX { demoIndex } ::= { demoTable 1 }
+DemoEntry ::= SEQUENCE { demoIndex INTEGER, demoName OCTET STRING, demoMode INTEGER }
+demoIndex OBJECT-TYPE SYNTAX INTEGER MAX-ACCESS not-accessible STATUS current
+    DESCRIPTION "" ::= { demoEntry 1 }
+demoName OBJECT-TYPE SYNTAX OCTET STRING MAX-ACCESS read-create STATUS current
+    DESCRIPTION "" ::= { demoEntry 2 }
+demoMode OBJECT-TYPE SYNTAX INTEGER MAX-ACCESS read-create STATUS current
+    DESCRIPTION "" ::= { demoEntry 4 }
+END
+"""
+
+
+def test_snmptable(lab):
+    for i in (4, 7):
+        create(lab, i, f"name{i}")
+    with open(f"{lab.dir}/DEMO-MIB.txt", "w", encoding="ascii") as f:
+        f.write(MIB)
+    env = dict(lab.env, MIBDIRS=lab.dir, MIBS="DEMO-MIB")
+    argv = ["/usr/bin/snmptable", *AUTH, "-Ci", "-Cf", "|", "-CH", f"{IP}:{PORT}",
+            "DEMO-MIB::demoTable"]
+    result = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60)
+    lines = result.stdout.splitlines()  # the third says that the MIB above has not all columns
+    assert lines[:2] == ['4|"name4"|1', '7|"name7"|1'], result.stderr
+    destroy(lab, 4, 7)
+
+
+# ---- SET ------------------------------------------------------------------------------------
+
+
+def test_set_statuses(lab):
+    create(lab, 1, "one")
+    before = lab.rows()
+    long_name = "x" * 33
+    cases = [
+        ((f"{SCALAR}.3.0", "s", "text"), "wrongType"),
+        ((f"{SCALAR}.3.0", "u", "7"), "wrongType"),
+        ((f"{SCALAR}.3.0", "i", "3601"), "wrongValue"),
+        ((f"{SCALAR}.3.0", "i", "-6"), "wrongValue"),
+        ((f"{SCALAR}.4.0", "s", "x" * 17), "wrongLength"),
+        ((f"{SCALAR}.1.0", "s", "text"), "notWritable"),
+        ((f"{SCALAR}.9.0", "i", "1"), "notWritable"),
+        ((f"{SCALAR}.3.1", "i", "1"), "noCreation"),
+        ((f"{ROW}.1.1", "u", "1"), "notWritable"),
+        ((f"{ROW}.2.1", "s", ""), "wrongLength"),
+        ((f"{ROW}.2.1", "s", long_name), "wrongLength"),
+        ((f"{ROW}.3.1", "i", "1"), "wrongType"),
+        ((f"{ROW}.4.1", "i", "4"), "wrongValue"),
+        ((f"{ROW}.4.1", "i", "-2147483648"), "wrongValue"),
+        ((f"{ROW}.5.1", "s", "odd"), "notWritable"),
+        ((f"{ROW}.2.2", "s", "two"), "inconsistentName"),
+        ((f"{ROW}.6.2", "i", "6"), "inconsistentName"),
+        ((f"{ROW}.6.1", "i", "4"), "inconsistentValue"),
+        ((f"{ROW}.6.1", "i", "5"), "wrongValue"),
+        ((f"{ROW}.3.1", "u", "13"), "inconsistentValue"),
+        ((f"{ROW}.8.1", "i", "1"), "notWritable"),
+        ((f"{ROW}.4.1", "i", "2", f"{ROW}.4.1", "i", "3"), "inconsistentValue"),
+        ((f"{LARGE}.1.2", "u", "1"), "notWritable"),
+        ((f"{LARGE}.1.3", "u", "1"), "notWritable"),
+        ((f"{ROW}.2." + ".".join(["1"] * 33), "s", "deep"), "noCreation"),
+    ]
+    for triples, status in cases:
+        assert (triples, lab.set(*triples)) == (triples, status)
+    assert lab.rows() == before
+    assert lab.get(f"{SCALAR}.3.0", f"{SCALAR}.4.0") == ["INTEGER: 0", '""']
+    destroy(lab, 1)
+
+
+def test_set_values(lab):
+    assert create(lab, 5, "five", "4294967295") == ""
+    assert lab.set(f"{SCALAR}.3.0", "i", "-5", f"{SCALAR}.4.0", "s", "x" * 16,
+                   f"{ROW}.7.5", "o", ".1.3.4294967295", f"{ROW}.4.5", "i", "3") == ""
+    assert lab.get(f"{SCALAR}.3.0", f"{SCALAR}.4.0", f"{ROW}.7.5", f"{ROW}.3.5", f"{ROW}.4.5",
+                   f"{ROW}.8.5") == [
+        "INTEGER: -5", f'STRING: "{"x" * 16}"', "OID: .1.3.4294967295",
+        "Gauge32: 4294967295", "INTEGER: 3", "Counter64: 18446744069414584320"]
+    assert lab.set(f"{SCALAR}.3.0", "i", "0", f"{SCALAR}.4.0", "s", "") == ""
+    destroy(lab, 5)
+
+
+def test_phases_of_a_set(lab):
+    create(lab, 1, "one")
+    assert lab.set_phases(f"{ROW}.2.1", "s", "uno", f"{SCALAR}.3.0", "i", "9",
+                          f"{ROW}.4.1", "i", "2") == (
+        "", ["check 1", "check scalars", "apply 1", "apply scalars", "commit 1", "commit scalars",
+             "release 1", "release scalars"])
+    lab.set(f"{SCALAR}.3.0", "i", "0")
+    before = lab.rows()
+
+    # The last variable is bad by its type, by its row's check, or when it is applied.
+    assert lab.set_phases(f"{ROW}.2.1", "s", "eins", f"{SCALAR}.3.0", "i", "7",
+                          f"{SCALAR}.4.0", "i", "1") == ("wrongType", [])
+    assert lab.set_phases(f"{ROW}.2.1", "s", "eins", f"{SCALAR}.3.0", "i", "7",
+                          f"{ROW}.3.2", "u", "13") == (
+        "inconsistentValue",
+        ["check 1", "check scalars", "check 2", "release 1", "release scalars", "release 2"])
+    assert lab.set_phases(f"{ROW}.2.1", "s", "eins", f"{SCALAR}.3.0", "i", "7",
+                          f"{ROW}.2.2", "s", "fail", f"{ROW}.6.2", "i", "4") == (
+        "commitFailed",
+        ["check 1", "check scalars", "check 2", "apply 1", "apply scalars", "apply 2",
+         "undo scalars", "undo 1", "release 1", "release scalars", "release 2"])
+    assert lab.rows() == before
+    assert lab.get(f"{SCALAR}.3.0") == ["INTEGER: 0"]
+    destroy(lab, 1)
+
+
+def test_the_blamed_variable(lab):
+    create(lab, 1, "one")
+    result = lab.run("snmpset", f"{ROW}.2.1", "s", "uno", f"{ROW}.4.1", "i", "2",
+                     f"{ROW}.3.1", "u", "13")
+    assert f"Failed object: {ROW}.3.1" in result.stderr
+    destroy(lab, 1)
+
+
+def test_create_and_destroy(lab):
+    assert create(lab, 2, "two") == ""
+    assert create(lab, 2, "two") == "inconsistentValue"
+    assert create(lab, 1, "one") == ""
+    assert lab.get(f"{SCALAR}.2.0") == ["Gauge32: 2"]
+    # Two rows at once, and one of them wrongly: neither.
+    assert lab.set(f"{ROW}.6.1", "i", "6", f"{ROW}.6.9", "i", "6") == "inconsistentName"
+    assert lab.get(f"{SCALAR}.2.0") == ["Gauge32: 2"]
+    destroy(lab, 1, 2)
+    assert lab.get(f"{SCALAR}.2.0") == ["Gauge32: 0"]
+
+
+# ---- Losing the master ----------------------------------------------------------------------
+
+
+def registrations(lab):
+    """How often the log says that something was registered twice."""
+    with open(f"{lab.dir}/snmpd.log", encoding="utf-8", errors="replace") as f:
+        return f.read().count("duplicate registration")
+
+
+def test_master_is_killed_and_comes_back(lab):
+    create(lab, 1, "one")
+    before = lab.run("snmpwalk", ROOT).stdout
+    for _ in range(3):
+        lab.agent.drain()
+        lab.kill_snmpd()
+        assert lab.agent.line() == "lost"
+        time.sleep(0.3)  # a restart takes a while
+        lab.start_snmpd()
+        wait_for(lambda: os.path.exists(lab.socket), what="the master's socket")
+        start = time.monotonic()
+        assert lab.agent.line() == "connected"
+        assert time.monotonic() - start < 1.5
+        assert lab.run("snmpwalk", ROOT).stdout == before
+    assert registrations(lab) == 0
+    assert lab.agent.drain() == []
+    destroy(lab, 1)
+
+
+def test_master_comes_later(lab):
+    lab.agent.end()
+    lab.kill_snmpd()
+    os.unlink(lab.socket)
+    lab.start_agent(expect=())
+    time.sleep(0.5)
+    lab.start_snmpd()
+    wait_for(lambda: os.path.exists(lab.socket), what="the master's socket")
+    assert lab.agent.line(2) == "connected"
+    assert lab.get(f"{SCALAR}.1.0") == ['STRING: "demo"']
+
+
+def test_master_hangs(lab):
+    lab.snmpd.send_signal(signal.SIGSTOP)
+    assert lab.agent.line(30) == "lost"
+    lab.snmpd.send_signal(signal.SIGCONT)
+    assert lab.agent.line(30) == "connected"
+    assert lab.get(f"{SCALAR}.1.0") == ['STRING: "demo"']
+
+
+class FakeMaster:
+    """The few messages of AgentX (RFC 2741) that a misbehaving master needs."""
+
+    def __init__(self, path):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(5)
+        self.listener.settimeout(10)
+        self.peer = None
+
+    def header(self, kind, payload, transaction=0, packet=1):
+        return struct.pack("=BBBBIIII", 1, kind, 0, 0, 1, transaction, packet, len(payload)) + payload
+
+    def receive(self):
+        head = self.exactly(20)
+        kind, flags, transaction, packet, length = *struct.unpack("=xBBxxxxx", head[:8]), \
+            *struct.unpack("=III", head[8:])
+        return kind, transaction, packet, self.exactly(length)
+
+    def exactly(self, size):
+        data = b""
+        while len(data) < size:
+            piece = self.peer.recv(size - len(data))
+            assert piece, "the subagent closed"
+            data += piece
+        return data
+
+    def accept(self):
+        self.peer, _ = self.listener.accept()
+        self.peer.settimeout(10)
+
+    def answer_all(self, until):
+        """Says yes to all, up to and with the message of kind until."""
+        while True:
+            kind, transaction, packet, _ = self.receive()
+            self.peer.sendall(self.header(18, struct.pack("=IHH", 0, 0, 0), transaction, packet))
+            if kind == until:
+                return
+
+    def test_set(self, oid, value):
+        ids = numbers(oid)
+        name = struct.pack("=BBBB", len(ids), 0, 0, 0) + struct.pack(f"={len(ids)}I", *ids)
+        self.peer.sendall(self.header(8, struct.pack("=HH", 2, 0) + name + struct.pack("=i", value),
+                                      77))
+
+    def commit_set(self):
+        self.peer.sendall(self.header(9, b"", 77))
+
+    def close(self):
+        self.peer.close()
+
+
+def test_master_leaves_a_set_unfinished(tmp_path):
+    master = FakeMaster(str(tmp_path / "agentx"))
+    agent = Process(f"{BUILD}/tests/sn_agent_demo", str(tmp_path / "agentx"), str(tmp_path), "1")
+    try:
+        for phases in (["check scalars", "release scalars"],
+                       ["check scalars", "apply scalars", "commit scalars", "release scalars"]):
+            master.accept()
+            master.answer_all(3)  # one registration for all three tables
+            assert agent.line() == "connected"
+            master.test_set(f"{SCALAR}.3.0", 42)
+            assert master.receive()[0] == 18
+            if "apply scalars" in phases:
+                master.commit_set()
+                assert master.receive()[0] == 18
+            master.close()
+            lines = [agent.line() for _ in range(len(phases) + 1)]
+            assert lines == [*phases, "lost"]
+        master.accept()  # and then says nothing
+        start = time.monotonic()
+        assert agent.end() == 0
+        assert time.monotonic() - start < 5
+        assert agent.errors == []
+    finally:
+        agent.end(signal.SIGKILL)
+
+
+# ---- Notifications --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def manager(lab):
+    made = Process(f"{BUILD}/tests/sn_manager_demo", f"{lab.dir}/manager", *USER)
+    yield made
+    assert made.end(None) == 0
+    assert made.errors == [] or all("Net-SNMP" in line for line in made.errors)
+
+
+def test_notification_through_the_master(lab, manager):
+    assert manager.ask(f"listen udp:{IP}:{TRAP_PORT}") == ["done "]
+    lab.agent.child.send_signal(signal.SIGUSR1)
+    assert manager.line(20) == f"inform demo {ROOT[1:]}.0.1 0"
+
+
+def notify(lab, tool, *auth):
+    argv = [f"/usr/bin/{tool}", *auth, "-t", "1", "-r", "0", f"udp:{IP}:{TRAP_PORT + 1}", "5", ROOT + ".0.2",
+            SCALAR + ".3.0", "i", "7"]
+    return subprocess.run(argv, env=lab.env, capture_output=True, text=True, timeout=30).returncode
+
+
+def stats(manager, names="informs traps version security malformed"):
+    words = manager.ask("stats")[-1].split()[1:]
+    found = dict(zip(words[::2], map(int, words[1::2])))
+    return [found[name] for name in names.split()]
+
+
+def test_what_the_listener_takes(lab, manager):
+    assert manager.ask(f"listen udp:{IP}:{TRAP_PORT + 1}") == ["done "]
+    assert notify(lab, "snmpinform", *AUTH) == 0
+    assert manager.line() == f"inform demo {ROOT[1:]}.0.2 7"
+    assert stats(manager) == [1, 0, 0, 0, 0]
+
+    refused = [
+        ("snmpinform", ["-v2c", "-c", "public"], "version"),
+        ("snmptrap", ["-v2c", "-c", "public"], "version"),
+        ("snmpinform", ["-v3", "-u", "demo", "-l", "noAuthNoPriv"], "security"),
+        ("snmpinform", [*AUTH[:4], "authNoPriv", *AUTH[5:9]], "security"),
+        ("snmpinform", ["-v3", "-u", "nobody", *AUTH[3:]], "security"),
+        ("snmpinform", [*AUTH[:8], "wrong-passphrase", *AUTH[9:]], "security"),
+        ("snmptrap", ["-e", "0x8000000001020304", *AUTH], "security"),  # an engine nobody knows
+    ]
+    for tool, auth, counter in refused:
+        before = stats(manager, counter)
+        notify(lab, tool, *auth)
+        wait_for(lambda: stats(manager, counter)[0] > before[0], what=f"{tool} {auth} counted")
+    assert stats(manager, "informs traps") == [1, 0]
+    assert manager.drain() == []
+
+    assert manager.ask("accept 8000000001020304") == ["done "]
+    notify(lab, "snmptrap", "-e", "0x8000000001020304", *AUTH)
+    assert manager.line() == f"trap demo {ROOT[1:]}.0.2 7"
+    assert stats(manager, "informs traps") == [1, 1]
+
+
+# ---- The manager ----------------------------------------------------------------------------
+
+
+def test_manager_gets(lab, manager):
+    assert manager.ask(f"peer udp:{IP}:{PORT}") == ["done "]
+    assert manager.ask(f"get {SCALAR}.1.0 {SCALAR}.9.0 {SCALAR}.1.7") == [
+        f'var {SCALAR[1:]}.1.0 "demo"', f"var {SCALAR[1:]}.9.0 noSuchObject",
+        f"var {SCALAR[1:]}.1.7 noSuchInstance", "done ok 0 "]
+
+
+def test_manager_walks(lab, manager):
+    for i in range(1, 11):
+        create(lab, i, f"n{i}", str(i))
+    manager.ask(f"peer udp:{IP}:{PORT}")
+    everything = [f'row {i} "n{i}" {i} {chr(34) + "even" + chr(34) if i % 2 == 0 else "noSuchInstance"} 1'
+                  for i in range(1, 11)]
+    columns = f"{ROW}.2 {ROW}.3 {ROW}.5 {ROW}.6"
+    assert manager.ask(f"walk - {columns}") == [*everything, "done ok 10 rows "]
+    assert manager.ask(f"walk 8 {columns}") == [*everything[8:], "done ok 2 rows "]
+    assert manager.ask(f"walk 10 {columns}") == ["done ok 0 rows "]
+    assert manager.ask(f"walk - {ROW}.5") == [*(f'row {i} "even"' for i in range(2, 11, 2)),
+                                              "done ok 5 rows "]
+    assert manager.ask(f"walk - {ROOT}.77 {ROW}.2")[-1] == "done ok 10 rows "
+    destroy(lab, *range(1, 11))
+
+    answer = manager.ask(f"walk - {LARGE}.1 {LARGE}.2")
+    assert answer == [*(f'row {2 * i} {2 * i} "one row of many"' for i in range(1, LARGE_ROWS + 1)),
+                      f"done ok {LARGE_ROWS} rows "]
+
+
+def test_manager_rides_out_a_restart_of_the_agent(lab, manager):
+    manager.ask(f"peer udp:{IP}:{PORT}")
+    get = f"get {SCALAR}.1.0"
+    good = [f'var {SCALAR[1:]}.1.0 "demo"', "done ok 0 "]
+    assert manager.ask(get) == good
+    for _ in range(2):
+        lab.agent.drain()
+        lab.kill_snmpd()
+        assert manager.ask(get)[-1].startswith("done timeout 0 ")
+        lab.start_snmpd()
+        assert [lab.agent.line(), lab.agent.line()] == ["lost", "connected"]
+        assert manager.ask(get) == good  # engineBoots is another now
+
+
+def test_manager_rides_out_a_new_engine(lab, manager):
+    manager.ask(f"peer udp:{IP}:{PORT}")
+    get = f"get {SCALAR}.1.0"
+    good = manager.ask(get)
+    lab.agent.drain()
+    lab.kill_snmpd()
+    shutil.rmtree(f"{lab.dir}/persistent")  # and with it the engine ID
+    lab.start_snmpd()
+    assert [lab.agent.line(), lab.agent.line()] == ["lost", "connected"]
+    assert manager.ask(get) == good
