@@ -1,0 +1,82 @@
+"""libiscsi's own suite passes as many tests on a volume as on a bare tgtd with such a file."""
+import os
+import re
+import subprocess
+
+from tools import initiators, net
+from tools.testlab import until
+from dvsanlab import probe
+from dvsanlab.process import Process
+
+LAB = {"units": 1}
+FIRST = "iqn.2007-10.com.github:sahlberg:libiscsi:iscsi-test"
+SECOND = FIRST + "-2"
+SECRET = "conformance-0001"
+SIZE_MIB = 256
+LIMIT_SECONDS = 240
+BARE_TID = 1
+
+
+def run_suite(folder, name, url, user):
+    """Returns (run, passed) and the names of the tests that failed."""
+    env = dict(os.environ)
+    if user:
+        env.update(LIBISCSI_CHAP_USERNAME=user, LIBISCSI_CHAP_PASSWORD=SECRET)
+    path = os.path.join(folder, name + ".log")
+    with open(path, "w", encoding="utf-8") as f:
+        subprocess.run(["iscsi-test-cu", "-d", "-n", "-i", FIRST, "-I", SECOND, url], env=env,
+                       stdout=f, stderr=f, timeout=LIMIT_SECONDS, check=False)
+    with open(path, encoding="utf-8", errors="replace") as f:
+        said = f.read()
+    summary = re.search(r"^\s+tests\s+\d+\s+(\d+)\s+(\d+)", said, re.M)
+    assert summary, said[-2000:]
+    failed = re.findall(r"Test: (\S+) ?\.\.\.FAILED", said)
+    return (int(summary[1]), int(summary[2])), failed
+
+
+def tgtadm(env, *args):
+    subprocess.run(["tgtadm", "-C", "99", "--lld", "iscsi", *args], env=dict(os.environ, **env),
+                   capture_output=True, text=True, check=True)
+
+
+def bare_tgtd(folder, address):
+    """A tgtd with one rdwr file and no access control at all."""
+    path = os.path.join(folder, "bare.img")
+    with open(path, "wb") as f:
+        f.truncate(SIZE_MIB << 20)
+    env = {"TGT_IPC_SOCKET": os.path.join(folder, "bare.sock")}
+    server = Process("bare", folder, ["/usr/sbin/tgtd", "-f", "-C", "99", "-t", "2", "--iscsi",
+                                      f"portal={address}:3260"], env)
+    server.start()
+    server.wait_ready(lambda: probe.tcp_answers(address, 3260)
+                      and probe.unix_answers(env["TGT_IPC_SOCKET"] + ".99"), 30)
+    tid = ("--tid", str(BARE_TID))
+    tgtadm(env, "--mode", "target", "--op", "new", *tid, "-T", "iqn.2026-11.bare:1")
+    tgtadm(env, "--mode", "logicalunit", "--op", "new", *tid, "--lun", "1", "-b", path,
+           "--bstype", "rdwr")
+    tgtadm(env, "--mode", "logicalunit", "--op", "update", *tid, "--lun", "1", "--params",
+           "thin_provisioning=1")
+    tgtadm(env, "--mode", "target", "--op", "bind", *tid, "-I", "ALL")
+    return server, f"iscsi://{address}:3260/iqn.2026-11.bare:1/1"
+
+
+def test_a_volume_is_as_good_as_a_bare_tgtd(lab):
+    lab.client.post("/hosts", {"name": "first", "iqn": FIRST, "chap_secret": SECRET})
+    lab.client.post("/hosts", {"name": "second", "iqn": SECOND, "chap_secret": SECRET})
+    lab.create("suite", f"{SIZE_MIB}M", thin=True)
+    lab.assign("suite", "first")
+    lab.assign("suite", "second")
+    info = lab.client.get("/hosts/first/connect-info")["volumes"][0]
+    ours = f"iscsi://{info['portals'][0]}/{info['iqn']}/{info['lun']}"
+    with net.own_range() as n:
+        server, bare = bare_tgtd(lab.work, f"127.17.{n}.10")
+        try:
+            expected, bare_failed = run_suite(lab.work, "suite.bare", bare, None)
+        finally:
+            server.kill()
+    got, failed = run_suite(lab.work, "suite.volume", ours, "first")
+    print(f"bare tgtd: {expected}, volume: {got}")
+    assert got[0] == expected[0]
+    assert got[1] >= expected[1], sorted(set(failed) - set(bare_failed))
+    # The volume and its unit are as well as before.
+    assert until(lambda: lab.volume("suite")["state"] == "online", 5)

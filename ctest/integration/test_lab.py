@@ -1,0 +1,154 @@
+"""The lab itself: labs side by side, members by name, nothing left behind."""
+import os
+import signal
+import stat
+import subprocess
+
+import pytest
+
+from tools import net
+from tools.testlab import TestLab, labs, until
+from dvsanlab.process import start_time, strays
+
+LAB = {"units": 1, "hosts": 1}
+
+
+def pids(lab):
+    return {p.name: p.pid() for member in lab.lab.members for p in member.processes}
+
+
+def test_it_can_be_brought_up_again(lab):
+    before = pids(lab)
+    assert all(before.values()), before
+    lab.run("up")
+    assert pids(lab) == before
+
+
+def test_secrets_are_for_their_owner_only(lab):
+    for folder, _, names in os.walk(os.path.join(lab.folder, "secrets")):
+        assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+        for name in names:
+            assert stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode) == 0o600
+
+
+def test_no_secret_is_in_an_argument_or_a_log(lab):
+    folder = os.path.join(lab.folder, "secrets")
+    kept = {}
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), encoding="ascii") as f:
+            kept[name] = f.read().strip().encode()
+    assert {"admin", "token", "monitor", "provision", "notify", "host1"} <= set(kept)
+    said = {path: open(path, "rb").read() for path in lab.logs()}
+    for name, pid in pids(lab).items():
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            said[name] = f.read()
+    for place, text in said.items():
+        for name, value in kept.items():
+            assert value not in text, f"the secret {name} is in {place}"
+
+
+def test_the_tools_reach_a_unit_as_env_says(lab):
+    exports = lab.run("env")
+    done = subprocess.run(
+        ["bash", "-c", exports + "\nMIBS= snmpwalk -On $DVSAN_UNIT1_SNMP "
+         "1.3.6.1.4.1.8072.9999.9999.21137.1.1.1.3 && dvsan pool show"],
+        capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"unit1"' in done.stdout
+
+
+def test_old_versions_of_snmp_are_refused(lab):
+    address = f"udp:{lab.units['unit1'].address}:1161"
+    for version in ("1", "2c"):
+        done = subprocess.run(["snmpget", "-v", version, "-c", "public", "-t", "0.3", "-r", "0",
+                               address, "1.3.6.1.2.1.1.1.0"], env=dict(os.environ, MIBS=""),
+                              capture_output=True, text=True, check=False)
+        assert "Timeout" in done.stderr, done.stdout + done.stderr
+
+
+def test_a_process_is_killed_and_started(lab):
+    before = pids(lab)
+    lab.run("kill", "unit1/tgtd")
+    assert pids(lab) == dict(before, **{"unit1/tgtd": None})
+    lab.run("start", "unit1/tgtd")
+    after = pids(lab)
+    assert after["unit1/tgtd"] not in (None, before["unit1/tgtd"])
+    assert until(lambda: lab.unit("unit1")["state"] == "up", 30)
+
+
+def test_a_process_is_not_taken_for_another_with_its_pid(lab):
+    pidfile = lab.units["unit1"].tgtd.pidfile
+    with open(pidfile, encoding="ascii") as f:
+        kept = f.read()
+    innocent = subprocess.Popen(["sleep", "60"])
+    try:
+        boot = kept.split()[2]
+        for forged in (f"{innocent.pid} 1 {boot}\n",
+                       f"{innocent.pid} {start_time(innocent.pid)} 00000000\n", "", "garbage\n"):
+            with open(pidfile, "w", encoding="ascii") as f:
+                f.write(forged)
+            lab.units["unit1"].tgtd.stop()
+            assert innocent.poll() is None
+    finally:
+        innocent.kill()
+        innocent.wait()
+        with open(pidfile, "w", encoding="ascii") as f:
+            f.write(kept)
+    assert lab.units["unit1"].tgtd.pid()
+
+
+@pytest.mark.parametrize("args, words", [
+    (("stop", "unit7"), "has no member 'unit7'"),
+    (("stop", "unit1/nothing"), "has no process 'nothing'"),
+    (("up", "--base", "127.99.0.1"), "take it down first"),
+    (("up", "--units", "0"), "to make it smaller take it down first"),
+])
+def test_mistakes_are_explained(lab, args, words):
+    with pytest.raises(AssertionError, match=words):
+        lab.run(*args)
+
+
+def test_a_folder_that_is_no_lab_is_left_alone(lab):
+    folder = os.path.join(lab.work, "mine")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "precious"), "w", encoding="ascii") as f:
+        f.write("precious")
+    for command in ("up", "down"):
+        with pytest.raises(labs.LabError):
+            if command == "up":
+                labs.up(labs.places.Settings(folder, "127.99.0.1", 1, 0, lab.lab.settings.build))
+            else:
+                labs.down(folder)
+    assert os.listdir(folder) == ["precious"]
+
+
+def test_two_side_by_side_and_nothing_is_left_behind(lab):
+    with net.own_range() as n:
+        second = TestLab("test_lab_second", f"127.17.{n}.10")
+        second.up(units=2)
+        assert {u["name"] for u in second.client.get("/units")} == {"unit1", "unit2"}
+        assert {u["name"] for u in lab.client.get("/units")} == {"unit1"}
+        # Also what a crashed command has left: a process whose file was never written.
+        os.unlink(second.units["unit2"].snmpd.pidfile)
+        running = [pid for pid, _ in strays(second.folder)]
+        assert len(running) == 7, running
+        second.run("down")
+        assert not strays(second.folder)
+        assert not os.path.exists(second.folder)
+        assert not any(os.path.exists(f"/proc/{pid}") and start_time(pid) for pid in running)
+        second.run("down")  # again, and nothing happens
+        assert not second.down()
+    assert all(pids(lab).values())
+
+
+def test_down_works_after_any_crash(lab):
+    with net.own_range() as n:
+        second = TestLab("test_lab_crashed", f"127.17.{n}.10")
+        second.up(units=1)
+        for pid, _ in strays(second.folder):
+            os.kill(pid, signal.SIGKILL)
+        for path in ("lab.json", "unit1/snmpd.pid"):
+            with open(os.path.join(second.folder, path), "w", encoding="ascii") as f:
+                f.write("{")
+        second.run("down")
+        assert not os.path.exists(second.folder)
