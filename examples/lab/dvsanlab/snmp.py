@@ -17,6 +17,7 @@ agentXPerms 0700 0700
 maxGetbulkResponses 500
 # The unit's agent sends linkUp and linkDown itself.
 linkUpDownNotifications no
+dontLogTCPWrappersConnects yes
 
 # Who may see and do what (VACM, RFC 3415).
 group monitor usm dvsan-monitor
