@@ -1,0 +1,416 @@
+# dvsan-unit between stock snmpd and tgtd, as its managers and hosts see it.
+# SPDX-License-Identifier: BSD-2-Clause
+import os
+import random
+import subprocess
+import threading
+import time
+import uuid
+
+import pytest
+
+from unit_box import (ACCESS, ACTIVE, ANNOUNCE, A_INITIATOR, A_IS_SET, A_SECRET, A_STATUS, CHANGE,
+                      COLD_START, DESTROY, FAILED, GO, LINK_DOWN, MEMBER, OFFLINE, ONLINE, PROGRAM,
+                      ROOT, UNIT, VOLUME, V_ADMIN, V_BLOCKS, V_BLOCK_SIZE, V_END, V_ERROR, V_GENERATION, V_NAME,
+                      V_SIZE, V_START, V_STATUS, V_UUID, Box, SnmpError, create_set, free_addresses,
+                      grant_set, wait_for)
+
+ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
+
+
+@pytest.fixture(name="addresses", scope="module")
+def fixture_addresses():
+    addresses, held = free_addresses(2)
+    yield addresses
+    for s in held:
+        s.close()
+
+
+@pytest.fixture(name="idle")
+def fixture_idle(addresses):
+    """A unit whose processes the test starts."""
+    box = Box(*addresses)
+    try:
+        yield box
+        check_log(box)
+    except BaseException:
+        print(box.agent_log.read_text()[-8000:] if box.agent_log.exists() else "no log")
+        raise
+    finally:
+        box.close()
+
+
+@pytest.fixture(name="box")
+def fixture_box(idle):
+    idle.start()
+    return idle
+
+
+def check_log(box):
+    text = box.agent_log.read_text() if box.agent_log.exists() else ""
+    for bad in ("AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer", SECRET,
+                "auth-pass", "priv-pass"):
+        assert bad not in text, text[-8000:]
+
+
+def lease(box, seconds):
+    box.set((f"{MEMBER}.8.0", "u", seconds))
+
+
+# ---- Joining
+
+def test_announces_itself_until_it_holds_a_lease(idle):
+    idle.start_receiver()
+    idle.start()
+    wait_for("coldStart", lambda: idle.traps(COLD_START))
+    wait_for("two repetitions", lambda: len(idle.traps(ANNOUNCE)) >= 2)
+    first = idle.traps(COLD_START)[0]
+    member_uuid = idle.get(f"{MEMBER}.1.0")
+    assert first[".1.3.6.1.6.3.1.1.4.3.0"].endswith(f".{ROOT}.2.1.1")
+    assert first[".1.3.6.1.6.3.10.2.1.1.0"].replace(" ", "").lower() == f"hex-string:{idle.engine}"
+    assert first[f".{MEMBER}.1.0"].replace(" ", "").lower() == f"hex-string:{member_uuid}"
+    assert first[f".{MEMBER}.4.0"] == f'STRING: "udp:{idle.address}:1161"'
+    assert first[f".{UNIT}.1.2.0"] == "Gauge32: 0"
+    again = idle.traps(ANNOUNCE)[0]
+    assert list(again)[2:9] == [f".{MEMBER}.{n}.0" for n in range(1, 8)]
+    assert len(idle.traps(COLD_START)) == 1
+
+    lease(idle, 3600)
+    assert 3590 <= int(idle.get(f"{MEMBER}.8.0")) <= 3600
+    said = len(idle.notifications())
+    time.sleep(2)
+    assert len(idle.notifications()) <= said + 1  # one may have been under way
+    said = len(idle.notifications())
+    lease(idle, 1)
+    wait_for("an announcement after the lease ran out", lambda: len(idle.notifications()) > said, 5)
+
+
+def test_announcements_wait_for_a_station_that_comes_late(idle):
+    idle.start()
+    time.sleep(1)
+    idle.start_receiver()
+    wait_for("an announcement", lambda: idle.traps(ANNOUNCE))
+
+
+def test_says_good_bye_and_leaves_tgtd_serving(box):
+    box.start_receiver()
+    box.create(1, "data")
+    box.wait_volume(1, ONLINE)
+    wait_for("an announcement", lambda: box.traps(ANNOUNCE))
+    assert box.agent.end() == 0
+    last = wait_for("linkDown", lambda: box.traps(LINK_DOWN))[-1]
+    assert list(last)[2:5] == [f".1.3.6.1.2.1.2.2.1.{c}.1" for c in (1, 7, 8)]
+    assert last[f".{MEMBER}.7.0"] == "INTEGER: 4"
+    assert last[f".{VOLUME}.{V_BLOCKS}.1"] == "Counter64: 16384"
+    assert list(box.targets()) == [1]
+
+
+def test_stops_in_time_when_nobody_listens(box):
+    started = time.monotonic()
+    assert box.agent.end() == 0
+    assert time.monotonic() - started < 5
+
+
+# ---- Volumes and rules
+
+def test_a_volume_is_made_served_and_deleted(box):
+    volume = box.create(5, "data", 16)
+    box.wait_volume(5, ONLINE)
+    columns = (V_UUID, V_NAME, V_SIZE, V_START, V_BLOCKS, V_END, V_ERROR)
+    assert box.get(*(f"{VOLUME}.{c}.5" for c in columns)) == \
+        [volume, "data", "16", "0", "32768", "32767", ""]
+    assert box.get(f"{UNIT}.1.2.0", f"{UNIT}.2.1.5.1") == ["1", str((256 - 16) * 2048)]
+    target = box.iqn(5)
+    assert not box.inquire(target, ALICE)
+
+    box.grant(5, 1, ALICE, "alice", SECRET)
+    box.wait_rule(5, 1, ACTIVE)
+    assert box.get(f"{ACCESS}.{A_SECRET}.5.1", f"{ACCESS}.{A_IS_SET}.5.1") == ["", "1"]
+    assert box.inquire(target, ALICE, "alice", SECRET)
+    assert not box.inquire(target, ALICE, "alice", "not-his-secret")
+    assert not box.inquire(target, ALICE)
+    assert not box.inquire(target, "iqn.2026-11.host:eve", "alice", SECRET)
+
+    with pytest.raises(SnmpError, match="inconsistentValue"):
+        box.destroy(5)
+    box.revoke(5, 1)
+    wait_for("the rule to be gone", lambda: not box.rules())
+    assert not box.inquire(target, ALICE, "alice", SECRET)
+    generation = int(box.get(f"{MEMBER}.6.0"))
+    box.destroy(5)
+    wait_for("the volume to be gone", lambda: not box.volumes())
+    wait_for("its target to be gone", lambda: not box.targets())
+    assert not list((box.dir / "media").glob("*.img"))
+    later = {int(oid.rsplit(".", 1)[1]): kind for oid, kind in box.walk(f"{CHANGE}.2").items()}
+    deleted = [g for g, kind in later.items() if kind == "4"]
+    assert len(deleted) == 1 and deleted[0] > generation
+    assert box.get(f"{CHANGE}.3.{deleted[0]}") == "5"
+    assert box.get(f"{UNIT}.2.1.5.1") == str(256 * 2048)
+
+
+def test_a_bad_varbind_undoes_the_whole_request(box):
+    box.create(1, "kept")
+    box.wait_volume(1, ONLINE)
+    before = box.walk(VOLUME)
+    good = create_set(2, "new", 8, uuid.uuid4().hex) + ((f"{VOLUME}.{V_NAME}.1", "s", "renamed"),)
+    for bad in ((f"{VOLUME}.{V_NAME}.7", "s", "nowhere"),
+                (f"{VOLUME}.{V_SIZE}.1", "u", 999),
+                (f"{VOLUME}.{V_BLOCK_SIZE}.1", "u", 512),
+                (f"{MEMBER}.1.0", "x", "00" * 16),
+                (f"{MEMBER}.8.0", "u", 86401),
+                ("1.3.6.1.2.1.1.5.0", "s", "foreign")):  # outside the view
+        with pytest.raises(SnmpError):
+            box.set(*good, bad)
+        assert box.walk(VOLUME) == before
+    assert list(box.targets()) == [1]
+
+
+def test_requests_may_be_repeated(box):
+    volume = box.create(1, "data")
+    box.create(1, "data", volume_uuid=volume)
+    box.wait_volume(1, ONLINE)
+    before = box.get(f"{MEMBER}.6.0")
+    box.create(1, "data", volume_uuid=volume)
+    assert box.get(f"{MEMBER}.6.0") == before
+    for index, name, volume_uuid in ((1, "data", None), (2, "data", None), (2, "other", volume)):
+        with pytest.raises(SnmpError, match="inconsistentValue"):
+            box.create(index, name, volume_uuid=volume_uuid)
+    box.destroy(9)
+    box.destroy(1)
+    box.destroy(1)
+    wait_for("the volume to be gone", lambda: not box.volumes())
+    box.create(1, "data")  # another one with the same number and name
+    box.wait_volume(1, ONLINE)
+
+
+@pytest.mark.parametrize("column, kind, value, error", [
+    (V_SIZE, "u", 0, "wrongValue"), (V_SIZE, "u", 257, "resourceUnavailable"),
+    (V_SIZE, "u", 4294967295, "resourceUnavailable"), (V_SIZE, "i", 5, "wrongType"),
+    (V_NAME, "s", 'quo"te', "wrongValue"), (V_NAME, "s", "a/b", "wrongValue"),
+    (V_NAME, "s", "x" * 64, "wrongLength"), (V_UUID, "x", "00" * 16, "wrongValue"),
+    (V_UUID, "x", "01" * 15, "wrongLength"), (V_STATUS, "i", 5, "wrongValue"),
+    (V_STATUS, "i", 2, "wrongValue"), (4, "u", 2, "wrongValue"), (V_BLOCK_SIZE, "u", 512, "notWritable")])
+def test_what_is_wrong_is_refused(module_box, column, kind, value, error):
+    name = f"{VOLUME}.{column}.3"
+    sets = [s for s in create_set(3, "data", 8, uuid.uuid4().hex) if s[0] != name]
+    with pytest.raises(SnmpError, match=error):
+        module_box.set(*sets, (name, kind, value))
+    assert module_box.volumes() == {}
+
+
+@pytest.fixture(name="module_box", scope="module")
+def fixture_module_box():
+    addresses, held = free_addresses(2)
+    box = Box(*addresses)
+    box.start()
+    yield box
+    check_log(box)
+    box.close()
+    for s in held:
+        s.close()
+
+
+def test_a_secret_is_one_for_all_rules_of_its_user(box):
+    for index in (1, 2):
+        box.create(index, f"v{index}")
+        box.grant(index, 1, ALICE, "alice", SECRET)
+    for index in (1, 2):
+        box.wait_rule(index, 1, ACTIVE)
+    box.set((f"{ACCESS}.{A_SECRET}.1.1", "s", "another-secret"))
+    for index in (1, 2):
+        box.wait_rule(index, 1, ACTIVE)
+        assert not box.inquire(box.iqn(index), ALICE, "alice", SECRET)
+        assert box.inquire(box.iqn(index), ALICE, "alice", "another-secret")
+
+
+def test_a_volume_is_taken_offline_and_renamed(box):
+    box.create(1, "data")
+    box.grant(1, 1, ALICE, "alice", SECRET)
+    box.wait_rule(1, 1, ACTIVE)
+    target, generation = box.iqn(1), int(box.get(f"{VOLUME}.{V_GENERATION}.1"))
+    box.set((f"{VOLUME}.{V_ADMIN}.1", "i", 2), (f"{VOLUME}.{V_NAME}.1", "s", "renamed"))
+    box.wait_volume(1, OFFLINE)
+    assert not box.inquire(target, ALICE, "alice", SECRET)
+    assert int(box.get(f"{VOLUME}.{V_GENERATION}.1")) > generation
+    box.set((f"{VOLUME}.{V_ADMIN}.1", "i", 1))
+    box.wait_volume(1, ONLINE)
+    assert box.iqn(1) == target
+    assert box.inquire(target, ALICE, "alice", SECRET)
+
+
+# ---- When things go wrong
+
+def test_a_lost_file_is_told_and_not_made_again(box):
+    box.create(1, "data")
+    box.wait_volume(1, ONLINE)
+    box.agent.end()
+    file = next((box.dir / "media").glob("*.img"))
+    file.unlink()
+    box.start_agent()
+    box.wait_volume(1, FAILED)
+    assert "No such file" in box.get(f"{VOLUME}.{V_ERROR}.1")
+    assert not file.exists()
+    assert box.get(f"{MEMBER}.7.0") == "3"
+    box.destroy(1)
+    wait_for("the volume to be gone", lambda: not box.volumes())
+
+
+def test_tgtd_may_end_and_come_back(box):
+    box.create(1, "data")
+    box.grant(1, 1, ALICE, "alice", SECRET)
+    box.wait_rule(1, 1, ACTIVE)
+    target = box.iqn(1)
+    box.tgtd.kill()
+    box.wait_volume(1, FAILED, 2)
+    assert box.get(f"{MEMBER}.7.0") == "3"
+    box.create(2, "meanwhile")
+    box.start_tgtd()
+    box.wait_volume(1, ONLINE, 5)
+    box.wait_volume(2, ONLINE, 5)
+    wait_for("running", lambda: box.get(f"{MEMBER}.7.0") == "2")
+    assert box.inquire(target, ALICE, "alice", SECRET)
+
+
+def test_snmpd_may_end_and_come_back(idle):
+    idle.start_receiver()
+    idle.start()
+    lease(idle, 3600)
+    idle.create(1, "data")
+    idle.wait_volume(1, ONLINE)
+    said = len(idle.traps(ANNOUNCE))
+    idle.snmpd.kill()
+    idle.start_snmpd()
+    wait_for("the volume to be seen again", lambda: idle.try_get(f"{VOLUME}.{V_NAME}.1") == "data")
+    wait_for("an announcement", lambda: len(idle.traps(ANNOUNCE)) > said)
+
+
+def test_the_epoch_counts_starts_and_the_generation_goes_on(box):
+    box.create(1, "data")
+    box.wait_volume(1, ONLINE)
+    epoch, generation, member = box.get(*(f"{MEMBER}.{n}.0" for n in (5, 6, 1)))
+    for how in (box.agent.kill, lambda: box.agent.end()):
+        how()
+        box.start_agent()
+        box.wait_volume(1, ONLINE)
+        now = box.get(*(f"{MEMBER}.{n}.0" for n in (5, 6, 1)))
+        assert int(now[0]) == int(epoch) + 1
+        assert int(now[1]) > int(generation)
+        assert now[2] == member
+        epoch, generation = now[:2]
+
+
+def test_a_second_agent_on_the_same_state_is_refused(box):
+    done = subprocess.run([PROGRAM, "-c", box.dir / "unit.xml"], capture_output=True, text=True,
+                          check=False, timeout=20)
+    assert done.returncode != 0
+    assert "is locked by process" in done.stderr
+
+
+class Storm(threading.Thread):
+    """Kills and restarts the unit's daemons at random moments."""
+
+    def __init__(self, box, rng, kills):
+        super().__init__()
+        self.box, self.rng, self.kills = box, rng, kills
+
+    def run(self):
+        for _ in range(self.kills):
+            time.sleep(self.rng.uniform(0, 0.5))
+            name = self.rng.choice(("agent", "agent", "tgtd", "snmpd"))
+            getattr(self.box, name).kill()
+            time.sleep(self.rng.choice((0, 0, 0.2)))
+            getattr(self.box, "start_" + name)()
+
+
+class Client:
+    """Asks for random things until each is granted, and remembers what there should be."""
+
+    def __init__(self, box, rng):
+        self.box, self.rng = box, rng
+        self.volumes, self.rules = {}, {}
+
+    def insist(self, *sets):
+        def attempt():
+            try:
+                self.box.set(*sets)
+            except SnmpError as error:
+                # Refused for good would be a mistake of this test, but for a rule that is still
+                # being revoked, and for a volume that is still being deleted.
+                if "inconsistent" in str(error) or "Timeout" in str(error) or "No Such" in str(error):
+                    return False
+                if "noAccess" in str(error) or "notWritable" in str(error) or \
+                        "genError" in str(error) or "commitFailed" in str(error) or \
+                        "noCreation" in str(error):
+                    return False  # while the agent is away
+                raise
+            return True
+        wait_for(f"{sets} to be taken", attempt, 60)
+
+    def step(self):
+        index = self.rng.randint(1, 6)
+        rules = [r for r in self.rules if r[0] == index]
+        if index not in self.volumes:
+            self.volumes[index] = uuid.UUID(int=self.rng.getrandbits(128)).hex
+            self.insist(*create_set(index, f"v{index}", 4, self.volumes[index]))
+        elif rules and self.rng.random() < 0.6:
+            del self.rules[rules[0]]
+            self.insist((f"{ACCESS}.{A_STATUS}.{index}.{rules[0][1]}", "i", DESTROY))
+        elif rules or self.rng.random() < 0.6:
+            rule = (index, self.rng.randint(1, 3))
+            iqn = f"iqn.2026-11.host:h{rule[1]}"
+            if rule not in self.rules:
+                self.rules[rule] = iqn
+                self.insist(*grant_set(*rule, iqn, f"user{rule[1]}", f"secret-of-user{rule[1]}"))
+        else:
+            del self.volumes[index]
+            self.insist((f"{VOLUME}.{V_STATUS}.{index}", "i", DESTROY))
+
+    def satisfied(self):
+        try:
+            volumes, rules = self.box.volumes(), self.box.rules()
+        except SnmpError:
+            return False
+        files = {f.stem.replace("-", "") for f in (self.box.dir / "media").glob("*.img")}
+        targets = {tid: acl for tid, (_, acl) in self.box.targets().items()}
+        wanted = {i: sorted(iqn for rule, iqn in self.rules.items() if rule[0] == i)
+                  for i in self.volumes}
+        return volumes == dict.fromkeys(self.volumes, ONLINE) and \
+            rules == dict.fromkeys(self.rules, ACTIVE) and targets == wanted and \
+            files == set(self.volumes.values())
+
+
+@pytest.mark.parametrize("turn", range(2))
+def test_what_is_served_is_what_was_asked_for_whoever_was_killed(box, turn):
+    seed = int(os.environ.get("DVSAN_SEED", random.SystemRandom().getrandbits(32)))
+    print(f"turn {turn}; to repeat: DVSAN_SEED={seed}")
+    box.patience = ["-t", "0.5", "-r", "0"]
+    storm = Storm(box, random.Random(seed), 20)
+    client = Client(box, random.Random(seed + 1))
+    storm.start()
+    try:
+        while storm.is_alive() or len(client.volumes) < 2:
+            client.step()
+    finally:
+        storm.join()
+    wait_for(f"volumes {client.volumes} and rules {client.rules}", client.satisfied, 30)
+    for (volume, rule), iqn in client.rules.items():
+        assert box.inquire(box.iqn(volume), iqn, f"user{rule}", f"secret-of-user{rule}")
+
+
+# ---- The command line
+
+def run(*args):
+    return subprocess.run([PROGRAM, *args], capture_output=True, text=True, check=False, timeout=20)
+
+
+def test_the_command_line_says_what_is_wrong(idle):
+    assert run("--version").stdout.startswith("dvsan-unit ")
+    assert run("--help").returncode == 0
+    assert run("-t", "-c", idle.dir / "unit.xml").returncode == 0
+    assert run("--nonsense").returncode == 2
+    assert run("superfluous").returncode == 2
+    missing = run("-t", "-c", "/nonexistent/unit.xml")
+    assert missing.returncode != 0 and "/nonexistent/unit.xml" in missing.stderr
+    idle.write_config('<medium index="1" name="m1" kind="dir" path="media" size="much"/>')
+    bad = run("--check", "--config", idle.dir / "unit.xml")
+    assert bad.returncode != 0 and "unit.xml:2" in bad.stderr and "much" in bad.stderr

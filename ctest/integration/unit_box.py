@@ -1,0 +1,333 @@
+# One IP SAN unit for tests: stock snmpd and tgtd with dvsan-unit beside them, and a receiver.
+# SPDX-License-Identifier: BSD-2-Clause
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("DVSAN_BUILD", SOURCE / "build/debug"))
+PROGRAM = BUILD / "bin/dvsan-unit"
+
+ROOT = "1.3.6.1.4.1.8072.9999.9999.21137"
+MEMBER, UNIT = ROOT + ".1.1.1", ROOT + ".1.2.1"
+VOLUME, ACCESS, CHANGE = UNIT + ".3.1", UNIT + ".4.1", UNIT + ".6.1"
+ANNOUNCE = ROOT + ".1.1.0.1"
+COLD_START, LINK_DOWN, LINK_UP = ("1.3.6.1.6.3.1.1.5." + n for n in "134")
+
+# Columns, as in the DVSAN-UNIT-MIB.
+V_UUID, V_NAME, V_MEDIUM, V_SIZE, V_THIN, V_START, V_BLOCKS, V_END, V_BLOCK_SIZE, V_IQN = range(2, 12)
+V_ADMIN, V_OPER, V_PROGRESS, V_ERROR = range(13, 17)
+V_GENERATION, V_STATUS = 21, 23
+A_INITIATOR, A_USER, A_SECRET, A_IS_SET, A_OPER, A_ERROR, A_STORAGE, A_STATUS = range(2, 10)
+GO, DESTROY = 4, 6
+CREATING, ONLINE, OFFLINE, FAILED, DELETING = range(1, 6)
+PENDING, ACTIVE, RULE_FAILED, REVOKING = range(1, 5)
+
+USER, AUTH, PRIV = "provision", "auth-pass-of-provision", "priv-pass-of-provision"
+IQN = "iqn.2026-11.test.dvsan"
+
+
+class SnmpError(Exception):
+    pass
+
+
+def wait_for(what, condition, seconds=20.0):
+    """Calls condition until it returns something true, which is returned."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s for {what}")
+        time.sleep(0.02)
+
+
+def tool_environment():
+    return dict(os.environ, MIBS="", SNMPCONFPATH="/nonexistent", SNMP_PERSISTENT_DIR="/nonexistent")
+
+
+class Process:
+    """A daemon with its output in a file; killed at the end if it still runs."""
+
+    def __init__(self, name, argv, log, env=None, prefix=()):
+        self.name, self.log = name, log
+        with open(log, "ab") as out:
+            self.popen = subprocess.Popen([*prefix, *map(str, argv)], stdin=subprocess.DEVNULL,
+                                          stdout=out, stderr=out, env=env)
+
+    def running(self):
+        return self.popen.poll() is None
+
+    def end(self, signo=signal.SIGTERM, seconds=15):
+        if self.running():
+            self.popen.send_signal(signo)
+        return self.popen.wait(seconds)
+
+    def kill(self):
+        return self.end(signal.SIGKILL)
+
+
+class Box:
+    """Starts nothing by itself. address is the unit's, cms the receiver's; media one of 256 MiB."""
+
+    def __init__(self, address, cms, name="unit1", prefix=(), portal=None):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="dvsan-unit-"))
+        self.address, self.cms, self.name, self.prefix = address, cms, name, list(prefix)
+        self.portal = portal or address
+        self.patience = ["-t", "2", "-r", "2"] # of the SNMP tools
+        self.snmpd = self.tgtd = self.agent = self.receiver = None
+        self.engine = "80001f8804" + os.urandom(8).hex()
+        self.agent_log = self.dir / "dvsan-unit.log"
+        for folder in ("media", "run", "snmpd", "trapd"):
+            (self.dir / folder).mkdir(mode=0o700)
+        self.write_files()
+
+    def write_files(self):
+        for name, text in (("notify.auth", "auth-pass-of-notify"), ("notify.priv", "priv-pass-of-notify")):
+            self.write(name, text + "\n")
+        words = {"ADDRESS": f"udp:{self.address}:1161", "ENGINE_ID": "0x" + self.engine,
+                 "AGENTX": self.dir / "run/agentx", "PROVISION_USER": USER,
+                 "PROVISION_AUTH": AUTH, "PROVISION_PRIV": PRIV, "MONITOR_USER": "monitor",
+                 "MONITOR_AUTH": "auth-pass-of-monitor", "MONITOR_PRIV": "priv-pass-of-monitor"}
+        text = (SOURCE / "snmp-agents/snmpd.conf.in").read_text()
+        self.write("snmpd.conf", re.sub(r"@(\w+)@", lambda m: str(words[m[1]]), text))
+        self.write("snmptrapd.conf",
+                   'createUser notify SHA-256 "auth-pass-of-notify" AES "priv-pass-of-notify"\n'
+                   "authUser log notify priv\nagentxsocket /nonexistent\n"
+                   "format1 TRAP %V#%v\\n\nformat2 TRAP %V#%v\\n\n")
+        self.write_config()
+
+    def write_config(self, media='<medium index="1" name="m1" kind="dir" path="media" size="256M"/>'):
+        self.write("unit.xml", f"""<unit name="{self.name}" state-dir="state" iqn-prefix="{IQN}" log="debug">
+  <media>{media}</media>
+  <portals><portal index="1" address="{self.portal}" port="3260"/></portals>
+  <tgtd socket="{self.dir}/run/tgtd" threads="2"/>
+  <snmp agentx="{self.dir}/run/agentx" management-address="udp:{self.address}:1161">
+    <notify user="notify" auth-pass-file="notify.auth" priv-pass-file="notify.priv"/>
+  </snmp>
+  <cms address="udp:{self.cms}:1162"/>
+</unit>
+""")
+
+    def write(self, name, text):
+        path = self.dir / name
+        path.touch(mode=0o600)
+        path.write_text(text)
+
+    # ---- Processes
+
+    def process(self, name, argv, **env):
+        return Process(name, argv, self.dir / (name + ".log"),
+                       env=dict(os.environ, MIBS="", **env), prefix=self.prefix)
+
+    def start_snmpd(self):
+        self.snmpd = self.process("snmpd", ["snmpd", "-f", "-Lo", "-C", "-c", self.dir / "snmpd.conf"],
+                                  SNMP_PERSISTENT_DIR=str(self.dir / "snmpd"))
+
+    def start_tgtd(self):
+        (self.dir / "run/tgtd.0").unlink(missing_ok=True)
+        self.tgtd = self.process("tgtd", ["tgtd", "-f", "-t", "2", "--iscsi", "portal=127.0.0.1:0"],
+                                 TGT_IPC_SOCKET=str(self.dir / "run/tgtd"))
+
+    def start_agent(self):
+        self.agent = self.process("dvsan-unit", [PROGRAM, "-c", self.dir / "unit.xml"])
+
+    def start_receiver(self):
+        self.receiver = self.process(
+            "snmptrapd", ["snmptrapd", "-f", "-Lf", self.dir / "traps", "-On", "-C", "-c",
+                          self.dir / "snmptrapd.conf", f"udp:{self.cms}:1162"],
+            SNMP_PERSISTENT_DIR=str(self.dir / "trapd"))
+
+    def start(self):
+        self.start_snmpd()
+        self.start_tgtd()
+        self.start_agent()
+        self.wait_ready()
+
+    def wait_ready(self):
+        wait_for("the unit's tables", lambda: self.try_get(f"{MEMBER}.7.0") in ("2", "3"))
+
+    def close(self):
+        for p in (self.agent, self.snmpd, self.tgtd, self.receiver):
+            if p:
+                p.kill()
+        shutil.rmtree(self.dir)
+
+    # ---- SNMP
+
+    def snmp(self, tool, *args):
+        done = subprocess.run(
+            [*self.prefix, tool, "-v3", "-l", "authPriv", "-u", USER, "-a", "SHA-256", "-A", AUTH,
+             "-x", "AES", "-X", PRIV, *self.patience, "-On", "-Oe", "-OU", "-Ox", "-Ot",
+             f"udp:{self.address}:1161", *map(str, args)],
+            env=tool_environment(), capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise SnmpError(done.stdout + done.stderr)
+        return parse(done.stdout)
+
+    def get(self, *oids):
+        found = self.snmp("snmpget", *oids)
+        missing = [oid for oid in oids if "." + oid not in found]
+        if missing:
+            raise SnmpError(f"No Such Object: {missing}")
+        values = [found["." + oid] for oid in oids]
+        return values[0] if len(values) == 1 else values
+
+    def try_get(self, oid):
+        try:
+            return self.get(oid)
+        except SnmpError:
+            return None
+
+    def walk(self, oid):
+        return self.snmp("snmpbulkwalk", oid)
+
+    def set(self, *triples):
+        args = []
+        for oid, kind, value in triples:
+            args += [oid, kind, value]
+        return self.snmp("snmpset", *args)
+
+    def create(self, index, name, mib=8, volume_uuid=None):
+        volume_uuid = volume_uuid or uuid.uuid4().hex
+        self.set(*create_set(index, name, mib, volume_uuid))
+        return volume_uuid
+
+    def destroy(self, index):
+        self.set((f"{VOLUME}.{V_STATUS}.{index}", "i", DESTROY))
+
+    def grant(self, volume, index, iqn, user, secret):
+        self.set(*grant_set(volume, index, iqn, user, secret))
+
+    def revoke(self, volume, index):
+        self.set((f"{ACCESS}.{A_STATUS}.{volume}.{index}", "i", DESTROY))
+
+    def volumes(self):
+        """index -> oper state"""
+        return {int(oid.rsplit(".", 1)[1]): int(v) for oid, v in self.walk(f"{VOLUME}.{V_OPER}").items()}
+
+    def rules(self):
+        """(volume, index) -> oper state"""
+        return {tuple(map(int, oid.rsplit(".", 2)[1:])): int(v)
+                for oid, v in self.walk(f"{ACCESS}.{A_OPER}").items()}
+
+    def wait_volume(self, index, state, seconds=20):
+        wait_for(f"volume {index} to be {state}", lambda: self.volumes().get(index) == state, seconds)
+
+    def wait_rule(self, volume, index, state, seconds=20):
+        wait_for(f"rule {volume}.{index} to be {state}",
+                 lambda: self.rules().get((volume, index)) == state, seconds)
+
+    # ---- tgtd and iSCSI
+
+    def tgtadm(self, *args):
+        done = subprocess.run(["tgtadm", "--lld", "iscsi", *args], capture_output=True, text=True,
+                              env=dict(os.environ, TGT_IPC_SOCKET=str(self.dir / "run/tgtd")), check=False)
+        return done.stdout
+
+    def targets(self):
+        """What tgtd serves: tid -> (name, sorted names of its initiators)."""
+        found, tid, acl = {}, None, False
+        for line in self.tgtadm("--mode", "target", "--op", "show").splitlines():
+            match = re.match(r"Target (\d+): (\S+)", line)
+            if match:
+                tid, acl = int(match[1]), False
+                found[tid] = (match[2], [])
+            elif "ACL information" in line:
+                acl = True
+            elif acl:
+                found[tid][1].append(line.strip())
+        return {t: (n, sorted(a)) for t, (n, a) in found.items()}
+
+    def iqn(self, index):
+        return self.get(f"{VOLUME}.{V_IQN}.{index}")
+
+    def inquire(self, target, initiator, user="", secret=""):
+        """Logs in as an initiator and asks who is there; True when that was allowed."""
+        env = dict(os.environ)
+        if user:
+            env.update(LIBISCSI_CHAP_USERNAME=user, LIBISCSI_CHAP_PASSWORD=secret)
+        done = subprocess.run([*self.prefix, "iscsi-inq", "-i", initiator,
+                               f"iscsi://{self.portal}:3260/{target}/1"],
+                              env=env, capture_output=True, text=True, check=False, timeout=20)
+        return done.returncode == 0 and "DIRECT_ACCESS" in done.stdout
+
+    # ---- Notifications
+
+    def notifications(self):
+        """What snmptrapd logged: a list of {oid: value}, with the trap's OID under "trap"."""
+        path = self.dir / "traps"
+        if not path.exists():
+            return []
+        found = []
+        for line in path.read_text(errors="replace").splitlines():
+            if line.startswith("TRAP "):
+                variables = dict(v.split(" = ", 1) for v in line[5:].split("#") if " = " in v)
+                variables = {k.strip(): v.strip() for k, v in variables.items()}
+                variables["trap"] = variables.get(".1.3.6.1.6.3.1.1.4.1.0", "").split(": .")[-1]
+                found.append(variables)
+        return found
+
+    def traps(self, oid):
+        return [n for n in self.notifications() if n["trap"] == oid]
+
+
+def parse(text):
+    """snmpget's lines as {oid: value}; octets in hex become text when they are printable."""
+    found = {}
+    for line in text.splitlines():
+        match = re.match(r"(\.[\d.]+) = (?:([\w-]+): ?)?(.*)", line)
+        if match:
+            oid, kind, value = match.groups()
+            if not kind and value.startswith("No "):  # such object, such instance, more variables
+                continue
+            last = oid
+            if kind == "Hex-STRING":
+                raw = bytes.fromhex(value)
+                value = raw.decode() if raw.isascii() and raw.decode().isprintable() else raw.hex()
+            found[oid] = value.strip('"')
+        elif found:  # a long string in hex goes on
+            with contextlib.suppress(ValueError):
+                found[last] += bytes.fromhex(line).decode()
+    return found
+
+
+def create_set(index, name, mib, volume_uuid, medium=1):
+    return ((f"{VOLUME}.{V_UUID}.{index}", "x", volume_uuid),
+            (f"{VOLUME}.{V_NAME}.{index}", "s", name),
+            (f"{VOLUME}.{V_MEDIUM}.{index}", "u", medium),
+            (f"{VOLUME}.{V_SIZE}.{index}", "u", mib),
+            (f"{VOLUME}.{V_STATUS}.{index}", "i", GO))
+
+
+def grant_set(volume, index, iqn, user, secret):
+    return ((f"{ACCESS}.{A_INITIATOR}.{volume}.{index}", "s", iqn),
+            (f"{ACCESS}.{A_USER}.{volume}.{index}", "s", user),
+            (f"{ACCESS}.{A_SECRET}.{volume}.{index}", "s", secret),
+            (f"{ACCESS}.{A_STATUS}.{volume}.{index}", "i", GO))
+
+
+def free_addresses(count):
+    """Addresses of 127.14/16 that no other run uses now: a lock on each one's UDP port is held."""
+    held = []
+    third = os.getpid() % 250 + 1
+    for last in range(1, 255):
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            s.bind((f"127.14.{third}.{last}", 1160))
+        except OSError:
+            s.close()
+            continue
+        held.append(s)
+        if len(held) == count:
+            return [h.getsockname()[0] for h in held], held
+    raise AssertionError("no free address in 127.14/16")
