@@ -177,11 +177,18 @@ static void send_request(struct request *r)
         return;
     }
     pdu->msgid = snmp_get_next_msgid();
+    // A probe names no engine. With the one that we know, the report would be about its user.
+    netsnmp_session *data = sn_session_data(peer->session);
+    size_t engine_len = data->securityEngineIDLen;
+    if (probe)
+        data->securityEngineIDLen = data->contextEngineIDLen = 0;
     int error;
     r->sending = true;
     r->in_library =
         sn_session_send(peer->session, pdu, r->timing.timeout_ms, on_response, r, &error);
     r->sending = false;
+    if (peer->session) // a stream may have broken
+        data->securityEngineIDLen = data->contextEngineIDLen = engine_len;
     if (!r->in_library)
         fail_later(r, error == SNMPERR_TOO_LONG ? DV_INVALID : DV_UNREACHABLE,
                    "a message to %s cannot be sent: %s", peer->address, snmp_api_errstring(error));
