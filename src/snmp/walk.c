@@ -129,7 +129,7 @@ static const struct cell *complete_row(const struct walk *w)
 // Gives out one row. False when the walk is to stop.
 static bool give_row(struct walk *w, const struct cell *least)
 {
-    struct sn_value values[COLUMNS_MAX];
+    struct sn_value values[COLUMNS_MAX] = {{.type = SN_NO_INSTANCE}};
     struct cell *used = NULL;
     uint32_t index[SN_OID_MAX];
     size_t len = least->index_len;
