@@ -156,7 +156,7 @@ int cms_create_volume(struct cms *cms, const struct volume_request *request, uin
 {
     struct pool_unit *unit;
     struct place place;
-    uint64_t blocks;
+    uint64_t blocks = 0;
     if (check_new_volume(cms, request, &unit, err) < 0 ||
         check_size(request->bytes, &blocks, err) < 0 ||
         choose_place(cms, request, unit, blocks, &place, err) < 0)

@@ -249,7 +249,7 @@ static int dir_create(struct media *m, const struct dv_uuid *volume, uint64_t bl
 {
     DV_FREE char *path = file_of(m, volume);
     DV_FREE char *unfinished = unfinished_of(m, volume);
-    uint64_t bytes;
+    uint64_t bytes = 0;
     if (bytes_of(blocks, &bytes, err) != 0)
         return -1;
     int found = there(path, bytes, err);
@@ -274,7 +274,7 @@ static int dir_grow(struct media *m, const struct dv_uuid *volume, uint64_t bloc
                     const struct media_progress *progress, struct dv_err *err)
 {
     DV_FREE char *path = file_of(m, volume);
-    uint64_t bytes;
+    uint64_t bytes = 0;
     struct stat st;
     if (bytes_of(blocks, &bytes, err) != 0)
         return -1;

@@ -391,7 +391,7 @@ int show_connections(const char *text, struct seen_target *t, struct dv_err *err
     seen_clear_sessions(t);
     t->sessions_unclear = false;
     while (next_line(&r)) {
-        size_t len;
+        size_t len = 0;
         const char *initiator = value_of(&r.line, 2 * TAB, "Initiator: ", &len);
         if (due == NEXUS && number_line(&r.line, 0, "Session: ", UINT64_MAX, &sid)) {
             due = CONNECTION;
