@@ -1,0 +1,274 @@
+// Tests of the worker's orders: what is wanted, and what is believed of the results.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/order.h"
+#include "snmp-agents/unit/traffic.h"
+
+#include "base/mem.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    char dir[64];
+    struct journal *journal;
+    struct state *state;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = dv_calloc(1, sizeof(*f));
+    struct medium m = {.index = 1, .state = MEDIUM_ONLINE, .blocks = 100 * ALLOC_BLOCKS};
+    strcpy(f->dir, "/tmp/dvsan-test-order-XXXXXX");
+    if (!mkdtemp(f->dir))
+        return -1;
+    f->journal = journal_open(f->dir, NULL);
+    f->state = state_new(0);
+    state_add_medium(f->state, &m, true);
+    *state = f;
+    return f->journal ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    char command[128];
+    state_free(f->state);
+    journal_close(f->journal);
+    snprintf(command, sizeof(command), "rm -rf '%s'", f->dir);
+    free(f);
+    return system(command);
+}
+
+static struct unit_volume *add_volume(struct fixture *f, uint32_t index, bool made)
+{
+    struct volume v = {.index = index,
+                       .uuid = uuid_random(),
+                       .medium = 1,
+                       .start_lba = index * (uint64_t)ALLOC_BLOCKS,
+                       .blocks = ALLOC_BLOCKS,
+                       .admin_online = true,
+                       .state = made ? VOLUME_FAILED : VOLUME_CREATING};
+    snprintf(v.name, sizeof(v.name), "v%u", index);
+    snprintf(v.iqn, sizeof(v.iqn), "iqn.2026-11.test:%u", index);
+    assert_int_equal(journal_put_volume(f->journal, &v, made, NULL), 0);
+    struct unit_volume *row = state_add_volume(f->state, &v);
+    row->made = made;
+    return row;
+}
+
+static struct unit_rule *add_rule(struct fixture *f, uint32_t volume, uint32_t index,
+                                  const char *user, const char *secret)
+{
+    struct access_rule r = {.volume = volume, .index = index, .state = ACCESS_PENDING};
+    snprintf(r.initiator, sizeof(r.initiator), "iqn.2026-11.host:%u", index);
+    dv_copy(r.chap_user, sizeof(r.chap_user), user);
+    assert_int_equal(journal_put_rule(f->journal, &r, secret, NULL), 0);
+    return state_add_rule(f->state, &r, secret);
+}
+
+static void apply(struct fixture *f, struct order *o)
+{
+    struct dv_err err;
+    if (order_apply(o, f->state, f->journal, &err) != 0)
+        fail_msg("%s", err.text);
+    order_free(o);
+}
+
+static struct order *done(struct order *o)
+{
+    for (size_t i = 0; i < o->volume_count; i++)
+        o->volumes[i].done = true;
+    return o;
+}
+
+// What is in the journal, as a start would find it.
+static struct state *journaled(struct fixture *f)
+{
+    struct state *s = state_new(0);
+    assert_int_equal(journal_load(f->journal, s, NULL), 0);
+    return s;
+}
+
+static void an_order_copies_what_is_wanted(void **state)
+{
+    struct fixture *f = *state;
+    add_volume(f, 1, true);
+    add_volume(f, 2, false);
+    add_volume(f, 3, true)->v.state = VOLUME_DELETING;
+    add_rule(f, 1, 1, "alice", "secret-of-alice");
+    add_rule(f, 1, 2, "bob", "secret-of-bob!!")->r.state = ACCESS_REVOKING;
+    add_rule(f, 1, 3, "carol", "");
+    add_rule(f, 2, 1, "alice", "secret-of-alice");
+    struct order *o = order_new(f->state);
+    assert_int_equal(o->volume_count, 3);
+    assert_int_equal(o->volumes[0].task, ORDER_SERVE);
+    assert_int_equal(o->volumes[1].task, ORDER_MAKE);
+    assert_int_equal(o->volumes[2].task, ORDER_DELETE);
+    assert_int_equal(o->volumes[0].rule_count, 1); // carol has no secret, bob is to go
+    assert_string_equal(o->volumes[0].rules[0].user, "alice");
+    assert_int_equal(o->volumes[0].revoked_count, 1);
+    assert_int_equal(o->account_count, 1);
+    assert_true(order_has_failures(o)); // nothing was done yet
+    order_free(o);
+}
+
+static void what_was_made_is_recorded_before_it_is_served(void **state)
+{
+    struct fixture *f = *state;
+    add_volume(f, 1, false);
+    add_volume(f, 2, false);
+    struct order *o = order_new(f->state);
+    o->volumes[0].made = true;
+    assert_int_equal(order_record_made(o, f->state, f->journal, NULL), 0);
+    assert_true(state_volume(f->state, 1)->made);
+    assert_false(state_volume(f->state, 2)->made);
+    struct state *s = journaled(f);
+    assert_true(state_volume(s, 1)->made);
+    assert_false(state_volume(s, 2)->made);
+    state_free(s);
+    order_free(o);
+}
+
+static void results_become_states(void **state)
+{
+    struct fixture *f = *state;
+    add_volume(f, 1, true);
+    add_volume(f, 2, true);
+    add_volume(f, 3, true)->v.state = VOLUME_DELETING;
+    add_rule(f, 1, 1, "alice", "secret-of-alice");
+    add_rule(f, 1, 2, "bob", "secret-of-bob!!")->r.state = ACCESS_REVOKING;
+    add_rule(f, 2, 1, "alice", "secret-of-alice");
+    struct order *o = order_new(f->state);
+    o->volumes[0].done = o->volumes[2].done = true;
+    dv_fail(&o->volumes[1].err, DV_IO, "no luck");
+    apply(f, o);
+    assert_int_equal(state_volume(f->state, 1)->v.state, VOLUME_ONLINE);
+    assert_int_equal(state_rule(f->state, 1, 1)->r.state, ACCESS_ACTIVE);
+    assert_null(state_rule(f->state, 1, 2));
+    assert_int_equal(state_volume(f->state, 2)->v.state, VOLUME_FAILED);
+    assert_string_equal(state_volume(f->state, 2)->v.last_error, "no luck");
+    assert_int_equal(state_rule(f->state, 2, 1)->r.state, ACCESS_FAILED);
+    assert_null(state_volume(f->state, 3));
+    struct state *s = journaled(f);
+    assert_null(state_rule(s, 1, 2));
+    assert_null(state_volume(s, 3));
+    assert_non_null(state_rule(s, 1, 1));
+    state_free(s);
+}
+
+static void a_failed_end_is_no_end(void **state)
+{
+    struct fixture *f = *state;
+    add_volume(f, 1, true);
+    add_volume(f, 2, true)->v.state = VOLUME_DELETING;
+    add_rule(f, 1, 1, "bob", "secret-of-bob!!")->r.state = ACCESS_REVOKING;
+    struct order *o = order_new(f->state);
+    dv_fail(&o->volumes[0].err, DV_IO, "no luck");
+    dv_fail(&o->volumes[1].err, DV_IO, "no luck");
+    apply(f, o);
+    assert_int_equal(state_rule(f->state, 1, 1)->r.state, ACCESS_REVOKING);
+    assert_string_equal(state_rule(f->state, 1, 1)->r.last_error, "no luck");
+    assert_int_equal(state_volume(f->state, 2)->v.state, VOLUME_DELETING);
+    assert_string_equal(state_volume(f->state, 2)->v.last_error, "no luck");
+}
+
+static void what_changed_meanwhile_is_not_believed(void **state)
+{
+    struct fixture *f = *state;
+    for (uint32_t i = 1; i <= 4; i++)
+        add_volume(f, i, true);
+    add_rule(f, 1, 1, "alice", "secret-of-alice");
+    add_rule(f, 1, 2, "bob", "secret-of-bob!!");
+    struct order *o = done(order_new(f->state));
+    state_rule(f->state, 1, 1)->r.state = ACCESS_REVOKING;
+    state_set_secret(f->state, "bob", "another-secret");
+    add_rule(f, 1, 3, "bob", "another-secret");
+    state_volume(f->state, 2)->v.state = VOLUME_DELETING;
+    state_volume(f->state, 3)->v.admin_online = false;
+    state_remove_volume(f->state, 4);
+    add_volume(f, 5, false);
+    assert_int_equal(journal_drop_volume(f->journal, 4, NULL), 0);
+    add_volume(f, 4, false); // another one with its number
+    apply(f, o);
+    assert_int_equal(state_rule(f->state, 1, 1)->r.state, ACCESS_REVOKING);
+    assert_int_equal(state_rule(f->state, 1, 2)->r.state, ACCESS_PENDING);
+    assert_int_equal(state_rule(f->state, 1, 3)->r.state, ACCESS_PENDING);
+    assert_int_equal(state_volume(f->state, 2)->v.state, VOLUME_DELETING);
+    assert_int_equal(state_volume(f->state, 3)->v.state, VOLUME_FAILED);
+    assert_int_equal(state_volume(f->state, 4)->v.state, VOLUME_CREATING);
+    assert_int_equal(state_volume(f->state, 5)->v.state, VOLUME_CREATING);
+}
+
+static void a_medium_is_remembered(void **state)
+{
+    struct fixture *f = *state;
+    struct dv_uuid there = uuid_random();
+    struct order *o = order_new(f->state);
+    assert_true(uuid_is_zero(&o->media[0].uuid));
+    o->media[0].uuid = there;
+    o->media[0].state = MEDIUM_LOW;
+    strcpy(o->media[0].error, "nearly full");
+    apply(f, o);
+    assert_int_equal(state_medium(f->state, 1)->m.state, MEDIUM_LOW);
+    o = order_new(f->state);
+    assert_true(uuid_equal(&o->media[0].uuid, &there));
+    order_free(o);
+    struct state *s = state_new(0);
+    struct medium m = {.index = 1};
+    state_add_medium(s, &m, true);
+    assert_int_equal(journal_load(f->journal, s, NULL), 0);
+    assert_true(uuid_equal(&state_medium(s, 1)->uuid, &there));
+    state_free(s);
+}
+
+// ---- Traffic ----------------------------------------------------------------------------------
+
+static void traffic_only_grows(void **state)
+{
+    struct fixture *f = *state;
+    struct traffic *t = traffic_new();
+    add_volume(f, 7, true);
+    const struct tgt_statistics looks[][2] = {
+        {{.tid = 7, .lun = 1, .sid = 2, .read_bytes = 100, .read_commands = UINT32_MAX},
+         {.tid = 7, .lun = 1, .sid = 1, .write_bytes = 50, .write_commands = 5}},
+        // The second session ended and another one began; the first one's count wrapped.
+        {{.tid = 7, .lun = 1, .sid = 3, .write_bytes = 10, .write_commands = 1},
+         {.tid = 7, .lun = 1, .sid = 2, .read_bytes = 130, .read_commands = 2}},
+        // Another session took the number 2.
+        {{.tid = 7, .lun = 1, .sid = 2, .read_bytes = 5, .read_commands = 1},
+         {.tid = 7, .lun = 1, .sid = 3, .write_bytes = 10, .write_commands = 1}},
+    };
+    static const struct volume_counters sums[] = {{UINT32_MAX, 5, 100, 50},
+                                                  {UINT32_MAX + UINT64_C(3), 6, 130, 60},
+                                                  {UINT32_MAX + UINT64_C(4), 6, 135, 60}};
+    for (size_t i = 0; i < DV_COUNT(sums); i++) {
+        struct order *o = order_new(f->state);
+        traffic_take(t, looks[i], 2, o);
+        assert_in_range(o->counter_count, 1, 1);
+        apply(f, done(o));
+        assert_memory_equal(&state_volume(f->state, 7)->counters, &sums[i], sizeof(sums[i]));
+    }
+    traffic_free(t);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_order_copies_what_is_wanted),
+        TEST(what_was_made_is_recorded_before_it_is_served),
+        TEST(results_become_states),
+        TEST(a_failed_end_is_no_end),
+        TEST(what_changed_meanwhile_is_not_believed),
+        TEST(a_medium_is_remembered),
+        TEST(traffic_only_grows),
+    };
+    return cmocka_run_group_tests_name("unit order", tests, NULL, NULL);
+}
