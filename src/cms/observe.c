@@ -55,11 +55,11 @@ static void tell_joined(struct observation *o)
         events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
                    "calls itself %s, a name that is taken or not valid: it is called %s here",
                    o->r->name, o->rec.name);
-    events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
-               "joined at %s with %zu media, %s in all, and %zu volumes", o->rec.address,
-               o->r->media_count,
-               blocks ? size_format(blocks * BLOCK_SIZE, size, sizeof(size)) : "0B",
-               o->r->volume_count);
+    events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name, "joined at %s: %s on %zu %s, %zu %s",
+               o->rec.address,
+               blocks ? size_format(blocks * BLOCK_SIZE, size, sizeof(size)) : "nothing",
+               o->r->media_count, o->r->media_count == 1 ? "medium" : "media", o->r->volume_count,
+               o->r->volume_count == 1 ? "volume" : "volumes");
 }
 
 static void tell_state(struct observation *o, enum unit_state was)

@@ -1,0 +1,329 @@
+// Tests of the pool in memory: its links, what people are shown, and names for newcomers.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "cms/names.h"
+#include "cms/pool.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct dv_uuid id(uint8_t kind, unsigned n)
+{
+    return (struct dv_uuid){{kind, (uint8_t)(n >> 8), (uint8_t)n}};
+}
+
+static void apply(struct pool *p, struct changes *c)
+{
+    pool_apply(p, c);
+    changes_free(c);
+}
+
+static void put_unit(struct changes *c, unsigned n, const char *name, enum unit_state state)
+{
+    struct unit_record rec = {.uuid = id('u', n), .state = state};
+    struct medium m = {.index = 1,
+                       .name = "pool0",
+                       .kind = MEDIUM_DIR,
+                       .state = MEDIUM_ONLINE,
+                       .blocks = 1000,
+                       .free_blocks = 600,
+                       .largest_free_blocks = 500};
+    struct portal portal = {.index = 1, .address = "192.0.2.1", .port = 3260, .up = true};
+    dv_copy(rec.name, sizeof(rec.name), name);
+    changes_unit(c, &rec);
+    changes_media(c, &rec.uuid, &m, 1);
+    changes_portals(c, &rec.uuid, &portal, 1);
+}
+
+static struct volume_record volume_of(unsigned n, const char *name, unsigned unit)
+{
+    struct volume_record rec = {.uuid = id('v', n),
+                                .unit = id('u', unit),
+                                .medium = 1,
+                                .index = n,
+                                .blocks = 2048,
+                                .wanted = true};
+    dv_copy(rec.name, sizeof(rec.name), name);
+    return rec;
+}
+
+static void put_volume(struct changes *c, unsigned n, const char *name, unsigned unit)
+{
+    struct volume_record rec = volume_of(n, name, unit);
+    changes_volume(c, &rec);
+}
+
+static void show(struct changes *c, unsigned n, enum volume_state state,
+                 const struct access_rule *rules, size_t count)
+{
+    struct volume v = {.uuid = id('v', n), .index = n, .state = state};
+    changes_shown(c, &v, rules, count);
+}
+
+static void put_host(struct changes *c, unsigned n, const char *name)
+{
+    struct host_record rec = {.uuid = id('h', n)};
+    dv_copy(rec.name, sizeof(rec.name), name);
+    snprintf(rec.iqn, sizeof(rec.iqn), "iqn.2026-01.x:%s", name);
+    changes_host(c, &rec);
+}
+
+static void put_right(struct changes *c, unsigned volume, unsigned host, bool wanted)
+{
+    struct assignment_record rec = {
+        .volume = id('v', volume), .host = id('h', host), .index = 1, .wanted = wanted};
+    changes_assignment(c, &rec);
+}
+
+static struct pool *make(void)
+{
+    struct pool *p = pool_new();
+    struct changes c = {0};
+    put_unit(&c, 1, "unit1", UNIT_UP);
+    put_unit(&c, 2, "unit2", UNIT_DOWN);
+    put_host(&c, 1, "web");
+    put_host(&c, 2, "db");
+    put_volume(&c, 1, "a", 1);
+    put_volume(&c, 2, "b", 1);
+    put_volume(&c, 3, "c", 2);
+    put_right(&c, 1, 1, true);
+    put_right(&c, 1, 2, true);
+    put_right(&c, 2, 1, true);
+    apply(p, &c);
+    return p;
+}
+
+static void test_finding(void **state)
+{
+    (void)state;
+    struct pool *p = make();
+    char text[UUID_TEXT_LEN];
+    struct dv_uuid u = id('v', 2);
+    assert_string_equal(pool_find_unit(p, "unit2")->rec.name, "unit2");
+    assert_null(pool_find_unit(p, "unit3"));
+    assert_string_equal(pool_find_volume(p, "b")->rec.name, "b");
+    assert_ptr_equal(pool_find_volume(p, uuid_format(&u, text)), pool_find_volume(p, "b"));
+    assert_null(pool_find_volume(p, ""));
+    assert_string_equal(pool_find_host(p, "db")->rec.name, "db");
+    assert_ptr_equal(pool_host_by_iqn(p, "iqn.2026-01.x:db"), pool_find_host(p, "db"));
+    assert_null(pool_host_by_iqn(p, "iqn.2026-01.x:d"));
+    pool_free(p);
+}
+
+static void test_links(void **state)
+{
+    (void)state;
+    struct pool *p = make();
+    struct changes c = {0};
+    struct pool_volume *a = pool_find_volume(p, "a");
+    struct pool_host *web = pool_find_host(p, "web");
+    assert_int_equal(pool_find_unit(p, "unit1")->volume_count, 2);
+    assert_ptr_equal(a->assignments->host, web);
+    assert_ptr_equal(web->assignments->volume, a);
+    assert_ptr_equal(web->assignments->host_next->volume, pool_find_volume(p, "b"));
+
+    struct dv_uuid host = id('h', 1), volume = id('v', 1);
+    changes_assignment_gone(&c, &volume, &host);
+    changes_assignment_gone(&c, &volume, &host); // twice is fine
+    apply(p, &c);
+    assert_string_equal(a->assignments->host->rec.name, "db");
+    assert_null(a->assignments->volume_next);
+    assert_string_equal(web->assignments->volume->rec.name, "b");
+
+    changes_volume_gone(&c, &volume); // takes its rights along
+    apply(p, &c);
+    assert_null(pool_find_volume(p, "a"));
+    assert_null(pool_find_host(p, "db")->assignments);
+    assert_int_equal(pool_find_unit(p, "unit1")->volume_count, 1);
+    pool_free(p);
+}
+
+static void test_moving_and_renaming(void **state)
+{
+    (void)state;
+    struct pool *p = make();
+    struct changes c = {0};
+    struct volume_record rec = volume_of(1, "other", 2);
+    changes_volume(&c, &rec);
+    apply(p, &c);
+    assert_null(pool_find_volume(p, "a"));
+    assert_string_equal(pool_find_volume(p, "other")->unit->rec.name, "unit2");
+    assert_int_equal(pool_find_unit(p, "unit1")->volume_count, 1);
+    assert_int_equal(pool_find_unit(p, "unit2")->volume_count, 2);
+    assert_non_null(pool_find_volume(p, "other")->assignments);
+    pool_free(p);
+}
+
+static void test_rules_belong_to_rights_by_initiator(void **state)
+{
+    (void)state;
+    struct pool *p = make();
+    struct changes c = {0};
+    const struct access_rule rules[] = {
+        {.volume = 1, .index = 4, .initiator = "iqn.2026-01.x:web", .state = ACCESS_ACTIVE},
+        {.volume = 1, .index = 5, .initiator = "iqn.2026-01.x:alien", .state = ACCESS_ACTIVE},
+    };
+    show(&c, 1, VOLUME_ONLINE, rules, DV_COUNT(rules));
+    apply(p, &c);
+    struct pool_volume *a = pool_find_volume(p, "a");
+    struct dv_uuid web = id('h', 1), db = id('h', 2);
+    assert_int_equal(pool_assignment_of(a, &web)->actual.index, 4);
+    assert_int_equal(pool_assignment_of(a, &db)->actual.index, 0);
+    assert_string_equal(pool_assignment_state(pool_assignment_of(a, &web)), "active");
+    assert_string_equal(pool_assignment_state(pool_assignment_of(a, &db)), "pending");
+    put_right(&c, 1, 1, false);
+    apply(p, &c);
+    assert_string_equal(pool_assignment_state(pool_assignment_of(a, &web)), "revoking");
+    changes_hidden(&c, &a->rec.uuid);
+    apply(p, &c);
+    assert_int_equal(pool_assignment_of(a, &web)->actual.index, 0);
+    assert_int_equal(a->actual.index, 0);
+    pool_free(p);
+}
+
+static void test_volume_states(void **state)
+{
+    (void)state;
+    static const struct {
+        enum unit_state unit;
+        bool wanted, seen;
+        int shown; // 0: not
+        const char *state;
+    } cases[] = {
+        {UNIT_UP, true, false, 0, "creating"},
+        {UNIT_UP, true, true, VOLUME_CREATING, "creating"},
+        {UNIT_UP, true, true, VOLUME_ONLINE, "online"},
+        {UNIT_DEGRADED, true, true, VOLUME_FAILED, "failed"},
+        {UNIT_UP, true, true, VOLUME_OFFLINE, "offline"},
+        {UNIT_UP, true, true, 0, "failed"},
+        {UNIT_UP, false, true, VOLUME_ONLINE, "deleting"},
+        {UNIT_UP, false, true, 0, "deleting"},
+        {UNIT_DOWN, true, true, VOLUME_ONLINE, "unreachable"},
+        {UNIT_STOPPED, false, true, VOLUME_ONLINE, "unreachable"},
+    };
+    for (size_t i = 0; i < DV_COUNT(cases); i++) {
+        struct pool *p = pool_new();
+        struct changes c = {0};
+        struct volume_record rec = volume_of(1, "a", 1);
+        rec.wanted = cases[i].wanted;
+        rec.seen = cases[i].seen;
+        put_unit(&c, 1, "unit1", cases[i].unit);
+        changes_volume(&c, &rec);
+        if (cases[i].shown)
+            show(&c, 1, (enum volume_state)cases[i].shown, NULL, 0);
+        apply(p, &c);
+        assert_string_equal(pool_volume_state(pool_find_volume(p, "a")), cases[i].state);
+        pool_free(p);
+    }
+}
+
+static void test_totals_are_of_units_that_are_up(void **state)
+{
+    (void)state;
+    struct pool *p = make();
+    struct pool_totals t;
+    pool_totals(p, &t);
+    assert_int_equal(t.units, 2);
+    assert_int_equal(t.units_up, 1);
+    assert_int_equal(t.blocks, 1000);
+    assert_int_equal(t.free_blocks, 600);
+    assert_int_equal(t.volumes, 3);
+    assert_int_equal(t.hosts, 2);
+    pool_free(p);
+}
+
+static void test_tasks_have_versions(void **state)
+{
+    (void)state;
+    struct pool *p = pool_new();
+    struct changes c = {0};
+    struct task_record t = {.id = 5, .version = 77};
+    changes_task(&c, &t);
+    apply(p, &c);
+    assert_int_equal(pool_find_task(p, 5)->rec.version, 1);
+    changes_task(&c, &t);
+    apply(p, &c);
+    assert_int_equal(pool_find_task(p, 5)->rec.version, 2);
+    changes_task_gone(&c, 5);
+    apply(p, &c);
+    assert_null(pool_find_task(p, 5));
+    pool_free(p);
+}
+
+// ---- Names -------------------------------------------------------------------------------------
+
+static void test_names(void **state)
+{
+    (void)state;
+    struct pool *p = make();
+    struct changes c = {0};
+    char name[NAME_MAX_LEN + 1];
+    struct dv_uuid self = id('u', 1), other = id('u', 9);
+    names_for_unit(p, "unit1", &self, name);
+    assert_string_equal(name, "unit1");
+    names_for_unit(p, "unit1", &other, name);
+    assert_string_equal(name, "unit1-2");
+    names_for_unit(p, "--bad name/1", &other, name);
+    assert_string_equal(name, "bad-name-1");
+    names_for_unit(p, "\xc3\xa9", &other, name);
+    assert_string_equal(name, "unit");
+    names_for_host(p, &c, "iqn.2026-01.org.example:rack1:web", name);
+    assert_string_equal(name, "web-2");
+    names_for_host(p, &c, "iqn.2026-01.org.example", name);
+    assert_string_equal(name, "iqn.2026-01.org.example");
+
+    put_volume(&c, 9, "new", 1); // not in the pool yet
+    names_for_volume(p, &c, "new", name);
+    assert_string_equal(name, "new-2");
+    names_for_volume(p, &c, "a", name);
+    assert_string_equal(name, "a-2");
+    changes_free(&c);
+
+    char longest[NAME_MAX_LEN + 1];
+    memset(longest, 'n', NAME_MAX_LEN);
+    longest[NAME_MAX_LEN] = '\0';
+    put_volume(&c, 9, longest, 1);
+    names_for_volume(p, &c, longest, name);
+    assert_int_equal(strlen(name), NAME_MAX_LEN);
+    assert_string_equal(name + NAME_MAX_LEN - 3, "n-2");
+    assert_true(names_stem_is(name, longest));
+    changes_free(&c);
+    pool_free(p);
+}
+
+static void test_stems(void **state)
+{
+    (void)state;
+    assert_true(names_stem_is("unit1", "unit1"));
+    assert_true(names_stem_is("unit1-2", "unit1"));
+    assert_true(names_stem_is("unit1-12", "unit1"));
+    assert_true(names_stem_is("bad-name", "bad name"));
+    assert_false(names_stem_is("unit1-1", "unit1"));
+    assert_false(names_stem_is("unit1-02", "unit1"));
+    assert_false(names_stem_is("unit1-x", "unit1"));
+    assert_false(names_stem_is("unit1-", "unit1"));
+    assert_false(names_stem_is("unit12", "unit1"));
+    assert_false(names_stem_is("unit2", "unit1"));
+    assert_false(names_stem_is("unit1-99999999999", "unit1"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_finding),
+        cmocka_unit_test(test_links),
+        cmocka_unit_test(test_moving_and_renaming),
+        cmocka_unit_test(test_rules_belong_to_rights_by_initiator),
+        cmocka_unit_test(test_volume_states),
+        cmocka_unit_test(test_totals_are_of_units_that_are_up),
+        cmocka_unit_test(test_tasks_have_versions),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_stems),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
