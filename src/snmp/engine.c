@@ -38,8 +38,9 @@ static bool parse(const char *line, struct sn_engine *out)
     return true;
 }
 
-static int save(const char *path, const struct sn_engine *e, struct dv_err *err)
+int sn_engine_save(const char *dir, const struct sn_engine *e, struct dv_err *err)
 {
+    DV_FREE char *path = dv_printf("%s/engine", dir);
     struct strbuf text = {0};
     for (size_t i = 0; i < e->id.len; i++)
         strbuf_add(&text, "%02x", e->id.b[i]);
@@ -77,7 +78,7 @@ int sn_engine_start(const char *dir, const struct sn_engine_id *wanted, struct s
         make_id(&e.id);
     if (e.boots < BOOTS_MAX)
         e.boots++;
-    if (save(path, &e, err) != 0)
+    if (sn_engine_save(dir, &e, err) != 0)
         return -1;
     *out = e;
     return 0;

@@ -15,5 +15,7 @@ struct sn_engine {
 // wanted: the ID to have, or NULL for the one in the file, or a new one.
 int sn_engine_start(const char *dir, const struct sn_engine_id *wanted, struct sn_engine *out,
                     struct dv_err *err);
+// Has a higher count of boots on disk.
+int sn_engine_save(const char *dir, const struct sn_engine *engine, struct dv_err *err);
 
 #endif

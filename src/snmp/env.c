@@ -218,6 +218,22 @@ static void init_library(struct sn_env *env, const char *state_dir, const struct
     init_snmp(env->app);
 }
 
+// Compares what Net-SNMP has with what it was given, and takes its count of boots over: for the
+// second environment of a process it counts another one, as its time seems to have gone back.
+static bool took_engine(struct sn_engine *engine, struct dv_err *err)
+{
+    u_char id[SN_ENGINE_ID_MAX];
+    size_t len = snmpv3_get_engineID(id, sizeof(id));
+    snmpv3_local_snmpEngineTime(); // looks at its clock
+    uint32_t boots = snmpv3_local_snmpEngineBoots();
+    if (len != engine->id.len || memcmp(id, engine->id.b, len) != 0 || boots < engine->boots) {
+        dv_fail(err, DV_INTERNAL, "Net-SNMP did not take the engine ID and boots it was given");
+        return false;
+    }
+    engine->boots = boots;
+    return true;
+}
+
 struct sn_env *sn_env_new(struct loop *loop, const char *app, const char *state_dir,
                           const struct sn_engine_id *engine_id, struct dv_err *err)
 {
@@ -235,13 +251,11 @@ struct sn_env *sn_env_new(struct loop *loop, const char *app, const char *state_
     netsnmp_large_fd_set_init(&env->only, FD_SETSIZE);
     netsnmp_large_fd_set_init(&env->all, FD_SETSIZE);
     env->timer = loop_timer_new(loop, on_timer, env);
+    uint32_t boots = engine.boots;
     init_library(env, state_dir, &engine);
 
-    struct sn_engine_id used;
-    used.len = (uint8_t)snmpv3_get_engineID(used.b, sizeof(used.b));
-    if (used.len != env->engine.len || memcmp(used.b, env->engine.b, used.len) != 0 ||
-        snmpv3_local_snmpEngineBoots() != engine.boots) {
-        dv_fail(err, DV_INTERNAL, "Net-SNMP did not take the engine ID and boots it was given");
+    if (!took_engine(&engine, err) ||
+        (engine.boots > boots && sn_engine_save(state_dir, &engine, err) != 0)) {
         sn_env_free(env);
         return NULL;
     }
