@@ -118,7 +118,7 @@ static int print_host(struct cli *cli, const json_t *host, struct dv_err *err)
         {"VOLUME", "volume", COLUMN_TEXT},
         {"UNIT", "unit", COLUMN_TEXT},
         {"STATE", "state", COLUMN_STATE},
-        {"ERROR", "last_error", COLUMN_TEXT},
+        {"ERROR", "last_error", COLUMN_NOTE},
     };
     record_print(stdout, columns, DV_COUNT(columns), host, &cli->style);
     if (json_array_size(json_object_get(host, "volumes")) == 0)

@@ -36,7 +36,7 @@ static const struct column media_columns[] = {
     {"MEDIUM", "name", COLUMN_TEXT},        {"KIND", "kind", COLUMN_TEXT},
     {"STATE", "state", COLUMN_STATE},       {"SIZE", "blocks", COLUMN_BLOCKS},
     {"FREE", "free_blocks", COLUMN_BLOCKS}, {"LARGEST", "largest_free_blocks", COLUMN_BLOCKS},
-    {"ERROR", "last_error", COLUMN_TEXT},
+    {"ERROR", "last_error", COLUMN_NOTE},
 };
 
 static void print_unit(const struct cli *cli, const json_t *unit)
@@ -45,7 +45,7 @@ static void print_unit(const struct cli *cli, const json_t *unit)
         {"Name", "name", COLUMN_TEXT},           {"UUID", "uuid", COLUMN_TEXT},
         {"State", "state", COLUMN_STATE},        {"Address", "address", COLUMN_TEXT},
         {"Engine ID", "engine_id", COLUMN_TEXT}, {"Software", "software", COLUMN_TEXT},
-        {"Last seen", "last_seen", COLUMN_TIME}, {"Last error", "last_error", COLUMN_TEXT},
+        {"Last seen", "last_seen", COLUMN_TIME}, {"Last error", "last_error", COLUMN_NOTE},
         {"Size", "blocks", COLUMN_BLOCKS},       {"Free", "free_blocks", COLUMN_BLOCKS},
         {"Volumes", "volumes", COLUMN_NUMBER},
     };
@@ -107,7 +107,7 @@ int medium_list(struct cli *cli, struct dv_err *err)
         {"SIZE", "blocks", COLUMN_BLOCKS},
         {"FREE", "free_blocks", COLUMN_BLOCKS},
         {"LARGEST", "largest_free_blocks", COLUMN_BLOCKS},
-        {"ERROR", "last_error", COLUMN_TEXT},
+        {"ERROR", "last_error", COLUMN_NOTE},
     };
     return cli_list(cli, "media", "/media", columns, DV_COUNT(columns), err);
 }

@@ -28,7 +28,7 @@ static void print_task(const struct cli *cli, const json_t *task)
     static const struct column columns[] = {
         {"Task", "id", COLUMN_NUMBER},           {"What", "summary", COLUMN_TEXT},
         {"State", "state", COLUMN_STATE},        {"Done", "progress", COLUMN_PERCENT},
-        {"Waiting for", "waiting", COLUMN_TEXT}, {"Error", "error", COLUMN_DETAIL},
+        {"Waiting for", "waiting", COLUMN_NOTE}, {"Error", "error", COLUMN_DETAIL},
         {"Volume", "volume_name", COLUMN_TEXT},  {"Host", "host_name", COLUMN_TEXT},
         {"Created", "created", COLUMN_TIME},     {"Started", "started", COLUMN_TIME},
         {"Finished", "finished", COLUMN_TIME},

@@ -52,11 +52,12 @@ void connect_secret(struct strbuf *out, const char *host, const char *secret_fil
 {
     DV_FREE char *folder = dv_strdup(secret_file);
     char *slash = strrchr(folder, '/');
-    strbuf_add(out,
-               "# The CHAP secret of %s, once: into a file that only root can read. Paste this\n"
-               "# alone, into bash; it asks for the secret.\n"
-               "(umask 077",
-               host);
+    strbuf_add(
+        out,
+        "# For bash. The CHAP secret of %s, once: into a file that only root can read. Paste\n"
+        "# these two lines alone; they ask for it.\n"
+        "(umask 077",
+        host);
     if (slash && slash != folder) {
         *slash = '\0';
         DV_FREE char *word = quoted(folder);
@@ -104,20 +105,20 @@ static void libiscsi(struct strbuf *out, const json_t *host, const json_t *c,
                user, file, text_of(host, "iqn"), first_portal(c), text_of(c, "iqn"), lun_of(c));
 }
 
+// qemu takes a secret's file as it is, so a newline at its end would be part of the secret.
 static void qemu(struct strbuf *out, const json_t *host, const json_t *c, const char *secret_file)
 {
-    DV_FREE char *path = qemu_value(secret_file), *user = qemu_value(text_of(host, "chap_user"));
-    DV_FREE char *object = dv_printf("secret,id=chap,file=%s", path);
+    DV_FREE char *file = quoted(secret_file), *user = qemu_value(text_of(host, "chap_user"));
     DV_FREE char *image =
         dv_printf("driver=iscsi,transport=tcp,portal=%s,target=%s,lun=%lld,initiator-name=%s,"
                   "user=%s,password-secret=chap",
                   first_portal(c), text_of(c, "iqn"), lun_of(c), text_of(host, "iqn"), user);
-    DV_FREE char *object_word = quoted(object), *image_word = quoted(image);
+    DV_FREE char *image_word = quoted(image);
     strbuf_add(out,
                "# qemu\n"
-               "qemu-img info --object %s \\\n"
+               "qemu-img info --object secret,id=chap,file=<(tr -d '\\n' < %s) \\\n"
                "  --image-opts %s\n",
-               object_word, image_word);
+               file, image_word);
 }
 
 void connect_volume(struct strbuf *out, const json_t *host, const json_t *volume,

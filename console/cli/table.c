@@ -158,6 +158,9 @@ void record_print(FILE *out, const struct column *columns, size_t count, const j
         if (strlen(columns[i].title) > widest)
             widest = strlen(columns[i].title);
     for (size_t i = 0; i < count; i++) {
+        bool note = columns[i].kind == COLUMN_NOTE || columns[i].kind == COLUMN_DETAIL;
+        if (note && json_is_null(json_object_get(object, columns[i].key)))
+            continue;
         DV_FREE char *text = cell_text(&columns[i], json_object_get(object, columns[i].key));
         const char *colour =
             style->colour && columns[i].kind == COLUMN_STATE ? state_colour(text) : NULL;

@@ -17,7 +17,8 @@ enum column_kind {
     COLUMN_YES, // a boolean
     COLUMN_TIME,
     COLUMN_LIST,  // an array of texts, joined with commas
-    COLUMN_DETAIL // an object's field "detail"
+    COLUMN_NOTE,  // text; a record leaves it out when there is none
+    COLUMN_DETAIL // the same of an object's field "detail"
 };
 
 struct column {

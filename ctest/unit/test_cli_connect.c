@@ -37,7 +37,7 @@ static void test_lines(void **state)
         "export LIBISCSI_CHAP_PASSWORD=\"$(cat /etc/dvsan/web.secret)\"\n",
         "iscsi-inq -i iqn.2026-11.org.example:web "
         "iscsi://127.0.0.1:3260/iqn.2026-11.org.dvsan:u1:x/1\n",
-        "--object secret,id=chap,file=/etc/dvsan/web.secret \\\n",
+        "--object secret,id=chap,file=<(tr -d '\\n' < /etc/dvsan/web.secret) \\\n",
         "lun=1,initiator-name=iqn.2026-11.org.example:web,user=w,,e'\\''b,password-secret=chap'\n",
         "nbdkit dvsan params=db1.json\n",
     };
