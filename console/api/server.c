@@ -13,12 +13,14 @@
 #include "console/api/dispatch.h"
 #include <arpa/inet.h>
 #include <civetweb.h>
+#include <errno.h>
 #include <jansson.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
 
 struct api {
@@ -196,9 +198,27 @@ static int on_log(const struct mg_connection *conn, const char *message)
     return 1;
 }
 
+// civetweb does not tell why it cannot listen; the kernel does.
+static int try_address(const char *address, uint16_t port, struct dv_err *err)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+    const int on = 1;
+    if (inet_pton(AF_INET, address, &in.sin_addr) != 1)
+        return dv_fail(err, DV_INVALID, "cannot listen at %s: the API needs an IPv4 address",
+                       address);
+    DV_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        bind(fd, (const struct sockaddr *)&in, sizeof(in)) < 0)
+        return dv_fail_errno(err, errno, "cannot listen at %s:%u for the API", address,
+                             (unsigned)port);
+    return 0;
+}
+
 static int start(struct api *api, const char *address, uint16_t port, struct dv_err *err)
 {
     char listen[64];
+    if (try_address(address, port, err) < 0)
+        return -1;
     snprintf(listen, sizeof(listen), "%s:%u", address, (unsigned)port);
     // decode_url: paths are decoded by segment, so that %2F is no slash.
     const char *options[] = {
@@ -235,7 +255,7 @@ static int start(struct api *api, const char *address, uint16_t port, struct dv_
     api->server = mg_start(&callbacks, api, options);
     sigaction(SIGCHLD, &child, NULL); // civetweb ignores it, which would break waitpid
     if (!api->server)
-        return dv_fail(err, DV_CONFLICT, "cannot listen at %s: %s", listen, api->refusal);
+        return dv_fail(err, DV_INTERNAL, "cannot serve the API at %s: %s", listen, api->refusal);
     return 0;
 }
 

@@ -203,7 +203,7 @@ static void cms_example(void **state)
     assert_string_equal(c->state_dir, "/var/lib/dvsan/cms");
     assert_int_equal(c->log_level, LOG_LEVEL_INFO);
     assert_string_equal(c->http.address, "127.0.0.1");
-    assert_int_equal(c->http.port, 8080);
+    assert_int_equal(c->http.port, 8480);
     assert_string_equal(c->snmp.listen, "udp:192.0.2.1:1162");
     assert_string_equal(c->snmp.notify.name, "dvsan-notify");
     assert_string_equal(c->snmp.provision.name, "dvsan-provision");

@@ -84,6 +84,8 @@ int unit_main(int argc, char **argv)
     bool check = false, verbose = false;
     int option;
     secret_harden_process();
+    // snmpd closes the session of a subagent that stalled, and Net-SNMP then writes to it.
+    signal(SIGPIPE, SIG_IGN);
     log_init("dvsan-unit", LOG_LEVEL_INFO);
     while ((option = getopt_long(argc, argv, "c:tv", OPTIONS, NULL)) != -1) {
         switch (option) {
