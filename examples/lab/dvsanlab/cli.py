@@ -51,6 +51,8 @@ def parser():
     c.add_argument("--build", metavar="FOLDER",
                    help="whose programs to run (default: build/release, build/debug or build/asan, "
                         "the first that is there)")
+    c.add_argument("--log", choices=("error", "warning", "info", "debug"),
+                   help="how much dvsan-cms and dvsan-unit log (default: info)")
     add("status", status, "show the members, their processes and what the station says of them")
     add("down", down, "end all processes of the lab and remove its folder")
     for name, function, text in (
@@ -79,7 +81,8 @@ def up(args):
     build = os.path.realpath(args.build) if args.build else None
     lab = labs.up(places.Settings(
         folder, choose(args.base, "base", places.DEFAULT_BASE), choose(args.units, "units", 3),
-        choose(args.hosts, "hosts", 0), choose(build, "build", places.default_build())), say)
+        choose(args.hosts, "hosts", 0), choose(build, "build", places.default_build()),
+        choose(args.log, "log", "info")), say)
     say(f"up: the console is at {lab.settings.url()}")
 
 

@@ -8,7 +8,7 @@ MEDIUM_SIZE = "10G" # thin: it takes no room before it is written
 
 UNIT = """\
 <?xml version="1.0" encoding="UTF-8"?>
-<unit name={name} state-dir="state" log="info">
+<unit name={name} state-dir="state" log="{log}">
   <media>
     <medium index="1" name="pool0" kind="dir" path="media" size="{size}" thin="yes"/>
   </media>
@@ -25,7 +25,7 @@ UNIT = """\
 
 STATION = """\
 <?xml version="1.0" encoding="UTF-8"?>
-<cms name="lab" state-dir="state" log="info">
+<cms name="lab" state-dir="state" log="{log}">
   <http address="{address}" port="{http}"/>
   <snmp listen="udp:{address}:{notify_port}">
     <notify user="dvsan-notify" auth-pass-file={notify} priv-pass-file={notify}/>
@@ -39,7 +39,7 @@ STATION = """\
 
 def unit(u):
     return UNIT.format(
-        name=quoteattr(u.name), size=MEDIUM_SIZE, address=u.address, iscsi=ISCSI_PORT,
+        log=u.settings.log, name=quoteattr(u.name), size=MEDIUM_SIZE, address=u.address, iscsi=ISCSI_PORT,
         tgtd=quoteattr(u.path("tgtd.sock")), number=u.number,
         agentx=quoteattr(u.path("agentx.sock")), snmp=SNMP_PORT,
         notify=quoteattr(secret.path(u.settings, "notify")),
@@ -48,6 +48,6 @@ def unit(u):
 
 def station(s):
     return STATION.format(
-        address=s.address, http=HTTP_PORT, notify_port=NOTIFY_PORT,
+        log=s.settings.log, address=s.address, http=HTTP_PORT, notify_port=NOTIFY_PORT,
         notify=quoteattr(secret.path(s.settings, "notify")),
         provision=quoteattr(secret.path(s.settings, "provision")))

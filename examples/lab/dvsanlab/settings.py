@@ -35,8 +35,8 @@ def default_build():
 class Settings:
     """What a lab is: its folder, its addresses, its size, whose programs it runs."""
 
-    def __init__(self, folder, base, units, hosts, build):
-        self.folder, self.base, self.build = folder, base, build
+    def __init__(self, folder, base, units, hosts, build, log="info"):
+        self.folder, self.base, self.build, self.log = folder, base, build, log
         self.units, self.hosts = units, hosts
 
     def path(self, *names):
@@ -57,8 +57,8 @@ class Settings:
 
     def save(self):
         write_file(self.path("lab.json"), json.dumps(
-            {"base": self.base, "units": self.units, "hosts": self.hosts, "build": self.build},
-            indent=4) + "\n")
+            {"base": self.base, "units": self.units, "hosts": self.hosts, "build": self.build,
+             "log": self.log}, indent=4) + "\n")
 
 
 def write_file(path, text, mode=0o600):
@@ -76,7 +76,8 @@ def load(folder):
     try:
         with open(os.path.join(folder, "lab.json"), encoding="utf-8") as f:
             kept = json.load(f)
-        return Settings(folder, kept["base"], kept["units"], kept["hosts"], kept["build"])
+        return Settings(folder, kept["base"], kept["units"], kept["hosts"], kept["build"],
+                        kept["log"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, NotADirectoryError) as e:
