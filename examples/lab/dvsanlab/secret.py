@@ -22,7 +22,7 @@ def read(settings, name):
 
 def keep(settings, name, value):
     os.makedirs(settings.path("secrets"), mode=0o700, exist_ok=True)
-    write_file(path(settings, name), value + "\n")
+    write_file(path(settings, name), value)  # no newline: qemu would take it for a part
 
 
 def have(settings, name):
