@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 from unit_box import (ACCESS, ACTIVE, ANNOUNCE, A_INITIATOR, A_IS_SET, A_SECRET, A_STATUS, CHANGE,
-                      COLD_START, DESTROY, FAILED, GO, LINK_DOWN, MEMBER, OFFLINE, ONLINE, PROGRAM,
+                      COLD_START, DESTROY, FAILED, GO, LINK_DOWN, LINK_UP, MEMBER, OFFLINE, ONLINE, PROGRAM,
                       ROOT, UNIT, VOLUME, V_ADMIN, V_BLOCKS, V_BLOCK_SIZE, V_END, V_ERROR, V_GENERATION, V_NAME,
                       V_SIZE, V_START, V_STATUS, V_UUID, Box, SnmpError, create_set, free_addresses,
                       grant_set, wait_for)
@@ -109,6 +109,61 @@ def test_stops_in_time_when_nobody_listens(box):
     started = time.monotonic()
     assert box.agent.end() == 0
     assert time.monotonic() - started < 5
+
+
+@pytest.fixture(name="wired")
+def fixture_wired():
+    """A unit in a network namespace, whose portal is at the end of a cable; and the cable's name."""
+    name = f"dvsan{os.getpid() % 100000}"
+
+    def ip(*args):
+        subprocess.run(["ip", *args], check=True)
+
+    ip("netns", "add", name)
+    box = None
+    try:
+        ip("-n", name, "link", "set", "lo", "up")
+        ip("-n", name, "link", "add", "san0", "type", "veth", "peer", "name", "switch0")
+        ip("-n", name, "addr", "add", "192.0.2.7/24", "dev", "san0")
+        ip("-n", name, "link", "set", "san0", "up")
+        ip("-n", name, "link", "set", "switch0", "up")
+        box = Box("127.0.0.1", "127.0.0.2", prefix=["ip", "netns", "exec", name], portal="192.0.2.7")
+        box.start_receiver()
+        box.start()
+        yield box, lambda *args: ip("-n", name, *args)
+        check_log(box)
+    finally:
+        if box:
+            box.close()
+        ip("netns", "del", name)
+
+
+def test_links_are_told(wired):
+    box, ip = wired
+    index = box.get(f"{UNIT}.5.1.5.1")
+    assert box.get(f"{UNIT}.5.1.6.1") == "1"
+    wait_for("coldStart", lambda: box.traps(COLD_START))
+    lease(box, 3600)
+    columns = [f".1.3.6.1.2.1.2.2.1.{c}.{index}" for c in (1, 7, 8)]
+
+    ip("link", "set", "switch0", "down")  # the cable is pulled
+    down = wait_for("linkDown", lambda: box.traps(LINK_DOWN))[0]
+    assert list(down)[2:5] == columns
+    assert [down[c] for c in columns] == [f"INTEGER: {n}" for n in (index, 1, 2)]
+    assert down[f".{MEMBER}.7.0"] == "INTEGER: 3"
+    assert box.get(f"{UNIT}.5.1.6.1", f"{MEMBER}.7.0") == ["2", "3"]
+
+    ip("link", "set", "switch0", "up")
+    up = wait_for("linkUp", lambda: box.traps(LINK_UP))[0]
+    assert [up[c] for c in columns] == [f"INTEGER: {n}" for n in (index, 1, 1)]
+    assert box.get(f"{UNIT}.5.1.6.1", f"{MEMBER}.7.0") == ["1", "2"]
+
+    ip("addr", "del", "192.0.2.7/24", "dev", "san0")  # the interface stays, its address goes
+    wait_for("linkDown", lambda: len(box.traps(LINK_DOWN)) == 2)
+    assert box.get(f"{UNIT}.5.1.5.1", f"{UNIT}.5.1.6.1") == ["0", "2"]
+    ip("addr", "add", "192.0.2.7/24", "dev", "san0")
+    wait_for("linkUp", lambda: len(box.traps(LINK_UP)) == 2)
+    assert box.get(f"{UNIT}.5.1.5.1") == index
 
 
 # ---- Volumes and rules
