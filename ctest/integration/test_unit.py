@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 import os
 import random
+import signal
 import subprocess
 import threading
 import time
@@ -88,6 +89,18 @@ def test_announces_itself_until_it_holds_a_lease(idle):
 def test_announcements_wait_for_a_station_that_comes_late(idle):
     idle.start()
     time.sleep(1)
+    idle.start_receiver()
+    wait_for("an announcement", lambda: idle.traps(ANNOUNCE))
+
+
+def test_announcements_find_a_station_that_was_set_up_anew(idle):
+    idle.start_receiver()
+    idle.start()
+    wait_for("coldStart", lambda: idle.traps(COLD_START))
+    idle.receiver.kill()
+    for kept in (idle.dir / "trapd").glob("*.conf"):
+        kept.unlink()  # and with it the engine's ID
+    (idle.dir / "traps").unlink()
     idle.start_receiver()
     wait_for("an announcement", lambda: idle.traps(ANNOUNCE))
 
@@ -324,6 +337,17 @@ def test_tgtd_may_end_and_come_back(box):
     box.wait_volume(2, ONLINE, 5)
     wait_for("running", lambda: box.get(f"{MEMBER}.7.0") == "2")
     assert box.inquire(target, ALICE, "alice", SECRET)
+
+
+def test_a_tgtd_that_hangs_is_told_and_hurts_nobody_else(box):
+    box.create(1, "data")
+    box.wait_volume(1, ONLINE)
+    box.tgtd.popen.send_signal(signal.SIGSTOP)
+    box.create(2, "meanwhile")  # is answered at once all the same
+    box.wait_volume(1, FAILED)
+    box.tgtd.popen.send_signal(signal.SIGCONT)
+    box.wait_volume(1, ONLINE)
+    box.wait_volume(2, ONLINE)
 
 
 def test_snmpd_may_end_and_come_back(idle):

@@ -146,11 +146,14 @@ static void results_become_states(void **state)
     add_rule(f, 2, 1, "alice", "secret-of-alice");
     struct order *o = order_new(f->state);
     o->volumes[0].done = o->volumes[2].done = true;
+    add_rule(f, 1, 3, "carol", "");
     dv_fail(&o->volumes[1].err, DV_IO, "no luck");
     apply(f, o);
     assert_int_equal(state_volume(f->state, 1)->v.state, VOLUME_ONLINE);
     assert_int_equal(state_rule(f->state, 1, 1)->r.state, ACCESS_ACTIVE);
     assert_null(state_rule(f->state, 1, 2));
+    assert_int_equal(state_rule(f->state, 1, 3)->r.state, ACCESS_FAILED);
+    assert_non_null(strstr(state_rule(f->state, 1, 3)->r.last_error, "secret"));
     assert_int_equal(state_volume(f->state, 2)->v.state, VOLUME_FAILED);
     assert_string_equal(state_volume(f->state, 2)->v.last_error, "no luck");
     assert_int_equal(state_rule(f->state, 2, 1)->r.state, ACCESS_FAILED);

@@ -52,6 +52,7 @@ static int run(const struct unit_config *config)
         struct loop_signal *interrupt = loop_signal_new(loop, SIGINT, on_signal, unit);
         log_info("unit", "dvsan-unit %s serves as %s", DVSAN_VERSION, config->name);
         loop_run(loop);
+        rc = unit_exit_code(unit);
         loop_signal_free(term);
         loop_signal_free(interrupt);
         unit_free(unit);

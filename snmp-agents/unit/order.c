@@ -9,14 +9,31 @@
 
 // ---- What is wanted ---------------------------------------------------------------------------
 
+static int compare_accounts(const void *a, const void *b)
+{
+    return strcmp(((const struct order_account *)a)->user, ((const struct order_account *)b)->user);
+}
+
 static void add_account(struct order *o, const struct unit_rule *r)
 {
-    for (size_t i = 0; i < o->account_count; i++)
-        if (strcmp(o->accounts[i].user, r->r.chap_user) == 0)
-            return;
     struct order_account *a = DV_APPEND(o->accounts, o->account_count);
     memcpy(a->user, r->r.chap_user, sizeof(a->user));
     memcpy(a->secret, r->secret, sizeof(a->secret));
+}
+
+// Each user once: all rules of a user have the same secret.
+static void sort_accounts(struct order *o)
+{
+    size_t kept = 0;
+    if (o->account_count == 0)
+        return;
+    qsort(o->accounts, o->account_count, sizeof(*o->accounts), compare_accounts);
+    for (size_t i = 1; i < o->account_count; i++)
+        if (strcmp(o->accounts[i].user, o->accounts[kept].user) != 0)
+            o->accounts[++kept] = o->accounts[i];
+    for (size_t i = kept + 1; i < o->account_count; i++)
+        secret_wipe(&o->accounts[i], sizeof(o->accounts[i]));
+    o->account_count = kept + 1;
 }
 
 static void add_rule(struct order *o, struct order_volume *ov, const struct unit_rule *r)
@@ -49,6 +66,7 @@ struct order *order_new(const struct state *state)
         for (; r && r->r.volume == v->v.index; r = state_rule_next(state, v->v.index, r->r.index))
             add_rule(o, ov, r);
     }
+    sort_accounts(o);
     const struct unit_medium *m = NULL;
     while ((m = state_medium_next(state, m ? m->m.index : 0)))
         *DV_APPEND(o->media, o->medium_count) =
@@ -125,10 +143,13 @@ bool order_progress(const struct order_volume *ov, struct state *state, uint32_t
 
 static const char *secret_of(const struct order *o, const char *user)
 {
-    for (size_t i = 0; i < o->account_count; i++)
-        if (strcmp(o->accounts[i].user, user) == 0)
-            return o->accounts[i].secret;
-    return "";
+    struct order_account key = {0};
+    dv_copy(key.user, sizeof(key.user), user);
+    const struct order_account *found =
+        o->account_count
+            ? bsearch(&key, o->accounts, o->account_count, sizeof(key), compare_accounts)
+            : NULL;
+    return found ? found->secret : "";
 }
 
 static int journal_volume(const struct order_volume *ov, struct journal *journal,
@@ -197,12 +218,22 @@ static void apply_rules(const struct order *o, const struct order_volume *ov, st
     }
 }
 
+// Rules without a secret are in no order: they admit nobody.
+static void apply_secretless(const struct order_volume *ov, struct state *state)
+{
+    struct unit_rule *r = state_rule_next(state, ov->v.index, 0);
+    for (; r && r->r.volume == ov->v.index; r = state_rule_next(state, ov->v.index, r->r.index))
+        if (!r->r.secret_is_set && r->r.state != ACCESS_REVOKING)
+            state_set_rule(state, r, ACCESS_FAILED, "it has no CHAP secret, so it admits nobody");
+}
+
 static void apply_volume(const struct order *o, const struct order_volume *ov, struct state *state)
 {
     struct unit_volume *v = meant(state, ov);
     if (!v)
         return;
     apply_rules(o, ov, state);
+    apply_secretless(ov, state);
     if (ov->task == ORDER_DELETE) {
         if (!ov->done) {
             state_set_volume(state, v, VOLUME_DELETING, v->v.progress, ov->err.text);

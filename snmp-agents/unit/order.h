@@ -54,7 +54,7 @@ struct order_counters { // what a volume's counters grew by; filled in by the wo
 struct order {
     struct order_volume *volumes; // all, ascending by index
     size_t volume_count;
-    struct order_account *accounts; // those that rules in force name
+    struct order_account *accounts; // those that rules in force name, sorted by user
     size_t account_count;
     struct order_medium *media;
     size_t medium_count;

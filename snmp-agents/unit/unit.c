@@ -21,8 +21,10 @@
 #define RETRY_MAX_MS   5000
 // How often counters are written down; a crash loses what came since.
 #define COUNTERS_INTERVAL_MS 60000
-// So many generations are reserved at once; a restart skips those left over.
-#define GENERATIONS 4096
+// So many generations are reserved at once, and so many for each volume, all of which may change
+// at once; a restart skips those left over.
+#define GENERATIONS            4096
+#define GENERATIONS_PER_VOLUME 16
 
 struct unit {
     struct loop *loop;
@@ -40,11 +42,11 @@ struct unit {
 
     bool work_wanted; // something changed since the last order was made
     bool tgtd_there;
-    bool failing; // the last pass left something undone
     uint32_t retry_ms;
     uint32_t reserved; // generations up to this one may be used
     uint64_t counters_saved;
     bool was_connected, stopping;
+    int exit_code;
     struct loop_timer *next_pass, *first_pass;
 };
 
@@ -83,10 +85,11 @@ static void reserve(struct unit *u)
 {
     struct dv_err err;
     uint32_t now = state_generation(u->state);
-    if (u->reserved - now > GENERATIONS / 2 && u->reserved > now)
+    uint32_t ahead = GENERATIONS + GENERATIONS_PER_VOLUME * (uint32_t)state_volume_count(u->state);
+    if (u->reserved > now && u->reserved - now > ahead / 2)
         return;
-    if (journal_reserve(u->journal, now + GENERATIONS, &err) == 0)
-        u->reserved = now + GENERATIONS;
+    if (journal_reserve(u->journal, now + ahead, &err) == 0)
+        u->reserved = now + ahead;
     else
         log_error("unit", "the count of changes cannot be recorded: %s", err.text);
 }
@@ -243,6 +246,7 @@ static void connect_master(struct unit *u)
     if (u->agent && tables_register(u->agent, &u->tables, &err) == 0)
         return;
     log_error("unit", "the unit's tables cannot be offered: %s", err.text);
+    u->exit_code = dv_code_exit(err.code);
     loop_stop(u->loop);
 }
 
@@ -373,6 +377,11 @@ void unit_stop(struct unit *u)
     struct announcement_link links[8];
     size_t n = portals_links(u->portals, links, DV_COUNT(links));
     announcer_stop(u->announcer, links, n, on_told, u);
+}
+
+int unit_exit_code(const struct unit *u)
+{
+    return u->exit_code;
 }
 
 // What would be lost without harm, but need not be.

@@ -16,6 +16,9 @@ void unit_free(struct unit *u); // after loop_run has returned; NULL is fine
 // tgtd serves goes on being served. A second call stops at once.
 void unit_stop(struct unit *u);
 
+// Why the loop was stopped: 0 when somebody asked for it.
+int unit_exit_code(const struct unit *u);
+
 // The command line: returns the process's exit code.
 int unit_main(int argc, char **argv);
 
