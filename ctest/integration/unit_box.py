@@ -83,7 +83,7 @@ class Box:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="dvsan-unit-"))
         self.address, self.cms, self.name, self.prefix = address, cms, name, list(prefix)
         self.portal = portal or address
-        self.patience = ["-t", "2", "-r", "2"] # of the SNMP tools
+        self.patience = ["-t", "2", "-r", "2"]  # of the SNMP tools
         self.snmpd = self.tgtd = self.agent = self.receiver = None
         self.engine = "80001f8804" + os.urandom(8).hex()
         self.agent_log = self.dir / "dvsan-unit.log"
@@ -183,10 +183,14 @@ class Box:
         return values[0] if len(values) == 1 else values
 
     def try_get(self, oid):
+        """The value, or None when it cannot be had at once."""
+        patience, self.patience = self.patience, ["-t", "0.3", "-r", "0"]
         try:
             return self.get(oid)
         except SnmpError:
             return None
+        finally:
+            self.patience = patience
 
     def walk(self, oid):
         return self.snmp("snmpbulkwalk", oid)

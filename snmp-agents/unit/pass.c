@@ -246,15 +246,21 @@ static void request_clear(struct request *r)
     free(r->accounts);
 }
 
-static void take_statistics(struct pass *p, struct order *o)
+// Before sessions are ended, whose statistics end with them. False when tgtd does not answer.
+static bool take_statistics(struct pass *p, struct order *o)
 {
     struct dv_err err;
     size_t count;
     DV_FREE struct tgt_statistics *rows = NULL;
-    if (tgt_read_statistics(p->tgt, &rows, &count, &err) == 0)
+    if (tgt_read_statistics(p->tgt, &rows, &count, &err) == 0) {
         traffic_take(p->traffic, rows, count, o);
-    else
-        log_debug("unit", "no statistics this time: %s", err.text);
+        return true;
+    }
+    log_debug("unit", "no statistics this time: %s", err.text);
+    if (err.code != DV_TIMEOUT && err.code != DV_UNREACHABLE)
+        return true; // the volumes can be served all the same
+    o->tgtd_err = err;
+    return false;
 }
 
 // What nobody wants any more went wrong: then no volume that is to be deleted is known to be out
@@ -327,11 +333,10 @@ void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
 {
     check_media(p, o);
     make_backings(p, o, calls);
-    if (!meet(p, o)) {
+    if (!meet(p, o) || !take_statistics(p, o)) {
         fail_all(o, &o->tgtd_err);
         return;
     }
-    take_statistics(p, o);
     reconcile(p, o);
     if (!o->tgtd_there)
         return;
