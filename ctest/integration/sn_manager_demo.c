@@ -4,7 +4,10 @@
 // usage: sn_manager_demo STATE_DIR USER AUTH_PASSPHRASE PRIV_PASSPHRASE
 //   peer ADDRESS              makes the peer that the next lines speak to
 //   get OID...
+//   set OID i|u|s VALUE ...
 //   walk AFTER|- COLUMN...    AFTER is an index such as 4.7
+//   stop N                    the next walk stops behind its row N
+//   drop N                    the next walk frees its peer in its row N
 //   listen ADDRESS            makes the listener
 //   accept ENGINE_ID          in hexadecimal digits: takes the engine's traps
 //   stats
@@ -27,7 +30,7 @@ struct demo {
     struct sn_peer *peer;
     struct sn_listener *listener;
     size_t columns; // of the walk under way
-    unsigned rows;
+    unsigned rows, stop_at, drop_at;
 };
 
 static const struct sn_timing timing = {.timeout_ms = 1000, .retries = 1};
@@ -92,12 +95,17 @@ static bool on_row(void *arg, const uint32_t *index, size_t len, const struct sn
     for (size_t i = 0; i < d->columns; i++)
         print_value(&values[i]);
     printf("\n");
-    return true;
+    if (d->rows == d->drop_at) {
+        sn_peer_free(d->peer);
+        d->peer = NULL;
+    }
+    return d->rows != d->stop_at;
 }
 
 static void on_walked(void *arg, const struct sn_result *r)
 {
     struct demo *d = arg;
+    d->stop_at = d->drop_at = 0;
     printf("done %s %u rows %s\n", dv_code_name(r->code), d->rows, r->text);
 }
 
@@ -126,6 +134,21 @@ static void parse_engine(const char *hex, struct sn_engine_id *id)
         id->len++;
 }
 
+static void set(struct demo *d, char **word, size_t words)
+{
+    struct sn_var vars[WORDS_MAX / 3];
+    size_t n = 0;
+    for (; 3 * n + 3 < words; n++) {
+        const char *value = word[3 * n + 3];
+        sn_oid_parse(word[3 * n + 1], &vars[n].oid);
+        char type = word[3 * n + 2][0];
+        vars[n].value = type == 'i'   ? sn_int(atoi(value))
+                        : type == 'u' ? sn_uint((uint32_t)strtoul(value, NULL, 10))
+                                      : sn_text(value);
+    }
+    sn_set(d->peer, vars, n, timing, on_get, d);
+}
+
 static bool command(struct demo *d, char **word, size_t words)
 {
     struct dv_err err = {.text = ""};
@@ -147,6 +170,13 @@ static bool command(struct demo *d, char **word, size_t words)
             sn_oid_parse(word[i], &oids[i - 1]);
         sn_get(d->peer, oids, words - 1, timing, on_get, d);
         return true;
+    } else if (strcmp(word[0], "set") == 0) {
+        set(d, word, words);
+        return true;
+    } else if (strcmp(word[0], "stop") == 0) {
+        d->stop_at = (unsigned)atoi(word[1]);
+    } else if (strcmp(word[0], "drop") == 0) {
+        d->drop_at = (unsigned)atoi(word[1]);
     } else if (strcmp(word[0], "walk") == 0) {
         sn_oid_parse(word[1], &after); // leaves it alone for "-"
         for (size_t i = 2; i < words; i++)

@@ -176,11 +176,19 @@ def lab():
         made.start_agent()
         yield made
         made.agent.drain()
-        assert made.agent.end() == 0
+        code = made.agent.end()
+        errors = "\n".join(made.agent.errors)
+        assert (code == 0 and not errors) or is_known_leak(errors), errors
         assert made.agent.drain() == ["ended"]
-        assert made.agent.errors == []
     finally:
         made.stop()
+
+
+def is_known_leak(errors):
+    """Net-SNMP 5.9.3 loses a struct sockaddr_un whenever receiving from the master fails."""
+    leaks = re.findall(r"leak of (\d+) byte\(s\) in (\d+) object", errors)
+    return leaks == [(str(110 * int(count)), count) for _, count in leaks] and \
+        errors.count("#0 ") == len(leaks) == errors.count("libnetsnmp.so")
 
 
 def create(lab, index, name, size="1"):
@@ -560,6 +568,26 @@ def test_manager_gets(lab, manager):
         f"var {SCALAR[1:]}.1.7 noSuchInstance", "done ok 0 "]
 
 
+def test_manager_sets(lab, manager):
+    manager.ask(f"peer udp:{IP}:{PORT}")
+
+    def outcome(*words):
+        return manager.ask("set " + " ".join(words))[-1].split(" ", 3)[1:]
+
+    assert outcome(f"{ROW}.6.4 i 4", f"{ROW}.2.4 s four", f"{SCALAR}.3.0 i 3")[:2] == ["ok", "0"]
+    assert manager.ask(f"get {ROW}.2.4 {SCALAR}.3.0")[:2] == [f'var {ROW[1:]}.2.4 "four"',
+                                                             f"var {SCALAR[1:]}.3.0 3"]
+    for words, code, status, name in (
+            ((f"{SCALAR}.3.0 i 1", f"{SCALAR}.4.0 i 1"), "invalid", 7, "wrongType at variable 2"),
+            ((f"{SCALAR}.3.0 i 1", f"{ROW}.3.4 u 13"), "conflict", 12, "inconsistentValue at variable 2"),
+            ((f"{ROW}.2.9 s nine",), "conflict", 18, "inconsistentName at variable 1"),
+            ((f"{SCALAR}.1.0 s x",), "invalid", 17, "notWritable at variable 1"),
+            ((f"{ROW}.2.4 s fail",), "io", 14, "commitFailed at variable 1"),
+            ((f".1.3.6.1.2.1.1.3.0 u 1",), "invalid", 17, "notWritable at variable 1")):
+        assert outcome(*words) == [code, str(status), f"udp:{IP}:{PORT} answered {name}"]
+    assert outcome(f"{ROW}.6.4 i 6", f"{SCALAR}.3.0 i 0")[0] == "ok"
+
+
 def test_manager_walks(lab, manager):
     for i in range(1, 11):
         create(lab, i, f"n{i}", str(i))
@@ -573,6 +601,12 @@ def test_manager_walks(lab, manager):
     assert manager.ask(f"walk - {ROW}.5") == [*(f'row {i} "even"' for i in range(2, 11, 2)),
                                               "done ok 5 rows "]
     assert manager.ask(f"walk - {ROOT}.77 {ROW}.2")[-1] == "done ok 10 rows "
+    assert manager.ask("stop 4") == ["done "]
+    assert manager.ask(f"walk - {columns}") == [*everything[:4], "done ok 4 rows "]
+    assert manager.ask("drop 3") == ["done "]
+    assert manager.ask(f"walk - {columns}") == [*everything[:3],
+                                                "done cancelled 3 rows the walk was cancelled"]
+    manager.ask(f"peer udp:{IP}:{PORT}")
     destroy(lab, *range(1, 11))
 
     answer = manager.ask(f"walk - {LARGE}.1 {LARGE}.2")

@@ -782,7 +782,7 @@ static void stop_sender(void)
 }
 
 // Net-SNMP forgets what its MIB reader had when it starts again.
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:netsnmp_init_mib_internals\n";

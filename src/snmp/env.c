@@ -206,8 +206,8 @@ static void init_library(struct sn_env *env, const char *state_dir, const struct
     setenv("SNMPCONFPATH", state_dir, 1);
     setenv("SNMP_PERSISTENT_DIR", state_dir, 1);
     static const int on[] = {NETSNMP_DS_LIB_DONT_READ_CONFIGS, NETSNMP_DS_LIB_DONT_PERSIST_STATE,
-                             NETSNMP_DS_LIB_DONT_LOAD_HOST_FILES,
-                             NETSNMP_DS_LIB_ALARM_DONT_USE_SIG};
+                             NETSNMP_DS_LIB_DONT_LOAD_HOST_FILES, NETSNMP_DS_LIB_ALARM_DONT_USE_SIG,
+                             NETSNMP_DS_LIB_NO_DISCOVERY}; // of RFC 5343, answered to anyone
     for (size_t i = 0; i < DV_COUNT(on); i++)
         netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, on[i], 1);
 
