@@ -193,7 +193,8 @@ static void on_reset(struct iscsi_context *ctx, int status, void *data, void *ar
 
 // Commands of a lost session may still be at work in the target, also after a new login. If one
 // of them changes blocks, it could overwrite what is written from now on. A logical unit reset is
-// answered when all of them have ended.
+// answered when all of them have ended. (iscsi_task_mgmt_lun_reset_async would free the login that
+// is just being answered.)
 void probe_start(struct iscsi_leg *l)
 {
     l->step = l->step_attempts = 0;
@@ -202,7 +203,8 @@ void probe_start(struct iscsi_leg *l)
     l->fua = false;
     if (!l->settle)
         send_step(l);
-    else if (iscsi_task_mgmt_lun_reset_async(l->ctx, l->lun, on_reset, l) != 0)
+    else if (iscsi_task_mgmt_async(l->ctx, (int)l->lun, ISCSI_TM_LUN_RESET, 0xffffffff, 0, on_reset,
+                                   l) != 0)
         session_over(l, LEG_LOSS_PROTOCOL, "%s: %s", l->portal, iscsi_get_error(l->ctx));
     l->source.dirty = true;
 }

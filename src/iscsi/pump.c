@@ -41,7 +41,7 @@ struct pump {
     pthread_mutex_t lock;
     _Atomic(struct pump_op *) arrivals; // pushed without the lock, newest first
     _Atomic(struct pump_op *) leader;
-    atomic_uint ran; // counts operations, so that idleness can be told
+    atomic_uint led; // counts leaderships, so that a pump without leaders can be told
 
     // The rest is under the lock.
     struct pump_op *ops;      // started and unfinished, newest first
@@ -368,6 +368,7 @@ static void serve_sources(struct pump *p, struct poller *w)
 // Leads until the own operation is done.
 static void lead(struct pump *p, struct pump_op *own)
 {
+    atomic_fetch_add_explicit(&p->led, 1, memory_order_relaxed);
     pthread_mutex_lock(&p->lock);
     for (;;) {
         turn(p);
@@ -411,7 +412,6 @@ void pump_run(struct pump *p, struct pump_op *op)
     atomic_init(&op->word, OP_RUNNING);
     op->finished = op->listed = false;
     op->prev = NULL;
-    atomic_fetch_add_explicit(&p->ran, 1, memory_order_relaxed);
     push_arrival(p, op);
     serve_arrivals(p, false);
     struct pump_op *none = NULL;
@@ -432,7 +432,7 @@ void pump_run(struct pump *p, struct pump_op *op)
 
 // Housekeeping ------------------------------------------------------------------------------
 
-// Waits for the pump to be idle, or for timers that nobody looks after.
+// Leaves the pump to its leaders for a little.
 static void pause_house(struct pump *p)
 {
     struct pollfd fd = {.fd = p->house.kick, .events = POLLIN};
@@ -440,34 +440,35 @@ static void pause_house(struct pump *p)
         drain(p->house.kick);
 }
 
+// Polls and serves for once; returns false when it found that others lead.
+static bool keep_house_once(struct pump *p)
+{
+    unsigned led = atomic_load(&p->led);
+    pthread_mutex_lock(&p->lock);
+    turn(p);
+    prepare_poll(p, &p->house);
+    unlock(p);
+    serve_arrivals(p, true);
+    do_poll(&p->house);
+    pthread_mutex_lock(&p->lock);
+    bool idle = !atomic_load(&p->leader) && atomic_load(&p->led) == led;
+    if (idle)
+        serve_sources(p, &p->house);
+    p->house.polling = false;
+    turn(p);
+    struct pump_op *next = appoint(p);
+    unlock(p);
+    tell_leader(next);
+    serve_arrivals(p, true);
+    return idle;
+}
+
 static void *keep_house(void *arg)
 {
     struct pump *p = arg;
-    unsigned seen = atomic_load(&p->ran);
-    while (!atomic_load(&p->stopping)) {
-        unsigned ran = atomic_load(&p->ran);
-        if (ran != seen || atomic_load(&p->leader)) { // others are at it
-            seen = ran;
+    while (!atomic_load(&p->stopping))
+        if (atomic_load(&p->leader) || !keep_house_once(p))
             pause_house(p);
-            continue;
-        }
-        pthread_mutex_lock(&p->lock);
-        turn(p);
-        prepare_poll(p, &p->house);
-        unlock(p);
-        serve_arrivals(p, true);
-        do_poll(&p->house);
-        pthread_mutex_lock(&p->lock);
-        if (atomic_load(&p->leader))
-            p->house.polling = false;
-        else
-            serve_sources(p, &p->house);
-        turn(p);
-        struct pump_op *next = appoint(p);
-        unlock(p);
-        tell_leader(next);
-        serve_arrivals(p, true);
-    }
     return NULL;
 }
 

@@ -195,7 +195,7 @@ static int failed(const char *what, uint32_t count, uint64_t offset, int error)
         if (error == EACCES || error == EIO)
             volume_why(volume, &why);
         nbdkit_error("%s of %" PRIu32 " bytes at %" PRIu64 ": %s%s%s", what, count, offset,
-                     strerror(error), why.text[0] ? ": " : "", why.text);
+                     strerrordesc_np(error), why.text[0] ? ": " : "", why.text);
     }
     nbdkit_set_error(error == EACCES ? EPERM : error); // NBD has no EACCES
     return -1;
