@@ -27,8 +27,8 @@ static int ask_password(char **secret, struct dv_err *err)
         return dv_fail(err, DV_IO, "the terminal does not answer");
     quiet = old;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
-    fprintf(stderr, "Password of admin: ");
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    fprintf(stderr, "Password of admin: ");
     bool got = fgets(text, sizeof(text), stdin) != NULL;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
     fprintf(stderr, "\n");

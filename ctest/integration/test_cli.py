@@ -1,0 +1,440 @@
+"""The command line as people and scripts use it, against a real station and real units."""
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+from tools import net
+from tools.testlab import BUILD, until
+
+LAB = {"units": 2, "hosts": 1}
+DVSAN = os.path.join(BUILD, "bin", "dvsan")
+IQN = "iqn.2026-11.org.example:"
+
+
+def rows(text):
+    return [line.split() for line in text.splitlines()]
+
+
+class Terminal:
+    """dvsan on a terminal of 80 columns."""
+
+    def __init__(self, env, *args):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execvpe(DVSAN, [DVSAN, *args], {**env, "TERM": "xterm"})
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.text = ""
+
+    def read(self, wanted=None, seconds=30):
+        """Reads until a text has come, or to the end."""
+        end = time.monotonic() + seconds
+        while wanted is None or wanted not in self.text:
+            assert time.monotonic() < end, self.text
+            if not select.select([self.fd], [], [], 0.2)[0]:
+                continue
+            try:
+                piece = os.read(self.fd, 65536)
+            except OSError:
+                piece = b""
+            if not piece:
+                assert wanted is None, self.text
+                break
+            self.text += piece.decode()
+        return self.text
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def end(self):
+        self.read()
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+# ---- Lists and records
+
+
+def test_pool(lab):
+    pool = lab.dvsan_json("pool", "show")
+    assert pool["units"] == 2 and pool["units_up"] == 2
+    text = lab.dvsan("pool", "show").stdout
+    assert re.search(r"^Units up:\s+2$", text, re.M) and re.search(r"^Size:\s+20G$", text, re.M)
+
+
+def test_units(lab):
+    table = rows(lab.dvsan("unit", "list").stdout)
+    assert table[0] == ["NAME", "STATE", "SIZE", "FREE", "VOLUMES", "ADDRESS"]
+    assert [row[:2] for row in table[1:]] == [["unit1", "up"], ["unit2", "up"]]
+    listed = lab.dvsan_json("unit", "list")
+    assert [unit["name"] for unit in listed] == ["unit1", "unit2"]
+    shown = lab.dvsan_json("unit", "show", listed[1]["uuid"])
+    assert shown["name"] == "unit2"
+    assert "pool0" in lab.dvsan("unit", "show", "unit1").stdout
+    media = lab.dvsan_json("medium", "list")
+    assert [(m["unit"], m["name"]) for m in media] == [("unit1", "pool0"), ("unit2", "pool0")]
+    assert "is up" in lab.dvsan("unit", "forget", "unit1", code=4).stderr
+
+
+def test_nothing_to_list(lab):
+    done = lab.dvsan("volume", "list")
+    assert done.stdout == "" and done.stderr == "There are no volumes.\n"
+    assert lab.dvsan("volume", "list", "--json").stdout == "[]\n"
+
+
+# ---- The life of a volume
+
+
+def test_volume(lab):
+    done = lab.dvsan("volume", "create", "db1", "--size", "96M", "--unit", "unit2")
+    assert done.stdout.startswith("Volume db1 (96M) is online on unit unit2, LBA 0 to 196607")
+    assert re.search(r"^task \d+, create volume db1 \(96M\): 100%, done$", done.stderr, re.M)
+    table = rows(lab.dvsan("volume", "list").stdout)
+    assert table[1][:4] == ["db1", "96M", "online", "unit2"] and table[1][-1] == "-"
+    volume = lab.dvsan_json("volume", "list")[0]
+    assert volume == lab.dvsan_json("volume", "show", "db1")
+    assert (volume["start_lba"], volume["blocks"], volume["end_lba"]) == (0, 196608, 196607)
+    lab.dvsan("volume", "assign", "db1", "--host", "host1")
+    assert lab.dvsan_json("volume", "show", "db1")["hosts"] == ["host1"]
+    assert re.search(r"^Hosts:\s+host1$", lab.dvsan("volume", "show", "db1").stdout, re.M)
+    assert rows(lab.dvsan("host", "show", "host1").stdout)[-1] == ["db1", "unit2", "active", "-"]
+    assert "unassign" in lab.dvsan("volume", "delete", "db1", code=4).stderr
+    lab.dvsan("volume", "unassign", "db1", "--host", "host1")
+    # Not on a terminal nobody is asked: scripts need no --yes, and may give it.
+    task = lab.dvsan_json("volume", "delete", "db1", "--yes")
+    assert task["kind"] == "volume_delete" and task["state"] == "done"
+    assert lab.dvsan("volume", "show", "db1", code=3).stderr == 'dvsan: there is no volume "db1"\n'
+
+
+def test_json_of_what_was_made(lab):
+    volume = lab.dvsan_json("volume", "create", "db2", "--size", "1M")
+    assert volume["name"] == "db2" and volume["state"] == "online"
+    assignment = lab.dvsan_json("volume", "assign", "db2", "--host", "host1")
+    assert (assignment["volume"], assignment["host"], assignment["state"]) == ("db2", "host1", "active")
+    assert lab.dvsan_json("volume", "unassign", "db2", "--host", "host1")["state"] == "done"
+    assert lab.dvsan_json("volume", "delete", "db2")["state"] == "done"
+
+
+def test_no_wait(lab):
+    task = lab.dvsan_json("volume", "create", "db3", "--size", "1M", "--no-wait")
+    assert task["kind"] == "volume_create"
+    watched = lab.dvsan_json("task", "watch", str(task["id"]))
+    assert watched["state"] == "done"
+    done = lab.dvsan("volume", "delete", "db3", "--no-wait")
+    assert f"dvsan task watch {task['id'] + 1}" in done.stdout
+    lab.dvsan("task", "watch")
+    assert lab.dvsan("task", "watch").stdout == "No task is under way.\n"
+
+
+def test_tasks(lab):
+    tasks = lab.dvsan_json("task", "list")
+    assert [t["id"] for t in tasks] == sorted(t["id"] for t in tasks)
+    assert len(lab.dvsan_json("task", "list", "--limit", "2")) == 2
+    shown = lab.dvsan_json("task", "show", str(tasks[0]["id"]))
+    assert shown == tasks[0] and shown["steps"]
+    assert tasks[0]["summary"] in lab.dvsan("task", "show", str(tasks[0]["id"])).stdout
+    assert "over" in lab.dvsan("task", "cancel", str(tasks[0]["id"]), code=4).stderr
+    lab.dvsan("task", "watch", "999999", code=3)
+
+
+@pytest.mark.parametrize("code, args, sentence", [
+    (2, ["volume", "create", "x", "--size", "0"], "more than zero"),
+    (2, ["volume", "create", "x", "--size", "-1"], "negative"),
+    (2, ["volume", "create", "x", "--size", "9223372036854775808"], "too large"),
+    (2, ["volume", "create", "x"], "--size"),
+    (2, ["volume", "create", "a/b", "--size", "1M"], "a/b"),
+    (2, ["volume", "create", "a'b", "--size", "1M"], "a'b"),
+    (2, ["volume", "create", 'a"b', "--size", "1M"], 'a"b'),
+    (2, ["volume", "create", "x", "--size", "9223372036854775807"], "too large"),
+    (5, ["volume", "create", "x", "--size", "100T"], "free"),
+    (3, ["volume", "create", "x", "--size", "1M", "--unit", "nope"], "nope"),
+    (3, ["volume", "create", "x", "--size", "1M", "--medium", "nope"], "nope"),
+    (3, ["volume", "assign", "nope", "--host", "host1"], "nope"),
+    (3, ["volume", "delete", "nope"], "nope"),
+    (3, ["unit", "show", "nope"], "nope"),
+    (3, ["host", "connect-info", "nope"], "nope"),
+    (3, ["token", "delete", "999999"], "999999"),
+    (2, ["volum", "list"], "did you mean volume?"),
+    (2, ["volume", "lits"], "did you mean volume list?"),
+])
+def test_refused(lab, code, args, sentence):
+    before = lab.dvsan_json("volume", "list"), len(lab.dvsan_json("task", "list"))
+    done = lab.dvsan(*args, code=code)
+    assert done.stdout == "" and done.stderr.startswith("dvsan: ") and sentence in done.stderr
+    assert (lab.dvsan_json("volume", "list"), len(lab.dvsan_json("task", "list"))) == before
+
+
+def test_name_is_taken(lab):
+    lab.dvsan("volume", "create", "twice", "--size", "1M")
+    assert "twice" in lab.dvsan("volume", "create", "twice", "--size", "1M", code=4).stderr
+    lab.dvsan("volume", "delete", "twice")
+
+
+# ---- Hosts and their secrets
+
+
+def test_host_secret_is_shown_once(lab):
+    host = lab.dvsan_json("host", "add", "h1", "--iqn", IQN + "h1")
+    assert re.fullmatch(r"[A-Za-z0-9_-]{16}", host["chap_secret"]) and host["chap_user"] == "h1"
+    assert "chap_secret" not in lab.dvsan_json("host", "show", "h1")
+    text = lab.dvsan("host", "add", "h2", "--iqn", IQN + "h2", "--chap-user", "two").stdout
+    assert "CHAP user two" in text and re.search(r"shown only now: [A-Za-z0-9_-]{16}\n", text)
+    assert [h["name"] for h in lab.dvsan_json("host", "list")] == ["h1", "h2", "host1"]
+    for name in ("h1", "h2"):
+        lab.dvsan("host", "delete", name)
+    lab.dvsan("host", "show", "h1", code=3)
+
+
+def test_host_secret_in_files(lab):
+    path = os.path.join(lab.work, "h3.secret")
+    done = lab.dvsan("host", "add", "h3", "--iqn", IQN + "h3", "--save-secret", path)
+    with open(path, encoding="ascii") as f:
+        secret = f.read()
+    assert re.fullmatch(r"[A-Za-z0-9_-]{16}", secret) and secret not in done.stdout
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    lab.dvsan("host", "delete", "h3")
+    # A file that is there is never overwritten, and a host that is refused leaves no file.
+    assert "exists" in lab.dvsan("host", "add", "h3", "--iqn", IQN + "h3", "--save-secret", path,
+                                 code=4).stderr
+    lab.dvsan("host", "show", "h3", code=3)
+    lab.dvsan("host", "add", "host1", "--iqn", IQN + "h3", "--save-secret", path + "2", code=4)
+    assert not os.path.exists(path + "2")
+    host = lab.dvsan_json("host", "add", "h3", "--iqn", IQN + "h3", "--chap-secret-file", path)
+    assert "chap_secret" not in host
+    lab.dvsan("host", "delete", "h3")
+    os.chmod(path, 0o644)
+    assert "chmod 600" in lab.dvsan("host", "add", "h3", "--iqn", IQN + "h3", "--chap-secret-file",
+                                    path, code=6).stderr
+
+
+@pytest.fixture
+def connected(lab):
+    lab.dvsan("volume", "create", "c1", "--size", "8M")
+    lab.dvsan("volume", "assign", "c1", "--host", "host1")
+    yield lab
+    lab.dvsan("volume", "unassign", "c1", "--host", "host1")
+    lab.dvsan("volume", "delete", "c1")
+
+
+def paragraph(text, title):
+    """The lines under a comment, up to the next empty line."""
+    return text.split(f"# {title}\n")[1].split("\n\n")[0]
+
+
+def test_pasted_lines_work(connected):
+    text = connected.dvsan("host", "connect-info", "host1", "--chap-secret-file",
+                           connected.secret_path("host1")).stdout
+    assert connected.secret("host1") not in text
+    for title in ("libiscsi's tools", "qemu"):
+        done = subprocess.run(["bash", "-ec", paragraph(text, title)], capture_output=True, text=True,
+                              timeout=60, check=False)
+        assert done.returncode == 0, (title, done.stdout, done.stderr)
+    assert "8 MiB" in done.stdout # what qemu-img says of it
+    assert "iscsiadm -m node -T iqn." in paragraph(text, "open-iscsi")
+    assert f"InitiatorName={connected.dvsan_json('host', 'show', 'host1')['iqn']}" in text
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
+def test_secret_lines_work(connected):
+    """The line that takes the secret from the keyboard into a file."""
+    path = os.path.join(connected.work, "new folder", "host1.secret")
+    text = connected.dvsan("host", "connect-info", "host1", "--chap-secret-file", path).stdout
+    line = text[text.index("(umask"):].split("\n\n")[0]
+    subprocess.run(["bash", "-ec", line], input="0123456789abcdef\n", text=True, check=True, timeout=30)
+    with open(path, encoding="ascii") as f:
+        assert f.read() == "0123456789abcdef"
+    assert os.stat(path).st_mode & 0o777 == 0o600
+
+
+def test_connect_info_as_data(connected):
+    info = connected.dvsan_json("host", "connect-info", "host1")
+    params = json.loads(connected.dvsan("host", "connect-info", "host1", "--plugin", "--volume", "c1",
+                                        "--chap-secret-file", "/s").stdout)
+    volume = info["volumes"][0]
+    assert params == {"portal": volume["portals"][0], "target": volume["iqn"], "lun": volume["lun"],
+                      "initiator": info["iqn"], "chap_user": "host1", "chap_secret_file": "/s"}
+    assert "assign it first" in connected.dvsan("host", "connect-info", "host1", "--volume", "c2",
+                                                code=3).stderr
+
+
+def test_host_without_volumes(lab):
+    assert "has no volumes" in lab.dvsan("host", "connect-info", "host1").stdout
+    assert "has no volumes" in lab.dvsan("host", "connect-info", "host1", "--plugin", code=4).stderr
+
+
+# ---- Logging in
+
+
+def dvsan(env, *args):
+    return subprocess.run([DVSAN, *args], env={"PATH": "/usr/bin:/bin", **env}, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_logins(lab):
+    url = {"DVSAN_URL": lab.env["DVSAN_URL"]}
+    done = dvsan(url, "pool", "show")
+    assert done.returncode == 6 and "DVSAN_TOKEN" in done.stderr
+    done = dvsan({**url, "DVSAN_TOKEN": "wrong"}, "pool", "show")
+    assert done.returncode == 6 and "DVSAN_TOKEN" in done.stderr
+    token = os.path.join(lab.work, "token")
+    with open(os.open(token, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as f:
+        f.write(lab.env["DVSAN_TOKEN"] + "\n")
+    assert dvsan({**url, "DVSAN_TOKEN_FILE": token}, "pool", "show").returncode == 0
+    assert dvsan({**url, "DVSAN_PASSWORD_FILE": lab.secret_path("admin")}, "pool", "show").returncode == 0
+    os.chmod(token, 0o644)
+    done = dvsan({**url, "DVSAN_TOKEN_FILE": token}, "pool", "show")
+    assert done.returncode == 6 and "chmod 600" in done.stderr
+
+
+def test_tokens(lab):
+    token = lab.dvsan_json("token", "create", "ci")
+    url = {"DVSAN_URL": lab.env["DVSAN_URL"], "DVSAN_TOKEN": token["token"]}
+    assert dvsan(url, "pool", "show").returncode == 0
+    assert "ci" in [t["name"] for t in lab.dvsan_json("token", "list")]
+    assert "deleted" in lab.dvsan("token", "delete", str(token["id"])).stdout
+    assert dvsan(url, "pool", "show").returncode == 6
+
+
+def test_password_on_a_terminal(lab):
+    with open(lab.secret_path("admin"), encoding="ascii") as f:
+        password = f.read().strip()
+    env = {k: v for k, v in lab.env.items() if k != "DVSAN_TOKEN"}
+    terminal = Terminal(env, "unit", "list")
+    terminal.read("Password of admin: ")
+    terminal.type(password + "\n")
+    assert terminal.end() == 0
+    assert "unit1" in terminal.text and password not in terminal.text
+
+
+def test_other_urls(lab):
+    env = {"DVSAN_TOKEN": "x"}
+    with net.own_range() as n:
+        done = dvsan({**env, "DVSAN_URL": f"http://127.17.{n}.1:9"}, "pool", "show")
+    assert done.returncode == 7 and "start dvsan-cms" in done.stderr and f"127.17.{n}.1:9" in done.stderr
+    done = dvsan({**env, "DVSAN_URL": "http://nowhere.invalid"}, "pool", "show")
+    assert done.returncode == 7 and "DVSAN_URL" in done.stderr
+    assert dvsan({**env, "DVSAN_URL": "ftp://x"}, "pool", "show").returncode == 2
+    # A proxy of the environment is not asked.
+    proxy = {"http_proxy": "http://127.0.0.1:1", "ALL_PROXY": "http://127.0.0.1:1"}
+    assert dvsan({**lab.env, **proxy}, "pool", "show").returncode == 0
+    assert lab.dvsan("pool", "show", "--url", lab.env["DVSAN_URL"] + "/").returncode == 0
+
+
+# ---- Terminals
+
+
+def test_colours_and_width(lab):
+    terminal = Terminal(lab.env, "unit", "list")
+    assert terminal.end() == 0
+    assert "\x1b[32mup" in terminal.text
+    for line in re.sub(r"\x1b\[[0-9;]*m", "", terminal.text).splitlines():
+        assert len(line) <= 80
+    terminal = Terminal({**lab.env, "NO_COLOR": "1"}, "unit", "list")
+    assert terminal.end() == 0 and "\x1b[3" not in terminal.text
+    assert "\x1b" not in lab.dvsan("unit", "list").stdout
+
+
+def test_delete_asks_on_a_terminal(lab):
+    lab.dvsan("volume", "create", "asked", "--size", "1M")
+    for answer in ("n\n", "\n", "\x04"):
+        terminal = Terminal(lab.env, "volume", "delete", "asked")
+        terminal.read("Delete volume asked (1M on unit")
+        terminal.type(answer)
+        assert terminal.end() == 9
+    assert lab.volume("asked")["state"] == "online"
+    terminal = Terminal(lab.env, "volume", "delete", "asked")
+    terminal.read("[y/N] ")
+    terminal.type("y\n")
+    assert terminal.end() == 0 and "Volume asked is deleted." in terminal.text
+    lab.dvsan("volume", "create", "asked", "--size", "1M")
+    terminal = Terminal(lab.env, "volume", "delete", "asked", "-y")
+    assert terminal.end() == 0 and "[y/N]" not in terminal.text
+
+
+# ---- Waiting for what does not come
+
+
+@pytest.fixture
+def unit2_hangs(lab):
+    until(lambda: lab.unit("unit2")["state"] == "up", 30)
+    agent = next(p for p in lab.units["unit2"].processes if p.name.endswith("agent")).pid()
+    os.kill(agent, signal.SIGSTOP)
+    yield
+    os.kill(agent, signal.SIGCONT)
+    until(lambda: lab.unit("unit2")["state"] == "up", 60)
+
+
+def test_waiting(lab, unit2_hangs):
+    """A bar on a terminal; Ctrl-C ends the wait and not the task, which can be taken back; the
+    station may go and come meanwhile."""
+    terminal = Terminal(lab.env, "volume", "create", "stuck", "--size", "1M", "--unit", "unit2")
+    terminal.read("create volume stuck (1M) [")
+    terminal.type("\x03")
+    assert terminal.end() == 130
+    task = re.search(r"Task (\d+) goes on", terminal.text)[1]
+    assert f"dvsan task watch {task}" in terminal.text
+    assert lab.dvsan_json("task", "show", task)["state"] in ("queued", "running")
+
+    watch = subprocess.Popen([DVSAN, "task", "watch", task], env=lab.env, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+    os.set_blocking(watch.stderr.fileno(), False)
+    lab.run("kill", "cms")
+    said = ""
+
+    def away():
+        nonlocal said
+        said += watch.stderr.read() or ""
+        return "still waiting" in said
+    assert until(away, 30), said
+    lab.run("start", "cms")
+    lab.dvsan("task", "cancel", task, "--no-wait")
+    os.set_blocking(watch.stderr.fileno(), True)
+    assert watch.wait(60) == 9
+    assert "was cancelled" in watch.stderr.read()
+    watch.stdout.close()
+    watch.stderr.close()
+
+
+# ---- Events
+
+
+def test_events(lab):
+    events = lab.dvsan_json("event", "list")
+    assert [e["id"] for e in events] == sorted(e["id"] for e in events)
+    newest = lab.dvsan_json("event", "list", "--limit", "1")
+    assert len(newest) == 1 and newest[0]["id"] >= events[-1]["id"]
+    assert "joined" in lab.dvsan("event", "list").stdout
+
+
+def test_events_as_they_come(lab):
+    follow = subprocess.Popen([DVSAN, "event", "list", "--follow", "--limit", "1", "--json"], env=lab.env,
+                              stdout=subprocess.PIPE, text=True)
+    try:
+        json.loads(follow.stdout.readline())
+        lab.dvsan("volume", "create", "followed", "--size", "1M")
+        while True: # it comes, or the test runs into its limit
+            event = json.loads(follow.stdout.readline())
+            if "followed" in event["text"]:
+                break
+    finally:
+        follow.terminate()
+        follow.wait()
+        follow.stdout.close()
+    lab.dvsan("volume", "delete", "followed")
+
+
+def test_output_that_cannot_be_written(lab):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([DVSAN, "unit", "list"], env=lab.env, stdout=full, stderr=subprocess.PIPE,
+                              text=True, check=False)
+    assert done.returncode == 1 and "could not be written" in done.stderr

@@ -1,0 +1,237 @@
+// The JSON of the pool's things, as clients see it.
+// SPDX-License-Identifier: BSD-2-Clause
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "console/api/view.h"
+#include <string.h>
+#include <utlist.h>
+
+// A unit with a medium, a volume on it and a host that has the volume.
+struct things {
+    struct pool_unit unit;
+    struct medium medium;
+    struct portal portals[2];
+    struct pool_volume volume;
+    struct pool_host host;
+    struct pool_assignment assignment;
+};
+
+static void make(struct things *t)
+{
+    *t = (struct things){
+        .unit = {.rec = {.name = "unit1",
+                         .address = "udp:192.0.2.1:161",
+                         .state = UNIT_UP,
+                         .engine_id = {0x80, 0, 0x1f},
+                         .engine_id_len = 3,
+                         .epoch = 3,
+                         .generation = 7,
+                         .last_seen = 1795354223},
+                 .media = &t->medium,
+                 .media_count = 1,
+                 .portals = t->portals,
+                 .portal_count = 2,
+                 .volume_count = 1},
+        .medium = {.index = 1,
+                   .name = "pool0",
+                   .kind = MEDIUM_DIR,
+                   .state = MEDIUM_ONLINE,
+                   .blocks = 8192,
+                   .free_blocks = 4096,
+                   .largest_free_blocks = 2048},
+        .portals = {{.index = 1, .address = "192.0.2.1", .port = 3260},
+                    {.index = 2, .address = "2001:db8::1", .port = 3261, .up = true}},
+        .volume = {.rec = {.name = "db1", .medium = 1, .blocks = 4096, .wanted = true},
+                   .unit = &t->unit,
+                   .actual = {.index = 5,
+                              .start_lba = 2048,
+                              .blocks = 4096,
+                              .thin = true,
+                              .iqn = "iqn.2026-11.org.dvsan:x",
+                              .lun = 1,
+                              .state = VOLUME_ONLINE,
+                              .progress = 100}},
+        .host = {.rec = {.name = "web",
+                         .iqn = "iqn.2026-11.org.example:web",
+                         .chap_user = "web",
+                         .sealed_len = 48}},
+        .assignment = {.rec = {.wanted = true},
+                       .volume = &t->volume,
+                       .host = &t->host,
+                       .actual = {.index = 1, .state = ACCESS_ACTIVE}},
+    };
+    uuid_parse("6ba7b810-9dad-41d1-80b4-00c04fd430c8", &t->unit.rec.uuid);
+    uuid_parse("6ba7b811-9dad-41d1-80b4-00c04fd430c8", &t->volume.rec.uuid);
+    uuid_parse("6ba7b812-9dad-41d1-80b4-00c04fd430c8", &t->host.rec.uuid);
+    DL_APPEND2(t->volume.assignments, &t->assignment, volume_prev, volume_next);
+    DL_APPEND2(t->host.assignments, &t->assignment, host_prev, host_next);
+}
+
+// Takes over what was made.
+static void is(json_t *made, const char *wanted)
+{
+    char *text = json_dumps(made, JSON_COMPACT);
+    json_decref(made);
+    assert_string_equal(text, wanted);
+    free(text);
+}
+
+static void test_unit(void **state)
+{
+    (void)state;
+    struct things t;
+    make(&t);
+    is(view_unit(&t.unit),
+       "{\"name\":\"unit1\",\"uuid\":\"6ba7b810-9dad-41d1-80b4-00c04fd430c8\",\"kind\":\"unit\","
+       "\"state\":\"up\",\"address\":\"udp:192.0.2.1:161\",\"block_size\":512,\"blocks\":8192,"
+       "\"free_blocks\":4096,\"largest_free_blocks\":2048,\"volumes\":1,\"engine_id\":\"80001f\","
+       "\"software\":null,\"epoch\":3,\"generation\":7,\"last_seen\":\"2026-11-22T13:30:23.000Z\","
+       "\"last_error\":null,\"media\":[{\"name\":\"pool0\",\"unit\":\"unit1\",\"index\":1,"
+       "\"kind\":\"dir\",\"state\":\"online\",\"block_size\":512,\"blocks\":8192,"
+       "\"free_blocks\":4096,\"largest_free_blocks\":2048,\"last_error\":null}],"
+       "\"portals\":[{\"index\":1,\"address\":\"192.0.2.1\",\"port\":3260,\"up\":false},"
+       "{\"index\":2,\"address\":\"2001:db8::1\",\"port\":3261,\"up\":true}]}");
+}
+
+static void test_volume(void **state)
+{
+    (void)state;
+    struct things t;
+    make(&t);
+    is(view_volume(&t.volume),
+       "{\"name\":\"db1\",\"uuid\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\",\"unit\":\"unit1\","
+       "\"media\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":2048,"
+       "\"end_lba\":6143,\"lun\":1,\"iqn\":\"iqn.2026-11.org.dvsan:x\",\"thin\":true,"
+       "\"state\":\"online\",\"progress\":100,\"last_error\":null,"
+       "\"portals\":[\"[2001:db8::1]:3261\",\"192.0.2.1:3260\"],\"hosts\":[\"web\"]}");
+}
+
+// Before its unit has shown it, a volume lies nowhere.
+static void test_new_volume(void **state)
+{
+    (void)state;
+    struct things t;
+    make(&t);
+    t.volume.actual = (struct volume){0};
+    t.volume.assignments = NULL;
+    t.unit.portal_count = 0;
+    is(view_volume(&t.volume),
+       "{\"name\":\"db1\",\"uuid\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\",\"unit\":\"unit1\","
+       "\"media\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":null,"
+       "\"end_lba\":null,\"lun\":null,\"iqn\":null,\"thin\":false,\"state\":\"creating\","
+       "\"progress\":0,\"last_error\":null,\"portals\":[],\"hosts\":[]}");
+}
+
+static void test_host(void **state)
+{
+    (void)state;
+    struct things t;
+    make(&t);
+    is(view_host(&t.host),
+       "{\"name\":\"web\",\"uuid\":\"6ba7b812-9dad-41d1-80b4-00c04fd430c8\","
+       "\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\",\"secret_known\":true,"
+       "\"volumes\":[\"db1\"]}");
+    is(view_assignment(&t.assignment),
+       "{\"volume\":\"db1\",\"host\":\"web\",\"unit\":\"unit1\","
+       "\"initiator\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\",\"state\":\"active\","
+       "\"last_error\":null}");
+    is(view_connect_info(&t.host),
+       "{\"host\":\"web\",\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\","
+       "\"volumes\":[{\"name\":\"db1\",\"state\":\"online\",\"access\":\"active\",\"blocks\":4096,"
+       "\"block_size\":512,\"size\":2097152,\"start_lba\":2048,\"end_lba\":6143,\"lun\":1,"
+       "\"iqn\":\"iqn.2026-11.org.dvsan:x\","
+       "\"portals\":[\"[2001:db8::1]:3261\",\"192.0.2.1:3260\"]}]}");
+    // What is being taken away is no longer offered.
+    t.assignment.rec.wanted = false;
+    json_t *info = view_connect_info(&t.host);
+    assert_int_equal(json_array_size(json_object_get(info, "volumes")), 0);
+    json_decref(info);
+}
+
+static void test_task(void **state)
+{
+    (void)state;
+    struct pool *pool = pool_new();
+    struct task_record task = {
+        .id = 7,
+        .kind = TASK_VOLUME_CREATE,
+        .state = TASK_FAILED,
+        .progress = 50,
+        .summary = "create volume db1 (2M)",
+        .steps = {{"place on unit1", STEP_DONE}, {"create on unit1", STEP_FAILED}},
+        .step_count = 2,
+        .error_code = DV_NO_SPACE,
+        .error = "unit1 has no room",
+        .created = 1795354223123,
+        .version = 9,
+    };
+    uuid_parse("6ba7b811-9dad-41d1-80b4-00c04fd430c8", &task.volume);
+    is(view_task(pool, &task),
+       "{\"id\":7,\"kind\":\"volume_create\",\"state\":\"failed\",\"progress\":50,"
+       "\"summary\":\"create volume db1 (2M)\",\"volume\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\","
+       "\"volume_name\":null,\"host\":null,\"host_name\":null,\"steps\":["
+       "{\"text\":\"place on unit1\",\"state\":\"done\"},"
+       "{\"text\":\"create on unit1\",\"state\":\"failed\"}],\"waiting\":null,"
+       "\"error\":{\"code\":\"no_space\",\"detail\":\"unit1 has no room\"},"
+       "\"created\":\"2026-11-22T13:30:23.123Z\",\"started\":null,\"finished\":null,\"version\":"
+       "9}");
+    pool_free(pool);
+}
+
+static void test_others(void **state)
+{
+    (void)state;
+    struct event_record event = {.id = 3,
+                                 .time = 1795354223123,
+                                 .severity = EVENT_WARNING,
+                                 .subject = "unit unit1",
+                                 .text = "does not answer"};
+    is(view_event(&event), "{\"id\":3,\"time\":\"2026-11-22T13:30:23.123Z\","
+                           "\"severity\":\"warning\",\"subject\":\"unit unit1\","
+                           "\"text\":\"does not answer\"}");
+    struct token_record token = {.id = 2, .name = "ci", .hash = {1}, .created = 1795354223};
+    is(view_token(&token), "{\"id\":2,\"name\":\"ci\",\"created\":\"2026-11-22T13:30:23.000Z\"}");
+    struct dv_err err;
+    dv_fail(&err, DV_NO_SPACE, "no medium has 10G free");
+    is(view_problem(507, &err),
+       "{\"type\":\"urn:dvsan:problem:no_space\",\"title\":\"No space\",\"status\":507,"
+       "\"code\":\"no_space\",\"detail\":\"no medium has 10G free\"}");
+}
+
+// A unit gone wrong must not make the API say nothing, or something that is not JSON.
+static void test_garbage_from_units(void **state)
+{
+    (void)state;
+    struct things t;
+    make(&t);
+    strcpy(t.unit.rec.last_error, "\xff\x01 \"quoted\"");
+    t.medium.blocks = UINT64_MAX;
+    t.medium.kind = (enum medium_kind)77;
+    t.volume.actual.blocks = UINT64_MAX;
+    json_t *unit = view_unit(&t.unit);
+    assert_string_equal(json_string_value(json_object_get(unit, "last_error")), "?? \"quoted\"");
+    assert_int_equal(json_integer_value(json_object_get(unit, "blocks")), INT64_MAX);
+    json_decref(unit);
+    json_t *volume = view_volume(&t.volume);
+    assert_int_equal(json_integer_value(json_object_get(volume, "size")), INT64_MAX);
+    json_decref(volume);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_unit),
+        cmocka_unit_test(test_volume),
+        cmocka_unit_test(test_new_volume),
+        cmocka_unit_test(test_host),
+        cmocka_unit_test(test_task),
+        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_garbage_from_units),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
