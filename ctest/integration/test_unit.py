@@ -291,6 +291,72 @@ def test_a_secret_is_one_for_all_rules_of_its_user(box):
         assert box.inquire(box.iqn(index), ALICE, "alice", "another-secret")
 
 
+def sessions(box):
+    return box.tgtadm("--mode", "target", "--op", "show").count("I_T nexus:")
+
+
+def stay_logged_in(box, index, user, secret):
+    """A host that reads all the time and logs in again whenever it is thrown out."""
+    process = box.process("iscsi-perf", ["iscsi-perf", "-i", ALICE, "-t", "600", "-r",
+                                         f"iscsi://{box.portal}:3260/{box.iqn(index)}/1"],
+                          LIBISCSI_CHAP_USERNAME=user, LIBISCSI_CHAP_PASSWORD=secret)
+    wait_for("the host to be logged in", lambda: sessions(box))
+    return process
+
+
+def test_revoking_ends_live_sessions_within_a_second(box):
+    box.create(1, "data")
+    box.grant(1, 1, ALICE, "alice", SECRET)
+    box.wait_rule(1, 1, ACTIVE)
+    host = stay_logged_in(box, 1, "alice", SECRET)
+    try:
+        started = time.monotonic()
+        box.revoke(1, 1)
+        wait_for("the session to be ended", lambda: not sessions(box), 1)
+        assert time.monotonic() - started < 1
+        wait_for("the rule to be gone", lambda: not box.rules())
+        for _ in range(20):  # the host tries to come back
+            assert not sessions(box)
+            time.sleep(0.05)
+        counters = box.get(*(f"{VOLUME}.{c}.1" for c in (17, 19)))
+        assert all(int(c) > 0 for c in counters)
+    finally:
+        host.kill()
+
+
+def test_a_new_secret_ends_live_sessions(box):
+    box.create(1, "data")
+    box.grant(1, 1, ALICE, "alice", SECRET)
+    box.wait_rule(1, 1, ACTIVE)
+    host = stay_logged_in(box, 1, "alice", SECRET)
+    try:
+        box.set((f"{ACCESS}.{A_SECRET}.1.1", "s", "another-secret"))
+        wait_for("the session to be ended", lambda: not sessions(box), 2)
+        box.wait_rule(1, 1, ACTIVE)
+        assert box.inquire(box.iqn(1), ALICE, "alice", "another-secret")
+    finally:
+        host.kill()
+
+
+def test_sessions_live_on_while_the_agent_is_killed_and_restarted(box):
+    box.create(1, "data")
+    box.grant(1, 1, ALICE, "alice", SECRET)
+    box.wait_rule(1, 1, ACTIVE)
+    host = stay_logged_in(box, 1, "alice", SECRET)
+    try:
+        nexus = [line for line in box.tgtadm("--mode", "target", "--op", "show").splitlines()
+                 if "I_T nexus:" in line]
+        box.agent.kill()
+        box.start_agent()
+        box.wait_rule(1, 1, ACTIVE)
+        box.wait_volume(1, ONLINE)
+        assert nexus == [line for line in box.tgtadm("--mode", "target", "--op", "show").splitlines()
+                         if "I_T nexus:" in line]
+        assert host.running()
+    finally:
+        host.kill()
+
+
 def test_a_volume_is_taken_offline_and_renamed(box):
     box.create(1, "data")
     box.grant(1, 1, ALICE, "alice", SECRET)
@@ -383,6 +449,45 @@ def test_a_second_agent_on_the_same_state_is_refused(box):
                           check=False, timeout=20)
     assert done.returncode != 0
     assert "is locked by process" in done.stderr
+
+
+@pytest.fixture(name="small")
+def fixture_small(idle):
+    """A unit whose state directory is a file system of its own, with little room."""
+    (idle.dir / "state").mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M,mode=0700", "tmpfs", idle.dir / "state"],
+                   check=True)
+    try:
+        idle.start()
+        yield idle
+        idle.agent.kill()
+    finally:
+        subprocess.run(["umount", "-l", idle.dir / "state"], check=True)
+
+
+def test_what_cannot_be_recorded_is_refused(small):
+    ballast = small.dir / "state/ballast"
+    small.create(1, "before")
+    small.wait_volume(1, ONLINE)
+    with open(ballast, "wb", buffering=0) as file, pytest.raises(OSError):
+        while True:
+            file.write(bytes(4096))
+    refused = {}
+    for index in range(2, 40):  # what is left in the journal's last block may do for some
+        try:
+            small.create(index, f"v{index}")
+        except SnmpError as error:
+            refused[index] = str(error)
+    assert refused and all("commitFailed" in text for text in refused.values())
+    ballast.unlink()
+    taken = set(range(1, 40)) - set(refused)
+    wait_for("those that were taken", lambda: set(small.volumes()) == taken)
+    small.create(100, "after")
+    small.wait_volume(100, ONLINE)
+    small.agent.kill()
+    small.start_agent()
+    wait_for("all of them, online",
+             lambda: small.volumes() == dict.fromkeys(taken | {100}, ONLINE))
 
 
 class Storm(threading.Thread):
