@@ -194,7 +194,7 @@ def test_parameters(unit):
 
 
 def test_second_run_does_nothing(unit):
-    unit.volume(5, (H1, "alice"), (H2, "bob"), options="thin")
+    unit.volume(5, (H1, "alice"), (H2, "bob"))
     unit.volume(6, options="offline")
     assert unit.reconcile().all_ok()
     session = unit.session(5, H1, ALICE)
@@ -272,7 +272,7 @@ def test_offline_and_online(unit):
 
 def test_replay_after_kill(unit):
     unit.volume(5, (H1, "alice"))
-    unit.volume(6, (H2, "bob"), options="thin")
+    unit.volume(6, (H2, "bob"))
     assert unit.reconcile().all_ok()
     watch = subprocess.Popen([DEMO, f"{unit.socket}.7", PREFIX, "5000", "watch"],
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -342,9 +342,12 @@ def test_what_others_made(unit):
     # And what is done to ours by hand is put right.
     unit.adm("--mode", "target", "--op", "bind", "--tid", "5", "-I", "ALL")
     unit.adm("--mode", "account", "--op", "unbind", "--tid", "5", "--user", "alice")
+    unit.adm("--mode", "logicalunit", "--op", "update", "--tid", "5", "--lun", "1",
+             "--params", "thin_provisioning=1")
     assert unit.reconcile().all_ok()
     assert unit.logs_in(5, H1, ALICE)
     assert unit.logs_in(5, H2, ALICE) is None
+    assert "Thin-provisioning: Yes" not in unit.adm("--mode", "target", "--op", "show").stdout
 
 
 def test_hanging_tgtd(unit):

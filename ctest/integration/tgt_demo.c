@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // usage: tgt_demo SOCKET PREFIX TIMEOUT_MS COMMAND [ARGUMENTS]
-//   reconcile            reads lines "target TID IQN PATH UUID [thin] [offline]", "rule INITIATOR
+//   reconcile            reads lines "target TID IQN PATH UUID [offline]", "rule INITIATOR
 //                        USER" (of the target above) and "account USER SECRET"
 //   watch                prints tgtd's PID and waits for its end
 //   portals ADDRESS...   adds each at port 3260
@@ -36,12 +36,8 @@ static bool read_line(struct input *in, char *line)
         struct plan_target *t = DV_APPEND(in->targets, in->target_count);
         *t = (struct plan_target){.tid = (uint32_t)strtoul(w[1], NULL, 10),
                                   .iqn = dv_strdup(w[2]),
-                                  .path = dv_strdup(w[3]),
-                                  .online = true};
-        for (size_t i = 5; i < n; i++) {
-            t->thin |= strcmp(w[i], "thin") == 0;
-            t->online &= strcmp(w[i], "offline") != 0;
-        }
+                                  .path = dv_strdup(w[3])};
+        t->online = n < 6 || strcmp(w[5], "offline") != 0;
         return uuid_parse(w[4], &t->uuid);
     }
     if (n == 3 && strcmp(w[0], "rule") == 0 && in->target_count > 0) {

@@ -95,14 +95,14 @@ static void test_targets(void **state)
     assert_string_equal(t->luns[1].store, "rdwr");
     assert_string_equal(t->luns[1].scsi_id, "11111111222243338444555555555555");
     assert_string_equal(t->luns[1].serial, "11111111-2222-4333-8444-555555555555");
-    assert_true(t->luns[1].online && t->luns[1].thin && !t->luns[1].read_only);
+    assert_true(t->luns[1].online && t->luns[1].unmaps && !t->luns[1].read_only);
     assert_int_equal(t->account_count, 3);
     assert_string_equal(t->accounts[2], "bob");
     assert_int_equal(t->acl_count, 2);
     assert_string_equal(t->acl[0], H1);
     assert_int_equal(seen.targets[1].tid, 6);
     assert_int_equal(seen.targets[1].session_count, 0);
-    assert_false(seen.targets[1].luns[1].thin);
+    assert_false(seen.targets[1].luns[1].unmaps);
     seen_clear(&seen);
 }
 

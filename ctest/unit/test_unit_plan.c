@@ -112,7 +112,7 @@ static struct seen_lun *see_lun(struct seen_target *t, uint64_t lun, const char 
     return l;
 }
 
-static void identify(struct seen_lun *l, const struct dv_uuid *uuid, bool thin)
+static void identify(struct seen_lun *l, const struct dv_uuid *uuid)
 {
     char id[33], serial[UUID_TEXT_LEN];
     plan_scsi_id(uuid, id);
@@ -121,7 +121,7 @@ static void identify(struct seen_lun *l, const struct dv_uuid *uuid, bool thin)
     free(l->serial);
     l->scsi_id = dv_strdup(id);
     l->serial = dv_strdup(serial);
-    l->thin = thin;
+    l->unmaps = false;
 }
 
 static void see_session(struct seen_target *t, uint64_t sid, const char *initiator)
@@ -173,7 +173,6 @@ static void read_wanted(struct want *w, char *words[WORDS])
     struct plan_target *last = w->target_count ? &w->targets[w->target_count - 1] : NULL;
     if (strcmp(words[0], "target") == 0) {
         struct plan_target *t = want_target(w, number(words[1]), words[2], words[3]);
-        t->thin = has_word(words, "thin");
         t->online = !has_word(words, "offline");
     } else if (strcmp(words[0], "rule") == 0 && last) {
         want_rule(last, words[1], words[2]);
@@ -197,8 +196,9 @@ static void read_actual(struct seen *s, char *words[WORDS])
         l->store = dv_strdup(words[3]);
         if (strcmp(words[4], "none") != 0) {
             struct dv_uuid u = uuid_of(number(words[4]));
-            identify(l, &u, has_word(words, "thin"));
+            identify(l, &u);
         }
+        l->unmaps = has_word(words, "unmaps");
         l->online = !has_word(words, "offline");
         l->read_only = has_word(words, "readonly");
     } else if (strcmp(words[0], "session") == 0 && last) {
@@ -416,7 +416,7 @@ static void do_lun(struct model *m, struct seen_target *t, const struct plan_ste
     }
     assert_true(at < t->lun_count);
     if (step->op == PLAN_IDENTIFY_LUN) {
-        identify(&t->luns[at], &w->uuid, w->thin);
+        identify(&t->luns[at], &w->uuid);
         return;
     }
     assert_int_equal(t->session_count, 0);
@@ -536,7 +536,6 @@ static void random_want(struct want *w)
         snprintf(path, sizeof(path), "/m/%u.img", dice(8));
         struct plan_target *t = want_target(w, tid, iqn, path);
         t->online = dice(5) != 0;
-        t->thin = dice(2);
         for (unsigned r = dice(4); r > 0; r--) {
             initiator_of(iqn, dice(4));
             want_rule(t, iqn, users[dice(DV_COUNT(users))]);

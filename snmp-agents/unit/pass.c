@@ -211,7 +211,6 @@ static void add_target(struct request *r, const struct order_volume *ov, size_t 
                                                        .iqn = ov->v.iqn,
                                                        .path = path,
                                                        .uuid = ov->v.uuid,
-                                                       .thin = ov->v.thin,
                                                        .online = ov->v.admin_online,
                                                        .rules = rules,
                                                        .rule_count = ov->rule_count};

@@ -45,7 +45,6 @@ struct plan_target {
     const char *iqn;
     const char *path; // the backing file; absolute, without commas and control characters
     struct dv_uuid uuid;
-    bool thin;   // UNMAP gives room back
     bool online; // or its target stays, but refuses everybody and has closed the file
     const struct plan_rule *rules;
     size_t rule_count; // 0: nobody may log in

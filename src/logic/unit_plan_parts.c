@@ -322,8 +322,7 @@ bool lun_is_identified(const struct seen_target *t, const struct plan_target *wa
     for (size_t i = 0; i < t->lun_count; i++) {
         const struct seen_lun *l = &t->luns[i];
         if (l->lun == PLAN_LUN)
-            return strcmp(l->scsi_id, id) == 0 && strcmp(l->serial, serial) == 0 &&
-                   l->thin == want->thin;
+            return strcmp(l->scsi_id, id) == 0 && strcmp(l->serial, serial) == 0 && !l->unmaps;
     }
     return false;
 }

@@ -17,7 +17,8 @@ struct seen_session {
 struct seen_lun {
     uint64_t lun; // LUN 0 is the daemon's own controller
     char *path, *store, *scsi_id, *serial;
-    bool online, read_only, thin;
+    bool online, read_only;
+    bool unmaps; // it offers UNMAP
 };
 
 struct seen_target {

@@ -153,7 +153,7 @@ static int fail_exchange(struct dv_err *err, const struct tgt_request *r, int er
     return dv_fail_errno(err, errnum, "%s failed: talking to tgtd", r->doing);
 }
 
-// One send for the whole request: tgtd spins on a connection that ends within one.
+// One send for the whole request, so that tgtd never sees the end of one that is not whole.
 static int send_request(int fd, const struct tgt_request *r, struct dv_err *err)
 {
     size_t params_len = r->params ? strlen(r->params) + 1 : 0;

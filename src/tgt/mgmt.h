@@ -59,8 +59,8 @@ struct tgt_request {
     const char *doing;  // for errors: "binding account alice to target 7"
 };
 
-// Connects, within the timeout. Returns the descriptor, or -1. A connection must be used for a
-// request: tgtd may spin for ever on one that is closed before.
+// Connects, within the timeout. Returns the descriptor, or -1. Use a connection for a
+// request: tgtd looks at errno to tell the end of one, and what it finds there may be old.
 int tgt_connect(const char *socket, int timeout_ms, struct dv_err *err);
 
 // Sends the request over fd and reads the answer, all within the timeout. Returns TGT_OK with the

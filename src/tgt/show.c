@@ -260,7 +260,7 @@ static bool lun_line(struct block *b)
     keep(&lun->serial, l, "SCSI SN: ");
     lun->online |= line_is(l, 3 * TAB, "Online: Yes");
     lun->read_only |= line_is(l, 3 * TAB, "Readonly: Yes");
-    lun->thin |= line_is(l, 3 * TAB, "Thin-provisioning: Yes");
+    lun->unmaps |= line_is(l, 3 * TAB, "Thin-provisioning: Yes");
     return true;
 }
 

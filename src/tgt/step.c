@@ -247,6 +247,9 @@ static int new_lun(const struct tgt_engine *e, const struct plan_step *step, str
     return tgt_ask(e, &r, TGT_OK, err);
 }
 
+// UNMAP is not offered, which tgtd calls thin provisioning: tgt 1.0.85 counts the bytes to unmap in
+// 32 bits, so that 4 GiB at once are answered with success, and with the promise that they read
+// as zeros, and stay what they were.
 static int identify_lun(const struct tgt_engine *e, const struct plan_target *t, struct dv_err *err)
 {
     char params[PARAMS_ROOM], doing[DOING_ROOM], id[33], serial[UUID_TEXT_LEN];
@@ -254,8 +257,8 @@ static int identify_lun(const struct tgt_engine *e, const struct plan_target *t,
     uuid_format(&t->uuid, serial);
     snprintf(params, sizeof(params),
              "vendor_id=" VENDOR ",product_id=" PRODUCT ",product_rev=" REVISION ","
-             "scsi_id=%s,scsi_sn=%s,thin_provisioning=%d",
-             id, serial, t->thin);
+             "scsi_id=%s,scsi_sn=%s,thin_provisioning=0",
+             id, serial);
     snprintf(doing, sizeof(doing), "target %u: identifying its LUN", t->tid);
     struct tgt_request r = {.mode = TGT_DEVICE,
                             .op = TGT_UPDATE,
