@@ -88,15 +88,22 @@ static int open_network(struct cms *cms, struct dv_err *err)
     return cms->listener ? 0 : -1;
 }
 
+// Nothing is known of a unit's state until it has answered, whatever it was before.
 static void resume(struct cms *cms)
 {
     for (struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
         struct sn_engine_id engine = {.len = u->rec.engine_id_len};
         struct dv_err err;
         memcpy(engine.b, u->rec.engine_id, sizeof(u->rec.engine_id));
-        if (!link_new(cms, &u->rec.uuid, u->rec.name, u->rec.address, &engine, &err))
+        struct unit_link *link =
+            link_new(cms, &u->rec.uuid, u->rec.name, u->rec.address, &engine, &err);
+        if (link)
+            link->state_before = u->rec.state;
+        else
             log_error("join", "%s cannot be asked until it announces itself: %s", u->rec.name,
                       err.text);
+        if (u->rec.state == UNIT_UP || u->rec.state == UNIT_DEGRADED)
+            u->rec.state = UNIT_JOINING;
     }
 }
 

@@ -53,7 +53,6 @@ struct unit_link *link_new(struct cms *cms, const struct dv_uuid *uuid, const ch
     link->uuid = *uuid;
     link->engine = *engine;
     link->peer = peer;
-    link->oper = MEMBER_RUNNING;
     dv_copy(link->name, sizeof(link->name), name);
     dv_copy(link->address, sizeof(link->address), address);
     link->timer = loop_timer_new(cms->loop, on_timer, link);

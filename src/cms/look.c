@@ -21,6 +21,16 @@ static struct sn_timing timing(const struct unit_link *link, uint32_t retries)
     return (struct sn_timing){link->cms->config->poll_timeout_ms, retries};
 }
 
+// The silence of one poll is known before the next is due.
+static struct sn_timing poll_timing(const struct unit_link *link)
+{
+    struct sn_timing t = timing(link, 0);
+    uint32_t most = link->cms->config->poll_interval_ms / 10 * 9;
+    if (t.timeout_ms > most)
+        t.timeout_ms = most;
+    return t;
+}
+
 static void drop_trial(struct unit_link *link)
 {
     sn_peer_free(link->trial);
@@ -118,7 +128,6 @@ static void answered(struct unit_link *link)
     }
     link->misses = 0;
     link->trouble[0] = '\0';
-    link->oper = r->oper;
     link->lease_until = loop_now_ms() + r->lease * 1000ull;
     renew_lease(link);
     struct pool_unit *unit = link_unit(link);
@@ -242,5 +251,5 @@ void look_start(struct unit_link *link)
     struct sn_oid oids[READING_HEAD_MAX];
     size_t n = reading_head_oids(volumes, watched(link, volumes), oids);
     sn_get(link->trial ? link->trial : link->peer, oids, n,
-           timing(link, polled ? 0 : FIRST_RETRIES), looked, link);
+           polled ? poll_timing(link) : timing(link, FIRST_RETRIES), looked, link);
 }

@@ -102,7 +102,7 @@ static void observe_unit(struct observation *o)
     if (!o->unit)
         tell_joined(o);
     else
-        tell_state(o, o->unit->rec.state);
+        tell_state(o, o->link->state_before ? o->link->state_before : o->unit->rec.state);
     if (!o->unit || memcmp(rec, &o->unit->rec, sizeof(*rec)) != 0) {
         rec->last_seen = time(NULL);
         changes_unit(&o->c, rec);
@@ -312,6 +312,7 @@ static void joined(struct observation *o)
     const struct sn_user notify = {user->name, user->auth_pass, user->priv_pass};
     struct dv_err err;
     dv_copy(o->link->name, sizeof(o->link->name), o->rec.name);
+    o->link->state_before = 0;
     if (!o->unit) {
         o->unit = link_unit(o->link);
         o->unit->link = o->link;

@@ -70,15 +70,16 @@ struct unit_link {
     struct sn_peer *trial;                  // to next_address, while it is tried
 
     enum link_work work;
-    bool discard;           // what is being looked at is out of date
-    bool urgent;            // look again as soon as possible
-    bool replan;            // intent has changed: plan before the next look
-    uint32_t pace_ms;       // between looks while work is unsettled; 0: the poll interval
-    uint64_t looked_at;     // the start of the last look, loop_now_ms
-    uint64_t poll_at;       // the next regular look
-    unsigned misses;        // looks in a row without an answer
-    enum member_state oper; // as last answered
-    uint64_t lease_until;   // loop_now_ms
+    bool discard;                 // what is being looked at is out of date
+    bool urgent;                  // look again as soon as possible
+    bool replan;                  // intent has changed: plan before the next look
+    uint32_t pace_ms;             // between looks while work is unsettled; 0: the poll interval
+    uint64_t looked_at;           // the start of the last look, loop_now_ms
+    uint64_t poll_at;             // the next regular look
+    unsigned misses;              // looks in a row without an answer
+    enum member_state oper;       // as last answered
+    enum unit_state state_before; // the station's restart, until the unit has answered; else 0
+    uint64_t lease_until;         // loop_now_ms
     bool lease_under_way;
     bool stranger;                          // not in the pool yet
     bool accepted;                          // the listener takes this engine's traps
