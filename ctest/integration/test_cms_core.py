@@ -1,0 +1,348 @@
+"""What the station makes of silence, lost answers, clones, moves, strangers, and its own losses."""
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from dvsanlab import secret
+from tools import initiators, packets
+from tools.testlab import BUILD, Refused, until
+
+LAB = {"units": 2, "hosts": 2}
+POLLS = 3           # silences that make a unit down
+DOWN_SECONDS = 10   # for these, with a busy machine
+UNIT_MIB = packets.ROOT_OID + ".1.2.1"
+OTHER_ENGINE = "80001f8880aaaaaaaaaaaaaaaa"
+
+
+def state_of(lab, unit):
+    return lab.unit(unit)["state"]
+
+
+def is_in_state(lab, unit, state, seconds=DOWN_SECONDS):
+    assert until(lambda: state_of(lab, unit) == state, seconds), lab.unit(unit)
+
+
+def told(lab, subject, words):
+    """Whether an event about it has these words."""
+    return any(e["subject"] == subject and words in e["text"]
+               for e in lab.client.get("/events?limit=200"))
+
+
+class Stopped:
+    """A process that hangs inside the block: it is there and does not answer."""
+
+    def __init__(self, process):
+        self.pid = process.pid()
+
+    def __enter__(self):
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def __exit__(self, *_):
+        os.kill(self.pid, signal.SIGCONT)
+
+
+def set_on_unit(lab, unit, *varbinds):
+    """A SET by somebody else than the station, who has its key."""
+    settings = lab.lab.settings
+    env = dict(os.environ, MIBS="", SNMPCONFPATH=settings.path("snmp", "provision"),
+               SNMP_PERSISTENT_DIR=lab.work)
+    subprocess.run(["snmpset", lab.unit(unit)["address"], *varbinds], env=env, check=True,
+                   stdout=subprocess.DEVNULL)
+
+
+def volume_index(lab, name):
+    """Its dvsanVolumeIndex, which is also tgtd's target id, asked of the unit."""
+    unit = lab.volume(name)["unit"]
+    done = subprocess.run(["snmpwalk", "-On", "-Oq", lab.env[f"DVSAN_{unit.upper()}_SNMP"],
+                           UNIT_MIB + ".3.1.3"], env=dict(lab.env, MIBS=""), check=True,
+                          capture_output=True, text=True)
+    for line in done.stdout.splitlines():
+        oid, value = line.split()
+        if value.strip('"') == name:
+            return int(oid.rpartition(".")[2])
+    raise AssertionError(f"{unit} has no volume {name}")
+
+
+def drop(lab, *names):
+    for name in names:
+        for host in lab.volume(name)["hosts"]:
+            lab.unassign(name, host)
+        lab.done(lab.client.delete(f"/volumes/{name}"))
+
+
+# Silence
+
+def test_a_short_silence_is_ridden_out(lab):
+    with Stopped(lab.units["unit1"].snmpd):
+        time.sleep(POLLS / 2)
+    time.sleep(POLLS)
+    assert state_of(lab, "unit1") == "up"
+    assert not told(lab, "unit unit1", "is down")
+
+
+def test_a_long_silence_is_not(lab):
+    with Stopped(lab.units["unit1"].snmpd):
+        is_in_state(lab, "unit1", "down")
+        assert told(lab, "unit unit1", "is down")
+        assert lab.client.get("/pool")["units_up"] == 1
+        with pytest.raises(Refused) as e:
+            lab.create("nowhere", "16M", unit="unit1")
+        assert e.value.code == "unreachable"
+    is_in_state(lab, "unit1", "up")
+
+
+def test_an_agent_that_died_is_silence_too(lab):
+    lab.run("kill", "unit1/agent")
+    is_in_state(lab, "unit1", "down")
+    lab.run("start", "unit1/agent")
+    is_in_state(lab, "unit1", "up")
+
+
+# Requests that have to wait
+
+def test_lost_answers_do_nothing_twice(lab):
+    with Stopped(lab.units["unit1"].snmpd):
+        task = lab.client.post("/volumes", {"name": "once", "size": "16M", "unit": "unit1"})
+        time.sleep(1.5)
+    lab.done(task)
+    lab.assign("once", "host1")
+    with Stopped(lab.units["unit1"].snmpd):
+        task = lab.client.delete("/assignments/once/host1")
+        time.sleep(1.5)
+    lab.done(task)
+    assert lab.unit("unit1")["volumes"] == 1
+    drop(lab, "once")
+
+
+def test_tasks_wait_for_a_unit_and_say_so(lab):
+    for name in ("kept", "taken", "gone"):
+        lab.create(name, "16M", unit="unit2")
+    lab.assign("taken", "host1")
+    lab.run("kill", "unit2")
+    is_in_state(lab, "unit2", "down")
+    tasks = [lab.client.post("/assignments", {"volume": "kept", "host": "host1"}),
+             lab.client.delete("/assignments/taken/host1"), lab.client.delete("/volumes/gone")]
+    for task in tasks:
+        assert task["state"] == "running", task
+        assert "unit2 does not answer" in task["waiting"], task
+    assert lab.create("elsewhere", "16M")["unit"] == "unit1"  # nobody else waits
+    lab.run("start", "unit2")
+    for task in tasks:
+        lab.done(task)
+    assert initiators.can_log_in(initiators.access(lab, "host1", "kept"))
+    assert lab.volume("taken")["hosts"] == []
+    drop(lab, "kept", "taken", "elsewhere")
+
+
+def test_what_waits_can_be_taken_back(lab):
+    lab.create("still", "16M", unit="unit2")
+    with Stopped(lab.units["unit2"].snmpd):
+        new = lab.client.post("/volumes", {"name": "never", "size": "16M", "unit": "unit2"})
+        right = lab.client.post("/assignments", {"volume": "still", "host": "host1"})
+        for task in (new, right):
+            assert lab.client.post(f"/tasks/{task['id']}/cancel", None)["state"] == "cancelled"
+            with pytest.raises(Refused):
+                lab.client.post(f"/tasks/{task['id']}/cancel", None)
+    assert until(lambda: {v["name"] for v in lab.client.get("/volumes")} == {"still"}, 10)
+    assert until(lambda: lab.client.get("/assignments") == [], 10)
+    is_in_state(lab, "unit2", "up")
+    assert lab.unit("unit2")["volumes"] == 1
+    drop(lab, "still")
+
+
+def test_a_revoked_right_is_not_given_back(lab):
+    """Taken away while it is still being given: the last word counts."""
+    lab.create("late", "16M", unit="unit2")
+    with Stopped(lab.units["unit2"].snmpd):
+        given = lab.client.post("/assignments", {"volume": "late", "host": "host1"})
+        taken = lab.client.delete("/assignments/late/host1")
+        assert lab.client.get(f"/tasks/{given['id']}")["state"] == "cancelled"
+    lab.done(taken)
+    assert lab.volume("late")["hosts"] == []
+    drop(lab, "late")
+
+
+# Who a unit is
+
+def test_a_clone_is_not_talked_to(lab):
+    lab.create("mine", "16M", unit="unit1")
+    before = lab.unit("unit1")
+    assert packets.notify(lab, packets.announcement(before, engine_id=OTHER_ENGINE, epoch="99",
+                                                    address="udp:127.17.0.253:1161"))
+    is_in_state(lab, "unit1", "conflict")
+    assert told(lab, "unit unit1", "another engine")
+    after = lab.unit("unit1")
+    assert (after["engine_id"], after["address"]) == (before["engine_id"], before["address"])
+    with pytest.raises(Refused):
+        lab.create("refused", "16M", unit="unit1")
+    task = lab.client.post("/assignments", {"volume": "mine", "host": "host1"})
+    assert "conflict" in task["waiting"], task
+    lab.run("stop", "cms")
+    lab.run("start", "cms")  # the clone has not been heard since
+    is_in_state(lab, "unit1", "up")
+    lab.done(task)
+    drop(lab, "mine")
+
+
+def test_a_late_good_bye_takes_no_unit_out(lab):
+    unit = lab.unit("unit1")
+    assert packets.notify(lab, packets.announcement(unit, state="4", epoch=str(unit["epoch"] - 1)),
+                          trap=packets.LINK_DOWN)
+    assert state_of(lab, "unit1") == "up"
+    # One of this run is believed, and taken back when the unit answers all the same.
+    assert packets.notify(lab, packets.announcement(unit, state="4"), trap=packets.LINK_DOWN)
+    assert told(lab, "unit unit1", "is being stopped")
+    is_in_state(lab, "unit1", "up")
+
+
+def rename(unit, name):
+    """Starts the unit's agent with another name."""
+    unit.agent.stop()
+    path = unit.path("unit.xml")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text.replace(f'<unit name="{unit.name}"', f'<unit name="{name}"'))
+    unit.agent.start()
+
+
+def test_two_units_of_one_name(lab):
+    lab.create("there", "16M", unit="unit2")
+    rename(lab.units["unit2"], "unit1")
+    assert until(lambda: {u["name"] for u in lab.client.get("/units")} == {"unit1", "unit1-2"}, 10)
+    assert until(lambda: lab.volume("there")["state"] == "online", 10)
+    assert lab.volume("there")["unit"] == "unit1-2"
+    lab.run("stop", "unit2/agent")
+    lab.run("start", "unit2/agent")  # under its own name
+    assert until(lambda: lab.volume("there")["unit"] == "unit2", 10)
+    is_in_state(lab, "unit2", "up")
+    drop(lab, "there")
+
+
+def test_a_unit_is_forgotten_and_joins_anew(lab):
+    lab.create("found", "16M", unit="unit2")
+    lab.assign("found", "host1")
+    how = initiators.access(lab, "host1", "found")
+    with pytest.raises(Refused):
+        lab.client.delete("/units/unit2")  # it is up
+    lab.run("stop", "unit2")
+    lab.client.delete("/units/unit2")
+    assert [u["name"] for u in lab.client.get("/units")] == ["unit1"]
+    assert lab.client.get("/volumes") == []
+    lab.run("start", "unit2")
+    assert lab.volume("found")["hosts"] == ["host1"]
+    assert initiators.can_log_in(how)
+    drop(lab, "found")
+
+
+# What others do on a unit
+
+def test_a_volume_that_vanishes_is_not_made_again(lab):
+    lab.create("lost", "16M", unit="unit1")
+    index = volume_index(lab, "lost")
+    set_on_unit(lab, "unit1", f"{UNIT_MIB}.3.1.23.{index}", "i", "6")
+    assert until(lambda: lab.volume("lost")["state"] == "failed", 10), lab.volume("lost")
+    assert told(lab, "volume lost", "has vanished")
+    time.sleep(2)
+    assert lab.volume("lost")["state"] == "failed"
+    with pytest.raises(Refused) as e:
+        lab.client.post("/assignments", {"volume": "lost", "host": "host1"})
+    assert e.value.code == "conflict"
+    drop(lab, "lost")
+    assert lab.client.get("/volumes") == []
+
+
+def test_a_volume_that_somebody_else_made_is_taken_in(lab):
+    uuid = "d5d5d5d5d5d54d5d8d5dd5d5d5d5d5d5"
+    columns = UNIT_MIB + ".3.1"
+    set_on_unit(lab, "unit1", f"{columns}.23.77", "i", "4", f"{columns}.2.77", "x", uuid,
+                f"{columns}.3.77", "s", "foreign", f"{columns}.4.77", "u", "1",
+                f"{columns}.5.77", "u", "16")
+    assert until(lambda: any(v["name"] == "foreign" and v["state"] == "online"
+                             for v in lab.client.get("/volumes")), 10)
+    assert lab.create("next", "16M", unit="unit1")["state"] == "online"
+    drop(lab, "foreign", "next")
+
+
+def test_a_rule_that_nobody_gave_is_removed(lab):
+    lab.create("guarded", "16M", unit="unit1")
+    lab.assign("guarded", "host1")
+    index, columns = volume_index(lab, "guarded"), UNIT_MIB + ".4.1"
+    set_on_unit(lab, "unit1", f"{columns}.9.{index}.9", "i", "4",
+                f"{columns}.2.{index}.9", "s", "iqn.2026-11.example:thief",
+                f"{columns}.3.{index}.9", "s", "thief",
+                f"{columns}.4.{index}.9", "s", "thiefs-own-secret"[:16])
+
+    def rules():
+        done = subprocess.run(["snmpwalk", "-On", "-Oq", lab.env["DVSAN_UNIT1_SNMP"],
+                               f"{columns}.2.{index}"], env=dict(lab.env, MIBS=""), check=True,
+                              capture_output=True, text=True)
+        return [line.split()[1].strip('"') for line in done.stdout.splitlines() if "iqn" in line]
+    assert until(lambda: rules() == ["iqn.2026-11.lab.dvsan:host1"], 10), rules()
+    assert initiators.can_log_in(initiators.access(lab, "host1", "guarded"))
+    drop(lab, "guarded")
+
+
+# The station's own folder
+
+def cms(lab):
+    return [os.path.join(BUILD, "bin", "dvsan-cms"), "-c",
+            os.path.join(lab.lab.station.folder, "cms.xml")]
+
+
+def refused_to_start(lab, words):
+    done = subprocess.run(cms(lab), capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode != 0 and done.stdout == "", done
+    assert words in done.stderr, done.stderr
+
+
+def test_two_stations_cannot_share_a_folder(lab):
+    refused_to_start(lab, "another dvsan-cms uses")
+
+
+def test_a_lost_key_is_told(lab):
+    key = os.path.join(lab.lab.station.folder, "state", "key")
+    lab.run("stop", "cms")
+    os.rename(key, key + ".away")
+    refused_to_start(lab, "put it back")
+    os.rename(key + ".away", key)
+    lab.run("start", "cms")
+    is_in_state(lab, "unit1", "up")
+
+
+def test_a_new_station_cuts_nobody_off(lab):
+    """Its store is lost: what the units have is taken in, with those who use it."""
+    before = lab.create("precious", "16M", unit="unit1")
+    lab.assign("precious", "host1")
+    how = initiators.access(lab, "host1", "precious")
+    lab.run("stop", "cms", "unit1/agent", "unit2/agent")
+    state = os.path.join(lab.lab.station.folder, "state")
+    for name in os.listdir(state):
+        if name.startswith("pool.db") or name == "key":
+            os.unlink(os.path.join(state, name))
+    for name in ("token", "admin"):
+        os.unlink(secret.path(lab.lab.settings, name))
+    lab.run("start", "cms", "unit1/agent", "unit2/agent")
+    lab.client = lab.lab.client()
+    is_in_state(lab, "unit1", "up")
+    after = lab.volume("precious")
+    assert (after["uuid"], after["iqn"], after["start_lba"], after["hosts"]) == \
+        (before["uuid"], before["iqn"], before["start_lba"], ["host1"])
+    assert not lab.client.get("/hosts/host1")["secret_known"]
+    assert initiators.can_log_in(how)
+
+    lab.create("more", "16M")
+    with pytest.raises(Refused) as e:
+        lab.client.post("/assignments", {"volume": "more", "host": "host1"})
+    assert "secret" in str(e.value)
+    # The admin tells the secret, and all is as it was.
+    lab.client.post("/hosts", {"name": "host1", "iqn": lab.client.get("/hosts/host1")["iqn"],
+                               "chap_secret": lab.secret("host1")})
+    assert lab.client.get("/hosts/host1")["secret_known"]
+    lab.assign("more", "host1")
+    assert initiators.can_log_in(how)
+    assert initiators.can_log_in(initiators.access(lab, "host1", "more"))
+    drop(lab, "precious", "more")
