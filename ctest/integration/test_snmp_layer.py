@@ -187,7 +187,7 @@ def lab():
 def is_known_leak(errors):
     """Net-SNMP 5.9.3 loses a struct sockaddr_un whenever receiving from the master fails."""
     leaks = re.findall(r"leak of (\d+) byte\(s\) in (\d+) object", errors)
-    return leaks == [(str(110 * int(count)), count) for _, count in leaks] and \
+    return bool(leaks) and leaks == [(str(110 * int(count)), count) for _, count in leaks] and \
         errors.count("#0 ") == len(leaks) == errors.count("libnetsnmp.so")
 
 

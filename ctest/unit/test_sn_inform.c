@@ -751,6 +751,38 @@ static void *run_loop(void *arg)
     return NULL;
 }
 
+static void test_names(void **state)
+{
+    (void)state;
+    struct told ready;
+    int port = 20000 + (int)(getpid() % 10000);
+    DV_FREE char *address = dv_printf("udp:127.0.0.1:%d", port);
+    DV_FREE char *named = dv_printf("udp:localhost:%d", port);
+    stop_receiver(&receiver, SIGTERM);
+    struct sn_peer *peer = open_peer(named, &user, NULL);
+    struct outcome o = {.calls = 0};
+    struct job j = {.peer = peer, .timing = {100, 0}, .outcome = &o, .repeat = 3};
+    assert_true(loop_call(loop, do_inform, &j)); // all wait for the same lookup
+    assert_true(wait_for(&o, 3, 10000));
+    assert_int_equal(o.code, DV_TIMEOUT);
+    start_receiver(&receiver, address, &ready);
+    assert_int_equal(inform_code(peer), DV_OK); // after another lookup
+    expect_notification();
+    close_peer(peer);
+    stop_receiver(&receiver, SIGTERM);
+    start_receiver(&receiver, receiver_address(), &ready);
+
+    peer = open_peer("udp:no-such-host.invalid:161", &user, NULL);
+    struct outcome lost = {.calls = 0};
+    inform(peer, (struct sn_timing){500, 1}, &lost);
+    assert_true(wait_for(&lost, 1, 10000));
+    assert_true(lost.code == DV_UNREACHABLE || lost.code == DV_TIMEOUT);
+    assert_non_null(strstr(lost.text, "resolved"));
+    inform(peer, (struct sn_timing){60000, 1}, &lost);
+    close_peer(peer); // while the name is looked up, or just after
+    assert_int_equal(atomic_load(&lost.calls), 2);
+}
+
 static int start_sender(void)
 {
     struct dv_err err;
@@ -838,6 +870,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_receiver_restarts),
         cmocka_unit_test(test_many_peers),
         cmocka_unit_test(test_over_tcp),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_second_environment),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,6 +1,7 @@
 // Object identifiers and values: comparing, joining, parsing, and the checks on input.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
+#include "snmp/resolve.h"
 #include "snmp/value.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -148,6 +149,42 @@ static void test_exceptions_and_names(void **state)
     assert_string_equal(sn_status_name(-1), "unknown error-status");
 }
 
+static void test_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *address, *transport, *host, *port;
+    } names[] = {
+        {"udp:unit7.example.net", "udp", "unit7.example.net", ""},
+        {"udp:unit7.example.net:1161", "udp", "unit7.example.net", "1161"},
+        {"unit7:161", "udp", "unit7", "161"},
+        {"unit7", "udp", "unit7", ""},
+        {"UDP6:unit_7:161", "udp6", "unit_7", "161"},
+        {"tcp:3com.example:161", "tcp", "3com.example", "161"},
+    };
+    struct sn_name n;
+    for (size_t i = 0; i < DV_COUNT(names); i++) {
+        assert_true(sn_name_split(names[i].address, &n));
+        assert_string_equal(n.transport, names[i].transport);
+        assert_string_equal(n.host, names[i].host);
+        assert_string_equal(n.port, names[i].port);
+    }
+    static const char *const others[] = {
+        "",          "udp:",      "127.0.0.1",    "udp:127.0.0.1:161", "udp6:[::1]:161", "161",
+        "udp:161",   "[::1]:161", "udp6:fe80::1", "unix:/run/x",       "udp:unit7:",     ":161",
+        "unit7:16x", "unit7:1:2", "udp:unit 7",   "dtlsudp:unit7:161", "unit7:123456",   "udp::161",
+    };
+    for (size_t i = 0; i < DV_COUNT(others); i++)
+        assert_false(sn_name_split(others[i], &n));
+    char longest[SN_HOST_MAX + 2];
+    memset(longest, 'a', sizeof(longest));
+    longest[SN_HOST_MAX] = '\0';
+    assert_true(sn_name_split(longest, &n));
+    longest[SN_HOST_MAX] = 'a';
+    longest[SN_HOST_MAX + 1] = '\0';
+    assert_false(sn_name_split(longest, &n));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_join_and_under),
         cmocka_unit_test(test_getters),
         cmocka_unit_test(test_exceptions_and_names),
+        cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include "loop/loop.h"
 #include "snmp/env_private.h"
 #include "snmp/manager_private.h"
+#include "snmp/resolve.h"
 #include "snmp/session.h"
 #include <assert.h>
 #include <string.h>
@@ -32,14 +33,17 @@ struct request {
     bool failed;      // waits for the loop to tell this:
     enum dv_code code;
     char text[160];
-    bool reported; // waits for the loop to look at this:
-    int report;    // SNMPERR_*, the report's meaning
+    struct loop_timer *waiting; // for the peer's name to be looked up
+    bool reported;              // waits for the loop to look at this:
+    int report;                 // SNMPERR_*, the report's meaning
     struct sn_engine_id reporter;
 };
 
 struct sn_peer {
     struct sn_env *env;
     char *address;
+    bool named; // the address has a name in it, which may move
+    struct sn_lookup *lookup;
     struct sn_keys *keys;
     struct sn_session *session;
     struct sn_engine_id engine; // as given or found; len 0 when not known
@@ -75,6 +79,8 @@ static void free_request(struct request *r)
 // Calls done. The peer may be gone afterwards, and the request is.
 static void finish(struct request *r, const struct sn_result *result)
 {
+    loop_timer_free(r->waiting);
+    r->waiting = NULL;
     unlink_request(r);
     sn_done_fn *done = r->done;
     void *arg = r->arg;
@@ -122,13 +128,13 @@ static void set_engine(netsnmp_session *data, const struct sn_engine_id *engine)
 
 static int on_session(int op, netsnmp_session *session, int reqid, netsnmp_pdu *pdu, void *magic);
 
-static int open_session(struct sn_peer *peer, struct dv_err *err)
+static int open_session(struct sn_peer *peer, const char *address, struct dv_err *err)
 {
     netsnmp_session data;
     snmp_sess_init(&data);
     data.version = SNMP_VERSION_3;
-    data.peername = peer->address;
-    data.retries = 0; // tries are counted here
+    data.peername = (char *)address; // Net-SNMP only reads it
+    data.retries = 0;                // tries are counted here
     data.securityModel = SNMP_SEC_MODEL_USM;
     data.securityLevel = SNMP_SEC_LEVEL_AUTHPRIV;
     char name[64];
@@ -150,6 +156,48 @@ static int open_session(struct sn_peer *peer, struct dv_err *err)
     return 0;
 }
 
+static void send_request(struct request *r);
+
+static void on_lookup(void *arg, const char *address, const char *why)
+{
+    struct sn_peer *peer = arg;
+    struct dv_err err;
+    peer->lookup = NULL;
+    if (!address)
+        dv_fail(&err, DV_UNREACHABLE, "the name in %s cannot be resolved: %s", peer->address, why);
+    bool opened = address && open_session(peer, address, &err) == 0;
+    for (struct request *r = peer->requests; r; r = r->next) {
+        if (!r->waiting)
+            continue;
+        loop_timer_free(r->waiting);
+        r->waiting = NULL;
+        if (opened)
+            send_request(r);
+        else
+            fail_later(r, err.code, "%s", err.text);
+    }
+}
+
+static void on_waited(void *arg)
+{
+    struct request *r = arg;
+    finish_with(r, DV_TIMEOUT, "the name in %s was not resolved in time", r->peer->address);
+}
+
+// Until the name is known; not longer than the request's tries would take.
+static void wait_for_name(struct request *r)
+{
+    struct sn_peer *peer = r->peer;
+    if (!peer->lookup) {
+        struct sn_name name;
+        sn_name_split(peer->address, &name);
+        peer->lookup = sn_lookup_start(sn_env_loop(peer->env), &name, on_lookup, peer);
+    }
+    uint32_t tries = 1 + r->timing.retries;
+    r->waiting = loop_timer_new(sn_env_loop(peer->env), on_waited, r);
+    loop_timer_set(r->waiting, r->timing.timeout_ms * tries);
+}
+
 static netsnmp_pdu *probe_pdu(void)
 {
     netsnmp_pdu *pdu = snmp_pdu_create(SNMP_MSG_GET);
@@ -166,7 +214,11 @@ static void send_request(struct request *r)
 {
     struct sn_peer *peer = r->peer;
     struct dv_err err;
-    if (!peer->session && open_session(peer, &err) != 0) {
+    if (!peer->session && peer->named) {
+        wait_for_name(r);
+        return;
+    }
+    if (!peer->session && open_session(peer, peer->address, &err) != 0) {
         fail_later(r, err.code, "%s", err.text);
         return;
     }
@@ -339,6 +391,11 @@ static void on_timeout(struct request *r)
         send_request(r);
         return;
     }
+    if (r->peer->named && !r->prev && !r->next && r->peer->session) {
+        // The last one to wait there: the next request looks whether the name has moved.
+        sn_session_close(r->peer->session);
+        r->peer->session = NULL;
+    }
     finish_with(r, DV_TIMEOUT, "%s did not answer in time", r->peer->address);
 }
 
@@ -419,7 +476,9 @@ struct sn_peer *sn_peer_new(struct sn_env *env, const char *address, const struc
         peer->engine = *engine_id;
         peer->pinned = true;
     }
-    if (open_session(peer, err) != 0) {
+    struct sn_name name;
+    peer->named = sn_name_split(address, &name);
+    if (!peer->named && open_session(peer, address, err) != 0) {
         sn_peer_free(peer);
         return NULL;
     }
@@ -441,6 +500,7 @@ void sn_peer_free(struct sn_peer *peer)
     if (peer->engine.len > 0)
         sn_usm_remove(sn_env_usm(peer->env), sn_keys_user(peer->keys), &peer->engine);
     sn_keys_release(sn_env_usm(peer->env), peer->keys);
+    sn_lookup_abandon(peer->lookup);
     loop_timer_free(peer->later);
     free(peer->address);
     free(peer);

@@ -15,8 +15,9 @@ struct sn_timing {
 
 // What came of a request. vars and text are borrowed for the callback.
 struct sn_result {
-    enum dv_code code;    // DV_OK, DV_TIMEOUT, DV_DENIED (a USM report), DV_CONFLICT, DV_INVALID,
-                          // DV_BUSY ... (an error-status), DV_CANCELLED (the peer was freed)
+    enum dv_code code;    // DV_OK, DV_TIMEOUT, DV_UNREACHABLE, DV_DENIED (a USM report, or an
+                          // error-status), DV_CONFLICT, DV_INVALID, DV_BUSY, DV_IO (others),
+                          // DV_CANCELLED (the peer was freed)
     int error_status;     // enum sn_status; 0 unless the agent answered with an error
     uint32_t error_index; // 1-based, 0 for none
     const struct sn_var *vars;
@@ -30,8 +31,8 @@ typedef void sn_done_fn(void *arg, const struct sn_result *result);
 // first message asks for it. The context engine is the same.
 struct sn_peer *sn_peer_new(struct sn_env *env, const char *address, const struct sn_user *user,
                             const struct sn_engine_id *engine_id, struct dv_err *err);
-// NULL is fine. Requests under way are answered with DV_CANCELLED, from here. May be called from
-// the peer's own callbacks.
+// NULL is fine. Requests under way are answered with DV_CANCELLED, from here, and these callbacks
+// must not use the peer. May be called from the peer's own callbacks.
 void sn_peer_free(struct sn_peer *peer);
 // The engine ID given or found so far; len 0 when not known yet.
 void sn_peer_engine_id(const struct sn_peer *peer, struct sn_engine_id *out);
