@@ -47,6 +47,13 @@ class Target:
         with open(self.disk, "wb") as f:
             f.truncate(size)
 
+    def fill(self):
+        """Allocates every block, so that reads are reads."""
+        with open(self.disk, "r+b") as f:
+            block = os.urandom(1 << 20)
+            for _ in range(os.path.getsize(self.disk) >> 20):
+                f.write(block)
+
     @property
     def portal(self):
         return f"{self.address}:{self.port}"
