@@ -87,7 +87,7 @@ class Box:
         self.snmpd = self.tgtd = self.agent = self.receiver = None
         self.engine = "80001f8804" + os.urandom(8).hex()
         self.agent_log = self.dir / "dvsan-unit.log"
-        for folder in ("media", "run", "snmpd", "trapd"):
+        for folder in ("media", "run", "conf", "snmpd", "trapd"):
             (self.dir / folder).mkdir(mode=0o700)
         self.write_files()
 
@@ -98,13 +98,22 @@ class Box:
                  "AGENTX": self.dir / "run/agentx", "PROVISION_USER": USER,
                  "PROVISION_AUTH": AUTH, "PROVISION_PRIV": PRIV, "MONITOR_USER": "monitor",
                  "MONITOR_AUTH": "auth-pass-of-monitor", "MONITOR_PRIV": "priv-pass-of-monitor"}
-        text = (SOURCE / "snmp-agents/snmpd.conf.in").read_text()
-        self.write("snmpd.conf", re.sub(r"@(\w+)@", lambda m: str(words[m[1]]), text))
-        self.write("snmptrapd.conf",
+        text = (SOURCE / "snmp-agents/snmpd.conf.in").read_text() + self.third_manager()
+        self.write("conf/snmpd.conf", re.sub(r"@(\w+)@", lambda m: str(words[m[1]]), text))
+        self.write("conf/snmptrapd.conf",
                    'createUser notify SHA-256 "auth-pass-of-notify" AES "priv-pass-of-notify"\n'
-                   "authUser log notify priv\nagentxsocket /nonexistent\n"
-                   "format1 TRAP %V#%v\\n\nformat2 TRAP %V#%v\\n\n")
+                   f"createUser -e 0x{self.engine} third SHA-256 auth-pass-of-third AES priv-pass-of-third\n"
+                   "authUser log notify priv\nauthUser log third priv\nagentxsocket /nonexistent\n"
+                   "format1 TRAP %P#%V#%v\\n\nformat2 TRAP %P#%V#%v\\n\n")
         self.write_config()
+
+    def third_manager(self):
+        """The receiver again, as one that knows snmpd alone."""
+        return ("createUser third SHA-256 auth-pass-of-third AES priv-pass-of-third\n"
+                "view all included .1\ngroup third usm third\n"
+                'access third "" usm priv exact none none all\n'
+                "trapsess -v 3 -u third -l authPriv -a SHA-256 -A auth-pass-of-third -x AES"
+                f" -X priv-pass-of-third -e 0x{self.engine} udp:{self.cms}:1162\n")
 
     def write_config(self, media='<medium index="1" name="m1" kind="dir" path="media" size="256M"/>'):
         self.write("unit.xml", f"""<unit name="{self.name}" state-dir="state" iqn-prefix="{IQN}" log="debug">
@@ -129,9 +138,13 @@ class Box:
         return Process(name, argv, self.dir / (name + ".log"),
                        env=dict(os.environ, MIBS="", **env), prefix=self.prefix)
 
+    def folders(self, state):
+        """Where Net-SNMP's daemons read, and where they keep what they must know again."""
+        return {"SNMPCONFPATH": f"{self.dir}/conf:{self.dir / state}",
+                "SNMP_PERSISTENT_DIR": str(self.dir / state)}
+
     def start_snmpd(self):
-        self.snmpd = self.process("snmpd", ["snmpd", "-f", "-Lo", "-C", "-c", self.dir / "snmpd.conf"],
-                                  SNMP_PERSISTENT_DIR=str(self.dir / "snmpd"))
+        self.snmpd = self.process("snmpd", ["snmpd", "-f", "-Lo"], **self.folders("snmpd"))
 
     def start_tgtd(self):
         (self.dir / "run/tgtd.0").unlink(missing_ok=True)
@@ -143,9 +156,8 @@ class Box:
 
     def start_receiver(self):
         self.receiver = self.process(
-            "snmptrapd", ["snmptrapd", "-f", "-Lf", self.dir / "traps", "-On", "-C", "-c",
-                          self.dir / "snmptrapd.conf", f"udp:{self.cms}:1162"],
-            SNMP_PERSISTENT_DIR=str(self.dir / "trapd"))
+            "snmptrapd", ["snmptrapd", "-f", "-Lf", self.dir / "traps", "-On",
+                          f"udp:{self.cms}:1162"], **self.folders("trapd"))
 
     def start(self):
         self.start_snmpd()
@@ -277,12 +289,13 @@ class Box:
             if line.startswith("TRAP "):
                 variables = dict(v.split(" = ", 1) for v in line[5:].split("#") if " = " in v)
                 variables = {k.strip(): v.strip() for k, v in variables.items()}
+                variables["user"] = line.partition("user ")[2].partition(",")[0]
                 variables["trap"] = variables.get(".1.3.6.1.6.3.1.1.4.1.0", "").split(": .")[-1]
                 found.append(variables)
         return found
 
-    def traps(self, oid):
-        return [n for n in self.notifications() if n["trap"] == oid]
+    def traps(self, oid, user="notify"):
+        return [n for n in self.notifications() if (n["trap"], n["user"]) == (oid, user)]
 
 
 def parse(text):

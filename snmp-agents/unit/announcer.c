@@ -1,4 +1,4 @@
-// Tells the station that this unit is there: informs, repeated until the station answers by a
+// Tells the station that the unit is there, again and again until it gives a lease.
 // lease. SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/announcer.h"
 #include "base/log.h"
