@@ -117,6 +117,29 @@ def test_lost_answers_do_nothing_twice(lab):
     drop(lab, "once")
 
 
+def test_a_request_rides_out_a_restart_of_the_agent(lab):
+    """snmpd answers for an agent that is away: it knows no such thing. That is no refusal."""
+    lab.create("early", "16M", unit="unit1")
+    lab.run("kill", "unit1/agent")
+    tasks = [lab.client.post("/volumes", {"name": "meanwhile", "size": "16M", "unit": "unit1"}),
+             lab.client.post("/assignments", {"volume": "early", "host": "host1"})]
+    time.sleep(0.5)
+    lab.run("start", "unit1/agent")
+    for task in tasks:
+        lab.done(task)
+    drop(lab, "early", "meanwhile")
+
+
+def test_a_hanging_agent_is_no_refusal(lab):
+    """Its snmpd answers with an error when the agent takes too long."""
+    with Stopped(lab.units["unit1"].agent):
+        task = lab.client.post("/volumes", {"name": "hung", "size": "16M", "unit": "unit1"})
+        time.sleep(3)
+    lab.done(task)
+    is_in_state(lab, "unit1", "up")
+    drop(lab, "hung")
+
+
 def test_tasks_wait_for_a_unit_and_say_so(lab):
     for name in ("kept", "taken", "gone"):
         lab.create(name, "16M", unit="unit2")

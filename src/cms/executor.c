@@ -26,9 +26,11 @@ enum { TRUTH_TRUE = 1, TRUTH_FALSE = 2 };        // TruthValue
 
 // ---- Planning ------------------------------------------------------------------------------
 
-static void hold(struct pool_hold *h, bool refused, uint32_t first, uint32_t max)
+static void hold(struct pool_hold *h, bool was_refused)
 {
-    h->refused = refused;
+    uint32_t first = was_refused ? REFUSED_FIRST_MS : RESENT_FIRST_MS;
+    uint32_t max = was_refused ? REFUSED_MAX_MS : RESENT_MAX_MS;
+    h->refused = was_refused;
     h->ms = h->ms * 2 > first ? h->ms * 2 : first;
     if (h->ms > max)
         h->ms = max;
@@ -107,6 +109,14 @@ static struct target target_of(const struct unit_link *link, const struct order 
     if (t.volume && !uuid_is_zero(&s->host))
         t.assignment = pool_assignment_of(t.volume, &s->host);
     return t;
+}
+
+static void hold_step(const struct target *t, bool was_refused)
+{
+    if (t->assignment)
+        hold(&t->assignment->hold, was_refused);
+    else if (t->volume)
+        hold(&t->volume->hold, was_refused);
 }
 
 // Intent may have changed since the plan was made.
@@ -199,8 +209,7 @@ static void refused(struct unit_link *link, const struct order *s, enum dv_code 
     log_warning("executor", "%s: %s refused: %s", link->name, order_kind_name(s->kind), why);
     if (!t.volume)
         return;
-    hold(t.assignment ? &t.assignment->hold : &t.volume->hold, true, REFUSED_FIRST_MS,
-         REFUSED_MAX_MS);
+    hold_step(&t, true);
     tasks_refused(link->cms, link_unit(link), s, code, why);
 }
 
@@ -209,17 +218,35 @@ static void accepted(struct unit_link *link, const struct order *s)
     struct target t = target_of(link, s);
     log_debug("executor", "%s: %s %u.%u accepted", link->name, order_kind_name(s->kind),
               s->volume_index, s->rule_index);
-    if (!t.volume)
-        return;
-    hold(t.assignment ? &t.assignment->hold : &t.volume->hold, false, RESENT_FIRST_MS,
-         RESENT_MAX_MS);
+    hold_step(&t, false);
     if (t.assignment && (s->kind == ORDER_ADD_RULE || s->kind == ORDER_SET_SECRET))
         secret_is_there(link, t.assignment);
 }
 
-static bool is_silence(enum dv_code code)
+// Whether it may well succeed the next time: no answer came, or snmpd answered for an agent that
+// is away (it then knows no such column) or did not answer it in time.
+static bool is_passing(const struct sn_result *result)
 {
-    return code == DV_TIMEOUT || code == DV_UNREACHABLE || code == DV_IO;
+    switch (result->error_status) {
+    case 0:
+        return result->code == DV_TIMEOUT || result->code == DV_UNREACHABLE ||
+               result->code == DV_IO;
+    case SN_GEN_ERR:
+    case SN_NO_CREATION:
+    case SN_NOT_WRITABLE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+// The look that follows tells more; then it is planned again.
+static void postponed(struct unit_link *link, const struct order *s, const char *why)
+{
+    struct target t = target_of(link, s);
+    log_debug("executor", "%s: %s postponed: %s", link->name, order_kind_name(s->kind), why);
+    hold_step(&t, false);
+    executor_forget(link);
 }
 
 static void step_answered(void *arg, const struct sn_result *result)
@@ -231,8 +258,8 @@ static void step_answered(void *arg, const struct sn_result *result)
     link->work = LINK_IDLE;
     if (result->code == DV_OK)
         accepted(link, &step);
-    else if (is_silence(result->code))
-        executor_forget(link); // the look that follows tells more; then it is planned again
+    else if (is_passing(result))
+        postponed(link, &step, result->text);
     else
         refused(link, &step, result->code, result->text);
     if (link->queue_next == link->queue.count)

@@ -48,7 +48,7 @@ static void query(struct cms *cms, struct unit_link *link, const struct announce
 
 static void leave(struct cms *cms, struct unit_link *link, struct pool_unit *unit)
 {
-    if (link && link->work != LINK_IDLE)
+    if (link && (link->work == LINK_LOOKING || link->work == LINK_READING))
         link->discard = true; // it may still have answered that it is well
     if (link)
         link->pace_ms = 0;

@@ -244,8 +244,10 @@ void look_start(struct unit_link *link)
 {
     link->work = LINK_LOOKING;
     link->reading = dv_calloc(1, sizeof(*link->reading));
-    if (link->next_address[0])
+    // Never twice in a row: announcements of wrong addresses must not keep us from the right one.
+    if (link->next_address[0] && !link->tried)
         try_next_address(link);
+    link->tried = link->trial != NULL;
     bool polled = link_unit(link) && !link->trial;
     uint32_t volumes[READING_PROGRESS_MAX];
     struct sn_oid oids[READING_HEAD_MAX];

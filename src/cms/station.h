@@ -68,6 +68,7 @@ struct unit_link {
     struct sn_peer *peer;
     char next_address[ADDRESS_MAX_LEN + 1]; // announced, to be tried; "" for none
     struct sn_peer *trial;                  // to next_address, while it is tried
+    bool tried;                             // the last look was such a trial
 
     enum link_work work;
     bool discard;                 // what is being looked at is out of date
