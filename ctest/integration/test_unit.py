@@ -394,6 +394,34 @@ def test_a_lost_file_is_told_and_not_made_again(box):
     wait_for("the volume to be gone", lambda: not box.volumes())
 
 
+def test_an_unmounted_medium_is_told_and_not_written_to(idle):
+    media = idle.dir / "media"
+
+    (idle.dir / "aside").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", media], check=True)
+    try:
+        idle.start()
+        idle.create(1, "data")
+        idle.wait_volume(1, ONLINE)
+        idle.agent.end()
+        idle.tgtd.kill()
+        subprocess.run(["mount", "--move", media, idle.dir / "aside"], check=True)
+        idle.start_tgtd()
+        idle.start_agent()
+        idle.wait_volume(1, FAILED)
+        assert "not the medium that was there" in idle.get(f"{UNIT}.2.1.8.1")
+        assert idle.get(f"{UNIT}.2.1.7.1") == "3"
+        with pytest.raises(SnmpError, match="resourceUnavailable"):
+            idle.create(2, "elsewhere")
+        subprocess.run(["mount", "--move", idle.dir / "aside", media], check=True)
+        idle.wait_volume(1, ONLINE)
+    finally:
+        for p in (idle.agent, idle.tgtd):
+            p.kill()
+        subprocess.run(["umount", "-l", media], check=False)
+        subprocess.run(["umount", "-l", idle.dir / "aside"], check=False, stderr=subprocess.DEVNULL)
+
+
 def test_tgtd_may_end_and_come_back(box):
     box.create(1, "data")
     box.grant(1, 1, ALICE, "alice", SECRET)

@@ -257,6 +257,19 @@ static void apply_volume(const struct order *o, const struct order_volume *ov, s
                v->v.name, volume_state_name(v->v.state), ov->done ? "" : ": ", v->v.last_error);
 }
 
+static void apply_medium(const struct order_medium *om, struct state *state)
+{
+    struct unit_medium *m = state_medium(state, om->index);
+    if (!m)
+        return;
+    if (m->m.state != om->state)
+        log_at(om->state == MEDIUM_ONLINE ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "unit",
+               "medium %s is %s%s%s", m->m.name, medium_state_name(om->state),
+               om->error[0] ? ": " : "", om->error);
+    m->uuid = om->uuid;
+    state_set_medium(state, m, om->state, om->error);
+}
+
 static void apply_counters(const struct order *o, struct state *state)
 {
     for (size_t i = 0; i < o->counter_count; i++) {
@@ -287,12 +300,7 @@ int order_apply(const struct order *o, struct state *state, struct journal *jour
     apply_counters(o, state);
     for (size_t i = 0; i < o->volume_count; i++)
         apply_volume(o, &o->volumes[i], state);
-    for (size_t i = 0; i < o->medium_count; i++) {
-        struct unit_medium *m = state_medium(state, o->media[i].index);
-        if (m)
-            m->uuid = o->media[i].uuid;
-        if (m)
-            state_set_medium(state, m, o->media[i].state, o->media[i].error);
-    }
+    for (size_t i = 0; i < o->medium_count; i++)
+        apply_medium(&o->media[i], state);
     return 0;
 }

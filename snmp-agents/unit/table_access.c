@@ -7,20 +7,8 @@
 #include <ctype.h>
 #include <string.h>
 
-#define GETTER(name, value)                                                                        \
-    static void get_##name(void *ctx, const void *row, struct sn_value *out)                       \
-    {                                                                                              \
-        const struct unit_rule *r = row;                                                           \
-        (void)ctx;                                                                                 \
-        *out = value;                                                                              \
-    }
-#define CONSTANT(name, value)                                                                      \
-    static void get_##name(void *ctx, const void *row, struct sn_value *out)                       \
-    {                                                                                              \
-        (void)ctx;                                                                                 \
-        (void)row;                                                                                 \
-        *out = value;                                                                              \
-    }
+#define GETTER(name, value)   TABLE_GET(get_##name, struct unit_rule, r, value)
+#define CONSTANT(name, value) TABLE_CONSTANT(get_##name, value)
 
 GETTER(initiator, sn_text(r->r.initiator))
 GETTER(user, sn_text(r->r.chap_user))

@@ -8,20 +8,8 @@
 
 #define VOLUME_LUN 1 // one target a volume, so always the same
 
-#define GETTER(name, value)                                                                        \
-    static void get_##name(void *ctx, const void *row, struct sn_value *out)                       \
-    {                                                                                              \
-        const struct unit_volume *v = row;                                                         \
-        (void)ctx;                                                                                 \
-        *out = value;                                                                              \
-    }
-#define CONSTANT(name, value)                                                                      \
-    static void get_##name(void *ctx, const void *row, struct sn_value *out)                       \
-    {                                                                                              \
-        (void)ctx;                                                                                 \
-        (void)row;                                                                                 \
-        *out = value;                                                                              \
-    }
+#define GETTER(name, value)   TABLE_GET(get_##name, struct unit_volume, v, value)
+#define CONSTANT(name, value) TABLE_CONSTANT(get_##name, value)
 
 GETTER(uuid, sn_octets(v->v.uuid.b, sizeof(v->v.uuid.b)))
 GETTER(name, sn_text(v->v.name))

@@ -6,14 +6,6 @@
 #include "dvsan_oids.h"
 #include "loop/loop.h"
 
-#define GETTER(name, row_type, row_name, value)                                                    \
-    static void name(void *ctx, const void *row, struct sn_value *out)                             \
-    {                                                                                              \
-        const row_type *row_name = row;                                                            \
-        (void)ctx;                                                                                 \
-        *out = value;                                                                              \
-    }
-
 // ---- Scalars: tables with the one row {0}, which is their context -----------------------------
 
 static const void *find_scalar(void *ctx, const uint32_t *index, size_t len)
@@ -38,15 +30,15 @@ static uint32_t lease_left(const struct member *m)
     return m->lease_end > now ? (uint32_t)((m->lease_end - now + 999) / 1000) : 0;
 }
 
-GETTER(member_uuid, struct tables, t, sn_octets(t->member->uuid.b, sizeof(t->member->uuid.b)))
-GETTER(member_kind, struct tables, t, (t ? sn_int(MEMBER_UNIT) : sn_int(0)))
-GETTER(member_name, struct tables, t, sn_text(t->member->name))
-GETTER(member_address, struct tables, t, sn_text(t->member->address))
-GETTER(member_epoch, struct tables, t, sn_uint(t->member->epoch))
-GETTER(member_generation, struct tables, t, sn_uint(state_generation(t->state)))
-GETTER(member_state_of, struct tables, t, sn_int((int32_t)t->member->state))
-GETTER(member_lease, struct tables, t, sn_uint(lease_left(t->member)))
-GETTER(member_version, struct tables, t, (t ? sn_text(DVSAN_VERSION) : sn_text("")))
+TABLE_GET(member_uuid, struct tables, t, sn_octets(t->member->uuid.b, sizeof(t->member->uuid.b)))
+TABLE_CONSTANT(member_kind, sn_int(MEMBER_UNIT))
+TABLE_GET(member_name, struct tables, t, sn_text(t->member->name))
+TABLE_GET(member_address, struct tables, t, sn_text(t->member->address))
+TABLE_GET(member_epoch, struct tables, t, sn_uint(t->member->epoch))
+TABLE_GET(member_generation, struct tables, t, sn_uint(state_generation(t->state)))
+TABLE_GET(member_state_of, struct tables, t, sn_int((int32_t)t->member->state))
+TABLE_GET(member_lease, struct tables, t, sn_uint(lease_left(t->member)))
+TABLE_CONSTANT(member_version, sn_text(DVSAN_VERSION))
 
 static const struct sn_column MEMBER_COLUMNS[] = {
     {SUB_dvsanMemberUuid, SN_OCTETS, SN_READ_ONLY, 0, 0, member_uuid},
@@ -100,9 +92,9 @@ const struct sn_table table_member = {
     .release = lease_release,
 };
 
-GETTER(summary_media, struct tables, t, sn_uint((uint32_t)state_media_count(t->state)))
-GETTER(summary_volumes, struct tables, t, sn_uint((uint32_t)state_volume_count(t->state)))
-GETTER(summary_since, struct tables, t, sn_uint(state_changes_since(t->state)))
+TABLE_GET(summary_media, struct tables, t, sn_uint((uint32_t)state_media_count(t->state)))
+TABLE_GET(summary_volumes, struct tables, t, sn_uint((uint32_t)state_volume_count(t->state)))
+TABLE_GET(summary_since, struct tables, t, sn_uint(state_changes_since(t->state)))
 
 static const struct sn_column SUMMARY_COLUMNS[] = {
     {SUB_dvsanUnitMedia, SN_UINT, SN_READ_ONLY, 0, 0, summary_media},
@@ -135,13 +127,13 @@ static const void *found_next(const void *row, uint32_t index, uint32_t *out, si
     return row;
 }
 
-GETTER(medium_name, struct unit_medium, m, sn_text(m->m.name))
-GETTER(medium_kind_of, struct unit_medium, m, sn_int((int32_t)m->m.kind))
-GETTER(medium_blocks, struct unit_medium, m, sn_counter64(m->m.blocks))
-GETTER(medium_free, struct unit_medium, m, sn_counter64(m->m.free_blocks))
-GETTER(medium_largest, struct unit_medium, m, sn_counter64(m->m.largest_free_blocks))
-GETTER(medium_state_of, struct unit_medium, m, sn_int((int32_t)m->m.state))
-GETTER(medium_error, struct unit_medium, m, sn_text(m->m.last_error))
+TABLE_GET(medium_name, struct unit_medium, m, sn_text(m->m.name))
+TABLE_GET(medium_kind_of, struct unit_medium, m, sn_int((int32_t)m->m.kind))
+TABLE_GET(medium_blocks, struct unit_medium, m, sn_counter64(m->m.blocks))
+TABLE_GET(medium_free, struct unit_medium, m, sn_counter64(m->m.free_blocks))
+TABLE_GET(medium_largest, struct unit_medium, m, sn_counter64(m->m.largest_free_blocks))
+TABLE_GET(medium_state_of, struct unit_medium, m, sn_int((int32_t)m->m.state))
+TABLE_GET(medium_error, struct unit_medium, m, sn_text(m->m.last_error))
 
 static const struct sn_column MEDIUM_COLUMNS[] = {
     {SUB_dvsanMediumName, SN_OCTETS, SN_READ_ONLY, 0, 0, medium_name},
@@ -183,11 +175,11 @@ const struct sn_table table_medium = {
 enum { INET_IPV4 = 1, INET_IPV6 = 2 }; // InetAddressType, RFC 4001
 enum { PORTAL_UP = 1, PORTAL_DOWN = 2 };
 
-GETTER(portal_type, struct unit_portal, p, sn_int(p->raw_len == 16 ? INET_IPV6 : INET_IPV4))
-GETTER(portal_address, struct unit_portal, p, sn_octets(p->raw, p->raw_len))
-GETTER(portal_port, struct unit_portal, p, sn_uint(p->p.port))
-GETTER(portal_interface, struct unit_portal, p, sn_int((int32_t)p->p.if_index))
-GETTER(portal_state, struct unit_portal, p, sn_int(p->p.up ? PORTAL_UP : PORTAL_DOWN))
+TABLE_GET(portal_type, struct unit_portal, p, sn_int(p->raw_len == 16 ? INET_IPV6 : INET_IPV4))
+TABLE_GET(portal_address, struct unit_portal, p, sn_octets(p->raw, p->raw_len))
+TABLE_GET(portal_port, struct unit_portal, p, sn_uint(p->p.port))
+TABLE_GET(portal_interface, struct unit_portal, p, sn_int((int32_t)p->p.if_index))
+TABLE_GET(portal_state, struct unit_portal, p, sn_int(p->p.up ? PORTAL_UP : PORTAL_DOWN))
 
 static const struct sn_column PORTAL_COLUMNS[] = {
     {SUB_dvsanPortalAddressType, SN_INT, SN_READ_ONLY, 0, 0, portal_type},
@@ -224,8 +216,8 @@ const struct sn_table table_portal = {
 
 // ---- Changes ----------------------------------------------------------------------------------
 
-GETTER(change_kind, struct change, c, sn_int((int32_t)c->kind))
-GETTER(change_index, struct change, c, sn_uint(c->index))
+TABLE_GET(change_kind, struct change, c, sn_int((int32_t)c->kind))
+TABLE_GET(change_index, struct change, c, sn_uint(c->index))
 
 static const struct sn_column CHANGE_COLUMNS[] = {
     {SUB_dvsanChangeKind, SN_INT, SN_READ_ONLY, 0, 0, change_kind},

@@ -42,6 +42,22 @@ enum {
 
 #define INDEX_MAX 2147483647u // of everything that has an index of its creator's choice
 
+// Defines a column's get: value is an expression over the row, or one that needs none.
+#define TABLE_GET(name, row_type, row_name, value)                                                 \
+    static void name(void *ctx, const void *row, struct sn_value *out)                             \
+    {                                                                                              \
+        const row_type *row_name = row;                                                            \
+        (void)ctx;                                                                                 \
+        *out = value;                                                                              \
+    }
+#define TABLE_CONSTANT(name, value)                                                                \
+    static void name(void *ctx, const void *row, struct sn_value *out)                             \
+    {                                                                                              \
+        (void)ctx;                                                                                 \
+        (void)row;                                                                                 \
+        *out = value;                                                                              \
+    }
+
 // The phases that volumes and rules share; check stages an intent in change->memory.
 int table_apply(void *ctx, struct sn_change *c);
 int table_undo(void *ctx, struct sn_change *c);

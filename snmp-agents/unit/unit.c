@@ -14,6 +14,8 @@
 // The master is connected to when the first pass is over, so that the first reader sees what is
 // served; but a tgtd that hangs shall not keep the unit out of the pool's sight.
 #define FIRST_PASS_MS 250
+// How long the master may be away before somebody should look.
+#define MASTER_MS 2000
 // A pass runs now and then without a cause: see tgt_reconcile. It also takes the counters along.
 #define PASS_INTERVAL_MS 5000
 // After a failed pass: without a tgtd as fast as this for ever, else doubling.
@@ -47,7 +49,7 @@ struct unit {
     uint64_t counters_saved;
     bool was_connected, stopping;
     int exit_code;
-    struct loop_timer *next_pass, *first_pass;
+    struct loop_timer *next_pass, *first_pass, *no_master;
 };
 
 // ---- The member's state -----------------------------------------------------------------------
@@ -227,10 +229,11 @@ static void on_master(void *arg, bool connected)
 {
     struct unit *u = arg;
     if (!connected) {
-        log_warning("unit", "the SNMP master agent is lost; nobody can see the unit until it is "
-                            "back");
+        log_warning("unit", "the SNMP master agent is lost");
+        loop_timer_set(u->no_master, MASTER_MS);
         return;
     }
+    loop_timer_cancel(u->no_master);
     log_info("unit", "registered with the SNMP master agent");
     if (u->was_connected) // the station could not read meanwhile: its last word is doubtful
         u->member.lease_end = 0;
@@ -238,10 +241,20 @@ static void on_master(void *arg, bool connected)
     announcer_start(u->announcer, u->agent);
 }
 
+static void on_no_master(void *arg)
+{
+    struct unit *u = arg;
+    log_warning("unit",
+                "there is no SNMP master agent at %s, so nobody can see the unit; is snmpd "
+                "running, with this agentXSocket?",
+                u->config->snmp.agentx);
+}
+
 static void connect_master(struct unit *u)
 {
     struct dv_err err;
     loop_timer_cancel(u->first_pass);
+    loop_timer_set(u->no_master, MASTER_MS);
     u->agent = sn_agent_new(u->env, u->config->snmp.agentx, on_master, u, &err);
     if (u->agent && tables_register(u->agent, &u->tables, &err) == 0)
         return;
@@ -355,6 +368,7 @@ struct unit *unit_new(struct loop *loop, const struct unit_config *config, struc
     reserve(u);
     u->next_pass = loop_timer_new(loop, on_next_pass, u);
     u->first_pass = loop_timer_new(loop, on_first_pass_slow, u);
+    u->no_master = loop_timer_new(loop, on_no_master, u);
     loop_timer_set(u->first_pass, FIRST_PASS_MS);
     start_pass(u);
     return u;
@@ -400,6 +414,7 @@ void unit_free(struct unit *u)
     worker_free(u->worker);
     loop_timer_free(u->next_pass);
     loop_timer_free(u->first_pass);
+    loop_timer_free(u->no_master);
     announcer_free(u->announcer);
     sn_agent_free(u->agent);
     sn_env_free(u->env);
