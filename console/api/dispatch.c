@@ -12,6 +12,8 @@
 #include "loop/loop.h"
 #include <string.h>
 
+#define PASSWORDS_MAX 8
+
 void http_answer_problem(struct http_answer *out, int status, const struct dv_err *err)
 {
     json_t *problem = view_problem(status, err);
@@ -53,16 +55,35 @@ static bool check_source(const struct dispatcher *d, const struct http_head *hea
     return true;
 }
 
-static bool check_login(const struct dispatcher *d, const struct http_head *head,
+// Checking a password takes 64 MiB and a good part of a second, so that anybody could take all
+// memory and all threads away from those who are known by a token.
+static int authenticate(struct dispatcher *d, const struct credentials *c, bool *good,
+                        struct dv_err *err)
+{
+    bool password = c->user != NULL;
+    if (password && atomic_fetch_add(&d->passwords, 1) >= PASSWORDS_MAX) {
+        atomic_fetch_sub(&d->passwords, 1);
+        return dv_fail(err, DV_BUSY, "too many passwords are being checked; try again");
+    }
+    *good = cms_authenticate(d->cms, c->user, c->secret);
+    if (password)
+        atomic_fetch_sub(&d->passwords, 1);
+    return 0;
+}
+
+static bool check_login(struct dispatcher *d, const struct http_head *head,
                         struct http_answer *answer)
 {
     struct credentials c;
     struct dv_err err;
+    bool good = false;
     bool given = request_credentials(head->authorization, &c);
-    bool good = given && cms_authenticate(d->cms, c.user, c.secret);
+    int result = given ? authenticate(d, &c, &good, &err) : 0;
     credentials_free(&c);
     if (good)
         return true;
+    if (result < 0)
+        return refuse(answer, 503, &err);
     if (!given) {
         dv_fail(&err, DV_DENIED,
                 "log in first: with an API token (Authorization: Bearer) or as admin with the "

@@ -9,12 +9,14 @@
 struct cms;
 struct loop;
 
+// Zeroed but for the first three.
 struct dispatcher {
     struct loop *loop;
     struct cms *cms;
     bool loopback; // only requests of this machine can come in
     atomic_bool stopping;
-    atomic_int waiters;
+    atomic_int waiters;   // requests that wait for a task
+    atomic_int passwords; // requests whose password is being checked
 };
 
 // As the client sent it; NULL for a header that is not there.

@@ -113,6 +113,8 @@ static int find_command(struct parser *p, struct dv_err *err)
         return help || p->out->values[OPT_VERSION]
                    ? 0
                    : dv_fail(err, DV_INVALID, "no command is given; see dvsan --help");
+    if (strcmp(group, "help") == 0) // what many type first
+        return dv_fail(err, DV_INVALID, "help is an option: dvsan --help, dvsan volume --help");
     if (!command_group_exists(group)) {
         near = suggest_command(NULL, group);
         return near

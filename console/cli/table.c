@@ -31,7 +31,7 @@ static const char *state_colour(const char *state)
     static const struct {
         const char *states, *colour;
     } colours[] = {
-        {" up online active done running info ", "green"},
+        {" up online active done running ", "green"},
         {" joining degraded low creating deleting pending revoking queued offline stopped "
          "cancelled warning ",
          "brown"},
@@ -134,7 +134,7 @@ void table_print(FILE *out, const struct column *columns, size_t count, const js
     for (size_t i = 0; i < count; i++) {
         int flags = on_the_right(columns[i].kind) ? SCOLS_FL_RIGHT : 0;
         if (style->width && i + 1 == count)
-            flags |= SCOLS_FL_TRUNC;
+            flags |= SCOLS_FL_WRAP;
         scols_table_new_column(table, columns[i].title, 0, flags);
     }
     size_t i;

@@ -36,7 +36,7 @@ struct table_style {
 // TERM=dumb.
 struct table_style table_style_of(FILE *out);
 
-// A table of an array of objects, "-" for what is null. On a terminal the last column is cut to
+// A table of an array of objects, "-" for what is null. On a terminal the last column is wrapped to
 // fit.
 void table_print(FILE *out, const struct column *columns, size_t count, const json_t *array,
                  const struct table_style *style);

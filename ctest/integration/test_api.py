@@ -108,6 +108,22 @@ def test_password(api):
         assert api.ask("GET", "/api/v1/pool", headers={"Authorization": f"Basic {login}"})[0] == status
 
 
+def test_guessing_leaves_room_for_others(api):
+    """Checking a password is slow by design; those with a token do not wait for it."""
+    login = {"Authorization": "Basic " + base64.b64encode(b"admin:guess").decode()}
+    statuses = []
+
+    def guess():
+        statuses.append(api.ask("GET", "/api/v1/pool", headers=login)[0])
+    threads = [threading.Thread(target=guess) for _ in range(60)]
+    for thread in threads:
+        thread.start()
+    assert api.ask("GET", "/api/v1/pool")[0] == 200
+    for thread in threads:
+        thread.join()
+    assert len(statuses) == 60 and 401 in statuses and set(statuses) <= {401, 503}
+
+
 def test_token(api):
     status, _, token = api.ask("POST", "/api/v1/tokens", {"name": "ci"})
     assert status == 201 and set(token) == {"id", "name", "token"}
