@@ -6,10 +6,10 @@
 int pool_show(struct cli *cli, struct dv_err *err)
 {
     static const struct column columns[] = {
-        {"Size", "blocks", COLUMN_BLOCKS},     {"Free", "free_blocks", COLUMN_BLOCKS},
-        {"Units", "units", COLUMN_NUMBER},     {"Units up", "units_up", COLUMN_NUMBER},
-        {"Volumes", "volumes", COLUMN_NUMBER}, {"Hosts", "hosts", COLUMN_NUMBER},
-        {"Version", "version", COLUMN_TEXT},
+        {"Name", "name", COLUMN_TEXT},           {"Size", "blocks", COLUMN_BLOCKS},
+        {"Free", "free_blocks", COLUMN_BLOCKS},  {"Units", "units", COLUMN_NUMBER},
+        {"Units up", "units_up", COLUMN_NUMBER}, {"Volumes", "volumes", COLUMN_NUMBER},
+        {"Hosts", "hosts", COLUMN_NUMBER},       {"Version", "version", COLUMN_TEXT},
     };
     json_t *pool;
     if (client_request(cli->client, "GET", "/pool", NULL, &pool, err) < 0)
@@ -84,8 +84,8 @@ int unit_forget(struct cli *cli, struct dv_err *err)
     if (client_request(cli->client, "GET", path, NULL, &unit, err) < 0)
         return -1;
     json_int_t volumes = json_integer_value(json_object_get(unit, "volumes"));
-    DV_FREE char *question =
-        dv_printf("Forget unit %s and the records of its %lld volumes?", name, (long long)volumes);
+    DV_FREE char *question = dv_printf("Forget unit %s with its %lld volume%s?", name,
+                                       (long long)volumes, volumes == 1 ? "" : "s");
     int result = cli_confirm(cli, question, err) < 0
                      ? -1
                      : client_request(cli->client, "DELETE", path, NULL, NULL, err);

@@ -15,7 +15,7 @@ import time
 import pytest
 
 from tools import net
-from tools.testlab import BUILD, until
+from tools.testlab import BUILD, ROOT, until
 
 LAB = {"units": 2, "hosts": 1}
 DVSAN = os.path.join(BUILD, "bin", "dvsan")
@@ -333,6 +333,20 @@ def test_other_urls(lab):
 # ---- Terminals
 
 
+@pytest.mark.parametrize("line, wanted", [
+    (["vo"], ["volume"]), (["volume", "un"], ["unassign"]), (["unit", "show", ""], ["unit1", "unit2"]),
+    (["volume", "assign", "x", "--host", "h"], ["host1"]), (["task", "list", "--li"], ["--limit"]),
+    (["nonsense", ""], []), (["volume", "create", ""], []),
+])
+def test_completion(lab, line, wanted):
+    script = os.path.join(ROOT, "console", "cli", "dvsan.bash")
+    words = " ".join(f"'{word}'" for word in ["dvsan", *line])
+    done = subprocess.run(["bash", "-c", f". {script}; COMP_WORDS=({words}); COMP_CWORD={len(line)}; "
+                           "_dvsan; echo \"${COMPREPLY[@]}\""],
+                          env=lab.env, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == wanted and done.stderr == ""
+
+
 def test_colours_and_width(lab):
     terminal = Terminal(lab.env, "unit", "list")
     assert terminal.end() == 0
@@ -403,6 +417,30 @@ def test_waiting(lab, unit2_hangs):
     assert "was cancelled" in watch.stderr.read()
     watch.stdout.close()
     watch.stderr.close()
+
+
+# ---- Units that go
+
+
+def test_forget(lab):
+    """A unit that is gone is listed as down, holds up nobody, and can be forgotten; if it comes back
+    all the same, it joins again with what it has."""
+    lab.dvsan("volume", "create", "left", "--size", "1M", "--unit", "unit2")
+    lab.run("kill", "unit2")
+    assert until(lambda: lab.unit("unit2")["state"] == "down", 60)
+    assert rows(lab.dvsan("unit", "list").stdout)[2][:2] == ["unit2", "down"]
+    assert lab.dvsan_json("volume", "show", "left")["state"] == "unreachable"
+    assert lab.dvsan_json("volume", "create", "meanwhile", "--size", "1M")["unit"] == "unit1"
+    terminal = Terminal(lab.env, "unit", "forget", "unit2")
+    terminal.read("Forget unit unit2 with its 1 volume? [y/N] ")
+    terminal.type("y\n")
+    assert terminal.end() == 0
+    assert [u["name"] for u in lab.dvsan_json("unit", "list")] == ["unit1"]
+    lab.dvsan("volume", "show", "left", code=3)
+    lab.run("start", "unit2")
+    assert until(lambda: any(u["name"] == "unit2" and u["state"] == "up"
+                             for u in lab.dvsan_json("unit", "list")), 60)
+    lab.dvsan("volume", "delete", "meanwhile")
 
 
 # ---- Events
