@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -97,6 +98,7 @@ static pid_t start_listener(const char *address, const char *state_dir)
         return -1;
     pid_t pid = fork(); // before this process has an environment of its own
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(ready[0]);
         exit(listen_on(address, dir, ready[1]));
     }

@@ -182,6 +182,27 @@ static void test_over_tcp(void **state)
     start_receiver(&receiver, receiver_address(), &ready);
 }
 
+static void test_over_udp6(void **state)
+{
+    (void)state;
+    struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    DV_CLOSE int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) != 0)
+        skip(); // no IPv6 here
+    struct told ready;
+    DV_FREE char *address = dv_printf("udp6:[::1]:%d", 20000 + (int)(getpid() % 10000));
+    stop_receiver(&receiver, SIGTERM);
+    start_receiver(&receiver, address, &ready);
+    struct sn_peer *peer = open_peer(address, &user, NULL);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(inform_code(peer), DV_OK);
+        expect_notification();
+    }
+    close_peer(peer);
+    stop_receiver(&receiver, SIGTERM);
+    start_receiver(&receiver, receiver_address(), &ready);
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -287,17 +308,12 @@ static void test_second_environment(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_bad_users),
-        cmocka_unit_test(test_pinned_engine),
-        cmocka_unit_test(test_dead_receiver),
-        cmocka_unit_test(test_free_in_callback),
-        cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_too_long),
-        cmocka_unit_test(test_receiver_restarts),
-        cmocka_unit_test(test_many_peers),
-        cmocka_unit_test(test_over_tcp),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_round_trip),         cmocka_unit_test(test_bad_users),
+        cmocka_unit_test(test_pinned_engine),      cmocka_unit_test(test_dead_receiver),
+        cmocka_unit_test(test_free_in_callback),   cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_too_long),           cmocka_unit_test(test_receiver_restarts),
+        cmocka_unit_test(test_many_peers),         cmocka_unit_test(test_over_tcp),
+        cmocka_unit_test(test_over_udp6),          cmocka_unit_test(test_names),
         cmocka_unit_test(test_second_environment),
     };
     return run_lab(argc, argv, tests, DV_COUNT(tests));

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "loop/loop.h"
 #include "snmp/env_private.h"
+#include <fcntl.h>
 
 // Datagrams taken for one wake-up of the loop, before others get their turn.
 #define READS_A_TURN 32
@@ -61,14 +62,17 @@ static void on_timer(void *arg)
     leave(s);
 }
 
+static bool is_stream(const netsnmp_transport *t)
+{
+    return t->flags & (NETSNMP_TRANSPORT_FLAG_STREAM | NETSNMP_TRANSPORT_FLAG_LISTEN);
+}
+
 static void on_readable(void *arg, int fd, unsigned events)
 {
     (void)events;
     struct sn_session *s = arg;
     netsnmp_transport *t = snmp_sess_transport(s->handle);
-    int turns = t->flags & (NETSNMP_TRANSPORT_FLAG_STREAM | NETSNMP_TRANSPORT_FLAG_LISTEN)
-                    ? 1
-                    : READS_A_TURN;
+    int turns = is_stream(t) ? 1 : READS_A_TURN;
     s->inside++;
     while (turns-- > 0 && !s->closing) {
         int rc = snmp_sess_read2(s->handle, sn_env_only(s->env, fd));
@@ -87,8 +91,10 @@ struct sn_session *sn_session_new(struct sn_env *env, void *handle)
     s->env = env;
     s->handle = handle;
     s->timer = loop_timer_new(sn_env_loop(env), on_timer, s);
-    s->watch =
-        loop_fd_new(sn_env_loop(env), snmp_sess_transport(handle)->sock, LOOP_READ, on_readable, s);
+    netsnmp_transport *t = snmp_sess_transport(handle);
+    if (!is_stream(t)) // some of Net-SNMP's transports would wait in a read: udp6 does
+        fcntl(t->sock, F_SETFL, fcntl(t->sock, F_GETFL) | O_NONBLOCK);
+    s->watch = loop_fd_new(sn_env_loop(env), t->sock, LOOP_READ, on_readable, s);
     return s;
 }
 
