@@ -104,9 +104,12 @@ static int choose_place(struct cms *cms, const struct volume_request *request,
     return 0;
 }
 
+// An index is not given twice, even after its volume was deleted: a login that was under way then
+// would end at the new volume (tgtd knows targets by number). The unit's generation has passed
+// every index given before, for giving one moves it.
 static uint32_t free_volume_index(const struct pool_unit *u)
 {
-    uint32_t top = 0;
+    uint32_t top = u->rec.generation;
     const struct pool_volume *v;
     DL_FOREACH2(u->volumes, v, unit_next)
     {
