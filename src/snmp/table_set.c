@@ -133,6 +133,9 @@ static int gather(struct sn_region *region, struct sn_set *set, netsnmp_request_
 
 static struct sn_set *begin(struct sn_region *region, netsnmp_agent_request_info *info)
 {
+    // The master has one SET under way at a time. What is left of another it has given up, because
+    // we were too slow for it.
+    sn_region_abandon_sets(region);
     struct sn_set *set = dv_calloc(1, sizeof(*set));
     set->last = &set->rows;
     set->next = region->sets;
@@ -152,10 +155,16 @@ static struct sn_set *under_way(const struct sn_region *region, netsnmp_agent_re
     return NULL;
 }
 
-static void free_row(struct row_change *r)
+static void release(struct row_change *r)
 {
     if (r->progress >= CHECKED && r->table->table->release)
         r->table->table->release(r->table->ctx, &r->change);
+    r->change.memory = NULL;
+}
+
+static void free_row(struct row_change *r)
+{
+    release(r);
     for (size_t i = 0; i < r->change.count; i++) {
         if (r->octets[i])
             secret_wipe(r->octets[i], r->change.sets[i].value.octets.len); // it may be one
@@ -184,9 +193,12 @@ static void blame(netsnmp_agent_request_info *info, const struct row_change *r, 
     netsnmp_set_request_error(info, r->request[which], status);
 }
 
+// The master repeats a phase whose answer it has waited for too long: then the last check counts,
+// and what is applied is applied.
 static void check(struct sn_set *set, netsnmp_agent_request_info *info)
 {
     for (struct row_change *r = set->rows; r; r = r->next) {
+        release(r);
         r->progress = CHECKED;
         int status = r->table->table->check(r->table->ctx, &r->change);
         if (status != SN_NO_ERROR) {
@@ -199,6 +211,8 @@ static void check(struct sn_set *set, netsnmp_agent_request_info *info)
 static void apply(struct sn_set *set, netsnmp_agent_request_info *info)
 {
     for (struct row_change *r = set->rows; r; r = r->next) {
+        if (r->progress == APPLIED)
+            continue;
         int status = r->table->table->apply(r->table->ctx, &r->change);
         if (status != SN_NO_ERROR) {
             blame(info, r, status);
