@@ -13,7 +13,7 @@ struct sn_agent;
 // blocks for the round trips of opening and registering; a master that accepts and then keeps
 // silent costs a second, and is tried again more rarely. changed(arg, true) runs, from the loop,
 // when all tables are registered with the master, changed(arg, false) when the master is lost.
-// One a process, because Net-SNMP's agent is global.
+// It must not free the agent. One agent a process, because Net-SNMP's is global.
 typedef void sn_agent_fn(void *arg, bool connected);
 struct sn_agent *sn_agent_new(struct sn_env *env, const char *socket, sn_agent_fn *changed,
                               void *arg, struct dv_err *err);

@@ -28,9 +28,11 @@ struct sn_engine_id { // snmpEngineID, RFC 3411 section 5; len 0 means not known
     uint8_t b[SN_ENGINE_ID_MAX];
 };
 
-// app names the program for Net-SNMP. state_dir is where engineBoots is kept, made with mode
-// 0700 when missing. engine_id may be NULL: then one is made at the first start and kept there.
-// Reads no configuration files and no MIBs; sends Net-SNMP's messages to our log.
+// app names the program for Net-SNMP. state_dir is where the engine's ID and engineBoots are kept
+// (in a file "engine"), made with mode 0700 when missing. engine_id may be NULL: then one is made
+// at the first start and kept there. Reads no configuration files and no MIBs, for which it sets
+// Net-SNMP's variables in the process's environment; sends Net-SNMP's messages to our log, few a
+// minute, because anyone who can send us a datagram can cause them.
 struct sn_env *sn_env_new(struct loop *loop, const char *app, const char *state_dir,
                           const struct sn_engine_id *engine_id, struct dv_err *err);
 void sn_env_free(struct sn_env *env); // after all sessions, listeners and agents
@@ -38,7 +40,7 @@ void sn_env_free(struct sn_env *env); // after all sessions, listeners and agent
 // This process's own engine ID.
 void sn_env_engine_id(const struct sn_env *env, struct sn_engine_id *out);
 
-// The loop must look at Net-SNMP's descriptors again; called by this folder after each send.
+// The loop must look again at what Net-SNMP keeps in its global list; for this folder only.
 void sn_env_refresh(struct sn_env *env);
 
 #endif

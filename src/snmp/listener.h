@@ -25,13 +25,15 @@ typedef void sn_notify_fn(void *arg, const struct sn_notification *n);
 struct sn_listener *sn_listener_new(struct sn_env *env, const char *address,
                                     const struct sn_user *user, sn_notify_fn *fn, void *arg,
                                     struct dv_err *err);
-void sn_listener_free(struct sn_listener *l);
+void sn_listener_free(struct sn_listener *l); // NULL is fine; not from its own callback
 
 // From now on traps that the engine sends under the listener's user are accepted as well.
 int sn_listener_accept_engine(struct sn_listener *l, const struct sn_engine_id *engine,
                               const struct sn_user *user, struct dv_err *err);
 
-// Counts since the start; what is not taken is dropped without an answer beyond USM's reports.
+// Counts since the start; what is not taken is dropped without an answer beyond USM's reports. A
+// sender that discovers our engine is not counted; one that finds out that we restarted is, once,
+// as not in the time window.
 struct sn_listener_stats {
     uint64_t informs, traps;
     uint64_t dropped_version;   // SNMPv1 and SNMPv2c

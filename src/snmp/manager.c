@@ -1,4 +1,4 @@
-// Peers and their requests: engine discovery, retries, and what came of each.
+// Requests to peers: engine discovery, retries, and what came of each.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A request keeps a template of its PDU and sends a copy for each try. While the peer's engine is
@@ -10,8 +10,6 @@
 #include "loop/loop.h"
 #include "snmp/env_private.h"
 #include "snmp/manager_private.h"
-#include "snmp/resolve.h"
-#include "snmp/session.h"
 #include <assert.h>
 #include <string.h>
 
@@ -19,47 +17,11 @@
 // another than we thought, after one that brought the ID.
 #define REPORTS_MAX 3
 
-struct request {
-    struct sn_peer *peer; // NULL once it was cancelled
-    struct request *prev, *next;
-    netsnmp_pdu *template;
-    struct sn_timing timing;
-    sn_done_fn *done;
-    void *arg;
-    uint32_t tries;   // sent so far
-    unsigned reports; // taken so far
-    bool sending;     // Net-SNMP's callback comes from inside the call that sends
-    bool in_library;  // Net-SNMP holds a pointer to this, and will call back once more
-    bool failed;      // waits for the loop to tell this:
-    enum dv_code code;
-    char text[160];
-    struct loop_timer *waiting; // for the peer's name to be looked up
-    bool reported;              // waits for the loop to look at this:
-    int report;                 // SNMPERR_*, the report's meaning
-    struct sn_engine_id reporter;
-};
-
-struct sn_peer {
-    struct sn_env *env;
-    char *address;
-    bool named; // the address has a name in it, which may move
-    struct sn_lookup *lookup;
-    struct sn_keys *keys;
-    struct sn_session *session;
-    struct sn_engine_id engine; // as given or found; len 0 when not known
-    bool pinned;                // it was given: another one is not believed
-    bool doubted;               // nothing came back: the next try begins with a probe
-    bool freeing;
-    struct request *requests; // under way, in no particular order
-    struct loop_timer *later; // looks at the requests that wait for the loop
-    struct sn_peer_watcher *watchers;
-};
-
 static int on_response(int op, netsnmp_session *session, int reqid, netsnmp_pdu *pdu, void *magic);
 
 // ---- The end of a request -------------------------------------------------------------------
 
-static void unlink_request(struct request *r)
+static void unlink_request(struct sn_request *r)
 {
     if (r->prev)
         r->prev->next = r->next;
@@ -70,14 +32,14 @@ static void unlink_request(struct request *r)
     r->peer = NULL;
 }
 
-static void free_request(struct request *r)
+static void free_request(struct sn_request *r)
 {
     snmp_free_pdu(r->template);
     free(r);
 }
 
 // Calls done. The peer may be gone afterwards, and the request is.
-static void finish(struct request *r, const struct sn_result *result)
+static void finish(struct sn_request *r, const struct sn_result *result)
 {
     loop_timer_free(r->waiting);
     r->waiting = NULL;
@@ -89,9 +51,9 @@ static void finish(struct request *r, const struct sn_result *result)
         free_request(r);
 }
 
-static void finish_with(struct request *r, enum dv_code code, const char *fmt, ...)
+static void finish_with(struct sn_request *r, enum dv_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-static void finish_with(struct request *r, enum dv_code code, const char *fmt, ...)
+static void finish_with(struct sn_request *r, enum dv_code code, const char *fmt, ...)
 {
     char text[sizeof(r->text)];
     va_list args;
@@ -102,9 +64,9 @@ static void finish_with(struct request *r, enum dv_code code, const char *fmt, .
 }
 
 // Leaves the end of a request to the next turn of the loop.
-static void fail_later(struct request *r, enum dv_code code, const char *fmt, ...)
+static void fail_later(struct sn_request *r, enum dv_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-static void fail_later(struct request *r, enum dv_code code, const char *fmt, ...)
+static void fail_later(struct sn_request *r, enum dv_code code, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -117,82 +79,17 @@ static void fail_later(struct request *r, enum dv_code code, const char *fmt, ..
 
 // ---- Sending --------------------------------------------------------------------------------
 
-static void set_engine(netsnmp_session *data, const struct sn_engine_id *engine)
-{
-    free(data->securityEngineID);
-    free(data->contextEngineID);
-    data->securityEngineID = netsnmp_memdup(engine->b, engine->len);
-    data->contextEngineID = netsnmp_memdup(engine->b, engine->len);
-    data->securityEngineIDLen = data->contextEngineIDLen = engine->len;
-}
-
-static int on_session(int op, netsnmp_session *session, int reqid, netsnmp_pdu *pdu, void *magic);
-
-static int open_session(struct sn_peer *peer, const char *address, struct dv_err *err)
-{
-    netsnmp_session data;
-    snmp_sess_init(&data);
-    data.version = SNMP_VERSION_3;
-    data.peername = (char *)address; // Net-SNMP only reads it
-    data.retries = 0;                // tries are counted here
-    data.securityModel = SNMP_SEC_MODEL_USM;
-    data.securityLevel = SNMP_SEC_LEVEL_AUTHPRIV;
-    char name[64];
-    snprintf(name, sizeof(name), "%s", sn_keys_user(peer->keys));
-    data.securityName = name;
-    data.securityNameLen = strlen(name);
-    data.flags |= SNMP_FLAGS_DONT_PROBE;
-    data.callback = on_session;
-    data.callback_magic = peer;
-    void *handle = snmp_sess_open(&data);
-    if (!handle)
-        return dv_fail(err, DV_UNREACHABLE, "%s cannot be opened: %s", peer->address,
-                       snmp_api_errstring(data.s_snmp_errno));
-    // Opening has cleared the flag, and without it the first message would probe and block.
-    snmp_sess_session(handle)->flags |= SNMP_FLAGS_DONT_PROBE;
-    peer->session = sn_session_new(peer->env, handle);
-    if (peer->engine.len > 0)
-        set_engine(sn_session_data(peer->session), &peer->engine);
-    return 0;
-}
-
-static void send_request(struct request *r);
-
-static void on_lookup(void *arg, const char *address, const char *why)
-{
-    struct sn_peer *peer = arg;
-    struct dv_err err;
-    peer->lookup = NULL;
-    if (!address)
-        dv_fail(&err, DV_UNREACHABLE, "the name in %s cannot be resolved: %s", peer->address, why);
-    bool opened = address && open_session(peer, address, &err) == 0;
-    for (struct request *r = peer->requests; r; r = r->next) {
-        if (!r->waiting)
-            continue;
-        loop_timer_free(r->waiting);
-        r->waiting = NULL;
-        if (opened)
-            send_request(r);
-        else
-            fail_later(r, err.code, "%s", err.text);
-    }
-}
-
 static void on_waited(void *arg)
 {
-    struct request *r = arg;
+    struct sn_request *r = arg;
     finish_with(r, DV_TIMEOUT, "the name in %s was not resolved in time", r->peer->address);
 }
 
 // Until the name is known; not longer than the request's tries would take.
-static void wait_for_name(struct request *r)
+static void wait_for_name(struct sn_request *r)
 {
     struct sn_peer *peer = r->peer;
-    if (!peer->lookup) {
-        struct sn_name name;
-        sn_name_split(peer->address, &name);
-        peer->lookup = sn_lookup_start(sn_env_loop(peer->env), &name, on_lookup, peer);
-    }
+    sn_peer_look_up(peer);
     uint32_t tries = 1 + r->timing.retries;
     r->waiting = loop_timer_new(sn_env_loop(peer->env), on_waited, r);
     loop_timer_set(r->waiting, r->timing.timeout_ms * tries);
@@ -210,7 +107,7 @@ static netsnmp_pdu *probe_pdu(void)
     return pdu;
 }
 
-static void send_request(struct request *r)
+static void send_request(struct sn_request *r)
 {
     struct sn_peer *peer = r->peer;
     struct dv_err err;
@@ -218,7 +115,7 @@ static void send_request(struct request *r)
         wait_for_name(r);
         return;
     }
-    if (!peer->session && open_session(peer, peer->address, &err) != 0) {
+    if (!peer->session && sn_peer_open(peer, peer->address, &err) != 0) {
         fail_later(r, err.code, "%s", err.text);
         return;
     }
@@ -248,36 +145,11 @@ static void send_request(struct request *r)
 
 // ---- What comes back ------------------------------------------------------------------------
 
-static bool same_engine(const struct sn_engine_id *a, const struct sn_engine_id *b)
-{
-    return a->len == b->len && memcmp(a->b, b->b, a->len) == 0;
-}
-
-// Takes the engine that a report names. True when the request can go on with it.
-static bool learn_engine(struct sn_peer *peer, const struct sn_engine_id *engine)
-{
-    bool same = same_engine(engine, &peer->engine);
-    if (engine->len == 0 || (!same && peer->pinned))
-        return false;
-    peer->doubted = false;
-    if (same)
-        return true;
-    // The keys that are localised to it let in no impostor: he would have to know them.
-    if (sn_usm_add(sn_env_usm(peer->env), peer->keys, engine, NULL) != 0)
-        return false;
-    if (peer->engine.len > 0)
-        sn_usm_remove(sn_env_usm(peer->env), sn_keys_user(peer->keys), &peer->engine);
-    peer->engine = *engine;
-    if (peer->session)
-        set_engine(sn_session_data(peer->session), engine);
-    return true;
-}
-
-static void on_report(struct request *r)
+static void on_report(struct sn_request *r)
 {
     struct sn_peer *peer = r->peer;
     if (r->report == SNMPERR_UNKNOWN_ENG_ID && r->reports++ < REPORTS_MAX &&
-        learn_engine(peer, &r->reporter)) {
+        sn_peer_learn(peer, &r->reporter)) {
         send_request(r); // still the same try
         return;
     }
@@ -307,7 +179,7 @@ static void on_report(struct request *r)
     finish_with(r, DV_DENIED, "%s %s (user %s)", peer->address, why, sn_keys_user(peer->keys));
 }
 
-static void note_report(struct request *r, netsnmp_pdu *report)
+static void note_report(struct sn_request *r, netsnmp_pdu *report)
 {
     r->reported = true;
     r->report = snmpv3_get_report_type(report);
@@ -320,10 +192,10 @@ static void note_report(struct request *r, netsnmp_pdu *report)
         loop_timer_set(r->peer->later, 0);
 }
 
-static void on_later(void *arg)
+void sn_requests_later(void *arg)
 {
     struct sn_peer *peer = arg;
-    for (struct request *r = peer->requests; r; r = r->next) {
+    for (struct sn_request *r = peer->requests; r; r = r->next) {
         if (!r->failed && !r->reported)
             continue;
         loop_timer_set(peer->later, 0); // there may be more, and this one may free the peer
@@ -359,7 +231,7 @@ static enum dv_code code_of_status(int status)
     }
 }
 
-static void on_answer(struct request *r, const netsnmp_pdu *pdu)
+static void on_answer(struct sn_request *r, const netsnmp_pdu *pdu)
 {
     struct sn_result result = {.text = ""};
     char text[sizeof(r->text)];
@@ -381,7 +253,7 @@ static void on_answer(struct request *r, const netsnmp_pdu *pdu)
     finish(r, &result);
 }
 
-static void on_timeout(struct request *r)
+static void on_timeout(struct sn_request *r)
 {
     // Another engine at this address (a unit installed anew) keeps silent, because Net-SNMP drops
     // its reports before we see them, for we know no user there. A probe's report gets through.
@@ -403,7 +275,7 @@ static void on_timeout(struct request *r)
 static int on_response(int op, netsnmp_session *session, int reqid, netsnmp_pdu *pdu, void *magic)
 {
     (void)session, (void)reqid;
-    struct request *r = magic;
+    struct sn_request *r = magic;
     if (r->sending)
         return 1;
     // A report comes twice, as a message and as an error, in an order that depends on Net-SNMP's
@@ -440,105 +312,33 @@ static int on_response(int op, netsnmp_session *session, int reqid, netsnmp_pdu 
     return 1;
 }
 
-// What concerns no request: a stream that the other side closed.
-static int on_session(int op, netsnmp_session *session, int reqid, netsnmp_pdu *pdu, void *magic)
+void sn_requests_resume(struct sn_peer *peer, const struct dv_err *err)
 {
-    (void)session, (void)reqid, (void)pdu;
-    struct sn_peer *peer = magic;
-    if (op != NETSNMP_CALLBACK_OP_DISCONNECT || peer->freeing)
-        return 1;
-    // The next try opens another. Closing the session tells its requests that their time is up.
-    struct sn_session *session_lost = peer->session;
-    peer->session = NULL;
-    sn_session_close(session_lost);
-    return 1;
+    for (struct sn_request *r = peer->requests; r; r = r->next) {
+        if (!r->waiting)
+            continue;
+        loop_timer_free(r->waiting);
+        r->waiting = NULL;
+        if (err)
+            fail_later(r, err->code, "%s", err->text);
+        else
+            send_request(r);
+    }
+}
+
+void sn_requests_cancel(struct sn_peer *peer)
+{
+    while (peer->requests)
+        finish_with(peer->requests, DV_CANCELLED, "the request to %s was cancelled", peer->address);
 }
 
 // ---- The calls ------------------------------------------------------------------------------
-
-struct sn_peer *sn_peer_new(struct sn_env *env, const char *address, const struct sn_user *user,
-                            const struct sn_engine_id *engine_id, struct dv_err *err)
-{
-    struct sn_usm *usm = sn_env_usm(env);
-    struct sn_keys *keys = sn_keys_hold(usm, user, err);
-    if (!keys)
-        return NULL;
-    if (engine_id && engine_id->len > 0 && sn_usm_add(usm, keys, engine_id, err) != 0) {
-        sn_keys_release(usm, keys);
-        return NULL;
-    }
-    struct sn_peer *peer = dv_calloc(1, sizeof(*peer));
-    peer->env = env;
-    peer->address = dv_strdup(address);
-    peer->keys = keys;
-    peer->later = loop_timer_new(sn_env_loop(env), on_later, peer);
-    if (engine_id && engine_id->len > 0) {
-        peer->engine = *engine_id;
-        peer->pinned = true;
-    }
-    struct sn_name name;
-    peer->named = sn_name_split(address, &name);
-    if (!peer->named && open_session(peer, address, err) != 0) {
-        sn_peer_free(peer);
-        return NULL;
-    }
-    return peer;
-}
-
-void sn_peer_free(struct sn_peer *peer)
-{
-    if (!peer)
-        return;
-    peer->freeing = true;
-    while (peer->requests)
-        finish_with(peer->requests, DV_CANCELLED, "the request to %s was cancelled", peer->address);
-    for (struct sn_peer_watcher *w = peer->watchers, *next; w; w = next) {
-        next = w->next;
-        w->peer = NULL;
-    }
-    sn_session_close(peer->session);
-    if (peer->engine.len > 0)
-        sn_usm_remove(sn_env_usm(peer->env), sn_keys_user(peer->keys), &peer->engine);
-    sn_keys_release(sn_env_usm(peer->env), peer->keys);
-    sn_lookup_abandon(peer->lookup);
-    loop_timer_free(peer->later);
-    free(peer->address);
-    free(peer);
-}
-
-void sn_peer_engine_id(const struct sn_peer *peer, struct sn_engine_id *out)
-{
-    *out = peer->engine;
-}
-
-void sn_peer_watch(struct sn_peer *peer, struct sn_peer_watcher *w)
-{
-    w->peer = peer;
-    w->prev = NULL;
-    w->next = peer->watchers;
-    if (w->next)
-        w->next->prev = w;
-    peer->watchers = w;
-}
-
-void sn_peer_unwatch(struct sn_peer_watcher *w)
-{
-    if (!w->peer)
-        return;
-    if (w->prev)
-        w->prev->next = w->next;
-    else
-        w->peer->watchers = w->next;
-    if (w->next)
-        w->next->prev = w->prev;
-    w->peer = NULL;
-}
 
 static void start(struct sn_peer *peer, netsnmp_pdu *pdu, bool complete, struct sn_timing timing,
                   sn_done_fn *done, void *arg)
 {
     assert(!peer->freeing);
-    struct request *r = dv_calloc(1, sizeof(*r));
+    struct sn_request *r = dv_calloc(1, sizeof(*r));
     r->peer = peer;
     r->template = pdu;
     r->timing = timing;
