@@ -101,6 +101,7 @@ static void send_part(struct part *part)
     struct iscsi_leg *l = part->leg;
     if (send_command(part)) {
         part->sent = true;
+        l->burst += part->command == SPLIT_READ || part->command == SPLIT_SYNC ? 1 : 2;
         return;
     }
     session_over(l, LEG_LOSS_PROTOCOL, "%s: %s", l->portal, iscsi_get_error(l->ctx));
@@ -368,7 +369,7 @@ static void on_flush(struct pump_source *s)
     leg_send_waiting(l);
     // Before the connection stands, POLLOUT would tell libiscsi that it does.
     if (l->logged_in && !l->over && (iscsi_which_events(l->ctx) & POLLOUT))
-        session_service(l, POLLOUT);
+        session_write(l);
     session_settle(l);
 }
 

@@ -57,6 +57,7 @@ struct iscsi_leg {
     unsigned silent;       // NOP rounds without any sign of life
     bool heard;
     unsigned redirects;
+    unsigned burst; // pieces that libiscsi was given since the last write
     struct pump_timer connect_timer, nop_timer, tick_timer, later_timer;
 
     // Requests.
@@ -71,6 +72,7 @@ struct iscsi_leg {
 // session.c
 void session_connect(struct iscsi_leg *l);
 void session_service(struct iscsi_leg *l, unsigned revents);
+void session_write(struct iscsi_leg *l); // sends what libiscsi has queued
 // Ends the session for a reason, once; everything is completed and on_state called from
 // session_settle, when control is back from libiscsi.
 void session_over(struct iscsi_leg *l, enum leg_loss loss, const char *fmt, ...)

@@ -4,11 +4,15 @@
 #include "iscsi/verdict.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define SILENT_NOPS   2    // more unanswered NOPs than this are a dead peer
 #define TICK_MS       1000 // libiscsi's task timers run when it is served
@@ -72,6 +76,24 @@ void session_service(struct iscsi_leg *l, unsigned revents)
                      "%s: %s", l->portal,
                      l->leg.state == LEG_READY ? "the session was closed by the other side"
                                                : "cannot connect");
+}
+
+static void set_cork(int fd, int on)
+{
+    setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)); // it is only faster
+}
+
+// libiscsi writes headers and data one by one to a socket without delay; the target would wake
+// up for each. A cork makes one segment of a burst.
+void session_write(struct iscsi_leg *l)
+{
+    int fd = l->burst == 1 ? -1 : iscsi_get_fd(l->ctx);
+    l->burst = 0;
+    if (fd >= 0)
+        set_cork(fd, 1);
+    session_service(l, POLLOUT);
+    if (fd >= 0)
+        set_cork(fd, 0);
 }
 
 // Keeping alive -----------------------------------------------------------------------------
