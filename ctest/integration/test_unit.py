@@ -1,5 +1,6 @@
 # dvsan-unit between stock snmpd and tgtd, as its managers and hosts see it.
 # SPDX-License-Identifier: BSD-2-Clause
+import contextlib
 import os
 import random
 import signal
@@ -521,6 +522,32 @@ def test_what_cannot_be_recorded_is_refused(small):
     small.start_agent()
     wait_for("all of them, online",
              lambda: small.volumes() == dict.fromkeys(taken | {100}, ONLINE))
+
+
+def test_an_agent_that_hung_takes_the_request_when_it_is_sent_again(box):
+    """The master repeats what is not answered, gives up, and throws the agent out."""
+    box.patience = ["-t", "1", "-r", "2"]
+    for pause in (0, 1.5, 6):
+        index = 1 + len(box.volumes())
+        volume = uuid.uuid4().hex
+        box.agent.popen.send_signal(signal.SIGSTOP)
+        deadline = time.monotonic() + pause
+        while time.monotonic() < deadline:
+            with contextlib.suppress(SnmpError):
+                box.create(index, f"v{index}", volume_uuid=volume)
+        box.agent.popen.send_signal(signal.SIGCONT)
+        wait_for("the volume to be taken", lambda: insisted(box, index, volume))
+        box.wait_volume(index, ONLINE)
+        box.agent.kill()
+        box.start_agent()
+        box.wait_volume(index, ONLINE)
+
+
+def insisted(box, index, volume):
+    with contextlib.suppress(SnmpError):
+        box.create(index, f"v{index}", volume_uuid=volume)
+        return True
+    return False
 
 
 class Storm(threading.Thread):

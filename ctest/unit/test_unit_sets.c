@@ -169,11 +169,12 @@ static int request(struct fixture *f, struct row *rows, size_t count, int foreig
                      : rows[applied].table->apply(ctx, &rows[applied].change);
     if (status == SN_NO_ERROR && foreign_fault == (int)count)
         status = SN_GEN_ERR;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         if (status == SN_NO_ERROR)
             rows[i].table->commit(ctx, &rows[i].change);
         else if (i < applied)
             assert_int_equal(rows[i].table->undo(ctx, &rows[i].change), SN_NO_ERROR);
+    for (size_t i = 0; i < count; i++) {
         rows[i].table->release(ctx, &rows[i].change);
         assert_null(rows[i].change.memory);
     }
@@ -325,6 +326,29 @@ static void what_another_agent_refuses_is_undone(void **state)
         }
     }
     assert_int_equal(f->work, work);
+}
+
+// A request whose master went away after the test, beside one that goes its way.
+static void a_request_that_is_given_up_is_in_nobodys_way(void **state)
+{
+    struct fixture *f = *state;
+    struct row left[] = {create(1, 0, "a", 1), create(2, 1, "b", 1)};
+    void *ctx = &f->tables;
+    for (size_t i = 0; i < 2; i++) {
+        left[i].change.request = 77;
+        assert_int_equal(table_volume.check(ctx, &left[i].change), SN_NO_ERROR);
+    }
+    assert_int_equal(table_volume.apply(ctx, &left[0].change), SN_NO_ERROR);
+    struct row good[] = {create(3, 2, "c", 1), create(1, 0, "a", 1)};
+    assert_int_equal(request(f, good, 2, NO_FAULT), SN_NO_ERROR);
+    for (size_t i = 0; i < 2; i++)
+        table_volume.release(ctx, &left[i].change);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(state_volume_count(f->state), 2);
+        assert_non_null(state_volume(f->state, 1));
+        assert_non_null(state_volume(f->state, 3));
+        restart(f);
+    }
 }
 
 static void a_volume_is_changed_and_deleted(void **state)
@@ -495,6 +519,7 @@ int main(void)
         TEST(room_is_found_or_refused),
         TEST(rows_of_one_request_see_one_another),
         TEST(what_another_agent_refuses_is_undone),
+        TEST(a_request_that_is_given_up_is_in_nobodys_way),
         TEST(a_volume_is_changed_and_deleted),
         TEST(rules_are_checked),
         TEST(a_chap_user_has_one_secret),

@@ -12,9 +12,8 @@ struct sets {
     void *arg;
     struct intent **staged;
     size_t count;
-    size_t applied, undone; // of those staged
-    bool open;              // a group of the journal
-    bool durable;           // the group of the applied ones was committed
+    bool open;             // a group of the journal
+    uint32_t open_request; // the request that it is for
 };
 
 struct sets *sets_new(struct state *state, struct journal *journal, sets_work_fn *work, void *arg)
@@ -101,39 +100,59 @@ static int write_back(struct sets *s, const struct intent *in, struct dv_err *er
     return dv_fail(err, DV_INTERNAL, "an intent of an unknown kind was staged");
 }
 
-typedef int write_fn(struct sets *s, const struct intent *in, struct dv_err *err);
-
-// Writes one intent into the group, beginning it with the first and ending it with the last.
-static int write_in_group(struct sets *s, const struct intent *in, write_fn *write, size_t *done,
-                          struct dv_err *err)
+static void close_group(struct sets *s)
 {
+    if (s->open)
+        journal_rollback(s->journal);
+    s->open = false;
+}
+
+static int open_group(struct sets *s, uint32_t request, struct dv_err *err)
+{
+    if (s->open && s->open_request != request) // of a request that was given up half way
+        close_group(s);
     if (!s->open && journal_begin(s->journal, err) != 0)
         return -1;
     s->open = true;
-    if (write(s, in, err) != 0)
-        return -1;
-    if (++*done < s->count)
-        return 0;
+    s->open_request = request;
+    return 0;
+}
+
+static int commit_group(struct sets *s, struct dv_err *err)
+{
     s->open = false;
     return journal_commit(s->journal, err);
 }
 
 int sets_apply(struct sets *s, struct intent *intent, struct dv_err *err)
 {
-    if (write_in_group(s, intent, write_intent, &s->applied, err) != 0)
+    if (open_group(s, intent->request, err) != 0 || write_intent(s, intent, err) != 0)
         return -1;
-    s->durable = s->applied == s->count;
+    intent->written = true;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->staged[i]->request == intent->request && !s->staged[i]->written)
+            return 0; // more is to come
+    if (commit_group(s, err) != 0)
+        return -1;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->staged[i]->request == intent->request)
+            s->staged[i]->durable = true;
     return 0;
 }
 
 int sets_undo(struct sets *s, struct intent *intent, struct dv_err *err)
 {
-    if (s->durable)
-        return write_in_group(s, intent, write_back, &s->undone, err);
-    if (s->open)
-        journal_rollback(s->journal);
-    s->open = false;
-    return 0;
+    if (!intent->durable) {
+        close_group(s);
+        return 0;
+    }
+    if (open_group(s, intent->request, err) != 0 || write_back(s, intent, err) != 0)
+        return -1;
+    intent->unwritten = true;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->staged[i]->request == intent->request && !s->staged[i]->unwritten)
+            return 0;
+    return commit_group(s, err);
 }
 
 // ---- Making it true ---------------------------------------------------------------------------
@@ -206,16 +225,12 @@ void sets_release(struct sets *s, struct intent *intent)
         return;
     while (s->staged[i] != intent)
         i++;
+    if (s->open && s->open_request == intent->request) // neither committed nor undone
+        close_group(s);
     s->count--;
     memmove(s->staged + i, s->staged + i + 1, (s->count - i) * sizeof(struct intent *));
     secret_wipe(intent, sizeof(*intent));
     free(intent);
-    if (s->count > 0)
-        return;
-    if (s->open) // neither undone nor committed: the request was given up
-        journal_rollback(s->journal);
-    s->open = s->durable = false;
-    s->applied = s->undone = 0;
 }
 
 // ---- What is there or staged ------------------------------------------------------------------

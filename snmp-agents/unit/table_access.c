@@ -186,7 +186,7 @@ static int check(void *ctx, struct sn_change *c)
 {
     struct tables *t = ctx;
     struct request r;
-    struct intent in = {.kind = INTENT_NOTHING};
+    struct intent in = {.kind = INTENT_NOTHING, .request = c->request};
     if (c->index_len != 2 || c->index[0] < 1 || c->index[0] > INDEX_MAX || c->index[1] < 1 ||
         c->index[1] > INDEX_MAX)
         return SN_NO_CREATION;

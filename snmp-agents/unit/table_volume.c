@@ -239,7 +239,7 @@ static int check(void *ctx, struct sn_change *c)
     struct tables *t = ctx;
     const struct unit_volume *v = c->row;
     struct request r;
-    struct intent in = {.kind = INTENT_NOTHING};
+    struct intent in = {.kind = INTENT_NOTHING, .request = c->request};
     if (c->index_len != 1 || c->index[0] < 1 || c->index[0] > INDEX_MAX)
         return SN_NO_CREATION;
     int status = parse(c, &r);

@@ -55,8 +55,9 @@ struct sn_change {
         uint32_t column;
         struct sn_value value; // borrowed until the request ends
     } sets[SN_ROW_SETS];
-    size_t failed; // out: which of sets is to blame, when a function returns an error
-    void *memory;  // the table's own, from check to commit or undo/release; NULL at first
+    uint32_t request; // the same for all changes of one request, another for those of another
+    size_t failed;    // out: which of sets is to blame, when a function returns an error
+    void *memory;     // the table's own, from check to commit or undo/release; NULL at first
 };
 // The value set for a column, or NULL.
 const struct sn_value *sn_change_value(const struct sn_change *c, uint32_t column);

@@ -23,6 +23,7 @@ struct row_change {
 
 struct sn_set {
     struct sn_set *next;
+    uint32_t transaction; // the master's number for it
     struct row_change *rows, **last;
 };
 
@@ -67,6 +68,7 @@ static struct row_change *row_of(struct sn_set *set, const struct sn_bound_table
     }
     struct row_change *r = dv_calloc(1, sizeof(*r));
     r->table = table;
+    r->change.request = set->transaction;
     memcpy(r->change.index, index, len * sizeof(index[0]));
     r->change.index_len = len;
     r->change.row = len > 0 ? table->table->find(table->ctx, index, len) : NULL;
@@ -137,6 +139,7 @@ static struct sn_set *begin(struct sn_region *region, netsnmp_agent_request_info
     // we were too slow for it.
     sn_region_abandon_sets(region);
     struct sn_set *set = dv_calloc(1, sizeof(*set));
+    set->transaction = info->asp && info->asp->pdu ? (uint32_t)info->asp->pdu->transid : 0;
     set->last = &set->rows;
     set->next = region->sets;
     region->sets = set;
