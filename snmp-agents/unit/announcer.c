@@ -1,5 +1,5 @@
 // Tells the station that the unit is there, again and again until it gives a lease.
-// lease. SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/announcer.h"
 #include "base/log.h"
 #include "base/mem.h"

@@ -1,5 +1,5 @@
 // Tells the station that the unit is there, again and again until it gives a lease.
-// lease. SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: BSD-2-Clause
 #ifndef DVSAN_UNIT_ANNOUNCER_H
 #define DVSAN_UNIT_ANNOUNCER_H
 
