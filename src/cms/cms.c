@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define STORE_TELL_MS 10000
+
 // ---- Changing ------------------------------------------------------------------------------
 
 int cms_apply(struct cms *cms, const struct changes *changes, struct dv_err *err)
@@ -34,7 +36,12 @@ bool cms_apply_or_log(struct cms *cms, const struct changes *changes)
     struct dv_err err;
     if (cms_apply(cms, changes, &err) == 0)
         return true;
-    log_error("store", "%s", err.text);
+    // What is not kept is seen and tried again soon; a full disk is told now and then only.
+    uint64_t now = loop_now_ms();
+    if (cms->store_told_at == 0 || now - cms->store_told_at >= STORE_TELL_MS) {
+        log_error("store", "%s", err.text);
+        cms->store_told_at = now;
+    }
     return false;
 }
 

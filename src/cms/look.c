@@ -123,6 +123,7 @@ static void answered(struct unit_link *link)
 {
     const struct reading *r = link->reading;
     if (link->discard || !observe_reading(link, r)) {
+        link->pace_ms = 0;
         finish(link);
         return;
     }

@@ -29,6 +29,7 @@ struct cms {
     struct sn_user provision; // borrows from config
     int lock_fd;              // on the state folder
     struct store *store;
+    uint64_t store_told_at; // when a failure of it was logged last, loop_now_ms
     struct pool *pool;
     struct seal *seal;
     struct auth *auth;
