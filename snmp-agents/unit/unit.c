@@ -411,12 +411,13 @@ void unit_free(struct unit *u)
 {
     if (!u)
         return;
+    sn_agent_free(u->agent); // it may still make a SET true, which needs all the others
+    u->agent = NULL;
     worker_free(u->worker);
     loop_timer_free(u->next_pass);
     loop_timer_free(u->first_pass);
     loop_timer_free(u->no_master);
     announcer_free(u->announcer);
-    sn_agent_free(u->agent);
     sn_env_free(u->env);
     portals_free(u->portals);
     if (u->sets)
