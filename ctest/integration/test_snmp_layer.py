@@ -471,6 +471,15 @@ class FakeMaster:
     def commit_set(self):
         self.peer.sendall(self.header(9, b"", 77))
 
+    def clean_up_set(self):
+        self.peer.sendall(self.header(11, b"", 77))
+
+    def error(self):
+        """The error of the next response."""
+        kind, _, _, payload = self.receive()
+        assert kind == 18
+        return struct.unpack("=IHH", payload[:8])[1]
+
     def close(self):
         self.peer.close()
 
@@ -497,6 +506,35 @@ def test_master_leaves_a_set_unfinished(tmp_path):
         assert agent.end() == 0
         assert time.monotonic() - start < 5
         assert agent.errors == []
+    finally:
+        agent.end(signal.SIGKILL)
+
+
+def test_master_repeats_itself(tmp_path):
+    """It does, when an agent keeps it waiting."""
+    master = FakeMaster(str(tmp_path / "agentx"))
+    agent = Process(f"{BUILD}/tests/sn_agent_demo", str(tmp_path / "agentx"), str(tmp_path), "1")
+    try:
+        master.accept()
+        master.answer_all(3)
+        for value in (41, 42):
+            for _ in range(3):
+                master.test_set(f"{SCALAR}.3.0", value)
+            assert [master.error() for _ in range(3)] == [0, 0, 0]
+            for _ in range(2):
+                master.commit_set()
+            errors = [master.error(), master.error()]  # the refusal may come first
+            assert 0 in errors and errors != [0, 0]
+            master.clean_up_set()
+            assert master.error() == 0
+            master.commit_set()  # of a SET that has ended
+            assert master.error() == 5
+        lines = [agent.line() for _ in range(17)]
+        once = ["check scalars", "release scalars"] * 2 + [
+            "check scalars", "apply scalars", "commit scalars", "release scalars"]
+        assert lines == ["connected", *once, *once]
+        master.close()
+        assert agent.line() == "lost"
     finally:
         agent.end(signal.SIGKILL)
 

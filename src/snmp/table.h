@@ -24,6 +24,7 @@ struct sn_region {
     struct sn_bound_table *tables; // ascending by entry
     size_t count;
     struct sn_set *sets;
+    uintptr_t last_serial;                      // of a SET
     netsnmp_handler_registration *registration; // once it was handed to Net-SNMP
 };
 

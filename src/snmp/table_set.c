@@ -24,6 +24,7 @@ struct row_change {
 struct sn_set {
     struct sn_set *next;
     uint32_t transaction; // the master's number for it
+    uintptr_t serial;     // by which Net-SNMP remembers it; never given twice, as an address may be
     struct row_change *rows, **last;
 };
 
@@ -143,16 +144,18 @@ static struct sn_set *begin(struct sn_region *region, netsnmp_agent_request_info
     set->last = &set->rows;
     set->next = region->sets;
     region->sets = set;
-    netsnmp_agent_add_list_data(info, netsnmp_create_data_list(DATA_NAME, set, NULL));
+    set->serial = ++region->last_serial;
+    netsnmp_agent_add_list_data(info,
+                                netsnmp_create_data_list(DATA_NAME, (void *)set->serial, NULL));
     return set;
 }
 
-// NULL when the SET was abandoned meanwhile; Net-SNMP may then still have a pointer to it.
+// NULL when the SET was abandoned meanwhile, which Net-SNMP may still remember.
 static struct sn_set *under_way(const struct sn_region *region, netsnmp_agent_request_info *info)
 {
-    const struct sn_set *remembered = netsnmp_agent_get_list_data(info, DATA_NAME);
+    uintptr_t serial = (uintptr_t)netsnmp_agent_get_list_data(info, DATA_NAME);
     for (struct sn_set *set = region->sets; set; set = set->next) {
-        if (set == remembered)
+        if (set->serial == serial)
             return set;
     }
     return NULL;
