@@ -232,6 +232,41 @@ def rename(unit, name):
     unit.agent.start()
 
 
+def start_at(unit, port):
+    """Starts a stopped unit whose snmpd listens at another port than the one it had."""
+    unit.prepare()
+    path = unit.path("unit.xml")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text.replace(f"udp:{unit.address}:1161", f"udp:{unit.address}:{port}"))
+    unit.snmpd.argv = unit.snmpd.argv[:-1] + [f"udp:{unit.address}:{port}"]
+    for process in unit.processes:
+        process.start()
+
+
+@pytest.mark.parametrize("leave", ["stop", "kill"])
+def test_a_new_address_is_followed(lab, leave):
+    lab.create("moving", "16M", unit="unit2")
+    unit, before = lab.units["unit2"], lab.unit("unit2")
+    argv = list(unit.snmpd.argv)
+    lab.run(leave, "unit2")
+    start_at(unit, 1166)
+    try:
+        assert until(lambda: lab.unit("unit2")["address"] == f"udp:{unit.address}:1166", 10)
+        is_in_state(lab, "unit2", "up")
+        after = lab.unit("unit2")
+        assert (after["uuid"], after["engine_id"]) == (before["uuid"], before["engine_id"])
+        lab.assign("moving", "host1")
+    finally:
+        unit.stop()
+        unit.snmpd.argv = argv
+    lab.run("start", "unit2")
+    assert until(lambda: lab.unit("unit2")["address"] == before["address"], 10)
+    is_in_state(lab, "unit2", "up")
+    drop(lab, "moving")
+
+
 def test_two_units_of_one_name(lab):
     lab.create("there", "16M", unit="unit2")
     rename(lab.units["unit2"], "unit1")
