@@ -279,6 +279,29 @@ static void test_statistics(void **state)
                      -1);
 }
 
+static void test_parameters(void **state)
+{
+    (void)state;
+    DV_FREE char *text = load("parameters.txt");
+    struct tgt_parameters p;
+    struct dv_err err;
+    assert_int_equal(show_parameters(text, &p, &err), 0);
+    assert_true(p.initial_r2t && p.immediate_data);
+    assert_true(p.data_pdu_in_order && p.data_sequence_in_order);
+    assert_int_equal(p.max_outstanding_r2t, 1);
+    assert_int_equal(p.first_burst, 65536);
+    assert_int_equal(p.max_burst, 262144);
+    assert_int_equal(p.max_connections, 1);
+    assert_int_equal(p.time2wait, 2);
+    assert_int_equal(p.time2retain, 20);
+    assert_int_equal(p.error_recovery_level, 0);
+    assert_int_equal(show_parameters("InitialR2T=Perhaps\n", &p, &err), -1);
+    assert_non_null(strstr(err.text, "InitialR2T"));
+    assert_int_equal(show_parameters("InitialR2T=Yes\nMaxBurstLength=1x\n", &p, &err), -1);
+    assert_non_null(strstr(err.text, "MaxBurstLength"));
+    assert_int_equal(show_parameters("", &p, &err), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_forged),          cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_accounts),        cmocka_unit_test(test_connections),
         cmocka_unit_test(test_portals),         cmocka_unit_test(test_statistics),
+        cmocka_unit_test(test_parameters),
     };
     return cmocka_run_group_tests_name("tgt_show", tests, NULL, NULL);
 }

@@ -102,6 +102,38 @@ static void identity_is_kept_and_starts_are_counted(void **state)
     journal_close(j);
 }
 
+static void what_tgtd_counted_comes_back(void **state)
+{
+    (void)state;
+    struct journal *j = open_journal();
+    const struct tgt_statistics rows[] = {
+        {.tid = 7,
+         .sid = 1,
+         .lun = 1,
+         .read_bytes = UINT64_C(1) << 40,
+         .read_commands = UINT32_MAX},
+        {.tid = 8, .sid = 2, .lun = 0, .write_bytes = 5, .write_commands = 6},
+    };
+    char *tgtd;
+    struct tgt_statistics *back;
+    size_t count;
+    assert_int_equal(journal_load_counted(j, &tgtd, &back, &count, NULL), 0);
+    assert_null(tgtd);
+    assert_int_equal(count, 0);
+    // The last ones replace those before them.
+    assert_int_equal(journal_put_counted(j, "an older run", &rows[1], 1, NULL), 0);
+    assert_int_equal(journal_put_counted(j, "run 1", rows, 2, NULL), 0);
+    journal_close(j);
+    j = open_journal();
+    assert_int_equal(journal_load_counted(j, &tgtd, &back, &count, NULL), 0);
+    assert_string_equal(tgtd, "run 1");
+    assert_int_equal(count, 2);
+    assert_memory_equal(back, rows, sizeof(rows));
+    free(tgtd);
+    free(back);
+    journal_close(j);
+}
+
 static void rows_come_back_as_their_intents_say(void **state)
 {
     (void)state;
@@ -119,8 +151,11 @@ static void rows_come_back_as_their_intents_say(void **state)
     assert_int_equal(journal_put_rule(j, &r, "secret-of-alice", NULL), 0);
     assert_int_equal(journal_put_rule(j, &revoking, "secret-of-bob", NULL), 0);
     assert_int_equal(journal_commit(j, NULL), 0);
-    struct volume_counters counters = {1, 2, 3, 4};
-    assert_int_equal(journal_put_counters(j, 2, &counters, NULL), 0);
+    struct volume_counters counters = {1, 2, 3, 4}, few = {5, 6, 7, 8};
+    struct unit_volume counted = {.v = volume(2), .counters = counters, .counting = {.logins = 9}};
+    struct unit_rule granted = {.r = r, .counters = few, .counting = {.logins = 10}};
+    assert_int_equal(journal_put_counters(j, &counted, NULL), 0);
+    assert_int_equal(journal_put_rule_counters(j, &granted, NULL), 0);
     journal_close(j);
 
     j = open_journal();
@@ -131,6 +166,10 @@ static void rows_come_back_as_their_intents_say(void **state)
     assert_int_equal(state_volume(s, 2)->v.state, VOLUME_FAILED); // until it is served again
     assert_true(state_volume(s, 2)->made);
     assert_memory_equal(&state_volume(s, 2)->counters, &counters, sizeof(counters));
+    assert_int_equal(state_volume(s, 2)->counting.logins, 9);
+    assert_memory_equal(&state_rule(s, 2, 1)->counters, &few, sizeof(few));
+    assert_int_equal(state_rule(s, 2, 1)->counting.logins, 10);
+    assert_int_equal(state_rule(s, 2, 2)->counting.logins, 0);
     assert_int_equal(state_volume(s, 3)->v.state, VOLUME_DELETING);
     assert_int_equal(state_volume(s, 4)->v.state, VOLUME_OFFLINE);
     assert_int_equal(state_rule(s, 2, 1)->r.state, ACCESS_PENDING);
@@ -246,6 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(identity_is_kept_and_starts_are_counted, make_dir,
                                         remove_dir),
+        cmocka_unit_test_setup_teardown(what_tgtd_counted_comes_back, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(rows_come_back_as_their_intents_say, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_group_is_whole_or_not_at_all, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(what_was_committed_survives_a_kill, make_dir, remove_dir),

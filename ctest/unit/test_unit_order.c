@@ -1,7 +1,6 @@
 // Tests of the worker's orders: what is wanted, and what is believed of the results.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/order.h"
-#include "snmp-agents/unit/traffic.h"
 
 #include "base/mem.h"
 #include <setjmp.h>
@@ -230,36 +229,6 @@ static void a_medium_is_remembered(void **state)
     state_free(s);
 }
 
-// ---- Traffic ----------------------------------------------------------------------------------
-
-static void traffic_only_grows(void **state)
-{
-    struct fixture *f = *state;
-    struct traffic *t = traffic_new();
-    add_volume(f, 7, true);
-    const struct tgt_statistics looks[][2] = {
-        {{.tid = 7, .lun = 1, .sid = 2, .read_bytes = 100, .read_commands = UINT32_MAX},
-         {.tid = 7, .lun = 1, .sid = 1, .write_bytes = 50, .write_commands = 5}},
-        // The second session ended and another one began; the first one's count wrapped.
-        {{.tid = 7, .lun = 1, .sid = 3, .write_bytes = 10, .write_commands = 1},
-         {.tid = 7, .lun = 1, .sid = 2, .read_bytes = 130, .read_commands = 2}},
-        // Another session took the number 2.
-        {{.tid = 7, .lun = 1, .sid = 2, .read_bytes = 5, .read_commands = 1},
-         {.tid = 7, .lun = 1, .sid = 3, .write_bytes = 10, .write_commands = 1}},
-    };
-    static const struct volume_counters sums[] = {{UINT32_MAX, 5, 100, 50},
-                                                  {UINT32_MAX + UINT64_C(3), 6, 130, 60},
-                                                  {UINT32_MAX + UINT64_C(4), 6, 135, 60}};
-    for (size_t i = 0; i < DV_COUNT(sums); i++) {
-        struct order *o = order_new(f->state);
-        traffic_take(t, looks[i], 2, o);
-        assert_in_range(o->counter_count, 1, 1);
-        apply(f, done(o));
-        assert_memory_equal(&state_volume(f->state, 7)->counters, &sums[i], sizeof(sums[i]));
-    }
-    traffic_free(t);
-}
-
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -271,7 +240,6 @@ int main(void)
         TEST(a_failed_end_is_no_end),
         TEST(what_changed_meanwhile_is_not_believed),
         TEST(a_medium_is_remembered),
-        TEST(traffic_only_grows),
     };
     return cmocka_run_group_tests_name("unit order", tests, NULL, NULL);
 }

@@ -43,6 +43,23 @@ static const char *const SCHEMA[] = {
     " secret TEXT NOT NULL,"
     " revoking INTEGER NOT NULL,"
     " PRIMARY KEY (volume, idx), UNIQUE (volume, initiator)) STRICT, WITHOUT ROWID;",
+    // Counters of rules, and what of them is in tgtd's own counts.
+    "ALTER TABLE volume ADD COLUMN logins INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rule ADD COLUMN logins INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rule ADD COLUMN read_ops INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rule ADD COLUMN write_ops INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rule ADD COLUMN read_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rule ADD COLUMN written_bytes INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE counted ("
+    " tgtd TEXT NOT NULL,"
+    " tid INTEGER NOT NULL,"
+    " sid INTEGER NOT NULL,"
+    " lun INTEGER NOT NULL,"
+    " read_commands INTEGER NOT NULL,"
+    " write_commands INTEGER NOT NULL,"
+    " read_bytes INTEGER NOT NULL,"
+    " write_bytes INTEGER NOT NULL,"
+    " PRIMARY KEY (tid, sid, lun)) STRICT, WITHOUT ROWID;",
 };
 
 enum statement {
@@ -53,6 +70,9 @@ enum statement {
     DROP_VOLUME,
     DROP_RULE,
     PUT_COUNTERS,
+    PUT_RULE_COUNTERS,
+    CLEAR_COUNTED,
+    PUT_COUNTED,
     RESERVE,
     STATEMENTS
 };
@@ -71,7 +91,12 @@ static const char *const SQL[STATEMENTS] = {
     [DROP_VOLUME] = "DELETE FROM volume WHERE idx = ?",
     [DROP_RULE] = "DELETE FROM rule WHERE volume = ? AND idx = ?",
     [PUT_COUNTERS] = "UPDATE volume SET read_ops = ?, write_ops = ?, read_bytes = ?,"
-                     " written_bytes = ? WHERE idx = ?",
+                     " written_bytes = ?, logins = ? WHERE idx = ?",
+    [PUT_RULE_COUNTERS] = "UPDATE rule SET read_ops = ?, write_ops = ?, read_bytes = ?,"
+                          " written_bytes = ?, logins = ? WHERE volume = ? AND idx = ?",
+    [CLEAR_COUNTED] = "DELETE FROM counted",
+    [PUT_COUNTED] = "INSERT INTO counted (tgtd, tid, sid, lun, read_commands, write_commands,"
+                    " read_bytes, write_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     [RESERVE] = "UPDATE member SET generation = ?",
 };
 
@@ -228,6 +253,7 @@ static int load_volume(struct db_stmt *s, struct state *state, struct dv_err *er
         .read_bytes = (uint64_t)db_int(s, 14),
         .written_bytes = (uint64_t)db_int(s, 15),
     };
+    row->counting.logins = (uint64_t)db_int(s, 16);
     return 0;
 }
 
@@ -240,7 +266,14 @@ static int load_rule(struct db_stmt *s, struct state *state, struct dv_err *err)
         return damaged(err, "access rule", r.index);
     // An active rule is in force only once tgtd has it again.
     r.state = db_int(s, 5) != 0 ? ACCESS_REVOKING : ACCESS_PENDING;
-    state_add_rule(state, &r, db_text(s, 4));
+    struct unit_rule *row = state_add_rule(state, &r, db_text(s, 4));
+    row->counting.logins = (uint64_t)db_int(s, 6);
+    row->counters = (struct volume_counters){
+        .read_ops = (uint64_t)db_int(s, 7),
+        .write_ops = (uint64_t)db_int(s, 8),
+        .read_bytes = (uint64_t)db_int(s, 9),
+        .written_bytes = (uint64_t)db_int(s, 10),
+    };
     return 0;
 }
 
@@ -266,14 +299,45 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
         return -1;
     if (load(j,
              "SELECT idx, uuid, name, medium, start_lba, blocks, thin, iqn, lun, admin_online,"
-             " made, deleting, read_ops, write_ops, read_bytes, written_bytes"
+             " made, deleting, read_ops, write_ops, read_bytes, written_bytes, logins"
              " FROM volume ORDER BY idx",
              s, load_volume, err) != 0)
         return -1;
     return load(j,
-                "SELECT volume, idx, initiator, chap_user, secret, revoking FROM rule"
+                "SELECT volume, idx, initiator, chap_user, secret, revoking, logins, read_ops,"
+                " write_ops, read_bytes, written_bytes FROM rule"
                 " ORDER BY volume, idx",
                 s, load_rule, err);
+}
+
+int journal_load_counted(struct journal *j, char **tgtd, struct tgt_statistics **rows,
+                         size_t *count, struct dv_err *err)
+{
+    struct db_stmt *s = db_prepare(j->db,
+                                   "SELECT tgtd, tid, sid, lun, read_commands, write_commands,"
+                                   " read_bytes, write_bytes FROM counted",
+                                   err);
+    *tgtd = NULL;
+    *rows = NULL;
+    *count = 0;
+    if (!s)
+        return -1;
+    int rc;
+    while ((rc = db_step(s, err)) == 1) {
+        if (!*tgtd)
+            *tgtd = dv_strdup(db_text(s, 0));
+        *DV_APPEND(*rows, *count) = (struct tgt_statistics){
+            .tid = (uint32_t)db_int(s, 1),
+            .sid = (uint64_t)db_int(s, 2),
+            .lun = (uint64_t)db_int(s, 3),
+            .read_commands = (uint32_t)db_int(s, 4),
+            .write_commands = (uint32_t)db_int(s, 5),
+            .read_bytes = (uint64_t)db_int(s, 6),
+            .write_bytes = (uint64_t)db_int(s, 7),
+        };
+    }
+    db_finalize(s);
+    return rc;
 }
 
 // ---- Writing ----------------------------------------------------------------------------------
@@ -355,16 +419,52 @@ int journal_drop_rule(struct journal *j, uint32_t volume, uint32_t index, struct
     return db_run(j->statements[DROP_RULE], err);
 }
 
-int journal_put_counters(struct journal *j, uint32_t volume, const struct volume_counters *c,
-                         struct dv_err *err)
+static void bind_counters(struct db_stmt *s, const struct volume_counters *c,
+                          const struct counting *counting)
 {
-    struct db_stmt *s = j->statements[PUT_COUNTERS];
     db_bind_int(s, 1, (int64_t)c->read_ops);
     db_bind_int(s, 2, (int64_t)c->write_ops);
     db_bind_int(s, 3, (int64_t)c->read_bytes);
     db_bind_int(s, 4, (int64_t)c->written_bytes);
-    db_bind_int(s, 5, volume);
+    db_bind_int(s, 5, (int64_t)counting->logins);
+}
+
+int journal_put_counters(struct journal *j, const struct unit_volume *v, struct dv_err *err)
+{
+    struct db_stmt *s = j->statements[PUT_COUNTERS];
+    bind_counters(s, &v->counters, &v->counting);
+    db_bind_int(s, 6, v->v.index);
     return db_run(s, err);
+}
+
+int journal_put_rule_counters(struct journal *j, const struct unit_rule *r, struct dv_err *err)
+{
+    struct db_stmt *s = j->statements[PUT_RULE_COUNTERS];
+    bind_counters(s, &r->counters, &r->counting);
+    db_bind_int(s, 6, r->r.volume);
+    db_bind_int(s, 7, r->r.index);
+    return db_run(s, err);
+}
+
+int journal_put_counted(struct journal *j, const char *tgtd, const struct tgt_statistics *rows,
+                        size_t count, struct dv_err *err)
+{
+    struct db_stmt *s = j->statements[PUT_COUNTED];
+    if (db_run(j->statements[CLEAR_COUNTED], err) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        db_bind_text(s, 1, tgtd);
+        db_bind_int(s, 2, rows[i].tid);
+        db_bind_int(s, 3, (int64_t)rows[i].sid);
+        db_bind_int(s, 4, (int64_t)rows[i].lun);
+        db_bind_int(s, 5, rows[i].read_commands);
+        db_bind_int(s, 6, rows[i].write_commands);
+        db_bind_int(s, 7, (int64_t)rows[i].read_bytes);
+        db_bind_int(s, 8, (int64_t)rows[i].write_bytes);
+        if (db_run(s, err) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 int journal_reserve(struct journal *j, uint32_t generation, struct dv_err *err)

@@ -8,6 +8,7 @@
 #define DVSAN_UNIT_JOURNAL_H
 
 #include "snmp-agents/unit/state.h"
+#include "tgt/tgt.h"
 
 struct journal;
 
@@ -48,8 +49,14 @@ int journal_put_secret(struct journal *j, const char *chap_user, const char *sec
 // No row of that index is no error.
 int journal_drop_volume(struct journal *j, uint32_t index, struct dv_err *err);
 int journal_drop_rule(struct journal *j, uint32_t volume, uint32_t index, struct dv_err *err);
-int journal_put_counters(struct journal *j, uint32_t volume, const struct volume_counters *c,
-                         struct dv_err *err);
+int journal_put_counters(struct journal *j, const struct unit_volume *v, struct dv_err *err);
+int journal_put_rule_counters(struct journal *j, const struct unit_rule *r, struct dv_err *err);
+// Which of tgtd's own counts are in the counters by now; tgtd names the run of tgtd.
+int journal_put_counted(struct journal *j, const char *tgtd, const struct tgt_statistics *rows,
+                        size_t count, struct dv_err *err);
+// The caller frees *tgtd, which is NULL when there are no rows, and *rows, also after a failure.
+int journal_load_counted(struct journal *j, char **tgtd, struct tgt_statistics **rows,
+                         size_t *count, struct dv_err *err);
 
 // From the next start on, generations begin behind this one. It may be part of a group.
 int journal_reserve(struct journal *j, uint32_t generation, struct dv_err *err);

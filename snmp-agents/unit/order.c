@@ -87,7 +87,6 @@ void order_free(struct order *o)
     free(o->accounts);
     free(o->volumes);
     free(o->media);
-    free(o->counters);
     if (o->watch_fd >= 0)
         close(o->watch_fd);
     free(o);
@@ -270,20 +269,6 @@ static void apply_medium(const struct order_medium *om, struct state *state)
     state_set_medium(state, m, om->state, om->error);
 }
 
-static void apply_counters(const struct order *o, struct state *state)
-{
-    for (size_t i = 0; i < o->counter_count; i++) {
-        const struct volume_counters *grown = &o->counters[i].grown;
-        struct unit_volume *v = state_volume(state, o->counters[i].volume);
-        if (!v)
-            continue;
-        v->counters.read_ops += grown->read_ops;
-        v->counters.write_ops += grown->write_ops;
-        v->counters.read_bytes += grown->read_bytes;
-        v->counters.written_bytes += grown->written_bytes;
-    }
-}
-
 int order_apply(const struct order *o, struct state *state, struct journal *journal,
                 struct dv_err *err)
 {
@@ -297,7 +282,6 @@ int order_apply(const struct order *o, struct state *state, struct journal *jour
         if (journal_commit(journal, err) != 0)
             return -1;
     }
-    apply_counters(o, state);
     for (size_t i = 0; i < o->volume_count; i++)
         apply_volume(o, &o->volumes[i], state);
     for (size_t i = 0; i < o->medium_count; i++)

@@ -46,11 +46,6 @@ struct order_medium { // filled in by the worker
     char error[LAST_ERROR_ROOM];
 };
 
-struct order_counters { // what a volume's counters grew by; filled in by the worker
-    uint32_t volume;
-    struct volume_counters grown;
-};
-
 struct order {
     struct order_volume *volumes; // all, ascending by index
     size_t volume_count;
@@ -58,8 +53,6 @@ struct order {
     size_t account_count;
     struct order_medium *media;
     size_t medium_count;
-    struct order_counters *counters;
-    size_t counter_count;
     bool watched;           // the end of the tgtd that was found last will be noticed
     int watch_fd;           // becomes readable when the one found now ends; -1: none was found
     bool tgtd_there;        // it could be talked to

@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "media/media.h"
-#include "snmp-agents/unit/traffic.h"
 #include "tgt/tgt.h"
 #include <errno.h>
 #include <string.h>
@@ -14,7 +13,6 @@ struct pass {
     const struct unit_config *config;
     struct media **media; // as in the configuration; NULL while one cannot be opened
     struct tgt_engine *tgt;
-    struct traffic *traffic;
     struct portal *portals;
     bool portals_there; // in the tgtd that is there
     bool complained;    // about portals, so that it is logged once
@@ -27,7 +25,6 @@ struct pass *pass_new(const struct unit_config *config)
     DV_FREE char *prefix = dv_printf("%s:", config->iqn_prefix);
     p->config = config;
     p->tgt = tgt_engine_new(socket, prefix, TGT_TIMEOUT_MS);
-    p->traffic = traffic_new();
     p->media = dv_calloc(config->media_count, sizeof(*p->media));
     p->portals = dv_calloc(config->portal_count, sizeof(*p->portals));
     for (size_t i = 0; i < config->portal_count; i++) {
@@ -45,7 +42,6 @@ void pass_free(struct pass *p)
         media_close(p->media[i]);
     free(p->media);
     tgt_engine_free(p->tgt);
-    traffic_free(p->traffic);
     free(p->portals);
     free(p);
 }
@@ -245,23 +241,6 @@ static void request_clear(struct request *r)
     free(r->accounts);
 }
 
-// Before sessions are ended, whose statistics end with them. False when tgtd does not answer.
-static bool take_statistics(struct pass *p, struct order *o)
-{
-    struct dv_err err;
-    size_t count;
-    DV_FREE struct tgt_statistics *rows = NULL;
-    if (tgt_read_statistics(p->tgt, &rows, &count, &err) == 0) {
-        traffic_take(p->traffic, rows, count, o);
-        return true;
-    }
-    log_debug("unit", "no statistics this time: %s", err.text);
-    if (err.code != DV_TIMEOUT && err.code != DV_UNREACHABLE)
-        return true; // the volumes can be served all the same
-    o->tgtd_err = err;
-    return false;
-}
-
 // What nobody wants any more went wrong: then no volume that is to be deleted is known to be out
 // of use, and its backing stays.
 static void fail_deletions(struct order *o, const struct dv_err *err)
@@ -294,7 +273,7 @@ static void reconcile(struct pass *p, struct order *o)
     request_clear(&r);
 }
 
-// A tgtd that was not seen before has no portals of ours and counts from zero.
+// A tgtd that was not seen before has no portals of ours.
 static bool meet(struct pass *p, struct order *o)
 {
     pid_t pid;
@@ -303,7 +282,6 @@ static bool meet(struct pass *p, struct order *o)
     if (tgt_watch(p->tgt, &pid, &o->watch_fd, &o->tgtd_err) != 0)
         return false;
     log_info("unit", "found tgtd, process %d", (int)pid);
-    traffic_reset(p->traffic);
     p->portals_there = false;
     return true;
 }
@@ -332,7 +310,7 @@ void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
 {
     check_media(p, o);
     make_backings(p, o, calls);
-    if (!meet(p, o) || !take_statistics(p, o)) {
+    if (!meet(p, o)) {
         fail_all(o, &o->tgtd_err);
         return;
     }

@@ -21,19 +21,29 @@ struct unit_medium {
     uint32_t generation;
 };
 
-struct volume_counters { // since the volume was made
+struct volume_counters { // since the volume, or the rule, was made
     uint64_t read_ops, write_ops, read_bytes, written_bytes;
+};
+
+// What the counters of a row need beside themselves.
+struct counting {
+    uint64_t logins;   // sessions that were seen to begin
+    uint64_t since_ms; // loop_now_ms() when the row was first seen; 0: not yet, 1: at the start
+    bool changed;      // since they were last recorded
 };
 
 struct unit_volume {
     struct volume v;
     struct volume_counters counters;
+    struct counting counting;
     bool made; // its backing exists, so it may be served and is never made again
 };
 
 struct unit_rule {
     struct access_rule r;
     char secret[CHAP_SECRET_MAX + 1];
+    struct volume_counters counters; // of the sessions of its initiator
+    struct counting counting;
 };
 
 struct unit_portal {

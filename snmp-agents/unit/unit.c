@@ -4,8 +4,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "snmp-agents/unit/announcer.h"
+#include "snmp-agents/unit/counters.h"
 #include "snmp-agents/unit/journal.h"
 #include "snmp-agents/unit/portals.h"
+#include "snmp-agents/unit/std/std.h"
 #include "snmp-agents/unit/tables.h"
 #include "snmp-agents/unit/worker.h"
 #include <stdio.h>
@@ -21,8 +23,6 @@
 // After a failed pass: without a tgtd as fast as this for ever, else doubling.
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS   5000
-// How often counters are written down; a crash loses what came since.
-#define COUNTERS_INTERVAL_MS 60000
 // So many generations are reserved at once, and so many for each volume, all of which may change
 // at once; a restart skips those left over.
 #define GENERATIONS            4096
@@ -41,12 +41,13 @@ struct unit {
     struct announcer *announcer;
     struct portals *portals;
     struct worker *worker;
+    struct counters *counters;
+    struct std *std;
 
     bool work_wanted; // something changed since the last order was made
     bool tgtd_there;
     uint32_t retry_ms;
     uint32_t reserved; // generations up to this one may be used
-    uint64_t counters_saved;
     bool was_connected, stopping;
     int exit_code;
     struct loop_timer *next_pass, *first_pass, *no_master;
@@ -136,29 +137,6 @@ static bool on_progress(void *arg, const struct order_volume *ov, uint32_t perce
     return !u->stopping && order_progress(ov, u->state, percent);
 }
 
-static int save_counters(struct unit *u, struct dv_err *err)
-{
-    const struct unit_volume *v = NULL;
-    if (journal_begin(u->journal, err) != 0)
-        return -1;
-    while ((v = state_volume_next(u->state, v ? v->v.index : 0)))
-        if (journal_put_counters(u->journal, v->v.index, &v->counters, err) != 0) {
-            journal_rollback(u->journal);
-            return -1;
-        }
-    return journal_commit(u->journal, err);
-}
-
-static void save_counters_now_and_then(struct unit *u)
-{
-    struct dv_err err;
-    if (loop_now_ms() - u->counters_saved < COUNTERS_INTERVAL_MS)
-        return;
-    u->counters_saved = loop_now_ms();
-    if (save_counters(u, &err) != 0)
-        log_error("unit", "the volumes' counters cannot be recorded: %s", err.text);
-}
-
 static void connect_master(struct unit *u);
 
 static void plan_next_pass(struct unit *u, bool failed, bool tgtd_there)
@@ -191,7 +169,6 @@ static void on_done(void *arg, struct order *o)
     }
     order_free(o);
     reserve(u);
-    save_counters_now_and_then(u);
     if (!u->agent && !u->stopping)
         connect_master(u);
     settle(u);
@@ -204,6 +181,7 @@ static void on_lost(void *arg)
     static const char *const why = "tgtd has ended; it is served again when tgtd is back";
     log_warning("unit", "tgtd has ended");
     u->tgtd_there = false;
+    counters_lost(u->counters);
     const struct unit_rule *r = state_rule_next(u->state, 0, 0);
     for (; r; r = state_rule_next(u->state, r->r.volume, r->r.index))
         if (r->r.state == ACCESS_ACTIVE)
@@ -256,7 +234,8 @@ static void connect_master(struct unit *u)
     loop_timer_cancel(u->first_pass);
     loop_timer_set(u->no_master, MASTER_MS);
     u->agent = sn_agent_new(u->env, u->config->snmp.agentx, on_master, u, &err);
-    if (u->agent && tables_register(u->agent, &u->tables, &err) == 0)
+    if (u->agent && tables_register(u->agent, &u->tables, &err) == 0 &&
+        (u->std = std_new(u->agent, u->config, u->state, counters_traffic(u->counters), &err)))
         return;
     log_error("unit", "the unit's tables cannot be offered: %s", err.text);
     u->exit_code = dv_code_exit(err.code);
@@ -358,10 +337,10 @@ struct unit *unit_new(struct loop *loop, const struct unit_config *config, struc
     u->loop = loop;
     u->config = config;
     u->retry_ms = RETRY_FIRST_MS;
-    u->counters_saved = loop_now_ms();
     if (open_journal(u, err) != 0 ||
         !(u->portals = portals_new(loop, config, u->state, on_link, u, err)) ||
-        open_snmp(u, err) != 0 || !(u->worker = worker_new(loop, config, &calls, err))) {
+        open_snmp(u, err) != 0 || !(u->worker = worker_new(loop, config, &calls, err)) ||
+        !(u->counters = counters_new(loop, config, u->state, u->journal, err))) {
         unit_free(u);
         return NULL;
     }
@@ -402,9 +381,8 @@ int unit_exit_code(const struct unit *u)
 static void save(struct unit *u)
 {
     struct dv_err err;
-    if (save_counters(u, &err) != 0 ||
-        journal_reserve(u->journal, state_generation(u->state), &err) != 0)
-        log_error("unit", "the last counters cannot be recorded: %s", err.text);
+    if (journal_reserve(u->journal, state_generation(u->state), &err) != 0)
+        log_error("unit", "the count of changes cannot be recorded: %s", err.text);
 }
 
 void unit_free(struct unit *u)
@@ -413,11 +391,13 @@ void unit_free(struct unit *u)
         return;
     sn_agent_free(u->agent); // it may still make a SET true, which needs all the others
     u->agent = NULL;
+    std_free(u->std);
     worker_free(u->worker);
     loop_timer_free(u->next_pass);
     loop_timer_free(u->first_pass);
     loop_timer_free(u->no_master);
     announcer_free(u->announcer);
+    counters_free(u->counters);
     sn_env_free(u->env);
     portals_free(u->portals);
     if (u->sets)

@@ -223,3 +223,10 @@ void sn_agent_notify(struct sn_agent *a, const struct sn_oid *trap, const struct
         snmp_free_pdu(pdu);
     sn_env_refresh(a->env);
 }
+
+// Net-SNMP takes the master's over when it opens the session.
+uint32_t sn_agent_uptime(const struct sn_agent *a)
+{
+    (void)a;
+    return (uint32_t)netsnmp_get_agent_uptime();
+}

@@ -24,6 +24,9 @@ void sn_agent_free(struct sn_agent *a); // unregisters and closes in order
 void sn_agent_notify(struct sn_agent *a, const struct sn_oid *trap, const struct sn_var *vars,
                      size_t count);
 
+// The master's sysUpTime.0 now, as far as it told; hundredths of a second.
+uint32_t sn_agent_uptime(const struct sn_agent *a);
+
 // ---- Tables -------------------------------------------------------------------------------
 // A table is a list of columns and five functions over rows that the program keeps. A group of
 // scalars is the table with the one row {0}: its entry OID is the group's OID.

@@ -53,6 +53,13 @@ static int read_connections(const struct tgt_engine *e, struct seen_target *t, s
     return status == TGT_OK ? show_connections(text, t, err) : -1;
 }
 
+int tgt_read_connections(struct tgt_engine *e, uint32_t tid, struct seen_target *t,
+                         struct dv_err *err)
+{
+    *t = (struct seen_target){.tid = tid};
+    return read_connections(e, t, err);
+}
+
 // Ends the sessions of the nearest target at or before *at that has any; they wrote into the list
 // what cannot be read. Who forges a neighbour's whole block has the neighbour's ended first, which
 // log in again; its own are next, so it cannot hide. -1 with err when there are none.

@@ -36,4 +36,7 @@ int show_portals(const char *text, struct show_portal **portals, size_t *count, 
 int show_statistics(const char *text, struct tgt_statistics **rows, size_t *count,
                     struct dv_err *err);
 
+// What a target offers.
+int show_parameters(const char *text, struct tgt_parameters *out, struct dv_err *err);
+
 #endif

@@ -13,9 +13,6 @@
 #define PARAMS_ROOM 2048
 #define DOING_ROOM  400
 #define SETTLE_MS   1000 // how long sessions and commands may take to end
-#define VENDOR      "DVSAN"
-#define PRODUCT     "VOLUME"
-#define REVISION    "0001" // of what a guest sees, not of the program
 
 // What tgtd is told to negotiate, in place of its defaults, which suit 1 Gbit/s of 2005: data comes
 // with the command instead of being asked for, in bigger pieces. MaxXmitDataSegmentLength is the
@@ -256,7 +253,7 @@ static int identify_lun(const struct tgt_engine *e, const struct plan_target *t,
     plan_scsi_id(&t->uuid, id);
     uuid_format(&t->uuid, serial);
     snprintf(params, sizeof(params),
-             "vendor_id=" VENDOR ",product_id=" PRODUCT ",product_rev=" REVISION ","
+             "vendor_id=" TGT_VENDOR ",product_id=" TGT_PRODUCT ",product_rev=" TGT_REVISION ","
              "scsi_id=%s,scsi_sn=%s,thin_provisioning=0",
              id, serial);
     snprintf(doing, sizeof(doing), "target %u: identifying its LUN", t->tid);

@@ -18,6 +18,11 @@
 
 #define TGT_TIMEOUT_MS 5000 // a good value for an engine: more than a loaded tgtd takes
 
+// What a volume says of itself to INQUIRY; the revision is of that, not of the program.
+#define TGT_VENDOR   "DVSAN"
+#define TGT_PRODUCT  "VOLUME"
+#define TGT_REVISION "0001"
+
 struct tgt_engine;
 
 // socket is TGT_IPC_SOCKET, a dot and the control port. prefix is what the names of this unit's
@@ -69,5 +74,20 @@ struct tgt_statistics {
 // Of all sessions, in one request; the caller frees *rows.
 int tgt_read_statistics(struct tgt_engine *e, struct tgt_statistics **rows, size_t *count,
                         struct dv_err *err);
+
+// The session parameters that a target offers to initiators (RFC 7143 section 13); lengths in
+// bytes, times in seconds. What a session then agreed on tgtd does not tell.
+struct tgt_parameters {
+    bool initial_r2t, immediate_data, data_pdu_in_order, data_sequence_in_order;
+    uint32_t max_outstanding_r2t, first_burst, max_burst, max_connections;
+    uint32_t time2wait, time2retain, error_recovery_level;
+};
+int tgt_read_parameters(struct tgt_engine *e, uint32_t tid, struct tgt_parameters *out,
+                        struct dv_err *err);
+
+// The sessions of one target, into t->sessions; none when there is no such target. The caller
+// calls seen_clear_sessions in any case. Changes nothing in tgtd.
+int tgt_read_connections(struct tgt_engine *e, uint32_t tid, struct seen_target *t,
+                         struct dv_err *err);
 
 #endif

@@ -1,0 +1,57 @@
+// Looks at tgtd once a second, on a thread of its own: sessions, statistics, parameters.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Its own thread, because the worker may be busy for minutes with a medium. It only reads.
+#ifndef DVSAN_UNIT_OBSERVER_H
+#define DVSAN_UNIT_OBSERVER_H
+
+#include "config/unit_config.h"
+#include "loop/loop.h"
+#include "tgt/tgt.h"
+
+#define OBSERVER_TGTD_MAX 127
+
+struct observed_session {
+    uint32_t tid;
+    uint64_t sid; // the TSIH of RFC 7143
+    uint32_t cid; // of its one connection
+    char initiator[IQN_MAX_LEN + 1];
+    char address[INET6_ADDRSTRLEN];
+};
+
+struct observed_target {
+    uint32_t tid;
+    struct tgt_parameters parameters;
+};
+
+struct observation {
+    uint64_t at_ms;                   // loop_now_ms() when it began
+    char tgtd[OBSERVER_TGTD_MAX + 1]; // tells one run of tgtd from any other, on any boot
+    // Ascending by tid, sid, lun.
+    struct tgt_statistics *rows;
+    size_t row_count;
+    struct observed_session *sessions; // ascending by tid, sid
+    size_t session_count;
+    struct observed_target *targets; // ascending by tid; those whose parameters are known by now
+    size_t target_count;
+};
+void observation_free(struct observation *o); // NULL is fine
+
+struct observer;
+
+// What the observer calls back, on the loop's thread.
+struct observer_calls {
+    // The targets to tell the parameters of, ascending; the caller frees them.
+    uint32_t *(*targets)(void *arg, size_t *count);
+    // A look is over: what was seen, which belongs to whom is called, or NULL with why not.
+    void (*seen)(void *arg, struct observation *o, const struct dv_err *err);
+    void *arg;
+};
+
+// config is borrowed. The first look starts at once.
+struct observer *observer_new(struct loop *loop, const struct unit_config *config,
+                              const struct observer_calls *calls, struct dv_err *err);
+// Waits for a look under way, two seconds at most; the loop was stopped before. NULL is fine.
+void observer_free(struct observer *o);
+
+#endif
