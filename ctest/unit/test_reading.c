@@ -1,0 +1,250 @@
+// Tests of decoding a unit's answers: a good row, and every value of it spoilt.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "cms/reading.h"
+#include "dvsan_oids.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define UUID "0123456789abcdef"
+
+static struct sn_value octets(const char *text)
+{
+    return sn_octets(text, strlen(text));
+}
+
+// ---- Volumes -----------------------------------------------------------------------------------
+
+static void volume_values(struct sn_value v[READING_COLUMNS_MAX])
+{
+    const struct sn_value good[] = {
+        octets(UUID),
+        octets("db1"),
+        sn_uint(2),
+        sn_int(1),
+        sn_counter64(2048),
+        sn_counter64(4096),
+        octets("iqn.2026-11.x:1"),
+        sn_uint(1),
+        sn_int(1),
+        sn_int(2),
+        sn_uint(100),
+        octets("e"),
+        sn_uint(7),
+    };
+    memcpy(v, good, sizeof(good));
+}
+
+static void test_volume(void **state)
+{
+    (void)state;
+    struct sn_value v[READING_COLUMNS_MAX];
+    struct volume row;
+    uint32_t index = 5;
+    volume_values(v);
+    assert_true(reading_volume(&index, 1, v, &row));
+    assert_int_equal(row.index, 5);
+    assert_memory_equal(row.uuid.b, UUID, 16);
+    assert_string_equal(row.name, "db1");
+    assert_int_equal(row.medium, 2);
+    assert_true(row.thin);
+    assert_int_equal(row.start_lba, 2048);
+    assert_int_equal(row.blocks, 4096);
+    assert_int_equal(volume_end_lba(&row), 6143);
+    assert_string_equal(row.iqn, "iqn.2026-11.x:1");
+    assert_int_equal(row.lun, 1);
+    assert_true(row.admin_online);
+    assert_int_equal(row.state, VOLUME_ONLINE);
+    assert_int_equal(row.progress, 100);
+    assert_string_equal(row.last_error, "e");
+    assert_int_equal(row.generation, 7);
+}
+
+static void test_bad_volumes(void **state)
+{
+    (void)state;
+    static const char zeros[300] = {0};
+    const struct {
+        int column;
+        struct sn_value value;
+    } bad[] = {
+        {0, octets("short")},
+        {0, sn_octets(zeros, 16)},
+        {1, sn_octets(zeros, 3)},
+        {3, sn_int(0)},
+        {3, sn_int(3)},
+        {4, sn_counter64(UINT64_MAX)},
+        {5, sn_counter64(UINT64_MAX)},
+        {5, sn_counter64(INT64_MAX)},
+        {5, sn_uint(4096)},
+        {6, sn_octets(zeros, 300)},
+        {8, sn_int(3)},
+        {9, sn_int(0)},
+        {9, sn_int(6)},
+        {10, sn_uint(101)},
+        {11, sn_octets(zeros, 256)},
+    };
+    struct sn_value v[READING_COLUMNS_MAX];
+    struct volume row;
+    uint32_t index[] = {5, 6};
+    for (size_t i = 0; i < DV_COUNT(bad); i++) {
+        volume_values(v);
+        v[bad[i].column] = bad[i].value;
+        if (reading_volume(index, 1, v, &row))
+            fail_msg("bad value %zu is taken", i);
+    }
+    for (size_t i = 0; i < READING_COLUMNS_MAX; i++) {
+        volume_values(v);
+        v[i] = (struct sn_value){.type = SN_NO_INSTANCE};
+        if (reading_volume(index, 1, v, &row))
+            fail_msg("column %zu may be missing", i);
+    }
+    volume_values(v);
+    assert_false(reading_volume(index, 2, v, &row));
+    assert_false(reading_volume(index, 0, v, &row));
+    index[0] = 0;
+    assert_false(reading_volume(index, 1, v, &row));
+    index[0] = 1u << 31;
+    assert_false(reading_volume(index, 1, v, &row));
+}
+
+// ---- The others --------------------------------------------------------------------------------
+
+static void test_medium(void **state)
+{
+    (void)state;
+    struct medium row;
+    uint32_t index = 1;
+    struct sn_value v[] = {
+        octets("pool0"),   sn_int(1), sn_counter64(1000),  sn_counter64(600),
+        sn_counter64(500), sn_int(3), octets("bad\ndisk"),
+    };
+    assert_true(reading_medium(&index, 1, v, &row));
+    assert_string_equal(row.name, "pool0");
+    assert_int_equal(row.state, MEDIUM_FAILED);
+    assert_string_equal(row.last_error, "bad?disk");
+    v[4] = sn_counter64(601); // a longest run that is longer than all that is free
+    assert_false(reading_medium(&index, 1, v, &row));
+    v[4] = sn_counter64(500);
+    v[3] = sn_counter64(1001); // more free than there is
+    assert_false(reading_medium(&index, 1, v, &row));
+    v[3] = sn_counter64(600);
+    v[0] = octets("a/b");
+    assert_false(reading_medium(&index, 1, v, &row));
+}
+
+static void test_portal(void **state)
+{
+    (void)state;
+    struct portal row;
+    uint32_t index = 1;
+    struct sn_value v[] = {sn_int(1), sn_octets("\xc0\0\x02\x01", 4), sn_uint(3260), sn_int(2),
+                           sn_int(1)};
+    assert_true(reading_portal(&index, 1, v, &row));
+    assert_string_equal(row.address, "192.0.2.1");
+    assert_true(row.up);
+    v[0] = sn_int(2); // IPv6 with four bytes
+    assert_false(reading_portal(&index, 1, v, &row));
+    v[1] = sn_octets("\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01", 16);
+    v[4] = sn_int(2);
+    assert_true(reading_portal(&index, 1, v, &row));
+    assert_string_equal(row.address, "2001:db8::1");
+    assert_false(row.up);
+    v[2] = sn_uint(65536);
+    assert_false(reading_portal(&index, 1, v, &row));
+    v[2] = sn_uint(0);
+    assert_false(reading_portal(&index, 1, v, &row));
+}
+
+static void test_rule(void **state)
+{
+    (void)state;
+    struct access_rule row;
+    uint32_t index[] = {5, 9};
+    struct sn_value v[] = {octets("iqn.2026-11.x:web"), octets("web"), sn_int(2), sn_int(4),
+                           octets("")};
+    assert_true(reading_rule(index, 2, v, &row));
+    assert_int_equal(row.volume, 5);
+    assert_int_equal(row.index, 9);
+    assert_string_equal(row.initiator, "iqn.2026-11.x:web");
+    assert_false(row.secret_is_set);
+    assert_int_equal(row.state, ACCESS_REVOKING);
+    assert_false(reading_rule(index, 1, v, &row));
+    v[0] = octets("");
+    assert_false(reading_rule(index, 2, v, &row));
+}
+
+// ---- What a unit says of itself ----------------------------------------------------------------
+
+static size_t head_vars(struct sn_var *vars, const uint32_t *volumes, size_t count)
+{
+    struct sn_oid oids[READING_HEAD_MAX];
+    const struct sn_value values[] = {
+        octets(UUID), sn_int(1),       octets("unit1"), sn_uint(3),  sn_uint(70000), sn_int(2),
+        sn_uint(25),  octets("0.1.0"), sn_uint(5),      sn_uint(40), sn_uint(101),
+    };
+    size_t n = reading_head_oids(volumes, count, oids);
+    for (size_t i = 0; i < n; i++)
+        vars[i] = (struct sn_var){oids[i], values[i]};
+    return n;
+}
+
+static bool read_head(const struct sn_var *vars, size_t n, const uint32_t *volumes, size_t count,
+                      struct reading *out)
+{
+    const char *why = NULL;
+    struct sn_result answer = {.code = DV_OK, .vars = vars, .count = n, .text = ""};
+    memset(out, 0, sizeof(*out));
+    bool good = reading_head(&answer, volumes, count, out, &why);
+    assert_true(good || why);
+    return good;
+}
+
+static void test_head(void **state)
+{
+    (void)state;
+    const uint32_t volumes[] = {7, 8};
+    struct sn_var vars[READING_HEAD_MAX];
+    struct reading r;
+    size_t n = head_vars(vars, volumes, 2);
+    assert_true(read_head(vars, n, volumes, 2, &r));
+    assert_memory_equal(r.uuid.b, UUID, 16);
+    assert_string_equal(r.name, "unit1");
+    assert_int_equal(r.epoch, 3);
+    assert_int_equal(r.generation, 70000);
+    assert_int_equal(r.oper, MEMBER_RUNNING);
+    assert_int_equal(r.lease, 25);
+    assert_int_equal(r.changes_since, 5);
+    assert_int_equal(r.progress_count, 1); // 101 percent is none
+    assert_int_equal(r.progress[0].volume, 7);
+    assert_int_equal(r.progress[0].percent, 40);
+
+    size_t members = n - 2;
+    for (size_t i = 0; i < members; i++) {
+        n = head_vars(vars, volumes, 0);
+        vars[i].value = (struct sn_value){.type = SN_NO_OBJECT};
+        if (read_head(vars, n, volumes, 0, &r))
+            fail_msg("object %zu may be missing", i);
+    }
+    n = head_vars(vars, volumes, 0);
+    assert_false(read_head(vars, n - 1, volumes, 0, &r));
+    assert_false(read_head(vars, 0, volumes, 0, &r));
+    vars[1].value = sn_int(2); // a host
+    assert_false(read_head(vars, n, volumes, 0, &r));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_volume), cmocka_unit_test(test_bad_volumes),
+        cmocka_unit_test(test_medium), cmocka_unit_test(test_portal),
+        cmocka_unit_test(test_rule),   cmocka_unit_test(test_head),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
