@@ -52,7 +52,7 @@ def check_log(box):
     text = box.agent_log.read_text() if box.agent_log.exists() else ""
     for bad in ("AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer", SECRET,
                 "auth-pass", "priv-pass"):
-        assert bad not in text, text[-8000:]
+        assert bad not in text, text[max(0, text.find(bad) - 200):][:6000]
 
 
 def lease(box, seconds):
@@ -551,7 +551,7 @@ def insisted(box, index, volume):
 
 
 class Storm(threading.Thread):
-    """Kills and restarts the unit's daemons at random moments."""
+    """Kills and restarts the unit's daemons at random moments, or halts them for a while."""
 
     def __init__(self, box, rng, kills):
         super().__init__()
@@ -561,7 +561,13 @@ class Storm(threading.Thread):
         for _ in range(self.kills):
             time.sleep(self.rng.uniform(0, 0.5))
             name = self.rng.choice(("agent", "agent", "tgtd", "snmpd"))
-            getattr(self.box, name).kill()
+            process = getattr(self.box, name)
+            if self.rng.random() < 0.25:
+                process.popen.send_signal(signal.SIGSTOP)
+                time.sleep(self.rng.uniform(0, 2))
+                process.popen.send_signal(signal.SIGCONT)
+                continue
+            process.kill()
             time.sleep(self.rng.choice((0, 0, 0.2)))
             getattr(self.box, "start_" + name)()
 

@@ -193,6 +193,21 @@ static void commit_rule(struct sets *s, const struct intent *in)
         state_add_rule(s->state, &in->rule, in->secret);
 }
 
+// What is to go may be gone, when the request took its time.
+static void commit_delete_volume(struct sets *s, uint32_t index)
+{
+    struct unit_volume *v = state_volume(s->state, index);
+    if (v)
+        state_set_volume(s->state, v, VOLUME_DELETING, 0, "");
+}
+
+static void commit_delete_rule(struct sets *s, uint32_t volume, uint32_t index)
+{
+    struct unit_rule *r = state_rule(s->state, volume, index);
+    if (r)
+        state_set_rule(s->state, r, ACCESS_REVOKING, "");
+}
+
 void sets_commit(struct sets *s, struct intent *intent)
 {
     uint32_t volume = intent->volume.index;
@@ -203,7 +218,7 @@ void sets_commit(struct sets *s, struct intent *intent)
         commit_volume(s, intent);
         break;
     case INTENT_DELETE_VOLUME:
-        state_set_volume(s->state, state_volume(s->state, volume), VOLUME_DELETING, 0, "");
+        commit_delete_volume(s, volume);
         break;
     case INTENT_PUT_RULE:
         commit_rule(s, intent);
@@ -211,8 +226,7 @@ void sets_commit(struct sets *s, struct intent *intent)
         break;
     case INTENT_DELETE_RULE:
         volume = intent->rule.volume;
-        state_set_rule(s->state, state_rule(s->state, volume, intent->rule.index), ACCESS_REVOKING,
-                       "");
+        commit_delete_rule(s, volume, intent->rule.index);
         break;
     }
     s->work(s->arg, volume);

@@ -59,6 +59,12 @@ static int check_value(const struct sn_column *column, const struct sn_value *v)
     }
 }
 
+static const void *find_row(const struct row_change *r)
+{
+    const struct sn_change *c = &r->change;
+    return c->index_len > 0 ? r->table->table->find(r->table->ctx, c->index, c->index_len) : NULL;
+}
+
 static struct row_change *row_of(struct sn_set *set, const struct sn_bound_table *table,
                                  const uint32_t *index, size_t len)
 {
@@ -72,7 +78,7 @@ static struct row_change *row_of(struct sn_set *set, const struct sn_bound_table
     r->change.request = set->transaction;
     memcpy(r->change.index, index, len * sizeof(index[0]));
     r->change.index_len = len;
-    r->change.row = len > 0 ? table->table->find(table->ctx, index, len) : NULL;
+    r->change.row = find_row(r);
     *set->last = r;
     set->last = &r->next;
     return r;
@@ -205,6 +211,7 @@ static void check(struct sn_set *set, netsnmp_agent_request_info *info)
 {
     for (struct row_change *r = set->rows; r; r = r->next) {
         release(r);
+        r->change.row = find_row(r); // a repetition comes later, when the row may be gone
         r->progress = CHECKED;
         int status = r->table->table->check(r->table->ctx, &r->change);
         if (status != SN_NO_ERROR) {
