@@ -115,6 +115,7 @@ static void now_ready(struct iscsi_leg *l)
     l->leg.info = l->fresh;
     l->leg.state = LEG_READY;
     l->leg.loss = LEG_LOSS_NONE;
+    l->leg.why = (struct dv_err){0};
     l->settle = false;
     l->heard = true;
     pump_timer_cancel(l->pump, &l->connect_timer);
@@ -184,7 +185,10 @@ static void on_reset(struct iscsi_context *ctx, int status, void *data, void *ar
     if (l->over)
         return;
     uint32_t *response = data;
-    if (status != SCSI_STATUS_GOOD || !response || *response != ISCSI_TMR_FUNC_COMPLETE)
+    bool done = status == SCSI_STATUS_GOOD && response &&
+                // A target without resets must have ended the old commands before the login.
+                (*response == ISCSI_TMR_FUNC_COMPLETE || *response == ISCSI_TMR_TMF_NOT_SUPPORTED);
+    if (!done)
         session_over(l, LEG_LOSS_ABSENT, "%s: %s LUN %u could not be reset", l->portal, l->target,
                      l->lun);
     else

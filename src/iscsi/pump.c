@@ -44,8 +44,7 @@ struct pump {
     atomic_uint led; // counts leaderships, so that a pump without leaders can be told
 
     // The rest is under the lock.
-    struct pump_op *ops;      // started and unfinished, newest first
-    struct pump_op *finished; // their threads are to be told
+    struct pump_op *ops; // started and unfinished, newest first
     struct pump_source *sources;
     struct pump_timer *timers;
     unsigned generation; // changes with the set of sources
@@ -91,6 +90,10 @@ uint64_t pump_now_ms(void)
 
 void pump_source_add(struct pump *p, struct pump_source *s)
 {
+    unsigned count = 0;
+    for (const struct pump_source *at = p->sources; at; at = at->next)
+        count++;
+    assert(count < MAX_SOURCES);
     s->next = p->sources;
     p->sources = s;
     p->generation++;
@@ -209,29 +212,11 @@ void pump_finish(struct pump *p, struct pump_op *op)
             kick(&p->lead);
         return;
     }
-    op->listed = true;
-    op->next = p->finished;
-    p->finished = op;
-}
-
-static struct pump_op *take_finished(struct pump *p)
-{
-    struct pump_op *list = p->finished;
-    p->finished = NULL;
-    return list;
-}
-
-// Tells the threads of finished operations. Without the lock, so that they do not run into it.
-static void release(struct pump_op *list)
-{
-    while (list) {
-        struct pump_op *op = list;
-        list = op->next;
-        // After this exchange the operation's memory may be gone; waking an address that means
-        // something else by now is harmless.
-        if (atomic_exchange(&op->word, OP_DONE) == OP_SLEEPING)
-            futex_wake(&op->word);
-    }
+    // At once, not after the batch: the thread can answer its client while others are served.
+    // After the exchange the operation's memory may be gone; waking an address that means
+    // something else by now is harmless.
+    if (atomic_exchange(&op->word, OP_DONE) == OP_SLEEPING)
+        futex_wake(&op->word);
 }
 
 // The lock ----------------------------------------------------------------------------------
@@ -274,16 +259,14 @@ static void tell_leader(struct pump_op *op)
         futex_wake(&op->word);
 }
 
-// Unlocks and tells everybody who has to know.
+// Unlocks, and wakes whoever polls for too little.
 static void unlock(struct pump *p)
 {
     if (needs_kick(p, &p->lead))
         kick(&p->lead);
     else if (!atomic_load(&p->leader) && needs_kick(p, &p->house))
         kick(&p->house);
-    struct pump_op *list = take_finished(p);
     pthread_mutex_unlock(&p->lock);
-    release(list);
 }
 
 // Serves arrivals unless somebody else holds the lock: whoever does looks for arrivals after
@@ -397,9 +380,7 @@ static void wait_for(struct pump *p, struct pump_op *op)
         if (word == OP_LEAD) {
             atomic_store(&op->word, OP_RUNNING);
             lead(p, op);
-            if (!op->listed)
-                return;
-            continue;
+            return;
         }
         if (word == OP_RUNNING && !atomic_compare_exchange_strong(&op->word, &word, OP_SLEEPING))
             continue;
@@ -410,7 +391,7 @@ static void wait_for(struct pump *p, struct pump_op *op)
 void pump_run(struct pump *p, struct pump_op *op)
 {
     atomic_init(&op->word, OP_RUNNING);
-    op->finished = op->listed = false;
+    op->finished = false;
     op->prev = NULL;
     push_arrival(p, op);
     serve_arrivals(p, false);
@@ -424,10 +405,9 @@ void pump_run(struct pump *p, struct pump_op *op)
     }
     if (atomic_compare_exchange_strong(&p->leader, &none, op)) {
         lead(p, op);
-        if (!op->listed)
-            return;
+        return;
     }
-    wait_for(p, op); // also when it was finished by another thread before it led
+    wait_for(p, op);
 }
 
 // Housekeeping ------------------------------------------------------------------------------

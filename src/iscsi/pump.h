@@ -38,7 +38,6 @@ struct pump_op {
     struct pump_op *prev, *next;
     atomic_uint word;
     bool finished; // under the lock
-    bool listed;   // under the lock: its thread is told by the one who finished it
 };
 // Any thread: starts the operation and returns when pump_finish has been called for it.
 void pump_run(struct pump *p, struct pump_op *op);
@@ -54,7 +53,7 @@ struct pump_source {
     void (*flush)(struct pump_source *s);
     struct pump_source *next; // the pump's own
 };
-void pump_source_add(struct pump *p, struct pump_source *s);
+void pump_source_add(struct pump *p, struct pump_source *s); // at most 32
 void pump_source_remove(struct pump *p, struct pump_source *s);
 
 // A timer that fires once each time it is set, with the lock. Zero-initialise and set fn.
