@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from tools import net
+from tools import initiators, net
 from tools.testlab import BUILD, ROOT, until
 
 LAB = {"units": 2, "hosts": 1}
@@ -265,6 +265,19 @@ def test_connect_info_as_data(connected):
                       "initiator": info["iqn"], "chap_user": "host1", "chap_secret_file": "/s"}
     assert "assign it first" in connected.dvsan("host", "connect-info", "host1", "--volume", "c2",
                                                 code=3).stderr
+
+
+def test_plugin_takes_its_parameters(connected):
+    params = connected.dvsan("host", "connect-info", "host1", "--plugin", "--chap-secret-file",
+                             connected.secret_path("host1")).stdout
+    path = os.path.join(connected.work, "c1.json")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(params)
+    done = subprocess.run(["nbdkit", "-U", "-", initiators.PLUGIN, f"params={path}",
+                           "--run", 'env -u LD_PRELOAD nbdinfo --size "$uri"'],
+                          env=initiators.sanitizer_environment(), capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.stdout.strip() == str(8 << 20), done.stderr
 
 
 def test_host_without_volumes(lab):
