@@ -162,6 +162,7 @@ class Lab:
 
     def set_phases(self, *triples):
         """Does a SET; returns its error-status and what the agent said."""
+        self.get(SCALAR + ".1.0")  # the CleanupSet of an earlier one is behind us as well
         self.agent.drain()
         status = self.set(*triples)
         self.get(SCALAR + ".1.0")  # CleanupSet has no answer: it is behind us when this has one

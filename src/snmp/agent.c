@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "loop/loop.h"
 #include "snmp/env_private.h"
+#include "snmp/pace.h"
 #include "snmp/table.h"
 #include <assert.h>
 #include <net-snmp/agent/agent_callbacks.h>
@@ -48,9 +49,10 @@ static int on_start(int major, int minor, void *server_arg, void *client_arg)
     (void)major, (void)minor;
     struct sn_agent *a = client_arg;
     a->session = server_arg;
-    int fd = snmp_sess_transport(snmp_sess_pointer(a->session))->sock;
+    netsnmp_transport *t = snmp_sess_transport(snmp_sess_pointer(a->session));
     struct timeval limit = {.tv_sec = SEND_TIMEOUT_S}; // for a full socket of a hanging master
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+    sn_pace(t);
+    setsockopt(t->sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     sn_env_refresh(a->env);
     return 0;
 }

@@ -18,6 +18,7 @@
 
 // Warnings of Net-SNMP's that anyone can cause by sending a datagram must not fill the log.
 #define WARNINGS_A_MINUTE 10
+#define SETTLE_TURNS      64 // more than one message of the master sets off
 
 struct watch {
     int fd;
@@ -76,11 +77,29 @@ netsnmp_large_fd_set *sn_env_only(struct sn_env *env, int fd)
 
 // ---- The global list ------------------------------------------------------------------------
 
+// A read of the AgentX session sets off others: requests and answers in Net-SNMP's internal pipes.
+// They are done before the next message of the master is read; see pace.h.
+static void settle(struct sn_env *env, int fd)
+{
+    for (int turn = 0; turn < SETTLE_TURNS; turn++) {
+        int fds = 0, block = 1;
+        struct timeval tv = {0}, none = {0};
+        NETSNMP_LARGE_FD_ZERO(&env->all);
+        snmp_select_info2(&fds, &env->all, &tv, &block);
+        if (fd < fds)
+            NETSNMP_LARGE_FD_CLR(fd, &env->all);
+        if (netsnmp_large_fd_set_select(fds, &env->all, NULL, NULL, &none) <= 0)
+            return;
+        snmp_read2(&env->all);
+    }
+}
+
 static void on_readable(void *arg, int fd, unsigned events)
 {
     (void)events;
     struct sn_env *env = arg;
     snmp_read2(sn_env_only(env, fd));
+    settle(env, fd);
     netsnmp_check_outstanding_agent_requests();
     sn_env_refresh(env);
 }
