@@ -286,6 +286,7 @@ static bool send_step(struct unit_link *link, const struct order *s, const struc
     }
     struct sn_timing timing = {link->cms->config->poll_timeout_ms, 1};
     link->work = LINK_SETTING;
+    link->work_since = loop_now_ms();
     sn_set(link->peer, vars, n, timing, step_answered, link);
     secret_wipe(secret, sizeof(secret));
     return true;

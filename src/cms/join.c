@@ -4,9 +4,13 @@
 
 #include "base/log.h"
 #include "cms/announce.h"
+#include "cms/reading.h"
 #include "logic/health.h"
 #include <stdio.h>
 #include <string.h>
+
+#define ANSWER_MS 50  // longer than an answer takes
+#define LOST_MS   200 // after this a question is taken to be lost, if the unit speaks again
 
 static struct sn_engine_id engine_of(const struct announcement *a)
 {
@@ -21,6 +25,25 @@ static bool stranger_changed(const struct unit_link *link, const struct announce
     return !link_unit(link) &&
            (strcmp(link->address, a->address) != 0 || link->engine.len != a->engine_id_len ||
             memcmp(link->engine.b, a->engine_id, a->engine_id_len) != 0);
+}
+
+// What is under way was sent to a unit that was not there, or whose answer was lost: an answer
+// takes some milliseconds. Only reading tables may take longer.
+static bool is_vain(const struct unit_link *link, const struct announcement *a)
+{
+    uint64_t took = loop_now_ms() - link->work_since;
+    const struct pool_unit *unit = link_unit(link);
+    switch (link->work) {
+    case LINK_IDLE:
+        return false;
+    case LINK_LOOKING:
+        return took > ANSWER_MS;
+    case LINK_READING:
+        return took > ANSWER_MS && a->epoch > link->reading->epoch;
+    case LINK_SETTING:
+        return took > ANSWER_MS && unit && a->epoch > unit->rec.epoch;
+    }
+    return false;
 }
 
 static void query(struct cms *cms, struct unit_link *link, const struct announcement *a)
@@ -39,6 +62,8 @@ static void query(struct cms *cms, struct unit_link *link, const struct announce
             return;
         }
     }
+    if (is_vain(link, a))
+        link_start_over(link);
     link->heard_epoch = a->epoch;
     link->heard_generation = a->generation;
     if (strcmp(a->address, link->address) != 0 && !link->trial)
@@ -88,7 +113,8 @@ void join_notification(void *arg, const struct sn_notification *n)
     struct join_known known = {.unit = unit ? &unit->rec : NULL};
     if (link) {
         known.lease_held = link->lease_until > loop_now_ms() || link->lease_under_way;
-        known.reading = link->work == LINK_LOOKING || link->work == LINK_READING || link->urgent;
+        known.reading = link->work == LINK_READING || link->urgent ||
+                        (link->work == LINK_LOOKING && loop_now_ms() - link->work_since <= LOST_MS);
         known.reading_epoch = link->heard_epoch;
         known.reading_generation = link->heard_generation;
         if (stranger_changed(link, &a))

@@ -146,6 +146,27 @@ void link_look(struct unit_link *link)
         loop_timer_set(link->timer, 0);
 }
 
+void link_start_over(struct unit_link *link)
+{
+    struct dv_err err;
+    struct sn_peer *peer =
+        sn_peer_new(link->cms->env, link->address, &link->cms->provision, &link->engine, &err);
+    if (!peer)
+        return; // then its time-out is waited for
+    sn_peer_free(link->trial);
+    link->trial = NULL;
+    sn_peer_free(link->peer); // the requests under way end here, and touch nothing
+    link->peer = peer;
+    fetch_free(link->fetch);
+    link->fetch = NULL;
+    reading_free(link->reading);
+    link->reading = NULL;
+    executor_forget(link);
+    link->work = LINK_IDLE;
+    link->discard = false;
+    link->lease_under_way = false;
+}
+
 void link_new_orders(struct unit_link *link)
 {
     link->replan = true;

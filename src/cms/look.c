@@ -225,6 +225,7 @@ static void looked(void *arg, const struct sn_result *result)
         return;
     }
     link->work = LINK_READING;
+    link->work_since = loop_now_ms();
     link->fetch =
         fetch_new(link->peer, timing(link, FIRST_RETRIES), link->reading, since, fetched, link);
 }
@@ -244,6 +245,7 @@ static void try_next_address(struct unit_link *link)
 void look_start(struct unit_link *link)
 {
     link->work = LINK_LOOKING;
+    link->work_since = loop_now_ms();
     link->reading = dv_calloc(1, sizeof(*link->reading));
     // Never twice in a row: announcements of wrong addresses must not keep us from the right one.
     if (link->next_address[0] && !link->tried)

@@ -72,6 +72,7 @@ struct unit_link {
     bool tried;                             // the last look was such a trial
 
     enum link_work work;
+    uint64_t work_since;          // loop_now_ms
     bool discard;                 // what is being looked at is out of date
     bool urgent;                  // look again as soon as possible
     bool replan;                  // intent has changed: plan before the next look
@@ -103,8 +104,10 @@ struct unit_link *link_new(struct cms *cms, const struct dv_uuid *uuid, const ch
                            struct dv_err *err);
 void link_free(struct unit_link *link); // NULL is fine; may be called from its callbacks
 struct pool_unit *link_unit(const struct unit_link *link); // NULL: not in the pool yet
-void link_next(struct unit_link *link);       // does what is due, when nothing is under way
-void link_look(struct unit_link *link);       // look as soon as possible
+void link_next(struct unit_link *link); // does what is due, when nothing is under way
+void link_look(struct unit_link *link); // look as soon as possible
+// Gives up what is under way, whose answer cannot be waited for: the unit has just started again.
+void link_start_over(struct unit_link *link);
 void link_new_orders(struct unit_link *link); // intent has changed
 
 // ---- look.c ----
