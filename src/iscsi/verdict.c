@@ -73,7 +73,7 @@ static const struct login_status {
     {0x0200, LEG_LOSS_REFUSED, "initiator error"},
     {0x0201, LEG_LOSS_REFUSED, "authentication failure"},
     {0x0202, LEG_LOSS_REFUSED, "this initiator is not allowed"},
-    {0x0203, LEG_LOSS_ABSENT, "target not found"},
+    {0x0203, LEG_LOSS_ABSENT, "target not found, or hidden from this initiator"},
     {0x0204, LEG_LOSS_ABSENT, "target removed"},
     {0x0205, LEG_LOSS_REFUSED, "unsupported protocol version"},
     {0x0206, LEG_LOSS_UNREACHABLE, "too many connections"},
