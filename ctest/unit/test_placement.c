@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "logic/placement.h"
+#include "model/pool.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -15,7 +16,7 @@
 
 struct row {
     const char *unit, *medium;
-    bool up;
+    enum unit_state unit_state;
     enum medium_state state;
     uint64_t free, largest, promised; // G
 };
@@ -32,9 +33,9 @@ struct placement_case {
 
 static const struct placement_case cases[] = {
     {"the most free space",
-     {{"unit1", "pool0", true, MEDIUM_ONLINE, 10, 10, 0},
-      {"unit2", "pool0", true, MEDIUM_ONLINE, 20, 20, 0},
-      {"unit3", "pool0", true, MEDIUM_ONLINE, 15, 15, 0}},
+     {{"unit1", "pool0", UNIT_UP, MEDIUM_ONLINE, 10, 10, 0},
+      {"unit2", "pool0", UNIT_UP, MEDIUM_ONLINE, 20, 20, 0},
+      {"unit3", "pool0", UNIT_UP, MEDIUM_ONLINE, 15, 15, 0}},
      5,
      NULL,
      NULL,
@@ -42,8 +43,8 @@ static const struct placement_case cases[] = {
      DV_OK,
      ""},
     {"that fits in one piece",
-     {{"unit1", "pool0", true, MEDIUM_ONLINE, 30, 4, 0},
-      {"unit2", "pool0", true, MEDIUM_ONLINE, 20, 20, 0}},
+     {{"unit1", "pool0", UNIT_UP, MEDIUM_ONLINE, 30, 4, 0},
+      {"unit2", "pool0", UNIT_UP, MEDIUM_ONLINE, 20, 20, 0}},
      5,
      NULL,
      NULL,
@@ -51,7 +52,7 @@ static const struct placement_case cases[] = {
      DV_OK,
      ""},
     {"exactly",
-     {{"unit1", "pool0", true, MEDIUM_ONLINE, 5, 5, 0}},
+     {{"unit1", "pool0", UNIT_UP, MEDIUM_ONLINE, 5, 5, 0}},
      5,
      NULL,
      NULL,
@@ -59,9 +60,9 @@ static const struct placement_case cases[] = {
      DV_OK,
      ""},
     {"ties go by the unit's name, then the medium's",
-     {{"unit2", "pool0", true, MEDIUM_ONLINE, 20, 20, 0},
-      {"unit1", "pool1", true, MEDIUM_ONLINE, 20, 20, 0},
-      {"unit1", "pool0", true, MEDIUM_ONLINE, 20, 20, 0}},
+     {{"unit2", "pool0", UNIT_UP, MEDIUM_ONLINE, 20, 20, 0},
+      {"unit1", "pool1", UNIT_UP, MEDIUM_ONLINE, 20, 20, 0},
+      {"unit1", "pool0", UNIT_UP, MEDIUM_ONLINE, 20, 20, 0}},
      5,
      NULL,
      NULL,
@@ -69,8 +70,8 @@ static const struct placement_case cases[] = {
      DV_OK,
      ""},
     {"what is promised is not free",
-     {{"unit1", "pool0", true, MEDIUM_ONLINE, 20, 20, 12},
-      {"unit2", "pool0", true, MEDIUM_ONLINE, 10, 10, 0}},
+     {{"unit1", "pool0", UNIT_UP, MEDIUM_ONLINE, 20, 20, 12},
+      {"unit2", "pool0", UNIT_UP, MEDIUM_ONLINE, 10, 10, 0}},
      5,
      NULL,
      NULL,
@@ -78,18 +79,36 @@ static const struct placement_case cases[] = {
      DV_OK,
      ""},
     {"a unit that is down is passed over",
-     {{"unit1", "pool0", false, MEDIUM_ONLINE, 20, 20, 0},
-      {"unit2", "pool0", true, MEDIUM_ONLINE, 10, 10, 0}},
+     {{"unit1", "pool0", UNIT_DOWN, MEDIUM_ONLINE, 20, 20, 0},
+      {"unit2", "pool0", UNIT_UP, MEDIUM_ONLINE, 10, 10, 0}},
      5,
      NULL,
      NULL,
      "unit2/pool0",
      DV_OK,
      ""},
+    {"a degraded unit comes last",
+     {{"unit1", "pool0", UNIT_DEGRADED, MEDIUM_ONLINE, 20, 20, 0},
+      {"unit2", "pool0", UNIT_UP, MEDIUM_ONLINE, 10, 10, 0}},
+     5,
+     NULL,
+     NULL,
+     "unit2/pool0",
+     DV_OK,
+     ""},
+    {"but it is used when no other has room",
+     {{"unit1", "pool0", UNIT_DEGRADED, MEDIUM_ONLINE, 20, 20, 0},
+      {"unit2", "pool0", UNIT_UP, MEDIUM_ONLINE, 4, 4, 0}},
+     5,
+     NULL,
+     NULL,
+     "unit1/pool0",
+     DV_OK,
+     ""},
     {"so is a medium that is not online",
-     {{"unit1", "pool0", true, MEDIUM_FAILED, 20, 20, 0},
-      {"unit1", "pool1", true, MEDIUM_LOW, 20, 20, 0},
-      {"unit2", "pool0", true, MEDIUM_ONLINE, 10, 10, 0}},
+     {{"unit1", "pool0", UNIT_UP, MEDIUM_FAILED, 20, 20, 0},
+      {"unit1", "pool1", UNIT_UP, MEDIUM_LOW, 20, 20, 0},
+      {"unit2", "pool0", UNIT_UP, MEDIUM_ONLINE, 10, 10, 0}},
      5,
      NULL,
      NULL,
@@ -97,8 +116,8 @@ static const struct placement_case cases[] = {
      DV_OK,
      ""},
     {"a unit that was asked for",
-     {{"unit1", "pool0", true, MEDIUM_ONLINE, 20, 20, 0},
-      {"unit2", "pool0", true, MEDIUM_ONLINE, 10, 10, 0}},
+     {{"unit1", "pool0", UNIT_UP, MEDIUM_ONLINE, 20, 20, 0},
+      {"unit2", "pool0", UNIT_UP, MEDIUM_ONLINE, 10, 10, 0}},
      5,
      "unit2",
      NULL,
@@ -106,8 +125,8 @@ static const struct placement_case cases[] = {
      DV_OK,
      ""},
     {"a medium that was asked for",
-     {{"unit1", "fast", true, MEDIUM_ONLINE, 10, 10, 0},
-      {"unit1", "slow", true, MEDIUM_ONLINE, 20, 20, 0}},
+     {{"unit1", "fast", UNIT_UP, MEDIUM_ONLINE, 10, 10, 0},
+      {"unit1", "slow", UNIT_UP, MEDIUM_ONLINE, 20, 20, 0}},
      5,
      NULL,
      "fast",
@@ -116,8 +135,8 @@ static const struct placement_case cases[] = {
      ""},
 
     {"nothing is large enough",
-     {{"unit1", "pool0", true, MEDIUM_ONLINE, 30, 3, 0},
-      {"unit2", "pool0", true, MEDIUM_ONLINE, 20, 4, 0}},
+     {{"unit1", "pool0", UNIT_UP, MEDIUM_ONLINE, 30, 3, 0},
+      {"unit2", "pool0", UNIT_UP, MEDIUM_ONLINE, 20, 4, 0}},
      10,
      NULL,
      NULL,
@@ -125,7 +144,7 @@ static const struct placement_case cases[] = {
      DV_NO_SPACE,
      "no medium has 10G free in one piece: the largest is 4G on unit2/pool0"},
     {"all is promised",
-     {{"unit1", "pool0", true, MEDIUM_ONLINE, 30, 30, 30}},
+     {{"unit1", "pool0", UNIT_UP, MEDIUM_ONLINE, 30, 30, 30}},
      10,
      NULL,
      NULL,
@@ -133,7 +152,7 @@ static const struct placement_case cases[] = {
      DV_NO_SPACE,
      "no medium has 10G free: pool0 is full"},
     {"the unit that was asked for is down",
-     {{"unit1", "pool0", false, MEDIUM_ONLINE, 30, 30, 0}},
+     {{"unit1", "pool0", UNIT_DOWN, MEDIUM_ONLINE, 30, 30, 0}},
      10,
      "unit1",
      NULL,
@@ -141,7 +160,7 @@ static const struct placement_case cases[] = {
      DV_UNREACHABLE,
      "unit unit1 is not up: start it, or choose another unit"},
     {"no such medium",
-     {{"unit1", "pool0", true, MEDIUM_ONLINE, 30, 30, 0}},
+     {{"unit1", "pool0", UNIT_UP, MEDIUM_ONLINE, 30, 30, 0}},
      10,
      "unit1",
      "pool7",
@@ -149,7 +168,7 @@ static const struct placement_case cases[] = {
      DV_NOT_FOUND,
      "there is no medium pool7 in unit1"},
     {"no such medium anywhere",
-     {{"unit1", "pool0", true, MEDIUM_ONLINE, 30, 30, 0}},
+     {{"unit1", "pool0", UNIT_UP, MEDIUM_ONLINE, 30, 30, 0}},
      10,
      NULL,
      "pool7",
@@ -165,8 +184,8 @@ static const struct placement_case cases[] = {
      DV_NO_SPACE,
      "the pool has no medium: no unit has joined yet"},
     {"all units are down",
-     {{"unit1", "pool0", false, MEDIUM_ONLINE, 30, 30, 0},
-      {"unit2", "pool0", false, MEDIUM_ONLINE, 30, 30, 0}},
+     {{"unit1", "pool0", UNIT_DOWN, MEDIUM_ONLINE, 30, 30, 0},
+      {"unit2", "pool0", UNIT_DOWN, MEDIUM_ONLINE, 30, 30, 0}},
      10,
      NULL,
      NULL,
@@ -174,7 +193,7 @@ static const struct placement_case cases[] = {
      DV_NO_SPACE,
      "no medium that could be used is online"},
     {"the only medium has failed",
-     {{"unit1", "pool0", true, MEDIUM_FAILED, 30, 30, 0}},
+     {{"unit1", "pool0", UNIT_UP, MEDIUM_FAILED, 30, 30, 0}},
      10,
      NULL,
      NULL,
@@ -182,7 +201,7 @@ static const struct placement_case cases[] = {
      DV_NO_SPACE,
      "medium unit1/pool0 has failed: see the unit's log"},
     {"the only medium runs out of room below",
-     {{"unit1", "pool0", true, MEDIUM_LOW, 30, 30, 0}},
+     {{"unit1", "pool0", UNIT_UP, MEDIUM_LOW, 30, 30, 0}},
      10,
      NULL,
      NULL,
@@ -203,7 +222,9 @@ static void run_case(const struct placement_case *c)
         media[n].blocks = 100 * G;
         media[n].free_blocks = r->free * G;
         media[n].largest_free_blocks = r->largest * G;
-        list[n] = (struct placement_medium){r->unit, r->up, &media[n], r->promised * G};
+        list[n] =
+            (struct placement_medium){r->unit, r->unit_state != UNIT_DOWN,
+                                      r->unit_state == UNIT_DEGRADED, &media[n], r->promised * G};
     }
     struct placement_request request = {c->want * G, c->unit, c->medium};
     struct dv_err err = {0};

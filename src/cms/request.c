@@ -93,7 +93,12 @@ static int choose_place(struct cms *cms, const struct volume_request *request,
         for (size_t i = 0; i < u->media_count; i++) {
             const struct medium *m = &u->media[i];
             *DV_APPEND(media, n) = (struct placement_medium){
-                u->rec.name, health_takes_orders(u->rec.state), m, promised(u, m->index)};
+                .unit = u->rec.name,
+                .unit_up = health_takes_orders(u->rec.state),
+                .degraded = u->rec.state == UNIT_DEGRADED,
+                .medium = m,
+                .promised_blocks = promised(u, m->index),
+            };
             *DV_APPEND(places, places_n) = (struct place){u, m};
         }
     }

@@ -54,6 +54,8 @@ static bool usable(const struct placement_medium *m)
 static int rank(const struct placement_policy *policy, const struct placement_medium *a,
                 const struct placement_medium *b)
 {
+    if (a->degraded != b->degraded)
+        return a->degraded ? 1 : -1;
     int order = policy->compare(a, b);
     if (order == 0)
         order = strcmp(a->unit, b->unit);

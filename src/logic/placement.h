@@ -11,6 +11,7 @@
 struct placement_medium {
     const char *unit; // its unit's name
     bool unit_up;     // the unit answers and takes orders
+    bool degraded;    // but it cannot serve all it should: used when no other has room
     const struct medium *medium;
     uint64_t promised_blocks; // of volumes meant for it that its free blocks do not count yet
 };
