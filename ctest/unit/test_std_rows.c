@@ -137,8 +137,8 @@ static void identifiers_are_those_of_inquiry(void **state)
     static const uint8_t number[] = {0x31, 2, 3, 4, 0, 0, 0, 1};
     static const uint8_t extended[] = {0x6a, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     struct sn_value id = std_scsi_id(std, &v, 1);
-    assert_int_equal(id.octets.len, 24);
-    assert_memory_equal(id.octets.data, "9a0102030405060708090a0b", 24);
+    assert_int_equal(id.octets.len, 36);
+    assert_memory_equal(id.octets.data, "9a0102030405060708090a0b0c0d0e0f\0\0\0", 36);
     id = std_scsi_id(std, &v, 2);
     assert_int_equal(id.octets.len, sizeof(number));
     assert_memory_equal(id.octets.data, number, sizeof(number));

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define STD_TEXT_ROOM 512
+#define TGTD_SCSI_ID  36  // bytes
+#define MOVED_MS      500 // by less the master's start only seems to move
 
 struct bound_table {
     struct sn_table table;
@@ -20,6 +22,7 @@ struct bound_table {
 struct scratch {
     struct sn_oid oid;
     char text[STD_TEXT_ROOM];
+    int64_t master_start_ms; // as loop_now_ms() counts; not a value, but it is found while asked
 };
 
 struct std {
@@ -219,17 +222,16 @@ struct sn_value std_format(const struct std *s, const char *format, ...)
     return sn_text(s->scratch->text);
 }
 
-// tgtd makes three designators of a LUN: the first 24 digits of what it was told as SCSI ID, in
-// ASCII; the target's and the LUN's number; and all digits again, as a number.
+// tgtd makes three designators of a LUN: what it was told as SCSI ID, in ASCII with NULs up to its
+// room for that; the target's and the LUN's number; and the SCSI ID again, as a number.
 struct sn_value std_scsi_id(const struct std *s, const struct unit_volume *v, uint32_t which)
 {
     uint8_t *raw = (uint8_t *)s->scratch->text;
-    char digits[2 * sizeof(v->v.uuid.b) + 1];
     if (which == 1) {
+        memset(raw, 0, TGTD_SCSI_ID);
         for (size_t i = 0; i < sizeof(v->v.uuid.b); i++)
-            snprintf(digits + 2 * i, 3, "%02x", v->v.uuid.b[i]);
-        memcpy(raw, digits, 24);
-        return sn_octets(raw, 24);
+            snprintf(s->scratch->text + 2 * i, 3, "%02x", v->v.uuid.b[i]);
+        return sn_octets(raw, TGTD_SCSI_ID);
     }
     if (which == 2) {
         const uint32_t parts[] = {v->v.index, v->v.lun};
@@ -243,11 +245,17 @@ struct sn_value std_scsi_id(const struct std *s, const struct unit_volume *v, ui
     return sn_octets(raw, sizeof(v->v.uuid.b));
 }
 
+// When the master started is computed anew each time, since it may have been another one, but kept
+// while it is about the same: a TimeStamp that has been told must not move.
 struct sn_value std_stamp(const struct std *s, uint64_t ms)
 {
-    uint64_t now = loop_now_ms(), up = sn_agent_uptime(s->agent);
-    uint64_t age = now > ms ? (now - ms) / 10 : 0;
-    return (struct sn_value){.type = SN_TICKS, .u = ms > 1 && age < up ? (uint32_t)(up - age) : 0};
+    int64_t *start = &s->scratch->master_start_ms;
+    int64_t now = (int64_t)loop_now_ms() - (int64_t)sn_agent_uptime(s->agent) * 10;
+    if (now > *start + MOVED_MS || now < *start - MOVED_MS)
+        *start = now;
+    int64_t since = (int64_t)ms - *start;
+    return (struct sn_value){.type = SN_TICKS,
+                             .u = ms > 1 && since > 0 ? (uint32_t)(since / 10) : 0};
 }
 
 struct sn_value std_counter32(uint64_t count)
