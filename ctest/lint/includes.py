@@ -56,6 +56,7 @@ FOREIGN = {
     "libpq-fe.h": "src/store",
     "libxml/": "src/config",
     "libfdisk/": "src/media",
+    "blkid/": "src/media",
     "rbd/": "src/media",
     "avahi-": "src/discover",
     "ares.h": "src/discover",

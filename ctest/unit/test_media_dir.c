@@ -47,7 +47,8 @@ static int tear_down(void **state)
 static struct media *open_folder(void)
 {
     struct dv_err err;
-    struct media *m = media_open(MEDIUM_DIR, folder, 100 * BLOCKS, &err);
+    struct media *m =
+        media_open(&(struct media_spec){MEDIUM_DIR, folder, 100 * BLOCKS, false}, &err);
     if (!m)
         fail_msg("%s", err.text);
     return m;
@@ -65,13 +66,15 @@ static void fails(int result, const struct dv_err *err, enum dv_code code, const
 static void open_fails(const char *path, enum dv_code code, const char *part)
 {
     struct dv_err err = {0};
-    struct media *m = media_open(MEDIUM_DIR, path, BLOCKS, &err);
+    struct media *m = media_open(&(struct media_spec){MEDIUM_DIR, path, BLOCKS, false}, &err);
     fails(m ? 0 : -1, &err, code, part);
 }
 
 static struct stat stat_of(const struct media *m, const struct dv_uuid *volume)
 {
-    DV_FREE char *path = media_volume_path(m, volume);
+    char uuid[UUID_TEXT_LEN];
+    DV_FREE char *path = dv_printf("%s/%s.img", folder, uuid_format(volume, uuid));
+    (void)m;
     struct stat st = {0};
     stat(path, &st);
     return st;
@@ -93,7 +96,6 @@ static void test_identity(void **state)
     struct media *m = open_folder();
     struct dv_uuid first = *media_uuid(m);
     assert_false(uuid_is_zero(&first));
-    assert_int_equal(media_blocks(m), 100 * BLOCKS);
     media_close(m);
     m = open_folder();
     assert_true(uuid_equal(media_uuid(m), &first));
@@ -139,9 +141,10 @@ static void test_bad_folders(void **state)
     open_fails("/tmp/a,b", DV_INVALID, "comma");
     open_fails("/tmp/a\nb", DV_INVALID, "control character");
     struct dv_err err;
-    assert_null(media_open(MEDIUM_RBD, folder, BLOCKS, &err));
+    assert_null(media_open(&(struct media_spec){MEDIUM_RBD, folder, BLOCKS, false}, &err));
     assert_int_equal(err.code, DV_INVALID);
-    assert_null(media_open((enum medium_kind)99, folder, BLOCKS, &err));
+    assert_null(
+        media_open(&(struct media_spec){(enum medium_kind)99, folder, BLOCKS, false}, &err));
 }
 
 static void test_no_permission(void **state)
@@ -155,7 +158,7 @@ static void test_no_permission(void **state)
         struct dv_err err = {0};
         if (setgid(65534) != 0 || setuid(65534) != 0)
             _exit(3);
-        struct media *m = media_open(MEDIUM_DIR, folder, BLOCKS, &err);
+        struct media *m = media_open(&(struct media_spec){MEDIUM_DIR, folder, BLOCKS, false}, &err);
         _exit(!m && err.code == DV_DENIED ? 0 : 1);
     }
     int status;
@@ -170,8 +173,14 @@ static void test_volumes(void **state)
     struct dv_uuid thin = uuid_random(), full = uuid_random();
     struct dv_err err;
     for (int again = 0; again < 2; again++) { // repeating is fine
-        assert_int_equal(media_volume_create(m, &thin, 8 * BLOCKS, true, NULL, &err), 0);
-        assert_int_equal(media_volume_create(m, &full, 8 * BLOCKS, false, NULL, &err), 0);
+        assert_int_equal(
+            media_volume_create(
+                m, &(struct volume){.uuid = thin, .blocks = 8 * BLOCKS, .thin = true}, NULL, &err),
+            0);
+        assert_int_equal(
+            media_volume_create(
+                m, &(struct volume){.uuid = full, .blocks = 8 * BLOCKS, .thin = false}, NULL, &err),
+            0);
     }
     assert_int_equal(stat_of(m, &thin).st_size, 8 * MIB);
     assert_true((uint64_t)stat_of(m, &thin).st_blocks * 512 < MIB);
@@ -180,27 +189,38 @@ static void test_volumes(void **state)
     assert_int_equal(stat_of(m, &full).st_mode & 0777, 0600);
     assert_int_equal(images(), 2);
 
-    fails(media_volume_create(m, &thin, 9 * BLOCKS, true, NULL, &err), &err, DV_CONFLICT,
-          "in the way");
-    fails(media_volume_create(m, &thin, 0, true, NULL, &err), &err, DV_INVALID, "0 blocks");
-    fails(media_volume_create(m, &thin, UINT64_MAX, true, NULL, &err), &err, DV_INVALID, "blocks");
+    fails(media_volume_create(m, &(struct volume){.uuid = thin, .blocks = 9 * BLOCKS, .thin = true},
+                              NULL, &err),
+          &err, DV_CONFLICT, "in the way");
+    fails(media_volume_create(m, &(struct volume){.uuid = thin, .blocks = 0, .thin = true}, NULL,
+                              &err),
+          &err, DV_INVALID, "0 blocks");
+    fails(media_volume_create(m, &(struct volume){.uuid = thin, .blocks = UINT64_MAX, .thin = true},
+                              NULL, &err),
+          &err, DV_INVALID, "blocks");
 
     for (int again = 0; again < 2; again++) {
-        assert_int_equal(media_volume_grow(m, &thin, 16 * BLOCKS, true, NULL, &err), 0);
-        assert_int_equal(media_volume_grow(m, &full, 16 * BLOCKS, false, NULL, &err), 0);
+        assert_int_equal(media_volume_grow(m, &(struct volume){.uuid = thin, .thin = true},
+                                           16 * BLOCKS, NULL, &err),
+                         0);
+        assert_int_equal(media_volume_grow(m, &(struct volume){.uuid = full, .thin = false},
+                                           16 * BLOCKS, NULL, &err),
+                         0);
     }
     assert_int_equal(stat_of(m, &thin).st_size, 16 * MIB);
     assert_true((uint64_t)stat_of(m, &full).st_blocks * 512 >= 16 * MIB);
-    fails(media_volume_grow(m, &thin, 8 * BLOCKS, true, NULL, &err), &err, DV_INVALID,
-          "only grows");
+    fails(
+        media_volume_grow(m, &(struct volume){.uuid = thin, .thin = true}, 8 * BLOCKS, NULL, &err),
+        &err, DV_INVALID, "only grows");
     assert_int_equal(stat_of(m, &thin).st_size, 16 * MIB);
 
     for (int again = 0; again < 2; again++) {
-        assert_int_equal(media_volume_delete(m, &thin, &err), 0);
-        assert_int_equal(media_volume_delete(m, &full, &err), 0);
+        assert_int_equal(media_volume_delete(m, &(struct volume){.uuid = thin}, NULL, &err), 0);
+        assert_int_equal(media_volume_delete(m, &(struct volume){.uuid = full}, NULL, &err), 0);
     }
-    fails(media_volume_grow(m, &thin, 32 * BLOCKS, true, NULL, &err), &err, DV_NOT_FOUND,
-          "cannot open");
+    fails(
+        media_volume_grow(m, &(struct volume){.uuid = thin, .thin = true}, 32 * BLOCKS, NULL, &err),
+        &err, DV_NOT_FOUND, "cannot open");
     assert_int_equal(images(), 0);
     media_close(m);
 }
@@ -217,10 +237,13 @@ static void test_broken_off(void **state)
     int fd = open(left, O_WRONLY | O_CREAT, 0600);
     dprintf(fd, "half");
     close(fd);
-    assert_int_equal(media_volume_create(m, &u, BLOCKS, false, NULL, &err), 0);
+    assert_int_equal(
+        media_volume_create(m, &(struct volume){.uuid = u, .blocks = BLOCKS, .thin = false}, NULL,
+                            &err),
+        0);
     assert_int_equal(images(), 1);
     close(open(left, O_WRONLY | O_CREAT, 0600));
-    assert_int_equal(media_volume_delete(m, &u, &err), 0);
+    assert_int_equal(media_volume_delete(m, &(struct volume){.uuid = u}, NULL, &err), 0);
     assert_int_equal(images(), 0);
     media_close(m);
 }
@@ -243,16 +266,21 @@ static void cancel_and_repeat(struct media *m)
     struct dv_err err;
     struct watcher w = {.stop_at = 1};
     struct media_progress p = {.report = watch, .arg = &w};
-    fails(media_volume_create(m, &u, 48 * BLOCKS, false, &p, &err), &err, DV_CANCELLED,
-          "cancelled");
+    fails(media_volume_create(m, &(struct volume){.uuid = u, .blocks = 48 * BLOCKS, .thin = false},
+                              &p, &err),
+          &err, DV_CANCELLED, "cancelled");
     assert_int_equal(images(), 0);
     w = (struct watcher){0};
-    assert_int_equal(media_volume_create(m, &u, 48 * BLOCKS, false, &p, &err), 0);
+    assert_int_equal(
+        media_volume_create(m, &(struct volume){.uuid = u, .blocks = 48 * BLOCKS, .thin = false},
+                            &p, &err),
+        0);
     assert_int_equal(w.last, 100);
     w = (struct watcher){.stop_at = 1};
-    fails(media_volume_grow(m, &u, 96 * BLOCKS, false, &p, &err), &err, DV_CANCELLED, "cancelled");
+    fails(media_volume_grow(m, &(struct volume){.uuid = u, .thin = false}, 96 * BLOCKS, &p, &err),
+          &err, DV_CANCELLED, "cancelled");
     assert_int_equal(stat_of(m, &u).st_size, 48 * MIB);
-    assert_int_equal(media_volume_delete(m, &u, &err), 0);
+    assert_int_equal(media_volume_delete(m, &(struct volume){.uuid = u}, NULL, &err), 0);
 }
 
 static void test_progress(void **state)
@@ -297,19 +325,26 @@ static void on_full_file_system(void)
     struct dv_err err = {0};
     struct media_space space;
     struct dv_uuid u = uuid_random(), other = uuid_random();
-    struct media *m = media_open(MEDIUM_DIR, folder, 100 * BLOCKS, &err);
+    struct media *m =
+        media_open(&(struct media_spec){MEDIUM_DIR, folder, 100 * BLOCKS, false}, &err);
     CHECK(m);
     CHECK(media_probe(m, &space, &err) == 0 && space.state == MEDIUM_ONLINE);
-    CHECK(media_volume_create(m, &u, 32 * BLOCKS, false, NULL, &err) != 0);
+    CHECK(media_volume_create(m, &(struct volume){.uuid = u, .blocks = 32 * BLOCKS, .thin = false},
+                              NULL, &err) != 0);
     CHECK(err.code == DV_NO_SPACE && strstr(err.text, "thin"));
-    CHECK(media_volume_create(m, &u, 15 * BLOCKS, false, NULL, &err) == 0);
-    CHECK(media_volume_create(m, &other, 80 * BLOCKS, true, NULL, &err) == 0);
-    CHECK(media_volume_grow(m, &u, 20 * BLOCKS, false, NULL, &err) != 0);
+    CHECK(media_volume_create(m, &(struct volume){.uuid = u, .blocks = 15 * BLOCKS, .thin = false},
+                              NULL, &err) == 0);
+    CHECK(media_volume_create(m,
+                              &(struct volume){.uuid = other, .blocks = 80 * BLOCKS, .thin = true},
+                              NULL, &err) == 0);
+    CHECK(media_volume_grow(m, &(struct volume){.uuid = u, .thin = false}, 20 * BLOCKS, NULL,
+                            &err) != 0);
     CHECK(err.code == DV_NO_SPACE);
     CHECK(stat_of(m, &u).st_size == (off_t)(15 * MIB));
-    CHECK(media_volume_grow(m, &u, 15 * BLOCKS + 1536, false, NULL, &err) == 0);
+    CHECK(media_volume_grow(m, &(struct volume){.uuid = u, .thin = false}, 15 * BLOCKS + 1536, NULL,
+                            &err) == 0);
     CHECK(media_probe(m, &space, &err) == 0 && space.state == MEDIUM_LOW);
-    CHECK(media_volume_delete(m, &u, &err) == 0);
+    CHECK(media_volume_delete(m, &(struct volume){.uuid = u}, NULL, &err) == 0);
     CHECK(media_probe(m, &space, &err) == 0 && space.state == MEDIUM_ONLINE);
     media_close(m);
 }
@@ -323,7 +358,7 @@ static void test_full(void **state)
 static void on_read_only_file_system(void)
 {
     struct dv_err err = {0};
-    CHECK(!media_open(MEDIUM_DIR, folder, BLOCKS, &err));
+    CHECK(!media_open(&(struct media_spec){MEDIUM_DIR, folder, BLOCKS, false}, &err));
     CHECK(err.code == DV_DENIED && strstr(err.text, "read-only"));
 }
 
@@ -340,14 +375,17 @@ static void on_simple_file_system(void)
     struct watcher w = {0};
     struct media_progress p = {.report = watch, .arg = &w};
     struct dv_uuid u = uuid_random();
-    struct media *m = media_open(MEDIUM_DIR, folder, 100 * BLOCKS, &err);
+    struct media *m =
+        media_open(&(struct media_spec){MEDIUM_DIR, folder, 100 * BLOCKS, false}, &err);
     CHECK(m);
-    CHECK(media_volume_create(m, &u, 48 * BLOCKS, false, &p, &err) == 0);
+    CHECK(media_volume_create(m, &(struct volume){.uuid = u, .blocks = 48 * BLOCKS, .thin = false},
+                              &p, &err) == 0);
     CHECK(w.calls == 3 && w.last == 100);
     CHECK((uint64_t)stat_of(m, &u).st_blocks * 512 >= 48 * MIB);
-    CHECK(media_volume_delete(m, &u, &err) == 0);
+    CHECK(media_volume_delete(m, &(struct volume){.uuid = u}, NULL, &err) == 0);
     w = (struct watcher){.stop_at = 2};
-    CHECK(media_volume_create(m, &u, 48 * BLOCKS, false, &p, &err) != 0);
+    CHECK(media_volume_create(m, &(struct volume){.uuid = u, .blocks = 48 * BLOCKS, .thin = false},
+                              &p, &err) != 0);
     CHECK(err.code == DV_CANCELLED && images() == 0);
     media_close(m);
 }

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -85,6 +86,8 @@ void order_free(struct order *o)
     if (o->accounts)
         secret_wipe(o->accounts, o->account_count * sizeof(*o->accounts));
     free(o->accounts);
+    for (size_t i = 0; i < o->medium_count; i++)
+        media_layout_clear(&o->media[i].layout);
     free(o->volumes);
     free(o->media);
     if (o->watch_fd >= 0)
@@ -92,10 +95,26 @@ void order_free(struct order *o)
     free(o);
 }
 
+bool order_is_unfinished(const struct order *o)
+{
+    for (size_t i = 0; i < o->volume_count; i++)
+        if (o->volumes[i].unfinished)
+            return true;
+    return false;
+}
+
+const struct order_volume *order_volume_uuid(const struct order *o, const struct dv_uuid *uuid)
+{
+    for (size_t i = 0; i < o->volume_count; i++)
+        if (uuid_equal(&o->volumes[i].v.uuid, uuid))
+            return &o->volumes[i];
+    return NULL;
+}
+
 bool order_has_failures(const struct order *o)
 {
     for (size_t i = 0; i < o->volume_count; i++)
-        if (!o->volumes[i].done)
+        if (!o->volumes[i].done && !o->volumes[i].unfinished)
             return true;
     return !o->tgtd_there || !o->portals_there;
 }
@@ -134,7 +153,7 @@ int order_record_made(const struct order *o, struct state *state, struct journal
 bool order_progress(const struct order_volume *ov, struct state *state, uint32_t percent)
 {
     struct unit_volume *v = meant(state, ov);
-    if (!v || v->v.state == VOLUME_DELETING)
+    if (!v || (v->v.state == VOLUME_DELETING) != (ov->task == ORDER_DELETE))
         return false;
     v->v.progress = percent;
     return true;
@@ -169,12 +188,96 @@ static bool is_new_medium(const struct state *state, const struct order_medium *
     return m && uuid_is_zero(&m->uuid) && !uuid_is_zero(&om->uuid);
 }
 
-static int journal_results(const struct order *o, const struct state *state,
-                           struct journal *journal, struct dv_err *err)
+// ---- Volumes that a medium brought along --------------------------------------------------------
+
+// Neither known now nor when the medium was looked at: then it may just have been deleted.
+static bool is_stranger(const struct order *o, const struct state *state,
+                        const struct media_found *f)
+{
+    return !state_volume_uuid(state, &f->uuid) && !order_volume_uuid(o, &f->uuid);
+}
+
+static bool has_adoptions(const struct order *o, const struct order_medium *om,
+                          const struct state *state)
+{
+    for (size_t i = 0; i < om->layout.found_count; i++)
+        if (is_stranger(o, state, &om->layout.found[i]))
+            return true;
+    return false;
+}
+
+static uint32_t last_index(const struct state *state)
+{
+    uint32_t last = 0;
+    const struct unit_volume *v = NULL;
+    while ((v = state_volume_next(state, v ? v->v.index : 0)))
+        last = v->v.index;
+    return last;
+}
+
+// Fills in the row that a stranger gets; nobody may use it until rules say so.
+static void adopt(const struct order *o, const struct order_medium *om, const struct media_found *f,
+                  const struct state *state, uint32_t index, struct volume *out)
+{
+    char uuid[UUID_TEXT_LEN];
+    *out = (struct volume){.index = index,
+                           .uuid = f->uuid,
+                           .medium = om->index,
+                           .start_lba = f->start_lba,
+                           .blocks = f->blocks,
+                           .thin = true,
+                           .lun = 1,
+                           .admin_online = true,
+                           .state = VOLUME_FAILED,
+                           .progress = 100};
+    uuid_format(&f->uuid, uuid);
+    dv_copy(out->name, sizeof(out->name), state_volume_named(state, f->name) ? uuid : f->name);
+    snprintf(out->iqn, sizeof(out->iqn), "%s:%s", o->iqn_prefix, uuid);
+    dv_copy(out->last_error, sizeof(out->last_error), "it was found on its medium just now");
+}
+
+// Takes the rows into the state one by one, so that each sees the names and indexes of those
+// before it; take_back undoes it when they cannot be journaled.
+static int journal_adoptions(const struct order *o, const struct order_medium *om,
+                             struct state *state, struct journal *journal, struct dv_err *err)
+{
+    for (size_t i = 0; i < om->layout.found_count; i++) {
+        const struct media_found *f = &om->layout.found[i];
+        uint32_t last = last_index(state);
+        struct volume v;
+        if (!is_stranger(o, state, f) || last >= INT32_MAX)
+            continue;
+        adopt(o, om, f, state, last + 1, &v);
+        if (journal_put_volume(journal, &v, true, err) != 0)
+            return -1;
+        state_add_volume(state, &v)->made = true;
+        log_info("unit", "volume %s was found on its medium and taken in", v.name);
+    }
+    return 0;
+}
+
+static void take_back_adoptions(const struct order *o, struct state *state)
+{
+    for (size_t i = 0; i < o->medium_count; i++)
+        for (size_t k = 0; k < o->media[i].layout.found_count; k++) {
+            const struct dv_uuid *uuid = &o->media[i].layout.found[k].uuid;
+            const struct unit_volume *v = state_volume_uuid(state, uuid);
+            if (v && !order_volume_uuid(o, uuid))
+                state_remove_volume(state, v->v.index);
+        }
+}
+
+// ---- Into the journal ---------------------------------------------------------------------------
+
+static int journal_results(const struct order *o, struct state *state, struct journal *journal,
+                           struct dv_err *err)
 {
     for (size_t i = 0; i < o->medium_count; i++)
         if (is_new_medium(state, &o->media[i]) &&
             journal_put_medium(journal, o->media[i].index, &o->media[i].uuid, err) != 0)
+            return -1;
+    for (size_t i = 0; i < o->medium_count; i++)
+        if (journal_adoptions(o, &o->media[i], state, journal, err) != 0)
             return -1;
     for (size_t i = 0; i < o->volume_count; i++)
         if (meant(state, &o->volumes[i]) && journal_volume(&o->volumes[i], journal, err) != 0)
@@ -187,7 +290,7 @@ static int journal_results(const struct order *o, const struct state *state,
 static bool is_to_be_recorded(const struct order *o, const struct state *state)
 {
     for (size_t i = 0; i < o->medium_count; i++)
-        if (is_new_medium(state, &o->media[i]))
+        if (is_new_medium(state, &o->media[i]) || has_adoptions(o, &o->media[i], state))
             return true;
     for (size_t i = 0; i < o->volume_count; i++) {
         const struct order_volume *ov = &o->volumes[i];
@@ -212,6 +315,8 @@ static void apply_rules(const struct order *o, const struct order_volume *ov, st
         if (!r || r->r.state == ACCESS_REVOKING || strcmp(r->r.initiator, rule->initiator) != 0 ||
             !secret_equal(r->secret, secret_of(o, rule->user)))
             continue;
+        if (ov->unfinished)
+            continue;
         state_set_rule(state, r, ov->done ? ACCESS_ACTIVE : ACCESS_FAILED,
                        ov->done ? "" : ov->err.text);
     }
@@ -233,6 +338,11 @@ static void apply_volume(const struct order *o, const struct order_volume *ov, s
         return;
     apply_rules(o, ov, state);
     apply_secretless(ov, state);
+    if (ov->unfinished) {
+        if (v->v.state == VOLUME_CREATING || v->v.state == VOLUME_DELETING)
+            state_set_volume(state, v, v->v.state, ov->percent, "");
+        return;
+    }
     if (ov->task == ORDER_DELETE) {
         if (!ov->done) {
             state_set_volume(state, v, VOLUME_DELETING, v->v.progress, ov->err.text);
@@ -266,6 +376,10 @@ static void apply_medium(const struct order_medium *om, struct state *state)
                "medium %s is %s%s%s", m->m.name, medium_state_name(om->state),
                om->error[0] ? ": " : "", om->error);
     m->uuid = om->uuid;
+    if (om->has_layout)
+        state_set_layout(state, m, om->layout.blocks, om->layout.reserved,
+                         om->layout.reserved_count);
+    state_count_free(state, om->index);
     state_set_medium(state, m, om->state, om->error);
 }
 
@@ -275,12 +389,15 @@ int order_apply(const struct order *o, struct state *state, struct journal *jour
     if (is_to_be_recorded(o, state)) {
         if (journal_begin(journal, err) != 0)
             return -1;
-        if (journal_results(o, state, journal, err) != 0) {
+        int rc = journal_results(o, state, journal, err);
+        if (rc != 0)
             journal_rollback(journal);
+        else
+            rc = journal_commit(journal, err);
+        if (rc != 0) {
+            take_back_adoptions(o, state);
             return -1;
         }
-        if (journal_commit(journal, err) != 0)
-            return -1;
     }
     for (size_t i = 0; i < o->volume_count; i++)
         apply_volume(o, &o->volumes[i], state);

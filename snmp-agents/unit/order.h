@@ -6,6 +6,7 @@
 #ifndef DVSAN_UNIT_ORDER_H
 #define DVSAN_UNIT_ORDER_H
 
+#include "media/media.h"
 #include "snmp-agents/unit/journal.h"
 #include "snmp-agents/unit/state.h"
 
@@ -31,6 +32,8 @@ struct order_volume {
     // Filled in by the worker.
     bool made;         // its backing was made
     bool done;         // all is as wanted
+    bool unfinished;   // the next pass goes on with it
+    uint32_t percent;  // of what is unfinished
     struct dv_err err; // else what is in the way
 };
 
@@ -44,6 +47,9 @@ struct order_medium { // filled in by the worker
     struct dv_uuid uuid; // of what was there before; zero when nothing was yet
     enum medium_state state;
     char error[LAST_ERROR_ROOM];
+    bool full;
+    bool has_layout;
+    struct media_layout layout;
 };
 
 struct order {
@@ -53,6 +59,7 @@ struct order {
     size_t account_count;
     struct order_medium *media;
     size_t medium_count;
+    const char *iqn_prefix; // for volumes that media tell of; borrowed
     bool watched;           // the end of the tgtd that was found last will be noticed
     int watch_fd;           // becomes readable when the one found now ends; -1: none was found
     bool tgtd_there;        // it could be talked to
@@ -73,5 +80,9 @@ int order_apply(const struct order *o, struct state *state, struct journal *jour
                 struct dv_err *err);
 // Whether something is not as it was wanted.
 bool order_has_failures(const struct order *o);
+// Whether the next pass has something to go on with.
+bool order_is_unfinished(const struct order *o);
+// The volume of this UUID, or NULL.
+const struct order_volume *order_volume_uuid(const struct order *o, const struct dv_uuid *uuid);
 
 #endif

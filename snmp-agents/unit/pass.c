@@ -7,7 +7,9 @@
 #include "tgt/tgt.h"
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <time.h>
+
+#define SLICE_MS 500 // of clearing a volume's blocks in one pass
 
 struct pass {
     const struct unit_config *config;
@@ -53,14 +55,18 @@ void pass_free(struct pass *p)
 static int open_medium(const struct medium_config *c, const struct order_medium *om,
                        struct media **out, struct dv_err *err)
 {
-    struct media *m = media_open(c->kind, c->path, c->bytes / BLOCK_SIZE, err);
+    const struct media_spec spec = {c->kind, c->path, c->bytes / BLOCK_SIZE, c->initialise};
+    struct media *m = media_open(&spec, err);
     if (!m)
         return -1;
     if (!uuid_is_zero(&om->uuid) && !uuid_equal(&om->uuid, media_uuid(m))) {
         media_close(m);
         return dv_fail(err, DV_CONFLICT,
-                       "%s is not the medium that was there before; see whether its file system "
-                       "is mounted",
+                       c->kind == MEDIUM_DIR
+                           ? "%s is not the medium that was there before; see whether its file "
+                             "system is mounted"
+                           : "%s is not the medium that was there before; give this one an index "
+                             "of its own in the configuration",
                        c->path);
     }
     *out = m;
@@ -72,9 +78,12 @@ static void check_medium(const struct medium_config *c, struct media **m, struct
     struct media_space space;
     struct dv_err err;
     om->error[0] = '\0';
-    if ((*m || open_medium(c, om, m, &err) == 0) && media_probe(*m, &space, &err) == 0) {
+    if ((*m || open_medium(c, om, m, &err) == 0) && media_probe(*m, &space, &err) == 0 &&
+        media_read_layout(*m, &om->layout, &err) == 0) {
         om->state = space.state;
+        om->full = space.full;
         om->uuid = *media_uuid(*m);
+        om->has_layout = true;
         if (om->state == MEDIUM_LOW)
             dv_copy(om->error, sizeof(om->error), "what lies below the medium is nearly full");
         return;
@@ -112,31 +121,66 @@ static struct media *medium_of(const struct pass *p, const struct order *o,
     return p->media[i];
 }
 
+static const struct order_medium *looked_at(const struct order *o, uint32_t index)
+{
+    for (size_t i = 0; i < o->medium_count; i++)
+        if (o->media[i].index == index)
+            return &o->media[i];
+    return NULL;
+}
+
 // ---- Backings ---------------------------------------------------------------------------------
 
 struct making {
     const struct pass_calls *calls;
-    const struct order_volume *ov;
+    const struct order_volume *ov; // NULL: of no volume
+    uint64_t until;                // or for as long as it takes: 0
+    bool expired;
     uint32_t percent;
 };
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
 
 static bool report(void *arg, uint32_t percent)
 {
     struct making *m = arg;
-    if (percent == m->percent)
-        return true;
+    m->expired = m->until != 0 && now_ms() >= m->until;
+    if (m->expired)
+        m->percent = percent;
+    if (m->expired || percent == m->percent || !m->ov)
+        return !m->expired;
     m->percent = percent;
     return m->calls->progress(m->calls->arg, m->ov, percent);
+}
+
+// What can go on later gets a slice of time, so that other volumes need not wait for it.
+static struct making making_of(const struct media *m, const struct order_volume *ov,
+                               const struct pass_calls *calls)
+{
+    return (struct making){
+        .calls = calls, .ov = ov, .until = m && media_resumes(m) ? now_ms() + SLICE_MS : 0};
+}
+
+static void note_slice(struct order_volume *ov, const struct making *m)
+{
+    ov->unfinished = m->expired && ov->err.code == DV_CANCELLED;
+    ov->percent = m->percent;
 }
 
 static bool make_backing(const struct pass *p, const struct order *o, struct order_volume *ov,
                          const struct pass_calls *calls)
 {
-    struct making making = {.calls = calls, .ov = ov};
-    const struct media_progress progress = {.report = report, .arg = &making};
     struct media *m = medium_of(p, o, ov, &ov->err);
-    ov->made = m && media_volume_create(m, &ov->v.uuid, ov->v.blocks, ov->v.thin, &progress,
-                                        &ov->err) == 0;
+    struct making making = making_of(m, ov, calls);
+    const struct media_progress progress = {.report = report, .arg = &making};
+    ov->made = m && media_volume_create(m, &ov->v, &progress, &ov->err) == 0;
+    if (!ov->made)
+        note_slice(ov, &making);
     return ov->made;
 }
 
@@ -156,22 +200,45 @@ static void make_backings(const struct pass *p, struct order *o, const struct pa
         }
 }
 
-static void destroy_backing(const struct pass *p, const struct order *o, struct order_volume *ov)
+static void destroy_backing(const struct pass *p, const struct order *o, struct order_volume *ov,
+                            const struct pass_calls *calls)
 {
     struct media *m = medium_of(p, o, ov, &ov->err);
-    ov->done = m && media_volume_delete(m, &ov->v.uuid, &ov->err) == 0;
+    struct making making = making_of(m, ov, calls);
+    const struct media_progress progress = {.report = report, .arg = &making};
+    ov->done = m && media_volume_delete(m, &ov->v, &progress, &ov->err) == 0;
+    if (!ov->done)
+        note_slice(ov, &making);
 }
 
-// tgtd would serve a file of any size, and make no difference between a lost one and a bad name.
-static int check_backing(const char *path, uint64_t blocks, struct dv_err *err)
+// What another unit, or a lost journal, began and nobody here knows of: it is of no use to
+// anybody, and its blocks stay out of use until they are cleared.
+static void clear_unknown(struct media *m, const struct order *o, struct media_layout *l,
+                          const struct pass_calls *calls)
 {
-    struct stat st;
-    if (stat(path, &st) != 0)
-        return dv_fail_errno(err, errno, "%s cannot be served", path);
-    if (S_ISREG(st.st_mode) && (uint64_t)st.st_size != blocks * BLOCK_SIZE)
-        return dv_fail(err, DV_IO, "%s has %lld bytes and should have %llu", path,
-                       (long long)st.st_size, (unsigned long long)(blocks * BLOCK_SIZE));
-    return 0;
+    for (size_t i = 0; i < l->unfinished_count; i++) {
+        const struct media_found *f = &l->unfinished[i];
+        if (order_volume_uuid(o, &f->uuid))
+            continue;
+        struct volume v = {.uuid = f->uuid, .start_lba = f->start_lba, .blocks = f->blocks};
+        struct making making = making_of(m, NULL, calls);
+        const struct media_progress progress = {.report = report, .arg = &making};
+        struct dv_err err;
+        if (media_volume_delete(m, &v, &progress, &err) == 0) {
+            log_info("unit", "a volume that was half made or half deleted was cleared away");
+            continue;
+        }
+        *DV_APPEND(l->reserved, l->reserved_count) = (struct extent){f->start_lba, f->blocks};
+        extent_sort(l->reserved, l->reserved_count);
+    }
+}
+
+static void tidy_media(const struct pass *p, struct order *o, const struct pass_calls *calls)
+{
+    for (size_t i = 0; i < o->medium_count; i++)
+        for (size_t k = 0; k < p->config->media_count; k++)
+            if (p->config->media[k].index == o->media[i].index && p->media[k])
+                clear_unknown(p->media[k], o, &o->media[i].layout, calls);
 }
 
 // ---- tgtd -------------------------------------------------------------------------------------
@@ -184,18 +251,29 @@ struct request {
     struct plan_account *accounts;
 };
 
+// A host's write that finds no room damages what it wrote about; a volume that is away does not.
+static int check_room(const struct order *o, const struct order_volume *ov, struct dv_err *err)
+{
+    const struct order_medium *om = looked_at(o, ov->v.medium);
+    if (!om || !om->full || !ov->v.thin || !ov->v.admin_online)
+        return 0;
+    return dv_fail(err, DV_NO_SPACE,
+                   "what lies below its medium is full, so nothing can be written to a thin "
+                   "volume; make room there");
+}
+
 // The path of what is to be served, or NULL when it is not, or cannot be.
 static char *path_to_serve(const struct pass *p, const struct order *o, struct order_volume *ov)
 {
     if (ov->task == ORDER_DELETE || (ov->task == ORDER_MAKE && !ov->made))
         return NULL;
     struct media *m = medium_of(p, o, ov, &ov->err);
-    char *path = m ? media_volume_path(m, &ov->v.uuid) : NULL;
-    if (path && check_backing(path, ov->v.blocks, &ov->err) != 0) {
-        free(path);
-        path = NULL;
-    }
-    return path;
+    struct dv_err err; // its partition's name is for people only
+    if (!m || check_room(o, ov, &ov->err) != 0)
+        return NULL;
+    if (media_volume_rename(m, &ov->v, &err) != 0)
+        log_debug("unit", "volume %s has another name on its medium: %s", ov->v.name, err.text);
+    return media_volume_path(m, &ov->v, &ov->err);
 }
 
 static void add_target(struct request *r, const struct order_volume *ov, size_t place, char *path)
@@ -308,7 +386,9 @@ static void add_portals(struct pass *p, struct order *o)
 
 void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
 {
+    o->iqn_prefix = p->config->iqn_prefix;
     check_media(p, o);
+    tidy_media(p, o, calls);
     make_backings(p, o, calls);
     if (!meet(p, o)) {
         fail_all(o, &o->tgtd_err);
@@ -319,6 +399,6 @@ void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
         return;
     for (size_t i = 0; i < o->volume_count; i++)
         if (o->volumes[i].task == ORDER_DELETE && o->volumes[i].err.code == DV_OK)
-            destroy_backing(p, o, &o->volumes[i]);
+            destroy_backing(p, o, &o->volumes[i], calls);
     add_portals(p, o);
 }

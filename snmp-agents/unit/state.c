@@ -118,6 +118,8 @@ void state_free(struct state *s)
         return;
     for (size_t i = 0; i < s->rules.count; i++)
         secret_wipe(s->rules.at[i], sizeof(struct unit_rule));
+    for (size_t i = 0; i < s->media.count; i++)
+        free(((struct unit_medium *)s->media.at[i])->reserved);
     rows_free(&s->media);
     rows_free(&s->portals);
     rows_free(&s->volumes);
@@ -396,6 +398,24 @@ void state_set_medium(struct state *s, struct unit_medium *m, enum medium_state 
         state_medium_changed(s, m);
 }
 
+void state_set_layout(struct state *s, struct unit_medium *m, uint64_t blocks,
+                      const struct extent *reserved, size_t count)
+{
+    bool changed = m->m.blocks != blocks;
+    m->m.blocks = blocks;
+    if (changed || m->reserved_count != count ||
+        (count > 0 && memcmp(m->reserved, reserved, count * sizeof(*reserved)) != 0)) {
+        free(m->reserved);
+        m->reserved = count > 0 ? dv_calloc(count, sizeof(*reserved)) : NULL;
+        m->reserved_count = count;
+        if (count > 0)
+            memcpy(m->reserved, reserved, count * sizeof(*reserved));
+        state_count_free(s, m->m.index);
+    }
+    if (changed)
+        state_medium_changed(s, m);
+}
+
 void state_set_volume(struct state *s, struct unit_volume *v, enum volume_state state,
                       uint32_t progress, const char *error)
 {
@@ -436,7 +456,10 @@ bool state_set_secret(struct state *s, const char *chap_user, const char *secret
 size_t state_extents(const struct state *s, uint32_t medium, struct extent **list)
 {
     size_t n = 0;
+    const struct unit_medium *m = state_medium(s, medium);
     *list = NULL;
+    for (size_t i = 0; m && i < m->reserved_count; i++)
+        *DV_APPEND(*list, n) = m->reserved[i];
     for (size_t i = 0; i < s->volumes.count; i++) {
         const struct unit_volume *v = s->volumes.at[i];
         if (v->v.medium == medium)

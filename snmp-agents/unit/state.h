@@ -16,8 +16,10 @@
 
 struct unit_medium {
     struct medium m;
-    bool thin;           // what a volume is when its creator does not say
-    struct dv_uuid uuid; // of the medium itself; zero until it was there for the first time
+    bool thin;               // what a volume is when its creator does not say
+    struct dv_uuid uuid;     // of the medium itself; zero until it was there for the first time
+    struct extent *reserved; // where no volume can lie; sorted
+    size_t reserved_count;
     uint32_t generation;
 };
 
@@ -107,6 +109,9 @@ void state_volume_changed(struct state *s, struct unit_volume *v);
 // Change states, and count as a change only when there is one. error "" for none; it is cut to fit.
 void state_set_medium(struct state *s, struct unit_medium *m, enum medium_state state,
                       const char *error);
+// What the medium tells of itself: its range, and where no volume can lie (copied).
+void state_set_layout(struct state *s, struct unit_medium *m, uint64_t blocks,
+                      const struct extent *reserved, size_t count);
 void state_set_volume(struct state *s, struct unit_volume *v, enum volume_state state,
                       uint32_t progress, const char *error);
 void state_set_rule(struct state *s, struct unit_rule *r, enum access_state state,
@@ -114,7 +119,8 @@ void state_set_rule(struct state *s, struct unit_rule *r, enum access_state stat
 // Gives the secret to all rules of this CHAP user. Returns whether any had another one.
 bool state_set_secret(struct state *s, const char *chap_user, const char *secret);
 
-// The extents in use on a medium, sorted; the caller frees *list (NULL when there are none).
+// The extents in use on a medium, reserved ones included, sorted; the caller frees *list (NULL when
+// there are none).
 size_t state_extents(const struct state *s, uint32_t medium, struct extent **list);
 // Counts a medium's free blocks again, after volumes came or went.
 void state_count_free(struct state *s, uint32_t medium);

@@ -173,10 +173,13 @@ static int check_create(struct tables *t, struct sn_change *c, const struct requ
     if (sets_volume_name_taken(t->sets, r->name, c->index[0]))
         return table_blame(c, SUB_dvsanVolumeName, SN_INCONSISTENT_VALUE);
 
+    uint64_t blocks = (uint64_t)r->mib * BLOCKS_PER_MIB;
+    if (m->m.kind == MEDIUM_DEVICE && m->m.blocks != 0 && blocks != m->m.blocks) // all or nothing
+        return table_blame(c, SUB_dvsanVolumeSize, SN_INCONSISTENT_VALUE);
     DV_FREE struct extent *used = NULL;
     size_t n = sets_extents(t->sets, r->medium, &used);
     uint64_t start;
-    if (extent_find(used, n, m->m.blocks, (uint64_t)r->mib * BLOCKS_PER_MIB, &start, NULL) != 0)
+    if (extent_find(used, n, m->m.blocks, blocks, &start, NULL) != 0)
         return table_blame(c, SUB_dvsanVolumeSize, SN_RESOURCE_UNAVAILABLE);
     in->kind = INTENT_PUT_VOLUME;
     fill(t, c->index[0], r, m, start, &in->volume);

@@ -44,6 +44,7 @@ struct unit {
     struct counters *counters;
     struct std *std;
 
+    bool unfinished;  // the last pass left something to go on with
     bool work_wanted; // something changed since the last order was made
     bool tgtd_there;
     uint32_t retry_ms;
@@ -142,7 +143,7 @@ static void connect_master(struct unit *u);
 static void plan_next_pass(struct unit *u, bool failed, bool tgtd_there)
 {
     uint32_t wait = PASS_INTERVAL_MS;
-    if (u->work_wanted) {
+    if (u->work_wanted || u->unfinished) {
         wait = 0;
     } else if (failed && !tgtd_there) {
         wait = u->retry_ms = RETRY_FIRST_MS;
@@ -160,6 +161,7 @@ static void on_done(void *arg, struct order *o)
     struct unit *u = arg;
     struct dv_err err;
     bool failed = order_has_failures(o);
+    u->unfinished = order_is_unfinished(o);
     if (!o->tgtd_there && (u->tgtd_there || !u->agent))
         log_warning("unit", "nothing is served: %s", o->tgtd_err.text);
     u->tgtd_there = o->tgtd_there;
@@ -282,6 +284,8 @@ static int check_extents(struct unit *u, struct dv_err *err)
     while ((m = state_medium_next(u->state, m ? m->m.index : 0))) {
         DV_FREE struct extent *used = NULL;
         struct dv_err why;
+        if (m->m.kind != MEDIUM_DIR) // it tells where its volumes lie when it is there
+            continue;
         size_t n = state_extents(u->state, m->m.index, &used);
         if (extent_check(used, n, m->m.blocks, &why) != 0)
             return dv_fail(err, DV_CONFLICT,

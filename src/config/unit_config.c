@@ -62,18 +62,53 @@ static int check_medium(const struct xml_node *node, const struct unit_config *c
     return 0;
 }
 
+// The schema knows no others.
+static void get_kind(const struct xml_node *node, enum medium_kind *out)
+{
+    DV_FREE char *text = xml_attribute(node, "kind");
+    *out = MEDIUM_DIR;
+    for (enum medium_kind kind = MEDIUM_DIR; kind <= MEDIUM_RBD; kind++)
+        if (strcmp(text, medium_kind_name(kind)) == 0)
+            *out = kind;
+}
+
+static bool has(const struct xml_node *node, const char *name)
+{
+    DV_FREE char *text = xml_attribute(node, name);
+    return text != NULL;
+}
+
+// A folder is as large as it is told, anything else as large as it is.
+static int check_kind(const struct xml_node *node, const struct medium_config *m,
+                      struct dv_err *err)
+{
+    if (m->kind == MEDIUM_DIR && !has(node, "size"))
+        return xml_fail(node, err, "attribute \"size\" is missing");
+    if (m->kind != MEDIUM_DIR && has(node, "size"))
+        return xml_fail(node, err, "size is for folders; a medium of kind %s knows its own",
+                        medium_kind_name(m->kind));
+    if (m->kind != MEDIUM_DISK && has(node, "initialise"))
+        return xml_fail(node, err, "initialise is for disks alone");
+    if (m->kind == MEDIUM_DEVICE && has(node, "thin"))
+        return xml_fail(node, err, "thin is for folders and disks");
+    return 0;
+}
+
 static int get_medium(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
 {
     struct medium_config *m = DV_APPEND(config->media, config->media_count);
-    m->kind = MEDIUM_DIR; // the schema knows no other
     m->thin = true;
+    get_kind(node, &m->kind);
     if (get_index(node, &m->index, err) < 0 || xml_get_name(node, "name", m->name, err) < 0 ||
         xml_get_path(node, "path", &m->path, err) < 0 ||
         xml_get_size(node, "size", &m->bytes, err) < 0 ||
-        xml_get_bool(node, "thin", &m->thin, err) < 0)
+        xml_get_bool(node, "thin", &m->thin, err) < 0 ||
+        xml_get_bool(node, "initialise", &m->initialise, err) < 0)
+        return -1;
+    if (check_kind(node, m, err) != 0)
         return -1;
     m->bytes -= m->bytes % MIB;
-    if (m->bytes == 0)
+    if (m->kind == MEDIUM_DIR && m->bytes == 0)
         return xml_fail(node, err, "size is less than 1M; no volume would fit");
     return check_medium(node, config, m, err);
 }

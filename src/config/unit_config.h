@@ -15,10 +15,11 @@
 struct medium_config {
     uint32_t index; // 1..2^31-1; it never changes for a medium, since volumes name it
     char name[NAME_MAX_LEN + 1];
-    enum medium_kind kind; // MEDIUM_DIR
+    enum medium_kind kind;
     char *path;
-    uint64_t bytes; // its whole address range; a multiple of 1 MiB, more than 0
-    bool thin;      // what its volumes are when a request does not say
+    uint64_t bytes;  // of a folder: its whole range, a multiple of 1 MiB; else 0: it knows
+    bool initialise; // a disk that holds nothing gets a partition table
+    bool thin;       // what its volumes are when a request does not say
 };
 
 struct portal_config {

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "media/kind.h"
+#include "media/storage.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -20,6 +21,10 @@
 #define WRITE_BYTES  (UINT64_C(1) << 20)
 #define REPORT_BYTES (UINT64_C(1) << 24) // written as zeros between two reports
 
+struct dir {
+    int lock; // descriptor
+};
+
 static char *file_of(const struct media *m, const struct dv_uuid *volume)
 {
     char text[UUID_TEXT_LEN];
@@ -34,20 +39,6 @@ static char *unfinished_of(const struct media *m, const struct dv_uuid *volume)
 }
 
 // ---- Opening ------------------------------------------------------------------------------
-
-// tgtd takes paths without commas only, and its listings are lines.
-static int check_path(const char *path, struct dv_err *err)
-{
-    if (*path != '/')
-        return dv_fail(err, DV_INVALID, "the path of a medium must be absolute, not %s", path);
-    for (const char *c = path; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f || *c == ',')
-            return dv_fail(err, DV_INVALID,
-                           "the path %s has a comma or control character, which tgtd cannot take; "
-                           "choose another folder",
-                           path);
-    return 0;
-}
 
 static int check_folder(const char *path, struct dv_err *err)
 {
@@ -92,11 +83,21 @@ static int identify(struct media *m, struct dv_err *err)
 
 static int dir_open(struct media *m, struct dv_err *err)
 {
-    if (check_path(m->path, err) != 0 || check_folder(m->path, err) != 0)
+    struct dir *d = m->own = dv_calloc(1, sizeof(*d));
+    d->lock = -1;
+    if (check_folder(m->path, err) != 0)
         return -1;
     DV_FREE char *lock = dv_printf("%s/%s", m->path, LOCK);
-    m->lock = file_lock(lock, err);
-    return m->lock < 0 ? -1 : identify(m, err);
+    d->lock = file_lock(lock, err);
+    return d->lock < 0 ? -1 : identify(m, err);
+}
+
+static void dir_close(struct media *m)
+{
+    struct dir *d = m->own;
+    if (d)
+        dv_cleanup_close(&d->lock);
+    free(d);
 }
 
 static int space_of(const struct media *m, struct media_space *space, struct dv_err *err)
@@ -106,6 +107,7 @@ static int space_of(const struct media *m, struct media_space *space, struct dv_
         return dv_fail_errno(err, errno, "cannot tell the free space of %s", m->path);
     space->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     space->total_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
+    space->full = (uint64_t)fs.f_bfree * fs.f_frsize < MEDIA_FULL_BYTES;
     bool low = space->free_bytes < space->total_bytes / 100 * LOW_PERCENT;
     space->state = low ? MEDIUM_LOW : MEDIUM_ONLINE;
     return 0;
@@ -244,20 +246,20 @@ static int there(const char *path, uint64_t bytes, struct dv_err *err)
     return 1;
 }
 
-static int dir_create(struct media *m, const struct dv_uuid *volume, uint64_t blocks, bool thin,
+static int dir_create(struct media *m, const struct volume *v,
                       const struct media_progress *progress, struct dv_err *err)
 {
-    DV_FREE char *path = file_of(m, volume);
-    DV_FREE char *unfinished = unfinished_of(m, volume);
+    DV_FREE char *path = file_of(m, &v->uuid);
+    DV_FREE char *unfinished = unfinished_of(m, &v->uuid);
     uint64_t bytes = 0;
-    if (bytes_of(blocks, &bytes, err) != 0)
+    if (bytes_of(v->blocks, &bytes, err) != 0)
         return -1;
     int found = there(path, bytes, err);
     if (found < 0)
         return -1;
     if (found == 0) {
         unlink(unfinished); // from a time that was broken off
-        if (make_file(m, unfinished, bytes, thin, progress, err) != 0) {
+        if (make_file(m, unfinished, bytes, v->thin, progress, err) != 0) {
             unlink(unfinished);
             return -1;
         }
@@ -270,10 +272,10 @@ static int dir_create(struct media *m, const struct dv_uuid *volume, uint64_t bl
     return file_sync_dir(m->path, err);
 }
 
-static int dir_grow(struct media *m, const struct dv_uuid *volume, uint64_t blocks, bool thin,
+static int dir_grow(struct media *m, const struct volume *v, uint64_t blocks,
                     const struct media_progress *progress, struct dv_err *err)
 {
-    DV_FREE char *path = file_of(m, volume);
+    DV_FREE char *path = file_of(m, &v->uuid);
     uint64_t bytes = 0;
     struct stat st;
     if (bytes_of(blocks, &bytes, err) != 0)
@@ -288,7 +290,7 @@ static int dir_grow(struct media *m, const struct dv_uuid *volume, uint64_t bloc
                        ": a volume only grows",
                        path, old, bytes);
     // Room is claimed from the old end on, so what was broken off by a crash goes on from there.
-    if (!thin && bytes > old &&
+    if (!v->thin && bytes > old &&
         (check_room(m, bytes - old, err) != 0 || claim(fd, path, old, bytes, progress, err) != 0)) {
         if (ftruncate(fd, (off_t)old) != 0)
             return dv_fail_errno(err, errno, "cannot give back the room of %s", path);
@@ -308,20 +310,68 @@ static int remove_file(const char *path, struct dv_err *err)
     return dv_fail_errno(err, errno, "cannot delete %s", path);
 }
 
-static int dir_remove(struct media *m, const struct dv_uuid *volume, struct dv_err *err)
+// Blocks of a file system are cleared by it before it gives them to another file.
+static int dir_remove(struct media *m, const struct volume *v,
+                      const struct media_progress *progress, struct dv_err *err)
 {
-    DV_FREE char *path = file_of(m, volume);
-    DV_FREE char *unfinished = unfinished_of(m, volume);
+    DV_FREE char *path = file_of(m, &v->uuid);
+    DV_FREE char *unfinished = unfinished_of(m, &v->uuid);
+    (void)progress;
     if (remove_file(path, err) != 0 || remove_file(unfinished, err) != 0)
         return -1;
     return file_sync_dir(m->path, err);
 }
 
+static int dir_layout(struct media *m, struct media_layout *out, struct dv_err *err)
+{
+    (void)err;
+    out->blocks = m->blocks;
+    return 0;
+}
+
+// tgtd would serve a file of any size, and make no difference between a lost one and a bad name.
+static char *dir_path(struct media *m, const struct volume *v, struct dv_err *err)
+{
+    char *path = file_of(m, &v->uuid);
+    struct stat st;
+    int rc = 0;
+    if (stat(path, &st) != 0)
+        rc = dv_fail_errno(err, errno, "%s cannot be served", path);
+    else if ((uint64_t)st.st_size != v->blocks * BLOCK_SIZE)
+        rc = dv_fail(err, DV_IO, "%s has %" PRIu64 " bytes and should have %" PRIu64, path,
+                     (uint64_t)st.st_size, v->blocks * BLOCK_SIZE);
+    if (rc == 0)
+        return path;
+    free(path);
+    return NULL;
+}
+
+static int dir_zero(struct media *m, const struct volume *v, uint64_t from, uint64_t blocks,
+                    uint64_t *done, const struct media_progress *progress, struct dv_err *err)
+{
+    DV_FREE char *path = file_of(m, &v->uuid);
+    struct storage s = {.path = path, .sector = BLOCK_SIZE};
+    if (from > v->blocks || blocks > v->blocks - from)
+        return dv_fail(err, DV_INVALID, "the volume has %" PRIu64 " blocks", v->blocks);
+    s.fd = open(path, O_RDWR | O_CLOEXEC);
+    if (s.fd < 0)
+        return dv_fail_errno(err, errno, "cannot open %s", path);
+    uint64_t at = (from + *done) * BLOCK_SIZE;
+    int rc = storage_zero(&s, from * BLOCK_SIZE, (from + blocks) * BLOCK_SIZE, v->thin, &at,
+                          progress, err);
+    *done = at / BLOCK_SIZE - from;
+    storage_close(&s);
+    return rc;
+}
+
 const struct media_kind media_dir = {
     .open = dir_open,
+    .close = dir_close,
     .probe = dir_probe,
-    .path = file_of,
+    .read_layout = dir_layout,
+    .path = dir_path,
     .create = dir_create,
     .grow = dir_grow,
+    .zero = dir_zero,
     .remove = dir_remove,
 };

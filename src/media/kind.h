@@ -8,23 +8,32 @@
 // The functions of media.h, for one kind.
 struct media_kind {
     int (*open)(struct media *m, struct dv_err *err);
+    void (*close)(struct media *m); // also after an open that failed
     int (*probe)(struct media *m, struct media_space *space, struct dv_err *err);
-    char *(*path)(const struct media *m, const struct dv_uuid *volume);
-    int (*create)(struct media *m, const struct dv_uuid *volume, uint64_t blocks, bool thin,
-                  const struct media_progress *progress, struct dv_err *err);
-    int (*grow)(struct media *m, const struct dv_uuid *volume, uint64_t blocks, bool thin,
+    int (*read_layout)(struct media *m, struct media_layout *out, struct dv_err *err);
+    char *(*path)(struct media *m, const struct volume *v, struct dv_err *err);
+    int (*create)(struct media *m, const struct volume *v, const struct media_progress *progress,
+                  struct dv_err *err);
+    int (*grow)(struct media *m, const struct volume *v, uint64_t blocks,
                 const struct media_progress *progress, struct dv_err *err);
-    int (*remove)(struct media *m, const struct dv_uuid *volume, struct dv_err *err);
+    int (*rename)(struct media *m, const struct volume *v,
+                  struct dv_err *err); // NULL: nothing to do
+    int (*zero)(struct media *m, const struct volume *v, uint64_t from, uint64_t blocks,
+                uint64_t *done, const struct media_progress *progress, struct dv_err *err);
+    int (*remove)(struct media *m, const struct volume *v, const struct media_progress *progress,
+                  struct dv_err *err);
+    bool resumes;
 };
 
 struct media {
     const struct media_kind *kind;
     char *path;
     uint64_t blocks;
+    bool initialise;
     struct dv_uuid uuid;
-    int lock; // descriptor
+    void *own; // the kind's
 };
 
-extern const struct media_kind media_dir;
+extern const struct media_kind media_dir, media_disk, media_device;
 
 #endif

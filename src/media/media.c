@@ -6,21 +6,38 @@
 
 static const struct media_kind *const kinds[] = {
     [MEDIUM_DIR] = &media_dir,
+    [MEDIUM_DISK] = &media_disk,
+    [MEDIUM_DEVICE] = &media_device,
 };
 
-struct media *media_open(enum medium_kind kind, const char *path, uint64_t blocks,
-                         struct dv_err *err)
+// tgtd takes paths without commas only, and its listings are lines.
+static int check_path(const char *path, struct dv_err *err)
 {
-    if (kind >= DV_COUNT(kinds) || !kinds[kind]) {
-        dv_fail(err, DV_INVALID, "media of the kind %s are not supported by this version",
-                medium_kind_name(kind));
+    if (*path != '/')
+        return dv_fail(err, DV_INVALID, "the path of a medium must be absolute, not %s", path);
+    for (const char *c = path; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f || *c == ',')
+            return dv_fail(err, DV_INVALID,
+                           "the path %s has a comma or control character, which tgtd cannot take; "
+                           "choose another one",
+                           path);
+    return 0;
+}
+
+struct media *media_open(const struct media_spec *spec, struct dv_err *err)
+{
+    if (spec->kind >= DV_COUNT(kinds) || !kinds[spec->kind]) {
+        (void)dv_fail(err, DV_INVALID, "media of the kind %s are not supported by this version",
+                      medium_kind_name(spec->kind));
         return NULL;
     }
+    if (check_path(spec->path, err) != 0)
+        return NULL;
     struct media *m = dv_calloc(1, sizeof(*m));
-    m->kind = kinds[kind];
-    m->path = dv_strdup(path);
-    m->blocks = blocks;
-    m->lock = -1;
+    m->kind = kinds[spec->kind];
+    m->path = dv_strdup(spec->path);
+    m->blocks = spec->blocks;
+    m->initialise = spec->initialise;
     if (m->kind->open(m, err) != 0) {
         media_close(m);
         return NULL;
@@ -32,7 +49,7 @@ void media_close(struct media *m)
 {
     if (!m)
         return;
-    dv_cleanup_close(&m->lock);
+    m->kind->close(m);
     free(m->path);
     free(m);
 }
@@ -42,9 +59,9 @@ const struct dv_uuid *media_uuid(const struct media *m)
     return &m->uuid;
 }
 
-uint64_t media_blocks(const struct media *m)
+bool media_resumes(const struct media *m)
 {
-    return m->blocks;
+    return m->kind->resumes;
 }
 
 int media_probe(struct media *m, struct media_space *space, struct dv_err *err)
@@ -52,24 +69,50 @@ int media_probe(struct media *m, struct media_space *space, struct dv_err *err)
     return m->kind->probe(m, space, err);
 }
 
-char *media_volume_path(const struct media *m, const struct dv_uuid *volume)
+int media_read_layout(struct media *m, struct media_layout *out, struct dv_err *err)
 {
-    return m->kind->path(m, volume);
+    *out = (struct media_layout){0};
+    return m->kind->read_layout(m, out, err);
 }
 
-int media_volume_create(struct media *m, const struct dv_uuid *volume, uint64_t blocks, bool thin,
+void media_layout_clear(struct media_layout *l)
+{
+    free(l->reserved);
+    free(l->found);
+    free(l->unfinished);
+    *l = (struct media_layout){0};
+}
+
+char *media_volume_path(struct media *m, const struct volume *v, struct dv_err *err)
+{
+    return m->kind->path(m, v, err);
+}
+
+int media_volume_create(struct media *m, const struct volume *v,
                         const struct media_progress *progress, struct dv_err *err)
 {
-    return m->kind->create(m, volume, blocks, thin, progress, err);
+    return m->kind->create(m, v, progress, err);
 }
 
-int media_volume_grow(struct media *m, const struct dv_uuid *volume, uint64_t blocks, bool thin,
+int media_volume_grow(struct media *m, const struct volume *v, uint64_t blocks,
                       const struct media_progress *progress, struct dv_err *err)
 {
-    return m->kind->grow(m, volume, blocks, thin, progress, err);
+    return m->kind->grow(m, v, blocks, progress, err);
 }
 
-int media_volume_delete(struct media *m, const struct dv_uuid *volume, struct dv_err *err)
+int media_volume_rename(struct media *m, const struct volume *v, struct dv_err *err)
 {
-    return m->kind->remove(m, volume, err);
+    return m->kind->rename ? m->kind->rename(m, v, err) : 0;
+}
+
+int media_volume_zero(struct media *m, const struct volume *v, uint64_t from, uint64_t blocks,
+                      uint64_t *done, const struct media_progress *progress, struct dv_err *err)
+{
+    return m->kind->zero(m, v, from, blocks, done, progress, err);
+}
+
+int media_volume_delete(struct media *m, const struct volume *v,
+                        const struct media_progress *progress, struct dv_err *err)
+{
+    return m->kind->remove(m, v, progress, err);
 }

@@ -8,14 +8,44 @@
 #define DVSAN_MEDIA_MEDIA_H
 
 #include "base/err.h"
+#include "logic/extent.h"
 #include "model/unit.h"
 
+// With less than this left, what takes room as it is written cannot be written any more.
+#define MEDIA_FULL_BYTES (UINT64_C(1) << 20)
+
 struct media;
+
+struct media_spec {
+    enum medium_kind kind;
+    const char *path;
+    uint64_t blocks; // of a folder; other kinds know their own size
+    bool initialise; // a disk that holds nothing may be given a partition table
+};
 
 struct media_space {
     enum medium_state state; // MEDIUM_ONLINE, or MEDIUM_LOW when real room runs out
     uint64_t free_bytes;     // what the storage really has left
     uint64_t total_bytes;    // of the storage; 0: it does not tell, and free_bytes means nothing
+    bool full;               // nothing that takes room as it is written can be written
+};
+
+// A volume that the medium itself tells of.
+struct media_found {
+    struct dv_uuid uuid;
+    char name[NAME_MAX_LEN + 1]; // a valid one, perhaps cut, perhaps made from the UUID
+    uint64_t start_lba, blocks;
+};
+
+struct media_layout {
+    uint64_t blocks;         // the whole range: LBA 0 .. blocks - 1
+    bool lists_volumes;      // found tells of all volumes that are there; else it is empty
+    struct extent *reserved; // no volume can lie here; sorted
+    size_t reserved_count;
+    struct media_found *found;
+    size_t found_count;
+    struct media_found *unfinished; // their create or delete was broken off; no names
+    size_t unfinished_count;
 };
 
 // Told now and then, with 0..100, by what takes long; false takes the request back.
@@ -24,32 +54,51 @@ struct media_progress {
     void *arg;
 };
 
-// Opens and locks a medium of `blocks` blocks. Fails with DV_BUSY when another process has it.
-struct media *media_open(enum medium_kind kind, const char *path, uint64_t blocks,
-                         struct dv_err *err);
+// Opens and locks a medium. Fails with DV_BUSY when another process has it.
+struct media *media_open(const struct media_spec *spec, struct dv_err *err);
 void media_close(struct media *m); // NULL is fine
 
-// Written onto the medium when it is first opened. A medium that comes back with another one is
-// not the one that was there: a folder, say, whose file system is not mounted.
+// Of the medium itself: written onto it when it is first opened, or its partition table's. A
+// medium that comes back with another one is not the one that was there: a folder, say, whose file
+// system is not mounted. Zero for the kinds that have none.
 const struct dv_uuid *media_uuid(const struct media *m);
-uint64_t media_blocks(const struct media *m);
 
 // Fails when the medium cannot be used as it stands.
 int media_probe(struct media *m, struct media_space *space, struct dv_err *err);
+// What lies where, read anew. Clear it when 0 was returned.
+int media_read_layout(struct media *m, struct media_layout *out, struct dv_err *err);
+void media_layout_clear(struct media_layout *l);
 
-// What tgtd is given to serve; the caller frees it.
-char *media_volume_path(const struct media *m, const struct dv_uuid *volume);
+// Of a volume, its UUID, name, start_lba, blocks and thin are read below.
+
+// What tgtd is given to serve; the caller frees it. NULL when the volume is not there as it
+// should be.
+char *media_volume_path(struct media *m, const struct volume *v, struct dv_err *err);
 
 // Makes a volume that reads as zeros. A thin one takes room as it is written; a full one has all
 // of it, or DV_NO_SPACE. progress may be NULL. A volume appears whole or not at all.
-int media_volume_create(struct media *m, const struct dv_uuid *volume, uint64_t blocks, bool thin,
+int media_volume_create(struct media *m, const struct volume *v,
                         const struct media_progress *progress, struct dv_err *err);
 
-// Makes a volume longer; what is new reads as zeros. Never makes one shorter.
-int media_volume_grow(struct media *m, const struct dv_uuid *volume, uint64_t blocks, bool thin,
+// Makes a volume `blocks` long, in place; what is new reads as zeros. Never makes one shorter.
+int media_volume_grow(struct media *m, const struct volume *v, uint64_t blocks,
                       const struct media_progress *progress, struct dv_err *err);
 
-// Also takes away what a create left that was broken off.
-int media_volume_delete(struct media *m, const struct dv_uuid *volume, struct dv_err *err);
+// Has the medium tell the volume's name as it is in v.
+int media_volume_rename(struct media *m, const struct volume *v, struct dv_err *err);
+
+// Makes part of a volume read as zeros: `blocks` from its block `from` on. *done, 0 at first, is
+// how many have been; what was cancelled goes on there.
+int media_volume_zero(struct media *m, const struct volume *v, uint64_t from, uint64_t blocks,
+                      uint64_t *done, const struct media_progress *progress, struct dv_err *err);
+
+// Nothing serves the volume any more. What it held is gone for good when this returns 0. Also
+// takes away what a create left that was broken off. progress may be NULL.
+int media_volume_delete(struct media *m, const struct volume *v,
+                        const struct media_progress *progress, struct dv_err *err);
+
+// Whether a create or delete that was cancelled goes on where it was when it is called again, so
+// that it can be done in slices.
+bool media_resumes(const struct media *m);
 
 #endif

@@ -1,0 +1,460 @@
+# Disks and devices as media of a real unit, and media of all kinds that fail and come back.
+# SPDX-License-Identifier: BSD-2-Clause
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+import unit_box
+from unit_box import FAILED, ONLINE, V_BLOCKS, V_ERROR, V_NAME, V_START, V_UUID, VOLUME, wait_for
+
+TYPE = "D75A4E2C-3B60-4C1F-8D5B-647673616E31"
+HOST, SECRET = "iqn.2026-11.test.host:media", "a-secret-of-16ch"
+MIB = 1 << 20
+DISK = '<medium index="1" name="d1" kind="disk" path="disk.img" initialise="yes"/>'
+
+
+@pytest.fixture
+def box():
+    """A unit that is not started yet; more by box.another()."""
+    addresses, held = unit_box.free_addresses(4)
+    boxes = []
+
+    def make(name):
+        b = unit_box.Box(addresses[2 * len(boxes)], addresses[2 * len(boxes) + 1], name=name)
+        boxes.append(b)
+        return b
+
+    first = make("unit1")
+    first.another = lambda: make("unit2")
+    yield first
+    for b in boxes:
+        b.close()
+    for h in held:
+        h.close()
+
+
+def image(folder, mib, name="disk.img"):
+    path = folder / name
+    with open(path, "wb") as f:
+        f.truncate(mib * MIB)
+    return path
+
+
+def partitions(path):
+    """What sfdisk -d shows: UUID -> (start, blocks, name, attributes) of our partitions."""
+    text = subprocess.run(["sfdisk", "-d", str(path)], capture_output=True, text=True, check=True).stdout
+    found = {}
+    for line in text.splitlines():
+        match = re.search(r"start= *(\d+), size= *(\d+), type=([\w-]+), uuid=([\w-]+)(.*)", line)
+        if match and match[3] == TYPE:
+            name = re.search(r'name="([^"]*)"', match[5])
+            attributes = re.search(r'attrs="([^"]*)"', match[5])
+            found[match[4].replace("-", "").lower()] = (
+                int(match[1]), int(match[2]), name[1] if name else "", attributes[1] if attributes else "")
+    return found
+
+
+def rows(box):
+    """The volume table: UUID -> (start, blocks, name)."""
+    found = {}
+    walked = {c: box.walk(f"{VOLUME}.{c}") for c in (V_UUID, V_START, V_BLOCKS, V_NAME)}
+    for oid, value in walked[V_UUID].items():
+        index = oid.rsplit(".", 1)[1]
+        at = [walked[c][f".{VOLUME}.{c}.{index}"] for c in (V_START, V_BLOCKS, V_NAME)]
+        found[raw_uuid(value)] = (int(at[0]), int(at[1]), at[2])
+    return found
+
+
+def raw_uuid(value):
+    return value if len(value) == 32 else value.encode().hex()
+
+
+def error_of(box, index):
+    return box.get(f"{VOLUME}.{V_ERROR}.{index}")
+
+
+def loops_over(path):
+    out = subprocess.run(["losetup", "-n", "-O", "NAME", "-j", str(path)], capture_output=True, text=True,
+                         check=True).stdout
+    return out.split()
+
+
+def io(box, index, *commands):
+    """qemu-io on a volume, as a host that may use it."""
+    target = f"driver=iscsi,transport=tcp,portal={box.portal}:3260,target={box.iqn(index)},lun=1," \
+             f"user={user(index)},password={SECRET},initiator-name={HOST}"
+    args = [a for c in commands for a in ("-c", c)]
+    done = subprocess.run(["qemu-io", "--image-opts", *args, target], capture_output=True, text=True,
+                          timeout=30, check=False)
+    return done.stdout + done.stderr
+
+
+def user(index):
+    return f"user{index}"
+
+
+def grant(box, index):
+    box.grant(index, 1, HOST, user(index), SECRET)
+    box.wait_rule(index, 1, unit_box.ACTIVE)
+
+
+# ---- Disks
+
+def test_the_partition_table_is_the_volume_table(box):
+    disk = image(box.dir, 256)
+    box.write_config(DISK)
+    box.start()
+    for index, mib in ((1, 8), (2, 16), (3, 32)):
+        box.create(index, f"volume-{index}-of-the-table", mib)
+    for index in (1, 2, 3):
+        box.wait_volume(index, ONLINE)
+    assert {u: p[:3] for u, p in partitions(disk).items()} == rows(box)
+    assert sorted(r[0] for r in rows(box).values()) == [2048, 2048 + 16384, 2048 + 16384 + 32768]
+
+    grant(box, 2)
+    assert "wrote 65536" in io(box, 2, "write -P 0x5a 0 64k", "flush")
+    start = 2048 + 16384
+    with open(disk, "rb") as f:
+        f.seek(start * 512)
+        assert f.read(65536) == b"\x5a" * 65536
+
+    # Deleted: cleared and gone; made again over the same blocks: nothing is found.
+    box.revoke(2, 1)
+    box.wait_volume(2, ONLINE)
+    wait_for("no rule", lambda: not box.rules())
+    box.destroy(2)
+    wait_for("the volume to be gone", lambda: 2 not in box.volumes())
+    assert {u: p[:3] for u, p in partitions(disk).items()} == rows(box)
+    with open(disk, "rb") as f:
+        f.seek(start * 512)
+        assert f.read(16 * MIB) == bytes(16 * MIB)
+    box.create(4, "again", 16)
+    box.wait_volume(4, ONLINE)
+    assert int(box.get(f"{VOLUME}.{V_START}.4")) == start
+    grant(box, 4)
+    assert "Pattern verification failed" not in io(box, 4, "read -P 0 0 16M")
+
+    # Renamed there, too.
+    box.set((f"{VOLUME}.{V_NAME}.1", "s", "renamed"))
+    wait_for("the partition's name", lambda: "renamed" in [p[2] for p in partitions(disk).values()])
+
+
+def test_a_crash_leaves_no_loop_device(box):
+    disk = image(box.dir, 64)
+    box.write_config(DISK)
+    box.start()
+    box.create(1, "one", 8)
+    box.wait_volume(1, ONLINE)
+    before = loops_over(disk)
+    assert len(before) == 1
+    box.agent.kill()
+    box.start_agent()
+    box.wait_ready()
+    box.wait_volume(1, ONLINE)
+    assert loops_over(disk) == before
+    box.agent.kill()
+    box.tgtd.kill()
+    wait_for("no loop device", lambda: not loops_over(disk))
+
+
+def test_a_volume_half_deleted_is_cleared_after_a_crash(box):
+    """The agent is stopped between marking and clearing by a disk whose clearing takes long."""
+    mib = 4096
+    disk = image(box.dir, mib + 8)
+    box.write_config(DISK)
+    box.start()
+    box.create(1, "secret", mib)
+    box.wait_volume(1, ONLINE)
+    start = int(box.get(f"{VOLUME}.{V_START}.1")) * 512
+    box.agent.kill()
+    box.tgtd.kill()
+    pattern = b"never-to-be-seen" * 4096
+    with open(disk, "r+b") as f:
+        for at in range(0, mib, 512):
+            f.seek(start + at * MIB)
+            f.write(pattern)
+    # The intent is in the journal, the mark in the table, some blocks are cleared, some are not.
+    subprocess.run(["sqlite3", box.dir / "state/unit.db", "UPDATE volume SET deleting = 1"], check=True)
+    subprocess.run(["sfdisk", "-q", "--part-attrs", disk, "1", "GUID:48"], check=True)
+    with open(disk, "r+b") as f:
+        f.seek(start)
+        f.write(bytes(len(pattern)))
+    box.start_tgtd()
+    box.start_agent()
+    box.wait_ready()
+    wait_for("the volume to be gone", lambda: not box.volumes())
+    assert not partitions(disk)
+    with open(disk, "rb") as f:
+        for at in range(0, mib, 512):
+            f.seek(start + at * MIB)
+            assert f.read(len(pattern)) == bytes(len(pattern))
+
+
+def test_killed_at_any_moment_of_a_delete_nothing_is_left(box):
+    disk = image(box.dir, 64)
+    box.write_config(DISK)
+    box.start()
+    for turn, delay in enumerate((0, 0.005, 0.01, 0.02, 0.05), 1):
+        box.create(turn, f"turn{turn}", 40)
+        box.wait_volume(turn, ONLINE)
+        grant(box, turn)
+        assert "wrote 41943040" in io(box, turn, "write -P 0x77 0 40M")
+        box.revoke(turn, 1)
+        wait_for("no rule", lambda: not box.rules())
+        box.destroy(turn)
+        unit_box.time.sleep(delay)  # the moment is what is tried here
+        box.agent.kill()
+        box.start_agent()
+        box.wait_ready()
+        wait_for("the volume to be gone", lambda: not box.volumes())
+        assert not partitions(disk)
+        with open(disk, "rb") as f:
+            f.seek(MIB)
+            assert f.read(40 * MIB) == bytes(40 * MIB)
+        wait_for("no loop device", lambda: not loops_over(disk))
+
+
+def test_a_disk_moved_to_another_unit_brings_its_volumes(box):
+    disk = image(box.dir, 128)
+    box.write_config(DISK)
+    box.start()
+    ids = [box.create(1, "alpha", 8), box.create(5, "beta", 16)]
+    for index in (1, 5):
+        box.wait_volume(index, ONLINE)
+    grant(box, 1)
+    assert "wrote" in io(box, 1, "write -P 0x42 0 4k", "flush")
+    table = rows(box)
+
+    other = box.another()
+    other.write_config('<medium index="1" name="d9" kind="disk" path="moved.img"/>')
+    os.rename(disk, other.dir / "moved.img")
+    box.wait_volume(1, FAILED)
+    assert "is gone" in error_of(box, 1)
+    wait_for("its lock to be free", lambda: not loops_over(other.dir / "moved.img"))
+    other.start()
+    wait_for("both volumes", lambda: len(other.volumes()) == 2)
+    for index in other.volumes():
+        other.wait_volume(index, ONLINE)
+    assert rows(other) == table
+    assert set(rows(other)) == set(ids)
+    assert not other.rules()
+    index = next(i for i in other.volumes() if other.get(f"{VOLUME}.{V_NAME}.{i}") == "alpha")
+    grant(other, index)
+    assert "Pattern" not in io(other, index, "read -P 0x42 0 4k")
+
+    # And back again, while both run.
+    other.agent.end()
+    other.tgtd.kill()
+    os.rename(other.dir / "moved.img", disk)
+    box.wait_volume(1, ONLINE)
+    box.wait_volume(5, ONLINE)
+
+
+def test_two_units_never_share_a_disk(box):
+    disk = image(box.dir, 64)
+    box.write_config(DISK)
+    box.start()
+    other = box.another()
+    other.write_config(f'<medium index="1" name="d1" kind="disk" path="{disk}"/>'
+                       f'<medium index="2" name="m2" kind="dir" path="media" size="64M"/>')
+    other.start()
+    wait_for("the refusal", lambda: "in use by another process" in other.agent_log.read_text())
+    other.set(*unit_box.create_set(1, "beside", 8, "00" * 15 + "01", medium=2))
+    other.wait_volume(1, ONLINE)
+
+
+def test_a_damaged_table_is_repaired_or_refused(box):
+    disk = image(box.dir, 64)
+    box.write_config(DISK)
+    box.start()
+    box.create(1, "one", 8)
+    box.wait_volume(1, ONLINE)
+    table = partitions(disk)
+    with open(disk, "r+b") as f:
+        f.seek(512)
+        f.write(b"damage" * 20)
+    wait_for("the repair", lambda: "repaired from the other" in box.agent_log.read_text())
+    assert partitions(disk) == table
+    box.wait_volume(1, ONLINE)
+    saved = disk.read_bytes()
+    with open(disk, "r+b") as f:
+        for at in (512, 64 * MIB - 512):
+            f.seek(at)
+            f.write(b"damage" * 20)
+    box.wait_volume(1, FAILED)
+    assert "damaged" in error_of(box, 1)
+    disk.write_bytes(saved)
+    box.wait_volume(1, ONLINE)
+
+
+def test_a_partition_that_is_gone_is_not_made_again(box):
+    disk = image(box.dir, 64)
+    box.write_config(DISK)
+    box.start()
+    box.create(1, "one", 8)
+    box.create(2, "two", 8)
+    box.wait_volume(2, ONLINE)
+    saved = disk.read_bytes()
+    subprocess.run(["sfdisk", "-q", "--delete", disk, "1"], check=True)
+    box.wait_volume(1, FAILED)
+    assert "its partition is gone" in error_of(box, 1)
+    box.wait_volume(2, ONLINE)
+    disk.write_bytes(saved)
+    box.wait_volume(1, ONLINE)
+    subprocess.run(["sfdisk", "-q", "--delete", disk, "1"], check=True)
+    box.wait_volume(1, FAILED)
+    box.destroy(1)
+    wait_for("the row to be gone", lambda: 1 not in box.volumes())
+
+
+# ---- Devices
+
+def test_a_device_is_one_volume_as_it_is(box):
+    disk = image(box.dir, 32, "lun.img")
+    with open(disk, "r+b") as f:
+        f.write(b"\x33" * 4096)
+    box.write_config('<medium index="1" name="lun" kind="device" path="lun.img"/>')
+    box.start()
+    with pytest.raises(unit_box.SnmpError, match="inconsistentValue"):
+        box.create(1, "part", 16)
+    box.create(1, "whole", 32)
+    box.wait_volume(1, ONLINE)
+    with pytest.raises(unit_box.SnmpError, match="inconsistentValue|resourceUnavailable"):
+        box.create(2, "more", 32)
+    grant(box, 1)
+    assert "Pattern" not in io(box, 1, "read -P 0x33 0 4k")
+    box.revoke(1, 1)
+    wait_for("no rule", lambda: not box.rules())
+    box.destroy(1)
+    wait_for("the volume to be gone", lambda: not box.volumes())
+    assert disk.read_bytes()[:4096] == b"\x33" * 4096
+
+
+# ---- Media that fail
+
+@pytest.mark.parametrize("kind", ["dir", "disk", "device"])
+def test_a_medium_that_vanishes_comes_back_by_itself(box, kind):
+    image(box.dir, 64)
+    (box.dir / "other").mkdir()
+    medium = {"dir": '<medium index="1" name="x" kind="dir" path="media" size="64M"/>', "disk": DISK,
+              "device": '<medium index="1" name="x" kind="device" path="disk.img"/>'}[kind]
+    box.write_config(medium + '<medium index="2" name="well" kind="dir" path="other" size="64M"/>')
+    box.start()
+    box.create(1, "one", 64 if kind == "device" else 8)
+    box.set(*unit_box.create_set(2, "two", 8, "00" * 15 + "02", medium=2))
+    box.wait_volume(1, ONLINE)
+    box.wait_volume(2, ONLINE)
+    path = box.dir / ("media" if kind == "dir" else "disk.img")
+    away = pathlib.Path(str(path) + ".away")
+    path.rename(away)
+    box.wait_volume(1, FAILED)
+    assert "its medium cannot be used" in error_of(box, 1)
+    assert box.volumes()[2] == ONLINE
+    away.rename(path)
+    box.wait_volume(1, ONLINE)
+    assert box.volumes()[2] == ONLINE
+
+
+def test_a_truncated_image_fails(box):
+    disk = image(box.dir, 64)
+    box.write_config(DISK)
+    box.start()
+    box.create(1, "one", 8)
+    box.wait_volume(1, ONLINE)
+    saved = disk.read_bytes()
+    os.truncate(disk, 32 * MIB)
+    box.wait_volume(1, FAILED)
+    assert "shrunk" in error_of(box, 1) or "another size" in error_of(box, 1)
+    disk.write_bytes(saved)
+    box.wait_volume(1, ONLINE)
+
+
+@pytest.fixture
+def small(box):
+    """A file system of 32 MiB of its own, at the box's folder small."""
+    where = box.dir / "small"
+    where.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "none", where], check=True)
+    yield where
+    for process in (box.agent, box.tgtd):
+        if process:
+            process.kill()
+    subprocess.run(["umount", "-l", where], check=True)
+
+
+def test_a_full_file_system_takes_thin_volumes_offline_alone(box, small):
+    box.write_config('<medium index="1" name="x" kind="dir" path="small" size="64M"/>')
+    box.start()
+    full = list(unit_box.create_set(1, "full", 8, "00" * 15 + "01"))
+    box.set(*full[:-1], (f"{VOLUME}.{unit_box.V_THIN}.1", "i", 2), full[-1])
+    box.create(2, "thin", 16)
+    box.wait_volume(1, ONLINE)
+    box.wait_volume(2, ONLINE)
+    (small / "hog").write_bytes(b"x" * (8 * MIB))
+    with open(small / "hog", "ab", buffering=0) as f, pytest.raises(OSError):
+        while f.write(bytes(4096)):
+            pass
+    box.wait_volume(2, FAILED)
+    assert "full" in error_of(box, 2)
+    assert box.volumes()[1] == ONLINE
+    (small / "hog").unlink()
+    box.wait_volume(2, ONLINE)
+
+
+@pytest.fixture
+def fragile(box):
+    """A file system of its own that becomes read-only when it finds an error; yields its folder
+    and what makes it find one."""
+    where, below = box.dir / "fragile", image(box.dir, 48, "below.img")
+    where.mkdir()
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-O", "^has_journal", below], check=True)
+    subprocess.run(["mount", "-o", "loop,errors=remount-ro", below, where], check=True)
+    device = subprocess.run(["findmnt", "-no", "SOURCE", where], capture_output=True, text=True,
+                            check=True).stdout.strip()
+    yield where, pathlib.Path("/sys/fs/ext4", os.path.basename(device), "trigger_fs_error")
+    for process in (box.agent, box.tgtd):
+        if process:
+            process.kill()
+    subprocess.run(["umount", "-l", where], check=True)
+
+
+@pytest.mark.parametrize("kind", ["dir", "disk"])
+def test_a_file_system_that_became_read_only(box, fragile, kind):
+    where, trigger = fragile
+    image(where, 24)
+    box.write_config('<medium index="1" name="x" kind="dir" path="fragile" size="16M"/>' if kind == "dir"
+                     else '<medium index="1" name="x" kind="disk" path="fragile/disk.img" initialise="yes"/>')
+    box.start()
+    box.create(1, "one", 8)
+    box.wait_volume(1, ONLINE)
+    trigger.write_text("test")
+    box.wait_volume(1, FAILED)
+    assert "read-only" in error_of(box, 1)
+    subprocess.run(["mount", "-o", "remount,rw", where], check=True)
+    box.wait_volume(1, ONLINE)
+
+
+def test_a_device_that_returns_errors(box):
+    """A loop device whose file lost its end: reads there fail."""
+    disk = image(box.dir, 64, "below.img")
+    loop = subprocess.run(["losetup", "-f", "--show", disk], capture_output=True, text=True,
+                          check=True).stdout.strip()
+    try:
+        box.write_config(f'<medium index="1" name="x" kind="disk" path="{loop}" initialise="yes"/>')
+        box.start()
+        box.create(1, "one", 8)
+        box.wait_volume(1, ONLINE)
+        saved = disk.read_bytes()
+        os.truncate(disk, 16 * MIB)
+        box.wait_volume(1, FAILED)
+        assert "its medium cannot be used" in error_of(box, 1)
+        with open(disk, "r+b") as f:
+            f.write(saved)
+        box.wait_volume(1, ONLINE)
+    finally:
+        box.agent.kill()
+        box.tgtd.kill()
+        subprocess.run(["losetup", "-d", loop], check=True)

@@ -1,0 +1,100 @@
+// Media: an existing block device or file as it is, which is one volume.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What it holds is somebody's: it is never written to here, neither when its volume is made nor
+// when that is deleted.
+#include "base/mem.h"
+#include "media/kind.h"
+#include "media/storage.h"
+#include <inttypes.h>
+
+static int device_open(struct media *m, struct dv_err *err)
+{
+    struct storage *s = m->own = dv_calloc(1, sizeof(*s));
+    s->fd = -1;
+    if (storage_open(s, m->path, err) != 0)
+        return -1;
+    m->blocks = s->bytes / BLOCK_SIZE / ALLOC_BLOCKS * ALLOC_BLOCKS;
+    return 0;
+}
+
+static void device_close(struct media *m)
+{
+    struct storage *s = m->own;
+    if (s)
+        storage_close(s);
+    free(s);
+}
+
+static int device_probe(struct media *m, struct media_space *space, struct dv_err *err)
+{
+    return storage_probe(m->own, space, err);
+}
+
+static int device_layout(struct media *m, struct media_layout *out, struct dv_err *err)
+{
+    (void)err;
+    out->blocks = m->blocks;
+    return 0;
+}
+
+static int check_whole(const struct media *m, uint64_t start, uint64_t blocks, struct dv_err *err)
+{
+    if (start == 0 && blocks == m->blocks)
+        return 0;
+    return dv_fail(err, DV_INVALID,
+                   "a device is one volume: the one of %s must have %" PRIu64 " MiB", m->path,
+                   m->blocks / BLOCKS_PER_MIB);
+}
+
+static char *device_path(struct media *m, const struct volume *v, struct dv_err *err)
+{
+    return check_whole(m, v->start_lba, v->blocks, err) == 0 ? dv_strdup(m->path) : NULL;
+}
+
+static int device_create(struct media *m, const struct volume *v,
+                         const struct media_progress *progress, struct dv_err *err)
+{
+    (void)progress;
+    return check_whole(m, v->start_lba, v->blocks, err);
+}
+
+static int device_grow(struct media *m, const struct volume *v, uint64_t blocks,
+                       const struct media_progress *progress, struct dv_err *err)
+{
+    (void)progress;
+    return check_whole(m, v->start_lba, blocks, err);
+}
+
+static int device_zero(struct media *m, const struct volume *v, uint64_t from, uint64_t blocks,
+                       uint64_t *done, const struct media_progress *progress, struct dv_err *err)
+{
+    (void)v;
+    (void)from;
+    (void)blocks;
+    (void)done;
+    (void)progress;
+    return dv_fail(err, DV_DENIED, "%s is somebody's device and is never written to", m->path);
+}
+
+static int device_remove(struct media *m, const struct volume *v,
+                         const struct media_progress *progress, struct dv_err *err)
+{
+    (void)m;
+    (void)v;
+    (void)progress;
+    (void)err;
+    return 0;
+}
+
+const struct media_kind media_device = {
+    .open = device_open,
+    .close = device_close,
+    .probe = device_probe,
+    .read_layout = device_layout,
+    .path = device_path,
+    .create = device_create,
+    .grow = device_grow,
+    .zero = device_zero,
+    .remove = device_remove,
+};

@@ -1,0 +1,359 @@
+// Media: a disk or an image with a GPT; each volume is a partition.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A partition is served only after its blocks were made to read as zeros, and is removed only
+// after they were again. In between it is marked in the table as unfinished, so that whoever finds
+// it, after a crash or in another machine, knows that what it holds is to be cleared first.
+#include "base/log.h"
+#include "base/mem.h"
+#include "media/kind.h"
+#include "media/window.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+// How far a partition was cleared; forgotten by a crash, after which it begins anew.
+struct clearing {
+    struct dv_uuid uuid;
+    uint64_t done; // bytes from the start of the disk
+};
+
+struct disk {
+    struct storage storage;
+    struct gpt_disk table; // the same, opened so that each write is on stable storage
+    struct gpt_table seen; // what was read last; empty before, and after a change
+    bool has_seen;
+    struct windows *windows;
+    struct clearing *clearings;
+    size_t clearing_count;
+};
+
+// ---- Opening ----------------------------------------------------------------------------------
+
+static int initialise(struct media *m, const struct disk *d, struct dv_err *err)
+{
+    if (!m->initialise)
+        return dv_fail(err, DV_CONFLICT,
+                       "%s has no GPT partition table; if what it holds may be lost, say "
+                       "initialise=\"yes\" in the configuration",
+                       m->path);
+    if (storage_check_blank(&d->storage, err) != 0 || gpt_create(&d->table, err) != 0)
+        return -1;
+    log_info("media", "%s was blank and has a partition table now", m->path);
+    return 0;
+}
+
+static int disk_open(struct media *m, struct dv_err *err)
+{
+    struct disk *d = m->own = dv_calloc(1, sizeof(*d));
+    enum gpt_presence there;
+    struct gpt_table t;
+    d->storage.fd = d->table.fd = -1;
+    if (storage_open(&d->storage, m->path, err) != 0)
+        return -1;
+    d->table.path = m->path;
+    d->table.sector = d->storage.sector;
+    d->table.fd = open(m->path, O_RDWR | O_CLOEXEC | O_DSYNC);
+    if (d->table.fd < 0)
+        return dv_fail_errno(err, errno, "cannot open %s", m->path);
+    if (gpt_look(&d->table, &there, err) != 0 ||
+        (there == GPT_NONE && initialise(m, d, err) != 0) || gpt_read(&d->table, &t, err) != 0)
+        return -1;
+    m->uuid = t.uuid;
+    gpt_table_clear(&t);
+    d->windows = windows_new(&d->storage);
+    return 0;
+}
+
+static void forget(struct disk *d)
+{
+    gpt_table_clear(&d->seen);
+    d->has_seen = false;
+}
+
+static void disk_close(struct media *m)
+{
+    struct disk *d = m->own;
+    if (!d)
+        return;
+    windows_free(d->windows);
+    dv_cleanup_close(&d->table.fd);
+    storage_close(&d->storage);
+    forget(d);
+    free(d->clearings);
+    free(d);
+}
+
+static int disk_probe(struct media *m, struct media_space *space, struct dv_err *err)
+{
+    struct disk *d = m->own;
+    return storage_probe(&d->storage, space, err);
+}
+
+// ---- What lies where --------------------------------------------------------------------------
+
+static bool is_aligned(const struct gpt_part *p)
+{
+    return p->blocks > 0 && p->start % ALLOC_BLOCKS == 0 && p->blocks % ALLOC_BLOCKS == 0;
+}
+
+static void add_found(const struct gpt_part *p, struct media_layout *out)
+{
+    char uuid[UUID_TEXT_LEN];
+    struct media_found *f = DV_APPEND(out->found, out->found_count);
+    *f = (struct media_found){.uuid = p->uuid, .start_lba = p->start, .blocks = p->blocks};
+    dv_copy(f->name, sizeof(f->name), p->name);
+    if (name_check("volume", f->name, NULL) != 0)
+        dv_copy(f->name, sizeof(f->name), uuid_format(&p->uuid, uuid));
+}
+
+static void add_part(const struct gpt_table *t, const struct gpt_part *p, struct media_layout *out)
+{
+    bool is_volume = p->ours && gpt_find(t, &p->uuid) == p && is_aligned(p);
+    if (is_volume && p->unfinished)
+        *DV_APPEND(out->unfinished, out->unfinished_count) =
+            (struct media_found){.uuid = p->uuid, .start_lba = p->start, .blocks = p->blocks};
+    else if (is_volume)
+        add_found(p, out);
+    else
+        *DV_APPEND(out->reserved, out->reserved_count) = (struct extent){p->start, p->blocks};
+}
+
+static void fill_layout(const struct gpt_table *t, struct media_layout *out)
+{
+    out->blocks = t->end;
+    out->lists_volumes = true;
+    *DV_APPEND(out->reserved, out->reserved_count) = (struct extent){0, t->first};
+    for (size_t i = 0; i < t->count; i++)
+        add_part(t, &t->parts[i], out);
+    extent_sort(out->reserved, out->reserved_count);
+}
+
+static int see(struct disk *d, struct dv_err *err)
+{
+    if (!d->has_seen)
+        d->has_seen = gpt_read(&d->table, &d->seen, err) == 0;
+    return d->has_seen ? 0 : -1;
+}
+
+static int disk_layout(struct media *m, struct media_layout *out, struct dv_err *err)
+{
+    struct disk *d = m->own;
+    forget(d);
+    if (see(d, err) != 0)
+        return -1;
+    if (!uuid_equal(&d->seen.uuid, &m->uuid))
+        return dv_fail(err, DV_CONFLICT, "%s has another partition table now", m->path);
+    fill_layout(&d->seen, out);
+    return 0;
+}
+
+// 1 with a copy of the volume's partition, 0 when there is none, or -1.
+static int find(struct disk *d, const struct dv_uuid *uuid, struct gpt_part *out,
+                struct dv_err *err)
+{
+    if (see(d, err) != 0)
+        return -1;
+    const struct gpt_part *p = gpt_find(&d->seen, uuid);
+    if (p)
+        *out = *p;
+    return p != NULL;
+}
+
+typedef int edit_fn(const struct gpt_disk *, const struct gpt_part *, struct dv_err *);
+
+static int edit(struct disk *d, edit_fn *with, const struct gpt_part *p, struct dv_err *err)
+{
+    forget(d);
+    return with(&d->table, p, err);
+}
+
+static int check_place(const struct media *m, const struct volume *v, const struct gpt_part *p,
+                       struct dv_err *err)
+{
+    if (p->start == v->start_lba && p->blocks == v->blocks)
+        return 0;
+    return dv_fail(err, DV_CONFLICT,
+                   "its partition on %s was changed: it has %" PRIu64 " blocks from %" PRIu64
+                   " on and should have %" PRIu64 " from %" PRIu64 " on",
+                   m->path, p->blocks, p->start, v->blocks, v->start_lba);
+}
+
+static char *disk_path(struct media *m, const struct volume *v, struct dv_err *err)
+{
+    struct disk *d = m->own;
+    struct gpt_part p;
+    int found = find(d, &v->uuid, &p, err);
+    if (found == 0)
+        (void)dv_fail(err, DV_NOT_FOUND,
+                      "its partition is gone from the table of %s; put it back, or delete the "
+                      "volume",
+                      m->path);
+    if (found <= 0 || check_place(m, v, &p, err) != 0)
+        return NULL;
+    if (p.unfinished) {
+        (void)dv_fail(err, DV_CONFLICT, "its partition on %s is marked as not cleared", m->path);
+        return NULL;
+    }
+    return windows_open(d->windows, &p, err);
+}
+
+// ---- Clearing ---------------------------------------------------------------------------------
+
+static struct clearing *clearing_of(struct disk *d, const struct dv_uuid *uuid)
+{
+    for (size_t i = 0; i < d->clearing_count; i++)
+        if (uuid_equal(&d->clearings[i].uuid, uuid))
+            return &d->clearings[i];
+    struct clearing *c = DV_APPEND(d->clearings, d->clearing_count);
+    c->uuid = *uuid;
+    return c;
+}
+
+static int clear_part(struct disk *d, const struct gpt_part *p, bool thin,
+                      const struct media_progress *progress, struct dv_err *err)
+{
+    struct clearing *c = clearing_of(d, &p->uuid);
+    if (storage_zero(&d->storage, p->start * BLOCK_SIZE, (p->start + p->blocks) * BLOCK_SIZE, thin,
+                     &c->done, progress, err) != 0)
+        return -1;
+    *c = d->clearings[--d->clearing_count];
+    return 0;
+}
+
+static int disk_zero(struct media *m, const struct volume *v, uint64_t from, uint64_t blocks,
+                     uint64_t *done, const struct media_progress *progress, struct dv_err *err)
+{
+    struct disk *d = m->own;
+    if (from > v->blocks || blocks > v->blocks - from)
+        return dv_fail(err, DV_INVALID, "the volume has %" PRIu64 " blocks", v->blocks);
+    uint64_t start = (v->start_lba + from) * BLOCK_SIZE;
+    uint64_t at = start + *done * BLOCK_SIZE;
+    int rc =
+        storage_zero(&d->storage, start, start + blocks * BLOCK_SIZE, v->thin, &at, progress, err);
+    *done = (at - start) / BLOCK_SIZE;
+    return rc;
+}
+
+// ---- Volumes ----------------------------------------------------------------------------------
+
+static int add_partition(struct disk *d, const struct volume *v, struct gpt_part *out,
+                         struct dv_err *err)
+{
+    *out = (struct gpt_part){.start = v->start_lba,
+                             .blocks = v->blocks,
+                             .ours = true,
+                             .unfinished = true,
+                             .uuid = v->uuid};
+    dv_copy(out->name, GPT_NAME_MAX + 1, v->name);
+    if (edit(d, gpt_add, out, err) != 0)
+        return -1;
+    int found = find(d, &v->uuid, out, err);
+    return found == 0 ? dv_fail(err, DV_IO, "%s did not keep a new partition", d->table.path)
+                      : found - 1;
+}
+
+static int disk_create(struct media *m, const struct volume *v,
+                       const struct media_progress *progress, struct dv_err *err)
+{
+    struct disk *d = m->own;
+    struct gpt_part p;
+    int found = find(d, &v->uuid, &p, err);
+    if (found < 0 || (found > 0 && check_place(m, v, &p, err) != 0) ||
+        (found == 0 && add_partition(d, v, &p, err) != 0))
+        return -1;
+    if (!p.unfinished)
+        return 0;
+    if (clear_part(d, &p, v->thin, progress, err) != 0)
+        return -1;
+    p.unfinished = false;
+    return edit(d, gpt_change, &p, err);
+}
+
+static bool has_room(const struct gpt_table *t, const struct gpt_part *p, uint64_t blocks)
+{
+    if (p->start + blocks > t->end)
+        return false;
+    for (size_t i = 0; i < t->count; i++)
+        if (t->parts[i].start >= p->start + p->blocks && t->parts[i].start < p->start + blocks)
+            return false;
+    return true;
+}
+
+// The new blocks are cleared before they become the partition's.
+static int disk_grow(struct media *m, const struct volume *v, uint64_t blocks,
+                     const struct media_progress *progress, struct dv_err *err)
+{
+    struct disk *d = m->own;
+    struct gpt_part p;
+    int found = find(d, &v->uuid, &p, err);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return dv_fail(err, DV_NOT_FOUND, "its partition is gone from the table of %s", m->path);
+    if (blocks <= p.blocks)
+        return blocks == p.blocks
+                   ? 0
+                   : dv_fail(err, DV_INVALID, "a volume only grows; it has %" PRIu64 " blocks",
+                             p.blocks);
+    if (!has_room(&d->seen, &p, blocks))
+        return dv_fail(err, DV_NO_SPACE, "there is no room behind the volume's partition on %s",
+                       m->path);
+    uint64_t done = 0;
+    if (storage_zero(&d->storage, (p.start + p.blocks) * BLOCK_SIZE,
+                     (p.start + blocks) * BLOCK_SIZE, v->thin, &done, progress, err) != 0)
+        return -1;
+    p.blocks = blocks;
+    return edit(d, gpt_change, &p, err);
+}
+
+static int disk_rename(struct media *m, const struct volume *v, struct dv_err *err)
+{
+    struct disk *d = m->own;
+    struct gpt_part p;
+    char name[GPT_NAME_MAX + 1];
+    int found = find(d, &v->uuid, &p, err);
+    if (found <= 0)
+        return found;
+    dv_copy(name, sizeof(name), v->name);
+    if (strcmp(name, p.name) == 0)
+        return 0;
+    dv_copy(p.name, sizeof(p.name), name);
+    return edit(d, gpt_change, &p, err);
+}
+
+static int disk_remove(struct media *m, const struct volume *v,
+                       const struct media_progress *progress, struct dv_err *err)
+{
+    struct disk *d = m->own;
+    struct gpt_part p;
+    int found = find(d, &v->uuid, &p, err);
+    if (found <= 0)
+        return found;
+    if (windows_close(d->windows, &p, err) != 0)
+        return -1;
+    if (!p.unfinished) {
+        p.unfinished = true;
+        if (edit(d, gpt_change, &p, err) != 0)
+            return -1;
+    }
+    if (clear_part(d, &p, true, progress, err) != 0)
+        return -1;
+    return edit(d, gpt_remove, &p, err);
+}
+
+const struct media_kind media_disk = {
+    .open = disk_open,
+    .close = disk_close,
+    .probe = disk_probe,
+    .read_layout = disk_layout,
+    .path = disk_path,
+    .create = disk_create,
+    .grow = disk_grow,
+    .rename = disk_rename,
+    .zero = disk_zero,
+    .remove = disk_remove,
+    .resumes = true,
+};

@@ -1,0 +1,237 @@
+// What lies below a disk or device medium: a block device or an image file.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "media/storage.h"
+#include "base/mem.h"
+#include <blkid/blkid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define SECTOR      512u
+#define PROBE_BYTES 4096u
+#define LOW_PERCENT 5
+#define CLEAR_BYTES (UINT64_C(1) << 28) // with one call to the kernel, between two reports
+#define WRITE_BYTES (UINT64_C(1) << 20)
+#define WRITE_TURNS 64 // writes of WRITE_BYTES between two reports
+
+int storage_size(int fd, const char *path, uint64_t *bytes, struct dv_err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return dv_fail_errno(err, errno, "cannot look at %s", path);
+    *bytes = (uint64_t)st.st_size;
+    if (S_ISBLK(st.st_mode) && ioctl(fd, BLKGETSIZE64, bytes) != 0)
+        return dv_fail_errno(err, errno, "cannot tell the size of %s", path);
+    return 0;
+}
+
+static int look(struct storage *s, struct dv_err *err)
+{
+    struct stat st;
+    int sector = SECTOR;
+    if (fstat(s->fd, &st) != 0)
+        return dv_fail_errno(err, errno, "cannot look at %s", s->path);
+    s->is_block = S_ISBLK(st.st_mode);
+    if (!s->is_block && !S_ISREG(st.st_mode))
+        return dv_fail(err, DV_INVALID, "%s is neither a block device nor an image file", s->path);
+    if (s->is_block && ioctl(s->fd, BLKSSZGET, &sector) != 0)
+        return dv_fail_errno(err, errno, "cannot tell the sector size of %s", s->path);
+    s->sector = (unsigned)sector;
+    if (s->sector != 512 && s->sector != 4096)
+        return dv_fail(err, DV_INVALID, "%s has sectors of %u bytes; 512 and 4096 are supported",
+                       s->path, s->sector);
+    if (storage_size(s->fd, s->path, &s->bytes, err) != 0)
+        return -1;
+    if (s->bytes < ALLOC_BLOCKS * BLOCK_SIZE)
+        return dv_fail(err, DV_INVALID, "%s has less than 1 MiB", s->path);
+    return 0;
+}
+
+int storage_open(struct storage *s, const char *path, struct dv_err *err)
+{
+    s->path = path;
+    s->fd = open(path, O_RDWR | O_CLOEXEC);
+    if (s->fd < 0)
+        return dv_fail_errno(err, errno, "cannot open %s", path);
+    if (flock(s->fd, LOCK_EX | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK
+                   ? dv_fail(err, DV_BUSY, "%s is in use by another process, which holds its lock",
+                             path)
+                   : dv_fail_errno(err, errno, "cannot lock %s", path);
+    return look(s, err);
+}
+
+void storage_close(struct storage *s)
+{
+    dv_cleanup_close(&s->fd);
+}
+
+// ---- Is it well? ------------------------------------------------------------------------------
+
+static int check_place(const struct storage *s, struct dv_err *err)
+{
+    struct stat here, there;
+    if (stat(s->path, &there) != 0)
+        return dv_fail_errno(err, errno, "%s is gone", s->path);
+    if (fstat(s->fd, &here) != 0)
+        return dv_fail_errno(err, errno, "cannot look at %s", s->path);
+    bool same = s->is_block ? S_ISBLK(there.st_mode) && there.st_rdev == here.st_rdev
+                            : there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+    if (!same)
+        return dv_fail(err, DV_CONFLICT, "something else is at %s now", s->path);
+    return 0;
+}
+
+static int check_writable(const struct storage *s, struct dv_err *err)
+{
+    int read_only = 0;
+    struct statvfs fs;
+    if (s->is_block && ioctl(s->fd, BLKROGET, &read_only) == 0 && read_only)
+        return dv_fail(err, DV_DENIED, "%s is read-only", s->path);
+    if (!s->is_block && fstatvfs(s->fd, &fs) == 0 && (fs.f_flag & ST_RDONLY))
+        return dv_fail(err, DV_DENIED, "%s is on a file system mounted read-only", s->path);
+    return 0;
+}
+
+// Past the page cache where that is possible: what is remembered says nothing about the disk.
+static int check_readable(const struct storage *s, struct dv_err *err)
+{
+    void *buffer = NULL;
+    DV_CLOSE int direct = open(s->path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+    int fd = direct >= 0 ? direct : s->fd;
+    off_t last = (off_t)((s->bytes - 1) / PROBE_BYTES * PROBE_BYTES);
+    if (posix_memalign(&buffer, PROBE_BYTES, PROBE_BYTES) != 0)
+        return dv_fail(err, DV_INTERNAL, "no memory to read %s", s->path);
+    ssize_t front = pread(fd, buffer, PROBE_BYTES, 0);
+    ssize_t back = front > 0 ? pread(fd, buffer, PROBE_BYTES, last) : front;
+    int errnum = errno;
+    free(buffer);
+    if (front <= 0 || back <= 0)
+        return dv_fail_errno(err, front < 0 || back < 0 ? errnum : EIO, "cannot read %s", s->path);
+    return 0;
+}
+
+// A sparse image takes room from its file system as it is written.
+static void tell_space(const struct storage *s, struct media_space *space)
+{
+    struct stat st;
+    struct statvfs fs;
+    *space = (struct media_space){.state = MEDIUM_ONLINE};
+    if (s->is_block || fstat(s->fd, &st) != 0 || (uint64_t)st.st_blocks * 512 >= s->bytes ||
+        fstatvfs(s->fd, &fs) != 0 || fs.f_blocks == 0)
+        return;
+    space->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    space->total_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
+    space->full = (uint64_t)fs.f_bfree * fs.f_frsize < MEDIA_FULL_BYTES;
+    if (space->free_bytes < space->total_bytes / 100 * LOW_PERCENT)
+        space->state = MEDIUM_LOW;
+}
+
+int storage_probe(const struct storage *s, struct media_space *space, struct dv_err *err)
+{
+    uint64_t bytes;
+    if (check_place(s, err) != 0 || storage_size(s->fd, s->path, &bytes, err) != 0)
+        return -1;
+    if (bytes < s->bytes)
+        return dv_fail(err, DV_IO, "%s has shrunk from %llu to %llu bytes", s->path,
+                       (unsigned long long)s->bytes, (unsigned long long)bytes);
+    if (check_writable(s, err) != 0 || check_readable(s, err) != 0)
+        return -1;
+    tell_space(s, space);
+    return 0;
+}
+
+// ---- Zeros ------------------------------------------------------------------------------------
+
+// Block devices know the same modes as files. Both promise zeros, unlike BLKDISCARD; only the
+// first gives the room back.
+static const int GIVE_BACK = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+static const int KEEP = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
+
+static int write_zeros(const struct storage *s, uint64_t from, uint64_t to, struct dv_err *err)
+{
+    DV_FREE char *zeros = dv_calloc(1, WRITE_BYTES);
+    for (uint64_t at = from; at < to;) {
+        uint64_t len = to - at < WRITE_BYTES ? to - at : WRITE_BYTES;
+        ssize_t n = pwrite(s->fd, zeros, len, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return dv_fail_errno(err, n < 0 ? errno : ENOSPC, "cannot write zeros to %s", s->path);
+        at += (uint64_t)n;
+    }
+    return 0;
+}
+
+// Clears one piece and returns its end, or 0 after a failure.
+static uint64_t clear_piece(const struct storage *s, uint64_t at, uint64_t to, bool thin,
+                            struct dv_err *err)
+{
+    uint64_t len = to - at < CLEAR_BYTES ? to - at : CLEAR_BYTES;
+    if (thin && fallocate(s->fd, GIVE_BACK, (off_t)at, (off_t)len) == 0)
+        return at + len;
+    if (fallocate(s->fd, KEEP, (off_t)at, (off_t)len) == 0)
+        return at + len;
+    if (len > WRITE_TURNS * WRITE_BYTES)
+        len = WRITE_TURNS * WRITE_BYTES;
+    return write_zeros(s, at, at + len, err) == 0 ? at + len : 0;
+}
+
+static bool is_wanted(const struct media_progress *p, uint64_t done, uint64_t all)
+{
+    return !p || p->report(p->arg, all > 0 ? (uint32_t)((double)done * 100.0 / (double)all) : 100);
+}
+
+int storage_zero(const struct storage *s, uint64_t from, uint64_t to, bool thin, uint64_t *done,
+                 const struct media_progress *progress, struct dv_err *err)
+{
+    if (*done < from)
+        *done = from;
+    while (*done < to) {
+        uint64_t end = clear_piece(s, *done, to, thin, err);
+        if (end == 0)
+            return -1;
+        *done = end;
+        if (*done < to && !is_wanted(progress, *done - from, to - from))
+            return dv_fail(err, DV_CANCELLED, "the request was cancelled");
+    }
+    if (fdatasync(s->fd) != 0)
+        return dv_fail_errno(err, errno, "cannot write zeros to %s", s->path);
+    return 0;
+}
+
+// ---- Is it blank? -----------------------------------------------------------------------------
+
+int storage_check_blank(const struct storage *s, struct dv_err *err)
+{
+    const char *what = NULL;
+    blkid_probe probe = blkid_new_probe();
+    if (!probe || blkid_probe_set_device(probe, s->fd, 0, 0) != 0) {
+        blkid_free_probe(probe);
+        return dv_fail(err, DV_IO, "cannot tell what is on %s", s->path);
+    }
+    blkid_probe_enable_superblocks(probe, 1);
+    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_BADCSUM);
+    blkid_probe_enable_partitions(probe, 1);
+    int found = blkid_do_probe(probe);
+    if (found == 0 && blkid_probe_lookup_value(probe, "TYPE", &what, NULL) != 0)
+        (void)blkid_probe_lookup_value(probe, "PTTYPE", &what, NULL);
+    int rc = 0;
+    if (found < 0)
+        rc = dv_fail(err, DV_IO, "cannot tell what is on %s", s->path);
+    else if (found == 0)
+        rc = dv_fail(err, DV_CONFLICT,
+                     "%s is not initialised, because it holds something (%s); if it may be lost, "
+                     "run wipefs -a on it",
+                     s->path, what ? what : "unknown");
+    blkid_free_probe(probe);
+    return rc;
+}

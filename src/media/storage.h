@@ -1,0 +1,35 @@
+// What lies below a disk or device medium: a block device or an image file.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_MEDIA_STORAGE_H
+#define DVSAN_MEDIA_STORAGE_H
+
+#include "media/media.h"
+
+struct storage {
+    const char *path; // borrowed
+    int fd;           // reads and writes; holds the lock
+    bool is_block;
+    uint64_t bytes;
+    unsigned sector; // bytes; 512 for an image
+};
+
+// Opens a device or an image and locks it against a second process: DV_BUSY.
+int storage_open(struct storage *s, const char *path, struct dv_err *err);
+void storage_close(struct storage *s);
+
+// Fails when what was opened is not at its path any more, became smaller or read-only, or cannot
+// be read.
+int storage_probe(const struct storage *s, struct media_space *space, struct dv_err *err);
+
+int storage_size(int fd, const char *path, uint64_t *bytes, struct dv_err *err);
+
+// Makes from .. to - 1 (bytes) read as zeros, without keeping room for it where `thin`. *done
+// grows from `from` on as it goes, so that what was cut short goes on there. On stable storage
+// when it returns 0; DV_CANCELLED when the progress's report said so.
+int storage_zero(const struct storage *s, uint64_t from, uint64_t to, bool thin, uint64_t *done,
+                 const struct media_progress *progress, struct dv_err *err);
+
+// Fails with DV_CONFLICT when it holds a file system or anything else that is known by a signature.
+int storage_check_blank(const struct storage *s, struct dv_err *err);
+
+#endif

@@ -1,0 +1,281 @@
+// Parts of a disk as devices of their own, for tgtd to open.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "media/window.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/blkpg.h>
+#include <linux/loop.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define LOOP_TRIES 16 // others take free loop devices, too
+
+struct loop {
+    uint64_t offset, bytes;
+    int fd;
+    char *path;
+};
+
+struct windows {
+    const struct storage *storage;
+    struct loop *loops;
+    size_t count;
+};
+
+// ---- Partition nodes --------------------------------------------------------------------------
+
+// "sda1", "nvme0n1p1", or NULL when it is no block device. The caller frees it.
+static char *node_name(const struct storage *s, size_t number)
+{
+    struct stat st;
+    char target[512];
+    if (!s->is_block || fstat(s->fd, &st) != 0)
+        return NULL;
+    DV_FREE char *link = dv_printf("/sys/dev/block/%u:%u", major(st.st_rdev), minor(st.st_rdev));
+    ssize_t n = readlink(link, target, sizeof(target) - 1);
+    if (n <= 0)
+        return NULL;
+    target[n] = '\0';
+    const char *slash = strrchr(target, '/'), *disk = slash ? slash + 1 : target;
+    bool digit = isdigit((unsigned char)disk[strlen(disk) - 1]);
+    return dv_printf("%s%s%zu", disk, digit ? "p" : "", number + 1);
+}
+
+static uint64_t number_in(const char *name, const char *file)
+{
+    DV_FREE char *path = dv_printf("/sys/class/block/%s/%s", name, file);
+    DV_FREE char *text = NULL;
+    size_t len;
+    return file_read(path, 64, &text, &len, NULL) == 0 ? strtoull(text, NULL, 10) : UINT64_MAX;
+}
+
+// The kernel counts in blocks of 512 bytes, too, whatever the sectors are.
+static bool kernel_has(const char *name, const struct gpt_part *part)
+{
+    return number_in(name, "start") == part->start && number_in(name, "size") == part->blocks;
+}
+
+static int tell_kernel(const struct storage *s, int op, const struct gpt_part *part)
+{
+    struct blkpg_partition p = {.start = (long long)(part->start * BLOCK_SIZE),
+                                .length = (long long)(part->blocks * BLOCK_SIZE),
+                                .pno = (int)part->number + 1};
+    struct blkpg_ioctl_arg arg = {.op = op, .datalen = sizeof(p), .data = &p};
+    return ioctl(s->fd, BLKPG, &arg) == 0 ? 0 : errno;
+}
+
+// The node's path where it is the partition's, else NULL.
+static char *node_path(const char *name)
+{
+    struct stat st;
+    char dev[32];
+    DV_FREE char *text = NULL;
+    size_t len;
+    DV_FREE char *file = dv_printf("/sys/class/block/%s/dev", name);
+    char *path = dv_printf("/dev/%s", name);
+    if (stat(path, &st) == 0 && S_ISBLK(st.st_mode) &&
+        file_read(file, 64, &text, &len, NULL) == 0) {
+        snprintf(dev, sizeof(dev), "%u:%u\n", major(st.st_rdev), minor(st.st_rdev));
+        if (strcmp(dev, text) == 0)
+            return path;
+    }
+    free(path);
+    return NULL;
+}
+
+static char *open_node(const struct storage *s, const struct gpt_part *part)
+{
+    DV_FREE char *name = node_name(s, part->number);
+    if (!name)
+        return NULL;
+    if (!kernel_has(name, part)) {
+        (void)tell_kernel(s, BLKPG_DEL_PARTITION, part); // one that lay elsewhere
+        if (tell_kernel(s, BLKPG_ADD_PARTITION, part) != 0)
+            return NULL;
+    }
+    return node_path(name);
+}
+
+static int close_node(const struct storage *s, const struct gpt_part *part, struct dv_err *err)
+{
+    DV_FREE char *name = node_name(s, part->number);
+    if (!name || number_in(name, "size") == UINT64_MAX)
+        return 0;
+    int errnum = tell_kernel(s, BLKPG_DEL_PARTITION, part);
+    if (errnum == EBUSY)
+        return dv_fail(err, DV_BUSY, "/dev/%s is still open in some process", name);
+    if (errnum != 0 && errnum != ENXIO)
+        return dv_fail_errno(err, errnum, "cannot take /dev/%s away", name);
+    return 0;
+}
+
+// ---- Loop devices -----------------------------------------------------------------------------
+
+static bool lies_on(const struct loop_info64 *info, const struct storage *s)
+{
+    struct stat st;
+    return fstat(s->fd, &st) == 0 && info->lo_inode == st.st_ino && info->lo_device == st.st_dev;
+}
+
+static void keep(struct windows *w, const struct loop_info64 *info, int fd, const char *path)
+{
+    *DV_APPEND(w->loops, w->count) = (struct loop){
+        .offset = info->lo_offset, .bytes = info->lo_sizelimit, .fd = fd, .path = dv_strdup(path)};
+}
+
+// Takes over one loop device if it is of this disk and ends by itself.
+static void take_over(struct windows *w, const char *name)
+{
+    struct loop_info64 info;
+    DV_FREE char *active = dv_printf("/sys/block/%s/loop", name);
+    DV_FREE char *path = dv_printf("/dev/%s", name);
+    if (access(active, F_OK) != 0)
+        return;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (ioctl(fd, LOOP_GET_STATUS64, &info) == 0 && lies_on(&info, w->storage) &&
+        (info.lo_flags & LO_FLAGS_AUTOCLEAR) && info.lo_sizelimit > 0)
+        keep(w, &info, fd, path);
+    else
+        close(fd);
+}
+
+static void take_over_all(struct windows *w)
+{
+    DIR *d = opendir("/sys/block");
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (strncmp(e->d_name, "loop", 4) == 0)
+            take_over(w, e->d_name);
+    if (d)
+        closedir(d);
+}
+
+static struct loop *find_loop(const struct windows *w, const struct gpt_part *part)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (w->loops[i].offset == part->start * BLOCK_SIZE &&
+            w->loops[i].bytes == part->blocks * BLOCK_SIZE)
+            return &w->loops[i];
+    return NULL;
+}
+
+static int configure(const struct windows *w, const struct gpt_part *part, struct loop_config *c,
+                     char **path, int *fd)
+{
+    int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+    int number = control >= 0 ? ioctl(control, LOOP_CTL_GET_FREE) : -1;
+    int errnum = errno;
+    dv_cleanup_close(&control);
+    if (number < 0)
+        return errnum;
+    // The loop device keeps what it is given, and with it the lock, were it our own descriptor.
+    DV_FREE char *self = dv_printf("/proc/self/fd/%d", w->storage->fd);
+    DV_CLOSE int below = open(self, O_RDWR | O_CLOEXEC);
+    if (below < 0)
+        return errno;
+    *path = dv_printf("/dev/loop%d", number);
+    *fd = open(*path, O_RDWR | O_CLOEXEC);
+    *c = (struct loop_config){.fd = (uint32_t)below,
+                              .info = {.lo_offset = part->start * BLOCK_SIZE,
+                                       .lo_sizelimit = part->blocks * BLOCK_SIZE,
+                                       .lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO}};
+    snprintf((char *)c->info.lo_file_name, sizeof(c->info.lo_file_name), "%.60s", w->storage->path);
+    return *fd >= 0 && ioctl(*fd, LOOP_CONFIGURE, c) == 0 ? 0 : errno;
+}
+
+static char *open_loop(struct windows *w, const struct gpt_part *part, struct dv_err *err)
+{
+    struct loop *l = find_loop(w, part);
+    if (l)
+        return dv_strdup(l->path);
+    int errnum = EBUSY;
+    for (int i = 0; i < LOOP_TRIES && errnum == EBUSY; i++) {
+        struct loop_config c;
+        DV_FREE char *path = NULL;
+        int fd = -1;
+        errnum = configure(w, part, &c, &path, &fd);
+        if (errnum == 0) {
+            keep(w, &c.info, fd, path);
+            return dv_strdup(path);
+        }
+        dv_cleanup_close(&fd);
+    }
+    (void)dv_fail_errno(err, errnum, "cannot make a loop device over %s", w->storage->path);
+    return NULL;
+}
+
+static void drop_loop(struct windows *w, struct loop *l)
+{
+    close(l->fd);
+    free(l->path);
+    *l = w->loops[--w->count];
+}
+
+// Closing was enough unless somebody else has it open.
+static int check_gone(const struct windows *w, const char *path, const struct loop *was,
+                      struct dv_err *err)
+{
+    struct loop_info64 info;
+    DV_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || ioctl(fd, LOOP_GET_STATUS64, &info) != 0 || !lies_on(&info, w->storage) ||
+        info.lo_offset != was->offset || info.lo_sizelimit != was->bytes)
+        return 0;
+    return dv_fail(err, DV_BUSY, "%s is still open in some process", path);
+}
+
+static int close_loop(struct windows *w, const struct gpt_part *part, struct dv_err *err)
+{
+    struct loop *l = find_loop(w, part);
+    if (!l)
+        return 0;
+    struct loop was = *l;
+    DV_FREE char *path = dv_strdup(l->path);
+    drop_loop(w, l);
+    if (check_gone(w, path, &was, err) == 0)
+        return 0;
+    take_over(w, path + strlen("/dev/"));
+    return -1;
+}
+
+// ---- Both -------------------------------------------------------------------------------------
+
+struct windows *windows_new(const struct storage *storage)
+{
+    struct windows *w = dv_calloc(1, sizeof(*w));
+    w->storage = storage;
+    take_over_all(w);
+    return w;
+}
+
+void windows_free(struct windows *w)
+{
+    if (!w)
+        return;
+    while (w->count > 0)
+        drop_loop(w, &w->loops[w->count - 1]);
+    free(w->loops);
+    free(w);
+}
+
+char *windows_open(struct windows *w, const struct gpt_part *part, struct dv_err *err)
+{
+    char *node = open_node(w->storage, part);
+    return node ? node : open_loop(w, part, err);
+}
+
+int windows_close(struct windows *w, const struct gpt_part *part, struct dv_err *err)
+{
+    if (close_loop(w, part, err) != 0)
+        return -1;
+    return close_node(w->storage, part, err);
+}

@@ -1,0 +1,23 @@
+// Parts of a disk as devices of their own, for tgtd to open.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A partition node where the kernel makes one, else a loop device over the part. Loop devices end
+// by themselves when nobody holds them any more, neither this process nor tgtd; those that a
+// former process of ours left in use are found again by what they lie on and where.
+#ifndef DVSAN_MEDIA_WINDOW_H
+#define DVSAN_MEDIA_WINDOW_H
+
+#include "media/gpt.h"
+#include "media/storage.h"
+
+struct windows;
+
+struct windows *windows_new(const struct storage *storage); // borrowed
+void windows_free(struct windows *w);                       // NULL is fine
+
+// The device's path, which the caller frees; NULL after a failure. Opening again gives it again.
+char *windows_open(struct windows *w, const struct gpt_part *part, struct dv_err *err);
+// Takes the device away; DV_BUSY while somebody still has it open. None is fine.
+int windows_close(struct windows *w, const struct gpt_part *part, struct dv_err *err);
+
+#endif
