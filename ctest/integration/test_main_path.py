@@ -5,10 +5,10 @@ import subprocess
 import threading
 import time
 
+import nbd
 import pytest
 
 from tools import initiators
-from tools.net import connections
 from tools.testlab import Refused, until
 
 LAB = {"units": 3, "hosts": 2}
@@ -240,27 +240,48 @@ def test_another_host_of_the_pool_is_refused(lab, volume):
     assert not initiators.can_log_in(dict(access, initiator=info["iqn"]))
 
 
-def test_unassign_ends_live_sessions_within_a_second(lab):
+@pytest.fixture(params=["libiscsi", "plugin"])
+def session(request, lab):
+    """A volume, and somebody who is using it: yields (how to reach it, whether a
+    read by its session succeeds; None when that cannot be asked)."""
     lab.create("taken", "64M", unit="unit1")
     lab.assign("taken", "host1")
     how = initiators.access(lab, "host1", "taken")
-    address, port = how["portal"].rsplit(":", 1)
-    before = connections(address, int(port))
-    user = subprocess.Popen(["iscsi-perf", "-i", how["initiator"], "-m", "4", initiators.url(how)],
-                            env=initiators.chap(how), stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL)
-    try:
-        assert until(lambda: connections(address, int(port)) > before, 10)
-        start = time.monotonic()
-        task = lab.client.delete("/assignments/taken/host1")
-        assert until(lambda: not served(lab, "unit1", how["iqn"]), 10, every=0.01)
-        assert time.monotonic() - start <= REVOKE_SECONDS
-        lab.done(task)
-    finally:
+    if request.param == "libiscsi":
+        user = subprocess.Popen(["iscsi-perf", "-i", how["initiator"], "-m", "4",
+                                 initiators.url(how)], env=initiators.chap(how),
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        yield how, None
         user.kill()
         user.wait()
-    assert not initiators.can_log_in(how)
+    else:
+        with initiators.nbdkit(lab, how, "taken") as uri:
+            handle = nbd.NBD()
+            handle.connect_uri(uri)
+
+            def works():
+                try:
+                    handle.pread(4096, 0)
+                    return True
+                except nbd.Error:
+                    return False
+            yield how, works
+            handle.shutdown()
     lab.done(lab.client.delete("/volumes/taken"))
+
+
+def test_unassign_ends_live_sessions_within_a_second(lab, session):
+    how, works = session
+    assert until(lambda: served(lab, "unit1", how["iqn"]), 10)
+    assert not works or works()
+    start = time.monotonic()
+    task = lab.client.delete("/assignments/taken/host1")
+    assert until(lambda: not served(lab, "unit1", how["iqn"]), 10, every=0.01)
+    assert time.monotonic() - start <= REVOKE_SECONDS
+    lab.done(task)
+    assert not initiators.can_log_in(how)
+    assert not works or not works()
+    assert not served(lab, "unit1", how["iqn"])
 
 
 def served(lab, unit, iqn):

@@ -1,6 +1,8 @@
 # One IP SAN unit for tests: stock snmpd and tgtd with dvsan-unit beside them, and a receiver.
 # SPDX-License-Identifier: BSD-2-Clause
+import atexit
 import contextlib
+import functools
 import os
 import pathlib
 import re
@@ -51,8 +53,16 @@ def wait_for(what, condition, seconds=20.0):
         time.sleep(0.02)
 
 
+@functools.cache
+def tool_state():
+    """Where Net-SNMP's tools keep their own; gone at the end."""
+    folder = tempfile.mkdtemp(prefix="dvsan-tools-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def tool_environment():
-    return dict(os.environ, MIBS="", SNMPCONFPATH="/nonexistent", SNMP_PERSISTENT_DIR="/nonexistent")
+    return dict(os.environ, MIBS="", SNMPCONFPATH="/nonexistent", SNMP_PERSISTENT_DIR=tool_state())
 
 
 class Process:

@@ -5,7 +5,7 @@ import sys
 import time
 
 from . import secret, snmp
-from .settings import SNMP_PORT
+from .settings import ISCSI_PORT, SNMP_PORT
 from .station import HOST_IQN
 
 HEADINGS = ("NAME", "KIND", "ADDRESS", "PROCESSES", "STATE", "VOLUMES")
@@ -40,10 +40,15 @@ def environment(lab):
     for unit in lab.units:
         env[f"DVSAN_UNIT{unit.number}_SNMP"] = f"udp:{unit.address}:{SNMP_PORT}"
         env[f"DVSAN_UNIT{unit.number}_SNMP_USER"] = snmp.USER.format("monitor")
+        env[f"DVSAN_UNIT{unit.number}_PORTAL"] = f"{unit.address}:{ISCSI_PORT}"
     for host in s.host_names():
         env[f"DVSAN_{host.upper()}_IQN"] = HOST_IQN.format(host)
         env[f"DVSAN_{host.upper()}_CHAP_USER"] = host
         env[f"DVSAN_{host.upper()}_SECRET_FILE"] = secret.path(s, host)
+    if s.hosts: # libiscsi, and so also qemu, logs in as the first host, with no secret in a URL
+        env["LIBISCSI_CHAP_USERNAME"] = s.host_names()[0]
+        env["LIBISCSI_CHAP_PASSWORD"] = secret.read(s, s.host_names()[0])
+    env["DVSAN_PLUGIN"] = os.path.join(s.build, "lib", "nbdkit-dvsan-plugin.so")
     env.update(snmp.client_environment(s))
     env["DVSAN_SNMP_PROVISION"] = snmp.client_folder(s, "provision")
     return env
@@ -55,6 +60,8 @@ ENV_HELP = """\
 #   snmpwalk $DVSAN_UNIT1_SNMP 1.3.6.1.4.1.8072.9999.9999.21137
 #   SNMPCONFPATH=$DVSAN_SNMP_PROVISION snmpset $DVSAN_UNIT1_SNMP ...
 #   dvsan host connect-info host1 --chap-secret-file $DVSAN_HOST1_SECRET_FILE
+#   iscsi-ls -i $DVSAN_HOST1_IQN -s iscsi://$DVSAN_UNIT1_PORTAL
+#   nbdkit $DVSAN_PLUGIN params=FILE
 """
 
 

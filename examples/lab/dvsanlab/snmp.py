@@ -51,12 +51,17 @@ def write_snmpd(settings, name, folder):
     write_file(os.path.join(folder, "snmpd.conf"), SNMPD_CONF.format(
         name=name, socket=os.path.join(folder, "agentx.sock"), root=ROOT_OID))
     state = os.path.join(folder, "snmpd.state")
-    os.makedirs(state, mode=0o700, exist_ok=True)
+    make_state(state)
     kept = os.path.join(state, "snmpd.conf")
     if not glob.glob(os.path.join(state, "snmpd*.conf")):
         write_file(kept, "".join(
             CREATE_USER.format(user=USER.format(u), phrase=secret.read(settings, u))
             for u in ("monitor", "provision")))
+
+
+def make_state(folder):
+    """With the folder that Net-SNMP would make there, and tell of, itself."""
+    os.makedirs(os.path.join(folder, "cert_indexes"), mode=0o700, exist_ok=True)
 
 
 def snmpd_environment(folder):
@@ -76,7 +81,7 @@ def write_clients(settings):
         os.makedirs(folder, mode=0o700, exist_ok=True)
         write_file(os.path.join(folder, "snmp.conf"), SNMP_CONF.format(
             user=USER.format(user), phrase=secret.read(settings, user)))
-    os.makedirs(settings.path("snmp", "state"), mode=0o700, exist_ok=True)
+    make_state(settings.path("snmp", "state"))
 
 
 def standard_mibs():
