@@ -514,6 +514,18 @@ def log_in(box):
         return None
 
 
+def test_what_a_session_did_until_it_was_revoked_is_counted(box):
+    give(box, 1)
+    let_in(box, 1, 1)
+    session = Initiator(box, 1)
+    for i in range(60):
+        session.write(16 * i, bytes(8192))
+    box.revoke(1, 1)
+    wait_for("the rule's end", lambda: not box.rules())
+    assert volume_counters(box, 1)[2:] == (60 * 8192, 60)
+    session.close()
+
+
 def test_a_tgtd_that_hangs_blocks_nobody_and_shows_nothing_old(box):
     give(box, 1)
     let_in(box, 1, 1)

@@ -85,6 +85,11 @@ static void seen(void *arg, struct observation *o, const struct dv_err *err)
         save(c);
 }
 
+void counters_look(struct counters *c)
+{
+    observer_look(c->observer);
+}
+
 void counters_lost(struct counters *c)
 {
     traffic_lost(c->traffic);

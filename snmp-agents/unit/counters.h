@@ -14,6 +14,8 @@ struct counters *counters_new(struct loop *loop, const struct unit_config *confi
 void counters_free(struct counters *c); // records them a last time; NULL is fine
 
 const struct traffic *counters_traffic(const struct counters *c);
+// The worker's thread: counts what sessions did so far, before some of them are ended.
+void counters_look(struct counters *c);
 // tgtd has ended.
 void counters_lost(struct counters *c);
 

@@ -26,14 +26,22 @@ struct observer {
     char tgtd[OBSERVER_TGTD_MAX + 1];
     struct observation *last; // a copy of what was seen last in this run of tgtd, or NULL
     uint32_t refreshed;       // the last target whose parameters were read again
-
-    // Under the mutex: what to do next. The result is the thread's until it is posted.
-    pthread_mutex_t mutex;
-    pthread_cond_t wake;
-    bool ready, quit;
-    uint32_t *tids;
+    uint32_t *tids;           // the targets asked about last
     size_t tid_count;
-    struct observation *result;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t wake, over;
+    // Under the mutex.
+    bool quit;
+    uint64_t asked, done; // looks; one that is over answers all that asked before it began
+    uint32_t *new_tids;   // for the next look, or NULL
+    size_t new_count;
+    struct result *results; // that the loop has not taken yet
+    size_t result_count;
+};
+
+struct result {
+    struct observation *seen; // or NULL with
     struct dv_err err;
 };
 
@@ -277,10 +285,15 @@ static struct observation *look(struct observer *o, const uint32_t *tids, size_t
 static void look_over(void *arg)
 {
     struct observer *o = arg;
-    struct observation *result = o->result;
-    o->result = NULL;
+    pthread_mutex_lock(&o->mutex);
+    DV_FREE struct result *results = o->results;
+    size_t count = o->result_count;
+    o->results = NULL;
+    o->result_count = 0;
+    pthread_mutex_unlock(&o->mutex);
     loop_timer_set(o->next, LOOK_INTERVAL_MS);
-    o->calls.seen(o->calls.arg, result, &o->err);
+    for (size_t i = 0; i < count; i++)
+        o->calls.seen(o->calls.arg, results[i].seen, &results[i].err);
 }
 
 static void start_look(void *arg)
@@ -289,29 +302,62 @@ static void start_look(void *arg)
     size_t count;
     uint32_t *tids = o->calls.targets(o->calls.arg, &count);
     pthread_mutex_lock(&o->mutex);
-    free(o->tids);
-    o->tids = tids;
-    o->tid_count = count;
-    o->ready = true;
+    free(o->new_tids);
+    o->new_tids = tids;
+    o->new_count = count;
+    o->asked++;
     pthread_cond_signal(&o->wake);
+    pthread_mutex_unlock(&o->mutex);
+}
+
+void observer_look(struct observer *o)
+{
+    pthread_mutex_lock(&o->mutex);
+    uint64_t wanted = ++o->asked;
+    pthread_cond_signal(&o->wake);
+    while (o->done < wanted)
+        pthread_cond_wait(&o->over, &o->mutex);
+    pthread_mutex_unlock(&o->mutex);
+}
+
+// Waits for somebody to ask; returns which look that is, 0 at the end.
+static uint64_t wait_for_work(struct observer *o)
+{
+    pthread_mutex_lock(&o->mutex);
+    while (o->asked == o->done && !o->quit)
+        pthread_cond_wait(&o->wake, &o->mutex);
+    uint64_t number = o->quit ? 0 : o->asked;
+    if (o->new_tids) {
+        free(o->tids);
+        o->tids = o->new_tids;
+        o->tid_count = o->new_count;
+        o->new_tids = NULL;
+    }
+    pthread_mutex_unlock(&o->mutex);
+    return number;
+}
+
+// What whoever waits for the look posts next, the loop runs after it has taken the result.
+static void give(struct observer *o, uint64_t number, const struct result *result)
+{
+    pthread_mutex_lock(&o->mutex);
+    *DV_APPEND(o->results, o->result_count) = *result;
+    loop_post(o->loop, look_over, o);
+    o->done = number;
+    pthread_cond_broadcast(&o->over);
     pthread_mutex_unlock(&o->mutex);
 }
 
 static void *observe(void *arg)
 {
     struct observer *o = arg;
-    for (;;) {
-        pthread_mutex_lock(&o->mutex);
-        while (!o->ready && !o->quit)
-            pthread_cond_wait(&o->wake, &o->mutex);
-        bool quit = o->quit;
-        o->ready = false;
-        pthread_mutex_unlock(&o->mutex);
-        if (quit)
-            return NULL;
-        o->result = look(o, o->tids, o->tid_count, &o->err);
-        loop_post(o->loop, look_over, o);
+    uint64_t number;
+    while ((number = wait_for_work(o)) != 0) {
+        struct result result = {0};
+        result.seen = look(o, o->tids, o->tid_count, &result.err);
+        give(o, number, &result);
     }
+    return NULL;
 }
 
 struct observer *observer_new(struct loop *loop, const struct unit_config *config,
@@ -326,6 +372,7 @@ struct observer *observer_new(struct loop *loop, const struct unit_config *confi
     o->tgt = tgt_engine_new(socket, prefix, TIMEOUT_MS);
     pthread_mutex_init(&o->mutex, NULL);
     pthread_cond_init(&o->wake, NULL);
+    pthread_cond_init(&o->over, NULL);
     int rc = pthread_create(&o->thread, NULL, observe, o);
     if (rc == 0) {
         o->next = loop_timer_new(loop, start_look, o);
@@ -350,9 +397,13 @@ void observer_free(struct observer *o)
     pthread_join(o->thread, NULL);
     forget(o);
     tgt_engine_free(o->tgt);
-    observation_free(o->result);
+    for (size_t i = 0; i < o->result_count; i++)
+        observation_free(o->results[i].seen);
+    free(o->results);
+    free(o->new_tids);
     free(o->tids);
     pthread_cond_destroy(&o->wake);
+    pthread_cond_destroy(&o->over);
     pthread_mutex_destroy(&o->mutex);
     free(o);
 }

@@ -48,9 +48,12 @@ struct observer_calls {
     void *arg;
 };
 
-// config is borrowed. The first look starts at once.
+// config is borrowed. The first look starts when the loop runs.
 struct observer *observer_new(struct loop *loop, const struct unit_config *config,
                               const struct observer_calls *calls, struct dv_err *err);
+// Any other thread than the loop's, while the loop or observer_free runs: makes it look, and
+// returns when the loop will take the result before anything that is posted to it from now on.
+void observer_look(struct observer *o);
 // Waits for a look under way, two seconds at most; the loop was stopped before. NULL is fine.
 void observer_free(struct observer *o);
 

@@ -394,6 +394,7 @@ void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
         fail_all(o, &o->tgtd_err);
         return;
     }
+    calls->look(calls->arg);
     reconcile(p, o);
     if (!o->tgtd_there)
         return;

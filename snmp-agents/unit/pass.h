@@ -14,12 +14,14 @@ struct pass;
 struct pass *pass_new(const struct unit_config *config); // config is borrowed
 void pass_free(struct pass *p);                          // NULL is fine
 
-// What a pass asks on its way; both wait for the loop.
+// What a pass asks on its way; the first two wait for the loop.
 struct pass_calls {
     // Makes durable which backings were made; none of them is served unless this returns 0.
     int (*record)(void *arg, struct dv_err *err);
     // A backing that takes long is so far; false: it is not wanted any more.
     bool (*progress)(void *arg, const struct order_volume *ov, uint32_t percent);
+    // Sessions may be ended next, and what tgtd counted of them ends with them.
+    void (*look)(void *arg);
     void *arg;
 };
 

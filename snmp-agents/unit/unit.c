@@ -177,6 +177,12 @@ static void on_done(void *arg, struct order *o)
     plan_next_pass(u, failed, u->tgtd_there);
 }
 
+static void on_look(void *arg)
+{
+    struct unit *u = arg;
+    counters_look(u->counters);
+}
+
 static void on_lost(void *arg)
 {
     struct unit *u = arg;
@@ -336,8 +342,12 @@ static int open_snmp(struct unit *u, struct dv_err *err)
 struct unit *unit_new(struct loop *loop, const struct unit_config *config, struct dv_err *err)
 {
     struct unit *u = dv_calloc(1, sizeof(*u));
-    const struct worker_calls calls = {
-        .made = on_made, .progress = on_progress, .done = on_done, .lost = on_lost, .arg = u};
+    const struct worker_calls calls = {.made = on_made,
+                                       .progress = on_progress,
+                                       .done = on_done,
+                                       .look = on_look,
+                                       .lost = on_lost,
+                                       .arg = u};
     u->loop = loop;
     u->config = config;
     u->retry_ms = RETRY_FIRST_MS;

@@ -112,10 +112,17 @@ static bool tell_progress(void *arg, const struct order_volume *ov, uint32_t per
     return loop_call(w->loop, call_progress, w) && w->wanted;
 }
 
+static void look(void *arg)
+{
+    const struct worker *w = arg;
+    w->calls.look(w->calls.arg);
+}
+
 static void *work(void *arg)
 {
     struct worker *w = arg;
-    const struct pass_calls calls = {.record = record_made, .progress = tell_progress, .arg = w};
+    const struct pass_calls calls = {
+        .record = record_made, .progress = tell_progress, .look = look, .arg = w};
     for (;;) {
         pthread_mutex_lock(&w->mutex);
         while (!w->ready && !w->quit)

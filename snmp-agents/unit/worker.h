@@ -9,7 +9,7 @@
 
 struct worker;
 
-// What the worker calls back, on the loop's thread.
+// What the worker calls back, on the loop's thread but for look.
 struct worker_calls {
     // Backings were made; they are served only if this returns 0. The order is still the worker's.
     int (*made)(void *arg, const struct order *o, struct dv_err *err);
@@ -17,6 +17,8 @@ struct worker_calls {
     bool (*progress)(void *arg, const struct order_volume *ov, uint32_t percent);
     // The pass is over; the order belongs to whom is called.
     void (*done)(void *arg, struct order *o);
+    // On the worker's thread: sessions may be ended next.
+    void (*look)(void *arg);
     // tgtd has ended.
     void (*lost)(void *arg);
     void *arg;
