@@ -85,10 +85,10 @@ static void test_kinds(void **state)
         struct sn_oid trap;
         enum announce_kind kind;
     } kinds[] = {
-        {OID_coldStart, ANNOUNCE_COLD_START},
-        {OID_linkUp, ANNOUNCE_LINK_UP},
-        {OID_linkDown, ANNOUNCE_LINK_DOWN},
-        {OID_dvsanMemberAnnounce, ANNOUNCE_REPEAT},
+        {OID_coldStart, ANNOUNCE_COLD_START},        {OID_linkUp, ANNOUNCE_LINK_UP},
+        {OID_linkDown, ANNOUNCE_LINK_DOWN},          {OID_dvsanMemberAnnounce, ANNOUNCE_REPEAT},
+        {OID_dvsanVolumeStateChange, ANNOUNCE_NEWS}, {OID_dvsanMediumOnline, ANNOUNCE_NEWS},
+        {OID_dvsanMediumLow, ANNOUNCE_NEWS},         {OID_dvsanMediumFailed, ANNOUNCE_NEWS},
     };
     struct message m;
     struct announcement a;

@@ -34,6 +34,7 @@ struct join_case {
 #define UP    ANNOUNCE_LINK_UP
 #define LDOWN ANNOUNCE_LINK_DOWN
 #define AGAIN ANNOUNCE_REPEAT
+#define NEWS  ANNOUNCE_NEWS
 #define RUN   MEMBER_RUNNING
 #define BYE   MEMBER_SHUTTING_DOWN
 
@@ -63,6 +64,10 @@ static const struct join_case cases[] = {
     {"its tables changed", UNIT_UP, 3, 7, true, false, 0, 0, UP, RUN, 'a', 3, 8, HERE, JOIN_QUERY},
     {"a link of it went down", UNIT_UP, 3, 7, true, false, 0, 0, LDOWN, RUN, 'a', 3, 8, HERE,
      JOIN_QUERY},
+    {"a volume of it failed", UNIT_UP, 3, 7, true, false, 0, 0, NEWS, RUN, 'a', 3, 8, HERE,
+     JOIN_QUERY},
+    {"a volume of it failed, as a poll has shown", UNIT_UP, 3, 7, true, false, 0, 0, NEWS, RUN, 'a',
+     3, 7, HERE, JOIN_IGNORE},
     {"a new address", UNIT_UP, 3, 7, true, false, 0, 0, UP, RUN, 'a', 3, 7, THERE, JOIN_QUERY},
     {"a new address while it is being asked", UNIT_UP, 3, 7, true, true, 3, 7, UP, RUN, 'a', 3, 7,
      THERE, JOIN_QUERY},

@@ -140,6 +140,68 @@ static void a_link_begins_with_its_interface(void **state)
                    "dvsan.1.2.1.1.2.0 uint 0\n");
 }
 
+static void assert_message(struct announcement *a, const char *expected)
+{
+    struct strbuf out = {0};
+    char trap[SN_OID_MAX * 11];
+    strbuf_add(&out, "%s\n", sn_oid_format(&a->trap, trap, sizeof(trap)));
+    for (size_t i = 0; i < a->count; i++)
+        print_var(&out, &a->vars[i]);
+    assert_string_equal(out.text, expected);
+    strbuf_free(&out);
+    announcement_clear(a);
+}
+
+static void a_volume_is_told_with_its_reason(void **state)
+{
+    (void)state;
+    struct member m = member();
+    struct state *s = state_with(7);
+    struct announcement a;
+    struct unit_volume *v = state_volume(s, 7);
+    dv_copy(v->v.name, sizeof(v->v.name), "vol");
+    state_set_volume(s, v, VOLUME_FAILED, 100, "why");
+    announcement_make_volume(&a, &v->v, &m, s, &ENGINE);
+    assert_message(&a, "1.3.6.1.4.1.8072.9999.9999.21137.1.2.0.1\n"
+                       "dvsan.1.2.1.3.1.2.7 octets 070000000000000000000000000000cc\n"
+                       "dvsan.1.2.1.3.1.3.7 octets 766f6c\n"
+                       "dvsan.1.2.1.3.1.14.7 int 4\n"
+                       "dvsan.1.2.1.3.1.16.7 octets 776879\n" ENTERPRISE ENGINE_ID IDENTITY("49"));
+    state_free(s);
+}
+
+static void a_medium_is_told_by_what_it_has_become(void **state)
+{
+    (void)state;
+    static const struct {
+        enum medium_state state;
+        const char *expected;
+    } cases[] = {
+        {MEDIUM_ONLINE, "1.3.6.1.4.1.8072.9999.9999.21137.1.2.0.4\n"
+                        "dvsan.1.2.1.2.1.2.3 octets 6d\n"
+                        "dvsan.1.2.1.2.1.7.3 int 1\n"
+                        "dvsan.1.2.1.2.1.8.3 octets 776879\n" ENTERPRISE ENGINE_ID IDENTITY("41")},
+        {MEDIUM_LOW, "1.3.6.1.4.1.8072.9999.9999.21137.1.2.0.2\n"
+                     "dvsan.1.2.1.2.1.2.3 octets 6d\n"
+                     "dvsan.1.2.1.2.1.7.3 int 2\n"
+                     "dvsan.1.2.1.2.1.8.3 octets 776879\n" ENTERPRISE ENGINE_ID IDENTITY("41")},
+        {MEDIUM_FAILED, "1.3.6.1.4.1.8072.9999.9999.21137.1.2.0.3\n"
+                        "dvsan.1.2.1.2.1.2.3 octets 6d\n"
+                        "dvsan.1.2.1.2.1.7.3 int 3\n"
+                        "dvsan.1.2.1.2.1.8.3 octets 776879\n" ENTERPRISE ENGINE_ID IDENTITY("41")},
+    };
+    struct member m = member();
+    struct state *s = state_with(0);
+    for (size_t i = 0; i < DV_COUNT(cases); i++) {
+        struct medium medium = {
+            .index = 3, .name = "m", .state = cases[i].state, .last_error = "why"};
+        struct announcement a;
+        announcement_make_medium(&a, &medium, &m, s, &ENGINE);
+        assert_message(&a, cases[i].expected);
+    }
+    state_free(s);
+}
+
 static void what_does_not_fit_stays_away(void **state)
 {
     (void)state;
@@ -186,6 +248,8 @@ int main(void)
         cmocka_unit_test(cold_start_tells_the_volumes),
         cmocka_unit_test(a_repetition_begins_with_its_own_objects),
         cmocka_unit_test(a_link_begins_with_its_interface),
+        cmocka_unit_test(a_volume_is_told_with_its_reason),
+        cmocka_unit_test(a_medium_is_told_by_what_it_has_become),
         cmocka_unit_test(what_does_not_fit_stays_away),
         cmocka_unit_test(sizes_are_those_of_ber),
     };

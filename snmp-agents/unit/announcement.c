@@ -13,6 +13,7 @@ static const struct sn_oid LINK_DOWN = OID_linkDown;
 static const struct sn_oid AGAIN = OID_dvsanMemberAnnounce;
 static const struct sn_oid PRODUCT = OID_dvsanProductUnit;
 static const struct sn_oid MEMBER = OID_dvsanMemberObjects;
+static const struct sn_oid MEDIUM = OID_dvsanMediumEntry;
 static const struct sn_oid VOLUME = OID_dvsanVolumeEntry;
 
 // ---- Sizes in BER (ITU-T X.690), as RFC 3417 section 8 limits them -----------------------------
@@ -100,6 +101,13 @@ static void add_member(struct announcement *a, uint32_t object, struct sn_value 
     add_scalar(a, &oid, value);
 }
 
+static void add_medium(struct announcement *a, uint32_t column, uint32_t index,
+                       struct sn_value value)
+{
+    uint32_t suffix[] = {column, index};
+    add(a, sn_oid_join(&MEDIUM, suffix, DV_COUNT(suffix)), value);
+}
+
 static void add_volume(struct announcement *a, uint32_t column, uint32_t index,
                        struct sn_value value)
 {
@@ -165,25 +173,65 @@ static const struct sn_oid *trap_of(enum announcement_kind kind)
     return &AGAIN;
 }
 
+// Whose notification it is.
+static void add_sender(struct announcement *a, const struct sn_engine_id *engine)
+{
+    static const struct sn_oid enterprise = OID_snmpTrapEnterprise, engine_id = OID_snmpEngineID;
+    add_scalar(a, &enterprise, sn_objid(&PRODUCT));
+    if (engine->len > 0)
+        add_scalar(a, &engine_id, sn_octets(engine->b, engine->len));
+}
+
 void announcement_make(struct announcement *a, enum announcement_kind kind,
                        const struct announcement_link *link, const struct member *member,
                        const struct state *state, const struct sn_engine_id *engine)
 {
-    static const struct sn_oid enterprise = OID_snmpTrapEnterprise, engine_id = OID_snmpEngineID,
-                               volumes = OID_dvsanUnitVolumes;
+    static const struct sn_oid volumes = OID_dvsanUnitVolumes;
     *a = (struct announcement){.trap = *trap_of(kind)};
     if (link)
         add_link(a, link);
     if (kind == ANNOUNCE_AGAIN)
         add_identity(a, member, state);
-    add_scalar(a, &enterprise, sn_objid(&PRODUCT));
-    if (engine->len > 0)
-        add_scalar(a, &engine_id, sn_octets(engine->b, engine->len));
+    add_sender(a, engine);
     if (kind != ANNOUNCE_AGAIN)
         add_identity(a, member, state);
     add_member(a, SUB_dvsanMemberSoftwareVersion, sn_text(DVSAN_VERSION));
     add_scalar(a, &volumes, sn_uint((uint32_t)state_volume_count(state)));
     add_rows(a, state);
+}
+
+static const struct sn_oid *trap_of_medium(enum medium_state state)
+{
+    static const struct sn_oid online = OID_dvsanMediumOnline, low = OID_dvsanMediumLow,
+                               failed = OID_dvsanMediumFailed;
+    return state == MEDIUM_FAILED ? &failed : state == MEDIUM_LOW ? &low : &online;
+}
+
+void announcement_make_medium(struct announcement *a, const struct medium *medium,
+                              const struct member *member, const struct state *state,
+                              const struct sn_engine_id *engine)
+{
+    *a = (struct announcement){.trap = *trap_of_medium(medium->state)};
+    add_medium(a, SUB_dvsanMediumName, medium->index, sn_text(medium->name));
+    add_medium(a, SUB_dvsanMediumOperState, medium->index, sn_int((int32_t)medium->state));
+    add_medium(a, SUB_dvsanMediumLastError, medium->index, sn_text(medium->last_error));
+    add_sender(a, engine);
+    add_identity(a, member, state);
+}
+
+void announcement_make_volume(struct announcement *a, const struct volume *volume,
+                              const struct member *member, const struct state *state,
+                              const struct sn_engine_id *engine)
+{
+    static const struct sn_oid changed = OID_dvsanVolumeStateChange;
+    uint32_t index = volume->index;
+    *a = (struct announcement){.trap = changed};
+    add_volume(a, SUB_dvsanVolumeUuid, index, sn_octets(volume->uuid.b, sizeof(volume->uuid.b)));
+    add_volume(a, SUB_dvsanVolumeName, index, sn_text(volume->name));
+    add_volume(a, SUB_dvsanVolumeOperState, index, sn_int((int32_t)volume->state));
+    add_volume(a, SUB_dvsanVolumeLastError, index, sn_text(volume->last_error));
+    add_sender(a, engine);
+    add_identity(a, member, state);
 }
 
 void announcement_clear(struct announcement *a)

@@ -39,6 +39,14 @@ struct announcement {
 void announcement_make(struct announcement *a, enum announcement_kind kind,
                        const struct announcement_link *link, const struct member *member,
                        const struct state *state, const struct sn_engine_id *engine);
+// That the medium, or the volume, is in another state: dvsanMediumOnline, dvsanMediumLow or
+// dvsanMediumFailed; dvsanVolumeStateChange. Volumes' extents are left out.
+void announcement_make_medium(struct announcement *a, const struct medium *medium,
+                              const struct member *member, const struct state *state,
+                              const struct sn_engine_id *engine);
+void announcement_make_volume(struct announcement *a, const struct volume *volume,
+                              const struct member *member, const struct state *state,
+                              const struct sn_engine_id *engine);
 void announcement_clear(struct announcement *a);
 
 // The bytes that the varbinds take in a message.

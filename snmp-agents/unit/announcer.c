@@ -13,7 +13,7 @@
 #define FAREWELL_MS     2000 // how long a stop may take
 
 static const struct sn_timing INFORM_TIMING = {.timeout_ms = 1000, .retries = 0};
-static const struct sn_timing LINK_TIMING = {.timeout_ms = 1000, .retries = 3};
+static const struct sn_timing NEWS_TIMING = {.timeout_ms = 1000, .retries = 3};
 static const struct sn_timing FAREWELL_TIMING = {.timeout_ms = 600, .retries = 2};
 static const struct sn_timing ENGINE_TIMING = {.timeout_ms = 500, .retries = 1};
 
@@ -114,21 +114,40 @@ static void inform_done(void *arg, const struct sn_result *result)
         farewell_over(a);
 }
 
-static void tell(struct announcer *a, enum announcement_kind kind,
-                 const struct announcement_link *link, struct sn_timing timing)
+static void tell_stations(struct announcer *a, const struct announcement *message,
+                          struct sn_timing timing)
 {
-    struct announcement message;
-    announcement_make(&message, kind, link, a->member, a->state, &a->engine);
     for (size_t i = 0; i < a->station_count; i++) {
         struct station *s = &a->stations[i];
         if (!station_open(s))
             continue;
         a->under_way++;
-        sn_inform(s->peer, &message.trap, message.vars, message.count, timing, inform_done, s);
+        sn_inform(s->peer, &message->trap, message->vars, message->count, timing, inform_done, s);
     }
+}
+
+static void tell_others(struct announcer *a, const struct announcement *message)
+{
     if (a->agent)
-        sn_agent_notify(a->agent, &message.trap, message.vars, message.count);
+        sn_agent_notify(a->agent, &message->trap, message->vars, message->count);
+}
+
+static void tell(struct announcer *a, enum announcement_kind kind,
+                 const struct announcement_link *link, struct sn_timing timing)
+{
+    struct announcement message;
+    announcement_make(&message, kind, link, a->member, a->state, &a->engine);
+    tell_stations(a, &message, timing);
+    tell_others(a, &message);
     announcement_clear(&message);
+}
+
+static void tell_news(struct announcer *a, struct announcement *message)
+{
+    if (leased(a) && !a->stopping)
+        tell_stations(a, message, NEWS_TIMING);
+    tell_others(a, message);
+    announcement_clear(message);
 }
 
 // ---- The local engine's ID --------------------------------------------------------------------
@@ -222,7 +241,21 @@ void announcer_link(struct announcer *a, bool up, const struct announcement_link
 {
     if (a->stopping || !a->cold_started)
         return;
-    tell(a, up ? ANNOUNCE_LINK_UP : ANNOUNCE_LINK_DOWN, link, LINK_TIMING);
+    tell(a, up ? ANNOUNCE_LINK_UP : ANNOUNCE_LINK_DOWN, link, NEWS_TIMING);
+}
+
+void announcer_medium(struct announcer *a, const struct unit_medium *medium)
+{
+    struct announcement message;
+    announcement_make_medium(&message, &medium->m, a->member, a->state, &a->engine);
+    tell_news(a, &message);
+}
+
+void announcer_volume(struct announcer *a, const struct unit_volume *volume)
+{
+    struct announcement message;
+    announcement_make_volume(&message, &volume->v, a->member, a->state, &a->engine);
+    tell_news(a, &message);
 }
 
 void announcer_stop(struct announcer *a, const struct announcement_link *links, size_t count,

@@ -23,6 +23,10 @@ void announcer_start(struct announcer *a, struct sn_agent *agent);
 void announcer_leased(struct announcer *a);
 // An interface that holds a portal went up or down.
 void announcer_link(struct announcer *a, bool up, const struct announcement_link *link);
+// A medium, or a volume, is in another state: told to the station while it counts the unit in its
+// pool, since else it will hear all from the announcement.
+void announcer_medium(struct announcer *a, const struct unit_medium *medium);
+void announcer_volume(struct announcer *a, const struct unit_volume *volume);
 // The member is shutting down: sends a linkDown for each of the links (a dvsanMemberAnnounce when
 // there is none) and calls done(arg) when the station has them, or after two seconds.
 void announcer_stop(struct announcer *a, const struct announcement_link *links, size_t count,

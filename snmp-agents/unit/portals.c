@@ -13,11 +13,11 @@ struct portals {
     void *arg;
 };
 
-static struct announcement_link link_of(const struct portals *p, uint32_t index)
+struct announcement_link portals_link(const struct portals *p, uint32_t interface)
 {
     struct netlink_interface i;
-    if (!netlink_interface(p->netlink, index, &i))
-        i = (struct netlink_interface){.index = index}; // it is gone, so it is down
+    if (!netlink_interface(p->netlink, interface, &i))
+        i = (struct netlink_interface){.index = interface}; // it is gone, so it is down
     return (struct announcement_link){i.index, i.admin_up, i.oper_up};
 }
 
@@ -60,8 +60,7 @@ static void on_news(void *arg)
         if (contains(told, told_count, interface))
             continue;
         *DV_APPEND(told, told_count) = interface;
-        struct announcement_link link = link_of(p, interface);
-        p->changed(p->arg, row->p.up, &link);
+        p->changed(p->arg, interface, row->p.up);
     }
 }
 
@@ -102,7 +101,7 @@ size_t portals_links(const struct portals *p, struct announcement_link *out, siz
         for (size_t i = 0; i < n; i++)
             told = told || out[i].if_index == row->p.if_index;
         if (!told)
-            out[n++] = link_of(p, row->p.if_index);
+            out[n++] = portals_link(p, row->p.if_index);
     }
     return n;
 }

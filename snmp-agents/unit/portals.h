@@ -10,8 +10,9 @@
 
 struct portals;
 
-// changed(arg, up, link) is called for each interface that brought portals up or took them down.
-typedef void portals_fn(void *arg, bool up, const struct announcement_link *link);
+// changed(arg, interface, up) is called for each interface that brought portals up or took them
+// down.
+typedef void portals_fn(void *arg, uint32_t interface, bool up);
 
 // Adds the configured portals to the state and keeps them as the kernel tells.
 struct portals *portals_new(struct loop *loop, const struct unit_config *config,
@@ -19,6 +20,8 @@ struct portals *portals_new(struct loop *loop, const struct unit_config *config,
                             struct dv_err *err);
 void portals_free(struct portals *p); // NULL is fine
 
+// The interface as it is now.
+struct announcement_link portals_link(const struct portals *p, uint32_t interface);
 // The interfaces that hold portals now, each once; returns how many.
 size_t portals_links(const struct portals *p, struct announcement_link *out, size_t room);
 

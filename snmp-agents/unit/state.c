@@ -19,6 +19,8 @@ struct state {
     size_t change_count, change_room;
     size_t deletions; // how many of the changes are deletions
     uint32_t generation, changes_since;
+    void (*changed)(void *arg);
+    void *changed_arg;
 };
 
 // Rows of every kind are found by a key: the index, or volume and index of a rule.
@@ -126,6 +128,12 @@ void state_free(struct state *s)
     rows_free(&s->rules);
     free(s->changes);
     free(s);
+}
+
+void state_watch(struct state *s, void (*changed)(void *arg), void *arg)
+{
+    s->changed = changed;
+    s->changed_arg = arg;
 }
 
 uint32_t state_generation(const struct state *s)
@@ -267,6 +275,8 @@ static uint32_t change_add(struct state *s, enum change_kind kind, uint32_t inde
         s->changes = dv_realloc(s->changes, s->change_room, sizeof(*s->changes));
     }
     s->changes[s->change_count++] = (struct change){++s->generation, kind, index};
+    if (s->changed)
+        s->changed(s->changed_arg);
     return s->generation;
 }
 

@@ -69,6 +69,8 @@ struct state;
 // The first change gets generation + 1.
 struct state *state_new(uint32_t generation);
 void state_free(struct state *s); // wipes the secrets; NULL is fine
+// From now on changed(arg) is called from inside of whatever makes a change; NULL ends that.
+void state_watch(struct state *s, void (*changed)(void *arg), void *arg);
 
 uint32_t state_generation(const struct state *s);
 uint32_t state_changes_since(const struct state *s); // dvsanUnitChangesSince

@@ -94,12 +94,20 @@ const struct sn_table table_member = {
 
 TABLE_GET(summary_media, struct tables, t, sn_uint((uint32_t)state_media_count(t->state)))
 TABLE_GET(summary_volumes, struct tables, t, sn_uint((uint32_t)state_volume_count(t->state)))
+static struct sn_value counter32(uint32_t count)
+{
+    return (struct sn_value){.type = SN_COUNTER32, .u = count};
+}
+
 TABLE_GET(summary_since, struct tables, t, sn_uint(state_changes_since(t->state)))
+
+TABLE_GET(summary_suppressed, struct tables, t, counter32(notifier_suppressed(t->notifier)))
 
 static const struct sn_column SUMMARY_COLUMNS[] = {
     {SUB_dvsanUnitMedia, SN_UINT, SN_READ_ONLY, 0, 0, summary_media},
     {SUB_dvsanUnitVolumes, SN_UINT, SN_READ_ONLY, 0, 0, summary_volumes},
     {SUB_dvsanUnitChangesSince, SN_UINT, SN_READ_ONLY, 0, 0, summary_since},
+    {SUB_dvsanUnitNotificationsSuppressed, SN_COUNTER32, SN_READ_ONLY, 0, 0, summary_suppressed},
 };
 
 const struct sn_table table_summary = {

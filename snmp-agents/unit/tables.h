@@ -4,6 +4,7 @@
 #define DVSAN_UNIT_TABLES_H
 
 #include "snmp-agents/unit/member.h"
+#include "snmp-agents/unit/notifier.h"
 #include "snmp-agents/unit/sets.h"
 #include "snmp/agent.h"
 
@@ -12,6 +13,7 @@ struct tables {
     struct state *state;
     struct sets *sets;
     struct member *member;
+    const struct notifier *notifier;
     const char *iqn_prefix;    // a volume's IQN is iqn_prefix:uuid
     void (*leased)(void *arg); // dvsanMemberLease was written to member
     void *arg;

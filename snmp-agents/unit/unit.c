@@ -6,6 +6,7 @@
 #include "snmp-agents/unit/announcer.h"
 #include "snmp-agents/unit/counters.h"
 #include "snmp-agents/unit/journal.h"
+#include "snmp-agents/unit/notifier.h"
 #include "snmp-agents/unit/portals.h"
 #include "snmp-agents/unit/std/std.h"
 #include "snmp-agents/unit/tables.h"
@@ -40,6 +41,7 @@ struct unit {
     struct sn_agent *agent; // NULL until the first pass is over
     struct announcer *announcer;
     struct portals *portals;
+    struct notifier *notifier;
     struct worker *worker;
     struct counters *counters;
     struct std *std;
@@ -216,6 +218,7 @@ static void on_master(void *arg, bool connected)
     struct unit *u = arg;
     if (!connected) {
         log_warning("unit", "the SNMP master agent is lost");
+        notifier_ready(u->notifier, false);
         loop_timer_set(u->no_master, MASTER_MS);
         return;
     }
@@ -225,6 +228,7 @@ static void on_master(void *arg, bool connected)
         u->member.lease_end = 0;
     u->was_connected = true;
     announcer_start(u->announcer, u->agent);
+    notifier_ready(u->notifier, true);
 }
 
 static void on_no_master(void *arg)
@@ -259,11 +263,11 @@ static void on_first_pass_slow(void *arg)
     settle(u);
 }
 
-static void on_link(void *arg, bool up, const struct announcement_link *link)
+static void on_link(void *arg, uint32_t interface, bool up)
 {
     struct unit *u = arg;
     settle(u);
-    announcer_link(u->announcer, up, link);
+    notifier_link(u->notifier, interface, up);
     start_pass(u); // a portal's address may be there now
 }
 
@@ -358,6 +362,8 @@ struct unit *unit_new(struct loop *loop, const struct unit_config *config, struc
         unit_free(u);
         return NULL;
     }
+    u->notifier = notifier_new(loop, u->state, u->portals, u->announcer);
+    u->tables.notifier = u->notifier;
     reserve(u);
     u->next_pass = loop_timer_new(loop, on_next_pass, u);
     u->first_pass = loop_timer_new(loop, on_first_pass_slow, u);
@@ -410,6 +416,7 @@ void unit_free(struct unit *u)
     loop_timer_free(u->next_pass);
     loop_timer_free(u->first_pass);
     loop_timer_free(u->no_master);
+    notifier_free(u->notifier);
     announcer_free(u->announcer);
     counters_free(u->counters);
     sn_env_free(u->env);

@@ -30,10 +30,10 @@ static bool kind_of(const struct sn_oid *trap, enum announce_kind *kind)
         struct sn_oid oid;
         enum announce_kind kind;
     } known[] = {
-        {OID_coldStart, ANNOUNCE_COLD_START},
-        {OID_linkUp, ANNOUNCE_LINK_UP},
-        {OID_linkDown, ANNOUNCE_LINK_DOWN},
-        {OID_dvsanMemberAnnounce, ANNOUNCE_REPEAT},
+        {OID_coldStart, ANNOUNCE_COLD_START},        {OID_linkUp, ANNOUNCE_LINK_UP},
+        {OID_linkDown, ANNOUNCE_LINK_DOWN},          {OID_dvsanMemberAnnounce, ANNOUNCE_REPEAT},
+        {OID_dvsanVolumeStateChange, ANNOUNCE_NEWS}, {OID_dvsanMediumOnline, ANNOUNCE_NEWS},
+        {OID_dvsanMediumLow, ANNOUNCE_NEWS},         {OID_dvsanMediumFailed, ANNOUNCE_NEWS},
     };
     for (size_t i = 0; i < DV_COUNT(known); i++) {
         if (sn_oid_compare(trap, &known[i].oid) == 0) {

@@ -13,7 +13,8 @@ enum announce_kind {
     ANNOUNCE_COLD_START = 1,
     ANNOUNCE_LINK_UP,
     ANNOUNCE_LINK_DOWN,
-    ANNOUNCE_REPEAT // dvsanMemberAnnounce: the member says that it holds no lease
+    ANNOUNCE_REPEAT, // dvsanMemberAnnounce: the member says that it holds no lease
+    ANNOUNCE_NEWS    // a medium or a volume of it is in another state
 };
 
 struct announcement {

@@ -1,0 +1,157 @@
+# What a unit tells by notifications of its media and volumes, and how often.
+# SPDX-License-Identifier: BSD-2-Clause
+import subprocess
+import time
+
+import pytest
+
+from unit_box import (ANNOUNCE, FAILED, MEMBER, OFFLINE, ONLINE, ROOT, UNIT, VOLUME, V_ADMIN, V_ERROR, V_NAME,
+                      V_OPER, V_UUID, Box, free_addresses, wait_for)
+
+NEWS = ROOT + ".1.2.0"
+VOLUME_CHANGE, LOW, MEDIUM_FAILED, MEDIUM_ONLINE = (f"{NEWS}.{n}" for n in range(1, 5))
+SUPPRESSED = f"{UNIT}.1.4.0"
+BURST = 20
+
+
+@pytest.fixture(name="addresses", scope="module")
+def fixture_addresses():
+    addresses, held = free_addresses(2)
+    yield addresses
+    for s in held:
+        s.close()
+
+
+@pytest.fixture(name="idle")
+def fixture_idle(addresses):
+    """A unit whose processes the test starts, but for the receiver, which is there."""
+    box = Box(*addresses)
+    try:
+        box.start_receiver()
+        yield box
+        text = box.agent_log.read_text()
+        assert "AddressSanitizer" not in text and "runtime error:" not in text, text[-6000:]
+    except BaseException:
+        print(box.agent_log.read_text()[-8000:] if box.agent_log.exists() else "no log")
+        raise
+    finally:
+        box.close()
+
+
+@pytest.fixture(name="box")
+def fixture_box(idle):
+    idle.start()
+    wait_for("an announcement", lambda: idle.traps(ANNOUNCE))
+    lease(idle, 3600)
+    return idle
+
+
+def lease(box, seconds):
+    box.set((f"{MEMBER}.8.0", "u", seconds))
+
+
+def admin(box, index, online):
+    box.set((f"{VOLUME}.{V_ADMIN}.{index}", "i", 1 if online else 2))
+
+
+def states(box, user="notify"):
+    """The states that dvsanVolumeStateChange told, one by one."""
+    return [int(value.rsplit(" ", 1)[1]) for n in box.traps(VOLUME_CHANGE, user)
+            for oid, value in n.items() if oid.startswith(f".{VOLUME}.{V_OPER}.")]
+
+
+def test_a_volume_is_told_to_the_station_and_to_others(box):
+    volume = box.create(7, "data")
+    box.wait_volume(7, ONLINE)
+    admin(box, 7, False)
+    wait_for("offline to be told", lambda: states(box) == [OFFLINE])
+    admin(box, 7, True)
+    wait_for("online to be told", lambda: states(box) == [OFFLINE, ONLINE])
+    wait_for("the others to be told", lambda: states(box, "third") == [OFFLINE, ONLINE])
+    for user in ("notify", "third"):
+        told = box.traps(VOLUME_CHANGE, user)[0]
+        assert list(told)[2:6] == [f".{VOLUME}.{c}.7" for c in (V_UUID, V_NAME, V_OPER, V_ERROR)]
+        assert told[f".{VOLUME}.{V_UUID}.7"].replace(" ", "").lower() == f"hex-string:{volume}"
+        assert told[f".{VOLUME}.{V_NAME}.7"] == 'STRING: "data"'
+        assert told[f".{MEMBER}.3.0"] == 'STRING: "unit1"'
+    box.destroy(7)
+    wait_for("the volume to be gone", lambda: not box.volumes())
+    assert len(states(box)) == 2  # neither making nor deleting it was told
+    assert box.get(SUPPRESSED) == "0"
+
+
+def test_without_a_lease_only_others_are_told(box):
+    box.create(1, "data")
+    box.wait_volume(1, ONLINE)
+    lease(box, 0)
+    admin(box, 1, False)
+    wait_for("the others to be told", lambda: states(box, "third") == [OFFLINE])
+    lease(box, 3600)
+    admin(box, 1, True)
+    wait_for("the station to be told", lambda: states(box) == [ONLINE])
+
+
+def test_a_medium_that_fails_and_comes_back(box):
+    box.create(1, "data")
+    box.wait_volume(1, ONLINE)
+    media, away = box.dir / "media", box.dir / "away"
+    media.rename(away)
+    for user in ("notify", "third"):
+        told = wait_for("the failure", lambda who=user: box.traps(MEDIUM_FAILED, who))[0]
+        assert list(told)[2:5] == [f".{UNIT}.2.1.{c}.1" for c in (2, 7, 8)]
+        assert told[f".{UNIT}.2.1.2.1"] == 'STRING: "m1"'
+        assert told[f".{UNIT}.2.1.7.1"] == "INTEGER: 3"
+        assert "does not exist" in told[f".{UNIT}.2.1.8.1"]
+    wait_for("the volume's failure", lambda: states(box) == [FAILED])
+    away.rename(media)
+    wait_for("the recovery", lambda: box.traps(MEDIUM_ONLINE) and box.traps(MEDIUM_ONLINE, "third"))
+    wait_for("the volume's recovery", lambda: states(box) == [FAILED, ONLINE])
+    assert len(box.traps(MEDIUM_FAILED)) == len(box.traps(MEDIUM_ONLINE)) == 1
+
+
+def test_a_medium_that_runs_low(idle):
+    media = idle.dir / "media"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64M", "tmpfs", media], check=True)
+    try:
+        idle.start()
+        wait_for("an announcement", lambda: idle.traps(ANNOUNCE))
+        lease(idle, 3600)
+        (media / "ballast").write_bytes(bytes(62 << 20))
+        for user in ("notify", "third"):
+            told = wait_for("low to be told", lambda who=user: idle.traps(LOW, who))[0]
+            assert told[f".{UNIT}.2.1.7.1"] == "INTEGER: 2"
+        (media / "ballast").unlink()
+        wait_for("online to be told", lambda: idle.traps(MEDIUM_ONLINE))
+    finally:
+        for p in (idle.agent, idle.tgtd):
+            p.kill()
+        subprocess.run(["umount", "-l", media], check=False)
+
+
+def test_a_volume_that_flaps_is_told_now_and_then(box):
+    box.create(1, "data")
+    box.wait_volume(1, ONLINE)
+    started, changes = time.monotonic(), 200
+    for i in range(changes):
+        admin(box, 1, i % 2 == 1)
+        box.wait_volume(1, ONLINE if i % 2 else OFFLINE)
+    took = time.monotonic() - started
+    told = len(states(box, "third"))
+    assert BURST <= told <= BURST + took + 1
+    # Each change was told, or is counted as suppressed, or (one) still waits.
+    wait_for("the sum", lambda: changes - 1 <= len(states(box, "third")) + int(box.get(SUPPRESSED)) <= changes)
+    wait_for("the state that it has", lambda: states(box)[-1] == states(box, "third")[-1] == ONLINE)
+    assert states(box) == states(box, "third")
+
+
+def test_what_happened_while_no_master_was_there_is_told_then(box):
+    box.create(1, "data")
+    box.wait_volume(1, ONLINE)
+    box.snmpd.kill()
+    box.tgtd.kill()
+    text = "tgtd has ended"
+    wait_for("the agent to see it", lambda: text in box.agent_log.read_text())
+    box.start_snmpd()
+    wait_for("the failure to be told", lambda: states(box, "third") == [FAILED])
+    box.start_tgtd()
+    wait_for("the recovery to be told", lambda: states(box, "third") == [FAILED, ONLINE])

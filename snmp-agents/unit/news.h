@@ -1,0 +1,41 @@
+// Which changes of state are told, and when: a pure decision.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Each thing (a medium, an interface, a volume) has a state that was told last. A thing whose state
+// is another one waits, once, until it can be told; what is told then is the state it has then.
+// One that is back in the state that was told waits no longer. All things share one bucket of
+// tokens, so that whatever flaps, receivers get so many notifications and no more.
+#ifndef DVSAN_UNIT_NEWS_H
+#define DVSAN_UNIT_NEWS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NEWS_BURST       20   // notifications that may follow each other at once
+#define NEWS_INTERVAL_MS 1000 // between further ones
+#define NEWS_NEVER       UINT32_MAX
+
+// In the order in which they are told: what concerns many volumes first.
+enum news_kind { NEWS_MEDIUM, NEWS_LINK, NEWS_VOLUME };
+#define NEWS_KINDS 3
+
+struct news;
+
+struct news *news_new(uint64_t now_ms);
+void news_free(struct news *n); // NULL is fine
+
+// The thing is in this state. untold is what counts as told of a thing that was not told yet.
+void news_see(struct news *n, enum news_kind kind, uint32_t index, int state, int untold);
+// The thing is gone; another one of its index starts anew.
+void news_forget(struct news *n, enum news_kind kind, uint32_t index);
+
+// The thing to be told now, which then counts as told; false when there is none, or too much was
+// told of late.
+bool news_next(struct news *n, uint64_t now_ms, enum news_kind *kind, uint32_t *index, int *state);
+// After how many milliseconds the next can be told; NEWS_NEVER when none waits.
+uint32_t news_wait(const struct news *n, uint64_t now_ms);
+
+// How many changes of state were never told, because later ones took their place.
+uint32_t news_suppressed(const struct news *n);
+
+#endif
