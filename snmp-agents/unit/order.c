@@ -206,6 +206,14 @@ static bool has_adoptions(const struct order *o, const struct order_medium *om,
     return false;
 }
 
+bool order_brings_volumes(const struct order *o, const struct state *state)
+{
+    for (size_t i = 0; i < o->medium_count; i++)
+        if (has_adoptions(o, &o->media[i], state))
+            return true;
+    return false;
+}
+
 static uint32_t last_index(const struct state *state)
 {
     uint32_t last = 0;

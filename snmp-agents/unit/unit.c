@@ -163,7 +163,7 @@ static void on_done(void *arg, struct order *o)
     struct unit *u = arg;
     struct dv_err err;
     bool failed = order_has_failures(o);
-    u->unfinished = order_is_unfinished(o);
+    u->unfinished = order_is_unfinished(o) || order_brings_volumes(o, u->state);
     if (!o->tgtd_there && (u->tgtd_there || !u->agent))
         log_warning("unit", "nothing is served: %s", o->tgtd_err.text);
     u->tgtd_there = o->tgtd_there;

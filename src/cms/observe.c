@@ -192,10 +192,14 @@ static void adopt_volume(struct observation *o, const struct volume *v,
     }
 }
 
-// Another unit has the volume: false when it still shows it, so that ours is a stray copy.
-static bool move_volume(struct observation *o, struct pool_volume *pv)
+// Another unit has the volume. False when this one shows the worse of two: a copy beside a good
+// one, or the row that a medium left behind when it was moved elsewhere.
+static bool move_volume(struct observation *o, struct pool_volume *pv, const struct volume *v)
 {
-    if (pv->actual.index != 0 && health_takes_orders(pv->unit->rec.state)) {
+    bool failed = pv->actual.state == VOLUME_FAILED;
+    if (v->state == VOLUME_FAILED && pv->actual.index != 0)
+        return false;
+    if (pv->actual.index != 0 && !failed && health_takes_orders(pv->unit->rec.state)) {
         events_add(o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
                    "is on %s, but %s shows a volume of the same UUID, too: that one is not used",
                    pv->unit->rec.name, o->rec.name);
@@ -225,7 +229,7 @@ static void observe_volume(struct observation *o, const struct volume *v)
         changes_shown(&o->c, v, rules, count);
         return;
     }
-    if (pv->unit != o->unit && !move_volume(o, pv))
+    if (pv->unit != o->unit && !move_volume(o, pv, v))
         return;
     if (pv->mark == o->mark) {
         log_warning("observe", "%s shows the volume %s twice", o->rec.name, v->name);

@@ -1,0 +1,66 @@
+"""A disk is moved from one unit to another: the pool's volumes and their hosts move with it."""
+import os
+import re
+
+import pytest
+
+from tools import initiators
+from tools.testlab import until
+
+LAB = {"units": 2, "hosts": 1}
+MIB = 1 << 20
+
+
+def give_disk(lab, unit, path):
+    """Adds a disk to the unit's configuration and starts its agent again."""
+    u = lab.units[unit]
+    with open(u.path("unit.xml"), encoding="utf-8") as f:
+        text = f.read()
+    text = re.sub(r'\n *<medium index="7".*', "", text)
+    if path:
+        text = text.replace("  </media>", f'    <medium index="7" name="disk7" kind="disk" path="{path}"'
+                                          ' initialise="yes"/>\n  </media>')
+    u.stop(u.agent)
+    with open(u.path("unit.xml"), "w", encoding="utf-8") as f:
+        f.write(text)
+    u.start(u.agent)
+
+
+def is_on(lab, unit, state="online"):
+    return until(lambda: (lambda v: v["unit"] == unit and v["state"] == state)(lab.volume("moving")), 30)
+
+
+@pytest.fixture
+def disk(lab):
+    path = os.path.join(lab.work, "disk.img")
+    with open(path, "wb") as f:
+        f.truncate(128 * MIB)
+    give_disk(lab, "unit1", path)
+    return path
+
+
+def test_volumes_and_their_hosts_follow_the_disk(lab, disk):
+    assert until(lambda: any(m["name"] == "disk7" and m["free_blocks"] > 0
+                             for m in lab.unit("unit1")["media"]), 20)
+    lab.create("moving", "32M", unit="unit1", medium="disk7")
+    lab.assign("moving", "host1")
+    before = lab.volume("moving")
+    how = initiators.access(lab, "host1", "moving")
+    assert initiators.can_log_in(how)
+
+    # Pulled out while all run, and put into the other unit.
+    moved = disk + ".moved"
+    os.rename(disk, moved)
+    assert is_on(lab, "unit1", "failed"), lab.volume("moving")
+    give_disk(lab, "unit2", moved)
+    assert is_on(lab, "unit2"), lab.volume("moving")
+    after = lab.volume("moving")
+    assert (after["uuid"], after["name"], after["blocks"]) == (before["uuid"], "moving", before["blocks"])
+    assert until(lambda: initiators.can_log_in(initiators.access(lab, "host1", "moving")), 20)
+    assert any("moving" in e["subject"] and "has moved from unit1 to unit2" in e["text"]
+               for e in lab.client.get("/events?limit=200"))
+
+    # It stays there, though the first unit goes on telling of what it lost; and is deleted there.
+    lab.unassign("moving", "host1")
+    assert lab.volume("moving")["unit"] == "unit2"
+    lab.done(lab.client.delete("/volumes/moving"))
