@@ -43,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct dv_err err;
     struct show_portal *portals;
     struct tgt_statistics *rows;
+    struct tgt_parameters parameters;
     size_t count;
     read_targets(text);
     show_names(text, &seen, &err);
@@ -52,5 +53,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         free(portals);
     if (show_statistics(text, &rows, &count, &err) == 0)
         free(rows);
+    (void)show_parameters(text, &parameters, &err);
     return 0;
 }

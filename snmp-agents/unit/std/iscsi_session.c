@@ -74,10 +74,10 @@ static void remote_type(void *ctx, const void *of, struct sn_value *out)
 static void remote(void *ctx, const void *of, struct sn_value *out)
 {
     const struct std_row *row = of;
-    static uint8_t raw[16];
+    uint8_t raw[16];
     uint32_t type = address_type(row->session->of.address, raw);
     (void)ctx;
-    *out = sn_octets(raw, type == INET_IPV4 ? 4 : type == INET_IPV6 ? 16 : 0);
+    *out = std_copy(row->std, raw, type == INET_IPV4 ? 4 : type == INET_IPV6 ? 16 : 0);
 }
 
 static const struct sn_column CONNECTION[] = {

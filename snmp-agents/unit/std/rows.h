@@ -58,6 +58,7 @@ struct sn_value std_pointer(const struct std *s, struct sn_oid entry, uint32_t c
                             const uint32_t *index, size_t len);
 struct sn_value std_format(const struct std *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+struct sn_value std_copy(const struct std *s, const void *octets, size_t len);
 // The volume's identifiers as its INQUIRY tells them.
 struct sn_value std_scsi_id(const struct std *s, const struct unit_volume *v, uint32_t which);
 

@@ -3,6 +3,7 @@
 #include "snmp-agents/unit/std/std.h"
 #include "base/mem.h"
 #include "snmp-agents/unit/std/rows.h"
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -220,6 +221,13 @@ struct sn_value std_format(const struct std *s, const char *format, ...)
     vsnprintf(s->scratch->text, sizeof(s->scratch->text), format, args);
     va_end(args);
     return sn_text(s->scratch->text);
+}
+
+struct sn_value std_copy(const struct std *s, const void *octets, size_t len)
+{
+    assert(len <= sizeof(s->scratch->text));
+    memcpy(s->scratch->text, octets, len);
+    return sn_octets(s->scratch->text, len);
 }
 
 // tgtd makes three designators of a LUN: what it was told as SCSI ID, in ASCII with NULs up to its
