@@ -251,6 +251,13 @@ def test_what_is_there_is_what_the_capabilities_say(full):
         assert {line.split(".", 1)[0] for line in out.splitlines() if re.match(r"\w+\.\d.* = ", line)} == wanted
 
 
+@pytest.mark.parametrize("module", ["DVSAN-MEMBER-MIB", "DVSAN-UNIT-MIB"])
+def test_our_own_modules_are_implemented_whole(module):
+    groups = re.findall(r"^(\w+) (?:OBJECT|NOTIFICATION)-GROUP$", (SOURCE / "mibs" / module).read_text(), re.M)
+    part = re.search(rf"SUPPORTS\s+{module}\s+INCLUDES\s+\{{(.*?)\}}", CAPS.read_text(), re.S)
+    assert re.findall(r"\w+", part[1]) == groups
+
+
 @needs_texts
 @pytest.mark.parametrize("table, rows", [
     ("ISCSI-MIB::iscsiInstanceAttributesTable", 1), ("ISCSI-MIB::iscsiPortalAttributesTable", 1),
