@@ -1,5 +1,6 @@
 """What the station makes of silence, lost answers, clones, moves, strangers, and its own losses."""
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -208,6 +209,35 @@ def test_a_clone_is_not_talked_to(lab):
     is_in_state(lab, "unit1", "up")
     lab.done(task)
     drop(lab, "mine")
+
+
+def test_a_copied_machine_takes_nothing_over(lab):
+    """With the agent's state and snmpd's, so with the same engine, started more often."""
+    lab.create("original", "16M", unit="unit1")
+    before = lab.unit("unit1")
+    original, copy = lab.units["unit1"], lab.units["unit2"]
+    lab.run("kill", "unit2")
+    is_in_state(lab, "unit2", "down")
+    own = {name: copy.path(name) for name in ("state", "snmpd.state")}
+    for name, path in own.items():
+        os.rename(path, path + ".own")
+        shutil.copytree(original.path(name), path)
+    try:
+        for process in copy.processes:
+            process.start()
+        assert until(lambda: told(lab, "unit unit1", "if that is a clone"), 10)
+        lab.assign("original", "host1")
+        assert initiators.can_log_in(initiators.access(lab, "host1", "original"))
+        after = lab.unit("unit1")
+        assert (after["state"], after["address"]) == ("up", before["address"])
+    finally:
+        lab.run("kill", "unit2")
+        for path in own.values():
+            shutil.rmtree(path)
+            os.rename(path + ".own", path)
+    lab.run("start", "unit2")
+    is_in_state(lab, "unit2", "up")
+    drop(lab, "original")
 
 
 def test_a_late_good_bye_takes_no_unit_out(lab):

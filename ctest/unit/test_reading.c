@@ -12,7 +12,8 @@
 
 #include <cmocka.h>
 
-#define UUID "0123456789abcdef"
+#define UUID    "0123456789abcdef"
+#define ADDRESS "udp:192.0.2.1:161"
 
 static struct sn_value octets(const char *text)
 {
@@ -186,8 +187,9 @@ static size_t head_vars(struct sn_var *vars, const uint32_t *volumes, size_t cou
 {
     struct sn_oid oids[READING_HEAD_MAX];
     const struct sn_value values[] = {
-        octets(UUID), sn_int(1),       octets("unit1"), sn_uint(3),  sn_uint(70000), sn_int(2),
-        sn_uint(25),  octets("0.1.0"), sn_uint(5),      sn_uint(40), sn_uint(101),
+        octets(UUID),   sn_int(1),       octets("unit1"), sn_uint(3),
+        sn_uint(70000), sn_int(2),       sn_uint(25),     octets("0.1.0"),
+        sn_uint(5),     octets(ADDRESS), sn_uint(40),     sn_uint(101),
     };
     size_t n = reading_head_oids(volumes, count, oids);
     for (size_t i = 0; i < n; i++)
@@ -216,6 +218,7 @@ static void test_head(void **state)
     assert_true(read_head(vars, n, volumes, 2, &r));
     assert_memory_equal(r.uuid.b, UUID, 16);
     assert_string_equal(r.name, "unit1");
+    assert_string_equal(r.address, ADDRESS);
     assert_int_equal(r.epoch, 3);
     assert_int_equal(r.generation, 70000);
     assert_int_equal(r.oper, MEMBER_RUNNING);

@@ -70,6 +70,7 @@ static void missed(struct unit_link *link, const char *why)
     if (!unit) {
         tell_stranger(link, why);
     } else if (!link->discard) {
+        link->urgent |= link->next_address[0] != '\0'; // it may be there by now
         static const struct health_look silence = {.answered = false};
         enum unit_state state = health_next(unit->rec.state, &silence, &link->misses);
         log_debug("look", "%s: %s (%u in a row)", unit->rec.name, why, link->misses);
@@ -168,8 +169,30 @@ static void use_trial(struct unit_link *link)
     link->peer = link->trial;
     link->trial = NULL;
     dv_copy(link->address, sizeof(link->address), link->next_address);
-    link->next_address[0] = '\0';
+    link->next_address[0] = link->clone[0] = '\0';
     link->lease_under_way = false; // cancelled with the old peer
+}
+
+// The unit answers where it is known, and was announced from elsewhere. Either it says so itself;
+// or the other one is a clone, with the same engine, or a liar. Nothing is sent there: a clone
+// that was started more often would make the library take the true unit's answers for old ones.
+static void weigh_next_address(struct unit_link *link)
+{
+    link->moving = !strcmp(link->reading->address, link->next_address);
+    link->urgent |= link->moving;
+    if (link->moving)
+        return;
+    if (strcmp(link->clone, link->next_address) != 0) {
+        dv_copy(link->clone, sizeof(link->clone), link->next_address);
+        struct changes c = {0};
+        events_add(link->cms, &c, EVENT_WARNING, "unit", link->name,
+                   "answers at %s and is announced from %s, too: if that is a clone, stop it and "
+                   "remove its state folder and that of its snmpd",
+                   link->address, link->next_address);
+        cms_apply_or_log(link->cms, &c);
+        changes_free(&c);
+    }
+    link->next_address[0] = '\0';
 }
 
 static size_t watched(const struct unit_link *link, uint32_t *volumes)
@@ -219,6 +242,8 @@ static void looked(void *arg, const struct sn_result *result)
     }
     if (link->trial)
         use_trial(link);
+    else if (link->next_address[0])
+        weigh_next_address(link);
     uint32_t since;
     if (!has_news(link, link->reading, &since)) {
         answered(link);
@@ -247,9 +272,11 @@ void look_start(struct unit_link *link)
     link->work = LINK_LOOKING;
     link->work_since = loop_now_ms();
     link->reading = dv_calloc(1, sizeof(*link->reading));
-    // Never twice in a row: announcements of wrong addresses must not keep us from the right one.
-    if (link->next_address[0] && !link->tried)
+    // Only when it does not answer where it is known, or says itself that it moves. Never twice in
+    // a row: announcements of wrong addresses must not keep us from the right one.
+    if (link->next_address[0] && !link->tried && (link->misses > 0 || link->moving))
         try_next_address(link);
+    link->moving = false;
     link->tried = link->trial != NULL;
     bool polled = link_unit(link) && !link->trial;
     uint32_t volumes[READING_PROGRESS_MAX];

@@ -30,7 +30,7 @@ static const struct sn_oid head[] = {
     OID_dvsanMemberName,       OID_dvsanMemberEpoch,
     OID_dvsanMemberGeneration, OID_dvsanMemberOperState,
     OID_dvsanMemberLease,      OID_dvsanMemberSoftwareVersion,
-    OID_dvsanUnitChangesSince,
+    OID_dvsanUnitChangesSince, OID_dvsanMemberAddress,
 };
 
 size_t reading_head_oids(const uint32_t *volumes, size_t count, struct sn_oid *oids)
@@ -76,7 +76,8 @@ bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_
         label(&v[1].value, MEMBER_HOST, &kind) && text(&v[2].value, out->name, sizeof(out->name)) &&
         sn_get_uint(&v[3].value, &out->epoch) && sn_get_uint(&v[4].value, &out->generation) &&
         label(&v[5].value, MEMBER_SHUTTING_DOWN, &oper) && sn_get_uint(&v[6].value, &out->lease) &&
-        text(&v[7].value, out->software, sizeof(out->software));
+        text(&v[7].value, out->software, sizeof(out->software)) &&
+        text(&v[9].value, out->address, sizeof(out->address));
     if (!good) {
         *why = "its answer does not follow the MIB";
         return false;

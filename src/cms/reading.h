@@ -17,6 +17,7 @@ struct reading {
     struct dv_uuid uuid;
     enum member_kind kind;
     char name[NAME_MAX_LEN + 1];
+    char address[ADDRESS_MAX_LEN + 1]; // where it says that it is reached
     uint32_t epoch, generation;
     enum member_state oper;
     uint32_t lease; // seconds that are left

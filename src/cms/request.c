@@ -153,6 +153,11 @@ static int check_new_volume(struct cms *cms, const struct volume_request *reques
     *unit = request_unit(cms, request->unit, err);
     if (!*unit)
         return -1;
+    if ((*unit)->rec.state == UNIT_CONFLICT)
+        return dv_fail(err, DV_UNREACHABLE,
+                       "unit %s is in conflict with another engine that uses its UUID: end that "
+                       "one, or choose another unit",
+                       (*unit)->rec.name);
     if (!health_takes_orders((*unit)->rec.state))
         return dv_fail(err, DV_UNREACHABLE, "unit %s is %s: start it, or choose another unit",
                        (*unit)->rec.name, unit_state_name((*unit)->rec.state));

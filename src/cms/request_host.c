@@ -147,8 +147,8 @@ int cms_forget_unit(struct cms *cms, const char *unit, struct dv_err *err)
         changes_volume_gone(&c, &v->rec.uuid);
     }
     changes_unit_gone(&c, &u->rec.uuid);
-    events_add(cms, &c, EVENT_WARNING, "unit", u->rec.name, "was forgotten, with %zu volumes",
-               u->volume_count);
+    events_add(cms, &c, EVENT_WARNING, "unit", u->rec.name, "was forgotten, with %zu %s",
+               u->volume_count, u->volume_count == 1 ? "volume" : "volumes");
     struct unit_link *link = u->link;
     int rc = cms_apply(cms, &c, err);
     changes_free(&c);

@@ -70,6 +70,8 @@ struct unit_link {
     char next_address[ADDRESS_MAX_LEN + 1]; // announced, to be tried; "" for none
     struct sn_peer *trial;                  // to next_address, while it is tried
     bool tried;                             // the last look was such a trial
+    bool moving;                            // it says itself that next_address is its address
+    char clone[ADDRESS_MAX_LEN + 1];        // where else it was announced; told once
 
     enum link_work work;
     uint64_t work_since;          // loop_now_ms
