@@ -61,7 +61,7 @@ def test_old_versions_of_snmp_are_refused(lab):
     address = f"udp:{lab.units['unit1'].address}:1161"
     for version in ("1", "2c"):
         done = subprocess.run(["snmpget", "-v", version, "-c", "public", "-t", "0.3", "-r", "0",
-                               address, "1.3.6.1.2.1.1.1.0"], env=dict(os.environ, MIBS=""),
+                               address, "1.3.6.1.2.1.1.1.0"], env=dict(lab.env, MIBS=""),
                               capture_output=True, text=True, check=False)
         assert "Timeout" in done.stderr, done.stdout + done.stderr
 

@@ -53,7 +53,7 @@ def old_trap(lab):
     """Sends an SNMPv1 trap."""
     address, port = station(lab)
     subprocess.run(["snmptrap", "-v", "1", "-c", "public", f"udp:{address}:{port}", "", "", "6", "1",
-                    ""], env=dict(os.environ, MIBS=""), capture_output=True, timeout=60, check=True)
+                    ""], env=dict(lab.env, MIBS=""), capture_output=True, timeout=60, check=True)
 
 
 def announcement(unit, **changed):
@@ -106,8 +106,8 @@ class Recorder:
 
     def _out(self):
         with contextlib.suppress(OSError):
-            while True:
-                self.inside.sendto(self.outside.recv(65535), self.sender)
+            while packet := self.outside.recv(65535): # empty when it was shut down
+                self.inside.sendto(packet, self.sender)
 
     def close(self):
         for s in (self.inside, self.outside):

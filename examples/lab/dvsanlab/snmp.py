@@ -1,37 +1,15 @@
 """Configuration of Debian's Net-SNMP: snmpd for a unit, and the command line tools for people."""
-import glob
 import os
+import secrets
 
 from . import secret
 from .settings import ROOT, write_file
 
 USER = "dvsan-{}"
-ROOT_OID = ".1.3.6.1.4.1.8072.9999.9999.21137"
-OUR_MODULES = "DVSAN-MIB:DVSAN-MEMBER-MIB:DVSAN-UNIT-MIB"
-
-SNMPD_CONF = """\
-# snmpd of the lab's {name}. Only SNMPv3 users with authentication and encryption get an answer.
-master agentx
-agentXSocket unix:{socket}
-agentXPerms 0700 0700
-maxGetbulkResponses 500
-# The unit's agent sends linkUp and linkDown itself.
-linkUpDownNotifications no
-dontLogTCPWrappersConnects yes
-
-# Who may see and do what (VACM, RFC 3415).
-group monitor usm dvsan-monitor
-group provision usm dvsan-provision
-view monitor included .1.3.6.1.2.1
-view monitor included .1.3.6.1.6.3.10.2.1
-view monitor included {root}
-view provision included {root}
-#      group     context model level prefix read    write     notify
-access monitor   ""      usm   priv  exact  monitor none      none
-access provision ""      usm   priv  exact  monitor provision none
-"""
-
-CREATE_USER = 'createUser {user} SHA-256 "{phrase}" AES "{phrase}"\n'
+MIBS = os.path.join(ROOT, "mibs")
+SNMPD_CONF = os.path.join(ROOT, "snmp-agents", "snmpd.conf.in") # as for any unit
+QUIET = "\n# The lab asks often whether it is there.\ndontLogTCPWrappersConnects yes\n"
+ENGINE_HEAD = "0x80001f8805" # RFC 3411 SnmpEngineID: Net-SNMP's enterprise number, octets follow
 
 SNMP_CONF = """\
 # With SNMPCONFPATH set to this folder, snmpget and its kin speak to the lab's units as {user}.
@@ -45,18 +23,28 @@ defPrivPassphrase {phrase}
 """
 
 
-def write_snmpd(settings, name, folder):
-    """Writes what snmpd reads. The users go where snmpd turns pass-phrases into keys and strikes
-    them out at its first start."""
-    write_file(os.path.join(folder, "snmpd.conf"), SNMPD_CONF.format(
-        name=name, socket=os.path.join(folder, "agentx.sock"), root=ROOT_OID))
-    state = os.path.join(folder, "snmpd.state")
-    make_state(state)
-    kept = os.path.join(state, "snmpd.conf")
-    if not glob.glob(os.path.join(state, "snmpd*.conf")):
-        write_file(kept, "".join(
-            CREATE_USER.format(user=USER.format(u), phrase=secret.read(settings, u))
-            for u in ("monitor", "provision")))
+def write_snmpd(settings, address, folder):
+    """Writes what snmpd reads."""
+    make_state(os.path.join(folder, "snmpd.state"))
+    with open(SNMPD_CONF, encoding="utf-8") as f:
+        text = f.read()
+    words = {"ADDRESS": address, "ENGINE_ID": engine_id(os.path.join(folder, "engine-id")),
+             "AGENTX": "unix:" + os.path.join(folder, "agentx.sock")}
+    for user in ("monitor", "provision"):
+        phrase = secret.read(settings, user)
+        words.update({f"{user.upper()}_USER": USER.format(user), f"{user.upper()}_AUTH": phrase,
+                      f"{user.upper()}_PRIV": phrase})
+    for word, value in words.items():
+        text = text.replace(f"@{word}@", value)
+    write_file(os.path.join(folder, "snmpd.conf"), text + QUIET)
+
+
+def engine_id(path):
+    """The unit's engine ID, made at the first time."""
+    if not os.path.exists(path):
+        write_file(path, ENGINE_HEAD + secrets.token_hex(12))
+    with open(path, encoding="ascii") as f:
+        return f.read()
 
 
 def make_state(folder):
@@ -100,6 +88,6 @@ def client_environment(settings, user="monitor"):
            "SNMP_PERSISTENT_DIR": settings.path("snmp", "state"), "MIBS": ""}
     texts = standard_mibs()
     if texts:
-        env["MIBS"] = OUR_MODULES
-        env["MIBDIRS"] = os.path.join(ROOT, "mibs") + ":" + texts
+        env["MIBS"] = ":".join(sorted(name for name in os.listdir(MIBS) if name.startswith("DVSAN")))
+        env["MIBDIRS"] = MIBS + ":" + texts
     return env

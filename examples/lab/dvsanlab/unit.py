@@ -21,8 +21,7 @@ class Unit:
         self.address = settings.address(number)
         self.folder = settings.path(self.name)
         self.snmpd = self._process(
-            "snmpd", ["/usr/sbin/snmpd", "-f", "-Lo", "-I", "-smux", # whose port all would share
-                      f"udp:{self.address}:{SNMP_PORT}"],
+            "snmpd", ["/usr/sbin/snmpd", "-f", "-Lo", "-I", "-smux"], # whose port all would share
             snmp.snmpd_environment(self.folder))
         self.tgtd = self._process(
             "tgtd", ["/usr/sbin/tgtd", "-f", "-C", str(number), "-t", "4",
@@ -51,7 +50,7 @@ class Unit:
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         for name in ("state", "media"):
             os.makedirs(self.path(name), mode=0o700, exist_ok=True)
-        snmp.write_snmpd(self.settings, self.name, self.folder)
+        snmp.write_snmpd(self.settings, f"udp:{self.address}:{SNMP_PORT}", self.folder)
         write_file(self.path("unit.xml"), config.unit(self))
 
     def snmpd_ready(self):
