@@ -1,7 +1,10 @@
-"""libiscsi's own suite passes as many tests on a volume as on a bare tgtd with such a file."""
+"""libiscsi's own suite passes as many tests on volumes of each kind as on a bare tgtd with a file."""
 import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from tools import initiators, net
 from tools.testlab import until
@@ -58,23 +61,39 @@ def bare_tgtd(folder, address):
     return server, f"iscsi://{address}:3260/iqn.2026-11.bare:1/1"
 
 
-def test_a_volume_is_as_good_as_a_bare_tgtd(lab):
+@pytest.fixture(scope="module")
+def volumes(lab):
+    """A volume on a medium of each kind, for both initiators: kind -> its URL."""
+    for name, mib in (("disk", SIZE_MIB + 8), ("device", SIZE_MIB)):
+        with open(os.path.join(lab.work, name + ".img"), "wb") as f:
+            f.truncate(mib << 20)
+    lab.add_media("unit1", f'<medium index="2" name="disk" kind="disk" path="{lab.work}/disk.img"'
+                           f' initialise="yes"/><medium index="3" name="device" kind="device"'
+                           f' path="{lab.work}/device.img"/>')
     lab.client.post("/hosts", {"name": "first", "iqn": FIRST, "chap_secret": SECRET})
     lab.client.post("/hosts", {"name": "second", "iqn": SECOND, "chap_secret": SECRET})
-    lab.create("suite", f"{SIZE_MIB}M", thin=False)
-    lab.assign("suite", "first")
-    lab.assign("suite", "second")
-    info = lab.client.get("/hosts/first/connect-info")["volumes"][0]
-    ours = f"iscsi://{info['portals'][0]}/{info['iqn']}/{info['lun']}"
-    with net.own_range() as n:
+    assert until(lambda: lab.has_medium("unit1", "disk") and lab.has_medium("unit1", "device"), 20)
+    for kind, medium in (("dir", "pool0"), ("disk", "disk"), ("device", "device")):
+        lab.create(kind, f"{SIZE_MIB}M", unit="unit1", medium=medium)
+        lab.assign(kind, "first")
+        lab.assign(kind, "second")
+    info = lab.client.get("/hosts/first/connect-info")["volumes"]
+    return {v["name"]: f"iscsi://{v['portals'][0]}/{v['iqn']}/{v['lun']}" for v in info}
+
+
+def test_volumes_are_as_good_as_a_bare_tgtd(lab, volumes):
+    with net.own_range() as n, ThreadPoolExecutor() as pool:
         server, bare = bare_tgtd(lab.work, f"127.17.{n}.10")
         try:
+            runs = {kind: pool.submit(run_suite, lab.work, "suite." + kind, url, "first")
+                    for kind, url in volumes.items()}
             expected, bare_failed = run_suite(lab.work, "suite.bare", bare, None)
+            results = {kind: run.result() for kind, run in runs.items()}
         finally:
-            kill_all([server])
-    got, failed = run_suite(lab.work, "suite.volume", ours, "first")
-    print(f"bare tgtd: {expected}, volume: {got}")
-    assert got[0] == expected[0]
-    assert got[1] >= expected[1], sorted(set(failed) - set(bare_failed))
-    # The volume and its unit are as well as before.
-    assert until(lambda: lab.volume("suite")["state"] == "online", 5)
+            server.stop(seconds=1) # tgtd does not end by SIGTERM
+    print(f"bare tgtd: {expected}, volumes: " + ", ".join(f"{k}: {r[0]}" for k, r in results.items()))
+    for kind, (got, failed) in results.items():
+        assert got[0] == expected[0], kind
+        assert got[1] >= expected[1], (kind, sorted(set(failed) - set(bare_failed)))
+        # The volume and its unit are as well as before.
+        assert until(lambda k=kind: lab.volume(k)["state"] == "online", 5)

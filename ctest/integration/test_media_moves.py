@@ -1,6 +1,5 @@
 """A disk is moved from one unit to another: the pool's volumes and their hosts move with it."""
 import os
-import re
 
 import pytest
 
@@ -12,18 +11,7 @@ MIB = 1 << 20
 
 
 def give_disk(lab, unit, path):
-    """Adds a disk to the unit's configuration and starts its agent again."""
-    u = lab.units[unit]
-    with open(u.path("unit.xml"), encoding="utf-8") as f:
-        text = f.read()
-    text = re.sub(r'\n *<medium index="7".*', "", text)
-    if path:
-        text = text.replace("  </media>", f'    <medium index="7" name="disk7" kind="disk" path="{path}"'
-                                          ' initialise="yes"/>\n  </media>')
-    u.stop(u.agent)
-    with open(u.path("unit.xml"), "w", encoding="utf-8") as f:
-        f.write(text)
-    u.start(u.agent)
+    lab.add_media(unit, f'<medium index="7" name="disk7" kind="disk" path="{path}" initialise="yes"/>')
 
 
 def is_on(lab, unit, state="online"):
@@ -40,8 +28,7 @@ def disk(lab):
 
 
 def test_volumes_and_their_hosts_follow_the_disk(lab, disk):
-    assert until(lambda: any(m["name"] == "disk7" and m["free_blocks"] > 0
-                             for m in lab.unit("unit1")["media"]), 20)
+    assert until(lambda: lab.has_medium("unit1", "disk7"), 20)
     lab.create("moving", "32M", unit="unit1", medium="disk7")
     lab.assign("moving", "host1")
     before = lab.volume("moving")

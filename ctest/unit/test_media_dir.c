@@ -47,8 +47,8 @@ static int tear_down(void **state)
 static struct media *open_folder(void)
 {
     struct dv_err err;
-    struct media *m =
-        media_open(&(struct media_spec){MEDIUM_DIR, folder, 100 * BLOCKS, false}, &err);
+    struct media *m = media_open(
+        &(struct media_spec){.kind = MEDIUM_DIR, .path = folder, .blocks = 100 * BLOCKS}, &err);
     if (!m)
         fail_msg("%s", err.text);
     return m;
@@ -66,7 +66,8 @@ static void fails(int result, const struct dv_err *err, enum dv_code code, const
 static void open_fails(const char *path, enum dv_code code, const char *part)
 {
     struct dv_err err = {0};
-    struct media *m = media_open(&(struct media_spec){MEDIUM_DIR, path, BLOCKS, false}, &err);
+    struct media *m =
+        media_open(&(struct media_spec){.kind = MEDIUM_DIR, .path = path, .blocks = BLOCKS}, &err);
     fails(m ? 0 : -1, &err, code, part);
 }
 
@@ -141,10 +142,12 @@ static void test_bad_folders(void **state)
     open_fails("/tmp/a,b", DV_INVALID, "comma");
     open_fails("/tmp/a\nb", DV_INVALID, "control character");
     struct dv_err err;
-    assert_null(media_open(&(struct media_spec){MEDIUM_RBD, folder, BLOCKS, false}, &err));
+    assert_null(media_open(
+        &(struct media_spec){.kind = (enum medium_kind)0, .path = folder, .blocks = BLOCKS}, &err));
     assert_int_equal(err.code, DV_INVALID);
-    assert_null(
-        media_open(&(struct media_spec){(enum medium_kind)99, folder, BLOCKS, false}, &err));
+    assert_null(media_open(
+        &(struct media_spec){.kind = (enum medium_kind)99, .path = folder, .blocks = BLOCKS},
+        &err));
 }
 
 static void test_no_permission(void **state)
@@ -158,7 +161,8 @@ static void test_no_permission(void **state)
         struct dv_err err = {0};
         if (setgid(65534) != 0 || setuid(65534) != 0)
             _exit(3);
-        struct media *m = media_open(&(struct media_spec){MEDIUM_DIR, folder, BLOCKS, false}, &err);
+        struct media *m = media_open(
+            &(struct media_spec){.kind = MEDIUM_DIR, .path = folder, .blocks = BLOCKS}, &err);
         _exit(!m && err.code == DV_DENIED ? 0 : 1);
     }
     int status;
@@ -325,8 +329,8 @@ static void on_full_file_system(void)
     struct dv_err err = {0};
     struct media_space space;
     struct dv_uuid u = uuid_random(), other = uuid_random();
-    struct media *m =
-        media_open(&(struct media_spec){MEDIUM_DIR, folder, 100 * BLOCKS, false}, &err);
+    struct media *m = media_open(
+        &(struct media_spec){.kind = MEDIUM_DIR, .path = folder, .blocks = 100 * BLOCKS}, &err);
     CHECK(m);
     CHECK(media_probe(m, &space, &err) == 0 && space.state == MEDIUM_ONLINE);
     CHECK(media_volume_create(m, &(struct volume){.uuid = u, .blocks = 32 * BLOCKS, .thin = false},
@@ -358,7 +362,8 @@ static void test_full(void **state)
 static void on_read_only_file_system(void)
 {
     struct dv_err err = {0};
-    CHECK(!media_open(&(struct media_spec){MEDIUM_DIR, folder, BLOCKS, false}, &err));
+    CHECK(!media_open(&(struct media_spec){.kind = MEDIUM_DIR, .path = folder, .blocks = BLOCKS},
+                      &err));
     CHECK(err.code == DV_DENIED && strstr(err.text, "read-only"));
 }
 
@@ -375,8 +380,8 @@ static void on_simple_file_system(void)
     struct watcher w = {0};
     struct media_progress p = {.report = watch, .arg = &w};
     struct dv_uuid u = uuid_random();
-    struct media *m =
-        media_open(&(struct media_spec){MEDIUM_DIR, folder, 100 * BLOCKS, false}, &err);
+    struct media *m = media_open(
+        &(struct media_spec){.kind = MEDIUM_DIR, .path = folder, .blocks = 100 * BLOCKS}, &err);
     CHECK(m);
     CHECK(media_volume_create(m, &(struct volume){.uuid = u, .blocks = 48 * BLOCKS, .thin = false},
                               &p, &err) == 0);

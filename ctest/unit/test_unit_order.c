@@ -231,6 +231,90 @@ static void a_medium_is_remembered(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
+static struct media_found *found(struct order *o, const struct dv_uuid *uuid, const char *name,
+                                 uint64_t mib)
+{
+    struct media_layout *l = &o->media[0].layout;
+    struct media_found *f = DV_APPEND(l->found, l->found_count);
+    *f = (struct media_found){
+        .uuid = *uuid, .start_lba = mib * ALLOC_BLOCKS, .blocks = ALLOC_BLOCKS};
+    dv_copy(f->name, sizeof(f->name), name);
+    o->media[0].has_layout = true;
+    l->blocks = 50 * ALLOC_BLOCKS;
+    l->lists_volumes = true;
+    o->iqn_prefix = "iqn.2026-11.test";
+    return f;
+}
+
+static void what_a_medium_brings_is_taken_in(void **state)
+{
+    struct fixture *f = *state;
+    struct dv_uuid a = uuid_random(), b = uuid_random();
+    const struct unit_volume *known = add_volume(f, 4, true);
+    struct order *o = done(order_new(f->state));
+    found(o, &known->v.uuid, "v4", 4);
+    found(o, &a, "brought", 10);
+    found(o, &b, "v4", 11); // the name is taken
+    const struct extent reserved = {0, ALLOC_BLOCKS};
+    *DV_APPEND(o->media[0].layout.reserved, o->media[0].layout.reserved_count) = reserved;
+    assert_true(order_brings_volumes(o, f->state));
+    apply(f, o);
+    struct state *kept = journaled(f);
+    for (int i = 0; i < 2; i++) {
+        const struct unit_volume *v = state_volume_uuid(i ? kept : f->state, &a);
+        const struct unit_volume *w = state_volume_uuid(i ? kept : f->state, &b);
+        char uuid[UUID_TEXT_LEN];
+        assert_non_null(v);
+        assert_non_null(w);
+        assert_int_equal(v->v.index, 5);
+        assert_string_equal(v->v.name, "brought");
+        assert_true(v->made);
+        assert_int_equal(v->v.start_lba, 10 * ALLOC_BLOCKS);
+        assert_int_equal(w->v.index, 6);
+        assert_string_equal(w->v.name, uuid_format(&b, uuid));
+        assert_false(state_volume_has_rules(i ? kept : f->state, 5));
+    }
+    state_free(kept);
+    const struct unit_medium *m = state_medium(f->state, 1);
+    assert_int_equal(m->m.blocks, 50 * ALLOC_BLOCKS);
+    assert_int_equal(m->m.free_blocks, (50 - 4) * ALLOC_BLOCKS); // three volumes, and 0
+}
+
+// What was deleted in the pass that still saw it does not come back.
+static void what_is_just_deleted_is_not_taken_in(void **state)
+{
+    struct fixture *f = *state;
+    struct unit_volume *v = add_volume(f, 1, true);
+    v->v.state = VOLUME_DELETING;
+    struct order *o = done(order_new(f->state));
+    found(o, &v->v.uuid, "v1", 1);
+    apply(f, o);
+    assert_int_equal(state_volume_count(f->state), 0);
+}
+
+static void what_is_unfinished_stays_what_it_is(void **state)
+{
+    struct fixture *f = *state;
+    add_volume(f, 1, false);
+    add_volume(f, 2, true)->v.state = VOLUME_DELETING;
+    add_rule(f, 1, 1, "alice", "secret-of-alice");
+    struct order *o = order_new(f->state);
+    for (int i = 0; i < 2; i++) {
+        o->volumes[i].unfinished = true;
+        o->volumes[i].percent = 30;
+    }
+    assert_true(order_is_unfinished(o));
+    o->tgtd_there = o->portals_there = true;
+    assert_false(order_has_failures(o));
+    assert_true(order_progress(&o->volumes[0], f->state, 31));
+    assert_true(order_progress(&o->volumes[1], f->state, 31));
+    apply(f, o);
+    assert_int_equal(state_volume(f->state, 1)->v.state, VOLUME_CREATING);
+    assert_int_equal(state_volume(f->state, 1)->v.progress, 30);
+    assert_int_equal(state_volume(f->state, 2)->v.state, VOLUME_DELETING);
+    assert_int_equal(state_rule(f->state, 1, 1)->r.state, ACCESS_PENDING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +324,9 @@ int main(void)
         TEST(a_failed_end_is_no_end),
         TEST(what_changed_meanwhile_is_not_believed),
         TEST(a_medium_is_remembered),
+        TEST(what_a_medium_brings_is_taken_in),
+        TEST(what_is_just_deleted_is_not_taken_in),
+        TEST(what_is_unfinished_stays_what_it_is),
     };
     return cmocka_run_group_tests_name("unit order", tests, NULL, NULL);
 }

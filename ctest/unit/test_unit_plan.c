@@ -634,9 +634,32 @@ static void test_random(void **state)
         run_random(i % 2 == 1);
 }
 
+// A store of another type takes names that are no paths, and a LUN over the wrong type is made
+// anew.
+static void test_store(void **state)
+{
+    (void)state;
+    struct want want = {0};
+    want_target(&want, 1, PREFIX "a", "pool/image")->store = "rbd";
+    want_target(&want, 2, PREFIX "b", "pool/image");
+    want_target(&want, 3, PREFIX "c", "pool/a,b")->store = "rbd";
+    struct plan_wanted wanted = wanted_of(&want);
+    assert_string_equal(plan_store(&want.targets[0]), "rbd");
+    assert_string_equal(plan_store(&want.targets[1]), PLAN_STORE);
+    struct seen seen = {0};
+    struct plan plan;
+    unit_plan(&wanted, &seen, &plan);
+    assert_int_equal(plan.problem_count, 2);
+    assert_int_equal(plan.problems[0].target, 1);
+    assert_int_equal(plan.problems[1].target, 2);
+    plan_clear(&plan);
+    want_clear(&want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_store),
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_random),
     };

@@ -55,7 +55,12 @@ void pass_free(struct pass *p)
 static int open_medium(const struct medium_config *c, const struct order_medium *om,
                        struct media **out, struct dv_err *err)
 {
-    const struct media_spec spec = {c->kind, c->path, c->bytes / BLOCK_SIZE, c->initialise};
+    const struct media_spec spec = {.kind = c->kind,
+                                    .path = c->path,
+                                    .blocks = c->bytes / BLOCK_SIZE,
+                                    .initialise = c->initialise,
+                                    .ceph_conf = c->ceph_conf,
+                                    .ceph_user = c->ceph_user};
     struct media *m = media_open(&spec, err);
     if (!m)
         return -1;
@@ -276,14 +281,18 @@ static char *path_to_serve(const struct pass *p, const struct order *o, struct o
     return media_volume_path(m, &ov->v, &ov->err);
 }
 
-static void add_target(struct request *r, const struct order_volume *ov, size_t place, char *path)
+static void add_target(struct request *r, const struct order_volume *ov, size_t place,
+                       const struct media *m, char *path)
 {
+    const char *options, *store = media_store(m, &options);
     struct plan_rule *rules = dv_calloc(ov->rule_count + 1, sizeof(*rules));
     for (size_t k = 0; k < ov->rule_count; k++)
         rules[k] = (struct plan_rule){ov->rules[k].initiator, ov->rules[k].user};
     r->targets[r->target_count] = (struct plan_target){.tid = ov->v.index,
                                                        .iqn = ov->v.iqn,
                                                        .path = path,
+                                                       .store = store,
+                                                       .options = options,
                                                        .uuid = ov->v.uuid,
                                                        .online = ov->v.admin_online,
                                                        .rules = rules,
@@ -301,7 +310,7 @@ static void request_make(const struct pass *p, struct request *r, struct order *
     for (size_t i = 0; i < o->volume_count; i++) {
         char *path = path_to_serve(p, o, &o->volumes[i]);
         if (path)
-            add_target(r, &o->volumes[i], i, path);
+            add_target(r, &o->volumes[i], i, medium_of(p, o, &o->volumes[i], NULL), path);
     }
     for (size_t i = 0; i < o->account_count; i++)
         r->accounts[i] =

@@ -78,20 +78,46 @@ static bool has(const struct xml_node *node, const char *name)
     return text != NULL;
 }
 
-// A folder is as large as it is told, anything else as large as it is.
-static int check_kind(const struct xml_node *node, const struct medium_config *m,
-                      struct dv_err *err)
+// Which attributes go with which kinds; those not named here go with all.
+static const struct {
+    const char *name;
+    unsigned may, must; // bits of 1 << kind
+} of_kinds[] = {
+    {"path", 1 << MEDIUM_DIR | 1 << MEDIUM_DISK | 1 << MEDIUM_DEVICE,
+     1 << MEDIUM_DIR | 1 << MEDIUM_DISK | 1 << MEDIUM_DEVICE},
+    {"size", 1 << MEDIUM_DIR | 1 << MEDIUM_RBD, 1 << MEDIUM_DIR | 1 << MEDIUM_RBD},
+    {"thin", 1 << MEDIUM_DIR | 1 << MEDIUM_DISK, 0},
+    {"initialise", 1 << MEDIUM_DISK, 0},
+    {"pool", 1 << MEDIUM_RBD, 1 << MEDIUM_RBD},
+    {"ceph-conf", 1 << MEDIUM_RBD, 0},
+    {"ceph-user", 1 << MEDIUM_RBD, 0},
+};
+
+static int check_kind(const struct xml_node *node, enum medium_kind kind, struct dv_err *err)
 {
-    if (m->kind == MEDIUM_DIR && !has(node, "size"))
-        return xml_fail(node, err, "attribute \"size\" is missing");
-    if (m->kind != MEDIUM_DIR && has(node, "size"))
-        return xml_fail(node, err, "size is for folders; a medium of kind %s knows its own",
-                        medium_kind_name(m->kind));
-    if (m->kind != MEDIUM_DISK && has(node, "initialise"))
-        return xml_fail(node, err, "initialise is for disks alone");
-    if (m->kind == MEDIUM_DEVICE && has(node, "thin"))
-        return xml_fail(node, err, "thin is for folders and disks");
+    for (size_t i = 0; i < DV_COUNT(of_kinds); i++) {
+        bool given = has(node, of_kinds[i].name);
+        if (given && !(of_kinds[i].may & 1u << kind))
+            return xml_fail(node, err, "%s is not for media of kind %s", of_kinds[i].name,
+                            medium_kind_name(kind));
+        if (!given && (of_kinds[i].must & 1u << kind))
+            return xml_fail(node, err, "attribute \"%s\" is missing", of_kinds[i].name);
+    }
     return 0;
+}
+
+static int get_pool(const struct xml_node *node, struct medium_config *m, struct dv_err *err)
+{
+    DV_FREE char *pool = xml_attribute(node, "pool");
+    if (m->kind != MEDIUM_RBD)
+        return 0;
+    if (name_check("pool", pool, NULL) != 0)
+        return xml_fail(node, err, "pool \"%.64s\" is not the name of one", pool);
+    m->path = dv_strdup(pool);
+    m->ceph_user = xml_attribute(node, "ceph-user");
+    if (m->ceph_user && name_check("user", m->ceph_user, NULL) != 0)
+        return xml_fail(node, err, "ceph-user \"%.64s\" is not a name", m->ceph_user);
+    return xml_get_path(node, "ceph-conf", &m->ceph_conf, err);
 }
 
 static int get_medium(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
@@ -99,16 +125,15 @@ static int get_medium(const struct xml_node *node, struct unit_config *config, s
     struct medium_config *m = DV_APPEND(config->media, config->media_count);
     m->thin = true;
     get_kind(node, &m->kind);
-    if (get_index(node, &m->index, err) < 0 || xml_get_name(node, "name", m->name, err) < 0 ||
-        xml_get_path(node, "path", &m->path, err) < 0 ||
+    if (check_kind(node, m->kind, err) < 0 || get_index(node, &m->index, err) < 0 ||
+        xml_get_name(node, "name", m->name, err) < 0 ||
+        xml_get_path(node, "path", &m->path, err) < 0 || get_pool(node, m, err) < 0 ||
         xml_get_size(node, "size", &m->bytes, err) < 0 ||
         xml_get_bool(node, "thin", &m->thin, err) < 0 ||
         xml_get_bool(node, "initialise", &m->initialise, err) < 0)
         return -1;
-    if (check_kind(node, m, err) != 0)
-        return -1;
     m->bytes -= m->bytes % MIB;
-    if (m->kind == MEDIUM_DIR && m->bytes == 0)
+    if (m->bytes == 0 && has(node, "size"))
         return xml_fail(node, err, "size is less than 1M; no volume would fit");
     return check_medium(node, config, m, err);
 }
@@ -193,8 +218,11 @@ void unit_config_free(struct unit_config *config)
 {
     if (!config)
         return;
-    for (size_t i = 0; i < config->media_count; i++)
+    for (size_t i = 0; i < config->media_count; i++) {
         free(config->media[i].path);
+        free(config->media[i].ceph_conf);
+        free(config->media[i].ceph_user);
+    }
     for (size_t i = 0; i < config->cms_count; i++)
         free(config->cms[i]);
     user_config_wipe(&config->snmp.notify);

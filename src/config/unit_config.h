@@ -16,8 +16,10 @@ struct medium_config {
     uint32_t index; // 1..2^31-1; it never changes for a medium, since volumes name it
     char name[NAME_MAX_LEN + 1];
     enum medium_kind kind;
-    char *path;
-    uint64_t bytes;  // of a folder: its whole range, a multiple of 1 MiB; else 0: it knows
+    char *path;      // of a Ceph pool: its name
+    char *ceph_conf; // NULL, as the next: Ceph's own default
+    char *ceph_user;
+    uint64_t bytes;  // of a folder or pool: a multiple of 1 MiB; else 0: the medium knows
     bool initialise; // a disk that holds nothing gets a partition table
     bool thin;       // what its volumes are when a request does not say
 };

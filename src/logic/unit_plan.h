@@ -43,7 +43,9 @@ struct plan_rule {
 struct plan_target {
     uint32_t tid; // the volume's index, 1..2^31-1
     const char *iqn;
-    const char *path; // the backing file; absolute, without commas and control characters
+    const char *path;    // the backing file; absolute, without commas and control characters
+    const char *store;   // the backing store's type, whose paths may be relative; NULL: PLAN_STORE
+    const char *options; // of the store, under the same rules; not shown by the daemon; or NULL
     struct dv_uuid uuid;
     bool online; // or its target stays, but refuses everybody and has closed the file
     const struct plan_rule *rules;
@@ -109,6 +111,8 @@ struct plan {
 
 void unit_plan(const struct plan_wanted *wanted, const struct seen *seen, struct plan *out);
 void plan_clear(struct plan *p);
+
+const char *plan_store(const struct plan_target *t);
 
 // The user whose mark an account is, or NULL; points into the name.
 const char *plan_marked_user(const char *account);

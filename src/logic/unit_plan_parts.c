@@ -117,14 +117,19 @@ static bool user_is_sane(const char *user)
     return true;
 }
 
-static bool path_is_sane(const char *path)
+static bool text_is_sane(const char *text)
 {
-    if (*path != '/' || strlen(path) > PATH_MAX_LEN)
+    if (strlen(text) > PATH_MAX_LEN)
         return false;
-    for (const char *c = path; *c; c++)
+    for (const char *c = text; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 0x7f || *c == ',')
             return false;
     return true;
+}
+
+static bool path_is_sane(const char *path)
+{
+    return *path == '/' && text_is_sane(path);
 }
 
 static bool target_name_is_sane(const char *iqn)
@@ -222,7 +227,12 @@ static bool target_is_sane(struct planner *p, const struct view *v)
         problem(p, v->index, DV_INVALID,
                 "target name %s must begin with %s and have letters, digits and :.- only", t->iqn,
                 p->want->prefix);
-    else if (!path_is_sane(t->path))
+    else if (t->store && (!text_is_sane(t->path) || (t->options && !text_is_sane(t->options))))
+        problem(p, v->index, DV_INVALID,
+                "image \"%s\" with the options \"%s\" cannot be served: both must have at most %d "
+                "bytes, without commas and control characters",
+                t->path, t->options ? t->options : "", PATH_MAX_LEN);
+    else if (!t->store && !path_is_sane(t->path))
         problem(p, v->index, DV_INVALID,
                 "backing file \"%s\" cannot be served: its path must be absolute, of at most %d "
                 "bytes, without commas and control characters",
@@ -298,6 +308,11 @@ bool has_disk(const struct seen_target *t)
     return false;
 }
 
+const char *plan_store(const struct plan_target *t)
+{
+    return t->store ? t->store : PLAN_STORE;
+}
+
 // Exactly one LUN beside the controller, over the right file.
 bool lun_is_right(const struct seen_target *t, const struct plan_target *want)
 {
@@ -307,7 +322,7 @@ bool lun_is_right(const struct seen_target *t, const struct plan_target *want)
         if (l->lun == 0)
             continue;
         if (l->lun != PLAN_LUN || !l->online || strcmp(l->path, want->path) != 0 ||
-            strcmp(l->store, PLAN_STORE) != 0)
+            strcmp(l->store, plan_store(want)) != 0)
             return false;
         right++;
     }

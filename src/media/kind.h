@@ -12,6 +12,7 @@ struct media_kind {
     int (*probe)(struct media *m, struct media_space *space, struct dv_err *err);
     int (*read_layout)(struct media *m, struct media_layout *out, struct dv_err *err);
     char *(*path)(struct media *m, const struct volume *v, struct dv_err *err);
+    const char *(*store)(const struct media *m, const char **options); // NULL: the usual one
     int (*create)(struct media *m, const struct volume *v, const struct media_progress *progress,
                   struct dv_err *err);
     int (*grow)(struct media *m, const struct volume *v, uint64_t blocks,
@@ -30,10 +31,11 @@ struct media {
     char *path;
     uint64_t blocks;
     bool initialise;
+    char *ceph_conf, *ceph_user;
     struct dv_uuid uuid;
     void *own; // the kind's
 };
 
-extern const struct media_kind media_dir, media_disk, media_device;
+extern const struct media_kind media_dir, media_disk, media_device, media_rbd;
 
 #endif

@@ -8,6 +8,7 @@ static const struct media_kind *const kinds[] = {
     [MEDIUM_DIR] = &media_dir,
     [MEDIUM_DISK] = &media_disk,
     [MEDIUM_DEVICE] = &media_device,
+    [MEDIUM_RBD] = &media_rbd,
 };
 
 // tgtd takes paths without commas only, and its listings are lines.
@@ -31,13 +32,15 @@ struct media *media_open(const struct media_spec *spec, struct dv_err *err)
                       medium_kind_name(spec->kind));
         return NULL;
     }
-    if (check_path(spec->path, err) != 0)
+    if (spec->kind != MEDIUM_RBD && check_path(spec->path, err) != 0)
         return NULL;
     struct media *m = dv_calloc(1, sizeof(*m));
     m->kind = kinds[spec->kind];
     m->path = dv_strdup(spec->path);
     m->blocks = spec->blocks;
     m->initialise = spec->initialise;
+    m->ceph_conf = dv_strdup(spec->ceph_conf);
+    m->ceph_user = dv_strdup(spec->ceph_user);
     if (m->kind->open(m, err) != 0) {
         media_close(m);
         return NULL;
@@ -51,6 +54,8 @@ void media_close(struct media *m)
         return;
     m->kind->close(m);
     free(m->path);
+    free(m->ceph_conf);
+    free(m->ceph_user);
     free(m);
 }
 
@@ -86,6 +91,12 @@ void media_layout_clear(struct media_layout *l)
 char *media_volume_path(struct media *m, const struct volume *v, struct dv_err *err)
 {
     return m->kind->path(m, v, err);
+}
+
+const char *media_store(const struct media *m, const char **options)
+{
+    *options = NULL;
+    return m->kind->store ? m->kind->store(m, options) : NULL;
 }
 
 int media_volume_create(struct media *m, const struct volume *v,

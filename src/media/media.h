@@ -19,8 +19,9 @@ struct media;
 struct media_spec {
     enum medium_kind kind;
     const char *path;
-    uint64_t blocks; // of a folder; other kinds know their own size
-    bool initialise; // a disk that holds nothing may be given a partition table
+    uint64_t blocks;                   // of a folder or pool; other kinds know their own size
+    bool initialise;                   // a disk that holds nothing may be given a partition table
+    const char *ceph_conf, *ceph_user; // of an RBD pool, whose name is the path; NULL: the usual
 };
 
 struct media_space {
@@ -74,6 +75,10 @@ void media_layout_clear(struct media_layout *l);
 // What tgtd is given to serve; the caller frees it. NULL when the volume is not there as it
 // should be.
 char *media_volume_path(struct media *m, const struct volume *v, struct dv_err *err);
+
+// The type of tgtd's backing store that serves the medium's volumes, NULL for the one for files,
+// and its options or NULL; both are the medium's.
+const char *media_store(const struct media *m, const char **options);
 
 // Makes a volume that reads as zeros. A thin one takes room as it is written; a full one has all
 // of it, or DV_NO_SPACE. progress may be NULL. A volume appears whole or not at all.

@@ -229,11 +229,12 @@ static int set_parameters(const struct tgt_engine *e, const struct plan_step *st
     return result;
 }
 
-static int new_lun(const struct tgt_engine *e, const struct plan_step *step, struct dv_err *err)
+static int new_lun(const struct tgt_engine *e, const struct plan_step *step,
+                   const struct plan_target *t, struct dv_err *err)
 {
     char params[PARAMS_ROOM], doing[DOING_ROOM];
-    snprintf(params, sizeof(params), "path=%s,bstype=%s,blocksize=%u", step->name, PLAN_STORE,
-             BLOCK_SIZE);
+    snprintf(params, sizeof(params), "path=%s,bstype=%s,blocksize=%u%s%s", step->name,
+             plan_store(t), BLOCK_SIZE, t->options ? ",bsopts=" : "", t->options ? t->options : "");
     snprintf(doing, sizeof(doing), "target %u: opening %s", step->tid, step->name);
     struct tgt_request r = {.mode = TGT_DEVICE,
                             .op = TGT_NEW,
@@ -312,7 +313,7 @@ int tgt_do_step(const struct tgt_engine *e, const struct plan_wanted *wanted,
         return ask_target(e, target, step->tid, "state",
                           step->op == PLAN_SET_READY ? "ready" : "offline", TGT_OK, err);
     case PLAN_NEW_LUN:
-        return new_lun(e, step, err);
+        return new_lun(e, step, &wanted->targets[step->target], err);
     case PLAN_IDENTIFY_LUN:
         return identify_lun(e, &wanted->targets[step->target], err);
     case PLAN_DELETE_LUN:

@@ -130,6 +130,20 @@ class TestLab:
     def unassign(self, volume, host):
         return self.done(self.client.delete(f"/assignments/{volume}/{host}"))
 
+    def add_media(self, unit, lines):
+        """Adds <medium .../> lines to a unit's configuration and starts its agent again."""
+        u = self.units[unit]
+        with open(u.path("unit.xml"), encoding="utf-8") as f:
+            text = f.read()
+        u.stop(u.agent)
+        with open(u.path("unit.xml"), "w", encoding="utf-8") as f:
+            f.write(text.replace("</media>", lines + "</media>"))
+        u.start(u.agent)
+
+    def has_medium(self, unit, name):
+        """Whether the pool can place volumes on a medium."""
+        return any(m["name"] == name and m["free_blocks"] > 0 for m in self.unit(unit)["media"])
+
     def everything(self):
         """All that requests could have changed, to compare before and after."""
         kept = {what: self.client.get("/" + what)

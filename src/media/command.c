@@ -1,0 +1,113 @@
+// Running another program to its end.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "media/command.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define COMPLAINT_ROOM 300 // bytes; the last ones are kept
+
+extern char **environ;
+
+static int spawn(const char *const *argv, int errors, pid_t *pid)
+{
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&files, errors, STDERR_FILENO);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    int errnum = posix_spawnp(pid, argv[0], &files, &attributes, (char *const *)argv, environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&files);
+    return errnum;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+// Adds what fits, at the cost of what came first.
+static void add(char *kept, const char *more, size_t len)
+{
+    size_t had = strlen(kept);
+    if (had + len >= COMPLAINT_ROOM) {
+        size_t drop = had + len - (COMPLAINT_ROOM - 1);
+        memmove(kept, kept + (drop < had ? drop : had), had - (drop < had ? drop : had));
+        had -= drop < had ? drop : had;
+    }
+    memcpy(kept + had, more, len);
+    kept[had + len] = '\0';
+}
+
+// Reads until the program closed its end; false when that takes too long.
+static bool listen_to(int fd, int timeout_ms, char kept[COMPLAINT_ROOM])
+{
+    int64_t end = now_ms() + timeout_ms;
+    for (;;) {
+        char part[COMPLAINT_ROOM / 2];
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        int64_t left = end - now_ms();
+        if (left <= 0 || (poll(&p, 1, (int)left) <= 0 && errno != EINTR))
+            return false;
+        ssize_t n = p.revents ? read(fd, part, sizeof(part)) : -1;
+        if (n == 0)
+            return true;
+        if (n > 0)
+            add(kept, part, (size_t)n);
+    }
+}
+
+static int judge(const char *name, int status, const char *complaint, struct dv_err *err)
+{
+    if (!WIFEXITED(status))
+        return dv_fail(err, DV_IO, "%s was killed by signal %d", name, WTERMSIG(status));
+    int code = WEXITSTATUS(status);
+    if (code != 0)
+        (void)dv_fail(err, DV_IO, "%s failed with exit code %d: %s", name, code,
+                      complaint[0] ? complaint : "it did not say why");
+    return code;
+}
+
+int command_run(const char *const *argv, int timeout_ms, struct dv_err *err)
+{
+    char complaint[COMPLAINT_ROOM] = "";
+    int ends[2], status;
+    pid_t pid;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return dv_fail_errno(err, errno, "cannot run %s", argv[0]);
+    int errnum = spawn(argv, ends[1], &pid);
+    close(ends[1]);
+    if (errnum != 0) {
+        close(ends[0]);
+        return dv_fail_errno(err, errnum, "cannot run %s; is its package installed?", argv[0]);
+    }
+    bool ended = listen_to(ends[0], timeout_ms, complaint);
+    close(ends[0]);
+    if (!ended)
+        kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (!ended)
+        return dv_fail(err, DV_TIMEOUT, "%s did not end within %d s and was killed", argv[0],
+                       timeout_ms / 1000);
+    for (size_t len = strlen(complaint); len > 0 && complaint[len - 1] == '\n'; len--)
+        complaint[len - 1] = '\0';
+    return judge(argv[0], status, complaint, err);
+}
