@@ -169,10 +169,9 @@ static json_t *portal_list(const struct pool_volume *v)
     for (int up = 1; up >= 0; up--)
         for (size_t i = 0; v->unit && i < v->unit->portal_count; i++) {
             const struct portal *p = &v->unit->portals[i];
-            bool v6 = strchr(p->address, ':') != NULL;
+            char text[PORTAL_TEXT_ROOM];
             if (p->up == (up == 1))
-                json_array_append_new(
-                    list, json_sprintf(v6 ? "[%s]:%u" : "%s:%u", p->address, (unsigned)p->port));
+                json_array_append_new(list, json_string(portal_format(p, text)));
         }
     return list;
 }

@@ -174,9 +174,14 @@ static void unit_example(void **state)
     assert_true(c->media[0].thin);
     assert_true(c->media[1].bytes == UINT64_C(3) << 39);
     assert_false(c->media[1].thin);
-    assert_int_equal(c->portal_count, 1);
+    assert_int_equal(c->portal_count, 3);
     assert_string_equal(c->portals[0].address, "192.0.2.7");
+    assert_string_equal(c->portals[0].interface, "");
     assert_int_equal(c->portals[0].port, 3260);
+    assert_string_equal(c->portals[1].address, "2001:db8::7");
+    assert_string_equal(c->portals[2].address, "");
+    assert_string_equal(c->portals[2].interface, "eth1");
+    assert_int_equal(c->portals[2].family, AF_INET);
     assert_string_equal(c->tgtd.socket, "/run/tgtd/socket");
     assert_int_equal(c->tgtd.control_port, 0);
     assert_int_equal(c->tgtd.threads, 4);

@@ -168,7 +168,7 @@ static void engine_done(void *arg, const struct sn_result *result)
         log_warning("announce",
                     "the snmpd at %s did not tell its engine ID (%s), so the unit is announced "
                     "without it; check management-address in the configuration",
-                    a->config->snmp.management_address, result->text);
+                    a->member->address, result->text);
     announce(a);
 }
 
@@ -177,10 +177,10 @@ static bool ask_engine(struct announcer *a)
 {
     static const struct sn_oid engine_id = OID_snmpEngineID;
     struct dv_err err;
-    if (a->engine.len > 0)
+    if (a->engine.len > 0 || !a->member->address[0])
         return false;
     struct sn_user user = notify_user(a);
-    a->engine_peer = sn_peer_new(a->env, a->config->snmp.management_address, &user, NULL, &err);
+    a->engine_peer = sn_peer_new(a->env, a->member->address, &user, NULL, &err);
     if (!a->engine_peer) {
         log_warning("announce", "the local snmpd cannot be asked for its engine ID: %s", err.text);
         return false;
@@ -195,7 +195,7 @@ static bool ask_engine(struct announcer *a)
 
 static void announce(struct announcer *a)
 {
-    if (a->stopping)
+    if (a->stopping || !a->member->address[0]) // nobody could ask
         return;
     tell(a, a->cold_started ? ANNOUNCE_AGAIN : ANNOUNCE_COLD_START, NULL, INFORM_TIMING);
     a->cold_started = true;
@@ -235,6 +235,15 @@ void announcer_leased(struct announcer *a)
     // A lease that ran out, or was taken back, is announced soon; one that holds, when it ends.
     loop_timer_set(a->repeat, leased(a) ? (uint32_t)(a->member->lease_end - now) + 1
                                         : jitter(REPEAT_FIRST_MS));
+}
+
+void announcer_moved(struct announcer *a)
+{
+    if (a->stopping || !a->agent)
+        return;
+    a->repeat_ms = REPEAT_FIRST_MS;
+    if (!a->engine_asked)
+        loop_timer_set(a->repeat, 0);
 }
 
 void announcer_link(struct announcer *a, bool up, const struct announcement_link *link)

@@ -21,6 +21,9 @@ void announcer_free(struct announcer *a); // NULL is fine
 void announcer_start(struct announcer *a, struct sn_agent *agent);
 // The station wrote the member's lease.
 void announcer_leased(struct announcer *a);
+// The member's address is another one, or known now: announces the unit until it holds a lease,
+// which has ended.
+void announcer_moved(struct announcer *a);
 // An interface that holds a portal went up or down.
 void announcer_link(struct announcer *a, bool up, const struct announcement_link *link);
 // A medium, or a volume, is in another state: told to the station while it counts the unit in its

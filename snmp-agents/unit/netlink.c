@@ -3,6 +3,7 @@
 #include "snmp-agents/unit/netlink.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if.h>
@@ -14,6 +15,7 @@
 
 struct interface {
     struct netlink_interface shown;
+    char name[IFNAMSIZ];
     bool loopback;
 };
 
@@ -22,6 +24,8 @@ struct address {
     uint8_t bytes[16];
     size_t len;     // 4 or 16
     uint8_t prefix; // bits
+    bool usable;    // it can be bound to
+    bool lasting;   // and others can reach it, also later
 };
 
 struct netlink {
@@ -68,6 +72,12 @@ static void take_link(struct netlink *n, const struct nlmsghdr *h)
     bool up = (m->ifi_flags & IFF_UP) != 0;
     i->shown = (struct netlink_interface){
         .index = index, .admin_up = up, .oper_up = up && (m->ifi_flags & IFF_LOWER_UP) != 0};
+    const struct nlattr *attr;
+    mnl_attr_for_each(attr, h, sizeof(*m))
+    {
+        if (mnl_attr_get_type(attr) == IFLA_IFNAME)
+            dv_copy(i->name, sizeof(i->name), mnl_attr_get_str(attr));
+    }
     i->loopback = (m->ifi_flags & IFF_LOOPBACK) != 0;
 }
 
@@ -83,6 +93,9 @@ static bool read_address(const struct nlmsghdr *h, struct address *a)
     const struct ifaddrmsg *m = mnl_nlmsg_get_payload(h);
     const struct nlattr *attr, *local = NULL, *other = NULL;
     *a = (struct address){.interface = m->ifa_index, .prefix = m->ifa_prefixlen};
+    a->usable = (m->ifa_flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) == 0;
+    a->lasting = a->usable && m->ifa_scope == RT_SCOPE_UNIVERSE &&
+                 (m->ifa_flags & (IFA_F_SECONDARY | IFA_F_DEPRECATED)) == 0;
     a->len = m->ifa_family == AF_INET ? 4 : m->ifa_family == AF_INET6 ? 16 : 0;
     mnl_attr_for_each(attr, h, sizeof(*m))
     {
@@ -107,9 +120,12 @@ static void take_address(struct netlink *n, const struct nlmsghdr *h)
         return;
     while (i < n->address_count && !same_address(&n->addresses[i], &a))
         i++;
-    if (h->nlmsg_type == RTM_NEWADDR && i == n->address_count)
+    bool known = i < n->address_count;
+    if (h->nlmsg_type == RTM_NEWADDR && known)
+        n->addresses[i] = a;
+    else if (h->nlmsg_type == RTM_NEWADDR)
         *DV_APPEND(n->addresses, n->address_count) = a;
-    else if (h->nlmsg_type == RTM_DELADDR && i < n->address_count)
+    else if (h->nlmsg_type == RTM_DELADDR && known)
         n->addresses[i] = n->addresses[--n->address_count];
 }
 
@@ -231,7 +247,7 @@ bool netlink_find(const struct netlink *n, const void *address, size_t len,
     for (size_t i = 0; i < n->address_count; i++) {
         const struct address *a = &n->addresses[i];
         const struct interface *owner = find_interface(n, a->interface);
-        if (a->len != len || !owner)
+        if (a->len != len || !owner || !a->usable)
             continue;
         bool exact = memcmp(a->bytes, address, len) == 0;
         if (exact || (owner->loopback && !found && covers(a, address)))
@@ -241,6 +257,27 @@ bool netlink_find(const struct netlink *n, const void *address, size_t len,
     }
     if (found)
         *out = found->shown;
+    return found != NULL;
+}
+
+bool netlink_address(const struct netlink *n, const char *interface, int family,
+                     const uint8_t *keep, uint8_t out[16])
+{
+    const struct address *found = NULL;
+    size_t len = family == AF_INET6 ? 16 : 4;
+    for (size_t i = 0; i < n->address_count; i++) {
+        const struct address *a = &n->addresses[i];
+        const struct interface *owner = find_interface(n, a->interface);
+        if (a->len != len || !owner || strcmp(owner->name, interface) != 0)
+            continue;
+        bool kept = keep && a->usable && memcmp(a->bytes, keep, len) == 0;
+        if (kept || (a->lasting && !found))
+            found = a;
+        if (kept)
+            break;
+    }
+    if (found)
+        memcpy(out, found->bytes, len);
     return found != NULL;
 }
 

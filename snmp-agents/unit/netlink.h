@@ -21,9 +21,15 @@ struct netlink *netlink_new(struct loop *loop, loop_fn *changed, void *arg, stru
 void netlink_free(struct netlink *n); // NULL is fine
 
 // The interface that has the address (4 or 16 bytes). An address inside a loopback interface's
-// prefix counts as that interface's: the kernel answers for it. False when there is none.
+// prefix counts as that interface's: the kernel answers for it. An address that the kernel still
+// checks for duplicates is not there yet. False when there is none.
 bool netlink_find(const struct netlink *n, const void *address, size_t len,
                   struct netlink_interface *out);
+// The address (4 or 16 bytes, by family) at which others reach an interface: keep, while it still
+// has that (NULL: there is none to keep), else the first that is global and will last. False when
+// it has none.
+bool netlink_address(const struct netlink *n, const char *interface, int family,
+                     const uint8_t *keep, uint8_t out[16]);
 bool netlink_interface(const struct netlink *n, uint32_t index, struct netlink_interface *out);
 
 #endif

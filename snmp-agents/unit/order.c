@@ -72,6 +72,9 @@ struct order *order_new(const struct state *state)
     while ((m = state_medium_next(state, m ? m->m.index : 0)))
         *DV_APPEND(o->media, o->medium_count) =
             (struct order_medium){.index = m->m.index, .uuid = m->uuid, .state = m->m.state};
+    const struct unit_portal *p = NULL;
+    while ((p = state_portal_next(state, p ? p->p.index : 0)))
+        *DV_APPEND(o->portals, o->portal_count) = p->p;
     return o;
 }
 
@@ -86,6 +89,7 @@ void order_free(struct order *o)
     if (o->accounts)
         secret_wipe(o->accounts, o->account_count * sizeof(*o->accounts));
     free(o->accounts);
+    free(o->portals);
     for (size_t i = 0; i < o->medium_count; i++)
         media_layout_clear(&o->media[i].layout);
     free(o->volumes);

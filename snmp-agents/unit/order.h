@@ -59,6 +59,8 @@ struct order {
     size_t account_count;
     struct order_medium *media;
     size_t medium_count;
+    struct portal *portals; // at which tgtd is to listen
+    size_t portal_count;
     const char *iqn_prefix; // for volumes that media tell of; borrowed
     bool watched;           // the end of the tgtd that was found last will be noticed
     int watch_fd;           // becomes readable when the one found now ends; -1: none was found

@@ -15,7 +15,8 @@ struct pass {
     const struct unit_config *config;
     struct media **media; // as in the configuration; NULL while one cannot be opened
     struct tgt_engine *tgt;
-    struct portal *portals;
+    struct portal *portals; // those that tgtd was asked for last
+    size_t portal_count;
     bool portals_there; // in the tgtd that is there
     bool complained;    // about portals, so that it is logged once
 };
@@ -28,11 +29,6 @@ struct pass *pass_new(const struct unit_config *config)
     p->config = config;
     p->tgt = tgt_engine_new(socket, prefix, TGT_TIMEOUT_MS);
     p->media = dv_calloc(config->media_count, sizeof(*p->media));
-    p->portals = dv_calloc(config->portal_count, sizeof(*p->portals));
-    for (size_t i = 0; i < config->portal_count; i++) {
-        p->portals[i].port = config->portals[i].port;
-        dv_copy(p->portals[i].address, sizeof(p->portals[i].address), config->portals[i].address);
-    }
     return p;
 }
 
@@ -380,12 +376,44 @@ static void fail_all(struct order *o, const struct dv_err *err)
             o->volumes[i].err = *err;
 }
 
+// Whether other portals are wanted than last time; those of the order are taken over.
+static bool take_portals(struct pass *p, const struct order *o)
+{
+    bool same = p->portal_count == o->portal_count;
+    for (size_t i = 0; same && i < o->portal_count; i++)
+        same = p->portals[i].port == o->portals[i].port &&
+               strcmp(p->portals[i].address, o->portals[i].address) == 0;
+    if (same)
+        return false;
+    free(p->portals);
+    p->portals = dv_calloc(o->portal_count + 1, sizeof(*p->portals));
+    p->portal_count = o->portal_count;
+    for (size_t i = 0; i < o->portal_count; i++)
+        p->portals[i] = o->portals[i];
+    return true;
+}
+
+// What portals that follow an interface left behind.
+static int drop_portals(struct pass *p, struct dv_err *err)
+{
+    for (size_t i = 0; i < p->config->portal_count; i++) {
+        const struct portal_config *c = &p->config->portals[i];
+        if (c->interface[0] &&
+            tgt_drop_gone_portals(p->tgt, c->port, p->portals, p->portal_count, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 // Only now that the targets are there, so that hosts which come back find them.
 static void add_portals(struct pass *p, struct order *o)
 {
     struct dv_err err;
+    if (take_portals(p, o))
+        p->portals_there = false;
     if (!p->portals_there) {
-        p->portals_there = tgt_add_portals(p->tgt, p->portals, p->config->portal_count, &err) == 0;
+        p->portals_there = tgt_add_portals(p->tgt, p->portals, p->portal_count, &err) == 0 &&
+                           drop_portals(p, &err) == 0;
         if (!p->portals_there && !p->complained)
             log_warning("unit", "tgtd does not serve all portals yet: %s", err.text);
         p->complained = !p->portals_there;

@@ -4,13 +4,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "snmp-agents/unit/netlink.h"
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 struct portals {
+    const struct unit_config *config;
     struct state *state;
     struct netlink *netlink;
-    portals_fn *changed;
-    void *arg;
+    struct portals_calls calls;
 };
 
 struct announcement_link portals_link(const struct portals *p, uint32_t interface)
@@ -45,30 +47,64 @@ static bool contains(const uint32_t *list, size_t count, uint32_t value)
     return false;
 }
 
+// Gives a portal that follows an interface the address that this has; returns whether that is news.
+static bool follow(struct portals *p, const struct portal_config *c)
+{
+    struct portal portal = {.index = c->index, .port = c->port};
+    struct unit_portal *row = state_portal(p->state, c->index);
+    char text[PORTAL_TEXT_ROOM];
+    uint8_t raw[16];
+    if (!netlink_address(p->netlink, c->interface, c->family, row ? row->raw : NULL, raw) ||
+        !inet_ntop(c->family, raw, portal.address, sizeof(portal.address)))
+        return false;
+    if (row && strcmp(row->p.address, portal.address) == 0)
+        return false;
+    if (row)
+        state_move_portal(p->state, row, portal.address);
+    else
+        state_add_portal(p->state, &portal);
+    log_info("net", "portal %u is %s, as %s has it", c->index, portal_format(&portal, text),
+             c->interface);
+    return true;
+}
+
+static bool follow_all(struct portals *p)
+{
+    bool moved = false;
+    for (size_t i = 0; i < p->config->portal_count; i++)
+        if (p->config->portals[i].interface[0])
+            moved = follow(p, &p->config->portals[i]) || moved;
+    return moved;
+}
+
 static void on_news(void *arg)
 {
     struct portals *p = arg;
     DV_FREE uint32_t *told = NULL;
     size_t told_count = 0;
+    char text[PORTAL_TEXT_ROOM];
+    bool moved = follow_all(p);
     struct unit_portal *row = NULL;
     while ((row = state_portal_next(p->state, row ? row->p.index : 0))) {
         uint32_t interface;
         if (!update(p, row, &interface))
             continue;
-        log_info("net", "portal %s port %u is %s", row->p.address, row->p.port,
-                 row->p.up ? "up" : "down");
+        log_info("net", "portal %s is %s", portal_format(&row->p, text), row->p.up ? "up" : "down");
         if (contains(told, told_count, interface))
             continue;
         *DV_APPEND(told, told_count) = interface;
-        p->changed(p->arg, interface, row->p.up);
+        p->calls.changed(p->calls.arg, interface, row->p.up);
     }
+    if (moved)
+        p->calls.moved(p->calls.arg);
 }
 
 struct portals *portals_new(struct loop *loop, const struct unit_config *config,
-                            struct state *state, portals_fn *changed, void *arg, struct dv_err *err)
+                            struct state *state, const struct portals_calls *calls,
+                            struct dv_err *err)
 {
     struct portals *p = dv_calloc(1, sizeof(*p));
-    *p = (struct portals){.state = state, .changed = changed, .arg = arg};
+    *p = (struct portals){.config = config, .state = state, .calls = *calls};
     p->netlink = netlink_new(loop, on_news, p, err);
     if (!p->netlink) {
         portals_free(p);
@@ -77,10 +113,15 @@ struct portals *portals_new(struct loop *loop, const struct unit_config *config,
     for (size_t i = 0; i < config->portal_count; i++) {
         const struct portal_config *c = &config->portals[i];
         struct portal portal = {.index = c->index, .port = c->port};
-        uint32_t interface;
         dv_copy(portal.address, sizeof(portal.address), c->address);
-        (void)update(p, state_add_portal(state, &portal), &interface);
+        if (!c->interface[0])
+            state_add_portal(state, &portal);
     }
+    (void)follow_all(p);
+    struct unit_portal *row = NULL;
+    uint32_t interface;
+    while ((row = state_portal_next(state, row ? row->p.index : 0)))
+        (void)update(p, row, &interface);
     return p;
 }
 
@@ -104,4 +145,18 @@ size_t portals_links(const struct portals *p, struct announcement_link *out, siz
             out[n++] = portals_link(p, row->p.if_index);
     }
     return n;
+}
+
+bool portals_address(const struct state *state, const char *pattern, char *out, size_t room)
+{
+    uint32_t index;
+    size_t len;
+    const char *word = unit_config_portal_in(pattern, &index, &len);
+    if (!word)
+        return dv_copy(out, room, pattern);
+    const struct unit_portal *row = state_portal(state, index);
+    int n = row ? snprintf(out, room, "%.*s%s%s", (int)(word - pattern), pattern, row->p.address,
+                           word + len)
+                : -1;
+    return n >= 0 && (size_t)n < room;
 }

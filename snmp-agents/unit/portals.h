@@ -10,15 +10,24 @@
 
 struct portals;
 
-// changed(arg, interface, up) is called for each interface that brought portals up or took them
-// down.
-typedef void portals_fn(void *arg, uint32_t interface, bool up);
+struct portals_calls {
+    // An interface brought portals up or took them down.
+    void (*changed)(void *arg, uint32_t interface, bool up);
+    // Portals that follow an interface have got another address, or their first one.
+    void (*moved)(void *arg);
+    void *arg;
+};
 
-// Adds the configured portals to the state and keeps them as the kernel tells.
+// Adds the configured portals to the state and keeps them as the kernel tells. One that follows an
+// interface is not there before that has an address, and keeps the address when that loses it.
 struct portals *portals_new(struct loop *loop, const struct unit_config *config,
-                            struct state *state, portals_fn *changed, void *arg,
+                            struct state *state, const struct portals_calls *calls,
                             struct dv_err *err);
 void portals_free(struct portals *p); // NULL is fine
+
+// The management address as it is now; false when it names a portal that is not there yet, or
+// when there is no room.
+bool portals_address(const struct state *state, const char *pattern, char *out, size_t room);
 
 // The interface as it is now.
 struct announcement_link portals_link(const struct portals *p, uint32_t interface);

@@ -328,14 +328,25 @@ struct unit_medium *state_add_medium(struct state *s, const struct medium *m, bo
     return row;
 }
 
+static void set_address(struct unit_portal *row, const char *address)
+{
+    dv_copy(row->p.address, sizeof(row->p.address), address);
+    row->raw_len = inet_pton(AF_INET, address, row->raw) == 1    ? 4
+                   : inet_pton(AF_INET6, address, row->raw) == 1 ? 16
+                                                                 : 0;
+}
+
+void state_move_portal(struct state *s, struct unit_portal *p, const char *address)
+{
+    set_address(p, address);
+    state_portal_changed(s, p);
+}
+
 struct unit_portal *state_add_portal(struct state *s, const struct portal *p)
 {
     struct unit_portal *row = rows_add(&s->portals, portal_key, p->index, sizeof(*row));
     row->p = *p;
-    if (inet_pton(AF_INET, p->address, row->raw) == 1)
-        row->raw_len = 4;
-    else if (inet_pton(AF_INET6, p->address, row->raw) == 1)
-        row->raw_len = 16;
+    set_address(row, p->address);
     state_portal_changed(s, row);
     return row;
 }

@@ -103,6 +103,9 @@ struct unit_rule *state_add_rule(struct state *s, const struct access_rule *r, c
 void state_remove_volume(struct state *s, uint32_t index); // it has no rules any more
 void state_remove_rule(struct state *s, uint32_t volume, uint32_t index);
 
+// The portal is at another address now.
+void state_move_portal(struct state *s, struct unit_portal *p, const char *address);
+
 // To be called after a row was edited in place.
 void state_medium_changed(struct state *s, struct unit_medium *m);
 void state_portal_changed(struct state *s, struct unit_portal *p);

@@ -69,10 +69,13 @@ static bool all_served(const struct unit *u)
     while ((m = state_medium_next(u->state, m ? m->m.index : 0)))
         if (m->m.state == MEDIUM_FAILED)
             return false;
-    while ((p = state_portal_next(u->state, p ? p->p.index : 0)))
+    size_t portals = 0;
+    while ((p = state_portal_next(u->state, p ? p->p.index : 0))) {
         if (!p->p.up)
             return false;
-    return u->tgtd_there;
+        portals++;
+    }
+    return u->tgtd_there && portals == u->config->portal_count;
 }
 
 static void settle(struct unit *u)
@@ -271,6 +274,33 @@ static void on_link(void *arg, uint32_t interface, bool up)
     start_pass(u); // a portal's address may be there now
 }
 
+// An address that is not known is empty: then nobody is told to look for the unit there.
+static bool find_address(struct unit *u)
+{
+    char now[sizeof(u->member.address)];
+    if (!portals_address(u->state, u->config->snmp.management_address, now, sizeof(now)))
+        now[0] = '\0';
+    if (strcmp(now, u->member.address) == 0)
+        return false;
+    dv_copy(u->member.address, sizeof(u->member.address), now);
+    if (now[0])
+        log_info("unit", "the station reaches this unit at %s", now);
+    else
+        log_warning("unit", "the unit has no address yet, as %s is to be",
+                    u->config->snmp.management_address);
+    return true;
+}
+
+static void on_moved(void *arg)
+{
+    struct unit *u = arg;
+    (void)find_address(u);
+    u->member.lease_end = 0; // the station's last word was about other portals
+    settle(u);
+    announcer_moved(u->announcer);
+    start_pass(u);
+}
+
 // ---- Life -------------------------------------------------------------------------------------
 
 static void add_media(struct unit *u)
@@ -314,10 +344,7 @@ static int open_journal(struct unit *u, struct dv_err *err)
         return -1;
     const struct journal_identity *id = journal_identity(u->journal);
     u->member = (struct member){.uuid = id->uuid, .epoch = id->epoch, .state = MEMBER_STARTING};
-    if (!dv_copy(u->member.name, sizeof(u->member.name), u->config->name) ||
-        !dv_copy(u->member.address, sizeof(u->member.address), u->config->snmp.management_address))
-        return dv_fail(err, DV_INVALID, "the management address is longer than %d characters",
-                       MEMBER_ADDRESS_MAX);
+    dv_copy(u->member.name, sizeof(u->member.name), u->config->name);
     u->state = state_new(id->generation);
     u->reserved = id->generation;
     add_media(u);
@@ -352,16 +379,18 @@ struct unit *unit_new(struct loop *loop, const struct unit_config *config, struc
                                        .look = on_look,
                                        .lost = on_lost,
                                        .arg = u};
+    const struct portals_calls portals_calls = {.changed = on_link, .moved = on_moved, .arg = u};
     u->loop = loop;
     u->config = config;
     u->retry_ms = RETRY_FIRST_MS;
     if (open_journal(u, err) != 0 ||
-        !(u->portals = portals_new(loop, config, u->state, on_link, u, err)) ||
+        !(u->portals = portals_new(loop, config, u->state, &portals_calls, err)) ||
         open_snmp(u, err) != 0 || !(u->worker = worker_new(loop, config, &calls, err)) ||
         !(u->counters = counters_new(loop, config, u->state, u->journal, err))) {
         unit_free(u);
         return NULL;
     }
+    (void)find_address(u);
     u->notifier = notifier_new(loop, u->state, u->portals, u->announcer);
     u->tables.notifier = u->notifier;
     reserve(u);

@@ -290,6 +290,8 @@ static void observe_tables(struct observation *o)
     o->mark = ++readings;
     if (r->has_media)
         changes_media(&o->c, unit, r->media, r->media_count);
+    if (r->has_portals && o->unit)
+        moves_tell(o->cms, &o->c, o->unit, r->portals, r->portal_count);
     if (r->has_portals)
         changes_portals(&o->c, unit, r->portals, r->portal_count);
     o->rules = r->rules;

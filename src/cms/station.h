@@ -126,6 +126,12 @@ bool observe_reading(struct unit_link *link, const struct reading *r);
 // it. why is a short reason.
 void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state state, const char *why);
 
+// ---- moves.c ----
+// When a unit's portals are at other addresses than before: an event for the unit, and one for each
+// host and volume that this concerns.
+void moves_tell(struct cms *cms, struct changes *c, const struct pool_unit *unit,
+                const struct portal *now, size_t count);
+
 // ---- executor.c ----
 // Makes the list of steps that bring the link's unit to what is wanted. True when the unit is not
 // settled yet and should be looked at again soon.

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "config/xml_get.h"
+#include <stdlib.h>
 #include <string.h>
 
 #define DEFAULT_IQN_PREFIX "iqn.2026-11.local.dvsan"
@@ -138,20 +139,47 @@ static int get_medium(const struct xml_node *node, struct unit_config *config, s
     return check_medium(node, config, m, err);
 }
 
+static int get_interface(const struct xml_node *node, struct portal_config *p, struct dv_err *err)
+{
+    DV_FREE char *name = xml_attribute(node, "interface");
+    DV_FREE char *family = xml_attribute(node, "family");
+    if (p->address[0] ? name != NULL : name == NULL)
+        return xml_fail(node, err, "give it either an address or an interface");
+    if (!name && family)
+        return xml_fail(node, err, "family goes with interface; an address has its own");
+    p->family = family && strcmp(family, "ipv6") == 0 ? AF_INET6 : AF_INET;
+    if (!name)
+        return 0;
+    bool good = name[0] && name[0] != '.';
+    for (const char *c = name; *c && good; c++)
+        good = *c > ' ' && *c < 0x7f && *c != '/';
+    if (!good || !dv_copy(p->interface, sizeof(p->interface), name))
+        return xml_fail(node, err, "interface \"%.64s\" is not the name of a network interface",
+                        name);
+    return 0;
+}
+
+static bool same_place(const struct portal_config *a, const struct portal_config *b)
+{
+    return a->port == b->port && strcmp(a->address, b->address) == 0 &&
+           strcmp(a->interface, b->interface) == 0 && (!a->interface[0] || a->family == b->family);
+}
+
 static int get_portal(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
 {
     struct portal_config *p = DV_APPEND(config->portals, config->portal_count);
     p->port = ISCSI_PORT;
     if (get_index(node, &p->index, err) < 0 || xml_get_ip(node, "address", p->address, err) < 0 ||
-        get_port(node, "port", 1, &p->port, err) < 0)
+        get_interface(node, p, err) < 0 || get_port(node, "port", 1, &p->port, err) < 0)
         return -1;
     for (const struct portal_config *other = config->portals; other < p; other++) {
         if (other->index == p->index)
             return xml_fail(node, err, "index %u is taken by the portal %s", p->index,
-                            other->address);
-        if (other->port == p->port && strcmp(other->address, p->address) == 0)
-            return xml_fail(node, err, "address %s with port %u is given twice", p->address,
-                            p->port);
+                            other->address[0] ? other->address : other->interface);
+        if (same_place(other, p))
+            return xml_fail(node, err, "%s %s with port %u is given twice",
+                            p->address[0] ? "address" : "interface",
+                            p->address[0] ? p->address : p->interface, p->port);
     }
     return 0;
 }
@@ -167,10 +195,39 @@ static int get_tgtd(const struct xml_node *node, struct unit_config *config, str
     return 0;
 }
 
+const char *unit_config_portal_in(const char *address, uint32_t *index, size_t *len)
+{
+    static const char word[] = "%portal";
+    const char *found = strstr(address, word);
+    if (!found)
+        return NULL;
+    char *end;
+    unsigned long number = strtoul(found + strlen(word), &end, 10);
+    *index = number <= INT32_MAX ? (uint32_t)number : 0;
+    *len = (size_t)(end - found);
+    return found;
+}
+
+static int check_management(const struct xml_node *node, const struct unit_config *config,
+                            struct dv_err *err)
+{
+    uint32_t index;
+    size_t len;
+    const char *found = unit_config_portal_in(config->snmp.management_address, &index, &len);
+    for (size_t i = 0; found && i < config->portal_count; i++)
+        if (config->portals[i].index == index)
+            return 0;
+    if (!found)
+        return 0;
+    return xml_fail(node, err, "management-address: \"%.*s\" is not %%portal and a portal's index",
+                    (int)len, found);
+}
+
 static int get_snmp(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
 {
     if (xml_get_transport(node, "agentx", &config->snmp.agentx, err) < 0 ||
         xml_get_transport(node, "management-address", &config->snmp.management_address, err) < 0 ||
+        check_management(node, config, err) < 0 ||
         xml_get_hex(node, "engine-id", ENGINE_ID_MIN, CONFIG_ENGINE_ID_MAX, config->snmp.engine_id,
                     &config->snmp.engine_id_len, err) < 0)
         return -1;

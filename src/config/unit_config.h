@@ -24,9 +24,13 @@ struct medium_config {
     bool thin;       // what its volumes are when a request does not say
 };
 
+#define INTERFACE_ROOM 16 // bytes of an interface's name, with the NUL
+
 struct portal_config {
-    uint32_t index; // 1..2^31-1
-    char address[INET6_ADDRSTRLEN];
+    uint32_t index;                 // 1..2^31-1
+    char address[INET6_ADDRSTRLEN]; // "": what the interface has
+    char interface[INTERFACE_ROOM]; // "": whichever has the address
+    int family;                     // of the interface's address: AF_INET or AF_INET6
     uint16_t port;
 };
 
@@ -41,7 +45,7 @@ struct unit_config {
 
     struct medium_config *media; // one or more; indexes, names and paths differ
     size_t media_count;
-    struct portal_config *portals; // one or more; indexes and addresses with ports differ
+    struct portal_config *portals; // one or more; indexes and places with ports differ
     size_t portal_count;
 
     struct {
@@ -52,7 +56,8 @@ struct unit_config {
 
     struct {
         char *agentx;             // the master's socket, or a Net-SNMP transport string
-        char *management_address; // of the local snmpd, as the station reaches it
+        char *management_address; // of the local snmpd, as the station reaches it; "%portal1" in
+                                  // it stands for the address of the portal with index 1
         uint8_t engine_id[CONFIG_ENGINE_ID_MAX]; // of the local snmpd
         size_t engine_id_len;                    // 5..32, or 0: not given, so ask snmpd
         struct user_config notify;               // for informs to the station
@@ -65,6 +70,8 @@ struct unit_config {
 // Reads, validates and checks the file, and reads the pass-phrase files that it names. NULL with
 // a sentence that gives file, line, and what is wrong.
 struct unit_config *unit_config_load(const char *path, struct dv_err *err);
+// Where "%portalN" is in a management address, its N, and how long it is; NULL when there is none.
+const char *unit_config_portal_in(const char *address, uint32_t *index, size_t *len);
 void unit_config_free(struct unit_config *config); // NULL is fine; wipes the pass-phrases
 
 #endif

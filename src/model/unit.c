@@ -1,8 +1,10 @@
-// The names of the numbers in a unit's tables.
+// How a unit's tables are written for people: names of numbers, portals.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "model/unit.h"
 
 #include "base/mem.h"
+#include <stdio.h>
+#include <string.h>
 
 // Numbers that came over the network may lie outside their enum.
 static const char *name_of(const char *const *names, size_t count, unsigned number)
@@ -68,4 +70,11 @@ const char *access_state_name(enum access_state state)
         [ACCESS_REVOKING] = "revoking",
     };
     return NAME_OF(names, state);
+}
+
+const char *portal_format(const struct portal *p, char out[PORTAL_TEXT_ROOM])
+{
+    bool six = strchr(p->address, ':') != NULL;
+    snprintf(out, PORTAL_TEXT_ROOM, six ? "[%s]:%u" : "%s:%u", p->address, (unsigned)p->port);
+    return out;
 }

@@ -80,6 +80,11 @@ struct portal {
     bool up;
 };
 
+#define PORTAL_TEXT_ROOM (INET6_ADDRSTRLEN + 8)
+
+// "192.0.2.7:3260", "[2001:db8::7]:3260"; returns out.
+const char *portal_format(const struct portal *p, char out[PORTAL_TEXT_ROOM]);
+
 static inline uint64_t volume_end_lba(const struct volume *v)
 {
     return v->start_lba + v->blocks - 1;

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "tgt/engine.h"
 #include "tgt/show.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,34 +49,76 @@ static bool listens(const struct show_portal *seen, const struct portal *wanted)
                                           strcmp(seen->address, six ? "::" : "0.0.0.0") == 0);
 }
 
-static int add_portal(struct tgt_engine *e, const struct portal *p, struct dv_err *err)
+static int change_portal(struct tgt_engine *e, enum tgt_op op, const struct portal *p,
+                         struct dv_err *err)
 {
-    char params[128], doing[160];
-    bool six = strchr(p->address, ':');
-    snprintf(params, sizeof(params), "portal=%s%s%s:%u", six ? "[" : "", p->address, six ? "]" : "",
-             p->port);
-    snprintf(doing, sizeof(doing), "adding %s", params);
-    struct tgt_request r = {.mode = TGT_PORTAL, .op = TGT_NEW, .params = params, .doing = doing};
+    char text[PORTAL_TEXT_ROOM], params[128], doing[160];
+    snprintf(params, sizeof(params), "portal=%s", portal_format(p, text));
+    snprintf(doing, sizeof(doing), "%s %s", op == TGT_NEW ? "adding" : "removing", params);
+    struct tgt_request r = {.mode = TGT_PORTAL, .op = op, .params = params, .doing = doing};
     return tgt_ask(e, &r, TGT_OK, err) == 0 ? 0 : -1;
+}
+
+static int read_portals(struct tgt_engine *e, struct show_portal **seen, size_t *count,
+                        struct dv_err *err)
+{
+    DV_FREE char *text = NULL;
+    if (tgt_call(e->socket, e->timeout_ms, &list_portals, &text, err) != TGT_OK)
+        return -1;
+    return show_portals(text, seen, count, err);
 }
 
 int tgt_add_portals(struct tgt_engine *e, const struct portal *portals, size_t count,
                     struct dv_err *err)
 {
-    DV_FREE char *text = NULL;
     DV_FREE struct show_portal *seen = NULL;
     size_t seen_count;
-    if (tgt_call(e->socket, e->timeout_ms, &list_portals, &text, err) != TGT_OK ||
-        show_portals(text, &seen, &seen_count, err) != 0)
+    int rc = 0;
+    if (read_portals(e, &seen, &seen_count, err) != 0)
         return -1;
     for (size_t i = 0; i < count; i++) {
         bool there = false;
         for (size_t k = 0; k < seen_count; k++)
             there |= listens(&seen[k], &portals[i]);
-        if (!there && add_portal(e, &portals[i], err) != 0)
-            return -1;
+        if (!there && change_portal(e, TGT_NEW, &portals[i], err) != 0)
+            rc = -1;
     }
-    return 0;
+    return rc;
+}
+
+// Whether a socket could be bound to the address.
+static bool is_here(const char *address)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    bool six = inet_pton(AF_INET6, address, &v6.sin6_addr) == 1;
+    if (!six && inet_pton(AF_INET, address, &v4.sin_addr) != 1)
+        return true; // whatever it is, it is none of ours
+    DV_CLOSE int fd = socket(six ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    return fd < 0 ||
+           bind(fd, six ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
+                six ? sizeof(v6) : sizeof(v4)) == 0 ||
+           errno != EADDRNOTAVAIL;
+}
+
+int tgt_drop_gone_portals(struct tgt_engine *e, uint16_t port, const struct portal *keep,
+                          size_t count, struct dv_err *err)
+{
+    DV_FREE struct show_portal *seen = NULL;
+    size_t seen_count;
+    int rc = 0;
+    if (read_portals(e, &seen, &seen_count, err) != 0)
+        return -1;
+    for (size_t i = 0; i < seen_count; i++) {
+        struct portal gone = {.port = seen[i].port};
+        dv_copy(gone.address, sizeof(gone.address), seen[i].address);
+        bool kept = gone.port != port;
+        for (size_t k = 0; k < count; k++)
+            kept |= listens(&seen[i], &keep[k]);
+        if (!kept && !is_here(gone.address) && change_portal(e, TGT_DELETE, &gone, err) != 0)
+            rc = -1;
+    }
+    return rc;
 }
 
 // ---- Watching -----------------------------------------------------------------------------

@@ -57,8 +57,13 @@ int tgt_reconcile(struct tgt_engine *e, const struct plan_target *targets, size_
 int tgt_end_sessions(struct tgt_engine *e, uint32_t tid, const char *initiator, struct dv_err *err);
 
 // Makes tgtd listen at each portal's address and port, unless it does already.
+// One that fails does not keep the others from being added.
 int tgt_add_portals(struct tgt_engine *e, const struct portal *portals, size_t count,
                     struct dv_err *err);
+// Makes tgtd listen no more at this port of addresses that the machine does not have any more,
+// but for those in the list. Sessions are left alone.
+int tgt_drop_gone_portals(struct tgt_engine *e, uint16_t port, const struct portal *keep,
+                          size_t count, struct dv_err *err);
 
 // The tgtd that answers: its process, and a descriptor (the caller closes it) that becomes
 // readable when it ends.
