@@ -401,6 +401,50 @@ def test_a_lost_key_is_told(lab):
     is_in_state(lab, "unit1", "up")
 
 
+@pytest.fixture
+def small_state(lab):
+    """The station's state folder, on a file system of its own that is soon full."""
+    state = os.path.join(lab.lab.station.folder, "state")
+    lab.run("stop", "cms")
+    os.rename(state, state + ".own")
+    os.mkdir(state, 0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", state], check=True)
+    shutil.copytree(state + ".own", state, dirs_exist_ok=True)
+    lab.run("start", "cms")
+    yield state
+    lab.run("stop", "cms")
+    subprocess.run(["umount", state], check=True)
+    os.rmdir(state)
+    os.rename(state + ".own", state)
+    lab.run("start", "cms")
+    is_in_state(lab, "unit1", "up")
+
+
+def test_what_cannot_be_stored_is_refused_and_not_told_as_done(lab, small_state):
+    ballast = os.path.join(small_state, "ballast")
+    with open(ballast, "wb", buffering=0) as file, pytest.raises(OSError):
+        while True:
+            file.write(bytes(4096))
+
+    def add(name):
+        lab.client.post("/hosts", {"name": name, "iqn": f"iqn.2026-11.example:{name}",
+                                   "chap_secret": "twelve-to-16"})
+    refused = []
+    for number in range(40):  # there may be room for some in the store's last block
+        try:
+            add(f"h{number}")
+        except Refused as e:
+            assert e.code == "no_space" and "full" in str(e), e
+            refused.append(f"h{number}")
+    os.unlink(ballast)
+    known = [host["name"] for host in lab.client.get("/hosts")]
+    with open(os.path.join(lab.lab.station.folder, "cms.log"), encoding="utf-8") as file:
+        log = file.read()
+    assert refused and not set(refused) & set(known)
+    assert not [name for name in refused if f"host {name}: was added" in log]
+    add(refused[0])
+
+
 def test_a_new_station_cuts_nobody_off(lab):
     """Its store is lost: what the units have is taken in, with those who use it."""
     before = lab.create("precious", "16M", unit="unit1")

@@ -186,14 +186,6 @@ struct unit_rule *state_rule_next(const struct state *s, uint32_t volume, uint32
     return rows_next(&s->rules, rule_key, rule_key_of(volume, after));
 }
 
-struct unit_medium *state_medium_named(const struct state *s, const char *name)
-{
-    for (struct unit_medium *m = NULL; (m = state_medium_next(s, m ? m->m.index : 0));)
-        if (strcmp(m->m.name, name) == 0)
-            return m;
-    return NULL;
-}
-
 struct unit_volume *state_volume_uuid(const struct state *s, const struct dv_uuid *uuid)
 {
     for (size_t i = 0; i < s->volumes.count; i++) {

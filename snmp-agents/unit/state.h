@@ -87,7 +87,6 @@ struct unit_rule *state_rule_next(const struct state *s, uint32_t volume, uint32
 const struct change *state_change(const struct state *s, uint32_t generation);
 const struct change *state_change_next(const struct state *s, uint32_t after);
 
-struct unit_medium *state_medium_named(const struct state *s, const char *name);
 struct unit_volume *state_volume_uuid(const struct state *s, const struct dv_uuid *uuid);
 struct unit_volume *state_volume_named(const struct state *s, const char *name);
 bool state_volume_has_rules(const struct state *s, uint32_t volume);

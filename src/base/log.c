@@ -46,11 +46,6 @@ bool log_level_parse(const char *text, enum log_level *level)
     return false;
 }
 
-const char *log_level_name(enum log_level level)
-{
-    return levels[level].name;
-}
-
 bool log_enabled(enum log_level level)
 {
     return (int)level <= atomic_load_explicit(&logger.level, memory_order_relaxed);

@@ -20,7 +20,6 @@ void log_init(const char *program, enum log_level level);
 
 // "error", "warning", "info" or "debug"; false for anything else.
 bool log_level_parse(const char *text, enum log_level *level);
-const char *log_level_name(enum log_level level);
 
 // Writes one line; safe from any thread. sub is the subsystem token, such as "tgt" or "join".
 // Line breaks and other control characters inside the message are replaced, so that outside

@@ -28,6 +28,7 @@ int cms_apply(struct cms *cms, const struct changes *changes, struct dv_err *err
     pool_apply(cms->pool, changes);
     pthread_cond_broadcast(&cms->tasks_changed);
     pthread_mutex_unlock(&cms->tasks_lock);
+    events_log(changes);
     return 0;
 }
 

@@ -43,7 +43,16 @@ void events_add(struct cms *cms, struct changes *c, enum event_severity severity
     va_end(args);
     text_make_printable(e.text);
     changes_event(c, &e);
-    log_at(level_of(severity), "pool", "%s: %s", e.subject, e.text);
+}
+
+void events_log(const struct changes *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->items[i].kind != CHANGE_EVENT)
+            continue;
+        const struct event_record *e = c->items[i].event;
+        log_at(level_of(e->severity), "pool", "%s: %s", e->subject, e->text);
+    }
 }
 
 int cms_events(struct cms *cms, uint64_t after, size_t limit, struct event_record **events,

@@ -260,6 +260,9 @@ static void step_answered(void *arg, const struct sn_result *result)
         accepted(link, &step);
     else if (is_passing(result))
         postponed(link, &step, result->text);
+    else if (result->error_status == SN_COMMIT_FAILED)
+        refused(link, &step, result->code,
+                "its agent could not record the change; see its log, and whether its disk is full");
     else
         refused(link, &step, result->code, result->text);
     if (link->queue_next == link->queue.count)

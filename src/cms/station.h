@@ -52,10 +52,11 @@ bool cms_apply_or_log(struct cms *cms, const struct changes *changes);
 int64_t cms_now_ms(void); // milliseconds since 1970
 
 // ---- events.c ----
-// Adds an event to the list of changes and logs it. subject: "unit unit1", made by the caller's
+// Adds an event to the list of changes. subject: "unit unit1", made by the caller's
 // kind and name.
 void events_add(struct cms *cms, struct changes *c, enum event_severity severity, const char *kind,
                 const char *name, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+void events_log(const struct changes *c); // once they have been applied
 
 // ---- link.c: the connection to one unit ----
 enum link_work { LINK_IDLE, LINK_LOOKING, LINK_READING, LINK_SETTING };

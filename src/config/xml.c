@@ -227,14 +227,6 @@ const struct xml_node *xml_next(const struct xml_node *node)
     return xml_of(named_from(node_of(node)->next, xml_name(node)));
 }
 
-size_t xml_count(const struct xml_node *node, const char *name)
-{
-    size_t count = 0;
-    for (const struct xml_node *child = xml_child(node, name); child; child = xml_next(child))
-        count++;
-    return count;
-}
-
 const char *xml_name(const struct xml_node *node)
 {
     return (const char *)node_of(node)->name;

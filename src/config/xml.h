@@ -31,7 +31,6 @@ const struct xml_node *xml_root(const struct xml_doc *doc);
 // The first child element of that name, and the next sibling of the same name; or NULL.
 const struct xml_node *xml_child(const struct xml_node *node, const char *name);
 const struct xml_node *xml_next(const struct xml_node *node);
-size_t xml_count(const struct xml_node *node, const char *name); // children of that name
 
 const char *xml_name(const struct xml_node *node);
 // A copy of an attribute's value, which the caller frees; NULL when the element has none such.

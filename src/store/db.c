@@ -213,11 +213,6 @@ void db_bind_int(struct db_stmt *s, int n, int64_t value)
     bound(s, sqlite3_bind_int64(s->handle, n, value));
 }
 
-void db_bind_real(struct db_stmt *s, int n, double value)
-{
-    bound(s, sqlite3_bind_double(s->handle, n, value));
-}
-
 void db_bind_text(struct db_stmt *s, int n, const char *text)
 {
     bound(s, sqlite3_bind_text(s->handle, n, text, -1, SQLITE_TRANSIENT));
@@ -263,11 +258,6 @@ int64_t db_int(struct db_stmt *s, int column)
     return sqlite3_column_int64(s->handle, column);
 }
 
-double db_real(struct db_stmt *s, int column)
-{
-    return sqlite3_column_double(s->handle, column);
-}
-
 const char *db_text(struct db_stmt *s, int column)
 {
     return (const char *)sqlite3_column_text(s->handle, column);
@@ -278,11 +268,6 @@ const void *db_blob(struct db_stmt *s, int column, size_t *len)
     const void *data = sqlite3_column_blob(s->handle, column);
     *len = (size_t)sqlite3_column_bytes(s->handle, column);
     return data;
-}
-
-bool db_is_null(struct db_stmt *s, int column)
-{
-    return sqlite3_column_type(s->handle, column) == SQLITE_NULL;
 }
 
 int64_t db_last_id(const struct db *db)

@@ -40,7 +40,6 @@ void db_finalize(struct db_stmt *s); // NULL is fine
 // Binds parameter n, counted from 1. Text and blobs are copied, and the copies are SQLite's to
 // free without wiping; a NULL text or blob binds NULL. A failure shows at the next db_step.
 void db_bind_int(struct db_stmt *s, int n, int64_t value);
-void db_bind_real(struct db_stmt *s, int n, double value);
 void db_bind_text(struct db_stmt *s, int n, const char *text);
 void db_bind_blob(struct db_stmt *s, int n, const void *data, size_t len);
 void db_bind_null(struct db_stmt *s, int n);
@@ -56,11 +55,9 @@ void db_reset(struct db_stmt *s);
 
 // Columns of the present row, counted from 0; what is pointed to lives until the next db_step or
 // db_reset.
-int64_t db_int(struct db_stmt *s, int column); // 0 for NULL
-double db_real(struct db_stmt *s, int column);
+int64_t db_int(struct db_stmt *s, int column);                   // 0 for NULL
 const char *db_text(struct db_stmt *s, int column);              // NULL for NULL
 const void *db_blob(struct db_stmt *s, int column, size_t *len); // NULL for NULL and empty
-bool db_is_null(struct db_stmt *s, int column);
 
 int64_t db_last_id(const struct db *db); // the rowid of the last INSERT
 int64_t db_changes(const struct db *db); // rows that the last INSERT, UPDATE or DELETE touched
