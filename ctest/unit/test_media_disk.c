@@ -398,6 +398,11 @@ static void check_window(const char *path, const char *expected)
     m = open_disk(path);
     DV_FREE char *found = media_volume_path(m, &v, &err);
     assert_string_equal(found, window);
+    is(media_volume_grow(m, &v, 8 * BLOCKS, NULL, &err), &err);
+    v.blocks = 8 * BLOCKS;
+    DV_FREE char *grown = media_volume_path(m, &v, &err);
+    assert_string_equal(grown, window);
+    assert_int_equal(lseek(held, 0, SEEK_END), 8 * MIB); // without being opened again
     fails(media_volume_delete(m, &v, NULL, &err) != 0, &err, DV_BUSY, "still open");
     close(held);
     is(media_volume_delete(m, &v, NULL, &err), &err);

@@ -119,8 +119,9 @@ static int dir_probe(struct media *m, struct media_space *space, struct dv_err *
     if (check_folder(m->path, err) != 0)
         return -1;
     // A file system that stopped itself after an error may still be mounted for writing.
-    const struct dir *d = m->own;
-    if (fsync(d->lock) != 0)
+    DV_FREE char *lock = dv_printf("%s/%s", m->path, LOCK);
+    DV_CLOSE int fd = open(lock, O_RDWR | O_CLOEXEC);
+    if (fd < 0 && errno != ENOENT)
         return dv_fail_errno(err, errno, "cannot write into the folder %s", m->path);
     struct media now = {.path = m->path};
     DV_FREE char *path = dv_printf("%s/%s", m->path, IDENTITY);

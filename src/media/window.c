@@ -98,8 +98,10 @@ static char *open_node(const struct storage *s, const struct gpt_part *part)
     if (!name)
         return NULL;
     if (!kernel_has(name, part)) {
-        (void)tell_kernel(s, BLKPG_DEL_PARTITION, part); // one that lay elsewhere
-        if (tell_kernel(s, BLKPG_ADD_PARTITION, part) != 0)
+        bool grew = number_in(name, "start") == part->start;
+        if (!grew)
+            (void)tell_kernel(s, BLKPG_DEL_PARTITION, part); // one that lay elsewhere
+        if (tell_kernel(s, grew ? BLKPG_RESIZE_PARTITION : BLKPG_ADD_PARTITION, part) != 0)
             return NULL;
     }
     return node_path(name);
@@ -163,8 +165,7 @@ static void take_over_all(struct windows *w)
 static struct loop *find_loop(const struct windows *w, const struct gpt_part *part)
 {
     for (size_t i = 0; i < w->count; i++)
-        if (w->loops[i].offset == part->start * BLOCK_SIZE &&
-            w->loops[i].bytes == part->blocks * BLOCK_SIZE)
+        if (w->loops[i].offset == part->start * BLOCK_SIZE)
             return &w->loops[i];
     return NULL;
 }
@@ -193,11 +194,27 @@ static int configure(const struct windows *w, const struct gpt_part *part, struc
     return *fd >= 0 && ioctl(*fd, LOOP_CONFIGURE, c) == 0 ? 0 : errno;
 }
 
+// A part that grew: what has the loop device open goes on and can see the new size.
+static int resize_loop(struct loop *l, const struct gpt_part *part, struct dv_err *err)
+{
+    struct loop_info64 info;
+    uint64_t bytes = part->blocks * BLOCK_SIZE;
+    if (l->bytes == bytes)
+        return 0;
+    if (ioctl(l->fd, LOOP_GET_STATUS64, &info) != 0)
+        return dv_fail_errno(err, errno, "cannot look at %s", l->path);
+    info.lo_sizelimit = bytes;
+    if (ioctl(l->fd, LOOP_SET_STATUS64, &info) != 0)
+        return dv_fail_errno(err, errno, "cannot make %s larger", l->path);
+    l->bytes = bytes;
+    return 0;
+}
+
 static char *open_loop(struct windows *w, const struct gpt_part *part, struct dv_err *err)
 {
     struct loop *l = find_loop(w, part);
     if (l)
-        return dv_strdup(l->path);
+        return resize_loop(l, part, err) == 0 ? dv_strdup(l->path) : NULL;
     int errnum = EBUSY;
     for (int i = 0; i < LOOP_TRIES && errnum == EBUSY; i++) {
         struct loop_config c;

@@ -15,7 +15,8 @@ struct windows;
 struct windows *windows_new(const struct storage *storage); // borrowed
 void windows_free(struct windows *w);                       // NULL is fine
 
-// The device's path, which the caller frees; NULL after a failure. Opening again gives it again.
+// The device's path, which the caller frees; NULL after a failure. Opening again gives it again,
+// with the size that the part has now.
 char *windows_open(struct windows *w, const struct gpt_part *part, struct dv_err *err);
 // Takes the device away; DV_BUSY while somebody still has it open. None is fine.
 int windows_close(struct windows *w, const struct gpt_part *part, struct dv_err *err);
