@@ -12,6 +12,12 @@ static const struct field volume_body[] = {
     {.name = "thin", .kind = FIELD_BOOL},
     {.name = NULL},
 };
+static const struct field change_body[] = {
+    {.name = "name", .kind = FIELD_NAME, .what = "volume"},
+    {.name = "size", .kind = FIELD_SIZE},
+    {.name = "force", .kind = FIELD_BOOL},
+    {.name = NULL},
+};
 static const struct field assignment_body[] = {
     {.name = "volume", .kind = FIELD_NAME, .required = true},
     {.name = "host", .kind = FIELD_NAME, .required = true},
@@ -57,6 +63,7 @@ const struct route api_routes[] = {
     {"GET",    "/api/v1/volumes",                      list_volumes, NULL, NULL, NULL},
     {"POST",   "/api/v1/volumes",                      create_volume, volume_body, NULL, NULL},
     {"GET",    "/api/v1/volumes/{volume}",             get_volume, NULL, NULL, NULL},
+    {"PATCH",  "/api/v1/volumes/{volume}",             change_volume, change_body, NULL, NULL},
     {"DELETE", "/api/v1/volumes/{volume}",             delete_volume, NULL, NULL, NULL},
     {"GET",    "/api/v1/assignments",                  list_assignments, NULL, assignment_query, NULL},
     {"POST",   "/api/v1/assignments",                  assign_volume, assignment_body, NULL, NULL},

@@ -94,6 +94,22 @@ json_t *view_pool(const struct pool *pool, const char *name, const struct sn_lis
     return o;
 }
 
+static json_t *free_extents(const struct pool_unit *u, uint32_t medium)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < u->free_count; i++) {
+        const struct free_extent *e = &u->free_extents[i];
+        if (e->medium != medium)
+            continue;
+        json_t *o = json_object();
+        put_number(o, "start_lba", e->start_lba);
+        put_number(o, "blocks", e->blocks);
+        put_number(o, "end_lba", e->start_lba + e->blocks - 1);
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
 json_t *view_medium(const struct pool_unit *u, const struct medium *m)
 {
     json_t *o = json_object();
@@ -107,6 +123,7 @@ json_t *view_medium(const struct pool_unit *u, const struct medium *m)
     put_number(o, "free_blocks", m->free_blocks);
     put_number(o, "largest_free_blocks", m->largest_free_blocks);
     put_text_or_null(o, "last_error", m->last_error);
+    json_object_set_new(o, "free_extents", free_extents(u, m->index));
     return o;
 }
 
@@ -220,6 +237,11 @@ json_t *view_volume(const struct pool_volume *v)
     put_text(o, "state", pool_volume_state(v));
     put_number(o, "progress", known ? v->actual.progress : 0);
     put_text_or_null(o, "last_error", v->actual.last_error);
+    uint64_t target = v->actual.target_blocks;
+    if (target > 0 && target <= INT64_MAX / BLOCK_SIZE)
+        put_number(o, "target_size", target * BLOCK_SIZE);
+    else
+        json_object_set_new(o, "target_size", json_null());
     json_object_set_new(o, "portals", portal_list(v));
     json_object_set_new(o, "hosts", host_names(v));
     return o;

@@ -97,8 +97,51 @@ int unit_forget(struct cli *cli, struct dv_err *err)
     return result;
 }
 
+static void add_extents(json_t *rows, json_t *medium)
+{
+    size_t i;
+    json_t *extent;
+    json_array_foreach(json_object_get(medium, "free_extents"), i, extent)
+    {
+        json_object_set(extent, "unit", json_object_get(medium, "unit"));
+        json_object_set(extent, "medium", json_object_get(medium, "name"));
+        json_array_append(rows, extent);
+    }
+}
+
+static int list_extents(struct cli *cli, struct dv_err *err)
+{
+    static const struct column columns[] = {
+        {"UNIT", "unit", COLUMN_TEXT},
+        {"MEDIUM", "medium", COLUMN_TEXT},
+        {"START LBA", "start_lba", COLUMN_NUMBER},
+        {"END LBA", "end_lba", COLUMN_NUMBER},
+        {"SIZE", "blocks", COLUMN_BLOCKS},
+    };
+    json_t *media, *medium, *rows = json_array();
+    size_t i;
+    if (client_request(cli->client, "GET", "/media", NULL, &media, err) < 0) {
+        json_decref(rows);
+        return -1;
+    }
+    json_array_foreach(media, i, medium)
+    {
+        add_extents(rows, medium);
+    }
+    if (cli->json)
+        cli_print_json(rows);
+    else
+        table_print(stdout, columns, DV_COUNT(columns), rows, &cli->style);
+    json_decref(rows);
+    json_decref(media);
+    return 0;
+}
+
 int medium_list(struct cli *cli, struct dv_err *err)
 {
+    if (cli_flag(cli, OPT_EXTENTS))
+        return list_extents(cli, err);
+
     static const struct column columns[] = {
         {"UNIT", "unit", COLUMN_TEXT},
         {"MEDIUM", "name", COLUMN_TEXT},

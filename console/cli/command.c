@@ -13,6 +13,12 @@ static int check_size(const char *value, struct dv_err *err)
     return size_parse(value, &bytes, err);
 }
 
+// Also "+5G", which is added to the size that there is.
+static int check_new_size(const char *value, struct dv_err *err)
+{
+    return check_size(*value == '+' ? value + 1 : value, err);
+}
+
 static int check_volume(const char *value, struct dv_err *err)
 {
     return name_check("volume", value, err);
@@ -74,11 +80,13 @@ const struct option_desc cli_options[OPTIONS] = {
     [OPT_VERSION] = {"version", NULL, 'V', NULL, "show the version"},
     [OPT_NO_WAIT] = {"no-wait", NULL, 0, NULL, "do not wait for the task to end; print the task"},
     [OPT_YES]     = {"yes", NULL, 'y', NULL, "do not ask; questions are asked on a terminal only"},
-    [OPT_SIZE]    = {"size", "SIZE", 0, check_size, "its size, such as 512M, 10G or 1.5T; units are powers of 1024"},
+    [OPT_SIZE]    = {"size", "SIZE", 0, check_new_size, "its size, such as 512M, 10G or 1.5T; units are powers of 1024"},
     [OPT_UNIT]    = {"unit", "UNIT", 0, check_unit, "the unit to put it on; else the one with the most free space"},
     [OPT_MEDIUM]  = {"medium", "MEDIUM", 0, check_medium, "the medium to put it on, by name"},
     [OPT_THIN]    = {"thin", NULL, 0, NULL, "take space as it is written; else as its medium does"},
     [OPT_FULL]    = {"full", NULL, 0, NULL, "take all space now; else as its medium does"},
+    [OPT_FORCE]   = {"force", NULL, 0, NULL, "let it become smaller; what lies behind its new end is lost"},
+    [OPT_EXTENTS] = {"extents", NULL, 0, NULL, "list the free extents of the media instead"},
     [OPT_HOST]    = {"host", "HOST", 0, check_host, "the host that may use it"},
     [OPT_IQN]     = {"iqn", "IQN", 0, iqn_check, "the host's iSCSI initiator name"},
     [OPT_CHAP_USER] = {"chap-user", "USER", 0, NULL, "the user name for CHAP; else the host's name"},
@@ -92,6 +100,7 @@ const struct option_desc cli_options[OPTIONS] = {
 
 #define NO_ARG    {{NULL, false, NULL}}
 #define ARG(name, check) {{name, false, check}}
+#define TWO_ARGS(one, two, check) {{one, false, check}, {two, false, check}}
 
 const struct command cli_commands[] = {
     {"pool", "show", NO_ARG, 0, 0, 0, pool_show,
@@ -104,8 +113,8 @@ const struct command cli_commands[] = {
     {"unit", "forget", ARG("UNIT", check_unit), BIT(OPT_YES), 0, 0, unit_forget,
      "Take a unit out of the pool that will not come back."},
 
-    {"medium", "list", NO_ARG, 0, 0, 0, medium_list,
-     "List the media of all units."},
+    {"medium", "list", NO_ARG, BIT(OPT_EXTENTS), 0, 0, medium_list,
+     "List the media of all units, or their free extents."},
 
     {"volume", "create", ARG("VOLUME", check_volume),
      BIT(OPT_SIZE) | BIT(OPT_UNIT) | BIT(OPT_MEDIUM) | BIT(OPT_THIN) | BIT(OPT_FULL) | BIT(OPT_NO_WAIT),
@@ -115,6 +124,10 @@ const struct command cli_commands[] = {
      "List the volumes of the pool."},
     {"volume", "show", ARG("VOLUME", check_volume), 0, 0, 0, volume_show,
      "Show a volume."},
+    {"volume", "resize", ARG("VOLUME", check_volume), BIT(OPT_SIZE) | BIT(OPT_FORCE) | BIT(OPT_YES) | BIT(OPT_NO_WAIT), BIT(OPT_SIZE), 0, volume_resize,
+     "Make a volume larger while hosts use it, or smaller by force; --size +5G adds to its size."},
+    {"volume", "rename", TWO_ARGS("VOLUME", "NAME", check_volume), BIT(OPT_NO_WAIT), 0, 0, volume_rename,
+     "Give a volume another name; hosts go on using it."},
     {"volume", "delete", ARG("VOLUME", check_volume), BIT(OPT_YES) | BIT(OPT_NO_WAIT), 0, 0, volume_delete,
      "Delete a volume with all its data."},
     {"volume", "assign", ARG("VOLUME", check_volume), BIT(OPT_HOST) | BIT(OPT_NO_WAIT), BIT(OPT_HOST), 0, volume_assign,

@@ -18,6 +18,8 @@ enum option {
     OPT_MEDIUM,
     OPT_THIN,
     OPT_FULL,
+    OPT_FORCE,
+    OPT_EXTENTS,
     OPT_HOST,
     OPT_IQN,
     OPT_CHAP_USER,
@@ -56,7 +58,7 @@ struct arg_desc {
 struct cli;
 typedef int command_fn(struct cli *cli, struct dv_err *err);
 
-#define ARGS_MAX 1
+#define ARGS_MAX 2
 struct command {
     const char *group, *verb; // "volume", "create"
     struct arg_desc args[ARGS_MAX];

@@ -84,17 +84,18 @@ static void print_commands(FILE *out, const char *group)
 {
     for (size_t i = 0; i < cli_command_count; i++) {
         const struct command *c = &cli_commands[i];
-        const struct arg_desc *arg = &c->args[0];
+        const struct arg_desc *arg = &c->args[0], *second = &c->args[1];
         char left[64];
         if (group && strcmp(c->group, group) != 0)
             continue;
         snprintf(left, sizeof(left),
-                 !arg->metavar   ? "%s %s"
-                 : arg->optional ? "%s %s [%s]"
-                                 : "%s %s %s",
-                 c->group, c->verb, arg->metavar);
-        fprintf(out, "  %-23s ", left);
-        print_wrapped(out, 26, c->help);
+                 !arg->metavar     ? "%s %s"
+                 : second->metavar ? "%s %s %s %s"
+                 : arg->optional   ? "%s %s [%s]"
+                                   : "%s %s %s",
+                 c->group, c->verb, arg->metavar, second->metavar);
+        fprintf(out, "  %-25s ", left);
+        print_wrapped(out, 28, c->help);
     }
 }
 

@@ -144,8 +144,8 @@ static int check_args(const struct parser *p, const struct command *c, struct dv
         const struct arg_desc *desc = &c->args[i];
         const char *value = i < given ? p->words[2 + i] : NULL;
         if (value && !desc->metavar)
-            return dv_fail(err, DV_INVALID, "\"%.40s\" is too much: dvsan %s %s takes no argument",
-                           value, c->group, c->verb);
+            return dv_fail(err, DV_INVALID, "\"%.40s\" is too much: dvsan %s %s takes %s", value,
+                           c->group, c->verb, i == 0 ? "no argument" : "one argument");
         if (!value && desc->metavar && !desc->optional)
             return dv_fail(err, DV_INVALID, "%s is missing: dvsan %s %s %s", desc->metavar,
                            c->group, c->verb, desc->metavar);
@@ -154,8 +154,11 @@ static int check_args(const struct parser *p, const struct command *c, struct dv
         p->out->args[i] = value;
     }
     if (p->surplus)
-        return dv_fail(err, DV_INVALID, "\"%.40s\" is too much: dvsan %s %s takes one argument",
-                       p->surplus, c->group, c->verb);
+        return dv_fail(err, DV_INVALID, "\"%.40s\" is too much: dvsan %s %s takes %s", p->surplus,
+                       c->group, c->verb,
+                       !c->args[0].metavar   ? "no argument"
+                       : !c->args[1].metavar ? "one argument"
+                                             : "two arguments");
     return 0;
 }
 

@@ -15,6 +15,7 @@
 struct things {
     struct pool_unit unit;
     struct medium medium;
+    struct free_extent free_extent;
     struct portal portals[2];
     struct pool_volume volume;
     struct pool_host host;
@@ -34,6 +35,8 @@ static void make(struct things *t)
                          .last_seen = 1795354223},
                  .media = &t->medium,
                  .media_count = 1,
+                 .free_extents = &t->free_extent,
+                 .free_count = 1,
                  .portals = t->portals,
                  .portal_count = 2,
                  .volume_count = 1},
@@ -44,6 +47,7 @@ static void make(struct things *t)
                    .blocks = 8192,
                    .free_blocks = 4096,
                    .largest_free_blocks = 2048},
+        .free_extent = {.medium = 1, .blocks = 2048},
         .portals = {{.index = 1, .address = "192.0.2.1", .port = 3260},
                     {.index = 2, .address = "2001:db8::1", .port = 3261, .up = true}},
         .volume = {.rec = {.name = "db1", .medium = 1, .blocks = 4096, .wanted = true},
@@ -51,6 +55,7 @@ static void make(struct things *t)
                    .actual = {.index = 5,
                               .start_lba = 2048,
                               .blocks = 4096,
+                              .target_blocks = 8192,
                               .thin = true,
                               .iqn = "iqn.2026-11.org.dvsan:x",
                               .lun = 1,
@@ -93,7 +98,8 @@ static void test_unit(void **state)
        "\"software\":null,\"epoch\":3,\"generation\":7,\"last_seen\":\"2026-11-22T13:30:23.000Z\","
        "\"last_error\":null,\"media\":[{\"name\":\"pool0\",\"unit\":\"unit1\",\"index\":1,"
        "\"kind\":\"dir\",\"state\":\"online\",\"block_size\":512,\"blocks\":8192,"
-       "\"free_blocks\":4096,\"largest_free_blocks\":2048,\"last_error\":null}],"
+       "\"free_blocks\":4096,\"largest_free_blocks\":2048,\"last_error\":null,"
+       "\"free_extents\":[{\"start_lba\":0,\"blocks\":2048,\"end_lba\":2047}]}],"
        "\"portals\":[{\"index\":1,\"address\":\"192.0.2.1\",\"port\":3260,\"up\":false},"
        "{\"index\":2,\"address\":\"2001:db8::1\",\"port\":3261,\"up\":true}]}");
 }
@@ -107,7 +113,7 @@ static void test_volume(void **state)
        "{\"name\":\"db1\",\"uuid\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\",\"unit\":\"unit1\","
        "\"media\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":2048,"
        "\"end_lba\":6143,\"lun\":1,\"iqn\":\"iqn.2026-11.org.dvsan:x\",\"thin\":true,"
-       "\"state\":\"online\",\"progress\":100,\"last_error\":null,"
+       "\"state\":\"online\",\"progress\":100,\"last_error\":null,\"target_size\":4194304,"
        "\"portals\":[\"[2001:db8::1]:3261\",\"192.0.2.1:3260\"],\"hosts\":[\"web\"]}");
 }
 
@@ -124,7 +130,7 @@ static void test_new_volume(void **state)
        "{\"name\":\"db1\",\"uuid\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\",\"unit\":\"unit1\","
        "\"media\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":null,"
        "\"end_lba\":null,\"lun\":null,\"iqn\":null,\"thin\":false,\"state\":\"creating\","
-       "\"progress\":0,\"last_error\":null,\"portals\":[],\"hosts\":[]}");
+       "\"progress\":0,\"last_error\":null,\"target_size\":null,\"portals\":[],\"hosts\":[]}");
 }
 
 static void test_host(void **state)

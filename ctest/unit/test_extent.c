@@ -61,6 +61,88 @@ static void test_find(void **state)
     }
 }
 
+struct resize_case {
+    const char *name;
+    struct extent free[3];
+    size_t count;
+    struct extent now;
+    uint64_t blocks;
+    bool moves;
+    const char *why; // NULL: it can be had
+    uint64_t start;
+};
+
+static const struct resize_case resize_cases[] = {
+    {"behind it", {{2 * A, 3 * A}}, 1, {A, A}, 4 * A, false, NULL, A},
+    {"behind it, though there is room before",
+     {{0, 9 * A}, {10 * A, A}},
+     2,
+     {9 * A, A},
+     2 * A,
+     true,
+     NULL,
+     9 * A},
+    {"one too many", {{2 * A, 3 * A}}, 1, {A, A}, 5 * A, false, "would need a copy", 0},
+    {"elsewhere", {{0, A}, {5 * A, 4 * A}}, 2, {A, 2 * A}, 4 * A, true, NULL, 5 * A},
+    {"but not by a copy",
+     {{0, A}, {5 * A, 4 * A}},
+     2,
+     {A, 2 * A},
+     4 * A,
+     false,
+     "the extent behind it is taken",
+     0},
+    {"downwards over its own blocks", {{A, 2 * A}}, 1, {3 * A, 2 * A}, 4 * A, true, NULL, A},
+    {"over all around it", {{0, 2 * A}, {3 * A, A}}, 2, {2 * A, A}, 4 * A, true, NULL, 0},
+    {"the first of two", {{A, 4 * A}, {8 * A, 4 * A}}, 2, {6 * A, A}, 4 * A, true, NULL, A},
+    {"nowhere", {{0, A}, {5 * A, 2 * A}}, 2, {A, 2 * A}, 4 * A, true, "in one piece", 0},
+    {"a full medium", {{0}}, 0, {0, 4 * A}, 5 * A, true, "in one piece", 0},
+    {"shorter", {{0}}, 0, {2 * A, 4 * A}, A, false, NULL, 2 * A},
+    {"as it is", {{0}}, 0, {2 * A, 4 * A}, 4 * A, false, NULL, 2 * A},
+    {"to nothing", {{0}}, 0, {2 * A, 4 * A}, 0, false, "multiple", 0},
+    {"not whole", {{0}}, 0, {2 * A, 4 * A}, A + 1, false, "multiple", 0},
+};
+
+static void test_resize(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < DV_COUNT(resize_cases); i++) {
+        const struct resize_case *c = &resize_cases[i];
+        struct dv_err err = {0};
+        struct extent out;
+        int r = extent_resize(c->free, c->count, &c->now, c->blocks, c->moves, &out, &err);
+        if ((r == 0) != (c->why == NULL) || (c->why && !strstr(err.text, c->why)))
+            fail_msg("%s: got %d: %s", c->name, r, err.text);
+        if (r == 0 && (out.start != c->start || out.blocks != c->blocks))
+            fail_msg("%s: got %llu blocks at %llu", c->name, (unsigned long long)out.blocks,
+                     (unsigned long long)out.start);
+    }
+}
+
+static void test_add_both(void **state)
+{
+    (void)state;
+    const struct {
+        struct extent from, to, out[2];
+        size_t count;
+    } cases[] = {
+        {{A, A}, {A, A}, {{A, A}}, 1},
+        {{A, A}, {A, 3 * A}, {{A, 3 * A}}, 1},
+        {{2 * A, A}, {A, 2 * A}, {{A, 2 * A}}, 1},
+        {{A, 2 * A}, {0, 2 * A}, {{0, 3 * A}}, 1},
+        {{A, A}, {2 * A, A}, {{A, 2 * A}}, 1},
+        {{A, A}, {3 * A, A}, {{A, A}, {3 * A, A}}, 2},
+    };
+    for (size_t i = 0; i < DV_COUNT(cases); i++) {
+        struct extent *list = NULL;
+        size_t n = 0;
+        extent_add_both(&cases[i].from, &cases[i].to, &list, &n);
+        assert_int_equal(n, cases[i].count);
+        assert_memory_equal(list, cases[i].out, n * sizeof(*list));
+        free(list);
+    }
+}
+
 static void test_check(void **state)
 {
     (void)state;
@@ -171,10 +253,9 @@ static void test_random_walk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find),
-        cmocka_unit_test(test_check),
-        cmocka_unit_test(test_space),
-        cmocka_unit_test(test_random_walk),
+        cmocka_unit_test(test_find),     cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_add_both), cmocka_unit_test(test_check),
+        cmocka_unit_test(test_space),    cmocka_unit_test(test_random_walk),
     };
     return cmocka_run_group_tests_name("extent", tests, NULL, NULL);
 }

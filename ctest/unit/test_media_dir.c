@@ -217,6 +217,12 @@ static void test_volumes(void **state)
         media_volume_grow(m, &(struct volume){.uuid = thin, .thin = true}, 8 * BLOCKS, NULL, &err),
         &err, DV_INVALID, "only grows");
     assert_int_equal(stat_of(m, &thin).st_size, 16 * MIB);
+    for (int again = 0; again < 2; again++)
+        assert_int_equal(media_volume_shrink(m, &(struct volume){.uuid = thin}, 8 * BLOCKS, &err),
+                         0);
+    assert_int_equal(stat_of(m, &thin).st_size, 8 * MIB);
+    fails(media_volume_shrink(m, &(struct volume){.uuid = thin}, 9 * BLOCKS, &err), &err,
+          DV_INVALID, "cannot be cut");
 
     for (int again = 0; again < 2; again++) {
         assert_int_equal(media_volume_delete(m, &(struct volume){.uuid = thin}, NULL, &err), 0);

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A file has scenes, each beginning with "scene TEXT". Its lines, up to "gives", build volumes:
-//   volume INDEX [unwanted] [new] [held]
-//   shown STATE
+//   volume INDEX [unwanted] [new] [held] [size N] [name NAME] [resize] [rename]
+//   shown STATE [size N] [target N] [name NAME]
 //   rule INDEX INITIATOR USER STATE
 //   right INDEX HOST USER [unwanted] [held] [secretless] [stale]    HOST is the initiator, too
 // Behind "gives" come the orders, one a line, and "settled" or "unsettled".
@@ -39,6 +39,19 @@ static bool has(const char *line, const char *word)
     return strstr(line, word) != NULL;
 }
 
+static uint64_t size_of(const char *line, const char *word)
+{
+    const char *at = strstr(line, word);
+    return at ? strtoull(at + strlen(word), NULL, 10) : 0;
+}
+
+static void name_of(const char *line, char name[NAME_MAX_LEN + 1])
+{
+    const char *at = strstr(line, " name ");
+    if (at)
+        assert_int_equal(sscanf(at, " name %63s", name), 1);
+}
+
 static void add_volume(struct scene *s, const char *line)
 {
     size_t n = s->count++;
@@ -52,7 +65,11 @@ static void add_volume(struct scene *s, const char *line)
         .rules = s->rules[n],
         .rights = s->rights[n],
         .held = has(line, " held"),
+        .resize = has(line, " resize"),
+        .rename = has(line, " rename"),
     };
+    want->blocks = size_of(line, " size ");
+    name_of(line, want->name);
 }
 
 static unsigned number_of(const char *word, const char *(*name)(unsigned))
@@ -82,6 +99,9 @@ static void add_shown(struct scene *s, const char *line)
     assert_int_equal(sscanf(line, "shown %31s", state), 1);
     s->shown[n].index = s->wants[n].index;
     s->shown[n].state = (enum volume_state)number_of(state, volume_state);
+    s->shown[n].blocks = size_of(line, " size ");
+    s->shown[n].target_blocks = size_of(line, " target ");
+    name_of(line, s->shown[n].name);
     s->volumes[n].shown = &s->shown[n];
 }
 

@@ -38,6 +38,7 @@ static void volume_values(struct sn_value v[READING_COLUMNS_MAX])
         sn_uint(100),
         octets("e"),
         sn_uint(7),
+        sn_uint(2),
     };
     memcpy(v, good, sizeof(good));
 }
@@ -65,6 +66,28 @@ static void test_volume(void **state)
     assert_int_equal(row.progress, 100);
     assert_string_equal(row.last_error, "e");
     assert_int_equal(row.generation, 7);
+    assert_int_equal(row.target_blocks, 0);
+    v[13] = sn_uint(3); // it is being resized
+    assert_true(reading_volume(&index, 1, v, &row));
+    assert_int_equal(row.target_blocks, 6144);
+}
+
+static void test_free_extent(void **state)
+{
+    (void)state;
+    struct sn_value v[] = {sn_counter64(4096), sn_counter64(2048)};
+    struct free_extent row;
+    const uint32_t index[] = {3, 2};
+    assert_true(reading_free_extent(index, 2, v, &row));
+    assert_int_equal(row.medium, 3);
+    assert_int_equal(row.start_lba, 4096);
+    assert_int_equal(row.blocks, 2048);
+    assert_false(reading_free_extent(index, 1, v, &row));
+    v[0] = sn_counter64(6144); // not what the index says
+    assert_false(reading_free_extent(index, 2, v, &row));
+    v[0] = sn_counter64(4096);
+    v[1] = sn_counter64(UINT64_MAX);
+    assert_false(reading_free_extent(index, 2, v, &row));
 }
 
 static void test_bad_volumes(void **state)
@@ -245,9 +268,10 @@ static void test_head(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_volume), cmocka_unit_test(test_bad_volumes),
-        cmocka_unit_test(test_medium), cmocka_unit_test(test_portal),
-        cmocka_unit_test(test_rule),   cmocka_unit_test(test_head),
+        cmocka_unit_test(test_volume),      cmocka_unit_test(test_bad_volumes),
+        cmocka_unit_test(test_free_extent), cmocka_unit_test(test_medium),
+        cmocka_unit_test(test_portal),      cmocka_unit_test(test_rule),
+        cmocka_unit_test(test_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

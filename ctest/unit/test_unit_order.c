@@ -134,6 +134,39 @@ static void what_was_made_is_recorded_before_it_is_served(void **state)
     order_free(o);
 }
 
+static void a_resized_volume_gets_its_place(void **state)
+{
+    struct fixture *f = *state;
+    for (uint32_t i = 1; i <= 3; i++) {
+        struct unit_volume *row = add_volume(f, i, true);
+        row->v.target_start_lba = i == 1 ? 10 * ALLOC_BLOCKS : row->v.start_lba;
+        row->v.target_blocks = i == 3 ? ALLOC_BLOCKS / 2 : 2 * ALLOC_BLOCKS;
+    }
+    struct order *o = done(order_new(f->state));
+    assert_true(order_grows(&o->volumes[0]));
+    assert_true(order_shrinks(&o->volumes[2]));
+    o->volumes[0].resized = true;
+    dv_fail(&o->volumes[1].resize_err, DV_NO_SPACE, "the disk is full");
+    assert_int_equal(order_record_made(o, f->state, f->journal, NULL), 0);
+    assert_int_equal(o->volumes[0].v.blocks, 2 * ALLOC_BLOCKS);
+    assert_true(order_shrinks(&o->volumes[2])); // its turn comes later
+    o->volumes[2].done = false;
+    apply(f, o);
+    struct state *s = journaled(f);
+    struct state *both[] = {f->state, s};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(state_volume(both[i], 1)->v.start_lba, 10 * ALLOC_BLOCKS);
+        assert_int_equal(state_volume(both[i], 1)->v.blocks, 2 * ALLOC_BLOCKS);
+        assert_int_equal(state_volume(both[i], 1)->v.target_blocks, 0);
+        assert_int_equal(state_volume(both[i], 2)->v.blocks, ALLOC_BLOCKS);
+        assert_int_equal(state_volume(both[i], 2)->v.target_blocks, 0);
+    }
+    assert_int_equal(state_volume(f->state, 3)->v.target_blocks, ALLOC_BLOCKS / 2);
+    assert_int_equal(state_volume(f->state, 2)->v.state, VOLUME_ONLINE);
+    assert_non_null(strstr(state_volume(f->state, 2)->v.last_error, "the disk is full"));
+    state_free(s);
+}
+
 static void results_become_states(void **state)
 {
     struct fixture *f = *state;
@@ -320,6 +353,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_order_copies_what_is_wanted),
         TEST(what_was_made_is_recorded_before_it_is_served),
+        TEST(a_resized_volume_gets_its_place),
         TEST(results_become_states),
         TEST(a_failed_end_is_no_end),
         TEST(what_changed_meanwhile_is_not_believed),

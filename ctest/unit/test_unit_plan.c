@@ -160,6 +160,15 @@ static uint32_t number(const char *word)
     return (uint32_t)strtoul(word, NULL, 10);
 }
 
+// The number behind a word; 0 without it.
+static uint32_t number_after(char *const words[WORDS], const char *word)
+{
+    for (size_t i = 0; i + 1 < WORDS; i++)
+        if (strcmp(words[i], word) == 0)
+            return number(words[i + 1]);
+    return 0;
+}
+
 // The UUID of volume n; "none" leaves a LUN as tgtd makes it.
 static struct dv_uuid uuid_of(uint32_t n)
 {
@@ -174,6 +183,7 @@ static void read_wanted(struct want *w, char *words[WORDS])
     if (strcmp(words[0], "target") == 0) {
         struct plan_target *t = want_target(w, number(words[1]), words[2], words[3]);
         t->online = !has_word(words, "offline");
+        t->blocks = number_after(words, "blocks");
     } else if (strcmp(words[0], "rule") == 0 && last) {
         want_rule(last, words[1], words[2]);
     } else if (strcmp(words[0], "account") == 0) {
@@ -201,6 +211,7 @@ static void read_actual(struct seen *s, char *words[WORDS])
         l->unmaps = has_word(words, "unmaps");
         l->online = !has_word(words, "offline");
         l->read_only = has_word(words, "readonly");
+        l->megabytes = number_after(words, "mb");
     } else if (strcmp(words[0], "session") == 0 && last) {
         see_session(last, number(words[1]), words[2]);
     } else if (strcmp(words[0], "bound") == 0 && last) {
@@ -419,6 +430,11 @@ static void do_lun(struct model *m, struct seen_target *t, const struct plan_ste
         identify(&t->luns[at], &w->uuid);
         return;
     }
+    if (step->op == PLAN_RELOAD_LUN) { // sessions stay
+        assert_string_equal(step->name, t->luns[at].path);
+        t->luns[at].online = true;
+        return;
+    }
     assert_int_equal(t->session_count, 0);
     free(t->luns[at].path);
     free(t->luns[at].store);
@@ -465,7 +481,7 @@ static void do_step(struct model *m, const struct plan_step *step)
     else if (step->op == PLAN_END_SESSIONS)
         do_end_sessions(t, step->name);
     else if (step->op == PLAN_NEW_LUN || step->op == PLAN_IDENTIFY_LUN ||
-             step->op == PLAN_DELETE_LUN)
+             step->op == PLAN_RELOAD_LUN || step->op == PLAN_DELETE_LUN)
         do_lun(m, t, step);
     else if (step->op == PLAN_DELETE_TARGET) {
         assert_int_equal(t->session_count, 0);

@@ -363,9 +363,6 @@ static void a_volume_is_changed_and_deleted(void **state)
     r = volume_row(1);
     set(&r, SUB_dvsanVolumeName, sn_text("b"));
     assert_refused(f, r, SN_INCONSISTENT_VALUE, SUB_dvsanVolumeName);
-    r = volume_row(1);
-    set(&r, SUB_dvsanVolumeSize, sn_uint(2));
-    assert_refused(f, r, SN_INCONSISTENT_VALUE, SUB_dvsanVolumeSize);
     restart(f);
     assert_string_equal(state_volume(f->state, 1)->v.name, "c");
     assert_false(state_volume(f->state, 1)->v.admin_online);
@@ -377,6 +374,114 @@ static void a_volume_is_changed_and_deleted(void **state)
     assert_refused(f, create(1, 0, "c", 1), SN_INCONSISTENT_VALUE, 0);
     restart(f);
     assert_int_equal(state_volume(f->state, 1)->v.state, VOLUME_DELETING);
+}
+
+static struct row resize(uint32_t index, uint32_t mib, bool force)
+{
+    struct row r = volume_row(index);
+    set(&r, SUB_dvsanVolumeSize, sn_uint(mib));
+    if (force)
+        set(&r, SUB_dvsanVolumeForce, sn_int(TRUTH_TRUE));
+    return r;
+}
+
+static void is_served(struct fixture *f, uint32_t index)
+{
+    struct unit_volume *v = state_volume(f->state, index);
+    assert_int_equal(journal_put_volume(f->journal, &v->v, true, NULL), 0);
+    v->made = true;
+    state_set_volume(f->state, v, VOLUME_ONLINE, 100, "");
+}
+
+static void a_volume_is_resized(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(ask(f, create(1, 0, "a", 10)), SN_NO_ERROR);
+    assert_refused(f, resize(1, 20, false), SN_INCONSISTENT_VALUE, SUB_dvsanVolumeSize); // not made
+    is_served(f, 1);
+    f->work = 0;
+    assert_int_equal(ask(f, resize(1, 10, false)), SN_NO_ERROR);
+    assert_int_equal(f->work, 0);
+    assert_int_equal(ask(f, resize(1, 20, false)), SN_NO_ERROR);
+    assert_int_equal(f->work, 1);
+    assert_int_equal(ask(f, resize(1, 20, false)), SN_NO_ERROR); // the same again
+    assert_refused(f, resize(1, 30, false), SN_INCONSISTENT_VALUE, SUB_dvsanVolumeSize);
+    for (int i = 0; i < 2; i++) {
+        const struct unit_volume *v = state_volume(f->state, 1);
+        assert_int_equal(v->v.blocks, 10 * ALLOC_BLOCKS);
+        assert_int_equal(v->v.target_blocks, 20 * ALLOC_BLOCKS);
+        assert_int_equal(v->v.target_start_lba, 0);
+        assert_int_equal(state_medium(f->state, 1)->m.free_blocks, 80 * ALLOC_BLOCKS);
+        restart(f);
+    }
+}
+
+static void a_volume_grows_where_there_is_room(void **state)
+{
+    struct fixture *f = *state;
+    for (uint32_t i = 1; i <= 3; i++) {
+        char name[] = {(char)('a' + i), '\0'};
+        assert_int_equal(ask(f, create(i, (int)i, name, i == 2 ? 30 : 20)), SN_NO_ERROR);
+        is_served(f, i);
+    }
+    // 0..20..50..70, free up to 100. Growth of one request sees that of the rows before it.
+    state_medium(f->state, 1)->m.kind = MEDIUM_DISK;
+    assert_refused(f, resize(1, 21, false), SN_RESOURCE_UNAVAILABLE, SUB_dvsanVolumeSize);
+    assert_non_null(strstr(state_volume(f->state, 1)->v.last_error, "would need a copy"));
+    state_medium(f->state, 1)->m.kind = MEDIUM_DIR;
+    struct row both[] = {resize(1, 21, false), resize(3, 30, false)};
+    assert_int_equal(request(f, both, 2, NO_FAULT), SN_RESOURCE_UNAVAILABLE);
+    assert_int_equal(state_volume(f->state, 1)->v.target_blocks, 0);
+    struct row fits[] = {resize(3, 29, false), resize(1, 22, false)};
+    assert_int_equal(request(f, fits, 2, NO_FAULT), SN_RESOURCE_UNAVAILABLE);
+    assert_int_equal(ask(f, resize(1, 30, false)), SN_NO_ERROR);
+    assert_string_equal(state_volume(f->state, 1)->v.last_error, "");
+    assert_int_equal(state_volume(f->state, 1)->v.target_start_lba, 70 * ALLOC_BLOCKS);
+    assert_int_equal(state_medium(f->state, 1)->m.free_blocks, 0);
+    state_medium(f->state, 1)->m.state = MEDIUM_FAILED;
+    assert_refused(f, resize(2, 31, false), SN_RESOURCE_UNAVAILABLE, SUB_dvsanVolumeSize);
+}
+
+static void shrinking_is_forced(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(ask(f, create(1, 0, "a", 10)), SN_NO_ERROR);
+    is_served(f, 1);
+    assert_refused(f, resize(1, 5, false), SN_INCONSISTENT_VALUE, SUB_dvsanVolumeSize);
+    assert_non_null(strstr(state_volume(f->state, 1)->v.last_error, "must be forced"));
+    struct row r = resize(1, 5, true);
+    assert_int_equal(request(f, &r, 1, 1), SN_GEN_ERR); // another agent refused
+    restart(f);
+    assert_int_equal(state_volume(f->state, 1)->v.target_blocks, 0);
+    assert_int_equal(ask(f, resize(1, 5, true)), SN_NO_ERROR);
+    restart(f);
+    assert_int_equal(state_volume(f->state, 1)->v.target_blocks, 5 * ALLOC_BLOCKS);
+    assert_int_equal(state_medium(f->state, 1)->m.free_blocks, 90 * ALLOC_BLOCKS);
+}
+
+static void free_extents_are_walked(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t index[2];
+    size_t len;
+    for (uint32_t i = 1; i <= 3; i++) {
+        char name[] = {(char)('a' + i), '\0'};
+        assert_int_equal(ask(f, create(i, (int)i, name, 10)), SN_NO_ERROR);
+    }
+    state_remove_volume(f->state, 1);
+    state_count_free(f->state, 1);
+    const struct extent *e = table_free.next(&f->tables, NULL, 0, index, &len);
+    assert_int_equal(len, 2);
+    assert_int_equal(index[1], 0);
+    assert_int_equal(e->blocks, 10 * ALLOC_BLOCKS);
+    assert_ptr_equal(table_free.find(&f->tables, index, 2), e);
+    e = table_free.next(&f->tables, index, 2, index, &len);
+    assert_int_equal(index[0], 1);
+    assert_int_equal(index[1], 30);
+    assert_int_equal(e->blocks, 70 * ALLOC_BLOCKS);
+    assert_null(table_free.next(&f->tables, index, 2, index, &len));
+    assert_null(table_free.find(&f->tables, (uint32_t[]){1, 29}, 2));
+    assert_null(table_free.find(&f->tables, (uint32_t[]){2, 0}, 2));
 }
 
 // ---- Access rules -----------------------------------------------------------------------------
@@ -521,6 +626,10 @@ int main(void)
         TEST(what_another_agent_refuses_is_undone),
         TEST(a_request_that_is_given_up_is_in_nobodys_way),
         TEST(a_volume_is_changed_and_deleted),
+        TEST(a_volume_is_resized),
+        TEST(a_volume_grows_where_there_is_room),
+        TEST(shrinking_is_forced),
+        TEST(free_extents_are_walked),
         TEST(rules_are_checked),
         TEST(a_chap_user_has_one_secret),
         TEST(secrets_read_as_empty),

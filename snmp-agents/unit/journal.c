@@ -60,6 +60,9 @@ static const char *const SCHEMA[] = {
     " read_bytes INTEGER NOT NULL,"
     " write_bytes INTEGER NOT NULL,"
     " PRIMARY KEY (tid, sid, lun)) STRICT, WITHOUT ROWID;",
+    // What a volume is being resized to.
+    "ALTER TABLE volume ADD COLUMN target_start_lba INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE volume ADD COLUMN target_blocks INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum statement {
@@ -80,8 +83,12 @@ enum statement {
 static const char *const SQL[STATEMENTS] = {
     [PUT_MEDIUM] = "INSERT OR REPLACE INTO medium (idx, uuid) VALUES (?, ?)",
     [PUT_VOLUME] = "INSERT INTO volume (idx, uuid, name, medium, start_lba, blocks, thin, iqn, lun,"
-                   " admin_online, made, deleting) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                   " admin_online, made, deleting, target_start_lba, target_blocks)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                    " ON CONFLICT (idx) DO UPDATE SET name = excluded.name,"
+                   " start_lba = excluded.start_lba, blocks = excluded.blocks,"
+                   " target_start_lba = excluded.target_start_lba,"
+                   " target_blocks = excluded.target_blocks,"
                    " admin_online = excluded.admin_online, made = excluded.made,"
                    " deleting = excluded.deleting",
     [PUT_RULE] = "INSERT INTO rule (volume, idx, initiator, chap_user, secret, revoking)"
@@ -229,6 +236,8 @@ static int load_volume(struct db_stmt *s, struct state *state, struct dv_err *er
                        .thin = db_int(s, 6) != 0,
                        .lun = (uint32_t)db_int(s, 8),
                        .admin_online = db_int(s, 9) != 0,
+                       .target_start_lba = (uint64_t)db_int(s, 17),
+                       .target_blocks = (uint64_t)db_int(s, 18),
                        .progress = 100};
     memcpy(v.uuid.b, db_blob(s, 1, &len), sizeof(v.uuid.b));
     if (name_check("volume", db_text(s, 2), NULL) != 0 || iqn_check(db_text(s, 7), NULL) != 0)
@@ -299,7 +308,8 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
         return -1;
     if (load(j,
              "SELECT idx, uuid, name, medium, start_lba, blocks, thin, iqn, lun, admin_online,"
-             " made, deleting, read_ops, write_ops, read_bytes, written_bytes, logins"
+             " made, deleting, read_ops, write_ops, read_bytes, written_bytes, logins,"
+             " target_start_lba, target_blocks"
              " FROM volume ORDER BY idx",
              s, load_volume, err) != 0)
         return -1;
@@ -381,6 +391,8 @@ int journal_put_volume(struct journal *j, const struct volume *v, bool made, str
     db_bind_int(s, 10, v->admin_online);
     db_bind_int(s, 11, made);
     db_bind_int(s, 12, v->state == VOLUME_DELETING);
+    db_bind_int(s, 13, (int64_t)v->target_start_lba);
+    db_bind_int(s, 14, (int64_t)v->target_blocks);
     return db_run(s, err);
 }
 

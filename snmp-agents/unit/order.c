@@ -132,25 +132,79 @@ static struct unit_volume *meant(const struct state *state, const struct order_v
     return v && uuid_equal(&v->v.uuid, &ov->v.uuid) ? v : NULL;
 }
 
-int order_record_made(const struct order *o, struct state *state, struct journal *journal,
+bool order_grows(const struct order_volume *ov)
+{
+    return ov->task == ORDER_SERVE && ov->v.target_blocks > ov->v.blocks;
+}
+
+bool order_shrinks(const struct order_volume *ov)
+{
+    return ov->task == ORDER_SERVE && ov->v.target_blocks != 0 &&
+           ov->v.target_blocks < ov->v.blocks;
+}
+
+// What becomes of a volume's place: its target when its backing has that size, none when it could
+// not be had. False when there is nothing to record.
+static bool settle_place(const struct order_volume *ov, struct volume *v)
+{
+    if (v->target_blocks == 0 || v->target_blocks != ov->v.target_blocks ||
+        (!ov->resized && ov->resize_err.code == DV_OK))
+        return false;
+    if (ov->resized) {
+        v->start_lba = v->target_start_lba;
+        v->blocks = v->target_blocks;
+    }
+    v->target_start_lba = v->target_blocks = 0;
+    return true;
+}
+
+static int journal_made(const struct order_volume *ov, const struct state *state,
+                        struct journal *journal, struct dv_err *err)
+{
+    const struct unit_volume *row = meant(state, ov);
+    if (!row)
+        return 0;
+    struct volume v = row->v;
+    bool moved = settle_place(ov, &v);
+    return ov->made || moved ? journal_put_volume(journal, &v, row->made || ov->made, err) : 0;
+}
+
+static void apply_made(struct order_volume *ov, struct state *state)
+{
+    struct unit_volume *row = meant(state, ov);
+    if (!row)
+        return;
+    row->made = row->made || ov->made;
+    if (!settle_place(ov, &row->v))
+        return;
+    DV_FREE char *text =
+        ov->resized ? dv_strdup("") : dv_printf("it could not be resized: %s", ov->resize_err.text);
+    log_at(ov->resized ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "unit", "volume %s %s", row->v.name,
+           ov->resized ? "is resized" : text);
+    ov->v.start_lba = row->v.start_lba;
+    ov->v.blocks = row->v.blocks;
+    ov->v.target_start_lba = ov->v.target_blocks = 0;
+    row->v.progress = 100;
+    state_volume_changed(state, row);
+    state_set_resize_error(state, row, text);
+    state_count_free(state, row->v.medium);
+}
+
+int order_record_made(struct order *o, struct state *state, struct journal *journal,
                       struct dv_err *err)
 {
     if (journal_begin(journal, err) != 0)
         return -1;
     for (size_t i = 0; i < o->volume_count; i++) {
-        const struct unit_volume *v = o->volumes[i].made ? meant(state, &o->volumes[i]) : NULL;
-        if (v && journal_put_volume(journal, &v->v, true, err) != 0) {
+        if (journal_made(&o->volumes[i], state, journal, err) != 0) {
             journal_rollback(journal);
             return -1;
         }
     }
     if (journal_commit(journal, err) != 0)
         return -1;
-    for (size_t i = 0; i < o->volume_count; i++) {
-        struct unit_volume *v = o->volumes[i].made ? meant(state, &o->volumes[i]) : NULL;
-        if (v)
-            v->made = true;
-    }
+    for (size_t i = 0; i < o->volume_count; i++)
+        apply_made(&o->volumes[i], state);
     return 0;
 }
 
@@ -370,12 +424,14 @@ static void apply_volume(const struct order *o, const struct order_volume *ov, s
         return;
     enum volume_state was = v->v.state;
     if (ov->done)
-        state_set_volume(state, v, ov->v.admin_online ? VOLUME_ONLINE : VOLUME_OFFLINE, 100, "");
+        state_set_volume(state, v, ov->v.admin_online ? VOLUME_ONLINE : VOLUME_OFFLINE,
+                         v->v.target_blocks ? v->v.progress : 100, v->resize_error);
     else
         state_set_volume(state, v, VOLUME_FAILED, v->made ? 100 : 0, ov->err.text);
     if (v->v.state != was)
         log_at(ov->done ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "unit", "volume %s is %s%s%s",
-               v->v.name, volume_state_name(v->v.state), ov->done ? "" : ": ", v->v.last_error);
+               v->v.name, volume_state_name(v->v.state), ov->done ? "" : ": ",
+               ov->done ? "" : v->v.last_error);
 }
 
 static void apply_medium(const struct order_medium *om, struct state *state)

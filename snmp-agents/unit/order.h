@@ -30,11 +30,13 @@ struct order_volume {
     uint32_t *revoked; // indexes of those that are to end
     size_t revoked_count;
     // Filled in by the worker.
-    bool made;         // its backing was made
-    bool done;         // all is as wanted
-    bool unfinished;   // the next pass goes on with it
-    uint32_t percent;  // of what is unfinished
-    struct dv_err err; // else what is in the way
+    bool made;                // its backing was made
+    bool resized;             // its backing has the target's size
+    struct dv_err resize_err; // else why it could not be had; it stays as it was
+    bool done;                // all is as wanted
+    bool unfinished;          // the next pass goes on with it
+    uint32_t percent;         // of what is unfinished
+    struct dv_err err;        // else what is in the way
 };
 
 struct order_account {
@@ -72,8 +74,12 @@ struct order {
 struct order *order_new(const struct state *state);
 void order_free(struct order *o); // wipes the secrets; NULL is fine
 
-// Records on stable storage what was made, before it may be served.
-int order_record_made(const struct order *o, struct state *state, struct journal *journal,
+// Whether its backing is to become longer, or shorter.
+bool order_grows(const struct order_volume *ov);
+bool order_shrinks(const struct order_volume *ov);
+
+// Records on stable storage what was made and resized, before it may be served.
+int order_record_made(struct order *o, struct state *state, struct journal *journal,
                       struct dv_err *err);
 // Shows how far a backing is; false when it is not wanted any more.
 bool order_progress(const struct order_volume *ov, struct state *state, uint32_t percent);

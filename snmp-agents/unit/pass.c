@@ -1,4 +1,4 @@
-// One pass over all volumes: backings made, tgtd reconciled, backings destroyed.
+// One pass over all volumes: backings made and resized, tgtd reconciled, backings destroyed.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/pass.h"
 #include "base/log.h"
@@ -185,6 +185,55 @@ static bool make_backing(const struct pass *p, const struct order *o, struct ord
     return ov->made;
 }
 
+// Puts a backing back to the size that is recorded, of whose end nobody knows yet.
+static void put_back(struct media *m, const struct order_volume *ov)
+{
+    struct dv_err err;
+    if (media_volume_shrink(m, &ov->v, ov->v.blocks, &err) != 0)
+        log_warning("unit", "volume %s: %s", ov->v.name, err.text);
+}
+
+// Whether nothing may have the backing open while it is resized. In any case nothing must lose the
+// end of what it has open.
+static bool is_resized_closed(const struct media *m, const struct order_volume *ov)
+{
+    return order_shrinks(ov) || (order_grows(ov) && m && !media_grows_open(m));
+}
+
+static bool is_resized_open(const struct pass *p, const struct order *o, struct order_volume *ov)
+{
+    struct media *m = order_grows(ov) ? medium_of(p, o, ov, &ov->err) : NULL;
+    return m && media_grows_open(m);
+}
+
+// While its medium is away a volume goes on waiting to be resized.
+static bool resize_backing(const struct pass *p, const struct order *o, struct order_volume *ov,
+                           const struct pass_calls *calls)
+{
+    struct making making = {.calls = calls, .ov = ov};
+    const struct media_progress progress = {.report = report, .arg = &making};
+    struct media *m = medium_of(p, o, ov, &ov->err);
+    if (!m)
+        return false;
+    int rc = order_grows(ov)
+                 ? media_volume_grow(m, &ov->v, ov->v.target_blocks, &progress, &ov->resize_err)
+                 : media_volume_shrink(m, &ov->v, ov->v.target_blocks, &ov->resize_err);
+    ov->resized = rc == 0;
+    if (rc != 0 && order_grows(ov))
+        put_back(m, ov);
+    return true;
+}
+
+static void take_back_growth(const struct pass *p, const struct order *o, struct order_volume *ov,
+                             const struct dv_err *why)
+{
+    struct media *m = medium_of(p, o, ov, &ov->err);
+    if (m)
+        put_back(m, ov);
+    ov->resized = false;
+    ov->err = *why;
+}
+
 static void make_backings(const struct pass *p, struct order *o, const struct pass_calls *calls)
 {
     struct dv_err err;
@@ -192,13 +241,18 @@ static void make_backings(const struct pass *p, struct order *o, const struct pa
     for (size_t i = 0; i < o->volume_count; i++)
         if (o->volumes[i].task == ORDER_MAKE)
             any = make_backing(p, o, &o->volumes[i], calls) || any;
+        else if (is_resized_open(p, o, &o->volumes[i]))
+            any = resize_backing(p, o, &o->volumes[i], calls) || any;
     if (!any || calls->record(calls->arg, &err) == 0)
         return;
-    for (size_t i = 0; i < o->volume_count; i++)
+    for (size_t i = 0; i < o->volume_count; i++) {
+        if (o->volumes[i].resized)
+            take_back_growth(p, o, &o->volumes[i], &err);
         if (o->volumes[i].made) {
             o->volumes[i].made = false;
             o->volumes[i].err = err;
         }
+    }
 }
 
 static void destroy_backing(const struct pass *p, const struct order *o, struct order_volume *ov,
@@ -270,15 +324,24 @@ static char *path_to_serve(const struct pass *p, const struct order *o, struct o
         return NULL;
     struct media *m = medium_of(p, o, ov, &ov->err);
     struct dv_err err; // its partition's name is for people only
-    if (!m || check_room(o, ov, &ov->err) != 0)
+    if (!m || is_resized_closed(m, ov) || check_room(o, ov, &ov->err) != 0)
         return NULL;
     if (media_volume_rename(m, &ov->v, &err) != 0)
         log_debug("unit", "volume %s has another name on its medium: %s", ov->v.name, err.text);
     return media_volume_path(m, &ov->v, &ov->err);
 }
 
-static void add_target(struct request *r, const struct order_volume *ov, size_t place,
-                       const struct media *m, char *path)
+// A device may end somewhere behind its last whole MiB.
+static uint64_t blocks_to_compare(const struct pass *p, const struct order_volume *ov)
+{
+    for (size_t i = 0; i < p->config->media_count; i++)
+        if (p->config->media[i].index == ov->v.medium && p->config->media[i].kind == MEDIUM_DEVICE)
+            return 0;
+    return ov->v.blocks;
+}
+
+static void add_target(const struct pass *p, struct request *r, const struct order_volume *ov,
+                       size_t place, const struct media *m, char *path)
 {
     const char *options, *store = media_store(m, &options);
     struct plan_rule *rules = dv_calloc(ov->rule_count + 1, sizeof(*rules));
@@ -290,6 +353,7 @@ static void add_target(struct request *r, const struct order_volume *ov, size_t 
                                                        .store = store,
                                                        .options = options,
                                                        .uuid = ov->v.uuid,
+                                                       .blocks = blocks_to_compare(p, ov),
                                                        .online = ov->v.admin_online,
                                                        .rules = rules,
                                                        .rule_count = ov->rule_count};
@@ -306,7 +370,7 @@ static void request_make(const struct pass *p, struct request *r, struct order *
     for (size_t i = 0; i < o->volume_count; i++) {
         char *path = path_to_serve(p, o, &o->volumes[i]);
         if (path)
-            add_target(r, &o->volumes[i], i, medium_of(p, o, &o->volumes[i], NULL), path);
+            add_target(p, r, &o->volumes[i], i, medium_of(p, o, &o->volumes[i], NULL), path);
     }
     for (size_t i = 0; i < o->account_count; i++)
         r->accounts[i] =
@@ -333,7 +397,8 @@ static void fail_deletions(struct order *o, const struct dv_err *err)
             o->volumes[i].err = *err;
 }
 
-static void reconcile(struct pass *p, struct order *o)
+// Returns whether all that nobody wants, or that is to be cut, is out of use.
+static bool reconcile(struct pass *p, struct order *o)
 {
     struct request r;
     struct tgt_result result;
@@ -350,10 +415,45 @@ static void reconcile(struct pass *p, struct order *o)
         o->tgtd_err = err;
     else if (result.other.code != DV_OK)
         err = result.other;
-    if (!o->tgtd_there || result.other.code != DV_OK)
+    bool clear = o->tgtd_there && result.other.code == DV_OK;
+    if (!clear)
         fail_deletions(o, &err);
     tgt_result_clear(&result);
     request_clear(&r);
+    return clear;
+}
+
+// The volumes that are to be resized while they are closed; NULL after the last.
+static struct order_volume *next_closed(const struct pass *p, struct order *o,
+                                        struct order_volume *after)
+{
+    struct order_volume *ov = after ? after + 1 : o->volumes;
+    for (; ov && ov < o->volumes + o->volume_count; ov++) {
+        struct media *m = ov->v.target_blocks ? medium_of(p, o, ov, &ov->err) : NULL;
+        if (m && is_resized_closed(m, ov))
+            return ov;
+    }
+    return NULL;
+}
+
+// They are served no more, resized, and served again.
+static void resize_closed(struct pass *p, struct order *o, const struct pass_calls *calls)
+{
+    struct dv_err err;
+    struct order_volume *ov = next_closed(p, o, NULL);
+    if (!ov)
+        return;
+    bool closed = reconcile(p, o);
+    for (; ov; ov = next_closed(p, o, ov)) {
+        if (closed)
+            resize_backing(p, o, ov, calls);
+        else if (ov->err.code == DV_OK)
+            dv_fail(&ov->err, DV_BUSY, "it is to be resized, and tgtd has not let go of it yet");
+    }
+    if (!closed || calls->record(calls->arg, &err) == 0)
+        return;
+    for (ov = next_closed(p, o, NULL); ov; ov = next_closed(p, o, ov))
+        ov->err = err;
 }
 
 // A tgtd that was not seen before has no portals of ours.
@@ -432,6 +532,7 @@ void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
         return;
     }
     calls->look(calls->arg);
+    resize_closed(p, o, calls);
     reconcile(p, o);
     if (!o->tgtd_there)
         return;

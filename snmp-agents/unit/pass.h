@@ -16,7 +16,8 @@ void pass_free(struct pass *p);                          // NULL is fine
 
 // What a pass asks on its way; the first two wait for the loop.
 struct pass_calls {
-    // Makes durable which backings were made; none of them is served unless this returns 0.
+    // Makes durable which backings were made and resized, and changes the order accordingly; none
+    // of them is served unless this returns 0.
     int (*record)(void *arg, struct dv_err *err);
     // A backing that takes long is so far; false: it is not wanted any more.
     bool (*progress)(void *arg, const struct order_volume *ov, uint32_t percent);

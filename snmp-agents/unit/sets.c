@@ -53,16 +53,38 @@ static const char *user_secret(const struct sets *s, const char *chap_user)
     return "";
 }
 
+// What a request may change of a volume that is there. The rest stays as it is now: the worker may
+// have resized it since the intent was staged.
+static void merge_volume(const struct intent *in, struct volume *v)
+{
+    memcpy(v->name, in->volume.name, sizeof(v->name));
+    v->admin_online = in->volume.admin_online;
+    if (in->volume.state == VOLUME_DELETING)
+        v->state = VOLUME_DELETING;
+    if (!in->resize)
+        return;
+    v->target_start_lba = in->volume.target_start_lba;
+    v->target_blocks = in->volume.target_blocks;
+}
+
+static int write_volume(struct sets *s, const struct intent *in, struct dv_err *err)
+{
+    const struct unit_volume *row = state_volume(s->state, in->volume.index);
+    if (!row)
+        return journal_put_volume(s->journal, &in->volume, false, err);
+    struct volume v = row->v;
+    merge_volume(in, &v);
+    return journal_put_volume(s->journal, &v, row->made, err);
+}
+
 static int write_intent(struct sets *s, const struct intent *in, struct dv_err *err)
 {
-    const struct unit_volume *v;
     switch (in->kind) {
     case INTENT_NOTHING:
         return 0;
     case INTENT_PUT_VOLUME:
     case INTENT_DELETE_VOLUME:
-        v = state_volume(s->state, in->volume.index);
-        return journal_put_volume(s->journal, &in->volume, v && v->made, err);
+        return write_volume(s, in, err);
     case INTENT_PUT_RULE:
         if (journal_put_rule(s->journal, &in->rule, in->secret, err) != 0)
             return -1;
@@ -165,11 +187,16 @@ static void commit_volume(struct sets *s, const struct intent *in)
         state_count_free(s->state, in->volume.medium);
         return;
     }
-    if (strcmp(v->v.name, in->volume.name) == 0 && v->v.admin_online == in->volume.admin_online)
+    if (!in->resize && strcmp(v->v.name, in->volume.name) == 0 &&
+        v->v.admin_online == in->volume.admin_online)
         return;
-    memcpy(v->v.name, in->volume.name, sizeof(v->v.name));
-    v->v.admin_online = in->volume.admin_online;
+    merge_volume(in, &v->v);
     state_volume_changed(s->state, v);
+    if (!in->resize)
+        return;
+    v->v.progress = 0;
+    state_set_resize_error(s->state, v, "");
+    state_count_free(s->state, v->v.medium);
 }
 
 static void commit_secret(struct sets *s, const char *chap_user, const char *secret)
@@ -336,9 +363,13 @@ size_t sets_extents(const struct sets *s, uint32_t medium, struct extent **list)
     size_t n = state_extents(s->state, medium, list);
     for (size_t i = 0; i < s->count; i++) {
         const struct intent *in = staged_volume(s, i);
-        if (!in || in->volume.medium != medium || state_volume(s->state, in->volume.index))
+        if (!in || in->volume.medium != medium)
             continue;
-        *DV_APPEND(*list, n) = (struct extent){in->volume.start_lba, in->volume.blocks};
+        if (in->resize) // its present extent is there already
+            *DV_APPEND(*list, n) =
+                (struct extent){in->volume.target_start_lba, in->volume.target_blocks};
+        else if (!state_volume(s->state, in->volume.index))
+            *DV_APPEND(*list, n) = (struct extent){in->volume.start_lba, in->volume.blocks};
     }
     if (n > 0)
         extent_sort(*list, n);

@@ -24,6 +24,7 @@ struct intent {
     struct volume volume; // as it is to be, its state included
     struct access_rule rule;
     uint32_t request;  // intents of one request have the same, and stand or fall together
+    bool resize;       // the volume's target is asked for, too
     bool secret_given; // always for a new rule; it is the secret of all rules of its CHAP user
     char secret[CHAP_SECRET_MAX + 1];
     // How far it has come; for this module.

@@ -120,8 +120,10 @@ void state_free(struct state *s)
         return;
     for (size_t i = 0; i < s->rules.count; i++)
         secret_wipe(s->rules.at[i], sizeof(struct unit_rule));
-    for (size_t i = 0; i < s->media.count; i++)
+    for (size_t i = 0; i < s->media.count; i++) {
         free(((struct unit_medium *)s->media.at[i])->reserved);
+        free(((struct unit_medium *)s->media.at[i])->free);
+    }
     rows_free(&s->media);
     rows_free(&s->portals);
     rows_free(&s->volumes);
@@ -439,6 +441,13 @@ void state_set_volume(struct state *s, struct unit_volume *v, enum volume_state 
         state_volume_changed(s, v);
 }
 
+void state_set_resize_error(struct state *s, struct unit_volume *v, const char *error)
+{
+    dv_copy(v->resize_error, sizeof(v->resize_error), error);
+    if (v->v.state == VOLUME_ONLINE || v->v.state == VOLUME_OFFLINE)
+        state_set_volume(s, v, v->v.state, v->v.progress, v->resize_error);
+}
+
 void state_set_rule(struct state *s, struct unit_rule *r, enum access_state state,
                     const char *error)
 {
@@ -475,8 +484,10 @@ size_t state_extents(const struct state *s, uint32_t medium, struct extent **lis
         *DV_APPEND(*list, n) = m->reserved[i];
     for (size_t i = 0; i < s->volumes.count; i++) {
         const struct unit_volume *v = s->volumes.at[i];
+        const struct extent now = {v->v.start_lba, v->v.blocks};
+        const struct extent target = {v->v.target_start_lba, v->v.target_blocks};
         if (v->v.medium == medium)
-            *DV_APPEND(*list, n) = (struct extent){v->v.start_lba, v->v.blocks};
+            extent_add_both(&now, target.blocks ? &target : &now, list, &n);
     }
     if (n > 0)
         extent_sort(*list, n);
@@ -490,10 +501,16 @@ void state_count_free(struct state *s, uint32_t medium)
         return;
     DV_FREE struct extent *list = NULL;
     size_t n = state_extents(s, medium, &list);
+    struct extent *free_list;
+    size_t count = extent_free_list(list, n, m->m.blocks, &free_list);
+    bool same = count == m->free_count &&
+                (count == 0 || memcmp(free_list, m->free, count * sizeof(*free_list)) == 0);
     struct extent_space space = extent_space(list, n, m->m.blocks);
-    if (m->m.free_blocks == space.free_blocks && m->m.largest_free_blocks == space.largest_blocks)
-        return;
+    free(m->free);
+    m->free = free_list;
+    m->free_count = count;
     m->m.free_blocks = space.free_blocks;
     m->m.largest_free_blocks = space.largest_blocks;
-    state_medium_changed(s, m);
+    if (!same)
+        state_medium_changed(s, m);
 }

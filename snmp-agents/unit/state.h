@@ -20,6 +20,8 @@ struct unit_medium {
     struct dv_uuid uuid;     // of the medium itself; zero until it was there for the first time
     struct extent *reserved; // where no volume can lie; sorted
     size_t reserved_count;
+    struct extent *free; // its free extents, ascending
+    size_t free_count;
     uint32_t generation;
 };
 
@@ -39,6 +41,7 @@ struct unit_volume {
     struct volume_counters counters;
     struct counting counting;
     bool made; // its backing exists, so it may be served and is never made again
+    char resize_error[LAST_ERROR_ROOM]; // why it was not resized when that was asked for last
 };
 
 struct unit_rule {
@@ -123,10 +126,13 @@ void state_set_rule(struct state *s, struct unit_rule *r, enum access_state stat
 // Gives the secret to all rules of this CHAP user. Returns whether any had another one.
 bool state_set_secret(struct state *s, const char *chap_user, const char *secret);
 
-// The extents in use on a medium, reserved ones included, sorted; the caller frees *list (NULL when
-// there are none).
+// Shows why a resize is not made, or "".
+void state_set_resize_error(struct state *s, struct unit_volume *v, const char *error);
+
+// The extents in use on a medium, sorted: reserved ones, and those that volumes are being resized
+// to, are included. The caller frees *list (NULL when there are none).
 size_t state_extents(const struct state *s, uint32_t medium, struct extent **list);
-// Counts a medium's free blocks again, after volumes came or went.
+// Counts a medium's free extents again, after volumes came, went or changed their places.
 void state_count_free(struct state *s, uint32_t medium);
 
 #endif

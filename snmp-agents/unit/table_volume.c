@@ -1,5 +1,6 @@
 // The volume table: its columns, and what a SET may ask of a volume.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "base/log.h"
 #include "base/mem.h"
 #include "dvsan_oids.h"
 #include "snmp-agents/unit/tables.h"
@@ -8,13 +9,18 @@
 
 #define VOLUME_LUN 1 // one target a volume, so always the same
 
+static uint64_t wanted_blocks(const struct unit_volume *v)
+{
+    return v->v.target_blocks ? v->v.target_blocks : v->v.blocks;
+}
+
 #define GETTER(name, value)   TABLE_GET(get_##name, struct unit_volume, v, value)
 #define CONSTANT(name, value) TABLE_CONSTANT(get_##name, value)
 
 GETTER(uuid, sn_octets(v->v.uuid.b, sizeof(v->v.uuid.b)))
 GETTER(name, sn_text(v->v.name))
 GETTER(medium, sn_uint(v->v.medium))
-GETTER(size, sn_uint((uint32_t)(v->v.blocks / BLOCKS_PER_MIB)))
+GETTER(size, sn_uint((uint32_t)(wanted_blocks(v) / BLOCKS_PER_MIB)))
 GETTER(thin, sn_int(v->v.thin ? TRUTH_TRUE : TRUTH_FALSE))
 GETTER(start, sn_counter64(v->v.start_lba))
 GETTER(blocks, sn_counter64(v->v.blocks))
@@ -34,6 +40,7 @@ GETTER(written_bytes, sn_counter64(v->counters.written_bytes))
 GETTER(generation, sn_uint(v->v.generation))
 CONSTANT(storage, sn_int(STORAGE_NON_VOLATILE))
 CONSTANT(status, sn_int(ROW_ACTIVE))
+CONSTANT(force, sn_int(TRUTH_FALSE))
 
 static const struct sn_column COLUMNS[] = {
     {SUB_dvsanVolumeUuid, SN_OCTETS, SN_READ_CREATE, 16, 16, get_uuid},
@@ -59,6 +66,7 @@ static const struct sn_column COLUMNS[] = {
     {SUB_dvsanVolumeGeneration, SN_UINT, SN_READ_ONLY, 0, 0, get_generation},
     {SUB_dvsanVolumeStorageType, SN_INT, SN_READ_ONLY, 0, 0, get_storage},
     {SUB_dvsanVolumeRowStatus, SN_INT, SN_READ_CREATE, ROW_ACTIVE, ROW_DESTROY, get_status},
+    {SUB_dvsanVolumeForce, SN_INT, SN_READ_CREATE, TRUTH_TRUE, TRUTH_FALSE, get_force},
 };
 
 static const void *find(void *ctx, const uint32_t *index, size_t len)
@@ -87,7 +95,7 @@ struct request {
     struct dv_uuid uuid;
     char name[NAME_MAX_LEN + 1];
     uint32_t medium, mib;
-    bool thin, online;
+    bool thin, online, force;
     int32_t status; // enum row status, 0 when it is not set
 };
 
@@ -121,6 +129,10 @@ static int parse(struct sn_change *c, struct request *r)
             r->has_thin = true;
             good = sn_get_int(v, TRUTH_TRUE, TRUTH_FALSE, &number);
             r->thin = number == TRUTH_TRUE;
+            break;
+        case SUB_dvsanVolumeForce:
+            good = sn_get_int(v, TRUTH_TRUE, TRUTH_FALSE, &number);
+            r->force = number == TRUTH_TRUE;
             break;
         case SUB_dvsanVolumeAdminState:
             r->has_admin = true;
@@ -196,6 +208,49 @@ static int check_again(struct sn_change *c, const struct unit_volume *v, const s
     return SN_NO_ERROR;
 }
 
+// The reason cannot be in the answer: it is logged, and shown as the volume's last error.
+static int refuse_resize(struct tables *t, struct sn_change *c, uint32_t index, int status,
+                         const char *why)
+{
+    struct unit_volume *v = state_volume(t->state, index);
+    DV_FREE char *text = dv_printf("it cannot be resized: %s", why);
+    log_warning("unit", "volume %s: %s", v->v.name, text);
+    state_set_resize_error(t->state, v, text);
+    return table_blame(c, SUB_dvsanVolumeSize, status);
+}
+
+static int check_resize(struct tables *t, struct sn_change *c, const struct unit_volume *v,
+                        const struct request *r, struct intent *in)
+{
+    const struct unit_medium *m = state_medium(t->state, v->v.medium);
+    const struct extent now = {v->v.start_lba, v->v.blocks};
+    uint64_t blocks = (uint64_t)r->mib * BLOCKS_PER_MIB;
+    struct extent target;
+    struct dv_err err;
+    if (blocks == wanted_blocks(v))
+        return SN_NO_ERROR;
+    if (!v->made || v->v.state == VOLUME_DELETING)
+        return table_blame(c, SUB_dvsanVolumeSize, SN_INCONSISTENT_VALUE);
+    if (v->v.target_blocks != 0)
+        return refuse_resize(t, c, v->v.index, SN_INCONSISTENT_VALUE, "it is being resized now");
+    if (blocks < v->v.blocks && !r->force)
+        return refuse_resize(t, c, v->v.index, SN_INCONSISTENT_VALUE,
+                             "shrinking cuts off what lies at its end, so it must be forced");
+    if (!m || m->m.state == MEDIUM_FAILED)
+        return refuse_resize(t, c, v->v.index, SN_RESOURCE_UNAVAILABLE,
+                             "its medium cannot be used");
+    DV_FREE struct extent *used = NULL, *free_list = NULL;
+    size_t n = sets_extents(t->sets, v->v.medium, &used);
+    size_t count = extent_free_list(used, n, m->m.blocks, &free_list);
+    if (extent_resize(free_list, count, &now, blocks, medium_kind_moves(m->m.kind), &target,
+                      &err) != 0)
+        return refuse_resize(t, c, v->v.index, SN_RESOURCE_UNAVAILABLE, err.text);
+    in->resize = true;
+    in->volume.target_start_lba = target.start;
+    in->volume.target_blocks = target.blocks;
+    return SN_NO_ERROR;
+}
+
 static int check_change(struct tables *t, struct sn_change *c, const struct unit_volume *v,
                         const struct request *r, struct intent *in)
 {
@@ -203,8 +258,6 @@ static int check_change(struct tables *t, struct sn_change *c, const struct unit
         return table_blame(c, SUB_dvsanVolumeUuid, SN_INCONSISTENT_VALUE);
     if (r->has_medium && r->medium != v->v.medium)
         return table_blame(c, SUB_dvsanVolumeMedium, SN_INCONSISTENT_VALUE);
-    if (r->has_size && (uint64_t)r->mib * BLOCKS_PER_MIB != v->v.blocks)
-        return table_blame(c, SUB_dvsanVolumeSize, SN_INCONSISTENT_VALUE);
     if (r->has_thin && r->thin != v->v.thin)
         return table_blame(c, SUB_dvsanVolumeThin, SN_INCONSISTENT_VALUE);
     if (v->v.state == VOLUME_DELETING && (r->has_name || r->has_admin)) {
@@ -213,10 +266,15 @@ static int check_change(struct tables *t, struct sn_change *c, const struct unit
     }
     if (r->has_name && sets_volume_name_taken(t->sets, r->name, v->v.index))
         return table_blame(c, SUB_dvsanVolumeName, SN_INCONSISTENT_VALUE);
-    if (!r->has_name && !r->has_admin)
+    in->volume = v->v;
+    if (r->has_size) {
+        int status = check_resize(t, c, v, r, in);
+        if (status != SN_NO_ERROR)
+            return status;
+    }
+    if (!r->has_name && !r->has_admin && !in->resize)
         return SN_NO_ERROR;
     in->kind = INTENT_PUT_VOLUME;
-    in->volume = v->v;
     if (r->has_name)
         dv_copy(in->volume.name, sizeof(in->volume.name), r->name);
     if (r->has_admin)

@@ -304,7 +304,7 @@ int tables_register(struct sn_agent *agent, struct tables *t, struct dv_err *err
 {
     static const struct sn_table *const all[] = {&table_member, &table_summary, &table_medium,
                                                  &table_volume, &table_access,  &table_portal,
-                                                 &table_change};
+                                                 &table_change, &table_free};
     for (size_t i = 0; i < DV_COUNT(all); i++)
         if (sn_agent_table(agent, all[i], t, err) != 0)
             return -1;

@@ -29,6 +29,7 @@ extern const struct sn_table table_volume;
 extern const struct sn_table table_access;
 extern const struct sn_table table_portal;
 extern const struct sn_table table_change;
+extern const struct sn_table table_free;
 
 // RFC 2579.
 enum { TRUTH_TRUE = 1, TRUTH_FALSE = 2 };

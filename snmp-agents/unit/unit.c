@@ -131,7 +131,7 @@ static void on_work(void *arg, uint32_t volume)
         loop_timer_set(u->next_pass, 0);
 }
 
-static int on_made(void *arg, const struct order *o, struct dv_err *err)
+static int on_made(void *arg, struct order *o, struct dv_err *err)
 {
     struct unit *u = arg;
     return order_record_made(o, u->state, u->journal, err);

@@ -11,8 +11,9 @@ struct worker;
 
 // What the worker calls back, on the loop's thread but for look.
 struct worker_calls {
-    // Backings were made; they are served only if this returns 0. The order is still the worker's.
-    int (*made)(void *arg, const struct order *o, struct dv_err *err);
+    // Backings were made or resized; they are served only if this returns 0. The order is still the
+    // worker's.
+    int (*made)(void *arg, struct order *o, struct dv_err *err);
     // A backing is so far; false when it is not wanted any more.
     bool (*progress)(void *arg, const struct order_volume *ov, uint32_t percent);
     // The pass is over; the order belongs to whom is called.

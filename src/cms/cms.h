@@ -35,14 +35,22 @@ struct volume_request {
 };
 int cms_create_volume(struct cms *cms, const struct volume_request *request, uint64_t *task,
                       struct dv_err *err);
-// DV_CONFLICT while a host has it.
+// Hosts keep their sessions while a volume grows. force: it may become smaller, and loses what lies
+// behind its new end.
+int cms_resize_volume(struct cms *cms, const char *volume, uint64_t bytes, bool force,
+                      uint64_t *task, struct dv_err *err);
+// The new name is the volume's from now on; the task is over when its unit has it, too.
+int cms_rename_volume(struct cms *cms, const char *volume, const char *name, uint64_t *task,
+                      struct dv_err *err);
+// DV_CONFLICT while a host has it, or while it is being made or resized.
 int cms_delete_volume(struct cms *cms, const char *volume, uint64_t *task, struct dv_err *err);
 int cms_assign(struct cms *cms, const char *volume, const char *host, uint64_t *task,
                struct dv_err *err);
 int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t *task,
                  struct dv_err *err);
 // Takes back what a task that is not over has asked for, as far as it can be: a volume that was
-// never finished is deleted, a right not yet confirmed is revoked. DV_CONFLICT when the task is
+// never finished is deleted, a right not yet confirmed is revoked, a size or name that the unit has
+// not taken up is forgotten. DV_CONFLICT when the task is
 // over or is of a kind that cannot be taken back.
 int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err);
 

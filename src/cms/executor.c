@@ -57,6 +57,14 @@ static size_t count_rights(const struct pool_unit *unit)
     return n;
 }
 
+// Whether somebody asked for what differs. Only then the tasks are looked through.
+static bool wants(const struct unit_link *link, const struct pool_volume *v, enum task_kind kind)
+{
+    bool differs = kind == TASK_VOLUME_RESIZE ? v->rec.blocks != v->actual.blocks
+                                              : strcmp(v->rec.name, v->actual.name) != 0;
+    return v->actual.index != 0 && differs && tasks_open(link->cms, kind, &v->rec.uuid, NULL);
+}
+
 bool executor_plan(struct unit_link *link)
 {
     struct pool_unit *unit = link_unit(link);
@@ -73,6 +81,8 @@ bool executor_plan(struct unit_link *link)
             .rule_count = v->rule_count,
             .rights = rights + r,
             .held = v->hold.until > now,
+            .resize = wants(link, v, TASK_VOLUME_RESIZE),
+            .rename = wants(link, v, TASK_VOLUME_RENAME),
         };
         waiting |= volumes[n].held && !v->hold.refused;
         for (struct pool_assignment *a = v->assignments; a; a = a->volume_next, r++) {
@@ -120,7 +130,8 @@ static void hold_step(const struct target *t, bool was_refused)
 }
 
 // Intent may have changed since the plan was made.
-static bool still_wanted(const struct order *s, const struct target *t)
+static bool still_wanted(const struct unit_link *link, const struct order *s,
+                         const struct target *t)
 {
     if (!t->volume)
         return false;
@@ -134,6 +145,10 @@ static bool still_wanted(const struct order *s, const struct target *t)
         return right && t->volume->rec.wanted;
     case ORDER_DELETE_VOLUME:
         return !t->volume->rec.wanted;
+    case ORDER_RENAME_VOLUME:
+        return t->volume->rec.wanted && wants(link, t->volume, TASK_VOLUME_RENAME);
+    case ORDER_RESIZE_VOLUME:
+        return t->volume->rec.wanted && wants(link, t->volume, TASK_VOLUME_RESIZE);
     case ORDER_CREATE_VOLUME:
         return t->volume->rec.wanted && !t->volume->rec.seen;
     }
@@ -152,11 +167,22 @@ static size_t volume_vars(const struct order *s, const struct volume_record *rec
 {
     static const struct sn_oid status = OID_dvsanVolumeRowStatus, uuid = OID_dvsanVolumeUuid,
                                name = OID_dvsanVolumeName, medium = OID_dvsanVolumeMedium,
-                               size = OID_dvsanVolumeSize, thin = OID_dvsanVolumeThin;
+                               size = OID_dvsanVolumeSize, thin = OID_dvsanVolumeThin,
+                               force = OID_dvsanVolumeForce;
     const uint32_t *i = &s->volume_index;
     size_t n = 0;
     if (s->kind == ORDER_DELETE_VOLUME) {
         var(vars, &n, &status, i, 1, sn_int(ROW_DESTROY));
+        return n;
+    }
+    if (s->kind == ORDER_RENAME_VOLUME) {
+        var(vars, &n, &name, i, 1, sn_text(rec->name));
+        return n;
+    }
+    if (s->kind == ORDER_RESIZE_VOLUME) {
+        var(vars, &n, &size, i, 1, sn_uint((uint32_t)(rec->blocks / BLOCKS_PER_MIB)));
+        if (rec->may_shrink)
+            var(vars, &n, &force, i, 1, sn_int(TRUTH_TRUE));
         return n;
     }
     var(vars, &n, &status, i, 1, sn_int(ROW_CREATE_AND_GO));
@@ -219,6 +245,8 @@ static void accepted(struct unit_link *link, const struct order *s)
     log_debug("executor", "%s: %s %u.%u accepted", link->name, order_kind_name(s->kind),
               s->volume_index, s->rule_index);
     hold_step(&t, false);
+    if (t.volume && s->kind == ORDER_RESIZE_VOLUME)
+        t.volume->resize_answered = true;
     if (t.assignment && (s->kind == ORDER_ADD_RULE || s->kind == ORDER_SET_SECRET))
         secret_is_there(link, t.assignment);
 }
@@ -275,7 +303,7 @@ static bool send_step(struct unit_link *link, const struct order *s, const struc
     struct sn_var vars[STEP_VARS];
     char secret[CHAP_SECRET_MAX + 1] = "";
     size_t n;
-    if (s->kind == ORDER_CREATE_VOLUME || s->kind == ORDER_DELETE_VOLUME) {
+    if (s->kind >= ORDER_DELETE_VOLUME && s->kind <= ORDER_CREATE_VOLUME) {
         n = volume_vars(s, &t->volume->rec, vars);
     } else {
         const struct host_record *host = t->assignment ? &t->assignment->host->rec : NULL;
@@ -300,7 +328,7 @@ bool executor_step(struct unit_link *link)
     while (link->queue_next < link->queue.count) {
         const struct order *s = &link->queue.items[link->queue_next];
         struct target t = target_of(link, s);
-        if (still_wanted(s, &t) && send_step(link, s, &t))
+        if (still_wanted(link, s, &t) && send_step(link, s, &t))
             return true;
         link->queue_next++;
     }

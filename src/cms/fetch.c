@@ -11,6 +11,7 @@
 // Far above what a unit can hold: a unit that shows more is broken, and must not fill our memory.
 #define VOLUMES_MAX 65536
 #define RULES_MAX   262144
+#define FREE_MAX    (VOLUMES_MAX + OTHERS_MAX) // a gap behind each volume, and a medium's first
 #define OTHERS_MAX  1024
 #define ONE_BY_ONE  16 // with more changed volumes than this, all tables are read
 
@@ -87,6 +88,20 @@ static bool medium_row(void *arg, const uint32_t *index, size_t len, const struc
     return true;
 }
 
+static bool free_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
+{
+    struct fetch *f = arg;
+    struct free_extent row;
+    if (!reading_free_extent(index, len, v, &row))
+        return skip(f, "free extent", index);
+    if (f->r->free_count == FREE_MAX) {
+        fail(f, "it shows more free extents than it can have");
+        return false;
+    }
+    *DV_APPEND(f->r->free_extents, f->r->free_count) = row;
+    return true;
+}
+
 static bool portal_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
 {
     struct fetch *f = arg;
@@ -141,6 +156,7 @@ static void read_media(struct fetch *f)
 {
     f->r->has_media = true;
     walk(f, reading_medium_columns, medium_row);
+    walk(f, reading_free_columns, free_row);
 }
 
 static void read_portals(struct fetch *f)

@@ -201,8 +201,8 @@ static size_t watched(const struct unit_link *link, uint32_t *volumes)
     const struct pool_volume *v = unit ? unit->volumes : NULL;
     size_t n = 0;
     for (; v && n < READING_PROGRESS_MAX; v = v->unit_next) {
-        if (v->actual.index &&
-            (v->actual.state == VOLUME_CREATING || v->actual.state == VOLUME_DELETING))
+        if (v->actual.index && (v->actual.state == VOLUME_CREATING ||
+                                v->actual.state == VOLUME_DELETING || v->actual.target_blocks))
             volumes[n++] = v->actual.index;
     }
     return n;

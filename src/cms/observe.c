@@ -170,7 +170,7 @@ static void adopt_volume(struct observation *o, const struct volume *v,
         .unit = o->rec.uuid,
         .medium = v->medium,
         .index = v->index,
-        .blocks = v->blocks,
+        .blocks = v->target_blocks ? v->target_blocks : v->blocks,
         .thin = v->thin,
         .wanted = true,
         .seen = true,
@@ -217,6 +217,19 @@ static bool is_as_known(const struct pool_volume *pv, const struct volume *v,
            (count == 0 || !memcmp(pv->rules, rules, count * sizeof(*rules)));
 }
 
+// Unless a task wants another size, the size is what its unit was told, by whomever.
+static void follow_size(struct observation *o, const struct volume *v, struct volume_record *rec)
+{
+    uint64_t blocks = v->target_blocks ? v->target_blocks : v->blocks;
+    char size[16];
+    if (rec->blocks == blocks || tasks_open(o->cms, TASK_VOLUME_RESIZE, &rec->uuid, NULL))
+        return;
+    rec->blocks = blocks;
+    rec->may_shrink = false;
+    events_add(o->cms, &o->c, EVENT_INFO, "volume", rec->name, "was resized on %s, to %s",
+               o->rec.name, size_format(blocks * BLOCK_SIZE, size, sizeof(size)));
+}
+
 static void observe_volume(struct observation *o, const struct volume *v)
 {
     size_t count;
@@ -243,6 +256,7 @@ static void observe_volume(struct observation *o, const struct volume *v)
     rec.thin = v->thin;
     rec.thin_default = false;
     rec.seen = true;
+    follow_size(o, v, &rec);
     if (memcmp(&rec, &pv->rec, sizeof(rec)) != 0)
         changes_volume(&o->c, &rec);
     if (is_as_known(pv, v, rules, count))
@@ -290,6 +304,8 @@ static void observe_tables(struct observation *o)
     o->mark = ++readings;
     if (r->has_media)
         changes_media(&o->c, unit, r->media, r->media_count);
+    if (r->has_media)
+        changes_free_extents(&o->c, unit, r->free_extents, r->free_count);
     if (r->has_portals && o->unit)
         moves_tell(o->cms, &o->c, o->unit, r->portals, r->portal_count);
     if (r->has_portals)

@@ -157,6 +157,7 @@ static void drop_unit(struct pool *p, struct pool_unit *u)
     assert(!u->volumes);
     HASH_DEL(p->units, u);
     free(u->media);
+    free(u->free_extents);
     free(u->portals);
     free(u);
 }
@@ -299,6 +300,10 @@ static void replace_tables(struct pool *p, const struct change *c)
         free(u->media);
         u->media = copy(c->media, c->count, sizeof(*c->media));
         u->media_count = c->count;
+    } else if (c->kind == CHANGE_FREE) {
+        free(u->free_extents);
+        u->free_extents = copy(c->free_extents, c->count, sizeof(*c->free_extents));
+        u->free_count = c->count;
     } else {
         free(u->portals);
         u->portals = copy(c->portals, c->count, sizeof(*c->portals));
@@ -317,6 +322,7 @@ static void apply_one(struct pool *p, const struct change *c)
         drop_unit(p, pool_unit_by_uuid(p, &c->id));
         break;
     case CHANGE_MEDIA:
+    case CHANGE_FREE:
     case CHANGE_PORTALS:
         replace_tables(p, c);
         break;

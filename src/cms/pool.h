@@ -15,6 +15,8 @@ struct pool_unit {
     struct unit_record rec;
     struct medium *media; // as read from it
     size_t media_count;
+    struct free_extent *free_extents; // of all media, by medium and start
+    size_t free_count;
     struct portal *portals;
     size_t portal_count;
     struct pool_volume *volumes; // those on it, by utlist's DL_ macros over unit_prev, unit_next
@@ -47,6 +49,9 @@ struct pool_volume {
     struct access_rule *rules; // all rules the unit shows, also those nobody here wants
     size_t rule_count;
     struct pool_hold hold;
+    bool resize_answered;          // the unit took or refused the size that is wanted
+    char refusal[LAST_ERROR_ROOM]; // what it said then; "" when it took it
+    enum dv_code refusal_code;
     uint64_t mark; // the reading that showed it last, private to src/cms
     struct pool_assignment *assignments;
     struct pool_volume *unit_prev, *unit_next;

@@ -18,6 +18,7 @@ void reading_free(struct reading *r)
     if (!r)
         return;
     free(r->media);
+    free(r->free_extents);
     free(r->portals);
     free(r->volumes);
     free(r->rules);
@@ -145,6 +146,22 @@ bool reading_medium(const uint32_t *index, size_t len, const struct sn_value *v,
            out->largest_free_blocks <= out->free_blocks;
 }
 
+size_t reading_free_columns(struct sn_oid *oids)
+{
+    static const struct sn_oid list[] = {OID_dvsanFreeExtentStartLba, OID_dvsanFreeExtentBlocks};
+    return columns(list, DV_COUNT(list), oids);
+}
+
+bool reading_free_extent(const uint32_t *index, size_t len, const struct sn_value *v,
+                         struct free_extent *out)
+{
+    if (len != 2 || !row_index(index, 1, 1) || !sn_get_u64(&v[0], &out->start_lba) ||
+        !sn_get_u64(&v[1], &out->blocks) || out->start_lba / BLOCKS_PER_MIB != index[1])
+        return false;
+    out->medium = index[0];
+    return out->blocks > 0 && out->blocks <= INT64_MAX / BLOCK_SIZE;
+}
+
 size_t reading_portal_columns(struct sn_oid *oids)
 {
     static const struct sn_oid list[] = {
@@ -181,7 +198,7 @@ size_t reading_volume_columns(struct sn_oid *oids)
         OID_dvsanVolumeThin,       OID_dvsanVolumeStartLba, OID_dvsanVolumeBlocks,
         OID_dvsanVolumeIqn,        OID_dvsanVolumeLun,      OID_dvsanVolumeAdminState,
         OID_dvsanVolumeOperState,  OID_dvsanVolumeProgress, OID_dvsanVolumeLastError,
-        OID_dvsanVolumeGeneration,
+        OID_dvsanVolumeGeneration, OID_dvsanVolumeSize,
     };
     return columns(list, DV_COUNT(list), oids);
 }
@@ -189,6 +206,7 @@ size_t reading_volume_columns(struct sn_oid *oids)
 bool reading_volume(const uint32_t *index, size_t len, const struct sn_value *v, struct volume *out)
 {
     int32_t thin, admin, state;
+    uint32_t mib;
     memset(out, 0, sizeof(*out));
     if (!row_index(index, len, 1) || !sn_get_octets(&v[0], out->uuid.b, sizeof(out->uuid.b)) ||
         uuid_is_zero(&out->uuid) || !text(&v[1], out->name, sizeof(out->name)) ||
@@ -198,12 +216,14 @@ bool reading_volume(const uint32_t *index, size_t len, const struct sn_value *v,
         !label(&v[8], dvsanVolumeAdminState_offline, &admin) ||
         !label(&v[9], VOLUME_DELETING, &state) || !sn_get_uint(&v[10], &out->progress) ||
         !text(&v[11], out->last_error, sizeof(out->last_error)) ||
-        !sn_get_uint(&v[12], &out->generation))
+        !sn_get_uint(&v[12], &out->generation) || !sn_get_uint(&v[13], &mib))
         return false;
     out->index = index[0];
     out->thin = thin == TRUTH_TRUE;
     out->admin_online = admin == dvsanVolumeAdminState_online;
     out->state = (enum volume_state)state;
+    if (mib != out->blocks / BLOCKS_PER_MIB)
+        out->target_blocks = (uint64_t)mib * BLOCKS_PER_MIB;
     return out->progress <= 100 && out->blocks <= INT64_MAX / BLOCK_SIZE &&
            out->start_lba <= INT64_MAX / BLOCK_SIZE - out->blocks;
 }

@@ -6,7 +6,7 @@
 #include "model/pool.h"
 #include "snmp/manager.h"
 
-// The progress of a volume that is being made or deleted.
+// The progress of a volume that is being made, deleted or resized.
 struct reading_progress {
     uint32_t volume; // its index
     uint32_t percent;
@@ -26,11 +26,13 @@ struct reading {
     struct reading_progress progress[READING_PROGRESS_MAX];
     size_t progress_count;
 
-    bool tables; // something was read beyond the above: generation counts from here
-    bool whole;  // volumes holds all there are
-    bool has_media, has_portals;
+    bool tables;                 // something was read beyond the above: generation counts from here
+    bool whole;                  // volumes holds all there are
+    bool has_media, has_portals; // has_media: and the free extents
     struct medium *media;
     size_t media_count;
+    struct free_extent *free_extents;
+    size_t free_count;
     struct portal *portals;
     size_t portal_count;
     struct volume *volumes;
@@ -51,10 +53,13 @@ bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_
 
 // The columns that are read of each table, and a row from their values. False when a value is
 // missing or out of its range.
-#define READING_COLUMNS_MAX 13
+#define READING_COLUMNS_MAX 14
 size_t reading_medium_columns(struct sn_oid *oids);
 bool reading_medium(const uint32_t *index, size_t len, const struct sn_value *v,
                     struct medium *out);
+size_t reading_free_columns(struct sn_oid *oids);
+bool reading_free_extent(const uint32_t *index, size_t len, const struct sn_value *v,
+                         struct free_extent *out);
 size_t reading_portal_columns(struct sn_oid *oids);
 bool reading_portal(const uint32_t *index, size_t len, const struct sn_value *v,
                     struct portal *out);

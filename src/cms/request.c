@@ -38,8 +38,7 @@ struct pool_host *request_host(struct cms *cms, const char *name, struct dv_err 
     return h;
 }
 
-// Intent is written: the unit is given its orders, and the task is judged as things are.
-static void start(struct cms *cms, struct pool_unit *unit)
+void request_start(struct cms *cms, struct pool_unit *unit)
 {
     tasks_settle(cms, unit, false);
     if (unit->link)
@@ -48,7 +47,7 @@ static void start(struct cms *cms, struct pool_unit *unit)
 
 // ---- Creating ------------------------------------------------------------------------------
 
-static int check_size(uint64_t bytes, uint64_t *blocks, struct dv_err *err)
+int request_size(uint64_t bytes, uint64_t *blocks, struct dv_err *err)
 {
     const uint64_t mib = (uint64_t)BLOCK_SIZE * BLOCKS_PER_MIB;
     if (bytes == 0)
@@ -64,15 +63,30 @@ static int check_size(uint64_t bytes, uint64_t *blocks, struct dv_err *err)
     return 0;
 }
 
-// Blocks that are promised on the medium and that its free blocks do not count yet.
+// What a volume will take of its medium that the free blocks do not count as taken yet.
+static uint64_t promised_to(const struct pool_volume *v)
+{
+    struct dv_err err;
+    bool in_place = true;
+    if (!v->rec.wanted)
+        return 0;
+    if (!v->rec.seen)
+        return v->rec.blocks;
+    if (v->actual.index == 0 || v->actual.target_blocks || v->rec.blocks <= v->actual.blocks)
+        return 0;
+    (void)request_room_to_resize(v, v->rec.blocks, &in_place, &err);
+    return in_place ? v->rec.blocks - v->actual.blocks : v->rec.blocks;
+}
+
+// Blocks that are promised on the medium.
 static uint64_t promised(const struct pool_unit *u, uint32_t medium)
 {
     uint64_t blocks = 0;
     const struct pool_volume *v;
     DL_FOREACH2(u->volumes, v, unit_next)
     {
-        if (v->rec.medium == medium && v->rec.wanted && !v->rec.seen)
-            blocks += v->rec.blocks;
+        if (v->rec.medium == medium)
+            blocks += promised_to(v);
     }
     return blocks;
 }
@@ -136,18 +150,26 @@ static uint32_t free_volume_index(const struct pool_unit *u)
     }
 }
 
+int request_new_volume_name(struct cms *cms, const char *name, const struct pool_volume *of,
+                            struct dv_err *err)
+{
+    struct dv_uuid uuid;
+    if (name_check("volume", name, err) < 0)
+        return -1;
+    if (uuid_parse(name, &uuid))
+        return dv_fail(err, DV_INVALID, "a volume's name must not look like a UUID");
+    const struct pool_volume *v = pool_find_volume(cms->pool, name);
+    if (v && v != of)
+        return dv_fail(err, DV_EXISTS, "there is a volume %s already: choose another name", name);
+    return 0;
+}
+
 static int check_new_volume(struct cms *cms, const struct volume_request *request,
                             struct pool_unit **unit, struct dv_err *err)
 {
     *unit = NULL;
-    if (name_check("volume", request->name, err) < 0)
+    if (request_new_volume_name(cms, request->name, NULL, err) < 0)
         return -1;
-    struct dv_uuid uuid;
-    if (uuid_parse(request->name, &uuid))
-        return dv_fail(err, DV_INVALID, "a volume's name must not look like a UUID");
-    if (pool_find_volume(cms->pool, request->name))
-        return dv_fail(err, DV_EXISTS, "there is a volume %s already: choose another name",
-                       request->name);
     if (!request->unit)
         return 0;
     *unit = request_unit(cms, request->unit, err);
@@ -171,7 +193,7 @@ int cms_create_volume(struct cms *cms, const struct volume_request *request, uin
     struct place place;
     uint64_t blocks = 0;
     if (check_new_volume(cms, request, &unit, err) < 0 ||
-        check_size(request->bytes, &blocks, err) < 0 ||
+        request_size(request->bytes, &blocks, err) < 0 ||
         choose_place(cms, request, unit, blocks, &place, err) < 0)
         return -1;
     struct volume_record rec = {
@@ -203,7 +225,7 @@ int cms_create_volume(struct cms *cms, const struct volume_request *request, uin
     if (rc < 0)
         return -1;
     *task = t.id;
-    start(cms, place.unit);
+    request_start(cms, place.unit);
     return 0;
 }
 
@@ -222,6 +244,10 @@ static int check_delete(struct cms *cms, const struct pool_volume *v, struct dv_
     if (t)
         return dv_fail(err, DV_CONFLICT,
                        "volume %s is still being created: cancel task %" PRIu64 " instead",
+                       v->rec.name, t->rec.id);
+    t = tasks_open(cms, TASK_VOLUME_RESIZE, &v->rec.uuid, NULL);
+    if (t)
+        return dv_fail(err, DV_CONFLICT, "volume %s is being resized: wait for task %" PRIu64,
                        v->rec.name, t->rec.id);
     t = tasks_open(cms, TASK_VOLUME_DELETE, &v->rec.uuid, NULL);
     if (t)
@@ -253,7 +279,7 @@ int cms_delete_volume(struct cms *cms, const char *volume, uint64_t *task, struc
         return -1;
     *task = t.id;
     v->hold = (struct pool_hold){0};
-    start(cms, v->unit);
+    request_start(cms, v->unit);
     return 0;
 }
 
@@ -331,7 +357,7 @@ int cms_assign(struct cms *cms, const char *volume, const char *host, uint64_t *
     if (rc < 0)
         return -1;
     *task = t.id;
-    start(cms, v->unit);
+    request_start(cms, v->unit);
     return 0;
 }
 
@@ -379,7 +405,7 @@ int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t
         return -1;
     *task = t.id;
     a->hold = (struct pool_hold){0};
-    start(cms, v->unit);
+    request_start(cms, v->unit);
     return 0;
 }
 
@@ -407,6 +433,10 @@ int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
         rec.wanted = false;
         changes_assignment(&c, &rec);
         a->hold = (struct pool_hold){0};
+    } else if ((t.kind == TASK_VOLUME_RESIZE || t.kind == TASK_VOLUME_RENAME) && v) {
+        if (request_cancel_change(cms, v, &t, &c, err) < 0)
+            return -1;
+        v->hold = (struct pool_hold){0};
     } else {
         return dv_fail(err, DV_CONFLICT, "task %" PRIu64 " (%s) cannot be taken back", task,
                        t.summary);
@@ -415,6 +445,6 @@ int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
     int rc = cms_apply(cms, &c, err);
     changes_free(&c);
     if (rc == 0)
-        start(cms, v->unit);
+        request_start(cms, v->unit);
     return rc;
 }

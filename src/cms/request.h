@@ -1,4 +1,4 @@
-// Finding what a request names.
+// What the files that take requests share.
 // SPDX-License-Identifier: BSD-2-Clause
 #ifndef DVSAN_CMS_REQUEST_H
 #define DVSAN_CMS_REQUEST_H
@@ -9,5 +9,23 @@
 struct pool_unit *request_unit(struct cms *cms, const char *name, struct dv_err *err);
 struct pool_volume *request_volume(struct cms *cms, const char *name, struct dv_err *err);
 struct pool_host *request_host(struct cms *cms, const char *name, struct dv_err *err);
+
+// A size as asked for, in bytes, to whole MiB in blocks.
+int request_size(uint64_t bytes, uint64_t *blocks, struct dv_err *err);
+// Whether the name is valid and free; that of `of`, which may be NULL, does not count.
+int request_new_volume_name(struct cms *cms, const char *name, const struct pool_volume *of,
+                            struct dv_err *err);
+// Intent is written: the unit is given its orders, and the task is judged as things are.
+void request_start(struct cms *cms, struct pool_unit *unit);
+
+// ---- request_change.c ----
+// Whether the volume's medium has room for it with `blocks` blocks, by its free extents.
+int request_room_to_resize(const struct pool_volume *v, uint64_t blocks, bool *in_place,
+                           struct dv_err *err);
+// What is wanted becomes what the unit shows; a name stays when that one is taken here.
+void request_take_back_size(const struct pool_volume *v, struct changes *c);
+void request_take_back_name(struct cms *cms, const struct pool_volume *v, struct changes *c);
+int request_cancel_change(struct cms *cms, const struct pool_volume *v, const struct task_record *t,
+                          struct changes *c, struct dv_err *err);
 
 #endif

@@ -7,6 +7,7 @@
 #include "cms/station.h"
 
 #include "base/log.h"
+#include "cms/request.h"
 #include "logic/health.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 struct judging {
     struct cms *cms;
     struct pool_unit *unit;
+    bool fresh; // the unit was looked at just now
     struct changes c;
 };
 
@@ -230,6 +232,48 @@ static void judge_unassign(struct judging *j, struct task_record *t, struct pool
         reach_step(t, 0);
 }
 
+// Whether there is still a volume to change. While it is not shown it is waited for.
+static bool is_there(struct judging *j, struct task_record *t, const struct pool_volume *v)
+{
+    if (!v || !v->rec.wanted) {
+        tasks_end(j->cms, &j->c, t, TASK_FAILED, DV_CONFLICT, "the volume is gone");
+        return false;
+    }
+    if (v->actual.index == 0 && !t->waiting[0])
+        snprintf(t->waiting, sizeof(t->waiting), "%s does not show the volume", v->unit->rec.name);
+    return v->actual.index != 0;
+}
+
+static void judge_resize(struct judging *j, struct task_record *t, struct pool_volume *v)
+{
+    if (!is_there(j, t, v))
+        return;
+    const struct volume *shown = &v->actual;
+    if (shown->blocks == v->rec.blocks && !shown->target_blocks) {
+        tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+    } else if (shown->target_blocks == v->rec.blocks) {
+        reach_step(t, 1);
+        t->progress = 5 + shown->progress * 9 / 10;
+    } else if (j->fresh && v->resize_answered && !shown->target_blocks) {
+        const char *why = shown->last_error[0] ? shown->last_error : v->refusal;
+        tasks_end(j->cms, &j->c, t, TASK_FAILED, v->refusal[0] ? v->refusal_code : DV_IO, "%s: %s",
+                  v->unit->rec.name, why[0] ? why : "it does not say why");
+        request_take_back_size(v, &j->c);
+    } else {
+        reach_step(t, 0);
+    }
+}
+
+static void judge_rename(struct judging *j, struct task_record *t, struct pool_volume *v)
+{
+    if (!is_there(j, t, v))
+        return;
+    if (strcmp(v->actual.name, v->rec.name) == 0)
+        tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+    else
+        reach_step(t, 0);
+}
+
 static void judge(struct judging *j, struct pool_task *pt)
 {
     struct pool_volume *v = pool_volume_by_uuid(j->cms->pool, &pt->rec.volume);
@@ -254,6 +298,12 @@ static void judge(struct judging *j, struct pool_task *pt)
         break;
     case TASK_UNASSIGN:
         judge_unassign(j, &t, v);
+        break;
+    case TASK_VOLUME_RESIZE:
+        judge_resize(j, &t, v);
+        break;
+    case TASK_VOLUME_RENAME:
+        judge_rename(j, &t, v);
         break;
     }
     if (!task_is_over(&t) && memcmp(&t, &pt->rec, sizeof(t)) != 0)
@@ -302,7 +352,7 @@ static void flush(struct judging *j)
 
 void tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh)
 {
-    struct judging j = {.cms = cms, .unit = unit};
+    struct judging j = {.cms = cms, .unit = unit, .fresh = fresh};
     if (fresh) {
         drop_what_went(&j);
         flush(&j);
@@ -347,6 +397,23 @@ static void refused_new(struct judging *j, const struct order *s, struct pool_vo
                    j->unit->rec.name, order_kind_name(s->kind), why);
 }
 
+// A new size or name. Why a size was refused the volume's row tells, which is read next.
+static void refused_change(struct judging *j, const struct order *s, struct pool_volume *v,
+                           enum dv_code code, const char *why)
+{
+    if (s->kind == ORDER_RESIZE_VOLUME) {
+        v->resize_answered = true;
+        dv_copy(v->refusal, sizeof(v->refusal), why);
+        v->refusal_code = code;
+        return;
+    }
+    struct pool_task *t = tasks_open(j->cms, TASK_VOLUME_RENAME, &s->volume, NULL);
+    if (!t)
+        return;
+    fail_task(j, t, code, why);
+    request_take_back_name(j->cms, v, &j->c);
+}
+
 void tasks_refused(struct cms *cms, struct pool_unit *unit, const struct order *step,
                    enum dv_code code, const char *why)
 {
@@ -362,6 +429,8 @@ void tasks_refused(struct cms *cms, struct pool_unit *unit, const struct order *
             snprintf(rec.waiting, sizeof(rec.waiting), "%s refuses: %.80s", unit->rec.name, why);
             changes_task(&j.c, &rec);
         }
+    } else if (step->kind == ORDER_RESIZE_VOLUME || step->kind == ORDER_RENAME_VOLUME) {
+        refused_change(&j, step, v, code, why);
     } else {
         refused_new(&j, step, v, code, why);
     }

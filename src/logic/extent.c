@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "model/unit.h"
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 static int by_start(const void *a, const void *b)
@@ -120,6 +119,74 @@ size_t extent_free_list(const struct extent *used, size_t count, uint64_t total,
     while (next_gap(&w, &gap))
         *DV_APPEND(*list, n) = gap;
     return n;
+}
+
+// The free extent that begins or ends at a block.
+static uint64_t free_at(const struct extent *free, size_t count, uint64_t block, bool begins)
+{
+    for (size_t i = 0; i < count; i++)
+        if ((begins ? free[i].start : free[i].start + free[i].blocks) == block)
+            return free[i].blocks;
+    return 0;
+}
+
+static int fail_resize(uint64_t more, uint64_t behind, bool moves, uint64_t blocks,
+                       uint64_t longest, struct dv_err *err)
+{
+    if (moves)
+        return dv_fail(err, DV_NO_SPACE,
+                       "no room for %" PRIu64 " MiB in one piece: %" PRIu64
+                       " MiB more are needed behind it, where %" PRIu64
+                       " are free, and the longest extent it could have has %" PRIu64 " MiB",
+                       blocks / BLOCKS_PER_MIB, more / BLOCKS_PER_MIB, behind / BLOCKS_PER_MIB,
+                       longest / BLOCKS_PER_MIB);
+    return dv_fail(err, DV_NO_SPACE,
+                   "the extent behind it is taken: %" PRIu64 " MiB more are needed, %" PRIu64
+                   " are free there, and growing elsewhere would need a copy",
+                   more / BLOCKS_PER_MIB, behind / BLOCKS_PER_MIB);
+}
+
+int extent_resize(const struct extent *free, size_t count, const struct extent *now,
+                  uint64_t blocks, bool moves, struct extent *out, struct dv_err *err)
+{
+    if (blocks == 0 || blocks % ALLOC_BLOCKS != 0)
+        return dv_fail(err, DV_INVALID,
+                       "a volume's size must be a multiple of %u blocks (1 MiB), not %" PRIu64
+                       " blocks",
+                       ALLOC_BLOCKS, blocks);
+    uint64_t behind = free_at(free, count, now->start + now->blocks, true);
+    uint64_t before = free_at(free, count, now->start, false);
+    *out = (struct extent){now->start, blocks};
+    if (blocks <= now->blocks || blocks - now->blocks <= behind)
+        return 0;
+    // Its own blocks become free as it moves, one extent with those around them.
+    const struct extent own = {now->start - before, before + now->blocks + behind};
+    uint64_t first = UINT64_MAX, longest = own.blocks;
+    if (own.blocks >= blocks)
+        first = own.start;
+    for (size_t i = 0; i < count; i++) {
+        if (free[i].blocks >= blocks && free[i].start < first)
+            first = free[i].start;
+        if (free[i].blocks > longest)
+            longest = free[i].blocks;
+    }
+    out->start = first;
+    return moves && first != UINT64_MAX
+               ? 0
+               : fail_resize(blocks - now->blocks, behind, moves, blocks, longest, err);
+}
+
+void extent_add_both(const struct extent *from, const struct extent *to, struct extent **list,
+                     size_t *count)
+{
+    uint64_t start = from->start < to->start ? from->start : to->start;
+    uint64_t end = end_of(from) > end_of(to) ? end_of(from) : end_of(to);
+    if (end - start <= from->blocks + to->blocks) {
+        *DV_APPEND(*list, *count) = (struct extent){start, end - start};
+        return;
+    }
+    *DV_APPEND(*list, *count) = *from;
+    *DV_APPEND(*list, *count) = *to;
 }
 
 struct extent_space extent_space(const struct extent *used, size_t count, uint64_t total)

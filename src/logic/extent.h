@@ -7,6 +7,7 @@
 #define DVSAN_LOGIC_EXTENT_H
 
 #include "base/err.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,17 @@ int extent_find(const struct extent *used, size_t count, uint64_t total, uint64_
 // caller frees *list (NULL when there are none); returns how many.
 size_t extent_free_list(const struct extent *used, size_t count, uint64_t total,
                         struct extent **list);
+
+// Where a volume at `now` lies when it has `blocks` blocks: in place when it shrinks, or when the
+// free extent behind it is long enough; else, when it moves, at the first place in the free extents
+// and its own; else DV_NO_SPACE with the reason. free is as of extent_free_list.
+int extent_resize(const struct extent *free, size_t count, const struct extent *now,
+                  uint64_t blocks, bool moves, struct extent *out, struct dv_err *err);
+
+// Adds to an unsorted list what a volume occupies that is being resized from one extent to the
+// other: one extent where they touch.
+void extent_add_both(const struct extent *from, const struct extent *to, struct extent **list,
+                     size_t *count);
 
 struct extent_space extent_space(const struct extent *used, size_t count, uint64_t total);
 

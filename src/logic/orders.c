@@ -10,7 +10,8 @@ const char *order_kind_name(enum order_kind kind)
     static const char *const names[] = {
         [ORDER_REMOVE_RULE] = "remove rule",     [ORDER_SET_SECRET] = "set secret",
         [ORDER_DELETE_VOLUME] = "delete volume", [ORDER_CREATE_VOLUME] = "create volume",
-        [ORDER_ADD_RULE] = "add rule",
+        [ORDER_ADD_RULE] = "add rule",           [ORDER_RENAME_VOLUME] = "rename volume",
+        [ORDER_RESIZE_VOLUME] = "resize volume",
     };
     return names[kind];
 }
@@ -91,6 +92,20 @@ static void plan_rights(struct orders *p, const struct orders_volume *v)
     }
 }
 
+static void plan_shape(struct orders *p, const struct orders_volume *v)
+{
+    const struct volume *shown = v->shown;
+    if (shown->target_blocks != 0)
+        p->unsettled = true;
+    if (!v->want->wanted || shown->state == VOLUME_CREATING || v->held)
+        return;
+    if (v->rename && strcmp(v->want->name, shown->name) != 0)
+        add(p, ORDER_RENAME_VOLUME, v, NULL, 0);
+    // The unit finishes one size before it takes another.
+    if (v->resize && v->want->blocks != shown->blocks && shown->target_blocks == 0)
+        add(p, ORDER_RESIZE_VOLUME, v, NULL, 0);
+}
+
 static void plan_volume(struct orders *p, const struct orders_volume *v)
 {
     if (!v->shown) {
@@ -104,6 +119,7 @@ static void plan_volume(struct orders *p, const struct orders_volume *v)
         return;
     plan_rules(p, v);
     plan_rights(p, v);
+    plan_shape(p, v);
     if (!v->want->wanted && v->rule_count == 0 && !v->held)
         add(p, ORDER_DELETE_VOLUME, v, NULL, 0);
 }

@@ -4,7 +4,8 @@
 // Pure and without memory: the steps are those that can be taken now, each idempotent. When they
 // are taken and the unit has been looked at again, planning again yields what comes next, and
 // nothing when all is as wanted. A volume that the unit once showed is never made again, and no
-// volume is deleted that a task did not mark so.
+// volume is deleted that a task did not mark so. Sizes and names that differ without a task are
+// the unit's matter.
 #ifndef DVSAN_LOGIC_ORDERS_H
 #define DVSAN_LOGIC_ORDERS_H
 
@@ -26,6 +27,7 @@ struct orders_volume {
     const struct orders_right *rights;
     size_t right_count;
     bool held;
+    bool resize, rename; // somebody asked for the size, the name, that is wanted
 };
 
 // In the order in which they are taken: what takes rights away comes first, room is made before it
@@ -34,6 +36,8 @@ enum order_kind {
     ORDER_REMOVE_RULE = 1,
     ORDER_SET_SECRET,
     ORDER_DELETE_VOLUME,
+    ORDER_RENAME_VOLUME,
+    ORDER_RESIZE_VOLUME,
     ORDER_CREATE_VOLUME,
     ORDER_ADD_RULE
 };

@@ -47,7 +47,8 @@ struct plan_target {
     const char *store;   // the backing store's type, whose paths may be relative; NULL: PLAN_STORE
     const char *options; // of the store, under the same rules; not shown by the daemon; or NULL
     struct dv_uuid uuid;
-    bool online; // or its target stays, but refuses everybody and has closed the file
+    uint64_t blocks; // of the backing file; 0: not compared
+    bool online;     // or its target stays, but refuses everybody and has closed the file
     const struct plan_rule *rules;
     size_t rule_count; // 0: nobody may log in
 };
@@ -78,6 +79,7 @@ enum plan_op {
     PLAN_SET_READY,      // tid
     PLAN_NEW_LUN,        // tid, name: the path
     PLAN_IDENTIFY_LUN,   // tid: serial, SCSI id and so on
+    PLAN_RELOAD_LUN,     // tid, name: the path, whose size the daemon reads anew
     PLAN_DELETE_LUN,     // tid, lun
     PLAN_BIND_ACCOUNT,   // tid, name: the user
     PLAN_UNBIND_ACCOUNT, // tid, name: the user
@@ -119,6 +121,10 @@ const char *plan_marked_user(const char *account);
 bool plan_is_ours(const struct plan_wanted *wanted, const char *target_name);
 // The SCSI id: the UUID's 32 hex digits, from which the daemon makes an NAA designator.
 void plan_scsi_id(const struct dv_uuid *uuid, char out[33]);
+
+// The number of megabytes that the daemon shows for a file of so many blocks; another one for each
+// multiple of 1 MiB.
+uint64_t plan_megabytes(uint64_t blocks);
 
 // One step as a line without a newline: "target 7: bind account alice".
 void plan_print_step(const struct plan_step *step, struct strbuf *out);

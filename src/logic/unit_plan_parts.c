@@ -321,12 +321,29 @@ bool lun_is_right(const struct seen_target *t, const struct plan_target *want)
         const struct seen_lun *l = &t->luns[i];
         if (l->lun == 0)
             continue;
-        if (l->lun != PLAN_LUN || !l->online || strcmp(l->path, want->path) != 0 ||
+        if (l->lun != PLAN_LUN || strcmp(l->path, want->path) != 0 ||
             strcmp(l->store, plan_store(want)) != 0)
             return false;
         right++;
     }
     return right == 1;
+}
+
+// tgtd takes size / 512 * 1.024 / 2000, in whole numbers.
+uint64_t plan_megabytes(uint64_t blocks)
+{
+    return (blocks - (blocks / 625 - 974)) / 1950;
+}
+
+bool lun_is_stale(const struct seen_target *t, const struct plan_target *want)
+{
+    for (size_t i = 0; i < t->lun_count; i++) {
+        const struct seen_lun *l = &t->luns[i];
+        if (l->lun == PLAN_LUN)
+            return !l->online ||
+                   (want->blocks != 0 && l->megabytes != plan_megabytes(want->blocks));
+    }
+    return false;
 }
 
 bool lun_is_identified(const struct seen_target *t, const struct plan_target *want)

@@ -13,6 +13,7 @@ static const char *const verbs[] = {
     [PLAN_SET_READY] = "set ready",
     [PLAN_NEW_LUN] = "create LUN over",
     [PLAN_IDENTIFY_LUN] = "identify LUN",
+    [PLAN_RELOAD_LUN] = "reload LUN over",
     [PLAN_DELETE_LUN] = "delete LUN",
     [PLAN_BIND_ACCOUNT] = "bind account",
     [PLAN_UNBIND_ACCOUNT] = "unbind account",

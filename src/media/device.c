@@ -66,6 +66,12 @@ static int device_grow(struct media *m, const struct volume *v, uint64_t blocks,
     return check_whole(m, v->start_lba, blocks, err);
 }
 
+static int device_shrink(struct media *m, const struct volume *v, uint64_t blocks,
+                         struct dv_err *err)
+{
+    return check_whole(m, v->start_lba, blocks, err);
+}
+
 static int device_zero(struct media *m, const struct volume *v, uint64_t from, uint64_t blocks,
                        uint64_t *done, const struct media_progress *progress, struct dv_err *err)
 {
@@ -95,6 +101,7 @@ const struct media_kind media_device = {
     .path = device_path,
     .create = device_create,
     .grow = device_grow,
+    .shrink = device_shrink,
     .zero = device_zero,
     .remove = device_remove,
 };

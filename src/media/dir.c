@@ -308,6 +308,24 @@ static int dir_grow(struct media *m, const struct volume *v, uint64_t blocks,
     return 0;
 }
 
+static int dir_shrink(struct media *m, const struct volume *v, uint64_t blocks, struct dv_err *err)
+{
+    DV_FREE char *path = file_of(m, &v->uuid);
+    uint64_t bytes = 0;
+    struct stat st;
+    if (bytes_of(blocks, &bytes, err) != 0)
+        return -1;
+    DV_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return dv_fail_errno(err, errno, "cannot open %s", path);
+    if (bytes > (uint64_t)st.st_size)
+        return dv_fail(err, DV_INVALID, "%s has only %lld bytes and cannot be cut to %" PRIu64,
+                       path, (long long)st.st_size, bytes);
+    if (ftruncate(fd, (off_t)bytes) != 0 || fsync(fd) != 0)
+        return dv_fail_errno(err, errno, "cannot cut %s", path);
+    return 0;
+}
+
 static int remove_file(const char *path, struct dv_err *err)
 {
     if (unlink(path) == 0 || errno == ENOENT)
@@ -377,6 +395,8 @@ const struct media_kind media_dir = {
     .path = dir_path,
     .create = dir_create,
     .grow = dir_grow,
+    .shrink = dir_shrink,
+    .grows_open = true,
     .zero = dir_zero,
     .remove = dir_remove,
 };

@@ -309,6 +309,26 @@ static int disk_grow(struct media *m, const struct volume *v, uint64_t blocks,
     return edit(d, gpt_change, &p, err);
 }
 
+// What is cut off is cleared when it becomes part of a volume again.
+static int disk_shrink(struct media *m, const struct volume *v, uint64_t blocks, struct dv_err *err)
+{
+    struct disk *d = m->own;
+    struct gpt_part p;
+    int found = find(d, &v->uuid, &p, err);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return dv_fail(err, DV_NOT_FOUND, "its partition is gone from the table of %s", m->path);
+    if (blocks == p.blocks)
+        return 0;
+    if (blocks > p.blocks)
+        return dv_fail(err, DV_INVALID, "the volume has only %" PRIu64 " blocks", p.blocks);
+    if (windows_close(d->windows, &p, err) != 0)
+        return -1;
+    p.blocks = blocks;
+    return edit(d, gpt_change, &p, err);
+}
+
 static int disk_rename(struct media *m, const struct volume *v, struct dv_err *err)
 {
     struct disk *d = m->own;
@@ -352,6 +372,8 @@ const struct media_kind media_disk = {
     .path = disk_path,
     .create = disk_create,
     .grow = disk_grow,
+    .shrink = disk_shrink,
+    .grows_open = true,
     .rename = disk_rename,
     .zero = disk_zero,
     .remove = disk_remove,

@@ -17,6 +17,8 @@ struct media_kind {
                   struct dv_err *err);
     int (*grow)(struct media *m, const struct volume *v, uint64_t blocks,
                 const struct media_progress *progress, struct dv_err *err);
+    // NULL: it cannot.
+    int (*shrink)(struct media *m, const struct volume *v, uint64_t blocks, struct dv_err *err);
     int (*rename)(struct media *m, const struct volume *v,
                   struct dv_err *err); // NULL: nothing to do
     int (*zero)(struct media *m, const struct volume *v, uint64_t from, uint64_t blocks,
@@ -24,6 +26,7 @@ struct media_kind {
     int (*remove)(struct media *m, const struct volume *v, const struct media_progress *progress,
                   struct dv_err *err);
     bool resumes;
+    bool grows_open;
 };
 
 struct media {

@@ -111,6 +111,19 @@ int media_volume_grow(struct media *m, const struct volume *v, uint64_t blocks,
     return m->kind->grow(m, v, blocks, progress, err);
 }
 
+bool media_grows_open(const struct media *m)
+{
+    return m->kind->grows_open;
+}
+
+int media_volume_shrink(struct media *m, const struct volume *v, uint64_t blocks,
+                        struct dv_err *err)
+{
+    if (!m->kind->shrink)
+        return dv_fail(err, DV_INVALID, "volumes on media of this kind cannot be made shorter");
+    return m->kind->shrink(m, v, blocks, err);
+}
+
 int media_volume_rename(struct media *m, const struct volume *v, struct dv_err *err)
 {
     return m->kind->rename ? m->kind->rename(m, v, err) : 0;

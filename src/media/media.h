@@ -89,6 +89,14 @@ int media_volume_create(struct media *m, const struct volume *v,
 int media_volume_grow(struct media *m, const struct volume *v, uint64_t blocks,
                       const struct media_progress *progress, struct dv_err *err);
 
+// Makes a volume shorter, which nothing serves now; what was behind its new end is gone. Never
+// makes one longer.
+int media_volume_shrink(struct media *m, const struct volume *v, uint64_t blocks,
+                        struct dv_err *err);
+
+// Whether a volume may be served while it grows.
+bool media_grows_open(const struct media *m);
+
 // Has the medium tell the volume's name as it is in v.
 int media_volume_rename(struct media *m, const struct volume *v, struct dv_err *err);
 

@@ -51,6 +51,14 @@ void changes_media(struct changes *c, const struct dv_uuid *unit, const struct m
     item->count = count;
 }
 
+void changes_free_extents(struct changes *c, const struct dv_uuid *unit,
+                          const struct free_extent *extents, size_t count)
+{
+    struct change *item = add(c, CHANGE_FREE, unit);
+    item->free_extents = copy(extents, count, sizeof(*extents));
+    item->count = count;
+}
+
 void changes_portals(struct changes *c, const struct dv_uuid *unit, const struct portal *portals,
                      size_t count)
 {

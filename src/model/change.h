@@ -14,6 +14,7 @@ enum change_kind {
     CHANGE_UNIT = 1, // made or replaced
     CHANGE_UNIT_GONE,
     CHANGE_MEDIA,   // all media of a unit
+    CHANGE_FREE,    // all free extents of a unit
     CHANGE_PORTALS, // all portals of a unit
     CHANGE_VOLUME,
     CHANGE_VOLUME_GONE, // with what its unit showed of it
@@ -40,8 +41,9 @@ struct change {
         struct assignment_record *assignment;
         struct task_record *task_record;
         struct event_record *event;
-        struct medium *media;   // count of them
-        struct portal *portals; // count of them
+        struct medium *media;             // count of them
+        struct portal *portals;           // count of them
+        struct free_extent *free_extents; // count of them
         struct volume *shown;
         void *data; // any of these, owned
     };
@@ -61,6 +63,8 @@ void changes_unit(struct changes *c, const struct unit_record *unit);
 void changes_unit_gone(struct changes *c, const struct dv_uuid *unit);
 void changes_media(struct changes *c, const struct dv_uuid *unit, const struct medium *media,
                    size_t count);
+void changes_free_extents(struct changes *c, const struct dv_uuid *unit,
+                          const struct free_extent *extents, size_t count);
 void changes_portals(struct changes *c, const struct dv_uuid *unit, const struct portal *portals,
                      size_t count);
 void changes_volume(struct changes *c, const struct volume_record *volume);

@@ -25,6 +25,8 @@ const char *task_kind_name(enum task_kind kind)
         [TASK_VOLUME_DELETE] = "volume_delete",
         [TASK_ASSIGN] = "assign",
         [TASK_UNASSIGN] = "unassign",
+        [TASK_VOLUME_RESIZE] = "volume_resize",
+        [TASK_VOLUME_RENAME] = "volume_rename",
     };
     return name_of(names, DV_COUNT(names), kind);
 }

@@ -47,6 +47,7 @@ struct volume_record {
     uint32_t medium; // the medium's index on that unit
     uint32_t index;  // dvsanVolumeIndex there
     uint64_t blocks; // as asked; a multiple of ALLOC_BLOCKS
+    bool may_shrink; // what is behind the end may be cut off
     bool thin;
     bool thin_default; // thin was not asked for: the medium's configuration decides
     bool wanted;       // false: an explicit task deletes it
@@ -72,7 +73,14 @@ struct assignment_record {
     uint32_t pushed_version; // the secret_version that the unit has
 };
 
-enum task_kind { TASK_VOLUME_CREATE = 1, TASK_VOLUME_DELETE, TASK_ASSIGN, TASK_UNASSIGN };
+enum task_kind {
+    TASK_VOLUME_CREATE = 1,
+    TASK_VOLUME_DELETE,
+    TASK_ASSIGN,
+    TASK_UNASSIGN,
+    TASK_VOLUME_RESIZE,
+    TASK_VOLUME_RENAME
+};
 enum task_state { TASK_QUEUED = 1, TASK_RUNNING, TASK_DONE, TASK_FAILED, TASK_CANCELLED };
 enum step_state { STEP_WAITING = 1, STEP_RUNNING, STEP_DONE, STEP_FAILED };
 

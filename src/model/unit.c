@@ -41,6 +41,11 @@ const char *medium_kind_name(enum medium_kind kind)
     return NAME_OF(names, kind);
 }
 
+bool medium_kind_moves(enum medium_kind kind)
+{
+    return kind == MEDIUM_DIR || kind == MEDIUM_RBD;
+}
+
 const char *medium_state_name(enum medium_state state)
 {
     static const char *const names[] = {

@@ -45,6 +45,11 @@ struct medium {
     char last_error[LAST_ERROR_ROOM];
 };
 
+struct free_extent { // that no volume of a medium occupies
+    uint32_t medium; // a medium's index
+    uint64_t start_lba, blocks;
+};
+
 struct volume {
     uint32_t index; // 1..2^31-1, chosen by who creates it; also tgtd's target id
     struct dv_uuid uuid;
@@ -52,12 +57,14 @@ struct volume {
     uint32_t medium;    // a medium's index
     uint64_t start_lba; // on the medium; a multiple of ALLOC_BLOCKS
     uint64_t blocks;    // > 0, a multiple of ALLOC_BLOCKS; end LBA = start_lba + blocks - 1
+    // What it is being resized to; 0 when it is not. Where to, only its unit knows.
+    uint64_t target_blocks, target_start_lba;
     bool thin;
     char iqn[IQN_MAX_LEN + 1];
     uint32_t lun;
     bool admin_online; // what is asked; state tells what is
     enum volume_state state;
-    uint32_t progress; // of the work that state names, 0..100
+    uint32_t progress; // of the work that state names, or of resizing, 0..100
     uint32_t generation;
     char last_error[LAST_ERROR_ROOM];
 };
@@ -89,6 +96,10 @@ static inline uint64_t volume_end_lba(const struct volume *v)
 {
     return v->start_lba + v->blocks - 1;
 }
+
+// Whether a volume can get other LBAs without its data being copied: each is a file or an image of
+// its own, and its place on the medium is a matter of accounts.
+bool medium_kind_moves(enum medium_kind kind);
 
 // The names that the API, the CLI and logs show: "online", "dir", "running", "unit"; "unknown"
 // for a number outside its enum.

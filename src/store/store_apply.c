@@ -67,6 +67,22 @@ static int put_media(struct store *s, const struct change *c, struct dv_err *err
     return 0;
 }
 
+static int put_free(struct store *s, const struct change *c, struct dv_err *err)
+{
+    if (run_uuid(s->stmt[ST_DELETE_FREE], &c->id, err) < 0)
+        return -1;
+    struct db_stmt *st = s->stmt[ST_PUT_FREE];
+    for (size_t i = 0; i < c->count; i++) {
+        bind_uuid(st, 1, &c->id);
+        db_bind_int(st, 2, c->free_extents[i].medium);
+        db_bind_int(st, 3, (int64_t)c->free_extents[i].start_lba);
+        db_bind_int(st, 4, (int64_t)c->free_extents[i].blocks);
+        if (db_run(st, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int put_portals(struct store *s, const struct change *c, struct dv_err *err)
 {
     if (run_uuid(s->stmt[ST_DELETE_PORTALS], &c->id, err) < 0)
@@ -99,6 +115,7 @@ static int put_volume(struct store *s, const struct volume_record *v, struct dv_
     db_bind_int(st, 8, v->thin_default);
     db_bind_int(st, 9, v->wanted);
     db_bind_int(st, 10, v->seen);
+    db_bind_int(st, 11, v->may_shrink);
     return db_run(st, err);
 }
 
@@ -136,6 +153,7 @@ static int put_shown(struct store *s, const struct change *c, struct dv_err *err
     db_bind_int(st, 12, v->progress);
     db_bind_int(st, 13, v->generation);
     db_bind_text(st, 14, v->last_error);
+    db_bind_int(st, 15, (int64_t)v->target_blocks);
     if (db_run(st, err) < 0)
         return -1;
     for (size_t i = 0; i < c->rule_count; i++) {
@@ -248,6 +266,8 @@ static int apply_one(struct store *s, const struct change *c, struct dv_err *err
         return run_uuid(s->stmt[ST_DELETE_UNIT], &c->id, err);
     case CHANGE_MEDIA:
         return put_media(s, c, err);
+    case CHANGE_FREE:
+        return put_free(s, c, err);
     case CHANGE_PORTALS:
         return put_portals(s, c, err);
     case CHANGE_VOLUME:

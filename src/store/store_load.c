@@ -85,6 +85,31 @@ static int load_media(struct store *s, struct changes *out, struct dv_err *err)
     return rc;
 }
 
+static int load_free(struct store *s, struct changes *out, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_FREE];
+    struct dv_uuid unit = {0};
+    DV_FREE struct free_extent *list = NULL;
+    size_t n = 0;
+    int rc;
+    while ((rc = db_step(st, err)) == 1) {
+        struct dv_uuid of = uuid_at(st, 0);
+        if (n > 0 && !uuid_equal(&of, &unit)) {
+            changes_free_extents(out, &unit, list, n);
+            n = 0;
+            free(list);
+            list = NULL;
+        }
+        unit = of;
+        *DV_APPEND(list, n) = (struct free_extent){.medium = (uint32_t)db_int(st, 1),
+                                                   .start_lba = (uint64_t)db_int(st, 2),
+                                                   .blocks = (uint64_t)db_int(st, 3)};
+    }
+    if (rc == 0 && n > 0)
+        changes_free_extents(out, &unit, list, n);
+    return rc;
+}
+
 static int load_portals(struct store *s, struct changes *out, struct dv_err *err)
 {
     struct db_stmt *st = s->stmt[ST_PORTALS];
@@ -143,6 +168,7 @@ static int load_volumes(struct store *s, struct changes *out, struct dv_err *err
         v.thin_default = db_int(st, 7) != 0;
         v.wanted = db_int(st, 8) != 0;
         v.seen = db_int(st, 9) != 0;
+        v.may_shrink = db_int(st, 10) != 0;
         changes_volume(out, &v);
     }
     return rc;
@@ -186,6 +212,7 @@ static int load_shown(struct store *s, struct changes *out, struct dv_err *err)
         v.progress = (uint32_t)db_int(st, 11);
         v.generation = (uint32_t)db_int(st, 12);
         TEXT_AT(st, 13, v.last_error);
+        v.target_blocks = (uint64_t)db_int(st, 14);
         DV_FREE struct access_rule *rules = NULL;
         size_t count = 0;
         if (load_rules(s, &v.uuid, v.index, &rules, &count, err) < 0) {
@@ -258,7 +285,7 @@ static int load_tasks(struct store *s, struct changes *out, struct dv_err *err)
 int store_load(struct store *s, struct changes *out, struct dv_err *err)
 {
     static int (*const parts[])(struct store *, struct changes *, struct dv_err *) = {
-        load_units,   load_media, load_portals,     load_hosts,
+        load_units,   load_media, load_free,        load_portals, load_hosts,
         load_volumes, load_shown, load_assignments, load_tasks,
     };
     for (size_t i = 0; i < DV_COUNT(parts); i++) {

@@ -73,6 +73,15 @@ const char *const store_schema[] = {
     " hash BLOB NOT NULL CHECK (length(hash) = 32), created INTEGER NOT NULL);"
 
     "CREATE TABLE setting (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
+
+    // What volumes are being resized to, and the free extents. Units are read anew for them.
+    "ALTER TABLE volume ADD COLUMN may_shrink INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE shown ADD COLUMN target_blocks INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE free_extent ("
+    " unit BLOB NOT NULL REFERENCES unit ON DELETE CASCADE, medium INTEGER NOT NULL,"
+    " start_lba INTEGER NOT NULL, blocks INTEGER NOT NULL,"
+    " PRIMARY KEY (unit, medium, start_lba)) WITHOUT ROWID;"
+    "UPDATE unit SET epoch = 0;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -87,16 +96,18 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_DELETE_UNIT] = "DELETE FROM unit WHERE uuid = ?",
     [ST_DELETE_MEDIA] = "DELETE FROM medium WHERE unit = ?",
     [ST_PUT_MEDIUM] = "INSERT INTO medium VALUES (?,?,?,?,?,?,?,?,?)",
+    [ST_DELETE_FREE] = "DELETE FROM free_extent WHERE unit = ?",
+    [ST_PUT_FREE] = "INSERT INTO free_extent VALUES (?,?,?,?)",
     [ST_DELETE_PORTALS] = "DELETE FROM portal WHERE unit = ?",
     [ST_PUT_PORTAL] = "INSERT INTO portal VALUES (?,?,?,?,?,?)",
     [ST_PUT_VOLUME] =
-        "INSERT INTO volume VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
+        "INSERT INTO volume VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
         " name=excluded.name, unit=excluded.unit, medium=excluded.medium, idx=excluded.idx,"
         " blocks=excluded.blocks, thin=excluded.thin, thin_default=excluded.thin_default,"
-        " wanted=excluded.wanted, seen=excluded.seen",
+        " wanted=excluded.wanted, seen=excluded.seen, may_shrink=excluded.may_shrink",
     [ST_DELETE_VOLUME] = "DELETE FROM volume WHERE uuid = ?",
     [ST_DELETE_SHOWN] = "DELETE FROM shown WHERE volume = ?",
-    [ST_PUT_SHOWN] = "INSERT INTO shown VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [ST_PUT_SHOWN] = "INSERT INTO shown VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [ST_PUT_RULE] = "INSERT INTO rule VALUES (?,?,?,?,?,?,?)",
     [ST_PUT_HOST] = "INSERT INTO host VALUES (?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
                     " name=excluded.name, iqn=excluded.iqn, chap_user=excluded.chap_user,"
@@ -120,11 +131,13 @@ const char *const store_sql[STORE_STMTS] = {
                  " last_seen, last_error FROM unit",
     [ST_MEDIA] = "SELECT unit, idx, name, kind, state, blocks, free_blocks, largest_free_blocks,"
                  " last_error FROM medium ORDER BY unit, idx",
+    [ST_FREE] = "SELECT unit, medium, start_lba, blocks FROM free_extent"
+                " ORDER BY unit, medium, start_lba",
     [ST_PORTALS] = "SELECT unit, idx, address, port, if_index, up FROM portal ORDER BY unit, idx",
-    [ST_VOLUMES] = "SELECT uuid, name, unit, medium, idx, blocks, thin, thin_default, wanted, seen"
-                   " FROM volume ORDER BY unit, idx",
+    [ST_VOLUMES] = "SELECT uuid, name, unit, medium, idx, blocks, thin, thin_default, wanted, seen,"
+                   " may_shrink FROM volume ORDER BY unit, idx",
     [ST_SHOWN] = "SELECT volume, idx, name, medium, start_lba, blocks, thin, iqn, lun,"
-                 " admin_online, state, progress, generation, last_error FROM shown",
+                 " admin_online, state, progress, generation, last_error, target_blocks FROM shown",
     [ST_RULES] = "SELECT idx, initiator, chap_user, secret_is_set, state, last_error FROM rule"
                  " WHERE volume = ? ORDER BY idx",
     [ST_HOSTS] = "SELECT uuid, name, iqn, chap_user, sealed_secret, secret_version FROM host",

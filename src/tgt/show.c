@@ -258,6 +258,10 @@ static bool lun_line(struct block *b)
     keep(&lun->store, l, "Backing store type: ");
     keep(&lun->scsi_id, l, "SCSI ID: ");
     keep(&lun->serial, l, "SCSI SN: ");
+    size_t len;
+    const char *size = value_of(l, 3 * TAB, "Size: ", &len);
+    if (size)
+        number_of(size, &len, UINT64_MAX, &lun->megabytes);
     lun->online |= line_is(l, 3 * TAB, "Online: Yes");
     lun->read_only |= line_is(l, 3 * TAB, "Readonly: Yes");
     lun->unmaps |= line_is(l, 3 * TAB, "Thin-provisioning: Yes");
@@ -491,6 +495,7 @@ int show_statistics(const char *text, struct tgt_statistics **rows, size_t *coun
             .write_bytes = f[9],
             .write_commands = (uint32_t)f[10],
             .errors = (uint32_t)f[11],
+            .under_way = (uint32_t)(f[4] - f[6] + f[8] - f[10]),
         };
     }
     return 0;

@@ -267,6 +267,74 @@ static int identify_lun(const struct tgt_engine *e, const struct plan_target *t,
     return tgt_ask(e, &r, TGT_OK, err);
 }
 
+static int update_lun(const struct tgt_engine *e, uint32_t tid, const char *params,
+                      const char *what, struct dv_err *err)
+{
+    char doing[DOING_ROOM];
+    snprintf(doing, sizeof(doing), "target %u: %s", tid, what);
+    struct tgt_request r = {.mode = TGT_DEVICE,
+                            .op = TGT_UPDATE,
+                            .tid = (int32_t)tid,
+                            .lun = PLAN_LUN,
+                            .params = params,
+                            .doing = doing};
+    return tgt_ask(e, &r, TGT_OK, err);
+}
+
+// Commands that read or write and are in the hands of tgtd's threads now; -1 when tgtd cannot be
+// talked to.
+static int commands_under_way(const struct tgt_engine *e, uint32_t tid, bool *any,
+                              struct dv_err *err)
+{
+    DV_FREE struct tgt_statistics *rows = NULL;
+    DV_FREE char *text = NULL;
+    size_t count;
+    struct tgt_request r = {.mode = TGT_SYSTEM, .op = TGT_STATS, .doing = "reading statistics"};
+    int status = tgt_call(e->socket, e->timeout_ms, &r, &text, err);
+    *any = false;
+    if (status != TGT_OK)
+        return status < 0 ? -1 : TGT_REFUSED;
+    if (show_statistics(text, &rows, &count, err) != 0)
+        return TGT_REFUSED;
+    for (size_t i = 0; i < count; i++)
+        *any |= rows[i].tid == tid && rows[i].lun == PLAN_LUN && rows[i].under_way > 0;
+    return 0;
+}
+
+static int wait_until_idle(const struct tgt_engine *e, uint32_t tid, struct dv_err *err)
+{
+    struct patience p = patience_new();
+    bool any;
+    int result;
+    while ((result = commands_under_way(e, tid, &any, err)) == 0 && any) {
+        if (patience_wait(&p))
+            continue;
+        dv_fail(err, DV_TIMEOUT,
+                "target %u: its new size must wait: commands hang on its backing file", tid);
+        return TGT_REFUSED;
+    }
+    return result;
+}
+
+// tgtd reads a file's size when it opens it. It closes the old descriptor first, under the hands of
+// its threads: for a moment a command would go to descriptor 0, where a write may succeed and be
+// lost. So commands are kept away (an offline LUN answers them with NOT READY, but only while it is
+// removable) and those under way are waited for.
+static int reload_lun(const struct tgt_engine *e, const struct plan_step *step, struct dv_err *err)
+{
+    char params[PARAMS_ROOM];
+    struct dv_err ignored;
+    int result = update_lun(e, step->tid, "removable=1,online=0", "pausing its LUN", err);
+    if (result == 0)
+        result = wait_until_idle(e, step->tid, err);
+    snprintf(params, sizeof(params), "path=%s", step->name);
+    if (result == 0)
+        result = update_lun(e, step->tid, params, "opening its file again", err);
+    int resumed = update_lun(e, step->tid, "online=1,removable=0", "resuming its LUN",
+                             result == 0 ? err : &ignored);
+    return result != 0 ? result : resumed;
+}
+
 static int delete_lun(const struct tgt_engine *e, const struct plan_step *step, struct dv_err *err)
 {
     char doing[DOING_ROOM];
@@ -316,6 +384,8 @@ int tgt_do_step(const struct tgt_engine *e, const struct plan_wanted *wanted,
         return new_lun(e, step, &wanted->targets[step->target], err);
     case PLAN_IDENTIFY_LUN:
         return identify_lun(e, &wanted->targets[step->target], err);
+    case PLAN_RELOAD_LUN:
+        return reload_lun(e, step, err);
     case PLAN_DELETE_LUN:
         return delete_lun(e, step, err);
     case PLAN_BIND_ACCOUNT:

@@ -75,6 +75,7 @@ struct tgt_statistics {
     uint64_t lun, sid;
     uint64_t read_bytes, write_bytes;
     uint32_t read_commands, write_commands, errors; // these wrap
+    uint32_t under_way;                             // commands begun and not done
 };
 // Of all sessions, in one request; the caller frees *rows.
 int tgt_read_statistics(struct tgt_engine *e, struct tgt_statistics **rows, size_t *count,

@@ -1,0 +1,89 @@
+// Volumes that are there: resized, renamed.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "base/text.h"
+#include "console/cli/cli.h"
+
+static uint64_t size_of(const json_t *volume)
+{
+    return (uint64_t)json_integer_value(json_object_get(volume, "size"));
+}
+
+// The size in bytes that is asked for; "+5G" adds to what there is.
+static int new_size(const struct cli *cli, const json_t *volume, uint64_t *bytes,
+                    struct dv_err *err)
+{
+    const char *text = cli_value(cli, OPT_SIZE);
+    bool more = *text == '+';
+    if (size_parse(more ? text + 1 : text, bytes, err) < 0)
+        return -1;
+    if (more && __builtin_add_overflow(*bytes, size_of(volume), bytes))
+        return dv_fail(err, DV_INVALID, "%s is too much", text);
+    return 0;
+}
+
+static int confirm_cut(struct cli *cli, const json_t *volume, uint64_t bytes, struct dv_err *err)
+{
+    char from[16], to[16];
+    if (!cli->ask || bytes >= size_of(volume))
+        return 0;
+    DV_FREE char *question = dv_printf(
+        "Cut volume %s from %s to %s, with what lies behind?", cli->in->args[0],
+        size_format(size_of(volume), from, sizeof(from)), size_format(bytes, to, sizeof(to)));
+    return cli_confirm(cli, question, err);
+}
+
+static int print_resized(struct cli *cli, const char *path, struct dv_err *err)
+{
+    json_t *volume;
+    char size[16];
+    if (client_request(cli->client, "GET", path, NULL, &volume, err) < 0)
+        return -1;
+    if (cli->json)
+        cli_print_json(volume);
+    else
+        printf("Volume %s has %s now, LBA %lld to %lld of medium %s.\n", cli->in->args[0],
+               size_format(size_of(volume), size, sizeof(size)),
+               (long long)json_integer_value(json_object_get(volume, "start_lba")),
+               (long long)json_integer_value(json_object_get(volume, "end_lba")),
+               json_string_value(json_object_get(volume, "media")));
+    json_decref(volume);
+    return 0;
+}
+
+int volume_resize(struct cli *cli, struct dv_err *err)
+{
+    DV_FREE char *path = client_path("/volumes/", cli->in->args[0], "");
+    json_t *volume;
+    uint64_t bytes;
+    bool waited;
+    if (client_request(cli->client, "GET", path, NULL, &volume, err) < 0)
+        return -1;
+    bool force = cli_flag(cli, OPT_FORCE);
+    int result = new_size(cli, volume, &bytes, err);
+    if (result == 0 && force)
+        result = confirm_cut(cli, volume, bytes, err);
+    json_decref(volume);
+    if (result < 0)
+        return -1;
+    json_t *body = json_pack("{s:I, s:b}", "size", (json_int_t)bytes, "force", force);
+    result = cli_do_task(cli, "PATCH", path, body, false, &waited, err);
+    json_decref(body);
+    if (result < 0)
+        return -1;
+    return waited ? print_resized(cli, path, err) : 0;
+}
+
+int volume_rename(struct cli *cli, struct dv_err *err)
+{
+    DV_FREE char *path = client_path("/volumes/", cli->in->args[0], "");
+    json_t *body = json_pack("{s:s}", "name", cli->in->args[1]);
+    bool waited;
+    int result = cli_do_task(cli, "PATCH", path, body, true, &waited, err);
+    json_decref(body);
+    if (result < 0)
+        return -1;
+    if (waited && !cli->json)
+        printf("Volume %s is called %s now.\n", cli->in->args[0], cli->in->args[1]);
+    return 0;
+}

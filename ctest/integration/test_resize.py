@@ -1,0 +1,330 @@
+# Volumes grow, move, shrink and are renamed: by SNMP alone on one unit, then through the station.
+# SPDX-License-Identifier: BSD-2-Clause
+import os
+import re
+import subprocess
+import threading
+import time
+
+import nbd
+import pytest
+
+from tools import initiators
+from tools.testlab import Refused, until
+from unit_box import (ACTIVE, ONLINE, UNIT, VOLUME, V_BLOCKS, V_END, V_ERROR, V_NAME, V_SIZE, V_START, Box,
+                      SnmpError, free_addresses, wait_for)
+
+LAB = {"units": 1, "hosts": 1}
+V_FORCE, TRUE = 24, 1
+FREE = UNIT + ".7.1"
+MIB = 2048  # blocks
+ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
+
+
+@pytest.fixture(name="box")
+def fixture_box():
+    addresses, held = free_addresses(2)
+    box = Box(*addresses)
+    try:
+        box.start()
+        yield box
+        text = box.agent_log.read_text()
+        for bad in ("AddressSanitizer", "runtime error:", "LeakSanitizer", SECRET):
+            assert bad not in text, text[-8000:]
+    except BaseException:
+        print(box.agent_log.read_text()[-8000:])
+        raise
+    finally:
+        box.close()
+        for s in held:
+            s.close()
+
+
+def size_set(index, mib, force=False):
+    sets = [(f"{VOLUME}.{V_SIZE}.{index}", "u", mib)]
+    return sets + [(f"{VOLUME}.{V_FORCE}.{index}", "i", TRUE)] * force
+
+
+def extent(box, index):
+    """(start, end, size asked for) in MiB, with the end behind the last block."""
+    start, blocks, end, size = map(int, box.get(*(f"{VOLUME}.{c}.{index}"
+                                                  for c in (V_START, V_BLOCKS, V_END, V_SIZE))))
+    assert end == start + blocks - 1
+    return start // MIB, (end + 1) // MIB, size
+
+
+def free_extents(box):
+    found = box.walk(FREE + ".2")
+    ends = box.walk(FREE + ".4")
+    return [(int(start) // MIB, (int(ends["." + FREE + ".4." + oid.split(FREE + ".2.")[1]]) + 1) // MIB)
+            for oid, start in found.items()]
+
+
+def wait_extent(box, index, start, end):
+    wait_for(f"volume {index} at {start}..{end}", lambda: extent(box, index) == (start, end, end - start))
+    box.wait_volume(index, ONLINE)
+
+
+def capacity(box, index):
+    """What an initiator is told, in MiB."""
+    env = dict(os.environ, LIBISCSI_CHAP_USERNAME="alice", LIBISCSI_CHAP_PASSWORD=SECRET)
+    done = subprocess.run(["iscsi-readcapacity16", "-i", ALICE,
+                           f"iscsi://{box.portal}:3260/{box.iqn(index)}/1"],
+                          env=env, capture_output=True, text=True, check=False, timeout=20)
+    found = re.search(r"Total size:\s*(\d+)", done.stdout, re.I)
+    return int(found[1]) >> 20 if found else done.stdout + done.stderr
+
+
+def sessions(box):
+    return re.findall(r"I_T nexus: (\d+)", box.tgtadm("--mode", "target", "--op", "show"))
+
+
+def test_grows_in_place_then_moves_then_is_refused(box):
+    box.create(1, "a", 16)
+    box.create(2, "b", 16)
+    for index in (1, 2):
+        box.grant(index, 1, ALICE, "alice", SECRET)
+        box.wait_rule(index, 1, ACTIVE)
+    assert free_extents(box) == [(32, 256)]
+
+    box.set(*size_set(2, 40))
+    wait_extent(box, 2, 16, 56)
+    assert capacity(box, 2) == 40
+    assert free_extents(box) == [(56, 256)]
+    box.set(*size_set(2, 40))  # an answer was lost
+
+    box.set(*size_set(1, 32))  # volume 2 is behind it
+    wait_extent(box, 1, 56, 88)
+    assert capacity(box, 1) == 32
+    assert free_extents(box) == [(0, 16), (88, 256)]
+
+    with pytest.raises(SnmpError, match="resourceUnavailable"):
+        box.set(*size_set(2, 169))
+    assert extent(box, 2) == (16, 56, 40)
+    assert "in one piece" in box.get(f"{VOLUME}.{V_ERROR}.2")
+    assert "in one piece" in box.agent_log.read_text()
+    box.set(*size_set(2, 168))
+    wait_extent(box, 2, 88, 256)
+    assert box.get(f"{VOLUME}.{V_ERROR}.2") == ""
+    assert free_extents(box) == [(0, 56)]
+
+
+def test_shrinks_by_force_alone(box):
+    box.create(1, "a", 32)
+    box.grant(1, 1, ALICE, "alice", SECRET)
+    box.wait_rule(1, 1, ACTIVE)
+    with pytest.raises(SnmpError, match="inconsistentValue"):
+        box.set(*size_set(1, 16))
+    assert extent(box, 1) == (0, 32, 32)
+    assert "must be forced" in box.get(f"{VOLUME}.{V_ERROR}.1")
+    assert box.get(f"{VOLUME}.{V_FORCE}.1") == "2"
+    box.set(*size_set(1, 16, force=True))
+    wait_extent(box, 1, 0, 16)
+    box.wait_rule(1, 1, ACTIVE)
+    assert capacity(box, 1) == 16
+    assert free_extents(box) == [(16, 256)]
+
+
+def test_a_request_stands_or_falls_whole(box):
+    box.create(1, "a", 16)
+    box.create(2, "b", 16)
+    box.wait_volume(2, ONLINE)
+    with pytest.raises(SnmpError, match="resourceUnavailable"):
+        box.set((f"{VOLUME}.{V_NAME}.1", "s", "renamed"), *size_set(1, 32), *size_set(2, 240))
+    assert (extent(box, 1), extent(box, 2)) == ((0, 16, 16), (16, 32, 16))
+    assert box.get(f"{VOLUME}.{V_NAME}.1") == "a"
+    box.set((f"{VOLUME}.{V_NAME}.1", "s", "renamed"), *size_set(1, 32))
+    wait_extent(box, 1, 32, 64)
+    assert box.get(f"{VOLUME}.{V_NAME}.1") == "renamed"
+
+
+@pytest.mark.parametrize("who", ["agent", "tgtd"])
+def test_a_kill_in_between_is_healed(box, who):
+    """Whatever was killed when: the row, the file, and what initiators see agree in the end."""
+    box.create(1, "a", 8)
+    box.grant(1, 1, ALICE, "alice", SECRET)
+    box.wait_rule(1, 1, ACTIVE)
+    path = next((box.dir / "media").glob("*.img"))
+    for i, mib in enumerate((16, 24, 12, 32, 20, 40)):
+        box.set(*size_set(1, mib, force=True))
+        time.sleep(i * 0.002)
+        getattr(box, who).kill()
+        getattr(box, "start_" + who)()
+        box.wait_ready()
+        wait_extent(box, 1, 0, mib)
+        box.wait_rule(1, 1, ACTIVE)
+        assert path.stat().st_size == mib << 20
+        wait_for("the new size", lambda mib=mib: capacity(box, 1) == mib)
+        assert free_extents(box) == [(mib, 256)]
+
+
+# ---- Through the station
+
+@pytest.fixture(name="volume", scope="module")
+def fixture_volume(lab):
+    """Two neighbours of 64 MiB, the first of which host1 uses; yields how it does."""
+    lab.create("db", "64M")
+    lab.create("behind", "64M")
+    lab.assign("db", "host1")
+    return initiators.access(lab, "host1", "db")
+
+
+def patch(lab, volume, /, **what):
+    return lab.client.ask("PATCH", f"/volumes/{volume}", what)
+
+
+def place(lab, name):
+    """(start, end) in MiB."""
+    v = lab.volume(name)
+    return v["start_lba"] // MIB, (v["end_lba"] + 1) // MIB
+
+
+class Writer:
+    """Writes block after block through the plugin until it is stopped; knows how long each took."""
+
+    def __init__(self, uri, blocks):
+        self.uri, self.blocks, self.longest, self.count, self.error = uri, blocks, 0, 0, None
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def data(self, count):
+        return count.to_bytes(8, "big") * 512
+
+    def run(self):
+        try:
+            h = nbd.NBD()
+            h.connect_uri(self.uri)
+            while not self.over.is_set():
+                before = time.monotonic()
+                h.pwrite(self.data(self.count), self.count % self.blocks * 4096)
+                self.longest = max(self.longest, time.monotonic() - before)
+                self.count += 1
+            h.flush()
+            h.shutdown()
+        except nbd.Error as e:
+            self.error = e
+
+    def stop(self):
+        self.over.set()
+        self.thread.join(30)
+        assert not self.error, self.error
+        h = nbd.NBD()
+        h.connect_uri(self.uri)
+        for i in range(max(0, self.count - self.blocks), self.count):
+            assert h.pread(4096, i % self.blocks * 4096) == self.data(i), f"write {i} is lost"
+        h.shutdown()
+
+
+def test_a_volume_in_use_grows_and_moves(lab, volume):
+    """behind lies behind db: db moves, then grows in place; nothing that was written is lost."""
+    session = initiators.tool(volume, "iscsi-readcapacity16").stdout
+    assert str(64 << 20) in session
+    with initiators.nbdkit(lab, volume, "grow") as uri:
+        writer = Writer(uri, 1000)
+        assert until(lambda: writer.count > 1000, 20)
+        for mib in (80, 96, 128):
+            task = lab.done(patch(lab, "db", size=f"{mib}M"))
+            assert (task["kind"], task["progress"]) == ("volume_resize", 100)
+            assert [s["state"] for s in task["steps"]] == ["done", "done"]
+            assert lab.volume("db")["size"] == mib << 20
+            written = writer.count
+            assert until(lambda written=written: writer.count > written + 200, 20)
+        print(f"the longest of {writer.count} writes took {writer.longest * 1000:.0f} ms")
+        writer.stop()
+    assert place(lab, "db") == (128, 256)
+    assert place(lab, "behind") == (64, 128)
+    assert str(128 << 20) in initiators.tool(volume, "iscsi-readcapacity16").stdout
+
+
+def test_free_extents_are_shown(lab, volume):
+    del volume
+    free = lab.client.get("/media")[0]["free_extents"]
+    assert free[0] == {"start_lba": 0, "blocks": 64 * MIB, "end_lba": 64 * MIB - 1}
+    assert free[1]["start_lba"] == 256 * MIB
+    assert sum(e["blocks"] for e in free) == lab.client.get("/media")[0]["free_blocks"]
+    assert lab.dvsan_json("medium", "list", "--extents")[0]["start_lba"] == 0
+    assert "START LBA" in lab.dvsan("medium", "list", "--extents").stdout
+
+
+def test_what_cannot_be_is_refused_with_the_reason(lab, volume):
+    del volume
+    before = lab.volume("db")
+    for what, status, why in (({"size": "11G"}, 507, "in one piece"),
+                              ({"size": "64M"}, 409, "must be forced"),
+                              ({"size": 0}, 400, "more than zero"), ({"name": "behind"}, 409, "already"),
+                              ({"name": "a/b"}, 400, "name"), ({}, 400, "either"),
+                              ({"name": "x", "size": "1G"}, 400, "either"),
+                              ({"name": "x", "force": True}, 400, "force")):
+        with pytest.raises(Refused) as refused:
+            patch(lab, "db", **what)
+        assert (refused.value.status, why in str(refused.value)) == (status, True), refused.value
+    assert lab.volume("db") == before
+    lab.dvsan("volume", "resize", "db", "--size", "64M", code=None)
+    assert lab.volume("db") == before
+
+
+def test_the_command_line_resizes_and_renames(lab, volume):
+    del volume
+    lab.create("cli", "64M")
+    assert "128M" in lab.dvsan("volume", "resize", "cli", "--size", "+64M").stdout
+    assert "32M" in lab.dvsan("volume", "resize", "cli", "--size", "32M", "--force").stdout
+    assert lab.volume("cli")["size"] == 32 << 20
+    assert "other" in lab.dvsan("volume", "rename", "cli", "other").stdout
+    assert lab.volume("other")["size"] == 32 << 20
+    with pytest.raises(Refused):
+        lab.volume("cli")
+    column = VOLUME + f".{V_NAME}"
+    done = subprocess.run(["snmpwalk", "-On", "-Oq", lab.env["DVSAN_UNIT1_SNMP"], column],
+                          env=dict(lab.env, MIBS=""), capture_output=True, text=True, check=True)
+    assert '"other"' in done.stdout and '"cli"' not in done.stdout
+    lab.dvsan("volume", "rename", "other", code=None)
+    lab.done(lab.client.delete("/volumes/other"))
+
+
+def test_a_unit_that_is_away_is_waited_for(lab, volume):
+    """Room is promised meanwhile; the station may be killed; what is not begun can be taken back."""
+    del volume
+    lab.create("late", "1G")
+    lab.run("kill", "unit1")
+    assert until(lambda: lab.unit("unit1")["state"] == "down", 10)
+    task = patch(lab, "late", size="2G")
+    with pytest.raises(Refused, match="being resized"):
+        patch(lab, "late", size="3G")
+    renamed = patch(lab, "behind", name="behind2")
+    lab.run("kill", "cms")
+    lab.run("start", "cms")
+    lab.run("start", "unit1")
+    lab.done(lab.client.get(f"/tasks/{task['id']}"))
+    lab.done(lab.client.get(f"/tasks/{renamed['id']}"))
+    assert lab.volume("late")["size"] == 2 << 30
+    assert lab.volume("behind2")["size"] == 64 << 20
+
+    lab.run("kill", "unit1")
+    assert until(lambda: lab.unit("unit1")["state"] == "down", 10)
+    task = patch(lab, "late", size="3G")
+    assert lab.client.ask("POST", f"/tasks/{task['id']}/cancel")["state"] == "cancelled"
+    lab.run("start", "unit1")
+    assert until(lambda: lab.volume("late")["state"] == "online", 10)
+    assert lab.volume("late")["size"] == 2 << 30
+    lab.done(lab.client.delete("/volumes/late"))
+
+
+def test_what_an_snmp_manager_resizes_the_station_takes_over(lab, volume):
+    del volume
+    v = lab.create("direct", "64M")
+    index = int(subprocess.run(
+        ["snmpwalk", "-On", "-Oq", lab.env["DVSAN_UNIT1_SNMP"], f"{VOLUME}.{V_NAME}"],
+        env=dict(lab.env, MIBS=""), capture_output=True, text=True,
+        check=True).stdout.split('"direct"')[0].split()[-1].rsplit(".", 1)[1])
+    subprocess.run(["snmpset", lab.env["DVSAN_UNIT1_SNMP"], f"{VOLUME}.{V_SIZE}.{index}", "u", "96"],
+                   env=dict(lab.env, MIBS="", SNMPCONFPATH=lab.env["DVSAN_SNMP_PROVISION"]),
+                   capture_output=True, check=True)
+    assert until(lambda: lab.volume("direct")["size"] == 96 << 20, 10)
+    lab.run("stop", "cms")
+    lab.run("start", "cms")
+    assert until(lambda: lab.volume("direct")["state"] == "online", 10)
+    assert lab.volume("direct")["size"] == 96 << 20
+    assert lab.volume("direct")["uuid"] == v["uuid"]
+    lab.done(patch(lab, "direct", size="128M"))
+    lab.done(lab.client.delete("/volumes/direct"))

@@ -1,0 +1,171 @@
+// Requests to change a volume that is there: its size, its name.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/station.h"
+
+#include "base/mem.h"
+#include "cms/request.h"
+#include "logic/extent.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static int check_busy(struct cms *cms, const struct pool_volume *v, struct dv_err *err)
+{
+    static const enum task_kind kinds[] = {TASK_VOLUME_CREATE, TASK_VOLUME_DELETE,
+                                           TASK_VOLUME_RESIZE, TASK_VOLUME_RENAME};
+    static const char *const doing[] = {"created", "deleted", "resized", "renamed"};
+    for (size_t i = 0; i < DV_COUNT(kinds); i++) {
+        const struct pool_task *t = tasks_open(cms, kinds[i], &v->rec.uuid, NULL);
+        if (t)
+            return dv_fail(err, DV_CONFLICT,
+                           "volume %s is being %s by task %" PRIu64 ": wait for it or cancel it",
+                           v->rec.name, doing[i], t->rec.id);
+    }
+    if (!v->rec.wanted)
+        return dv_fail(err, DV_CONFLICT, "volume %s is being deleted", v->rec.name);
+    if (v->actual.index == 0)
+        return dv_fail(err, DV_CONFLICT, "volume %s has vanished from %s: bring its medium back",
+                       v->rec.name, v->unit->rec.name);
+    return 0;
+}
+
+static int write_down(struct cms *cms, struct pool_volume *v, const struct volume_record *rec,
+                      const struct task_record *t, struct dv_err *err)
+{
+    struct changes c = {0};
+    changes_volume(&c, rec);
+    changes_task(&c, t);
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    if (rc < 0)
+        return -1;
+    v->hold = (struct pool_hold){0};
+    v->resize_answered = false;
+    v->refusal[0] = '\0';
+    request_start(cms, v->unit);
+    return 0;
+}
+
+// ---- Sizes ---------------------------------------------------------------------------------
+
+int request_room_to_resize(const struct pool_volume *v, uint64_t blocks, bool *in_place,
+                           struct dv_err *err)
+{
+    const struct pool_unit *u = v->unit;
+    const struct medium *m = pool_medium(u, v->actual.medium);
+    const struct extent now = {v->actual.start_lba, v->actual.blocks};
+    DV_FREE struct extent *list = NULL;
+    struct extent out = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < u->free_count; i++)
+        if (u->free_extents[i].medium == v->actual.medium)
+            *DV_APPEND(list, n) =
+                (struct extent){u->free_extents[i].start_lba, u->free_extents[i].blocks};
+    int rc = extent_resize(list, n, &now, blocks, m && medium_kind_moves(m->kind), &out, err);
+    *in_place = out.start == now.start;
+    return rc;
+}
+
+static int check_resize(struct cms *cms, const struct pool_volume *v, uint64_t blocks, bool force,
+                        struct dv_err *err)
+{
+    char had[16], wanted[16];
+    bool in_place;
+    struct dv_err why;
+    if (check_busy(cms, v, err) < 0)
+        return -1;
+    size_format(v->actual.blocks * BLOCK_SIZE, had, sizeof(had));
+    size_format(blocks * BLOCK_SIZE, wanted, sizeof(wanted));
+    if (v->actual.target_blocks)
+        return dv_fail(err, DV_CONFLICT, "volume %s is being resized on %s just now", v->rec.name,
+                       v->unit->rec.name);
+    if (blocks < v->actual.blocks && !force)
+        return dv_fail(err, DV_CONFLICT,
+                       "volume %s has %s: making it smaller cuts off what lies behind %s, so it "
+                       "must be forced",
+                       v->rec.name, had, wanted);
+    if (request_room_to_resize(v, blocks, &in_place, &why) == 0)
+        return 0;
+    return dv_fail(err, why.code, "volume %s cannot have %s: %s", v->rec.name, wanted, why.text);
+}
+
+int cms_resize_volume(struct cms *cms, const char *volume, uint64_t bytes, bool force,
+                      uint64_t *task, struct dv_err *err)
+{
+    struct pool_volume *v = request_volume(cms, volume, err);
+    uint64_t blocks = 0;
+    if (!v || request_size(bytes, &blocks, err) < 0 || check_resize(cms, v, blocks, force, err) < 0)
+        return -1;
+    struct volume_record rec = v->rec;
+    rec.blocks = blocks;
+    rec.may_shrink = blocks < v->actual.blocks;
+    char from[16], to[16];
+    struct task_record t;
+    tasks_new(cms, &t, TASK_VOLUME_RESIZE);
+    t.volume = rec.uuid;
+    snprintf(t.summary, sizeof(t.summary), "resize volume %s (%s to %s)", rec.name,
+             size_format(v->actual.blocks * BLOCK_SIZE, from, sizeof(from)),
+             size_format(blocks * BLOCK_SIZE, to, sizeof(to)));
+    tasks_step(&t, STEP_WAITING, "reserve the place on %s", v->unit->rec.name);
+    tasks_step(&t, STEP_WAITING, "resize and serve it");
+    if (write_down(cms, v, &rec, &t, err) < 0)
+        return -1;
+    *task = t.id;
+    return 0;
+}
+
+// ---- Names ---------------------------------------------------------------------------------
+
+int cms_rename_volume(struct cms *cms, const char *volume, const char *name, uint64_t *task,
+                      struct dv_err *err)
+{
+    struct pool_volume *v = request_volume(cms, volume, err);
+    if (!v || request_new_volume_name(cms, name, v, err) < 0 || check_busy(cms, v, err) < 0)
+        return -1;
+    struct volume_record rec = v->rec;
+    dv_copy(rec.name, sizeof(rec.name), name);
+    struct task_record t;
+    tasks_new(cms, &t, TASK_VOLUME_RENAME);
+    t.volume = rec.uuid;
+    snprintf(t.summary, sizeof(t.summary), "rename volume %s to %s", v->rec.name, name);
+    tasks_step(&t, STEP_WAITING, "rename it on %s", v->unit->rec.name);
+    if (write_down(cms, v, &rec, &t, err) < 0)
+        return -1;
+    *task = t.id;
+    return 0;
+}
+
+// ---- Taking back ---------------------------------------------------------------------------
+
+void request_take_back_size(const struct pool_volume *v, struct changes *c)
+{
+    struct volume_record rec = v->rec;
+    rec.blocks = v->actual.target_blocks ? v->actual.target_blocks : v->actual.blocks;
+    rec.may_shrink = false;
+    changes_volume(c, &rec);
+}
+
+void request_take_back_name(struct cms *cms, const struct pool_volume *v, struct changes *c)
+{
+    struct volume_record rec = v->rec;
+    if (v->actual.index == 0 || request_new_volume_name(cms, v->actual.name, v, NULL) < 0)
+        return;
+    dv_copy(rec.name, sizeof(rec.name), v->actual.name);
+    changes_volume(c, &rec);
+}
+
+int request_cancel_change(struct cms *cms, const struct pool_volume *v, const struct task_record *t,
+                          struct changes *c, struct dv_err *err)
+{
+    bool resize = t->kind == TASK_VOLUME_RESIZE;
+    if (resize ? v->resize_answered || v->actual.target_blocks
+               : strcmp(v->rec.name, v->actual.name) == 0)
+        return dv_fail(err, DV_CONFLICT,
+                       "task %" PRIu64 " (%s) cannot be taken back: %s is at it already", t->id,
+                       t->summary, v->unit->rec.name);
+    if (resize)
+        request_take_back_size(v, c);
+    else
+        request_take_back_name(cms, v, c);
+    return 0;
+}
