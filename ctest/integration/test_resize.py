@@ -16,6 +16,7 @@ from unit_box import (ACTIVE, ONLINE, UNIT, VOLUME, V_BLOCKS, V_END, V_ERROR, V_
 
 LAB = {"units": 1, "hosts": 1}
 V_FORCE, TRUE = 24, 1
+WRITERS = 8
 FREE = UNIT + ".7.1"
 MIB = 2048  # blocks
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
@@ -180,16 +181,20 @@ def place(lab, name):
 
 
 class Writer:
-    """Writes block after block through the plugin until it is stopped; knows how long each took."""
+    """Writes block after block, from first on, until it is stopped; knows how long each took."""
 
-    def __init__(self, uri, blocks):
-        self.uri, self.blocks, self.longest, self.count, self.error = uri, blocks, 0, 0, None
+    def __init__(self, uri, first, blocks):
+        self.uri, self.first, self.blocks = uri, first, blocks
+        self.longest, self.count, self.error = 0, 0, None
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
     def data(self, count):
-        return count.to_bytes(8, "big") * 512
+        return (self.first << 32 | count).to_bytes(8, "big") * 512
+
+    def offset(self, count):
+        return (self.first + count % self.blocks) * 4096
 
     def run(self):
         try:
@@ -197,7 +202,7 @@ class Writer:
             h.connect_uri(self.uri)
             while not self.over.is_set():
                 before = time.monotonic()
-                h.pwrite(self.data(self.count), self.count % self.blocks * 4096)
+                h.pwrite(self.data(self.count), self.offset(self.count))
                 self.longest = max(self.longest, time.monotonic() - before)
                 self.count += 1
             h.flush()
@@ -212,8 +217,10 @@ class Writer:
         h = nbd.NBD()
         h.connect_uri(self.uri)
         for i in range(max(0, self.count - self.blocks), self.count):
-            assert h.pread(4096, i % self.blocks * 4096) == self.data(i), f"write {i} is lost"
+            assert h.pread(4096, self.offset(i)) == self.data(i), f"write {i} is lost"
+        size = h.get_size()
         h.shutdown()
+        return size
 
 
 def test_a_volume_in_use_grows_and_moves(lab, volume):
@@ -221,17 +228,19 @@ def test_a_volume_in_use_grows_and_moves(lab, volume):
     session = initiators.tool(volume, "iscsi-readcapacity16").stdout
     assert str(64 << 20) in session
     with initiators.nbdkit(lab, volume, "grow") as uri:
-        writer = Writer(uri, 1000)
-        assert until(lambda: writer.count > 1000, 20)
+        writers = [Writer(uri, i * 1000, 500) for i in range(WRITERS)]
+        assert until(lambda: all(w.count > 500 for w in writers), 20)
         for mib in (80, 96, 128):
             task = lab.done(patch(lab, "db", size=f"{mib}M"))
             assert (task["kind"], task["progress"]) == ("volume_resize", 100)
             assert [s["state"] for s in task["steps"]] == ["done", "done"]
             assert lab.volume("db")["size"] == mib << 20
-            written = writer.count
-            assert until(lambda written=written: writer.count > written + 200, 20)
-        print(f"the longest of {writer.count} writes took {writer.longest * 1000:.0f} ms")
-        writer.stop()
+            written = [w.count for w in writers]
+            assert until(lambda n=written: all(w.count > c + 100 for w, c in zip(writers, n)), 20)
+        print(f"the longest of {sum(w.count for w in writers)} writes took "
+              f"{max(w.longest for w in writers) * 1000:.0f} ms")
+        sizes = {w.stop() for w in writers}
+    assert sizes == {128 << 20}, "a new client is told the old size"
     assert place(lab, "db") == (128, 256)
     assert place(lab, "behind") == (64, 128)
     assert str(128 << 20) in initiators.tool(volume, "iscsi-readcapacity16").stdout

@@ -53,6 +53,7 @@ static void commands_fit_operations(void **state)
         {LEG_READ, 0, SPLIT_READ, SPLIT_READ},
         {LEG_WRITE, LEG_FUA, SPLIT_WRITE, SPLIT_WRITE},
         {LEG_FLUSH, 0, SPLIT_SYNC, SPLIT_SYNC},
+        {LEG_SIZE, 0, SPLIT_CAPACITY, SPLIT_CAPACITY},
         {LEG_TRIM, 0, SPLIT_UNMAP, SPLIT_NOTHING},
         {LEG_ZERO, LEG_MAY_TRIM, SPLIT_SAME, SPLIT_WRITE_ZEROS},
         {LEG_ZERO, 0, SPLIT_WRITE_ZEROS, SPLIT_WRITE_ZEROS}, // the blocks are to stay allocated
@@ -106,6 +107,7 @@ static void requests_are_checked(void **state)
         {LEG_TRIM, UINT64_MAX - 511, 512, ENOSPC},
         {LEG_ZERO, 512, UINT64_MAX - 511, ENOSPC},
         {LEG_FLUSH, 0, 0, 0},
+        {LEG_SIZE, 0, 0, 0},
     };
     for (size_t i = 0; i < DV_COUNT(cases); i++)
         assert_int_equal(split_check(cases[i].op, cases[i].offset, cases[i].bytes, &info),

@@ -14,6 +14,8 @@
 
 #define PART_ATTEMPTS 50 // of a command that the target is too busy for, or interrupts
 #define LATER_MS      100
+#define SOON_ATTEMPTS 5 // so many come sooner: a unit that re-reads a size is back in a moment
+#define SOON_MS       5
 #define START_OVER    (-1) // leg_req.error: cut it up again from the start
 
 static void queue_add(struct req_queue *q, struct leg_req *req)
@@ -91,6 +93,8 @@ static struct scsi_task *send_command(struct part *part)
                                           on_command, part, &part->iov, 1);
     case SPLIT_UNMAP:
         return iscsi_unmap_task(l->ctx, (int)l->lun, 0, 0, &range, 1, on_command, part);
+    case SPLIT_CAPACITY:
+        return iscsi_readcapacity16_task(l->ctx, (int)l->lun, on_command, part);
     default:
         return iscsi_synchronizecache16_task(l->ctx, (int)l->lun, 0, 0, 0, 0, on_command, part);
     }
@@ -167,6 +171,8 @@ static void send_some(struct iscsi_leg *l, struct leg_req *req)
         req->error = ENOTSUP;
     if (command == SPLIT_NOTHING)
         req->cursor = req->bytes;
+    if (command == SPLIT_CAPACITY)
+        send_part(new_part(l, req, command, 0));
     if (command == SPLIT_SYNC) {
         req->synced = true;
         send_part(new_part(l, req, command, 0));
@@ -240,7 +246,8 @@ static void again(struct part *part, bool later)
     part_push(&l->later, part);
     l->later_timer.fn = on_later;
     if (!l->later_timer.due_ms)
-        pump_timer_set(l->pump, &l->later_timer, LATER_MS);
+        pump_timer_set(l->pump, &l->later_timer,
+                       part->attempts <= SOON_ATTEMPTS ? SOON_MS : LATER_MS);
 }
 
 // It is completed when the session is taken down.
@@ -263,6 +270,11 @@ static void on_command(struct iscsi_context *ctx, int status, void *data, void *
     bool short_read = part->command == SPLIT_READ && v == VERDICT_DONE &&
                       task->residual_status == SCSI_RESIDUAL_UNDERFLOW;
     part->sent = false;
+    if (v == VERDICT_DONE && part->command == SPLIT_CAPACITY && !l->over &&
+        !probe_take_size(l, task)) {
+        v = VERDICT_FAILED;
+        error = EIO;
+    }
     scsi_free_scsi_task(task);
     if (l->over || v == VERDICT_LOST) {
         bool late = status == (int)SCSI_STATUS_TIMEOUT;

@@ -37,6 +37,7 @@ enum leg_op {
     LEG_FLUSH, // what was completed before is on stable storage
     LEG_TRIM,  // the contents no longer matter
     LEG_ZERO,  // reads as zeros afterwards
+    LEG_SIZE,  // the leg asks for its size again: info.bytes tells it when done
 };
 enum {
     LEG_FUA = 1,      // with WRITE, TRIM, ZERO: on stable storage when done
@@ -58,7 +59,7 @@ struct leg_info {
 struct leg_req {
     enum leg_op op;
     unsigned flags;
-    uint64_t offset, bytes; // multiples of the block size, within the leg; 0, 0 for FLUSH
+    uint64_t offset, bytes; // multiples of the block size, within the leg; 0, 0 for FLUSH and SIZE
     void *data;             // READ fills it, WRITE sends it
     // Called once, never from within leg_submit. error is 0 or an errno value. ENOTCONN: the leg
     // was lost or is not ready; the request may have been carried out, in part, or not at all.

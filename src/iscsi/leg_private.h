@@ -83,6 +83,8 @@ void session_close(struct iscsi_leg *l); // without telling anybody
 
 // probe.c: from the login to ready, step by step.
 void probe_start(struct iscsi_leg *l);
+// Takes over the size from the answer to a READ CAPACITY of a leg that is ready.
+bool probe_take_size(struct iscsi_leg *l, struct scsi_task *task);
 
 // iscsi_leg.c
 void leg_send_waiting(struct iscsi_leg *l);

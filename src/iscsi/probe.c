@@ -45,6 +45,14 @@ static bool take_capacity(struct iscsi_leg *l, struct scsi_task *task)
     return true;
 }
 
+bool probe_take_size(struct iscsi_leg *l, struct scsi_task *task)
+{
+    if (!take_capacity(l, task) || l->fresh.block_size != l->leg.info.block_size)
+        return false;
+    l->leg.info.bytes = l->fresh.bytes;
+    return true;
+}
+
 static struct scsi_task *send_limits(struct iscsi_leg *l, iscsi_command_cb cb)
 {
     return iscsi_inquiry_task(l->ctx, (int)l->lun, 1, SCSI_INQUIRY_PAGECODE_BLOCK_LIMITS, VPD_BYTES,

@@ -38,6 +38,8 @@ enum split_command split_command_for(enum leg_op op, unsigned flags,
         return SPLIT_WRITE;
     case LEG_FLUSH:
         return SPLIT_SYNC;
+    case LEG_SIZE:
+        return SPLIT_CAPACITY;
     case LEG_TRIM:
         return limits->unmap ? SPLIT_UNMAP : SPLIT_NOTHING;
     case LEG_ZERO:
@@ -60,7 +62,7 @@ uint32_t split_next(enum split_command command, uint64_t left, const struct spli
 
 int split_check(enum leg_op op, uint64_t offset, uint64_t bytes, const struct leg_info *info)
 {
-    if (op == LEG_FLUSH)
+    if (op == LEG_FLUSH || op == LEG_SIZE)
         return 0;
     if (offset % info->block_size || bytes % info->block_size || bytes == 0)
         return EINVAL;

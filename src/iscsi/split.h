@@ -33,8 +33,9 @@ enum split_command {
     SPLIT_SAME,        // WRITE SAME of zeros with UNMAP
     SPLIT_UNMAP,
     SPLIT_SYNC,
-    SPLIT_NOTHING, // there is nothing to send: done at once
-    SPLIT_REFUSE,  // a fast zero that cannot be fast
+    SPLIT_CAPACITY, // READ CAPACITY
+    SPLIT_NOTHING,  // there is nothing to send: done at once
+    SPLIT_REFUSE,   // a fast zero that cannot be fast
 };
 // The command that carries out an operation.
 enum split_command split_command_for(enum leg_op op, unsigned flags,

@@ -249,6 +249,15 @@ void volume_free(struct volume *v)
     free(v);
 }
 
+void volume_refresh(struct volume *v)
+{
+    pump_enter(v->pump);
+    bool ready = v->leg->state == LEG_READY;
+    pump_leave(v->pump);
+    if (ready)
+        (void)volume_io(v, LEG_SIZE, 0, 0, 0, NULL); // else the size stays as it was
+}
+
 struct leg_info volume_info(struct volume *v)
 {
     pump_enter(v->pump);

@@ -28,6 +28,9 @@ int volume_open(struct volume *v, struct dv_err *err);
 int volume_io(struct volume *v, enum leg_op op, unsigned flags, uint64_t offset, uint64_t bytes,
               void *data);
 
+// Has the size read anew, when there is a session: a volume may have grown. A new session reads it,
+// too.
+void volume_refresh(struct volume *v);
 struct leg_info volume_info(struct volume *v);
 // The last reason why there was no session; code DV_OK when there never was one.
 void volume_why(struct volume *v, struct dv_err *why);

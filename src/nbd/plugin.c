@@ -127,6 +127,7 @@ static void dvsan_dump_plugin(void)
 static void *dvsan_open(int readonly)
 {
     (void)readonly;
+    volume_refresh(volume); // NBD tells a client the size once, when it connects
     return NBDKIT_HANDLE_NOT_NEEDED;
 }
 
