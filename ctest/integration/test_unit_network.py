@@ -218,6 +218,18 @@ def test_an_interface_without_an_address_is_waited_for(wire, make):
     wait_for("tgtd to listen", lambda: box.listening() == ["192.0.2.7:3260"])
 
 
+def test_an_address_counts_when_the_kernel_has_checked_it(wire, make):
+    box = make('<portal index="1" address="2001:db8::7"/><portal index="2" interface="san1" family="ipv6" '
+               'port="3261"/>', management="udp6:[%portal2]:1161")
+    box.start()
+    assert box.rows() == {1: ("3260", "2")}
+    wire.ip("unit", "addr", "add", "2001:db8::7/64", "dev", "san1")  # for a second or two it is tentative
+    wait_for("both portals", lambda: box.rows() == {1: ("3260", "1"), 2: ("3261", "1")})
+    wait_for("tgtd to listen", lambda: box.listening() == ["[2001:db8::7]:3260", "[2001:db8::7]:3261"])
+    assert box.get(f"{MEMBER}.4.0") == "udp6:[2001:db8::7]:1161"
+    wait_for("the unit to be well", lambda: box.get(f"{MEMBER}.7.0") == "2")
+
+
 class Station:
     """dvsan-cms at the host's end of the cable."""
 
