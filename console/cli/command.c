@@ -125,7 +125,7 @@ const struct command cli_commands[] = {
     {"volume", "show", ARG("VOLUME", check_volume), 0, 0, 0, volume_show,
      "Show a volume."},
     {"volume", "resize", ARG("VOLUME", check_volume), BIT(OPT_SIZE) | BIT(OPT_FORCE) | BIT(OPT_YES) | BIT(OPT_NO_WAIT), BIT(OPT_SIZE), 0, volume_resize,
-     "Make a volume larger while hosts use it, or smaller by force; --size +5G adds to its size."},
+     "Make a volume larger, with --size +5G by so much, or smaller by force."},
     {"volume", "rename", TWO_ARGS("VOLUME", "NAME", check_volume), BIT(OPT_NO_WAIT), 0, 0, volume_rename,
      "Give a volume another name; hosts go on using it."},
     {"volume", "delete", ARG("VOLUME", check_volume), BIT(OPT_YES) | BIT(OPT_NO_WAIT), 0, 0, volume_delete,

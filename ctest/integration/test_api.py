@@ -181,7 +181,7 @@ def test_wrong_methods(api):
     for method in ("PUT", "PATCH", "DELETE", "OPTIONS", "POST"):
         status, headers, problem = api.ask(method, "/api/v1/pool")
         assert status == 405 and headers["Allow"] == "GET, HEAD", problem
-    assert api.ask("PUT", "/api/v1/volumes/x")[1]["Allow"] == "GET, HEAD, DELETE"
+    assert api.ask("PUT", "/api/v1/volumes/x")[1]["Allow"] == "GET, HEAD, PATCH, DELETE"
 
 
 def test_paths_with_odd_names(api):
