@@ -222,6 +222,7 @@ def test_a_copied_machine_takes_nothing_over(lab):
     for name, path in own.items():
         os.rename(path, path + ".own")
         shutil.copytree(original.path(name), path)
+    copy.prepare()  # for the engine's ID
     try:
         for process in copy.processes:
             process.start()
@@ -265,12 +266,11 @@ def rename(unit, name):
 def start_at(unit, port):
     """Starts a stopped unit whose snmpd listens at another port than the one it had."""
     unit.prepare()
-    path = unit.path("unit.xml")
-    with open(path, encoding="utf-8") as f:
-        text = f.read()
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text.replace(f"udp:{unit.address}:1161", f"udp:{unit.address}:{port}"))
-    unit.snmpd.argv = unit.snmpd.argv[:-1] + [f"udp:{unit.address}:{port}"]
+    for name in ("unit.xml", "snmpd.conf"):
+        with open(unit.path(name), encoding="utf-8") as f:
+            text = f.read()
+        with open(unit.path(name), "w", encoding="utf-8") as f:
+            f.write(text.replace(f"udp:{unit.address}:1161", f"udp:{unit.address}:{port}"))
     for process in unit.processes:
         process.start()
 
@@ -279,7 +279,6 @@ def start_at(unit, port):
 def test_a_new_address_is_followed(lab, leave):
     lab.create("moving", "16M", unit="unit2")
     unit, before = lab.units["unit2"], lab.unit("unit2")
-    argv = list(unit.snmpd.argv)
     lab.run(leave, "unit2")
     start_at(unit, 1166)
     try:
@@ -290,7 +289,6 @@ def test_a_new_address_is_followed(lab, leave):
         lab.assign("moving", "host1")
     finally:
         unit.stop()
-        unit.snmpd.argv = argv
     lab.run("start", "unit2")
     assert until(lambda: lab.unit("unit2")["address"] == before["address"], 10)
     is_in_state(lab, "unit2", "up")

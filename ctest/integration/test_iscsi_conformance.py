@@ -16,25 +16,38 @@ FIRST = "iqn.2007-10.com.github:sahlberg:libiscsi:iscsi-test"
 SECOND = FIRST + "-2"
 SECRET = "conformance-0001"
 SIZE_MIB = 256
-LIMIT_SECONDS = 280  # it takes 8 on an idle machine, and a busy one decides nothing
+FAMILIES = ("ALL", "SCSI", "iSCSI", "LINUX")
+LIMIT_SECONDS = 200  # for a family; it takes 3 on an idle machine, and a busy one decides nothing
 BARE_TID = 1
 
 
-def run_suite(folder, name, url, user):
+def run_family(folder, name, family, url, user):
     """Returns (run, passed) and the names of the tests that failed."""
     env = dict(os.environ)
     if user:
         env.update(LIBISCSI_CHAP_USERNAME=user, LIBISCSI_CHAP_PASSWORD=SECRET)
-    path = os.path.join(folder, name + ".log")
+    path = os.path.join(folder, f"{name}.{family}.log")
     with open(path, "w", encoding="utf-8") as f:
-        subprocess.run(["iscsi-test-cu", "-d", "-n", "-i", FIRST, "-I", SECOND, url], env=env,
-                       stdout=f, stderr=f, timeout=LIMIT_SECONDS, check=False)
+        subprocess.run(["iscsi-test-cu", "-d", "-n", "-t", family, "-i", FIRST, "-I", SECOND, url],
+                       env=env, stdout=f, stderr=f, timeout=LIMIT_SECONDS, check=False)
     with open(path, encoding="utf-8", errors="replace") as f:
         said = f.read()
     summary = re.search(r"^\s+tests\s+\d+\s+(\d+)\s+(\d+)", said, re.M)
     assert summary, said[-2000:]
-    failed = re.findall(r"Test: (\S+) ?\.\.\.FAILED", said)
-    return (int(summary[1]), int(summary[2])), failed
+    failed = re.findall(r"^Suite (\S+), Test (\S+) had failures", said, re.M)
+    return (int(summary[1]), int(summary[2])), {f"{family}.{s}.{t}" for s, t in failed}
+
+
+def run_suite(folder, name, url, user):
+    """All of it. Each family is a process of its own: some tests are in several, and one that
+    wraps a function of libiscsi's wraps its own wrapper the second time, and calls itself."""
+    counts, failed = [0, 0], set()
+    for family in FAMILIES:
+        (run, passed), names = run_family(folder, name, family, url, user)
+        counts[0] += run
+        counts[1] += passed
+        failed |= names
+    return tuple(counts), failed
 
 
 def tgtadm(env, *args):
@@ -90,10 +103,10 @@ def test_volumes_are_as_good_as_a_bare_tgtd(lab, volumes):
             expected, bare_failed = run_suite(lab.work, "suite.bare", bare, None)
             results = {kind: run.result() for kind, run in runs.items()}
         finally:
-            server.stop(seconds=1) # tgtd does not end by SIGTERM
+            kill_all([server])  # tgtd does not end by SIGTERM
     print(f"bare tgtd: {expected}, volumes: " + ", ".join(f"{k}: {r[0]}" for k, r in results.items()))
     for kind, (got, failed) in results.items():
         assert got[0] == expected[0], kind
-        assert got[1] >= expected[1], (kind, sorted(set(failed) - set(bare_failed)))
+        assert got[1] >= expected[1], (kind, sorted(failed - bare_failed))
         # The volume and its unit are as well as before.
         assert until(lambda k=kind: lab.volume(k)["state"] == "online", 5)

@@ -25,10 +25,11 @@ defPrivPassphrase {phrase}
 
 def write_snmpd(settings, address, folder):
     """Writes what snmpd reads."""
-    make_state(os.path.join(folder, "snmpd.state"))
+    state = os.path.join(folder, "snmpd.state")
+    make_state(state)
     with open(SNMPD_CONF, encoding="utf-8") as f:
         text = f.read()
-    words = {"ADDRESS": address, "ENGINE_ID": engine_id(os.path.join(folder, "engine-id")),
+    words = {"ADDRESS": address, "ENGINE_ID": engine_id(os.path.join(state, "engine-id")),
              "AGENTX": "unix:" + os.path.join(folder, "agentx.sock")}
     for user in ("monitor", "provision"):
         phrase = secret.read(settings, user)
