@@ -231,7 +231,7 @@ static void unit_details(void **state)
         "<snmp agentx='tcp:127.0.0.1:705' management-address='udp6:[::1]:161'"
         " engine-id='0x80001F8880aabbccdd'>"
         "<notify user='n' auth-pass-file='auth.pass' priv-pass-file='priv.pass'/></snmp>"
-        "<cms address='a'/><cms address='b'/>"
+        "<cms address='udp:a'/><cms address='udp:b'/>"
         "</unit>";
     static const uint8_t engine[] = {0x80, 0x00, 0x1f, 0x88, 0x80, 0xaa, 0xbb, 0xcc, 0xdd};
     struct dv_err err = {0};
@@ -252,7 +252,7 @@ static void unit_details(void **state)
     assert_int_equal(c->snmp.engine_id_len, sizeof(engine));
     assert_memory_equal(c->snmp.engine_id, engine, sizeof(engine));
     assert_int_equal(c->cms_count, 2);
-    assert_string_equal(c->cms[1], "b");
+    assert_string_equal(c->cms[1], "udp:b");
     unit_config_free(c);
     unit_config_free(NULL);
     cms_config_free(NULL);

@@ -55,9 +55,9 @@ static bool enterprise_is_ours(const struct sn_notification *n)
 
 bool announce_address_ok(const char *address)
 {
-    static const char *const transports[] = {"udp",  "udp6",    "udpv6", "udpipv6",
-                                             "tcp",  "tcp6",    "tcpv6", "tcpipv6",
-                                             "unix", "dtlsudp", "tlstcp"};
+    // Datagrams only: a connect of Net-SNMP's blocks, so that one address which drops what is sent
+    // to it would hold up the whole station.
+    static const char *const transports[] = {"udp", "udp6", "udpv6", "udpipv6"};
     const char *colon = strchr(address, ':');
     if (!colon || colon[1] == '\0')
         return false;

@@ -226,7 +226,7 @@ static int check_management(const struct xml_node *node, const struct unit_confi
 static int get_snmp(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
 {
     if (xml_get_transport(node, "agentx", &config->snmp.agentx, err) < 0 ||
-        xml_get_transport(node, "management-address", &config->snmp.management_address, err) < 0 ||
+        xml_get_udp(node, "management-address", &config->snmp.management_address, err) < 0 ||
         check_management(node, config, err) < 0 ||
         xml_get_hex(node, "engine-id", ENGINE_ID_MIN, CONFIG_ENGINE_ID_MAX, config->snmp.engine_id,
                     &config->snmp.engine_id_len, err) < 0)
@@ -250,7 +250,7 @@ static int get_all(const struct xml_node *root, struct unit_config *config, stru
         if (get_portal(node, config, err) < 0)
             return -1;
     for (node = xml_child(root, "cms"); node; node = xml_next(node))
-        if (xml_get_transport(node, "address", DV_APPEND(config->cms, config->cms_count), err) < 0)
+        if (xml_get_udp(node, "address", DV_APPEND(config->cms, config->cms_count), err) < 0)
             return -1;
     if (get_tgtd(xml_child(root, "tgtd"), config, err) < 0)
         return -1;

@@ -132,6 +132,25 @@ int xml_get_transport(const struct xml_node *node, const char *name, char **out,
     return 0;
 }
 
+// A connect of Net-SNMP's blocks, and one silent peer would hold up all others. So what we connect
+// to by ourselves is reached by datagrams.
+int xml_get_udp(const struct xml_node *node, const char *name, char **out, struct dv_err *err)
+{
+    static const char *const transports[] = {"udp:", "udp6:", "udpv6:", "udpipv6:"};
+    if (xml_get_transport(node, name, out, err) < 0)
+        return -1;
+    if (!*out)
+        return 0;
+    for (size_t i = 0; i < DV_COUNT(transports); i++) {
+        if (strncmp(*out, transports[i], strlen(transports[i])) == 0)
+            return 0;
+    }
+    return xml_fail(node, err,
+                    "%s \"%.64s\" is not a UDP address; write one such as udp:192.0.2.7:161 or "
+                    "udp6:[2001:db8::7]:161",
+                    name, *out);
+}
+
 static int hex_value(char c)
 {
     static const char digits[] = "0123456789abcdef0123456789ABCDEF";

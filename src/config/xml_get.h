@@ -36,6 +36,8 @@ int xml_get_ip(const struct xml_node *node, const char *name, char out[INET6_ADD
 // is for Net-SNMP to say.
 int xml_get_transport(const struct xml_node *node, const char *name, char **out,
                       struct dv_err *err);
+// One of the transports udp, udp6, udpv6 and udpipv6.
+int xml_get_udp(const struct xml_node *node, const char *name, char **out, struct dv_err *err);
 // min to max bytes in hex digits, perhaps with 0x in front; *len is 0 when not there.
 int xml_get_hex(const struct xml_node *node, const char *name, size_t min, size_t max, uint8_t *out,
                 size_t *len, struct dv_err *err);
