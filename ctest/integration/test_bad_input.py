@@ -133,7 +133,8 @@ def test_a_body_that_is_too_large(lab):
     ("GET", "/tasks/1?wait=99999", 400),
     ("DELETE", "/volumes/nothing", 404), ("DELETE", "/hosts/nobody", 404),
     ("DELETE", "/assignments/used/nobody", 404), ("DELETE", "/units/unit1", 409),
-    ("DELETE", "/pool", 405), ("PUT", "/volumes", 405), ("PATCH", "/volumes/used", 405),
+    ("DELETE", "/pool", 405), ("PUT", "/volumes", 405), ("PUT", "/volumes/used", 405),
+    ("PATCH", "/volumes/used", 400), ("PATCH", "/volumes/nothing", None),
     ("POST", "/tasks/999999/cancel", 404), ("DELETE", "/tokens/999999", 404)])
 def test_paths(lab, method, path, status):
     assert refuse(lab.client, method, path).status in ((status,) if status else (400, 404))

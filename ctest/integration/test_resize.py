@@ -102,7 +102,7 @@ def test_grows_in_place_then_moves_then_is_refused(box):
     with pytest.raises(SnmpError, match="resourceUnavailable"):
         box.set(*size_set(2, 169))
     assert extent(box, 2) == (16, 56, 40)
-    assert "in one piece" in box.get(f"{VOLUME}.{V_ERROR}.2")
+    assert box.get(f"{VOLUME}.{V_ERROR}.2") == ""
     assert "in one piece" in box.agent_log.read_text()
     box.set(*size_set(2, 168))
     wait_extent(box, 2, 88, 256)
@@ -117,7 +117,7 @@ def test_shrinks_by_force_alone(box):
     with pytest.raises(SnmpError, match="inconsistentValue"):
         box.set(*size_set(1, 16))
     assert extent(box, 1) == (0, 32, 32)
-    assert "must be forced" in box.get(f"{VOLUME}.{V_ERROR}.1")
+    assert "must be forced" in box.agent_log.read_text()
     assert box.get(f"{VOLUME}.{V_FORCE}.1") == "2"
     box.set(*size_set(1, 16, force=True))
     wait_extent(box, 1, 0, 16)

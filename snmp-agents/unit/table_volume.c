@@ -208,14 +208,11 @@ static int check_again(struct sn_change *c, const struct unit_volume *v, const s
     return SN_NO_ERROR;
 }
 
-// The reason cannot be in the answer: it is logged, and shown as the volume's last error.
-static int refuse_resize(struct tables *t, struct sn_change *c, uint32_t index, int status,
+// The reason cannot be in the answer, and a refused SET changes nothing: so the log has it.
+static int refuse_resize(struct sn_change *c, const struct unit_volume *v, int status,
                          const char *why)
 {
-    struct unit_volume *v = state_volume(t->state, index);
-    DV_FREE char *text = dv_printf("it cannot be resized: %s", why);
-    log_warning("unit", "volume %s: %s", v->v.name, text);
-    state_set_resize_error(t->state, v, text);
+    log_warning("unit", "volume %s: it cannot be resized: %s", v->v.name, why);
     return table_blame(c, SUB_dvsanVolumeSize, status);
 }
 
@@ -232,19 +229,18 @@ static int check_resize(struct tables *t, struct sn_change *c, const struct unit
     if (!v->made || v->v.state == VOLUME_DELETING)
         return table_blame(c, SUB_dvsanVolumeSize, SN_INCONSISTENT_VALUE);
     if (v->v.target_blocks != 0)
-        return refuse_resize(t, c, v->v.index, SN_INCONSISTENT_VALUE, "it is being resized now");
+        return refuse_resize(c, v, SN_INCONSISTENT_VALUE, "it is being resized now");
     if (blocks < v->v.blocks && !r->force)
-        return refuse_resize(t, c, v->v.index, SN_INCONSISTENT_VALUE,
+        return refuse_resize(c, v, SN_INCONSISTENT_VALUE,
                              "shrinking cuts off what lies at its end, so it must be forced");
     if (!m || m->m.state == MEDIUM_FAILED)
-        return refuse_resize(t, c, v->v.index, SN_RESOURCE_UNAVAILABLE,
-                             "its medium cannot be used");
+        return refuse_resize(c, v, SN_RESOURCE_UNAVAILABLE, "its medium cannot be used");
     DV_FREE struct extent *used = NULL, *free_list = NULL;
     size_t n = sets_extents(t->sets, v->v.medium, &used);
     size_t count = extent_free_list(used, n, m->m.blocks, &free_list);
     if (extent_resize(free_list, count, &now, blocks, medium_kind_moves(m->m.kind), &target,
                       &err) != 0)
-        return refuse_resize(t, c, v->v.index, SN_RESOURCE_UNAVAILABLE, err.text);
+        return refuse_resize(c, v, SN_RESOURCE_UNAVAILABLE, err.text);
     in->resize = true;
     in->volume.target_start_lba = target.start;
     in->volume.target_blocks = target.blocks;
