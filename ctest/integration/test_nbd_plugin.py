@@ -144,7 +144,7 @@ def test_what_is_written_is_read_back(target, params, serve, tmp_path):
     assert hashlib.sha256(back.read_bytes()).hexdigest() == digest
     with open(target.disk, "rb") as f:
         assert hashlib.sha256(f.read()).hexdigest() == digest
-    info = json.loads(subprocess.run(["nbdinfo", "--json", server.uri()], check=True,
+    info = json.loads(subprocess.run(["nbdinfo", "--json", "--no-content", server.uri()], check=True,
                                      capture_output=True).stdout)["exports"][0]
     assert info["export-size"] == SIZE and info["block_size_minimum"] == 512
     assert info["can_fua"] and info["can_multi_conn"] and not info["is_read_only"]
