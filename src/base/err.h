@@ -3,8 +3,8 @@
 #ifndef DVSAN_BASE_ERR_H
 #define DVSAN_BASE_ERR_H
 
-// The classes of failure. err_map.c maps each to an exit code, an errno, an HTTP status and an
-// SNMP error-status; nowhere else is one of these translated.
+// The classes of failure. err_map.c maps each to a name, an exit code and an HTTP status, and an
+// errno to its class; an SNMP error-status gets its class in src/snmp, which knows what was asked.
 enum dv_code {
     DV_OK = 0,
     DV_INVALID,     // the request itself is wrong; repeating it cannot help
@@ -40,10 +40,8 @@ int dv_fail_errno(struct dv_err *err, int errnum, const char *fmt, ...)
 
 // The stable snake_case name of a class: "not_found". It is part of the API and of --json output.
 const char *dv_code_name(enum dv_code code);
-int dv_code_http(enum dv_code code);  // an HTTP status, 200 for DV_OK
-int dv_code_exit(enum dv_code code);  // a process exit code, 0..9, listed in dvsan(1)
-int dv_code_errno(enum dv_code code); // an errno value, 0 for DV_OK
-int dv_code_snmp(enum dv_code code);  // an SNMPv2 error-status (RFC 3416 section 3)
+int dv_code_http(enum dv_code code); // an HTTP status, 200 for DV_OK
+int dv_code_exit(enum dv_code code); // a process exit code, 0..9, listed in dvsan(1)
 
 // The other way: the class of a failed system call, DV_OK for 0, DV_IO for what is not known.
 enum dv_code dv_code_from_errno(int errnum);

@@ -1,38 +1,28 @@
-// What a class of failure is called: name, HTTP status, exit code, errno, SNMP error-status.
+// What a class of failure is called: name, HTTP status, exit code; and an errno's class.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/err.h"
 
 #include "base/mem.h"
 #include <errno.h>
 
-// The error-status numbers of RFC 3416 section 3 that we use.
-enum {
-    SNMP_NO_ERROR = 0,
-    SNMP_GEN_ERR = 5,
-    SNMP_WRONG_VALUE = 10,
-    SNMP_INCONSISTENT_VALUE = 12,
-    SNMP_RESOURCE_UNAVAILABLE = 13,
-    SNMP_AUTHORIZATION_ERROR = 16
-};
-
 // clang-format off
 static const struct {
     const char *name;
-    int http, exit, errnum, snmp;
+    int http, exit;
 } map[DV_CODES] = {
-    [DV_OK]          = {"ok",          200, 0, 0,            SNMP_NO_ERROR},
-    [DV_INVALID]     = {"invalid",     400, 2, EINVAL,       SNMP_WRONG_VALUE},
-    [DV_NOT_FOUND]   = {"not_found",   404, 3, ENOENT,       SNMP_INCONSISTENT_VALUE},
-    [DV_EXISTS]      = {"exists",      409, 4, EEXIST,       SNMP_INCONSISTENT_VALUE},
-    [DV_CONFLICT]    = {"conflict",    409, 4, EBUSY,        SNMP_INCONSISTENT_VALUE},
-    [DV_NO_SPACE]    = {"no_space",    507, 5, ENOSPC,       SNMP_RESOURCE_UNAVAILABLE},
-    [DV_DENIED]      = {"denied",      403, 6, EACCES,       SNMP_AUTHORIZATION_ERROR},
-    [DV_UNREACHABLE] = {"unreachable", 502, 7, EHOSTUNREACH, SNMP_RESOURCE_UNAVAILABLE},
-    [DV_TIMEOUT]     = {"timeout",     504, 7, ETIMEDOUT,    SNMP_RESOURCE_UNAVAILABLE},
-    [DV_BUSY]        = {"busy",        503, 8, EAGAIN,       SNMP_RESOURCE_UNAVAILABLE},
-    [DV_IO]          = {"io",          500, 1, EIO,          SNMP_GEN_ERR},
-    [DV_CANCELLED]   = {"cancelled",   409, 9, ECANCELED,    SNMP_GEN_ERR},
-    [DV_INTERNAL]    = {"internal",    500, 1, EIO,          SNMP_GEN_ERR},
+    [DV_OK]          = {"ok",          200, 0},
+    [DV_INVALID]     = {"invalid",     400, 2},
+    [DV_NOT_FOUND]   = {"not_found",   404, 3},
+    [DV_EXISTS]      = {"exists",      409, 4},
+    [DV_CONFLICT]    = {"conflict",    409, 4},
+    [DV_NO_SPACE]    = {"no_space",    507, 5},
+    [DV_DENIED]      = {"denied",      403, 6},
+    [DV_UNREACHABLE] = {"unreachable", 502, 7},
+    [DV_TIMEOUT]     = {"timeout",     504, 7},
+    [DV_BUSY]        = {"busy",        503, 8},
+    [DV_IO]          = {"io",          500, 1},
+    [DV_CANCELLED]   = {"cancelled",   409, 9},
+    [DV_INTERNAL]    = {"internal",    500, 1},
 };
 
 static const struct {
@@ -71,16 +61,6 @@ int dv_code_http(enum dv_code code)
 int dv_code_exit(enum dv_code code)
 {
     return map[known(code)].exit;
-}
-
-int dv_code_errno(enum dv_code code)
-{
-    return map[known(code)].errnum;
-}
-
-int dv_code_snmp(enum dv_code code)
-{
-    return map[known(code)].snmp;
 }
 
 enum dv_code dv_code_from_errno(int errnum)

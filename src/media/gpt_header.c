@@ -9,10 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SIGNATURE     "EFI PART"
-#define HEADER_MIN    92u // bytes, UEFI 2.10 table 5-5
-#define PROTECTIVE    0xee
-#define SECTOR_LOWEST 512u
+#define SIGNATURE  "EFI PART"
+#define HEADER_MIN 92u // bytes, UEFI 2.10 table 5-5
+#define PROTECTIVE 0xee
 
 struct header {
     char signature[8];
