@@ -45,6 +45,22 @@ void request_start(struct cms *cms, struct pool_unit *unit)
         link_new_orders(unit->link);
 }
 
+int request_begin(struct cms *cms, struct changes *c, const struct task_record *t,
+                  struct pool_unit *unit, struct pool_hold *hold, uint64_t *task,
+                  struct dv_err *err)
+{
+    changes_task(c, t);
+    int rc = cms_apply(cms, c, err);
+    changes_free(c);
+    if (rc < 0)
+        return -1;
+    *task = t->id;
+    if (hold)
+        *hold = (struct pool_hold){0};
+    request_start(cms, unit);
+    return 0;
+}
+
 // ---- Creating ------------------------------------------------------------------------------
 
 int request_size(uint64_t bytes, uint64_t *blocks, struct dv_err *err)
@@ -219,14 +235,7 @@ int cms_create_volume(struct cms *cms, const struct volume_request *request, uin
 
     struct changes c = {0};
     changes_volume(&c, &rec);
-    changes_task(&c, &t);
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    if (rc < 0)
-        return -1;
-    *task = t.id;
-    request_start(cms, place.unit);
-    return 0;
+    return request_begin(cms, &c, &t, place.unit, NULL, task, err);
 }
 
 // ---- Deleting ------------------------------------------------------------------------------
@@ -272,15 +281,7 @@ int cms_delete_volume(struct cms *cms, const char *volume, uint64_t *task, struc
 
     struct changes c = {0};
     changes_volume(&c, &rec);
-    changes_task(&c, &t);
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    if (rc < 0)
-        return -1;
-    *task = t.id;
-    v->hold = (struct pool_hold){0};
-    request_start(cms, v->unit);
-    return 0;
+    return request_begin(cms, &c, &t, v->unit, &v->hold, task, err);
 }
 
 // ---- Rights --------------------------------------------------------------------------------
@@ -351,14 +352,7 @@ int cms_assign(struct cms *cms, const char *volume, const char *host, uint64_t *
 
     struct changes c = {0};
     changes_assignment(&c, &rec);
-    changes_task(&c, &t);
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    if (rc < 0)
-        return -1;
-    *task = t.id;
-    request_start(cms, v->unit);
-    return 0;
+    return request_begin(cms, &c, &t, v->unit, NULL, task, err);
 }
 
 static void end_open_task(struct cms *cms, struct changes *c, enum task_kind kind,
@@ -398,15 +392,7 @@ int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t
     snprintf(t.summary, sizeof(t.summary), "take volume %s from host %s", v->rec.name, h->rec.name);
     tasks_step(&t, STEP_WAITING, "end access and sessions on %s", v->unit->rec.name);
     changes_assignment(&c, &rec);
-    changes_task(&c, &t);
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    if (rc < 0)
-        return -1;
-    *task = t.id;
-    a->hold = (struct pool_hold){0};
-    request_start(cms, v->unit);
-    return 0;
+    return request_begin(cms, &c, &t, v->unit, &a->hold, task, err);
 }
 
 // ---- Cancelling ----------------------------------------------------------------------------

@@ -17,6 +17,11 @@ int request_new_volume_name(struct cms *cms, const char *name, const struct pool
                             struct dv_err *err);
 // Intent is written: the unit is given its orders, and the task is judged as things are.
 void request_start(struct cms *cms, struct pool_unit *unit);
+// Writes the changes and their new task down, frees the changes, tells the task's number and
+// starts. What was on hold (may be NULL) is tried at once.
+int request_begin(struct cms *cms, struct changes *c, const struct task_record *t,
+                  struct pool_unit *unit, struct pool_hold *hold, uint64_t *task,
+                  struct dv_err *err);
 
 // ---- request_change.c ----
 // Whether the volume's medium has room for it with `blocks` blocks, by its free extents.

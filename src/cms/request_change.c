@@ -30,20 +30,13 @@ static int check_busy(struct cms *cms, const struct pool_volume *v, struct dv_er
 }
 
 static int write_down(struct cms *cms, struct pool_volume *v, const struct volume_record *rec,
-                      const struct task_record *t, struct dv_err *err)
+                      const struct task_record *t, uint64_t *task, struct dv_err *err)
 {
     struct changes c = {0};
     changes_volume(&c, rec);
-    changes_task(&c, t);
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    if (rc < 0)
-        return -1;
-    v->hold = (struct pool_hold){0};
     v->resize_answered = false;
     v->refusal[0] = '\0';
-    request_start(cms, v->unit);
-    return 0;
+    return request_begin(cms, &c, t, v->unit, &v->hold, task, err);
 }
 
 // ---- Sizes ---------------------------------------------------------------------------------
@@ -108,10 +101,7 @@ int cms_resize_volume(struct cms *cms, const char *volume, uint64_t bytes, bool 
              size_format(blocks * BLOCK_SIZE, to, sizeof(to)));
     tasks_step(&t, STEP_WAITING, "reserve the place on %s", v->unit->rec.name);
     tasks_step(&t, STEP_WAITING, "resize and serve it");
-    if (write_down(cms, v, &rec, &t, err) < 0)
-        return -1;
-    *task = t.id;
-    return 0;
+    return write_down(cms, v, &rec, &t, task, err);
 }
 
 // ---- Names ---------------------------------------------------------------------------------
@@ -129,10 +119,7 @@ int cms_rename_volume(struct cms *cms, const char *volume, const char *name, uin
     t.volume = rec.uuid;
     snprintf(t.summary, sizeof(t.summary), "rename volume %s to %s", v->rec.name, name);
     tasks_step(&t, STEP_WAITING, "rename it on %s", v->unit->rec.name);
-    if (write_down(cms, v, &rec, &t, err) < 0)
-        return -1;
-    *task = t.id;
-    return 0;
+    return write_down(cms, v, &rec, &t, task, err);
 }
 
 // ---- Taking back ---------------------------------------------------------------------------
