@@ -1,4 +1,5 @@
 """What the station makes of silence, lost answers, clones, moves, strangers, and its own losses."""
+import contextlib
 import os
 import shutil
 import signal
@@ -198,19 +199,58 @@ def test_a_revoked_right_is_not_given_back(lab):
 
 # Who a unit is
 
+def test_a_clone_that_nobody_answers_for_changes_nothing(lab):
+    """Whoever has the notify key can name any UUID, with any engine, at any address."""
+    lab.create("mine", "16M", unit="unit1")
+    before, other = lab.unit("unit1"), lab.unit("unit2")
+    for claim in ({"engine_id": OTHER_ENGINE, "address": "udp:127.17.0.253:1161"},
+                  {"engine_id": other["engine_id"], "address": other["address"]},
+                  {"engine_id": OTHER_ENGINE, "address": before["address"]}):
+        assert packets.notify(lab, packets.announcement(before, epoch="99", **claim))
+    lab.assign("mine", "host1")
+    is_seen_again(lab, "unit1", times=3)  # longer than a question takes
+    assert not told(lab, "unit unit1", "another engine")
+    assert lab.unit("unit1")["state"] == "up"
+    drop(lab, "mine")
+
+
+@contextlib.contextmanager
+def copied(lab, *folders):
+    """Unit 1's folders in the place of unit 2's, and then unit 2 started."""
+    original, copy = lab.units["unit1"], lab.units["unit2"]
+    lab.run("kill", "unit2")
+    is_in_state(lab, "unit2", "down")
+    own = {name: copy.path(name) for name in folders}
+    for name, path in own.items():
+        os.rename(path, path + ".own")
+        shutil.copytree(original.path(name), path)
+    copy.prepare()  # for the engine's ID
+    try:
+        for process in copy.processes:
+            process.start()
+        yield
+    finally:
+        lab.run("kill", "unit2")
+        for path in own.values():
+            shutil.rmtree(path)
+            os.rename(path + ".own", path)
+    lab.run("start", "unit2")
+    is_in_state(lab, "unit2", "up")
+
+
 def test_a_clone_is_not_talked_to(lab):
+    """With the agent's state and an engine of its own."""
     lab.create("mine", "16M", unit="unit1")
     before = lab.unit("unit1")
-    assert packets.notify(lab, packets.announcement(before, engine_id=OTHER_ENGINE, epoch="99",
-                                                    address="udp:127.17.0.253:1161"))
-    is_in_state(lab, "unit1", "conflict")
-    assert told(lab, "unit unit1", "another engine")
-    after = lab.unit("unit1")
-    assert (after["engine_id"], after["address"]) == (before["engine_id"], before["address"])
-    with pytest.raises(Refused):
-        lab.create("refused", "16M", unit="unit1")
-    task = lab.client.post("/assignments", {"volume": "mine", "host": "host1"})
-    assert "conflict" in task["waiting"], task
+    with copied(lab, "state"):
+        is_in_state(lab, "unit1", "conflict")
+        assert told(lab, "unit unit1", "another engine")
+        after = lab.unit("unit1")
+        assert (after["engine_id"], after["address"]) == (before["engine_id"], before["address"])
+        with pytest.raises(Refused):
+            lab.create("refused", "16M", unit="unit1")
+        task = lab.client.post("/assignments", {"volume": "mine", "host": "host1"})
+        assert "conflict" in task["waiting"], task
     lab.run("stop", "cms")
     lab.run("start", "cms")  # the clone has not been heard since
     is_in_state(lab, "unit1", "up")
@@ -222,29 +262,12 @@ def test_a_copied_machine_takes_nothing_over(lab):
     """With the agent's state and snmpd's, so with the same engine, started more often."""
     lab.create("original", "16M", unit="unit1")
     before = lab.unit("unit1")
-    original, copy = lab.units["unit1"], lab.units["unit2"]
-    lab.run("kill", "unit2")
-    is_in_state(lab, "unit2", "down")
-    own = {name: copy.path(name) for name in ("state", "snmpd.state")}
-    for name, path in own.items():
-        os.rename(path, path + ".own")
-        shutil.copytree(original.path(name), path)
-    copy.prepare()  # for the engine's ID
-    try:
-        for process in copy.processes:
-            process.start()
+    with copied(lab, "state", "snmpd.state"):
         assert until(lambda: told(lab, "unit unit1", "if that is a clone"), 10)
         lab.assign("original", "host1")
         assert initiators.can_log_in(initiators.access(lab, "host1", "original"))
         after = lab.unit("unit1")
         assert (after["state"], after["address"]) == ("up", before["address"])
-    finally:
-        lab.run("kill", "unit2")
-        for path in own.values():
-            shutil.rmtree(path)
-            os.rename(path + ".own", path)
-    lab.run("start", "unit2")
-    is_in_state(lab, "unit2", "up")
     drop(lab, "original")
 
 

@@ -95,13 +95,13 @@ static const struct join_case cases[] = {
     {"a good-bye of a run that was never heard of", UNIT_DOWN, 3, 7, false, false, 0, 0, LDOWN, BYE,
      'a', 5, 7, HERE, JOIN_LEAVE},
 
-    {"a clone", UNIT_UP, 3, 7, true, false, 0, 0, COLD, RUN, 'b', 1, 1, THERE, JOIN_CONFLICT},
+    {"a clone", UNIT_UP, 3, 7, true, false, 0, 0, COLD, RUN, 'b', 1, 1, THERE, JOIN_SUSPECT},
     {"a clone at the same address", UNIT_UP, 3, 7, true, false, 0, 0, COLD, RUN, 'b', 4, 1, HERE,
-     JOIN_CONFLICT},
+     JOIN_SUSPECT},
     {"a clone while the unit is down", UNIT_DOWN, 3, 7, false, false, 0, 0, COLD, RUN, 'b', 4, 1,
-     HERE, JOIN_CONFLICT},
+     HERE, JOIN_SUSPECT},
     {"a clone's good-bye", UNIT_UP, 3, 7, true, false, 0, 0, LDOWN, BYE, 'b', 9, 1, THERE,
-     JOIN_CONFLICT},
+     JOIN_SUSPECT},
     {"the known engine while in conflict", UNIT_CONFLICT, 3, 7, true, false, 0, 0, COLD, RUN, 'a',
      4, 7, HERE, JOIN_QUERY},
 };

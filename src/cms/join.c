@@ -6,7 +6,6 @@
 #include "cms/announce.h"
 #include "cms/reading.h"
 #include "logic/health.h"
-#include <stdio.h>
 #include <string.h>
 
 #define ANSWER_MS 50  // longer than an answer takes
@@ -81,15 +80,11 @@ static void leave(struct cms *cms, struct unit_link *link, struct pool_unit *uni
     tasks_settle(cms, unit, false);
 }
 
-static void conflict(struct cms *cms, struct unit_link *link, struct pool_unit *unit,
-                     const struct announcement *a)
+static void suspect(struct unit_link *link, const struct announcement *a)
 {
+    const struct sn_engine_id engine = engine_of(a);
     if (link)
-        link->stranger_at = loop_now_ms();
-    char why[ADDRESS_MAX_LEN + 64];
-    snprintf(why, sizeof(why), "another engine at %s uses its UUID", a->address);
-    observe_state(cms, unit, UNIT_CONFLICT, why);
-    tasks_settle(cms, unit, false);
+        suspect_ask(link, &engine, a->address);
 }
 
 void join_notification(void *arg, const struct sn_notification *n)
@@ -132,8 +127,8 @@ void join_notification(void *arg, const struct sn_notification *n)
     case JOIN_LEAVE:
         leave(cms, link, unit);
         break;
-    case JOIN_CONFLICT:
-        conflict(cms, link, unit, &a);
+    case JOIN_SUSPECT:
+        suspect(link, &a);
         break;
     }
 }

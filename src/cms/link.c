@@ -76,6 +76,7 @@ void link_free(struct unit_link *link)
     if (link->stranger)
         link->cms->strangers--;
     HASH_DEL(link->cms->links, link);
+    suspect_free(link->suspect);
     sn_peer_free(link->trial);
     sn_peer_free(link->peer);
     fetch_free(link->fetch);

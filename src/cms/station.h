@@ -21,6 +21,7 @@ struct fetch;
 struct reading;
 struct seal;
 struct store;
+struct suspect;
 struct unit_link;
 
 struct cms {
@@ -90,6 +91,7 @@ struct unit_link {
     bool stranger;                          // not in the pool yet
     bool accepted;                          // the listener takes this engine's traps
     uint64_t stranger_at;                   // when another engine used the UUID last; 0 never
+    struct suspect *suspect;                // an engine that may be another one, being asked
     uint32_t heard_epoch, heard_generation; // of the announcement that made us look
     struct reading *reading;                // what the look under way has read
     struct fetch *fetch;                    // while tables are read
@@ -118,6 +120,11 @@ void look_start(struct unit_link *link);
 
 // ---- join.c ----
 void join_notification(void *cms, const struct sn_notification *n);
+
+// ---- suspect.c ----
+// Asks an engine that is said to use the unit's UUID; if it is so, the unit is in conflict.
+void suspect_ask(struct unit_link *link, const struct sn_engine_id *engine, const char *address);
+void suspect_free(struct suspect *s); // NULL is fine
 
 // ---- observe.c ----
 // Takes what was read into the pool: unit, tables, adoptions and events in one transaction. False

@@ -63,7 +63,7 @@ enum join_action join_decide(const struct join_known *known, const struct announ
         return because(JOIN_IGNORE, "not a unit", why);
     const struct unit_record *unit = known->unit;
     if (unit && unit->engine_id_len > 0 && !same_engine(unit, a))
-        return because(JOIN_CONFLICT, "another engine uses a known UUID", why);
+        return because(JOIN_SUSPECT, "another engine uses a known UUID", why);
     if (a->state == MEMBER_SHUTTING_DOWN)
         return decide_leave(unit, a, why);
     if (known->reading && a->epoch == known->reading_epoch &&

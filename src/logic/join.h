@@ -41,7 +41,7 @@ enum join_action {
     JOIN_IGNORE,  // nothing new
     JOIN_QUERY,   // ask the unit: something is new
     JOIN_LEAVE,   // it is being stopped: take it out of the pool at once
-    JOIN_CONFLICT // another engine uses a known unit's UUID: do not talk to it
+    JOIN_SUSPECT // another engine claims a known unit's UUID: ask that one whether it is so
 };
 
 // *why becomes a short reason for the log.

@@ -1,0 +1,86 @@
+// Another engine that claims a known unit's UUID: asked itself before it is believed.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// All units sign announcements with one key, so any of them could name another's UUID and have its
+// orders stopped. An answer for that UUID, signed by the engine that was named, cannot be forged:
+// its keys are that engine's alone (RFC 3414 section 2.6).
+#include "cms/station.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "dvsan_oids.h"
+#include <stdio.h>
+
+#define RETRIES 1
+
+struct suspect {
+    struct unit_link *link;
+    struct sn_peer *peer;
+    char address[ADDRESS_MAX_LEN + 1];
+};
+
+void suspect_free(struct suspect *s)
+{
+    if (!s)
+        return;
+    sn_peer_free(s->peer);
+    free(s);
+}
+
+static void conflict(struct unit_link *link, const char *address)
+{
+    struct pool_unit *unit = link_unit(link);
+    char why[ADDRESS_MAX_LEN + 64];
+    link->stranger_at = loop_now_ms();
+    snprintf(why, sizeof(why), "another engine at %s uses its UUID", address);
+    observe_state(link->cms, unit, UNIT_CONFLICT, why);
+    tasks_settle(link->cms, unit, false);
+}
+
+static const char *check(const struct unit_link *link, const struct sn_result *result)
+{
+    if (result->code != DV_OK)
+        return result->text;
+    struct dv_uuid uuid;
+    if (result->count != 1 || !sn_get_octets(&result->vars[0].value, uuid.b, sizeof(uuid.b)) ||
+        !uuid_equal(&uuid, &link->uuid))
+        return "it has another UUID";
+    return NULL;
+}
+
+static void answered(void *arg, const struct sn_result *result)
+{
+    if (result->code == DV_CANCELLED)
+        return;
+    struct suspect *s = arg;
+    struct unit_link *link = s->link;
+    const char *why = check(link, result);
+    link->suspect = NULL;
+    if (why)
+        log_warning("join", "%s was announced by another engine at %s, which is not it: %s",
+                    link->name, s->address, why);
+    else if (link_unit(link))
+        conflict(link, s->address);
+    suspect_free(s);
+}
+
+void suspect_ask(struct unit_link *link, const struct sn_engine_id *engine, const char *address)
+{
+    static const struct sn_oid uuid = OID_dvsanMemberUuid;
+    struct cms *cms = link->cms;
+    struct dv_err err;
+    if (link->suspect) // a true one repeats itself
+        return;
+    struct sn_peer *peer = sn_peer_new(cms->env, address, &cms->provision, engine, &err);
+    if (!peer) {
+        log_warning("join", "%s was announced by another engine at %s, which cannot be asked: %s",
+                    link->name, address, err.text);
+        return;
+    }
+    struct suspect *s = link->suspect = dv_calloc(1, sizeof(*s));
+    s->link = link;
+    s->peer = peer;
+    dv_copy(s->address, sizeof(s->address), address);
+    const struct sn_oid oid = sn_oid_append(&uuid, 0);
+    sn_get(peer, &oid, 1, (struct sn_timing){cms->config->poll_timeout_ms, RETRIES}, answered, s);
+}
