@@ -184,6 +184,7 @@ static void unit_example(void **state)
     assert_int_equal(c->portals[2].family, AF_INET);
     assert_string_equal(c->tgtd.socket, "/run/tgtd/socket");
     assert_int_equal(c->tgtd.control_port, 0);
+    assert_int_equal(c->tgtd.instances, 1);
     assert_int_equal(c->tgtd.threads, 4);
     assert_string_equal(c->snmp.agentx, "/run/agentx/master");
     assert_string_equal(c->snmp.management_address, "udp:192.0.2.7:161");
@@ -248,6 +249,7 @@ static void unit_details(void **state)
     assert_string_equal(c->iqn_prefix, "iqn.2026-11.local.dvsan");
     assert_string_equal(c->portals[0].address, "2001:db8::7");
     assert_int_equal(c->portals[0].port, 3260);
+    assert_int_equal(c->tgtd.instances, 1);
     assert_int_equal(c->tgtd.threads, 4);
     assert_int_equal(c->snmp.engine_id_len, sizeof(engine));
     assert_memory_equal(c->snmp.engine_id, engine, sizeof(engine));
@@ -258,13 +260,40 @@ static void unit_details(void **state)
     cms_config_free(NULL);
 }
 
+static void unit_instances(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "<unit name='u' state-dir='state'>"
+        "<media><medium index='1' name='m' kind='dir' path='vol' size='1M'/></media>"
+        "<portals><portal index='1' address='127.0.0.1' port='65533'/></portals>"
+        "<tgtd socket='/run/tgtd' control-port='5' instances='3'/>"
+        "<snmp agentx='tcp:127.0.0.1:705' management-address='udp:127.0.0.1:161'>"
+        "<notify user='n' auth-pass-file='auth.pass' priv-pass-file='priv.pass'/></snmp>"
+        "<cms address='udp:a'/>"
+        "</unit>";
+    struct dv_err err = {0};
+    put("unit-instances.xml", text, sizeof(text) - 1, 0644);
+    DV_FREE char *path = dv_printf("%s/unit-instances.xml", dir);
+    struct unit_config *c = unit_config_load(path, &err);
+    if (!c)
+        fail_msg("%s", err.text);
+    assert_int_equal(c->tgtd.instances, 3);
+    assert_int_equal(unit_config_control_port(c, 3), 7);
+    DV_FREE char *first = unit_config_tgtd_socket(c, 1), *last = unit_config_tgtd_socket(c, 3);
+    assert_string_equal(first, "/run/tgtd.5");
+    assert_string_equal(last, "/run/tgtd.7");
+    assert_int_equal(unit_config_port(&c->portals[0], 3), 65535);
+    unit_config_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden),       cmocka_unit_test(no_file),
-        cmocka_unit_test(too_large),    cmocka_unit_test(secret_class),
-        cmocka_unit_test(unit_example), cmocka_unit_test(cms_example),
-        cmocka_unit_test(unit_details),
+        cmocka_unit_test(golden),         cmocka_unit_test(no_file),
+        cmocka_unit_test(unit_instances), cmocka_unit_test(too_large),
+        cmocka_unit_test(secret_class),   cmocka_unit_test(unit_example),
+        cmocka_unit_test(cms_example),    cmocka_unit_test(unit_details),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -47,12 +47,42 @@ static void end_lba(void **state)
     assert_true(volume_end_lba(&v) == 3 * ALLOC_BLOCKS - 1);
 }
 
+static void groups(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t index, groups, group;
+    } cases[] = {
+        {1, 1, 1},   {2, 1, 1},   {INT32_MAX, 1, 1}, {1, 2, 1},           {2, 2, 2},
+        {3, 2, 1},   {10, 3, 1},  {11, 3, 2},        {12, 3, 3},          {16, UNIT_GROUPS_MAX, 16},
+        {17, 16, 1}, {100, 7, 2}, {INT32_MAX, 2, 1}, {INT32_MAX, 16, 15},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(volume_group(cases[i].index, cases[i].groups), cases[i].group);
+}
+
+// Whatever run of indexes a unit's volumes have, no group has two volumes more than another.
+static void even(void **state)
+{
+    (void)state;
+    for (uint32_t n = 1; n <= UNIT_GROUPS_MAX; n++)
+        for (uint32_t first = 1; first <= n + 1; first++) {
+            uint32_t count[UNIT_GROUPS_MAX + 1] = {0}, most = 0, least = UINT32_MAX;
+            for (uint32_t index = first; index < first + 100; index++)
+                count[volume_group(index, n)]++;
+            for (uint32_t group = 1; group <= n; group++) {
+                most = count[group] > most ? count[group] : most;
+                least = count[group] < least ? count[group] : least;
+            }
+            assert_true(most - least <= 1);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),
-        cmocka_unit_test(outside),
-        cmocka_unit_test(end_lba),
+        cmocka_unit_test(names),  cmocka_unit_test(outside), cmocka_unit_test(end_lba),
+        cmocka_unit_test(groups), cmocka_unit_test(even),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,8 @@
 #define DEFAULT_IQN_PREFIX "iqn.2026-11.local.dvsan"
 #define ISCSI_PORT         3260
 #define MIB                (UINT64_C(1) << 20)
-#define ENGINE_ID_MIN      5 // bytes, RFC 3411 section 5
+#define ENGINE_ID_MIN      5      // bytes, RFC 3411 section 5
+#define CONTROL_PORT_MAX   32767u // tgtd keeps it in a short
 
 static int get_index(const struct xml_node *node, uint32_t *out, struct dv_err *err)
 {
@@ -159,10 +160,36 @@ static int get_interface(const struct xml_node *node, struct portal_config *p, s
     return 0;
 }
 
-static bool same_place(const struct portal_config *a, const struct portal_config *b)
+static bool same_address(const struct portal_config *a, const struct portal_config *b)
 {
-    return a->port == b->port && strcmp(a->address, b->address) == 0 &&
-           strcmp(a->interface, b->interface) == 0 && (!a->interface[0] || a->family == b->family);
+    return strcmp(a->address, b->address) == 0 && strcmp(a->interface, b->interface) == 0 &&
+           (!a->interface[0] || a->family == b->family);
+}
+
+// A portal takes a port for each tgtd.
+static int check_ports(const struct xml_node *node, const struct unit_config *config,
+                       const struct portal_config *p, struct dv_err *err)
+{
+    const char *address = p->address[0] ? p->address : p->interface;
+    uint32_t more = config->tgtd.instances - 1;
+    if (p->port + more > UINT16_MAX)
+        return xml_fail(node, err,
+                        "port %u leaves no room for %u instances of tgtd, whose ports follow it; "
+                        "make it %u or less",
+                        p->port, more + 1, UINT16_MAX - more);
+    for (const struct portal_config *other = config->portals; other < p; other++) {
+        if (!same_address(other, p))
+            continue;
+        if (other->port == p->port)
+            return xml_fail(node, err, "%s %s with port %u is given twice",
+                            p->address[0] ? "address" : "interface", address, p->port);
+        if (other->port <= p->port + more && p->port <= other->port + more)
+            return xml_fail(node, err,
+                            "ports %u to %u of %s, one for each instance of tgtd, overlap with "
+                            "those of the portal with index %u",
+                            p->port, p->port + more, address, other->index);
+    }
+    return 0;
 }
 
 static int get_portal(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
@@ -172,27 +199,44 @@ static int get_portal(const struct xml_node *node, struct unit_config *config, s
     if (get_index(node, &p->index, err) < 0 || xml_get_ip(node, "address", p->address, err) < 0 ||
         get_interface(node, p, err) < 0 || get_port(node, "port", 1, &p->port, err) < 0)
         return -1;
-    for (const struct portal_config *other = config->portals; other < p; other++) {
+    for (const struct portal_config *other = config->portals; other < p; other++)
         if (other->index == p->index)
             return xml_fail(node, err, "index %u is taken by the portal %s", p->index,
                             other->address[0] ? other->address : other->interface);
-        if (same_place(other, p))
-            return xml_fail(node, err, "%s %s with port %u is given twice",
-                            p->address[0] ? "address" : "interface",
-                            p->address[0] ? p->address : p->interface, p->port);
-    }
-    return 0;
+    return check_ports(node, config, p, err);
 }
 
 static int get_tgtd(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
 {
-    uint64_t threads = 4;
+    uint64_t instances = 1, threads = 4;
     if (xml_get_path(node, "socket", &config->tgtd.socket, err) < 0 ||
         get_port(node, "control-port", 0, &config->tgtd.control_port, err) < 0 ||
+        xml_get_number(node, "instances", 1, UNIT_GROUPS_MAX, &instances, err) < 0 ||
         xml_get_number(node, "threads", 2, 16, &threads, err) < 0)
         return -1;
+    config->tgtd.instances = (uint32_t)instances;
     config->tgtd.threads = (uint32_t)threads;
+    if (config->tgtd.control_port + instances - 1 > CONTROL_PORT_MAX)
+        return xml_fail(node, err,
+                        "control-port %u is too high: those of all instances of tgtd, which follow "
+                        "each other, must be %u or less",
+                        config->tgtd.control_port, CONTROL_PORT_MAX);
     return 0;
+}
+
+uint16_t unit_config_control_port(const struct unit_config *config, uint32_t group)
+{
+    return (uint16_t)(config->tgtd.control_port + group - 1);
+}
+
+char *unit_config_tgtd_socket(const struct unit_config *config, uint32_t group)
+{
+    return dv_printf("%s.%u", config->tgtd.socket, unit_config_control_port(config, group));
+}
+
+uint16_t unit_config_port(const struct portal_config *portal, uint32_t group)
+{
+    return (uint16_t)(portal->port + group - 1);
 }
 
 const char *unit_config_portal_in(const char *address, uint32_t *index, size_t *len)
@@ -246,14 +290,14 @@ static int get_all(const struct xml_node *root, struct unit_config *config, stru
     for (node = xml_child(xml_child(root, "media"), "medium"); node; node = xml_next(node))
         if (get_medium(node, config, err) < 0)
             return -1;
+    if (get_tgtd(xml_child(root, "tgtd"), config, err) < 0)
+        return -1;
     for (node = xml_child(xml_child(root, "portals"), "portal"); node; node = xml_next(node))
         if (get_portal(node, config, err) < 0)
             return -1;
     for (node = xml_child(root, "cms"); node; node = xml_next(node))
         if (xml_get_udp(node, "address", DV_APPEND(config->cms, config->cms_count), err) < 0)
             return -1;
-    if (get_tgtd(xml_child(root, "tgtd"), config, err) < 0)
-        return -1;
     return get_snmp(xml_child(root, "snmp"), config, err);
 }
 

@@ -31,7 +31,7 @@ struct portal_config {
     char address[INET6_ADDRSTRLEN]; // "": what the interface has
     char interface[INTERFACE_ROOM]; // "": whichever has the address
     int family;                     // of the interface's address: AF_INET or AF_INET6
-    uint16_t port;
+    uint16_t port;                  // of portal group 1; the ports of the others follow
 };
 
 #define CONFIG_ENGINE_ID_MAX 32 // bytes
@@ -49,8 +49,9 @@ struct unit_config {
     size_t portal_count;
 
     struct {
-        char *socket; // TGT_IPC_SOCKET of tgtd; the socket itself is "<this>.<control_port>"
-        uint16_t control_port; // tgtd's -C
+        char *socket; // TGT_IPC_SOCKET of each tgtd; the socket itself is "<this>.<control port>"
+        uint16_t control_port; // -C of the first tgtd; those of the others follow
+        uint32_t instances;    // tgtds, each of which is a portal group; 1..UNIT_GROUPS_MAX
         uint32_t threads;      // for each volume, 2..16
     } tgtd;
 
@@ -70,6 +71,11 @@ struct unit_config {
 // Reads, validates and checks the file, and reads the pass-phrase files that it names. NULL with
 // a sentence that gives file, line, and what is wrong.
 struct unit_config *unit_config_load(const char *path, struct dv_err *err);
+// Of the tgtd that is portal group 1..instances: its -C, its socket (the caller frees it), and the
+// port at which it listens for a portal.
+uint16_t unit_config_control_port(const struct unit_config *config, uint32_t group);
+char *unit_config_tgtd_socket(const struct unit_config *config, uint32_t group);
+uint16_t unit_config_port(const struct portal_config *portal, uint32_t group);
 // Where "%portalN" is in a management address, its N, and how long it is; NULL when there is none.
 const char *unit_config_portal_in(const char *address, uint32_t *index, size_t *len);
 void unit_config_free(struct unit_config *config); // NULL is fine; wipes the pass-phrases

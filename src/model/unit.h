@@ -17,6 +17,7 @@
 #define BLOCKS_PER_MIB  2048u
 #define LAST_ERROR_ROOM 256 // bytes, with the NUL
 #define CHAP_USER_MAX   63
+#define UNIT_GROUPS_MAX 16 // portal groups of a unit
 
 enum member_kind { MEMBER_UNIT = 1, MEMBER_HOST = 2 };
 enum member_state { MEMBER_STARTING = 1, MEMBER_RUNNING, MEMBER_DEGRADED, MEMBER_SHUTTING_DOWN };
@@ -95,6 +96,14 @@ const char *portal_format(const struct portal *p, char out[PORTAL_TEXT_ROOM]);
 static inline uint64_t volume_end_lba(const struct volume *v)
 {
     return v->start_lba + v->blocks - 1;
+}
+
+// The portal group that a volume with this index is reached through, of so many: each is the
+// portals of one tgtd, which alone serves the volume. Groups are 1..groups, and volumes are spread
+// evenly.
+static inline uint32_t volume_group(uint32_t index, uint32_t groups)
+{
+    return 1 + (index - 1) % groups;
 }
 
 // Whether a volume can get other LBAs without its data being copied: each is a file or an image of
