@@ -1,6 +1,7 @@
 """What the station makes of silence, lost answers, clones, moves, strangers, and its own losses."""
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -269,6 +270,30 @@ def test_a_copied_machine_takes_nothing_over(lab):
         after = lab.unit("unit1")
         assert (after["state"], after["address"]) == ("up", before["address"])
     drop(lab, "original")
+
+
+def count_boots(unit, boots):
+    """What snmpd finds of its count of starts when it starts next."""
+    path = os.path.join(unit.path("snmpd.state"), "snmpd.conf")
+    with open(path, encoding="utf-8") as f:
+        text, found = re.subn(r"^engineBoots \d+$", f"engineBoots {boots}", f.read(), flags=re.M)
+    assert found == 1, text
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+@pytest.mark.parametrize("leave, gone", [("stop", "stopped"), ("kill", "down")])
+def test_a_restored_snmpd_is_talked_to_again(lab, leave, gone):
+    """Its backup counts fewer starts, as a replay of old messages would."""
+    lab.create("restored", "16M", unit="unit2")
+    for boots in (1000, 500):
+        lab.run(leave, "unit2")
+        is_in_state(lab, "unit2", gone)
+        count_boots(lab.units["unit2"], boots)
+        lab.run("start", "unit2")
+        is_in_state(lab, "unit2", "up")
+    lab.assign("restored", "host1")
+    drop(lab, "restored")
 
 
 def test_a_late_good_bye_takes_no_unit_out(lab):

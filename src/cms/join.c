@@ -63,6 +63,9 @@ static void query(struct cms *cms, struct unit_link *link, const struct announce
     }
     if (is_vain(link, a))
         link_start_over(link);
+    const struct pool_unit *unit = link_unit(link);
+    if (unit && (unit->rec.state == UNIT_DOWN || unit->rec.state == UNIT_STOPPED))
+        sn_peer_forget_time(link->peer); // its snmpd may have been restored from a backup
     link->heard_epoch = a->epoch;
     link->heard_generation = a->generation;
     if (strcmp(a->address, link->address) != 0 && !link->trial)

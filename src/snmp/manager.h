@@ -37,6 +37,11 @@ void sn_peer_free(struct sn_peer *peer);
 // The engine ID given or found so far; len 0 when not known yet.
 void sn_peer_engine_id(const struct sn_peer *peer, struct sn_engine_id *out);
 
+// An engine whose count of boots has gone back, after a backup was restored, say, is taken for a
+// replay for ever (RFC 3414 section 3.2, 7b). This makes its next authentic message count as the
+// first one. An answer must still match its request, so an old one is not taken for it.
+void sn_peer_forget_time(struct sn_peer *peer);
+
 // Each request calls done exactly once, later, from the loop, and never from inside the call.
 // A request that cannot be sent also ends in done. Values are copied.
 void sn_get(struct sn_peer *peer, const struct sn_oid *oids, size_t count, struct sn_timing timing,

@@ -107,6 +107,12 @@ bool sn_peer_learn(struct sn_peer *peer, const struct sn_engine_id *engine)
     return true;
 }
 
+void sn_peer_forget_time(struct sn_peer *peer)
+{
+    if (peer->engine.len > 0)
+        sn_usm_forget_time(&peer->engine);
+}
+
 // ---- Its beginning and end ------------------------------------------------------------------
 
 struct sn_peer *sn_peer_new(struct sn_env *env, const char *address, const struct sn_user *user,

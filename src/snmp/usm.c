@@ -233,6 +233,12 @@ int sn_usm_add(struct sn_usm *usm, struct sn_keys *keys, const struct sn_engine_
     return 0;
 }
 
+// Not free_enginetime: that also forgets other engines, those in the same place of its table.
+void sn_usm_forget_time(const struct sn_engine_id *engine)
+{
+    set_enginetime(engine->b, engine->len, 0, 0, TRUE);
+}
+
 void sn_usm_remove(struct sn_usm *usm, const char *user, const struct sn_engine_id *engine)
 {
     struct entry **link = find_entry(usm, user, engine);

@@ -24,4 +24,7 @@ int sn_usm_add(struct sn_usm *usm, struct sn_keys *keys, const struct sn_engine_
                struct dv_err *err);
 void sn_usm_remove(struct sn_usm *usm, const char *user, const struct sn_engine_id *engine);
 
+// What is known of the engine's boots and time begins anew with its next authentic message.
+void sn_usm_forget_time(const struct sn_engine_id *engine);
+
 #endif
