@@ -1,6 +1,7 @@
 // What must survive any crash of the unit's agent: its identity, volumes and access rules.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/journal.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -354,12 +355,16 @@ int journal_load_counted(struct journal *j, char **tgtd, struct tgt_statistics *
 
 int journal_begin(struct journal *j, struct dv_err *err)
 {
+    DV_FAULT("journal.begin");
     return db_begin(j->db, err);
 }
 
 int journal_commit(struct journal *j, struct dv_err *err)
 {
-    return db_commit(j->db, err);
+    DV_FAULT("journal.commit");
+    int rc = db_commit(j->db, err);
+    DV_FAULT("journal.committed");
+    return rc;
 }
 
 void journal_rollback(struct journal *j)

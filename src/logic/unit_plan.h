@@ -126,6 +126,7 @@ void plan_scsi_id(const struct dv_uuid *uuid, char out[33]);
 // multiple of 1 MiB.
 uint64_t plan_megabytes(uint64_t blocks);
 
+const char *plan_op_text(enum plan_op op); // "bind account"
 // One step as a line without a newline: "target 7: bind account alice".
 void plan_print_step(const struct plan_step *step, struct strbuf *out);
 

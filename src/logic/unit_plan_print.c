@@ -23,11 +23,16 @@ static const char *const verbs[] = {
     [PLAN_END_SESSIONS] = "end sessions of",
 };
 
+const char *plan_op_text(enum plan_op op)
+{
+    return verbs[op];
+}
+
 void plan_print_step(const struct plan_step *step, struct strbuf *out)
 {
     if (step->tid != 0)
         strbuf_add(out, "target %u: ", step->tid);
-    strbuf_add(out, "%s", verbs[step->op]);
+    strbuf_add(out, "%s", plan_op_text(step->op));
     if (step->op == PLAN_DELETE_LUN)
         strbuf_add(out, " %" PRIu64, step->lun);
     else if (step->name)

@@ -1,5 +1,6 @@
 // Media: a folder in a file system; each volume is a file, <uuid>.img.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -175,6 +176,7 @@ static int claim(int fd, const char *path, uint64_t from, uint64_t to,
 {
     for (uint64_t at = from; at < to;) {
         uint64_t len = to - at < CLAIM_BYTES ? to - at : CLAIM_BYTES;
+        DV_FAULT("dir.claim");
         if (fallocate(fd, 0, (off_t)at, (off_t)len) != 0) {
             if (errno == EINTR)
                 continue;
@@ -224,10 +226,13 @@ static int make_file(const struct media *m, const char *path, uint64_t bytes, bo
     DV_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return dv_fail_errno(err, errno, "cannot make %s", path);
+    DV_FAULT("dir.create.made");
     if (ftruncate(fd, (off_t)bytes) != 0)
         return fail_room(err, path, errno);
+    DV_FAULT("dir.create.sized");
     if (!thin && claim(fd, path, 0, bytes, progress, err) != 0)
         return -1;
+    DV_FAULT("dir.create.filled");
     if (fsync(fd) != 0)
         return dv_fail_errno(err, errno, "cannot write %s to disk", path);
     int closing = fd;
@@ -263,16 +268,19 @@ static int dir_create(struct media *m, const struct volume *v,
     if (found < 0)
         return -1;
     if (found == 0) {
+        DV_FAULT("dir.create");
         unlink(unfinished); // from a time that was broken off
         if (make_file(m, unfinished, bytes, v->thin, progress, err) != 0) {
             unlink(unfinished);
             return -1;
         }
+        DV_FAULT("dir.create.whole");
         if (rename(unfinished, path) != 0) {
             dv_fail_errno(err, errno, "cannot rename %s", unfinished);
             unlink(unfinished);
             return -1;
         }
+        DV_FAULT("dir.create.renamed");
     }
     return file_sync_dir(m->path, err);
 }
@@ -289,6 +297,7 @@ static int dir_grow(struct media *m, const struct volume *v, uint64_t blocks,
     if (fd < 0 || fstat(fd, &st) != 0)
         return dv_fail_errno(err, errno, "cannot open %s", path);
     uint64_t old = (uint64_t)st.st_size;
+    DV_FAULT("dir.grow");
     if (bytes < old)
         return dv_fail(err, DV_INVALID,
                        "%s has %" PRIu64 " bytes and cannot be cut to %" PRIu64
@@ -301,8 +310,10 @@ static int dir_grow(struct media *m, const struct volume *v, uint64_t blocks,
             return dv_fail_errno(err, errno, "cannot give back the room of %s", path);
         return -1;
     }
+    DV_FAULT("dir.grow.claimed");
     if (ftruncate(fd, (off_t)bytes) != 0)
         return fail_room(err, path, errno);
+    DV_FAULT("dir.grow.sized");
     if (fsync(fd) != 0)
         return dv_fail_errno(err, errno, "cannot write %s to disk", path);
     return 0;
@@ -321,8 +332,10 @@ static int dir_shrink(struct media *m, const struct volume *v, uint64_t blocks, 
     if (bytes > (uint64_t)st.st_size)
         return dv_fail(err, DV_INVALID, "%s has only %lld bytes and cannot be cut to %" PRIu64,
                        path, (long long)st.st_size, bytes);
+    DV_FAULT("dir.shrink");
     if (ftruncate(fd, (off_t)bytes) != 0 || fsync(fd) != 0)
         return dv_fail_errno(err, errno, "cannot cut %s", path);
+    DV_FAULT("dir.shrink.cut");
     return 0;
 }
 
@@ -340,8 +353,10 @@ static int dir_remove(struct media *m, const struct volume *v,
     DV_FREE char *path = file_of(m, &v->uuid);
     DV_FREE char *unfinished = unfinished_of(m, &v->uuid);
     (void)progress;
+    DV_FAULT("dir.remove");
     if (remove_file(path, err) != 0 || remove_file(unfinished, err) != 0)
         return -1;
+    DV_FAULT("dir.remove.gone");
     return file_sync_dir(m->path, err);
 }
 

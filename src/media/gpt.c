@@ -1,6 +1,7 @@
 // The partition table of a disk medium, read and written by libfdisk.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "media/gpt.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include <errno.h>
@@ -266,6 +267,7 @@ static int edit(const struct gpt_disk *d, const struct gpt_part *part, edit_fn *
     struct fdisk_context *cxt = open_table(d, err);
     if (!cxt)
         return -1;
+    DV_FAULT_OF("gpt.write", what);
     int rc = with(d, cxt, part);
     if (rc == -ERANGE)
         rc = dv_fail(err, DV_CONFLICT,
@@ -275,6 +277,7 @@ static int edit(const struct gpt_disk *d, const struct gpt_part *part, edit_fn *
         rc = dv_fail_errno(err, -rc, "cannot %s partition \"%s\" of %s", what, part->name, d->path);
     else
         rc = write_table(cxt, d, err);
+    DV_FAULT_OF("gpt.written", what);
     close_context(cxt);
     return rc;
 }

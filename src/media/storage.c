@@ -1,6 +1,7 @@
 // What lies below a disk or device medium: a block device or an image file.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "media/storage.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include <blkid/blkid.h>
 #include <errno.h>
@@ -201,6 +202,7 @@ int storage_zero(const struct storage *s, uint64_t from, uint64_t to, bool thin,
     if (*done < from)
         *done = from;
     while (*done < to) {
+        DV_FAULT("storage.zero.slice");
         uint64_t end = clear_piece(s, *done, to, thin, err);
         if (end == 0)
             return -1;
@@ -210,6 +212,7 @@ int storage_zero(const struct storage *s, uint64_t from, uint64_t to, bool thin,
     }
     if (fdatasync(s->fd) != 0)
         return dv_fail_errno(err, errno, "cannot write zeros to %s", s->path);
+    DV_FAULT("storage.zero.synced");
     return 0;
 }
 

@@ -1,6 +1,7 @@
 // Parts of a disk as devices of their own, for tgtd to open.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "media/window.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include <ctype.h>
@@ -191,7 +192,10 @@ static int configure(const struct windows *w, const struct gpt_part *part, struc
                                        .lo_sizelimit = part->blocks * BLOCK_SIZE,
                                        .lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO}};
     snprintf((char *)c->info.lo_file_name, sizeof(c->info.lo_file_name), "%.60s", w->storage->path);
-    return *fd >= 0 && ioctl(*fd, LOOP_CONFIGURE, c) == 0 ? 0 : errno;
+    DV_FAULT("window.loop.make");
+    errnum = *fd >= 0 && ioctl(*fd, LOOP_CONFIGURE, c) == 0 ? 0 : errno;
+    DV_FAULT("window.loop.made");
+    return errnum;
 }
 
 // A part that grew: what has the loop device open goes on and can see the new size.
@@ -204,9 +208,11 @@ static int resize_loop(struct loop *l, const struct gpt_part *part, struct dv_er
     if (ioctl(l->fd, LOOP_GET_STATUS64, &info) != 0)
         return dv_fail_errno(err, errno, "cannot look at %s", l->path);
     info.lo_sizelimit = bytes;
+    DV_FAULT("window.loop.grow");
     if (ioctl(l->fd, LOOP_SET_STATUS64, &info) != 0)
         return dv_fail_errno(err, errno, "cannot make %s larger", l->path);
     l->bytes = bytes;
+    DV_FAULT("window.loop.grown");
     return 0;
 }
 
@@ -257,7 +263,9 @@ static int close_loop(struct windows *w, const struct gpt_part *part, struct dv_
         return 0;
     struct loop was = *l;
     DV_FREE char *path = dv_strdup(l->path);
+    DV_FAULT("window.loop.close");
     drop_loop(w, l);
+    DV_FAULT("window.loop.closed");
     if (check_gone(w, path, &was, err) == 0)
         return 0;
     take_over(w, path + strlen("/dev/"));

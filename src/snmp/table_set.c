@@ -5,6 +5,7 @@
 // CleanupSet as COMMIT, or UndoSet; a test that failed is ended by CleanupSet as FREE.
 #include "snmp/table_set.h"
 
+#include "base/fault.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include <string.h>
@@ -282,10 +283,14 @@ void sn_set_phase(struct sn_region *region, netsnmp_agent_request_info *info,
     }
     switch (info->mode) {
     case MODE_SET_RESERVE2:
+        DV_FAULT("set.check");
         check(set, info);
+        DV_FAULT("set.checked");
         break;
     case MODE_SET_ACTION:
+        DV_FAULT("set.apply");
         apply(set, info);
+        DV_FAULT("set.applied"); // the answer to this is what the manager gets
         break;
     case MODE_SET_UNDO:
         if (undo_from(set->rows) != SN_NO_ERROR)
@@ -293,7 +298,9 @@ void sn_set_phase(struct sn_region *region, netsnmp_agent_request_info *info,
         end(region, set);
         break;
     case MODE_SET_COMMIT:
+        DV_FAULT("set.commit");
         commit(set);
+        DV_FAULT("set.committed");
         end(region, set);
         break;
     default: // MODE_SET_FREE

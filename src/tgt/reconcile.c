@@ -1,5 +1,6 @@
 // The target daemon: looks, plans, carries out, and looks again until nothing is left to do.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -145,7 +146,9 @@ static int carry_out(struct run *r, const struct plan *plan, struct dv_err *err)
         struct dv_err why;
         if (is_set_aside(r, step))
             continue;
+        DV_FAULT_OF("tgt.step", plan_op_text(step->op));
         int done = tgt_do_step(r->e, &r->wanted, step, &why);
+        DV_FAULT_OF("tgt.done", plan_op_text(step->op));
         if (done < 0) {
             *err = why;
             return -1;

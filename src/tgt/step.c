@@ -1,5 +1,6 @@
 // The target daemon: each kind of step as requests.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "base/fault.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "tgt/engine.h"
@@ -325,11 +326,13 @@ static int reload_lun(const struct tgt_engine *e, const struct plan_step *step, 
     char params[PARAMS_ROOM];
     struct dv_err ignored;
     int result = update_lun(e, step->tid, "removable=1,online=0", "pausing its LUN", err);
+    DV_FAULT("tgt.reload.paused");
     if (result == 0)
         result = wait_until_idle(e, step->tid, err);
     snprintf(params, sizeof(params), "path=%s", step->name);
     if (result == 0)
         result = update_lun(e, step->tid, params, "opening its file again", err);
+    DV_FAULT("tgt.reload.opened");
     int resumed = update_lun(e, step->tid, "online=1,removable=0", "resuming its LUN",
                              result == 0 ? err : &ignored);
     return result != 0 ? result : resumed;
