@@ -11,12 +11,17 @@ class Refused(Exception):
     """The target's login status, class and detail."""
 
 
+class CheckCondition(Exception):
+    """What the target answered a command in place of doing it: its sense key, and code and qualifier."""
+
+
 class Session:
-    """A login in steps, so that it can be left half done."""
+    """A login in steps, so that it can be left half done, and then commands one at a time."""
 
     def __init__(self, address, name, target, alias=None, isid=1):
         self.sock = socket.create_connection((address, 3260), timeout=5)
         self.isid = isid
+        self.command_number = 1
         self.keys = {"InitiatorName": name, "SessionType": "Normal", "TargetName": target}
         if alias is not None:
             self.keys["InitiatorAlias"] = alias
@@ -75,6 +80,29 @@ class Session:
         self.offer()
         self.authenticate(user, secret, OPERATIONAL)
         self.finish()
+
+    def command(self, cdb, data=b"", room=0):
+        """Sends one command to LUN 1, with data to write or room for what is read; returns what was read."""
+        number, self.command_number = self.command_number, self.command_number + 1
+        flags = 0x80 | 0x20 * bool(data) | 0x40 * bool(room)
+        header = struct.pack(">BBHI", 0x01, flags, 0, len(data)) + b"\0\1" + bytes(6)
+        header += struct.pack(">IIII", number, len(data) or room, number, 0) + cdb.ljust(16, b"\0")
+        self.sock.sendall(header + data + bytes(-len(data) % 4))
+        found = b""
+        while True:
+            header = self.read(48)
+            length = int.from_bytes(header[5:8], "big")
+            text = self.read(length + -length % 4)[:length]
+            opcode, done, status = header[0] & 0x3f, header[1] & 0x01, header[3]
+            if opcode == 0x25:  # data, which may carry the status
+                found += text
+            elif opcode != 0x21:
+                raise Refused(f"opcode {opcode:#x}")
+            if (opcode == 0x21 or done) and status == 2:
+                raise CheckCondition(text[4] & 0x0f, text[14:16].hex())
+            if opcode == 0x21 or done:
+                assert status == 0, f"status {status:#x}"
+                return found
 
     def ended(self, timeout):
         """True when the target closes the connection within the timeout."""

@@ -20,7 +20,9 @@ PROGRAM = BUILD / "bin/dvsan-unit"
 
 ROOT = "1.3.6.1.4.1.8072.9999.9999.21137"
 MEMBER, UNIT = ROOT + ".1.1.1", ROOT + ".1.2.1"
-VOLUME, ACCESS, CHANGE = UNIT + ".3.1", UNIT + ".4.1", UNIT + ".6.1"
+MEDIUM, VOLUME, ACCESS, CHANGE = UNIT + ".2.1", UNIT + ".3.1", UNIT + ".4.1", UNIT + ".6.1"
+M_FREE, M_OPER = 5, 7
+M_ONLINE, M_LOW, M_FAILED = 1, 2, 3
 ANNOUNCE = ROOT + ".1.1.0.1"
 COLD_START, LINK_DOWN, LINK_UP = ("1.3.6.1.6.3.1.1.5." + n for n in "134")
 
@@ -248,6 +250,12 @@ class Box:
 
     def wait_volume(self, index, state, seconds=20):
         wait_for(f"volume {index} to be {state}", lambda: self.volumes().get(index) == state, seconds)
+
+    def wait_medium(self, index):
+        """Until it is online and was looked at, so that room on it is known."""
+        wait_for(f"medium {index} to be online",
+                 lambda: self.get(f"{MEDIUM}.{M_OPER}.{index}") == str(M_ONLINE)
+                 and self.get(f"{MEDIUM}.{M_FREE}.{index}") != "0")
 
     def wait_rule(self, volume, index, state, seconds=20):
         wait_for(f"rule {volume}.{index} to be {state}",

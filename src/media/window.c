@@ -228,6 +228,9 @@ static char *open_loop(struct windows *w, const struct gpt_part *part, struct dv
         int fd = -1;
         errnum = configure(w, part, &c, &path, &fd);
         if (errnum == 0) {
+            // A write error of the device's former user, of which nobody was told, is told here:
+            // else to the first that flushes.
+            (void)fdatasync(fd);
             keep(w, &c.info, fd, path);
             return dv_strdup(path);
         }

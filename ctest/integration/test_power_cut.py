@@ -1,0 +1,248 @@
+# What a host has flushed is on the disk: the power is cut, and the rest of the disk is looked at.
+# SPDX-License-Identifier: BSD-2-Clause
+import contextlib
+import os
+import struct
+import subprocess
+import types
+
+import nbd
+import pytest
+
+import unit_box
+from raw_initiator import CheckCondition, Session
+from tools import initiators
+from tools.power import VolatileDisk
+from unit_box import ONLINE, V_START, VOLUME, wait_for
+
+HOST, USER, SECRET = "iqn.2026-11.test.host:power", "power", "a-secret-of-16ch"
+MIB = 1 << 20
+PIECE = 64 << 10
+VOLUME_MIB = 16
+# Where what is written how begins, in bytes; far from each other, over the whole volume.
+WRITTEN, FLUSHED, FORCED = ([(i * 5 + k) * (MIB // 2) for i in range(6)] for k in (0, 1, 2))
+WRITE_THROUGH = [(i * 5 + 3) * (MIB // 2) for i in range(6)]
+WRITE_10, SYNCHRONIZE_CACHE_10, MODE_SENSE_6, MODE_SELECT_6 = 0x2A, 0x35, 0x1A, 0x15
+FUA, CACHING, WCE = 0x08, 0x08, 0x04
+
+
+def pattern(offset, word=b"host"):
+    return struct.pack(">Q4s4x", offset, word) * (PIECE // 16)
+
+
+@pytest.fixture(name="box")
+def fixture_box():
+    addresses, held = unit_box.free_addresses(2)
+    b = unit_box.Box(*addresses)
+    try:
+        yield b
+    finally:
+        b.close()
+        for h in held:
+            h.close()
+
+
+class Place:
+    """A medium of some kind on a disk that can lose its power."""
+
+    def __init__(self, box, kind):
+        self.box, self.kind = box, kind
+        self.disk = VolatileDisk(str(box.dir), 96)
+        self.folder = box.dir / "fs"
+        self.folder.mkdir()
+        self.has_fs = kind in ("dir", "image")
+        self.mounts = []
+
+    def power_on(self):
+        first = not os.path.exists(self.disk.file)
+        self.disk.power_on()
+        if self.has_fs and first:
+            subprocess.run(["mkfs.ext4", "-q", self.disk.path], check=True)
+        if self.has_fs:
+            self.mount(self.disk.path, self.folder)
+        if self.kind == "image" and first:
+            with open(self.folder / "disk.img", "wb") as f:
+                f.truncate(64 * MIB)
+        return {"dir": '<medium index="1" name="m" kind="dir" path="fs" size="64M"/>',
+                "image": '<medium index="1" name="m" kind="disk" path="fs/disk.img" initialise="yes"/>',
+                "disk": f'<medium index="1" name="m" kind="disk" path="{self.disk.path}" initialise="yes"/>',
+                "device": f'<medium index="1" name="m" kind="device" path="{self.disk.path}"/>'}[self.kind]
+
+    def mount(self, what, where, *options):
+        subprocess.run(["mount", *options, what, where], check=True)
+        self.mounts.append(where)
+
+    def volume_mib(self):
+        return 96 if self.kind == "device" else VOLUME_MIB
+
+    def power_cut(self):
+        self.disk.cut()
+        for process in (self.box.agent, self.box.tgtd):
+            if process:
+                process.kill()
+        for where in self.mounts:
+            subprocess.run(["umount", "-l", where], check=True)
+        self.mounts = []
+        self.disk.clean()
+
+    @contextlib.contextmanager
+    def remains(self):
+        """Yields a reader of the volume as a power cut would leave it now: offset -> a piece."""
+        copy, seen = self.box.dir / "copy.img", self.box.dir / "seen"
+        seen.mkdir(exist_ok=True)
+        start = 0 if self.kind in ("dir", "device") else int(self.box.get(f"{VOLUME}.{V_START}.1")) * 512
+        self.disk.remains(copy)
+        path = copy
+        if self.has_fs:  # mounting replays the journal, as after a power cut
+            self.mount(copy, seen, "-o", "loop")
+            path = seen / "disk.img" if self.kind == "image" else next(seen.glob("*.img"))
+        try:
+            with open(path, "rb") as f:
+                yield lambda offset: os.pread(f.fileno(), PIECE, start + offset)
+        finally:
+            if self.has_fs:
+                subprocess.run(["umount", seen], check=True)
+                self.mounts.remove(seen)
+            copy.unlink()
+
+
+@pytest.fixture(name="place", params=["dir", "image", "disk", "device"])
+def fixture_place(request, box):
+    """A volume on the medium, online, which HOST may use."""
+    place = Place(box, request.param)
+    try:
+        box.write_config(place.power_on())
+        box.start()
+        box.wait_medium(1)
+        box.create(1, "flushed", place.volume_mib())
+        box.wait_volume(1, ONLINE)
+        box.grant(1, 1, HOST, USER, SECRET)
+        box.wait_rule(1, 1, unit_box.ACTIVE)
+        yield place
+    finally:
+        place.power_cut()
+
+
+class Scsi:
+    """Commands over iSCSI, as bytes on the wire."""
+
+    def __init__(self, box):
+        self.session = Session(box.portal, HOST, box.iqn(1))
+        self.session.login(USER, SECRET)
+        with contextlib.suppress(CheckCondition):
+            self.session.command(b"\0" * 6)  # takes the unit attention of a new session
+
+    def write(self, offset, data, fua=False):
+        self.session.command(struct.pack(">BBIxHx", WRITE_10, FUA * fua, offset // 512, len(data) // 512),
+                             data)
+
+    def flush(self):
+        self.session.command(struct.pack(">B9x", SYNCHRONIZE_CACHE_10))
+
+    def read(self, offset):
+        return self.session.command(struct.pack(">BxIxHx", 0x28, offset // 512, PIECE // 512), room=PIECE)
+
+    def caching(self):
+        """The device-specific parameter, and the Caching mode page."""
+        sense = self.session.command(struct.pack(">BBBBBx", MODE_SENSE_6, 0x08, CACHING, 0, 64), room=64)
+        return sense[2], sense[4:]
+
+    def select(self, page):
+        self.session.command(struct.pack(">BB2xBx", MODE_SELECT_6, 0x10, 4 + len(page)), bytes(4) + page)
+
+    def close(self):
+        self.session.close()
+
+
+class Nbd:
+    """The same through our plugin."""
+
+    def __init__(self, box):
+        work = types.SimpleNamespace(work=str(box.dir))
+        how = {"portal": f"{box.portal}:3260", "iqn": box.iqn(1), "lun": 1, "initiator": HOST, "user": USER,
+               "secret": SECRET}
+        self.server = initiators.nbdkit(work, how)
+        self.handle = nbd.NBD()
+        self.handle.connect_uri(self.server.__enter__())
+        assert self.handle.can_fua() and self.handle.can_flush()
+
+    def write(self, offset, data, fua=False):
+        self.handle.pwrite(data, offset, nbd.CMD_FLAG_FUA if fua else 0)
+
+    def flush(self):
+        self.handle.flush()
+
+    def close(self):
+        self.handle.shutdown(nbd.SHUTDOWN_ABANDON_PENDING)
+        self.server.__exit__(None, None, None)
+
+
+def holds(read, offsets):
+    return [read(o) == pattern(o) for o in offsets]
+
+
+@pytest.mark.parametrize("how", [Scsi, Nbd])
+def test_what_was_flushed_is_there_after_a_power_cut(box, place, how):
+    host = how(box)
+    try:
+        for offset in FLUSHED:
+            host.write(offset, pattern(offset))
+        with place.remains() as read:
+            assert not any(holds(read, FLUSHED)), "what is not flushed is on the disk: this shows nothing"
+        host.flush()
+        with place.remains() as read:
+            assert all(holds(read, FLUSHED))
+        for offset in FORCED:
+            host.write(offset, pattern(offset), fua=True)
+        with place.remains() as read:
+            assert all(holds(read, FLUSHED + FORCED))
+        for offset in WRITTEN:
+            host.write(offset, pattern(offset))
+        place.power_cut()
+    finally:
+        host.close()
+
+    box.write_config(place.power_on())
+    box.start_tgtd()
+    box.start_agent()
+    box.wait_ready()
+    box.wait_volume(1, ONLINE)
+    box.wait_rule(1, 1, unit_box.ACTIVE)
+    host = Scsi(box)
+    assert all(holds(host.read, FLUSHED + FORCED))
+    assert not any(holds(host.read, WRITTEN))
+    host.close()
+
+
+def test_the_cache_is_told_and_can_be_turned_off(box, place):
+    host = Scsi(box)
+    parameter, page = host.caching()
+    assert parameter & 0x10, "FUA is not offered"
+    assert (page[0] & 0x3F, page[2] & WCE) == (CACHING, WCE)
+    through = bytes([page[0] & 0x3F]) + page[1:2] + bytes([page[2] & ~WCE]) + page[3:2 + page[1]]
+    host.select(through)
+    assert host.caching()[1][2] & WCE == 0
+    for offset in WRITE_THROUGH:
+        host.write(offset, pattern(offset))
+    with place.remains() as read:
+        assert all(holds(read, WRITE_THROUGH))
+    host.close()
+
+
+def test_what_was_written_outlives_a_killed_tgtd(box, place):
+    """A cache of the machine's, not of tgtd's: only the machine loses it."""
+    host = Scsi(box)
+    for offset in WRITTEN:
+        host.write(offset, pattern(offset))
+    box.tgtd.kill()
+    host.close()
+    box.start_tgtd()
+    wait_for("tgtd to serve again", lambda: box.targets())
+    box.wait_volume(1, ONLINE)
+    box.wait_rule(1, 1, unit_box.ACTIVE)
+    host = Scsi(box)
+    assert all(holds(host.read, WRITTEN))
+    host.flush()
+    with place.remains() as read:
+        assert all(holds(read, WRITTEN))
+    host.close()
