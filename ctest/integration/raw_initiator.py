@@ -1,5 +1,6 @@
 # An iSCSI initiator of one login, for what a decent one would not do.
 # SPDX-License-Identifier: BSD-2-Clause
+import contextlib
 import hashlib
 import socket
 import struct
@@ -113,3 +114,26 @@ class Session:
             return True
         except socket.timeout:
             return False
+
+
+WRITE_10, READ_10, SYNCHRONIZE_CACHE_10 = 0x2A, 0x28, 0x35
+FUA = 0x08
+
+
+class Lun(Session):
+    """A session with a volume, and what a host does with it: each call is one command. Offsets are in bytes."""
+
+    def __init__(self, address, name, target, user, secret):
+        super().__init__(address, name, target)
+        self.login(user, secret)
+        with contextlib.suppress(CheckCondition):
+            self.command(bytes(6))  # takes the unit attention of a new session
+
+    def write(self, offset, data, fua=False):
+        self.command(struct.pack(">BBIxHx", WRITE_10, FUA * fua, offset // 512, len(data) // 512), data)
+
+    def flush(self):
+        self.command(struct.pack(">B9x", SYNCHRONIZE_CACHE_10))
+
+    def pread(self, offset, count):
+        return self.command(struct.pack(">BxIxHx", READ_10, offset // 512, count // 512), room=count)

@@ -1,5 +1,6 @@
 # Disks and devices as media of a real unit, and media of all kinds that fail and come back.
 # SPDX-License-Identifier: BSD-2-Clause
+import contextlib
 import os
 import pathlib
 import re
@@ -8,6 +9,7 @@ import subprocess
 import pytest
 
 import unit_box
+from raw_initiator import CheckCondition, Lun
 from unit_box import FAILED, ONLINE, V_BLOCKS, V_ERROR, V_NAME, V_START, V_UUID, VOLUME, wait_for
 
 TYPE = "D75A4E2C-3B60-4C1F-8D5B-647673616E31"
@@ -434,6 +436,57 @@ def test_a_full_file_system_takes_thin_volumes_offline_alone(box, small):
     assert box.volumes()[1] == ONLINE
     (small / "hog").unlink()
     box.wait_volume(2, ONLINE)
+
+
+def fill(folder):
+    """Takes all the room of a file system; what it returns is to be deleted to give it back."""
+    hog = folder / "hog"
+    with open(hog, "ab", buffering=0) as f, pytest.raises(OSError):
+        for piece in (MIB, 4096):
+            with contextlib.suppress(OSError):
+                while f.write(bytes(piece)):
+                    pass
+        f.write(bytes(4096))
+    return hog
+
+
+def test_a_sparse_image_on_a_full_file_system(box, small):
+    """No write is lost without a word: what the cache could not get rid of fails the next flush."""
+    image(small, 64)
+    box.write_config('<medium index="1" name="x" kind="disk" path="small/disk.img" initialise="yes"/>')
+    box.start()
+    box.wait_medium(1)
+    full = list(unit_box.create_set(1, "full", 8, "00" * 15 + "01"))
+    box.set(*full[:-1], (f"{VOLUME}.{unit_box.V_THIN}.1", "i", 2), full[-1])
+    box.create(2, "thin", 24)
+    box.wait_volume(1, ONLINE)
+    box.wait_volume(2, ONLINE)
+    grant(box, 2)
+    window = box.tgtadm("--mode", "target", "--op", "show").split("Backing store path: ")[-1].split()[0]
+    host = Lun(box.portal, HOST, box.iqn(2), user(2), SECRET)
+    host.write(0, b"a" * 65536)
+    host.flush()
+    hog = fill(small)
+    host.write(8 * MIB, b"b" * 65536)
+    subprocess.run(["blockdev", "--flushbufs", window], capture_output=True, check=False)
+    poke(box, 2)
+    box.wait_volume(2, FAILED)
+    assert "full" in error_of(box, 2)
+    assert box.volumes()[1] == ONLINE
+    host.close()
+
+    hog.unlink()
+    box.wait_volume(2, ONLINE)
+    host = Lun(box.portal, HOST, box.iqn(2), user(2), SECRET)
+    with pytest.raises(CheckCondition):
+        host.flush()
+    host.write(8 * MIB, b"b" * 65536)
+    host.flush()
+    assert host.pread(0, 65536) == b"a" * 65536
+    with open(small / "disk.img", "rb") as f:
+        f.seek(int(box.get(f"{VOLUME}.{V_START}.2")) * 512 + 8 * MIB)
+        assert f.read(65536) == b"b" * 65536
+    host.close()
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import nbd
 import pytest
 
 import unit_box
-from raw_initiator import CheckCondition, Session
+from raw_initiator import CheckCondition, Lun, Refused
 from tools import initiators
 from tools.power import VolatileDisk
-from unit_box import ONLINE, V_START, VOLUME, wait_for
+from unit_box import FAILED, ONLINE, V_ERROR, V_NAME, V_START, VOLUME, wait_for
 
 HOST, USER, SECRET = "iqn.2026-11.test.host:power", "power", "a-secret-of-16ch"
 MIB = 1 << 20
@@ -22,8 +22,8 @@ VOLUME_MIB = 16
 # Where what is written how begins, in bytes; far from each other, over the whole volume.
 WRITTEN, FLUSHED, FORCED = ([(i * 5 + k) * (MIB // 2) for i in range(6)] for k in (0, 1, 2))
 WRITE_THROUGH = [(i * 5 + 3) * (MIB // 2) for i in range(6)]
-WRITE_10, SYNCHRONIZE_CACHE_10, MODE_SENSE_6, MODE_SELECT_6 = 0x2A, 0x35, 0x1A, 0x15
-FUA, CACHING, WCE = 0x08, 0x08, 0x04
+MODE_SENSE_6, MODE_SELECT_6 = 0x1A, 0x15
+CACHING, WCE, DPOFUA = 0x08, 0x04, 0x10
 
 
 def pattern(offset, word=b"host"):
@@ -63,10 +63,12 @@ class Place:
         if self.kind == "image" and first:
             with open(self.folder / "disk.img", "wb") as f:
                 f.truncate(64 * MIB)
-        return {"dir": '<medium index="1" name="m" kind="dir" path="fs" size="64M"/>',
+        self.config = {"dir": '<medium index="1" name="m" kind="dir" path="fs" size="64M"/>',
                 "image": '<medium index="1" name="m" kind="disk" path="fs/disk.img" initialise="yes"/>',
                 "disk": f'<medium index="1" name="m" kind="disk" path="{self.disk.path}" initialise="yes"/>',
                 "device": f'<medium index="1" name="m" kind="device" path="{self.disk.path}"/>'}[self.kind]
+
+        return self.config
 
     def mount(self, what, where, *options):
         subprocess.run(["mount", *options, what, where], check=True)
@@ -80,6 +82,10 @@ class Place:
         for process in (self.box.agent, self.box.tgtd):
             if process:
                 process.kill()
+        self.take_away()
+
+    def take_away(self):
+        """The dead disk, which nobody has open any more."""
         for where in self.mounts:
             subprocess.run(["umount", "-l", where], check=True)
         self.mounts = []
@@ -119,39 +125,15 @@ def fixture_place(request, box):
         box.grant(1, 1, HOST, USER, SECRET)
         box.wait_rule(1, 1, unit_box.ACTIVE)
         yield place
+    except BaseException:
+        print(box.agent_log.read_text()[-8000:])
+        raise
     finally:
         place.power_cut()
 
 
-class Scsi:
-    """Commands over iSCSI, as bytes on the wire."""
-
-    def __init__(self, box):
-        self.session = Session(box.portal, HOST, box.iqn(1))
-        self.session.login(USER, SECRET)
-        with contextlib.suppress(CheckCondition):
-            self.session.command(b"\0" * 6)  # takes the unit attention of a new session
-
-    def write(self, offset, data, fua=False):
-        self.session.command(struct.pack(">BBIxHx", WRITE_10, FUA * fua, offset // 512, len(data) // 512),
-                             data)
-
-    def flush(self):
-        self.session.command(struct.pack(">B9x", SYNCHRONIZE_CACHE_10))
-
-    def read(self, offset):
-        return self.session.command(struct.pack(">BxIxHx", 0x28, offset // 512, PIECE // 512), room=PIECE)
-
-    def caching(self):
-        """The device-specific parameter, and the Caching mode page."""
-        sense = self.session.command(struct.pack(">BBBBBx", MODE_SENSE_6, 0x08, CACHING, 0, 64), room=64)
-        return sense[2], sense[4:]
-
-    def select(self, page):
-        self.session.command(struct.pack(">BB2xBx", MODE_SELECT_6, 0x10, 4 + len(page)), bytes(4) + page)
-
-    def close(self):
-        self.session.close()
+def scsi(box):
+    return Lun(box.portal, HOST, box.iqn(1), USER, SECRET)
 
 
 class Nbd:
@@ -181,7 +163,13 @@ def holds(read, offsets):
     return [read(o) == pattern(o) for o in offsets]
 
 
-@pytest.mark.parametrize("how", [Scsi, Nbd])
+def caching(host):
+    """The device-specific parameter, and the Caching mode page."""
+    sense = host.command(struct.pack(">BBBBBx", MODE_SENSE_6, 0x08, CACHING, 0, 64), room=64)
+    return sense[2], sense[4:]
+
+
+@pytest.mark.parametrize("how", [scsi, Nbd])
 def test_what_was_flushed_is_there_after_a_power_cut(box, place, how):
     host = how(box)
     try:
@@ -208,20 +196,20 @@ def test_what_was_flushed_is_there_after_a_power_cut(box, place, how):
     box.wait_ready()
     box.wait_volume(1, ONLINE)
     box.wait_rule(1, 1, unit_box.ACTIVE)
-    host = Scsi(box)
-    assert all(holds(host.read, FLUSHED + FORCED))
-    assert not any(holds(host.read, WRITTEN))
+    host = scsi(box)
+    assert all(holds(lambda o: host.pread(o, PIECE), FLUSHED + FORCED))
+    assert not any(holds(lambda o: host.pread(o, PIECE), WRITTEN))
     host.close()
 
 
 def test_the_cache_is_told_and_can_be_turned_off(box, place):
-    host = Scsi(box)
-    parameter, page = host.caching()
-    assert parameter & 0x10, "FUA is not offered"
+    host = scsi(box)
+    parameter, page = caching(host)
+    assert parameter & DPOFUA, "FUA is not offered"
     assert (page[0] & 0x3F, page[2] & WCE) == (CACHING, WCE)
     through = bytes([page[0] & 0x3F]) + page[1:2] + bytes([page[2] & ~WCE]) + page[3:2 + page[1]]
-    host.select(through)
-    assert host.caching()[1][2] & WCE == 0
+    host.command(struct.pack(">BB2xBx", MODE_SELECT_6, 0x10, 4 + len(through)), bytes(4) + through)
+    assert caching(host)[1][2] & WCE == 0
     for offset in WRITE_THROUGH:
         host.write(offset, pattern(offset))
     with place.remains() as read:
@@ -231,7 +219,7 @@ def test_the_cache_is_told_and_can_be_turned_off(box, place):
 
 def test_what_was_written_outlives_a_killed_tgtd(box, place):
     """A cache of the machine's, not of tgtd's: only the machine loses it."""
-    host = Scsi(box)
+    host = scsi(box)
     for offset in WRITTEN:
         host.write(offset, pattern(offset))
     box.tgtd.kill()
@@ -240,9 +228,40 @@ def test_what_was_written_outlives_a_killed_tgtd(box, place):
     wait_for("tgtd to serve again", lambda: box.targets())
     box.wait_volume(1, ONLINE)
     box.wait_rule(1, 1, unit_box.ACTIVE)
-    host = Scsi(box)
-    assert all(holds(host.read, WRITTEN))
+    host = scsi(box)
+    assert all(holds(lambda o: host.pread(o, PIECE), WRITTEN))
     host.flush()
     with place.remains() as read:
         assert all(holds(read, WRITTEN))
+    host.close()
+
+
+def test_a_disk_that_dies_takes_its_volumes_offline_alone(box, place):
+    (box.dir / "other").mkdir()
+    box.agent.kill()
+    box.write_config(place.config + '<medium index="2" name="well" kind="dir" path="other" size="64M"/>')
+    box.start_agent()
+    box.wait_ready()
+    box.wait_medium(2)
+    box.set(*unit_box.create_set(2, "well", 8, "00" * 15 + "02", medium=2))
+    box.wait_volume(2, ONLINE)
+    box.wait_volume(1, ONLINE)
+    host = scsi(box)
+    host.write(0, pattern(0))
+    place.disk.cut()
+    with pytest.raises((CheckCondition, Refused, OSError)):
+        host.flush()
+    host.close()
+    box.wait_volume(1, FAILED)
+    assert "its medium cannot be used" in box.get(f"{VOLUME}.{V_ERROR}.1")
+    assert box.volumes()[2] == ONLINE
+    box.set((f"{VOLUME}.{V_NAME}.2", "s", "goes-on"))
+    place.take_away()
+    place.power_on()
+    box.wait_volume(1, ONLINE)
+    host = scsi(box)
+    host.write(0, pattern(0))
+    host.flush()
+    with place.remains() as read:
+        assert all(holds(read, [0]))
     host.close()

@@ -17,7 +17,6 @@
 
 #define IDENTITY     ".dvsan-medium"
 #define LOCK         ".dvsan-lock"
-#define LOW_PERCENT  5                   // of the file system: less free than this is MEDIUM_LOW
 #define CLAIM_BYTES  (UINT64_C(1) << 28) // claimed with one fallocate between two reports
 #define WRITE_BYTES  (UINT64_C(1) << 20)
 #define REPORT_BYTES (UINT64_C(1) << 24) // written as zeros between two reports
@@ -106,11 +105,7 @@ static int space_of(const struct media *m, struct media_space *space, struct dv_
     struct statvfs fs;
     if (statvfs(m->path, &fs) != 0)
         return dv_fail_errno(err, errno, "cannot tell the free space of %s", m->path);
-    space->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    space->total_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
-    space->full = (uint64_t)fs.f_bfree * fs.f_frsize < MEDIA_FULL_BYTES;
-    bool low = space->free_bytes < space->total_bytes / 100 * LOW_PERCENT;
-    space->state = low ? MEDIUM_LOW : MEDIUM_ONLINE;
+    storage_tell_space(&fs, space);
     return 0;
 }
 
@@ -128,7 +123,7 @@ static int dir_probe(struct media *m, struct media_space *space, struct dv_err *
     DV_FREE char *path = dv_printf("%s/%s", m->path, IDENTITY);
     if (access(path, F_OK) != 0)
         return dv_fail(err, DV_NOT_FOUND, "%s is gone; is the file system still mounted?", path);
-    if (identify(&now, err) != 0)
+    if (storage_check_readable(path, 1, err) != 0 || identify(&now, err) != 0)
         return -1;
     if (!uuid_equal(&now.uuid, &m->uuid))
         return dv_fail(err, DV_CONFLICT, "another medium is at %s now", m->path);

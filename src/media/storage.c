@@ -18,7 +18,7 @@
 
 #define SECTOR      512u
 #define PROBE_BYTES 4096u
-#define LOW_PERCENT 5
+#define LOW_PERCENT 5                   // of the file system: less free than this is MEDIUM_LOW
 #define CLEAR_BYTES (UINT64_C(1) << 28) // with one call to the kernel, between two reports
 #define WRITE_BYTES (UINT64_C(1) << 20)
 #define WRITE_TURNS 64 // writes of WRITE_BYTES between two reports
@@ -107,22 +107,35 @@ static int check_writable(const struct storage *s, struct dv_err *err)
     return 0;
 }
 
-// Past the page cache where that is possible: what is remembered says nothing about the disk.
-static int check_readable(const struct storage *s, struct dv_err *err)
+int storage_check_readable(const char *path, uint64_t bytes, struct dv_err *err)
 {
     void *buffer = NULL;
-    DV_CLOSE int direct = open(s->path, O_RDONLY | O_CLOEXEC | O_DIRECT);
-    int fd = direct >= 0 ? direct : s->fd;
-    off_t last = (off_t)((s->bytes - 1) / PROBE_BYTES * PROBE_BYTES);
+    DV_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+    if (fd < 0)
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return dv_fail_errno(err, errno, "cannot open %s", path);
     if (posix_memalign(&buffer, PROBE_BYTES, PROBE_BYTES) != 0)
-        return dv_fail(err, DV_INTERNAL, "no memory to read %s", s->path);
-    ssize_t front = pread(fd, buffer, PROBE_BYTES, 0);
-    ssize_t back = front > 0 ? pread(fd, buffer, PROBE_BYTES, last) : front;
+        return dv_fail(err, DV_INTERNAL, "no memory to read %s", path);
+    ssize_t front = pread(fd, buffer, PROBE_BYTES, 0), back = front;
+    if (front > 0 && bytes > PROBE_BYTES)
+        back = pread(fd, buffer, PROBE_BYTES, (off_t)((bytes - 1) / PROBE_BYTES * PROBE_BYTES));
     int errnum = errno;
     free(buffer);
     if (front <= 0 || back <= 0)
-        return dv_fail_errno(err, front < 0 || back < 0 ? errnum : EIO, "cannot read %s", s->path);
+        return dv_fail_errno(err, front < 0 || back < 0 ? errnum : EIO, "cannot read %s", path);
     return 0;
+}
+
+void storage_tell_space(const struct statvfs *fs, struct media_space *space)
+{
+    // What a file system keeps back is for root alone.
+    uint64_t left = geteuid() == 0 ? fs->f_bfree : fs->f_bavail;
+    space->free_bytes = (uint64_t)fs->f_bavail * fs->f_frsize;
+    space->total_bytes = (uint64_t)fs->f_blocks * fs->f_frsize;
+    space->full = left * fs->f_frsize < MEDIA_FULL_BYTES;
+    space->state =
+        space->free_bytes < space->total_bytes / 100 * LOW_PERCENT ? MEDIUM_LOW : MEDIUM_ONLINE;
 }
 
 // A sparse image takes room from its file system as it is written.
@@ -134,11 +147,7 @@ static void tell_space(const struct storage *s, struct media_space *space)
     if (s->is_block || fstat(s->fd, &st) != 0 || (uint64_t)st.st_blocks * 512 >= s->bytes ||
         fstatvfs(s->fd, &fs) != 0 || fs.f_blocks == 0)
         return;
-    space->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    space->total_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
-    space->full = (uint64_t)fs.f_bfree * fs.f_frsize < MEDIA_FULL_BYTES;
-    if (space->free_bytes < space->total_bytes / 100 * LOW_PERCENT)
-        space->state = MEDIUM_LOW;
+    storage_tell_space(&fs, space);
 }
 
 int storage_probe(const struct storage *s, struct media_space *space, struct dv_err *err)
@@ -149,7 +158,7 @@ int storage_probe(const struct storage *s, struct media_space *space, struct dv_
     if (bytes < s->bytes)
         return dv_fail(err, DV_IO, "%s has shrunk from %llu to %llu bytes", s->path,
                        (unsigned long long)s->bytes, (unsigned long long)bytes);
-    if (check_writable(s, err) != 0 || check_readable(s, err) != 0)
+    if (check_writable(s, err) != 0 || storage_check_readable(s->path, s->bytes, err) != 0)
         return -1;
     tell_space(s, space);
     return 0;

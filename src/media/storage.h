@@ -4,6 +4,7 @@
 #define DVSAN_MEDIA_STORAGE_H
 
 #include "media/media.h"
+#include <sys/statvfs.h>
 
 struct storage {
     const char *path; // borrowed
@@ -20,6 +21,13 @@ void storage_close(struct storage *s);
 // Fails when what was opened is not at its path any more, became smaller or read-only, or cannot
 // be read.
 int storage_probe(const struct storage *s, struct media_space *space, struct dv_err *err);
+
+// Reads the beginning and the end of something that long: past the page cache where that is
+// possible, since what is remembered says nothing about the disk.
+int storage_check_readable(const char *path, uint64_t bytes, struct dv_err *err);
+
+// What a file system has left for what takes room as it is written.
+void storage_tell_space(const struct statvfs *fs, struct media_space *space);
 
 int storage_size(int fd, const char *path, uint64_t *bytes, struct dv_err *err);
 

@@ -13,12 +13,13 @@ from .testlab import until
 
 
 class VolatileDisk:
-    """A disk of some MiB, in files of its own in a folder; its device is at path while it has power."""
+    """A disk of some MiB, in files of its own in a folder; at path while it has power."""
 
     def __init__(self, folder, mib):
         self.folder, self.image = str(folder), os.path.join(folder, "platters.img")
         self.file = os.path.join(folder, "volatile")
-        self.path = self.cache = self.fuse = None
+        self.path = os.path.join(folder, "disk")  # a link: the device may have another name each time
+        self.device = self.cache = self.fuse = None
         with open(self.image, "wb") as f:
             f.truncate(mib << 20)
 
@@ -32,8 +33,9 @@ class VolatileDisk:
                 pass
             self.fuse = subprocess.Popen(["nbdfuse", self.file, "--unix", socket], stdout=log, stderr=log)
         assert until(lambda: os.path.getsize(self.file) > 0, 20), "nbdfuse did not start"
-        self.path = subprocess.run(["losetup", "-f", "--show", self.file], capture_output=True, text=True,
-                                   check=True).stdout.strip()
+        self.device = subprocess.run(["losetup", "-f", "--show", self.file], capture_output=True, text=True,
+                                     check=True).stdout.strip()
+        os.symlink(self.device, self.path)
         fd = os.open(self.path, os.O_RDWR)
         with contextlib.suppress(OSError):
             os.fsync(fd)  # takes the errors of the loop device's former user
@@ -57,10 +59,11 @@ class VolatileDisk:
 
     def clean(self):
         """Takes away what the cut left behind; nobody has the device open any more."""
-        if self.path:
-            subprocess.run(["partx", "-d", self.path], capture_output=True, check=False)
-            subprocess.run(["losetup", "-d", self.path], check=True)
-            self.path = None
+        if self.device:
+            os.unlink(self.path)
+            subprocess.run(["partx", "-d", self.device], capture_output=True, check=False)
+            subprocess.run(["losetup", "-d", self.device], check=True)
+            self.device = None
         subprocess.run(["umount", "-l", self.file], capture_output=True, check=False)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self.folder, "disk.sock"))
