@@ -107,7 +107,8 @@ class Box:
         for name, text in (("notify.auth", "auth-pass-of-notify"), ("notify.priv", "priv-pass-of-notify")):
             self.write(name, text + "\n")
         words = {"ADDRESS": f"udp:{self.address}:1161", "ENGINE_ID": "0x" + self.engine,
-                 "AGENTX": self.dir / "run/agentx", "PROVISION_USER": USER,
+                 "AGENTX": self.dir / "run/agentx", "AGENTX_PERMS": "0600 0700",
+                 "PROVISION_USER": USER,
                  "PROVISION_AUTH": AUTH, "PROVISION_PRIV": PRIV, "MONITOR_USER": "monitor",
                  "MONITOR_AUTH": "auth-pass-of-monitor", "MONITOR_PRIV": "priv-pass-of-monitor"}
         text = (SOURCE / "snmp-agents/snmpd.conf.in").read_text() + self.third_manager()

@@ -50,7 +50,7 @@ def complaints(root):
         seen.add(name)
         section.append(name)
     for path in tracked(root):
-        if path in (INSTALLER, HERE) or not os.path.isfile(os.path.join(root, path)):
+        if path in (INSTALLER, HERE) or path.endswith(".md") or not os.path.isfile(os.path.join(root, path)):
             continue
         for number, line in enumerate(read(root, path).splitlines(), 1):
             if INSTALLS.search(line):

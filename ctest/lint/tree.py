@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 import os
 
-TOP = ("src", "snmp-agents", "console", "ctest", "mibs", "examples", "tgt-configs")
+TOP = ("src", "snmp-agents", "console", "ctest", "mibs", "examples", "tgt-configs", "packaging")
 CODE = (".c", ".h", ".py", ".sh", ".js", ".cmake")
 
 

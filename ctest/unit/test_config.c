@@ -182,7 +182,7 @@ static void unit_example(void **state)
     assert_string_equal(c->portals[2].address, "");
     assert_string_equal(c->portals[2].interface, "eth1");
     assert_int_equal(c->portals[2].family, AF_INET);
-    assert_string_equal(c->tgtd.socket, "/run/tgtd/socket");
+    assert_string_equal(c->tgtd.socket, "/run/dvsan/tgtd");
     assert_int_equal(c->tgtd.control_port, 0);
     assert_int_equal(c->tgtd.instances, 1);
     assert_int_equal(c->tgtd.threads, 4);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/service.h"
 #include "snmp-agents/unit/unit.h"
 #include <getopt.h>
 #include <signal.h>
@@ -38,6 +39,7 @@ static int fail(const struct dv_err *err)
 
 static void on_signal(void *arg)
 {
+    service_stopping();
     unit_stop(arg);
 }
 
@@ -51,6 +53,7 @@ static int run(const struct unit_config *config)
         struct loop_signal *term = loop_signal_new(loop, SIGTERM, on_signal, unit);
         struct loop_signal *interrupt = loop_signal_new(loop, SIGINT, on_signal, unit);
         log_info("unit", "dvsan-unit %s serves as %s", DVSAN_VERSION, config->name);
+        service_ready();
         loop_run(loop);
         rc = unit_exit_code(unit);
         loop_signal_free(term);

@@ -1,7 +1,10 @@
 // The program dvsan-cms: puts the station and its API together and takes them down again.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "base/file.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
+#include "base/service.h"
 #include "cms/cms.h"
 #include "cms/options.h"
 #include "config/cms_config.h"
@@ -9,6 +12,8 @@
 #include "loop/loop.h"
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 static int fail(const struct dv_err *err)
 {
@@ -16,20 +21,43 @@ static int fail(const struct dv_err *err)
     return dv_code_exit(err->code);
 }
 
-static void show_password(char *password)
+// A file for what must not get into a log.
+static int keep_password(const char *password, const char *state_dir, struct dv_err *err)
 {
-    if (!password)
-        return;
-    printf("admin password: %s\n"
-           "Keep it: it is not shown again. The API and dvsan(1) take it with the user admin.\n",
-           password);
-    fflush(stdout);
+    DV_FREE char *path = dv_printf("%s/admin-password", state_dir);
+    char *line = dv_printf("%s\n", password);
+    int rc = file_write_atomic(path, line, strlen(line), 0600, err);
+    secret_free(line);
+    if (rc != 0)
+        return dv_fail(err, err->code,
+                       "%s; the admin's password is lost: remove %s/pool.db, which holds nothing "
+                       "else yet, and start again",
+                       err->text, state_dir);
+    log_info("cms", "the admin's password is in %s: read it, then remove the file", path);
+    return 0;
+}
+
+// Frees the password; NULL is fine.
+static int show_password(char *password, const char *state_dir, struct dv_err *err)
+{
+    int rc = 0;
+    if (password && service_logs(STDOUT_FILENO)) {
+        rc = keep_password(password, state_dir, err);
+    } else if (password) {
+        printf("admin password: %s\n"
+               "Keep it: it is not shown again. The API and dvsan(1) take it with the user "
+               "admin.\n",
+               password);
+        fflush(stdout);
+    }
     secret_free(password);
+    return rc;
 }
 
 static void on_signal(void *arg)
 {
     log_info("cms", "stopping");
+    service_stopping();
     loop_stop(arg);
 }
 
@@ -43,6 +71,7 @@ static int serve(struct loop *loop, struct cms *cms, const struct cms_config *co
     struct loop_signal *interrupt = loop_signal_new(loop, SIGINT, on_signal, loop);
     log_info("cms", "dvsan-cms %s serves the pool %s at http://%s:%u", DVSAN_VERSION, config->name,
              config->http.address, config->http.port);
+    service_ready();
     loop_run(loop);
     api_free(api);
     loop_signal_free(term);
@@ -57,13 +86,11 @@ static int run(const struct cms_config *config)
     int rc;
     struct loop *loop = loop_new();
     struct cms *cms = cms_new(loop, config, &password, &err);
-    if (cms) {
-        show_password(password);
+    if (cms && show_password(password, config->state_dir, &err) == 0)
         rc = serve(loop, cms, config);
-        cms_free(cms);
-    } else {
+    else
         rc = fail(&err);
-    }
+    cms_free(cms);
     loop_free(loop);
     return rc;
 }

@@ -30,7 +30,7 @@ def write_snmpd(settings, address, folder):
     with open(SNMPD_CONF, encoding="utf-8") as f:
         text = f.read()
     words = {"ADDRESS": address, "ENGINE_ID": engine_id(os.path.join(state, "engine-id")),
-             "AGENTX": "unix:" + os.path.join(folder, "agentx.sock")}
+             "AGENTX": "unix:" + os.path.join(folder, "agentx.sock"), "AGENTX_PERMS": "0600 0700"}
     for user in ("monitor", "provision"):
         phrase = secret.read(settings, user)
         words.update({f"{user.upper()}_USER": USER.format(user), f"{user.upper()}_AUTH": phrase,

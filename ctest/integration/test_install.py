@@ -1,0 +1,106 @@
+# What `cmake --install` puts where, and that it works from there.
+# SPDX-License-Identifier: BSD-2-Clause
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tools.installed import Installed
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+GOLDEN = SOURCE / "ctest/golden/install/files.txt"
+PROGRAMS = ("bin/dvsan", "sbin/dvsan-cms", "sbin/dvsan-unit")
+UNITS = ("dvsan-cms.service", "dvsan-tgtd@.service", "dvsan-unit.service", "snmpd.service")
+# Of 100, by systemd-analyze. What is left is mostly the network, which these services are there for.
+EXPOSURE = 20
+
+
+def run(*argv, **options):
+    done = subprocess.run([*map(str, argv)], capture_output=True, text=True, timeout=60, check=False,
+                          **options)
+    assert done.returncode == 0, f"{argv}:\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(name="tree", scope="module")
+def install(tmp_path_factory):
+    return Installed(tmp_path_factory.mktemp("install"))
+
+
+def files(tree):
+    """All files but programs and the plugin."""
+    return [p for p in tree.prefix.rglob("*")
+            if p.is_file() and p.suffix != ".so" and p.parent.name not in ("bin", "sbin")]
+
+
+def test_files(tree):
+    plugins = str(tree.plugin.parent.relative_to(tree.prefix))
+    found = sorted(str(p.relative_to(tree.prefix)).replace(plugins, "NBDKIT'S PLUGINS")
+                   for p in tree.root.rglob("*") if not p.is_dir())
+    assert found == GOLDEN.read_text().splitlines()
+
+
+def test_modes(tree):
+    for path in files(tree):
+        assert path.stat().st_mode & 0o7777 == 0o644, path
+    for name in PROGRAMS:
+        assert (tree.prefix / name).stat().st_mode & 0o7777 == 0o755
+
+
+def test_nothing_refers_to_the_build(tree):
+    for path in files(tree):
+        assert str(SOURCE) not in path.read_text(), path
+    for name in PROGRAMS:
+        assert "RUNPATH" not in run("readelf", "-d", tree.prefix / name)
+
+
+def test_programs_run(tree):
+    for name in PROGRAMS:
+        assert re.fullmatch(name.partition("/")[2] + r" \d+\.\d+\.\d+\n",
+                            run(tree.prefix / name, "--version"))
+    assert "chap_secret_file" in run("nbdkit", tree.plugin, "--help", env=tree.plugin_environment())
+
+
+@pytest.mark.parametrize("name", ["dvsan-cms", "dvsan-unit"])
+def test_examples_are_good(tree, tmp_path, name):
+    """With the pass-phrases that they name: by the program, and by the schema."""
+    example = tmp_path / f"{name}.xml"
+    shutil.copy(tree.examples / f"{name}.xml", example)
+    for secret in re.findall(r'pass-file="(.*?)"', example.read_text()):
+        (tmp_path / secret).touch(mode=0o600)
+        (tmp_path / secret).write_text("a pass-phrase\n")
+    assert run(tree.prefix / "sbin" / name, "--check", "-c", example) == f"{example} is good.\n"
+    run("xmllint", "--noout", "--relaxng", tree.prefix / f"share/dvsan/{name}.rng", example)
+
+
+def test_guide_fills_in_the_example_for_snmpd(tree):
+    text = (tree.examples / "snmpd.conf").read_text()
+    guide = (tree.examples.parent / "INSTALL.md").read_text()
+    for word in set(re.findall(r"@[A-Z_]+@", text)):
+        assert word in guide, word
+
+
+def test_services_are_closed(tree, tmp_path):
+    """As far as can be told without starting them; test_systemd does that."""
+    units = tmp_path / "etc/systemd/system"
+    shutil.copytree(tree.units, units)
+    shutil.copy("/lib/systemd/system/snmpd.service", units)
+    (units / "snmpd.service.d").mkdir()
+    shutil.copy(tree.examples / "snmpd.service.conf", units / "snmpd.service.d")
+    for unit in UNITS:
+        run("systemd-analyze", "security", "--no-pager", "--offline=true", f"--threshold={EXPOSURE}",
+            f"--root={tmp_path}", unit)
+
+
+def test_user_and_folders(tree, tmp_path):
+    (tmp_path / "etc").mkdir()
+    run("systemd-sysusers", f"--root={tmp_path}", tree.prefix / "lib/sysusers.d/dvsan.conf")
+    uid, gid = map(int, re.search(r"^dvsan:x:(\d+):(\d+):", (tmp_path / "etc/passwd").read_text(),
+                                  re.M).groups())
+    run("systemd-tmpfiles", f"--root={tmp_path}", "--create", tree.prefix / "lib/tmpfiles.d/dvsan.conf")
+    for folder, owner in (("etc/dvsan", 0), ("run/dvsan", uid)):
+        st = os.stat(tmp_path / folder)
+        assert (st.st_mode & 0o7777, st.st_uid, st.st_gid) == (0o750, owner, gid)

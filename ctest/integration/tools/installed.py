@@ -1,0 +1,30 @@
+"""The build under test, installed into a folder as a packager would."""
+import os
+import pathlib
+import re
+import subprocess
+
+SOURCE = pathlib.Path(__file__).resolve().parents[3]
+BUILD = pathlib.Path(os.environ.get("DVSAN_BUILD", SOURCE / "build/debug"))
+
+
+class Installed:
+    """root: the folder. prefix: where what is for /usr, or the build's other prefix, lies in it."""
+
+    def __init__(self, root):
+        cache = (BUILD / "CMakeCache.txt").read_text()
+        under = re.search(r"^CMAKE_INSTALL_PREFIX:\w+=/(.*)$", cache, re.M)[1]
+        subprocess.run(["cmake", "--install", str(BUILD)], check=True, umask=0o022,
+                       stdout=subprocess.DEVNULL, env=dict(os.environ, DESTDIR=str(root)))
+        self.root = root
+        self.prefix = root / under
+        self.examples = self.prefix / "share/doc/dvsan/examples"
+        self.units = self.prefix / "lib/systemd/system"
+        self.plugin, = self.prefix.rglob("nbdkit-dvsan-plugin.so")
+
+    def plugin_environment(self):
+        """A sanitizer's library must be loaded before a plugin that was built with it."""
+        linked = subprocess.run(["ldd", str(self.plugin)], capture_output=True, text=True, check=True)
+        preload = re.search(r"=> (\S*lib[at]san\S*)", linked.stdout)
+        return dict(os.environ, ASAN_OPTIONS="detect_leaks=0",
+                    LD_PRELOAD=preload[1] if preload else "")
