@@ -10,6 +10,7 @@
 #include "snmp-agents/unit/portals.h"
 #include "snmp-agents/unit/std/std.h"
 #include "snmp-agents/unit/tables.h"
+#include "snmp-agents/unit/tgtd.h"
 #include "snmp-agents/unit/worker.h"
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +44,8 @@ struct unit {
     struct portals *portals;
     struct notifier *notifier;
     struct worker *worker;
+    struct tgtd **tgtds; // those that are kept running from here, of number 1, 2..
+    uint32_t tgtd_count;
     struct counters *counters;
     struct std *std;
 
@@ -170,6 +173,8 @@ static void on_done(void *arg, struct order *o)
     if (!o->tgtd_there && (u->tgtd_there || !u->agent))
         log_warning("unit", "nothing is served: %s", o->tgtd_err.text);
     u->tgtd_there = o->tgtd_there;
+    for (uint32_t i = 0; i < u->tgtd_count; i++)
+        tgtd_answered(u->tgtds[i], u->tgtd_there);
     if (order_apply(o, u->state, u->journal, &err) != 0) {
         log_error("unit", "what was done cannot be recorded and will be done again: %s", err.text);
         failed = true;
@@ -370,6 +375,27 @@ static int open_snmp(struct unit *u, struct dv_err *err)
     return u->announcer ? 0 : -1;
 }
 
+static void on_refused(void *arg, uint32_t tgtd, const char *initiator)
+{
+    (void)arg;
+    (void)tgtd;
+    (void)initiator;
+}
+
+static int start_tgtds(struct unit *u, struct dv_err *err)
+{
+    const struct tgtd_calls calls = {.refused = on_refused, .arg = u};
+    uint32_t count = u->config->tgtd.supervise ? u->config->tgtd.instances : 0;
+    u->tgtds = dv_calloc(count + 1, sizeof(struct tgtd *));
+    for (uint32_t i = 1; i <= count; i++) {
+        struct tgtd *t = tgtd_new(u->loop, u->config, i, &calls, err);
+        if (!t)
+            return -1;
+        u->tgtds[u->tgtd_count++] = t;
+    }
+    return 0;
+}
+
 struct unit *unit_new(struct loop *loop, const struct unit_config *config, struct dv_err *err)
 {
     struct unit *u = dv_calloc(1, sizeof(*u));
@@ -385,7 +411,8 @@ struct unit *unit_new(struct loop *loop, const struct unit_config *config, struc
     u->retry_ms = RETRY_FIRST_MS;
     if (open_journal(u, err) != 0 ||
         !(u->portals = portals_new(loop, config, u->state, &portals_calls, err)) ||
-        open_snmp(u, err) != 0 || !(u->worker = worker_new(loop, config, &calls, err)) ||
+        open_snmp(u, err) != 0 || start_tgtds(u, err) != 0 ||
+        !(u->worker = worker_new(loop, config, &calls, err)) ||
         !(u->counters = counters_new(loop, config, u->state, u->journal, err))) {
         unit_free(u);
         return NULL;
@@ -442,6 +469,9 @@ void unit_free(struct unit *u)
     u->agent = NULL;
     std_free(u->std);
     worker_free(u->worker);
+    for (uint32_t i = 0; i < u->tgtd_count; i++)
+        tgtd_free(u->tgtds[i]);
+    free(u->tgtds);
     loop_timer_free(u->next_pass);
     loop_timer_free(u->first_pass);
     loop_timer_free(u->no_master);

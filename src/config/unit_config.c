@@ -212,7 +212,8 @@ static int get_tgtd(const struct xml_node *node, struct unit_config *config, str
     if (xml_get_path(node, "socket", &config->tgtd.socket, err) < 0 ||
         get_port(node, "control-port", 0, &config->tgtd.control_port, err) < 0 ||
         xml_get_number(node, "instances", 1, UNIT_GROUPS_MAX, &instances, err) < 0 ||
-        xml_get_number(node, "threads", 2, 16, &threads, err) < 0)
+        xml_get_number(node, "threads", 2, 16, &threads, err) < 0 ||
+        xml_get_bool(node, "supervise", &config->tgtd.supervise, err) < 0)
         return -1;
     config->tgtd.instances = (uint32_t)instances;
     config->tgtd.threads = (uint32_t)threads;

@@ -53,6 +53,7 @@ struct unit_config {
         uint16_t control_port; // -C of the first tgtd; those of the others follow
         uint32_t instances;    // tgtds, each of which is a portal group; 1..UNIT_GROUPS_MAX
         uint32_t threads;      // for each volume, 2..16
+        bool supervise;        // dvsan-unit starts them; else somebody else does
     } tgtd;
 
     struct {

@@ -83,6 +83,13 @@ int tgt_add_portals(struct tgt_engine *e, const struct portal *portals, size_t c
         if (!there && change_portal(e, TGT_NEW, &portals[i], err) != 0)
             rc = -1;
     }
+    for (size_t k = 0; k < seen_count; k++) {
+        struct portal first = {.port = seen[k].port};
+        dv_copy(first.address, sizeof(first.address), seen[k].address);
+        if (strcmp(first.address, TGT_FIRST_ADDRESS) == 0 &&
+            change_portal(e, TGT_DELETE, &first, err) != 0)
+            rc = -1;
+    }
     return rc;
 }
 

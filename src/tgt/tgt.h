@@ -18,6 +18,10 @@
 
 #define TGT_TIMEOUT_MS 5000 // a good value for an engine: more than a loaded tgtd takes
 
+// A tgtd that is told of no portal, or of none that it can have, listens at all addresses. So one
+// that is started from here is told to listen at some port of this one, until it has others.
+#define TGT_FIRST_ADDRESS "127.255.255.254"
+
 // What a volume says of itself to INQUIRY; the revision is of that, not of the program.
 #define TGT_VENDOR   "DVSAN"
 #define TGT_PRODUCT  "VOLUME"
@@ -56,7 +60,8 @@ int tgt_reconcile(struct tgt_engine *e, const struct plan_target *targets, size_
 // Ends every session of an initiator (NULL: of all) with a target, and waits until they are gone.
 int tgt_end_sessions(struct tgt_engine *e, uint32_t tid, const char *initiator, struct dv_err *err);
 
-// Makes tgtd listen at each portal's address and port, unless it does already.
+// Makes tgtd listen at each portal's address and port, unless it does already, and no more at
+// TGT_FIRST_ADDRESS.
 // One that fails does not keep the others from being added.
 int tgt_add_portals(struct tgt_engine *e, const struct portal *portals, size_t count,
                     struct dv_err *err);
