@@ -131,6 +131,7 @@ static json_t *view_portal(const struct portal *p)
 {
     json_t *o = json_object();
     put_number(o, "index", p->index);
+    put_number(o, "group", p->group);
     put_text(o, "address", p->address);
     put_number(o, "port", p->port);
     put_bool(o, "up", p->up);
@@ -179,7 +180,7 @@ static const char *medium_name(const struct pool_volume *v)
     return "";
 }
 
-// "address:port" of the unit's portals, those that are up first.
+// "address:port" of the portals that the volume is reached at, those that are up first.
 static json_t *portal_list(const struct pool_volume *v)
 {
     json_t *list = json_array();
@@ -187,7 +188,7 @@ static json_t *portal_list(const struct pool_volume *v)
         for (size_t i = 0; v->unit && i < v->unit->portal_count; i++) {
             const struct portal *p = &v->unit->portals[i];
             char text[PORTAL_TEXT_ROOM];
-            if (p->up == (up == 1))
+            if (p->group == v->actual.group && p->up == (up == 1))
                 json_array_append_new(list, json_string(portal_format(p, text)));
         }
     return list;
@@ -242,6 +243,10 @@ json_t *view_volume(const struct pool_volume *v)
         put_number(o, "target_size", target * BLOCK_SIZE);
     else
         json_object_set_new(o, "target_size", json_null());
+    if (known)
+        put_number(o, "portal_group", v->actual.group);
+    else
+        json_object_set_new(o, "portal_group", json_null());
     json_object_set_new(o, "portals", portal_list(v));
     json_object_set_new(o, "hosts", host_names(v));
     return o;

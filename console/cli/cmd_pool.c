@@ -52,6 +52,7 @@ static void print_unit(const struct cli *cli, const json_t *unit)
     static const struct column portals[] = {
         {"PORTAL", "address", COLUMN_TEXT},
         {"PORT", "port", COLUMN_NUMBER},
+        {"GROUP", "group", COLUMN_NUMBER},
         {"UP", "up", COLUMN_YES},
     };
     record_print(stdout, columns, DV_COUNT(columns), unit, &cli->style);

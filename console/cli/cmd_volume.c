@@ -43,6 +43,7 @@ int volume_show(struct cli *cli, struct dv_err *err)
         {"End LBA", "end_lba", COLUMN_NUMBER},
         {"IQN", "iqn", COLUMN_TEXT},
         {"LUN", "lun", COLUMN_NUMBER},
+        {"Portal group", "portal_group", COLUMN_NUMBER},
         {"Portals", "portals", COLUMN_LIST},
         {"Hosts", "hosts", COLUMN_LIST},
     };

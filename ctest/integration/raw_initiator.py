@@ -19,8 +19,8 @@ class CheckCondition(Exception):
 class Session:
     """A login in steps, so that it can be left half done, and then commands one at a time."""
 
-    def __init__(self, address, name, target, alias=None, isid=1):
-        self.sock = socket.create_connection((address, 3260), timeout=5)
+    def __init__(self, address, name, target, alias=None, isid=1, port=3260):
+        self.sock = socket.create_connection((address, port), timeout=5)
         self.isid = isid
         self.command_number = 1
         self.keys = {"InitiatorName": name, "SessionType": "Normal", "TargetName": target}

@@ -77,7 +77,7 @@ def test_a_process_is_killed_and_started(lab):
 
 
 def test_a_process_is_not_taken_for_another_with_its_pid(lab):
-    pidfile = lab.units["unit1"].tgtd.pidfile
+    pidfile = lab.units["unit1"].tgtds[0].pidfile
     with open(pidfile, encoding="ascii") as f:
         kept = f.read()
     innocent = subprocess.Popen(["sleep", "60"])
@@ -87,14 +87,14 @@ def test_a_process_is_not_taken_for_another_with_its_pid(lab):
                        f"{innocent.pid} {start_time(innocent.pid)} 00000000\n", "", "garbage\n"):
             with open(pidfile, "w", encoding="ascii") as f:
                 f.write(forged)
-            lab.units["unit1"].tgtd.stop()
+            lab.units["unit1"].tgtds[0].stop()
             assert innocent.poll() is None
     finally:
         innocent.kill()
         innocent.wait()
         with open(pidfile, "w", encoding="ascii") as f:
             f.write(kept)
-    assert lab.units["unit1"].tgtd.pid()
+    assert lab.units["unit1"].tgtds[0].pid()
 
 
 @pytest.mark.parametrize("args, words", [

@@ -62,7 +62,8 @@ class Initiator(Session):
     """Logs in, and reads and writes one block after the other. LUN 1, no unsolicited data."""
 
     def __init__(self, box, volume, name=ALICE, user="alice", secret=SECRET, isid=1):
-        super().__init__(box.portal, name, box.iqn(volume), isid=isid)
+        super().__init__(box.portal, name, box.iqn(volume), isid=isid,
+                         port=3260 + (volume - 1) % box.instances)
         self.login(user, secret)
         self.sn, self.stat_sn = 1, 0
         self.command(bytes(6))  # TEST UNIT READY takes the unit attention of a new session
@@ -493,6 +494,92 @@ def test_counters_survive_the_agent(box, how):
     box.agent.kill()
     come_back(box)
     assert everything_counted(box) == counted
+
+
+@pytest.fixture(name="pair")
+def fixture_pair(addresses):
+    """A unit with two instances of tgtd; volumes 1 and 3 are the first one's, 2 and 4 the other's."""
+    box = Box(*addresses, instances=2)
+    try:
+        box.start()
+        yield box
+        log = box.agent_log.read_text()
+        assert "Sanitizer" not in log and "runtime error:" not in log and SECRET not in log
+    except BaseException:
+        print(box.agent_log.read_text()[-8000:])
+        raise
+    finally:
+        box.close()
+
+
+def test_each_tgtd_is_an_instance(pair):
+    """With its own portal, nodes and sessions, whose numbers are the same in both."""
+    give(pair, 1, 2, 3, 4)
+    for volume in (1, 2, 3, 4):
+        let_in(pair, volume, 1)
+    mine = [Initiator(pair, volume) for volume in (1, 2)]
+    wait_for("the sessions", lambda: len(sessions(pair)) == 2)
+    assert set(column(pair, "iscsiInstDescr")) == {(1,), (2,)}
+    assert column(pair, "iscsiInstNodeNumber") == {(1,): "2", (2,): "2"}
+    assert column(pair, "iscsiInstSessionNumber") == {(1,): "1", (2,): "1"}
+    assert column(pair, "iscsiTgtPortalPort") == {(1, 1, 0): "3260", (2, 1, 0): "3261"}
+    assert set(column(pair, "iscsiNodeName")) == {(1, 1), (1, 3), (2, 2), (2, 4)}
+    assert set(column(pair, "iscsiTgtAuthIdentity")) == {(1, 1, 1), (1, 3, 1), (2, 2, 1), (2, 4, 1)}
+    instance = object_oid("iscsiInstDescr")
+    assert column(pair, "scsiTransportPointer") == {(1, v, 1): f".{instance}.{(v - 1) % 2 + 1}" for v in (1, 2, 3, 4)}
+    (_, _, first), (_, _, second) = sorted(sessions(pair))
+    assert sorted(sessions(pair)) == [(1, 1, first), (2, 2, second)] and first == second
+    assert set(column(pair, "scsiAttIntrPortName")) == {(1, 1, 1, first), (1, 2, 1, second)}
+    wait_for("what targets offer", lambda: len(column(pair, "iscsiNodeInitialR2T")) == 4)
+    for oid in MODULES.values():
+        walked = lines(pair, "snmpwalk", oid)
+        assert [numbers(o) for o, _ in walked] == sorted({numbers(o) for o, _ in walked})
+        assert lines(pair, "snmpbulkwalk", "-Cr7", oid) == walked
+        for start in range(0, len(walked), 40):
+            some = walked[start:start + 40]
+            assert lines(pair, "snmpget", *(o for o, _ in some)) == some
+    for session in mine:
+        session.close()
+
+
+def test_two_tgtds_are_counted_apart(pair):
+    """Their sessions have the same numbers; nothing is counted twice, or for another volume."""
+    give(pair, 1, 2)
+    let_in(pair, 1, 1)
+    let_in(pair, 2, 1)
+    one, two = Initiator(pair, 1), Initiator(pair, 2)
+
+    def written():
+        return [volume_counters(pair, v)[2] >> 13 for v in (1, 2)]
+
+    def write(session, count):
+        for i in range(count):
+            session.write(16 * i, bytes(8192))
+    write(one, 10)
+    write(two, 25)
+    wait_for("the writes", lambda: written() == [10, 25])
+    pair.agent.kill()
+    write(one, 1)
+    write(two, 2)
+    come_back(pair)
+    wait_for("what was written meanwhile", lambda: written() == [11, 27])
+    pair.tgtds[2].kill()
+    wait_for("the end of its session", lambda: list(sessions(pair)) and {k[0] for k in sessions(pair)} == {1})
+    write(one, 4)
+    wait_for("the writes", lambda: written() == [15, 27])
+    pair.agent.kill()  # while one of them is away
+    write(one, 1)
+    come_back(pair)
+    wait_for("what was written meanwhile", lambda: written() == [16, 27])
+    two.close()
+    pair.start_tgtd(2)
+    pair.wait_volume(2, ONLINE)
+    again = Initiator(pair, 2)
+    write(again, 3)
+    wait_for("the writes", lambda: written() == [16, 30])
+    assert column(pair, "iscsiTgtLoginAccepts") == {(1, 1): "1", (2, 2): "2"}
+    one.close()
+    again.close()
 
 
 def test_counters_survive_tgtd(box):

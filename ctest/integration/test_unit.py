@@ -159,8 +159,8 @@ def fixture_wired():
 
 def test_links_are_told(wired):
     box, ip = wired
-    index = box.get(f"{UNIT}.5.1.5.1")
-    assert box.get(f"{UNIT}.5.1.6.1") == "1"
+    index = box.get(f"{UNIT}.5.1.6.1.1")
+    assert box.get(f"{UNIT}.5.1.7.1.1") == "1"
     wait_for("coldStart", lambda: box.traps(COLD_START))
     lease(box, 3600)
     columns = [f".1.3.6.1.2.1.2.2.1.{c}.{index}" for c in (1, 7, 8)]
@@ -170,19 +170,19 @@ def test_links_are_told(wired):
     assert list(down)[2:5] == columns
     assert [down[c] for c in columns] == [f"INTEGER: {n}" for n in (index, 1, 2)]
     assert down[f".{MEMBER}.7.0"] == "INTEGER: 3"
-    assert box.get(f"{UNIT}.5.1.6.1", f"{MEMBER}.7.0") == ["2", "3"]
+    assert box.get(f"{UNIT}.5.1.7.1.1", f"{MEMBER}.7.0") == ["2", "3"]
 
     ip("link", "set", "switch0", "up")
     up = wait_for("linkUp", lambda: box.traps(LINK_UP))[0]
     assert [up[c] for c in columns] == [f"INTEGER: {n}" for n in (index, 1, 1)]
-    assert box.get(f"{UNIT}.5.1.6.1", f"{MEMBER}.7.0") == ["1", "2"]
+    assert box.get(f"{UNIT}.5.1.7.1.1", f"{MEMBER}.7.0") == ["1", "2"]
 
     ip("addr", "del", "192.0.2.7/24", "dev", "san0")  # the interface stays, its address goes
     wait_for("linkDown", lambda: len(box.traps(LINK_DOWN)) == 2)
-    assert box.get(f"{UNIT}.5.1.5.1", f"{UNIT}.5.1.6.1") == ["0", "2"]
+    assert box.get(f"{UNIT}.5.1.6.1.1", f"{UNIT}.5.1.7.1.1") == ["0", "2"]
     ip("addr", "add", "192.0.2.7/24", "dev", "san0")
     wait_for("linkUp", lambda: len(box.traps(LINK_UP)) == 2)
-    assert box.get(f"{UNIT}.5.1.5.1") == index
+    assert box.get(f"{UNIT}.5.1.6.1.1") == index
 
 
 # ---- Volumes and rules

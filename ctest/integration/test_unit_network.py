@@ -12,7 +12,7 @@ from unit_box import (ACTIVE, ANNOUNCE, BUILD, COLD_START, LINK_DOWN, LINK_UP, M
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 PORTAL = UNIT + ".5.1"
-P_TYPE, P_ADDRESS, P_PORT, P_INTERFACE, P_STATE = range(2, 7)
+P_TYPE, P_ADDRESS, P_PORT, P_INTERFACE, P_STATE = range(3, 8)
 
 
 class Wire:
@@ -71,10 +71,10 @@ class WiredBox(Box):
         path.write_text(re.sub('management-address="[^"]*"', f'management-address="{self.management}"', text))
 
     def rows(self):
-        """index -> (port, operational state)"""
+        """index -> (port, operational state), in the only portal group"""
         found = {}
         for oid, value in self.walk(PORTAL).items():
-            column, index = map(int, oid.rsplit(".", 2)[1:])
+            column, index, _ = map(int, oid.rsplit(".", 3)[1:])
             found.setdefault(index, {})[column] = value
         return {i: (r[P_PORT], r[P_STATE]) for i, r in found.items()}
 
@@ -142,8 +142,8 @@ def test_portals_of_both_families_are_served(wire, make):
     box.start()
     box.serve()
     assert box.rows() == {1: ("3260", "1"), 2: ("3261", "1"), 3: ("3260", "1"), 4: ("3260", "1")}
-    assert box.get(*(f"{PORTAL}.{P_TYPE}.{i}" for i in (1, 2, 3, 4))) == ["1", "2", "1", "2"]
-    assert box.get(f"{PORTAL}.{P_ADDRESS}.3", f"{PORTAL}.{P_ADDRESS}.4") == \
+    assert box.get(*(f"{PORTAL}.{P_TYPE}.{i}.1" for i in (1, 2, 3, 4))) == ["1", "2", "1", "2"]
+    assert box.get(f"{PORTAL}.{P_ADDRESS}.3.1", f"{PORTAL}.{P_ADDRESS}.4.1") == \
         ["c6336407", "20010db8000000000000000000000007"]
     assert box.get(f"{MEMBER}.4.0") == "udp:192.0.2.7:1161"
     assert box.listening() == ["192.0.2.7:3260", "198.51.100.7:3260", "[2001:db8::7]:3260",
@@ -160,7 +160,7 @@ def test_a_link_is_told_of_the_portal_that_it_carries(wire, make):
     box.start()
     box.serve()
     wait_for("an announcement", lambda: announcements(box))
-    index = box.get(f"{PORTAL}.{P_INTERFACE}.2")
+    index = box.get(f"{PORTAL}.{P_INTERFACE}.2.1")
     column = f".1.3.6.1.2.1.2.2.1.1.{index}"
     wire.ip("host", "link", "set", "host1", "down")
     for user in ("notify", "third"):

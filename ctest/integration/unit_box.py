@@ -89,14 +89,16 @@ class Process:
 
 
 class Box:
-    """Starts nothing by itself. address is the unit's, cms the receiver's; media one of 256 MiB."""
+    """Starts nothing by itself. address is the unit's, cms the receiver's; media one of 256 MiB.
+    Of several instances of tgtd the first is tgtd, and all are in tgtds."""
 
-    def __init__(self, address, cms, name="unit1", prefix=(), portal=None):
+    def __init__(self, address, cms, name="unit1", prefix=(), portal=None, instances=1):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="dvsan-unit-"))
         self.address, self.cms, self.name, self.prefix = address, cms, name, list(prefix)
-        self.portal = portal or address
+        self.portal, self.instances = portal or address, instances
         self.patience = ["-t", "2", "-r", "2"]  # of the SNMP tools
-        self.snmpd = self.tgtd = self.agent = self.receiver = None
+        self.snmpd = self.agent = self.receiver = None
+        self.tgtds = {}  # by portal group
         self.engine = "80001f8804" + os.urandom(8).hex()
         self.agent_log = self.dir / "dvsan-unit.log"
         for folder in ("media", "run", "conf", "snmpd", "trapd"):
@@ -132,7 +134,7 @@ class Box:
         self.write("unit.xml", f"""<unit name="{self.name}" state-dir="state" iqn-prefix="{IQN}" log="debug">
   <media>{media}</media>
   <portals><portal index="1" address="{self.portal}" port="3260"/></portals>
-  <tgtd socket="{self.dir}/run/tgtd" threads="2"/>
+  <tgtd socket="{self.dir}/run/tgtd" instances="{self.instances}" threads="2"/>
   <snmp agentx="{self.dir}/run/agentx" management-address="udp:{self.address}:1161">
     <notify user="notify" auth-pass-file="notify.auth" priv-pass-file="notify.priv"/>
   </snmp>
@@ -159,10 +161,15 @@ class Box:
     def start_snmpd(self):
         self.snmpd = self.process("snmpd", ["snmpd", "-f", "-Lo"], **self.folders("snmpd"))
 
-    def start_tgtd(self):
-        (self.dir / "run/tgtd.0").unlink(missing_ok=True)
-        self.tgtd = self.process("tgtd", ["tgtd", "-f", "-t", "2", "--iscsi", "portal=127.0.0.1:0"],
-                                 TGT_IPC_SOCKET=str(self.dir / "run/tgtd"))
+    @property
+    def tgtd(self):
+        return self.tgtds.get(1)
+
+    def start_tgtd(self, group=1):
+        (self.dir / f"run/tgtd.{group - 1}").unlink(missing_ok=True)
+        self.tgtds[group] = self.process(
+            f"tgtd{group}", ["tgtd", "-f", "-C", str(group - 1), "-t", "2", "--iscsi", "portal=127.0.0.1:0"],
+            TGT_IPC_SOCKET=str(self.dir / "run/tgtd"))
 
     def start_agent(self):
         self.agent = self.process("dvsan-unit", [PROGRAM, "-c", self.dir / "unit.xml"])
@@ -174,7 +181,8 @@ class Box:
 
     def start(self):
         self.start_snmpd()
-        self.start_tgtd()
+        for group in range(1, self.instances + 1):
+            self.start_tgtd(group)
         self.start_agent()
         self.wait_ready()
 
@@ -182,7 +190,7 @@ class Box:
         wait_for("the unit's tables", lambda: self.try_get(f"{MEMBER}.7.0") in ("2", "3"))
 
     def close(self):
-        for p in (self.agent, self.snmpd, self.tgtd, self.receiver):
+        for p in (self.agent, self.snmpd, *self.tgtds.values(), self.receiver):
             if p:
                 p.kill()
         shutil.rmtree(self.dir)
@@ -269,10 +277,10 @@ class Box:
                               env=dict(os.environ, TGT_IPC_SOCKET=str(self.dir / "run/tgtd")), check=False)
         return done.stdout
 
-    def targets(self):
-        """What tgtd serves: tid -> (name, sorted names of its initiators)."""
+    def targets(self, group=1):
+        """What a tgtd serves: tid -> (name, sorted names of its initiators)."""
         found, tid, acl = {}, None, False
-        for line in self.tgtadm("--mode", "target", "--op", "show").splitlines():
+        for line in self.tgtadm("-C", str(group - 1), "--mode", "target", "--op", "show").splitlines():
             match = re.match(r"Target (\d+): (\S+)", line)
             if match:
                 tid, acl = int(match[1]), False
@@ -286,13 +294,13 @@ class Box:
     def iqn(self, index):
         return self.get(f"{VOLUME}.{V_IQN}.{index}")
 
-    def inquire(self, target, initiator, user="", secret=""):
+    def inquire(self, target, initiator, user="", secret="", group=1):
         """Logs in as an initiator and asks who is there; True when that was allowed."""
         env = dict(os.environ)
         if user:
             env.update(LIBISCSI_CHAP_USERNAME=user, LIBISCSI_CHAP_PASSWORD=secret)
         done = subprocess.run([*self.prefix, "iscsi-inq", "-i", initiator,
-                               f"iscsi://{self.portal}:3260/{target}/1"],
+                               f"iscsi://{self.portal}:{3259 + group}/{target}/1"],
                               env=env, capture_output=True, text=True, check=False, timeout=20)
         return done.returncode == 0 and "DIRECT_ACCESS" in done.stdout
 

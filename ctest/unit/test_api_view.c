@@ -16,7 +16,7 @@ struct things {
     struct pool_unit unit;
     struct medium medium;
     struct free_extent free_extent;
-    struct portal portals[2];
+    struct portal portals[3];
     struct pool_volume volume;
     struct pool_host host;
     struct pool_assignment assignment;
@@ -38,7 +38,7 @@ static void make(struct things *t)
                  .free_extents = &t->free_extent,
                  .free_count = 1,
                  .portals = t->portals,
-                 .portal_count = 2,
+                 .portal_count = 3,
                  .volume_count = 1},
         .medium = {.index = 1,
                    .name = "pool0",
@@ -48,8 +48,9 @@ static void make(struct things *t)
                    .free_blocks = 4096,
                    .largest_free_blocks = 2048},
         .free_extent = {.medium = 1, .blocks = 2048},
-        .portals = {{.index = 1, .address = "192.0.2.1", .port = 3260},
-                    {.index = 2, .address = "2001:db8::1", .port = 3261, .up = true}},
+        .portals = {{.index = 1, .group = 2, .address = "192.0.2.1", .port = 3260},
+                    {.index = 2, .group = 1, .address = "2001:db8::1", .port = 3260, .up = true},
+                    {.index = 2, .group = 2, .address = "2001:db8::1", .port = 3261, .up = true}},
         .volume = {.rec = {.name = "db1", .medium = 1, .blocks = 4096, .wanted = true},
                    .unit = &t->unit,
                    .actual = {.index = 5,
@@ -59,6 +60,7 @@ static void make(struct things *t)
                               .thin = true,
                               .iqn = "iqn.2026-11.org.dvsan:x",
                               .lun = 1,
+                              .group = 2,
                               .state = VOLUME_ONLINE,
                               .progress = 100}},
         .host = {.rec = {.name = "web",
@@ -100,8 +102,10 @@ static void test_unit(void **state)
        "\"kind\":\"dir\",\"state\":\"online\",\"block_size\":512,\"blocks\":8192,"
        "\"free_blocks\":4096,\"largest_free_blocks\":2048,\"last_error\":null,"
        "\"free_extents\":[{\"start_lba\":0,\"blocks\":2048,\"end_lba\":2047}]}],"
-       "\"portals\":[{\"index\":1,\"address\":\"192.0.2.1\",\"port\":3260,\"up\":false},"
-       "{\"index\":2,\"address\":\"2001:db8::1\",\"port\":3261,\"up\":true}]}");
+       "\"portals\":[{\"index\":1,\"group\":2,\"address\":\"192.0.2.1\",\"port\":3260,"
+       "\"up\":false},{\"index\":2,\"group\":1,\"address\":\"2001:db8::1\",\"port\":3260,"
+       "\"up\":true},{\"index\":2,\"group\":2,\"address\":\"2001:db8::1\",\"port\":3261,"
+       "\"up\":true}]}");
 }
 
 static void test_volume(void **state)
@@ -114,7 +118,8 @@ static void test_volume(void **state)
        "\"media\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":2048,"
        "\"end_lba\":6143,\"lun\":1,\"iqn\":\"iqn.2026-11.org.dvsan:x\",\"thin\":true,"
        "\"state\":\"online\",\"progress\":100,\"last_error\":null,\"target_size\":4194304,"
-       "\"portals\":[\"[2001:db8::1]:3261\",\"192.0.2.1:3260\"],\"hosts\":[\"web\"]}");
+       "\"portal_group\":2,\"portals\":[\"[2001:db8::1]:3261\",\"192.0.2.1:3260\"],\"hosts\":["
+       "\"web\"]}");
 }
 
 // Before its unit has shown it, a volume lies nowhere.
@@ -130,7 +135,8 @@ static void test_new_volume(void **state)
        "{\"name\":\"db1\",\"uuid\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\",\"unit\":\"unit1\","
        "\"media\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":null,"
        "\"end_lba\":null,\"lun\":null,\"iqn\":null,\"thin\":false,\"state\":\"creating\","
-       "\"progress\":0,\"last_error\":null,\"target_size\":null,\"portals\":[],\"hosts\":[]}");
+       "\"progress\":0,\"last_error\":null,\"target_size\":null,\"portal_group\":null,"
+       "\"portals\":[],\"hosts\":[]}");
 }
 
 static void test_host(void **state)

@@ -39,6 +39,7 @@ static void volume_values(struct sn_value v[READING_COLUMNS_MAX])
         octets("e"),
         sn_uint(7),
         sn_uint(2),
+        sn_uint(3),
     };
     memcpy(v, good, sizeof(good));
 }
@@ -55,6 +56,7 @@ static void test_volume(void **state)
     assert_memory_equal(row.uuid.b, UUID, 16);
     assert_string_equal(row.name, "db1");
     assert_int_equal(row.medium, 2);
+    assert_int_equal(row.group, 3);
     assert_true(row.thin);
     assert_int_equal(row.start_lba, 2048);
     assert_int_equal(row.blocks, 4096);
@@ -167,23 +169,32 @@ static void test_portal(void **state)
 {
     (void)state;
     struct portal row;
-    uint32_t index = 1;
+    uint32_t index[] = {1, 2};
     struct sn_value v[] = {sn_int(1), sn_octets("\xc0\0\x02\x01", 4), sn_uint(3260), sn_int(2),
                            sn_int(1)};
-    assert_true(reading_portal(&index, 1, v, &row));
+    assert_true(reading_portal(index, 2, v, &row));
+    assert_int_equal(row.index, 1);
+    assert_int_equal(row.group, 2);
     assert_string_equal(row.address, "192.0.2.1");
     assert_true(row.up);
     v[0] = sn_int(2); // IPv6 with four bytes
-    assert_false(reading_portal(&index, 1, v, &row));
+    assert_false(reading_portal(index, 2, v, &row));
     v[1] = sn_octets("\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01", 16);
     v[4] = sn_int(2);
-    assert_true(reading_portal(&index, 1, v, &row));
+    assert_true(reading_portal(index, 2, v, &row));
     assert_string_equal(row.address, "2001:db8::1");
     assert_false(row.up);
     v[2] = sn_uint(65536);
-    assert_false(reading_portal(&index, 1, v, &row));
+    assert_false(reading_portal(index, 2, v, &row));
     v[2] = sn_uint(0);
-    assert_false(reading_portal(&index, 1, v, &row));
+    assert_false(reading_portal(index, 2, v, &row));
+    v[2] = sn_uint(3260);
+    assert_true(reading_portal(index, 2, v, &row));
+    assert_false(reading_portal(index, 1, v, &row));
+    index[1] = UNIT_GROUPS_MAX + 1;
+    assert_false(reading_portal(index, 2, v, &row));
+    index[1] = 0;
+    assert_false(reading_portal(index, 2, v, &row));
 }
 
 static void test_rule(void **state)

@@ -102,9 +102,10 @@ static void expect_rows(const struct std *std, const struct shape *shape, const 
 static void rows_come_in_order(void **state)
 {
     (void)state;
-    struct state *s = state_new(0);
-    struct traffic *traffic = traffic_new();
-    struct std *std = std_bare(NULL, s, traffic);
+    struct state *s = state_new(0, 1);
+    struct traffic *traffic = traffic_new(1);
+    const struct traffic *of_group = traffic;
+    struct std *std = std_bare(NULL, s, &of_group);
     add_volume(s, 2, true);
     add_volume(s, 3, false); // is being made
     add_volume(s, INDEX_MAX, true);
@@ -127,9 +128,10 @@ static void rows_come_in_order(void **state)
 static void identifiers_are_those_of_inquiry(void **state)
 {
     (void)state;
-    struct state *s = state_new(0);
-    struct traffic *traffic = traffic_new();
-    struct std *std = std_bare(NULL, s, traffic);
+    struct state *s = state_new(0, 1);
+    struct traffic *traffic = traffic_new(1);
+    const struct traffic *of_group = traffic;
+    struct std *std = std_bare(NULL, s, &of_group);
     const struct unit_volume v = {
         .v = {.index = 0x01020304,
               .lun = 1,

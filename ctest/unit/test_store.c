@@ -120,8 +120,9 @@ static const struct medium media[] = {
      .last_error = "gone"},
 };
 static const struct portal portals[] = {
-    {.index = 1, .address = "192.0.2.1", .port = 3260, .if_index = 2, .up = true},
-    {.index = 2, .address = "2001:db8::1", .port = 3261, .if_index = 0, .up = false},
+    {.index = 1, .group = 1, .address = "192.0.2.1", .port = 3260, .if_index = 2, .up = true},
+    {.index = 1, .group = 2, .address = "192.0.2.1", .port = 3261, .if_index = 2, .up = true},
+    {.index = 2, .group = 1, .address = "2001:db8::1", .port = 3262, .if_index = 0, .up = false},
 };
 static const struct volume_record volume1 = {
     .uuid = {{2}},

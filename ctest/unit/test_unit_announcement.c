@@ -27,7 +27,7 @@ static struct member member(void)
 
 static struct state *state_with(uint32_t volumes)
 {
-    struct state *s = state_new(41);
+    struct state *s = state_new(41, 1);
     for (uint32_t i = 1; i <= volumes; i++) {
         struct volume v = {.index = i,
                            .uuid = {{(uint8_t)i, [15] = 0xcc}},

@@ -71,7 +71,7 @@ static struct journal *open_journal(void)
 static struct state *load(struct journal *j)
 {
     struct dv_err err;
-    struct state *s = state_new(journal_identity(j)->generation);
+    struct state *s = state_new(journal_identity(j)->generation, 1);
     if (journal_load(j, s, &err) != 0)
         fail_msg("%s", err.text);
     return s;
@@ -114,23 +114,51 @@ static void what_tgtd_counted_comes_back(void **state)
          .read_commands = UINT32_MAX},
         {.tid = 8, .sid = 2, .lun = 0, .write_bytes = 5, .write_commands = 6},
     };
-    char *tgtd;
-    struct tgt_statistics *back;
+    struct journal_counted *back;
     size_t count;
-    assert_int_equal(journal_load_counted(j, &tgtd, &back, &count, NULL), 0);
-    assert_null(tgtd);
+    assert_int_equal(journal_load_counted(j, &back, &count, NULL), 0);
+    assert_null(back);
     assert_int_equal(count, 0);
-    // The last ones replace those before them.
+    // The last ones replace those before them; sessions of two runs may have the same numbers.
     assert_int_equal(journal_put_counted(j, "an older run", &rows[1], 1, NULL), 0);
-    assert_int_equal(journal_put_counted(j, "run 1", rows, 2, NULL), 0);
+    assert_int_equal(journal_clear_counted(j, NULL), 0);
+    assert_int_equal(journal_put_counted(j, "run 2", rows, 2, NULL), 0);
+    assert_int_equal(journal_put_counted(j, "run 1", rows, 1, NULL), 0);
     journal_close(j);
     j = open_journal();
-    assert_int_equal(journal_load_counted(j, &tgtd, &back, &count, NULL), 0);
-    assert_string_equal(tgtd, "run 1");
+    assert_int_equal(journal_load_counted(j, &back, &count, NULL), 0);
     assert_int_equal(count, 2);
-    assert_memory_equal(back, rows, sizeof(rows));
-    free(tgtd);
+    assert_string_equal(back[0].tgtd, "run 1");
+    assert_int_equal(back[0].count, 1);
+    assert_memory_equal(back[0].rows, rows, sizeof(rows[0]));
+    assert_string_equal(back[1].tgtd, "run 2");
+    assert_int_equal(back[1].count, 2);
+    assert_memory_equal(back[1].rows, rows, sizeof(rows));
+    for (size_t i = 0; i < count; i++)
+        journal_counted_clear(&back[i]);
     free(back);
+    journal_close(j);
+}
+
+static void a_volumes_tgtd_comes_back(void **state)
+{
+    (void)state;
+    struct journal *j = open_journal();
+    struct volume v = volume(1), w = volume(2);
+    assert_int_equal(journal_put_volume(j, &v, true, NULL), 0);
+    assert_int_equal(journal_put_volume(j, &w, true, NULL), 0);
+    assert_int_equal(journal_put_tgtd(j, 1, "/run/tgtd.7", NULL), 0);
+    assert_int_equal(journal_put_volume(j, &v, true, NULL), 0); // leaves it alone
+    struct state *s = state_new(0, 2);
+    state_add_tgtd(s, "/run/tgtd.0");
+    state_add_tgtd(s, "/run/tgtd.1");
+    assert_int_equal(journal_load(j, s, NULL), 0);
+    assert_int_equal(state_tgtd_count(s), 3);
+    assert_string_equal(state_tgtd(s, state_volume(s, 1)->tgtd), "/run/tgtd.7");
+    assert_int_equal(state_volume(s, 2)->tgtd, 0);
+    assert_null(state_tgtd(s, 0));
+    assert_null(state_tgtd(s, 4));
+    state_free(s);
     journal_close(j);
 }
 
@@ -286,6 +314,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(identity_is_kept_and_starts_are_counted, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(what_tgtd_counted_comes_back, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_volumes_tgtd_comes_back, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(rows_come_back_as_their_intents_say, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_group_is_whole_or_not_at_all, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(what_was_committed_survives_a_kill, make_dir, remove_dir),

@@ -27,7 +27,8 @@ static int setup(void **state)
     if (!mkdtemp(f->dir))
         return -1;
     f->journal = journal_open(f->dir, NULL);
-    f->state = state_new(0);
+    f->state = state_new(0, 1);
+    state_add_tgtd(f->state, "/run/tgtd.0");
     state_add_medium(f->state, &m, true);
     *state = f;
     return f->journal ? 0 : -1;
@@ -89,7 +90,7 @@ static struct order *done(struct order *o)
 // What is in the journal, as a start would find it.
 static struct state *journaled(struct fixture *f)
 {
-    struct state *s = state_new(0);
+    struct state *s = state_new(0, 1);
     assert_int_equal(journal_load(f->journal, s, NULL), 0);
     return s;
 }
@@ -254,7 +255,7 @@ static void a_medium_is_remembered(void **state)
     o = order_new(f->state);
     assert_true(uuid_equal(&o->media[0].uuid, &there));
     order_free(o);
-    struct state *s = state_new(0);
+    struct state *s = state_new(0, 1);
     struct medium m = {.index = 1};
     state_add_medium(s, &m, true);
     assert_int_equal(journal_load(f->journal, s, NULL), 0);
@@ -337,7 +338,8 @@ static void what_is_unfinished_stays_what_it_is(void **state)
         o->volumes[i].percent = 30;
     }
     assert_true(order_is_unfinished(o));
-    o->tgtd_there = o->portals_there = true;
+    assert_true(order_has_failures(o));
+    o->tgtds[0].there = o->tgtds[0].portals_there = true;
     assert_false(order_has_failures(o));
     assert_true(order_progress(&o->volumes[0], f->state, 31));
     assert_true(order_progress(&o->volumes[1], f->state, 31));

@@ -13,9 +13,9 @@
 
 static struct state *make(void)
 {
-    struct state *s = state_new(0);
-    struct portal four = {.index = 1, .address = "192.0.2.7", .port = 3260};
-    struct portal six = {.index = 12, .address = "2001:db8::7", .port = 3260};
+    struct state *s = state_new(0, 1);
+    struct portal four = {.index = 1, .group = 1, .address = "192.0.2.7", .port = 3260};
+    struct portal six = {.index = 12, .group = 1, .address = "2001:db8::7", .port = 3260};
     state_add_portal(s, &four);
     state_add_portal(s, &six);
     return s;
@@ -56,7 +56,7 @@ static void a_portal_that_moves_is_a_change(void **state)
 {
     (void)state;
     struct state *s = make();
-    struct unit_portal *p = state_portal(s, 1);
+    struct unit_portal *p = state_portal(s, 1, 1);
     uint32_t generation = state_generation(s);
     int changes = 0;
     state_watch(s, count, &changes);

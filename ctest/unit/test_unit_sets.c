@@ -46,7 +46,7 @@ static void open_all(struct fixture *f)
     f->journal = journal_open(f->dir, &err);
     if (!f->journal)
         fail_msg("%s", err.text);
-    f->state = state_new(journal_identity(f->journal)->generation);
+    f->state = state_new(journal_identity(f->journal)->generation, 1);
     state_add_medium(f->state, &m, true);
     assert_int_equal(journal_load(f->journal, f->state, NULL), 0);
     state_count_free(f->state, 1);

@@ -35,7 +35,7 @@ static struct unit_rule *add_rule(struct state *s, uint32_t volume, uint32_t ind
 static void rows_are_in_order(void **state)
 {
     (void)state;
-    struct state *s = state_new(0);
+    struct state *s = state_new(0, 1);
     static const uint32_t added[] = {7, 2147483647, 3, 5, 1};
     static const uint32_t sorted[] = {1, 3, 5, 7, 2147483647};
     for (size_t i = 0; i < DV_COUNT(added); i++)
@@ -58,7 +58,7 @@ static void rows_are_in_order(void **state)
 static void rules_belong_to_volumes(void **state)
 {
     (void)state;
-    struct state *s = state_new(0);
+    struct state *s = state_new(0, 1);
     add_volume(s, 1);
     add_volume(s, 2);
     add_rule(s, 2, 9, "bob", "");
@@ -94,7 +94,7 @@ static size_t walk(const struct state *s, uint32_t after, struct change *last)
 static void each_thing_is_once_in_the_changes(void **state)
 {
     (void)state;
-    struct state *s = state_new(100);
+    struct state *s = state_new(100, 1);
     struct change last;
     struct medium m = {.index = 1, .blocks = 100 * ALLOC_BLOCKS};
     struct portal p = {.index = 1, .address = "::1", .port = 3260};
@@ -129,7 +129,7 @@ static void each_thing_is_once_in_the_changes(void **state)
 static void the_oldest_deletions_are_forgotten(void **state)
 {
     (void)state;
-    struct state *s = state_new(0);
+    struct state *s = state_new(0, 1);
     struct change last;
     for (uint32_t i = 1; i <= STATE_DELETIONS + 2; i++) {
         add_volume(s, i);
@@ -148,7 +148,7 @@ static void the_oldest_deletions_are_forgotten(void **state)
 static void free_blocks_follow_the_volumes(void **state)
 {
     (void)state;
-    struct state *s = state_new(0);
+    struct state *s = state_new(0, 1);
     struct medium m = {.index = 1, .blocks = 10 * ALLOC_BLOCKS};
     struct unit_medium *row = state_add_medium(s, &m, true);
     state_count_free(s, 1);
@@ -166,7 +166,7 @@ static void free_blocks_follow_the_volumes(void **state)
 static void long_errors_are_cut(void **state)
 {
     (void)state;
-    struct state *s = state_new(0);
+    struct state *s = state_new(0, 1);
     char text[2 * LAST_ERROR_ROOM];
     memset(text, 'x', sizeof(text));
     text[sizeof(text) - 1] = '\0';

@@ -32,8 +32,8 @@ static int setup(void **state)
 {
     struct fixture *f = dv_calloc(1, sizeof(*f));
     struct volume v = {.index = 7, .blocks = ALLOC_BLOCKS};
-    f->state = state_new(0);
-    f->traffic = traffic_new();
+    f->state = state_new(0, 1);
+    f->traffic = traffic_new(1);
     f->now = 1000;
     state_add_volume(f->state, &v);
     add_rule(f, 1, ALICE);

@@ -64,11 +64,27 @@ static const char *const SCHEMA[] = {
     // What a volume is being resized to.
     "ALTER TABLE volume ADD COLUMN target_start_lba INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE volume ADD COLUMN target_blocks INTEGER NOT NULL DEFAULT 0;",
+    // Several tgtds: which one may be serving a volume, by its socket, and their counts apart.
+    "ALTER TABLE volume ADD COLUMN tgtd TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE counted RENAME TO counted_before;"
+    "CREATE TABLE counted ("
+    " tgtd TEXT NOT NULL,"
+    " tid INTEGER NOT NULL,"
+    " sid INTEGER NOT NULL,"
+    " lun INTEGER NOT NULL,"
+    " read_commands INTEGER NOT NULL,"
+    " write_commands INTEGER NOT NULL,"
+    " read_bytes INTEGER NOT NULL,"
+    " write_bytes INTEGER NOT NULL,"
+    " PRIMARY KEY (tgtd, tid, sid, lun)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO counted SELECT * FROM counted_before;"
+    "DROP TABLE counted_before;",
 };
 
 enum statement {
     PUT_MEDIUM,
     PUT_VOLUME,
+    PUT_TGTD,
     PUT_RULE,
     PUT_SECRET,
     DROP_VOLUME,
@@ -92,6 +108,7 @@ static const char *const SQL[STATEMENTS] = {
                    " target_blocks = excluded.target_blocks,"
                    " admin_online = excluded.admin_online, made = excluded.made,"
                    " deleting = excluded.deleting",
+    [PUT_TGTD] = "UPDATE volume SET tgtd = ? WHERE idx = ?",
     [PUT_RULE] = "INSERT INTO rule (volume, idx, initiator, chap_user, secret, revoking)"
                  " VALUES (?, ?, ?, ?, ?, ?)"
                  " ON CONFLICT (volume, idx) DO UPDATE SET revoking = excluded.revoking",
@@ -257,6 +274,8 @@ static int load_volume(struct db_stmt *s, struct state *state, struct dv_err *er
     }
     struct unit_volume *row = state_add_volume(state, &v);
     row->made = made;
+    if (db_text(s, 19)[0])
+        row->tgtd = state_add_tgtd(state, db_text(s, 19));
     row->counters = (struct volume_counters){
         .read_ops = (uint64_t)db_int(s, 12),
         .write_ops = (uint64_t)db_int(s, 13),
@@ -310,7 +329,7 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
     if (load(j,
              "SELECT idx, uuid, name, medium, start_lba, blocks, thin, iqn, lun, admin_online,"
              " made, deleting, read_ops, write_ops, read_bytes, written_bytes, logins,"
-             " target_start_lba, target_blocks"
+             " target_start_lba, target_blocks, tgtd"
              " FROM volume ORDER BY idx",
              s, load_volume, err) != 0)
         return -1;
@@ -321,32 +340,46 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
                 s, load_rule, err);
 }
 
-int journal_load_counted(struct journal *j, char **tgtd, struct tgt_statistics **rows,
-                         size_t *count, struct dv_err *err)
+void journal_counted_clear(struct journal_counted *c)
+{
+    free(c->tgtd);
+    free(c->rows);
+    *c = (struct journal_counted){0};
+}
+
+// The rows of each run follow each other.
+static void add_counted(struct db_stmt *s, struct journal_counted **list, size_t *count)
+{
+    if (*count == 0 || strcmp((*list)[*count - 1].tgtd, db_text(s, 0)) != 0) {
+        struct journal_counted *next = DV_APPEND(*list, *count);
+        *next = (struct journal_counted){.tgtd = dv_strdup(db_text(s, 0))};
+    }
+    struct journal_counted *c = &(*list)[*count - 1];
+    *DV_APPEND(c->rows, c->count) = (struct tgt_statistics){
+        .tid = (uint32_t)db_int(s, 1),
+        .sid = (uint64_t)db_int(s, 2),
+        .lun = (uint64_t)db_int(s, 3),
+        .read_commands = (uint32_t)db_int(s, 4),
+        .write_commands = (uint32_t)db_int(s, 5),
+        .read_bytes = (uint64_t)db_int(s, 6),
+        .write_bytes = (uint64_t)db_int(s, 7),
+    };
+}
+
+int journal_load_counted(struct journal *j, struct journal_counted **list, size_t *count,
+                         struct dv_err *err)
 {
     struct db_stmt *s = db_prepare(j->db,
                                    "SELECT tgtd, tid, sid, lun, read_commands, write_commands,"
-                                   " read_bytes, write_bytes FROM counted",
+                                   " read_bytes, write_bytes FROM counted ORDER BY tgtd",
                                    err);
-    *tgtd = NULL;
-    *rows = NULL;
+    *list = NULL;
     *count = 0;
     if (!s)
         return -1;
     int rc;
-    while ((rc = db_step(s, err)) == 1) {
-        if (!*tgtd)
-            *tgtd = dv_strdup(db_text(s, 0));
-        *DV_APPEND(*rows, *count) = (struct tgt_statistics){
-            .tid = (uint32_t)db_int(s, 1),
-            .sid = (uint64_t)db_int(s, 2),
-            .lun = (uint64_t)db_int(s, 3),
-            .read_commands = (uint32_t)db_int(s, 4),
-            .write_commands = (uint32_t)db_int(s, 5),
-            .read_bytes = (uint64_t)db_int(s, 6),
-            .write_bytes = (uint64_t)db_int(s, 7),
-        };
-    }
+    while ((rc = db_step(s, err)) == 1)
+        add_counted(s, list, count);
     db_finalize(s);
     return rc;
 }
@@ -398,6 +431,14 @@ int journal_put_volume(struct journal *j, const struct volume *v, bool made, str
     db_bind_int(s, 12, v->state == VOLUME_DELETING);
     db_bind_int(s, 13, (int64_t)v->target_start_lba);
     db_bind_int(s, 14, (int64_t)v->target_blocks);
+    return db_run(s, err);
+}
+
+int journal_put_tgtd(struct journal *j, uint32_t index, const char *socket, struct dv_err *err)
+{
+    struct db_stmt *s = j->statements[PUT_TGTD];
+    db_bind_text(s, 1, socket);
+    db_bind_int(s, 2, index);
     return db_run(s, err);
 }
 
@@ -463,12 +504,15 @@ int journal_put_rule_counters(struct journal *j, const struct unit_rule *r, stru
     return db_run(s, err);
 }
 
+int journal_clear_counted(struct journal *j, struct dv_err *err)
+{
+    return db_run(j->statements[CLEAR_COUNTED], err);
+}
+
 int journal_put_counted(struct journal *j, const char *tgtd, const struct tgt_statistics *rows,
                         size_t count, struct dv_err *err)
 {
     struct db_stmt *s = j->statements[PUT_COUNTED];
-    if (db_run(j->statements[CLEAR_COUNTED], err) != 0)
-        return -1;
     for (size_t i = 0; i < count; i++) {
         db_bind_text(s, 1, tgtd);
         db_bind_int(s, 2, rows[i].tid);

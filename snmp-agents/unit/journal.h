@@ -26,7 +26,8 @@ void journal_close(struct journal *j); // NULL is fine
 const struct journal_identity *journal_identity(const struct journal *j);
 
 // Adds all volumes and rules to a state that holds media and portals alone, in the states their
-// intents stand for, and tells its media what they were.
+// intents stand for, and tells its media what they were. tgtds that volumes were served by are
+// added to those that the state has.
 int journal_load(struct journal *j, struct state *s, struct dv_err *err);
 
 // A group of changes. After a failure of any part, roll back.
@@ -40,6 +41,8 @@ int journal_put_medium(struct journal *j, uint32_t index, const struct dv_uuid *
 // Writes a row, new or changed. Of a volume's state only creating and deleting are kept apart from
 // the rest, and of a rule's only revoking: what else there is follows from what is served.
 int journal_put_volume(struct journal *j, const struct volume *v, bool made, struct dv_err *err);
+// Which tgtd alone may serve the volume from now on, by its socket.
+int journal_put_tgtd(struct journal *j, uint32_t index, const char *socket, struct dv_err *err);
 int journal_put_rule(struct journal *j, const struct access_rule *r, const char *secret,
                      struct dv_err *err);
 // Of a rule that is there only whether it is being revoked is written; its secret is its CHAP
@@ -51,12 +54,21 @@ int journal_drop_volume(struct journal *j, uint32_t index, struct dv_err *err);
 int journal_drop_rule(struct journal *j, uint32_t volume, uint32_t index, struct dv_err *err);
 int journal_put_counters(struct journal *j, const struct unit_volume *v, struct dv_err *err);
 int journal_put_rule_counters(struct journal *j, const struct unit_rule *r, struct dv_err *err);
-// Which of tgtd's own counts are in the counters by now; tgtd names the run of tgtd.
+// Which of tgtds' own counts are in the counters by now: forgets what was recorded of that, and
+// records it for one run of a tgtd, which tgtd names.
+int journal_clear_counted(struct journal *j, struct dv_err *err);
 int journal_put_counted(struct journal *j, const char *tgtd, const struct tgt_statistics *rows,
                         size_t count, struct dv_err *err);
-// The caller frees *tgtd, which is NULL when there are no rows, and *rows, also after a failure.
-int journal_load_counted(struct journal *j, char **tgtd, struct tgt_statistics **rows,
-                         size_t *count, struct dv_err *err);
+
+struct journal_counted {
+    char *tgtd; // a run of a tgtd
+    struct tgt_statistics *rows;
+    size_t count; // > 0
+};
+// The caller clears each of the *count and frees *list, also after a failure.
+int journal_load_counted(struct journal *j, struct journal_counted **list, size_t *count,
+                         struct dv_err *err);
+void journal_counted_clear(struct journal_counted *c);
 
 // From the next start on, generations begin behind this one. It may be part of a group.
 int journal_reserve(struct journal *j, uint32_t generation, struct dv_err *err);

@@ -1,4 +1,4 @@
-// Looks at tgtd once a second, on a thread of its own: sessions, statistics, parameters.
+// Looks at a tgtd once a second, on a thread of its own: sessions, statistics, parameters.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/observer.h"
 #include "base/file.h"
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define LOOK_INTERVAL_MS 1000
+#define GONE_INTERVAL_MS 100 // while it is not there
 #define TIMEOUT_MS       2000
 // Parameters of targets that are known already are read again so many at a time.
 #define REFRESH_TARGETS 32
@@ -291,7 +292,8 @@ static void look_over(void *arg)
     o->results = NULL;
     o->result_count = 0;
     pthread_mutex_unlock(&o->mutex);
-    loop_timer_set(o->next, LOOK_INTERVAL_MS);
+    bool seen = count > 0 && results[count - 1].seen;
+    loop_timer_set(o->next, seen ? LOOK_INTERVAL_MS : GONE_INTERVAL_MS);
     for (size_t i = 0; i < count; i++)
         o->calls.seen(o->calls.arg, results[i].seen, &results[i].err);
 }
@@ -360,12 +362,10 @@ static void *observe(void *arg)
     return NULL;
 }
 
-struct observer *observer_new(struct loop *loop, const struct unit_config *config,
+struct observer *observer_new(struct loop *loop, const char *socket, const char *prefix,
                               const struct observer_calls *calls, struct dv_err *err)
 {
     struct observer *o = dv_calloc(1, sizeof(*o));
-    DV_FREE char *socket = dv_printf("%s.%u", config->tgtd.socket, config->tgtd.control_port);
-    DV_FREE char *prefix = dv_printf("%s:", config->iqn_prefix);
     o->loop = loop;
     o->calls = *calls;
     o->watch = -1;

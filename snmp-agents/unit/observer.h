@@ -1,7 +1,8 @@
-// Looks at tgtd once a second, on a thread of its own: sessions, statistics, parameters.
+// Looks at a tgtd once a second, on a thread of its own: sessions, statistics, parameters.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Its own thread, because the worker may be busy for minutes with a medium. It only reads.
+// Its own thread, because the worker may be busy for minutes with a medium, and another tgtd may
+// hang. It only reads. One that is not there is looked for more often, so it also finds it first.
 #ifndef DVSAN_UNIT_OBSERVER_H
 #define DVSAN_UNIT_OBSERVER_H
 
@@ -48,8 +49,8 @@ struct observer_calls {
     void *arg;
 };
 
-// config is borrowed. The first look starts when the loop runs.
-struct observer *observer_new(struct loop *loop, const struct unit_config *config,
+// socket and prefix as in tgt_engine_new. The first look starts when the loop runs.
+struct observer *observer_new(struct loop *loop, const char *socket, const char *prefix,
                               const struct observer_calls *calls, struct dv_err *err);
 // Any other thread than the loop's, while the loop or observer_free runs: makes it look, and
 // returns when the loop will take the result before anything that is posted to it from now on.

@@ -55,11 +55,16 @@ static void add_rule(struct order *o, struct order_volume *ov, const struct unit
 struct order *order_new(const struct state *state)
 {
     struct order *o = dv_calloc(1, sizeof(*o));
-    o->watch_fd = -1;
+    o->groups = state_groups(state);
+    o->tgtd_count = state_tgtd_count(state);
+    o->tgtds = dv_calloc(o->tgtd_count + 1, sizeof(*o->tgtds));
+    for (uint32_t i = 0; i < o->tgtd_count; i++)
+        o->tgtds[i].watch_fd = -1;
     const struct unit_volume *v = NULL;
     while ((v = state_volume_next(state, v ? v->v.index : 0))) {
         struct order_volume *ov = DV_APPEND(o->volumes, o->volume_count);
         ov->v = v->v;
+        ov->tgtd = v->tgtd;
         ov->task = v->v.state == VOLUME_DELETING ? ORDER_DELETE
                    : v->made                     ? ORDER_SERVE
                                                  : ORDER_MAKE;
@@ -73,7 +78,7 @@ struct order *order_new(const struct state *state)
         *DV_APPEND(o->media, o->medium_count) =
             (struct order_medium){.index = m->m.index, .uuid = m->uuid, .state = m->m.state};
     const struct unit_portal *p = NULL;
-    while ((p = state_portal_next(state, p ? p->p.index : 0)))
+    while ((p = state_portal_next(state, p ? p->p.index : 0, p ? p->p.group : 0)))
         *DV_APPEND(o->portals, o->portal_count) = p->p;
     return o;
 }
@@ -94,8 +99,10 @@ void order_free(struct order *o)
         media_layout_clear(&o->media[i].layout);
     free(o->volumes);
     free(o->media);
-    if (o->watch_fd >= 0)
-        close(o->watch_fd);
+    for (uint32_t i = 0; i < o->tgtd_count; i++)
+        if (o->tgtds[i].watch_fd >= 0)
+            close(o->tgtds[i].watch_fd);
+    free(o->tgtds);
     free(o);
 }
 
@@ -120,7 +127,10 @@ bool order_has_failures(const struct order *o)
     for (size_t i = 0; i < o->volume_count; i++)
         if (!o->volumes[i].done && !o->volumes[i].unfinished)
             return true;
-    return !o->tgtd_there || !o->portals_there;
+    for (uint32_t i = 0; i < o->groups; i++)
+        if (!o->tgtds[i].there || !o->tgtds[i].portals_there)
+            return true;
+    return false;
 }
 
 // ---- What came of it --------------------------------------------------------------------------
@@ -165,8 +175,10 @@ static int journal_made(const struct order_volume *ov, const struct state *state
     if (!row)
         return 0;
     struct volume v = row->v;
-    bool moved = settle_place(ov, &v);
-    return ov->made || moved ? journal_put_volume(journal, &v, row->made || ov->made, err) : 0;
+    bool resized = settle_place(ov, &v);
+    if ((ov->made || resized) && journal_put_volume(journal, &v, row->made || ov->made, err) != 0)
+        return -1;
+    return ov->moved ? journal_put_tgtd(journal, v.index, state_tgtd(state, ov->tgtd), err) : 0;
 }
 
 static void apply_made(struct order_volume *ov, struct state *state)
@@ -175,6 +187,8 @@ static void apply_made(struct order_volume *ov, struct state *state)
     if (!row)
         return;
     row->made = row->made || ov->made;
+    if (ov->moved)
+        row->tgtd = ov->tgtd;
     if (!settle_place(ov, &row->v))
         return;
     DV_FREE char *text =

@@ -29,8 +29,10 @@ struct order_volume {
     size_t rule_count;
     uint32_t *revoked; // indexes of those that are to end
     size_t revoked_count;
+    uint32_t tgtd; // the number of the only tgtd that may be serving it; 0: none is
     // Filled in by the worker.
     bool made;                // its backing was made
+    bool moved;               // tgtd is another one now
     bool resized;             // its backing has the target's size
     struct dv_err resize_err; // else why it could not be had; it stays as it was
     bool done;                // all is as wanted
@@ -54,6 +56,14 @@ struct order_medium { // filled in by the worker
     struct media_layout layout;
 };
 
+struct order_tgtd {
+    bool watched;       // the end of the one that was found last will be noticed
+    int watch_fd;       // becomes readable when the one found now ends; -1: none was found
+    bool there;         // it could be talked to
+    struct dv_err err;  // else why not
+    bool portals_there; // and listens at all portals of its group
+};
+
 struct order {
     struct order_volume *volumes; // all, ascending by index
     size_t volume_count;
@@ -61,14 +71,11 @@ struct order {
     size_t account_count;
     struct order_medium *media;
     size_t medium_count;
-    struct portal *portals; // at which tgtd is to listen
+    struct portal *portals; // at which the tgtd of each one's group is to listen
     size_t portal_count;
-    const char *iqn_prefix; // for volumes that media tell of; borrowed
-    bool watched;           // the end of the tgtd that was found last will be noticed
-    int watch_fd;           // becomes readable when the one found now ends; -1: none was found
-    bool tgtd_there;        // it could be talked to
-    struct dv_err tgtd_err; // else why not
-    bool portals_there;     // and listens at all portals
+    const char *iqn_prefix;   // for volumes that media tell of; borrowed
+    struct order_tgtd *tgtds; // number 1 is the first; see state_add_tgtd
+    uint32_t tgtd_count, groups;
 };
 
 struct order *order_new(const struct state *state);
@@ -78,7 +85,7 @@ void order_free(struct order *o); // wipes the secrets; NULL is fine
 bool order_grows(const struct order_volume *ov);
 bool order_shrinks(const struct order_volume *ov);
 
-// Records on stable storage what was made and resized, before it may be served.
+// Records on stable storage what was made, resized and moved, before it may be served.
 int order_record_made(struct order *o, struct state *state, struct journal *journal,
                       struct dv_err *err);
 // Shows how far a backing is; false when it is not wanted any more.

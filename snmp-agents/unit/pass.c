@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "media/media.h"
-#include "tgt/tgt.h"
+#include "snmp-agents/unit/serving.h"
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -14,20 +14,14 @@
 struct pass {
     const struct unit_config *config;
     struct media **media; // as in the configuration; NULL while one cannot be opened
-    struct tgt_engine *tgt;
-    struct portal *portals; // those that tgtd was asked for last
-    size_t portal_count;
-    bool portals_there; // in the tgtd that is there
-    bool complained;    // about portals, so that it is logged once
+    struct serving *serving;
 };
 
-struct pass *pass_new(const struct unit_config *config)
+struct pass *pass_new(const struct unit_config *config, const struct state *state)
 {
     struct pass *p = dv_calloc(1, sizeof(*p));
-    DV_FREE char *socket = dv_printf("%s.%u", config->tgtd.socket, config->tgtd.control_port);
-    DV_FREE char *prefix = dv_printf("%s:", config->iqn_prefix);
     p->config = config;
-    p->tgt = tgt_engine_new(socket, prefix, TGT_TIMEOUT_MS);
+    p->serving = serving_new(config, state);
     p->media = dv_calloc(config->media_count, sizeof(*p->media));
     return p;
 }
@@ -39,8 +33,7 @@ void pass_free(struct pass *p)
     for (size_t i = 0; i < p->config->media_count; i++)
         media_close(p->media[i]);
     free(p->media);
-    tgt_engine_free(p->tgt);
-    free(p->portals);
+    serving_free(p->serving);
     free(p);
 }
 
@@ -182,6 +175,9 @@ static bool make_backing(const struct pass *p, const struct order *o, struct ord
     ov->made = m && media_volume_create(m, &ov->v, &progress, &ov->err) == 0;
     if (!ov->made)
         note_slice(ov, &making);
+    else
+        ov->tgtd = ov->v.group;
+    ov->moved = ov->made;
     return ov->made;
 }
 
@@ -249,7 +245,8 @@ static void make_backings(const struct pass *p, struct order *o, const struct pa
         if (o->volumes[i].resized)
             take_back_growth(p, o, &o->volumes[i], &err);
         if (o->volumes[i].made) {
-            o->volumes[i].made = false;
+            o->volumes[i].made = o->volumes[i].moved = false;
+            o->volumes[i].tgtd = 0;
             o->volumes[i].err = err;
         }
     }
@@ -298,12 +295,9 @@ static void tidy_media(const struct pass *p, struct order *o, const struct pass_
 
 // ---- tgtd -------------------------------------------------------------------------------------
 
-// What tgtd is asked for. Targets are in the order of the volumes they are of.
 struct request {
-    struct plan_target *targets;
-    size_t *volumes; // of each target, its place in the order
-    size_t target_count;
-    struct plan_account *accounts;
+    struct serving_want *wants; // in the order of the volumes they are of
+    size_t count;
 };
 
 // A host's write that finds no room damages what it wrote about; a volume that is away does not.
@@ -317,10 +311,12 @@ static int check_room(const struct order *o, const struct order_volume *ov, stru
                    "volume; make room there");
 }
 
-// The path of what is to be served, or NULL when it is not, or cannot be.
+// The path of what is to be served, or NULL when it is not, or cannot be. What another tgtd may be
+// serving still is not served, by neither.
 static char *path_to_serve(const struct pass *p, const struct order *o, struct order_volume *ov)
 {
-    if (ov->task == ORDER_DELETE || (ov->task == ORDER_MAKE && !ov->made))
+    if (ov->task == ORDER_DELETE || (ov->task == ORDER_MAKE && !ov->made) ||
+        ov->tgtd != ov->v.group)
         return NULL;
     struct media *m = medium_of(p, o, ov, &ov->err);
     struct dv_err err; // its partition's name is for people only
@@ -347,80 +343,45 @@ static void add_target(const struct pass *p, struct request *r, const struct ord
     struct plan_rule *rules = dv_calloc(ov->rule_count + 1, sizeof(*rules));
     for (size_t k = 0; k < ov->rule_count; k++)
         rules[k] = (struct plan_rule){ov->rules[k].initiator, ov->rules[k].user};
-    r->targets[r->target_count] = (struct plan_target){.tid = ov->v.index,
-                                                       .iqn = ov->v.iqn,
-                                                       .path = path,
-                                                       .store = store,
-                                                       .options = options,
-                                                       .uuid = ov->v.uuid,
-                                                       .blocks = blocks_to_compare(p, ov),
-                                                       .online = ov->v.admin_online,
-                                                       .rules = rules,
-                                                       .rule_count = ov->rule_count};
-    r->volumes[r->target_count++] = place;
+    struct serving_want *w = &r->wants[r->count++];
+    w->volume = place;
+    w->target = (struct plan_target){.tid = ov->v.index,
+                                     .iqn = ov->v.iqn,
+                                     .path = path,
+                                     .store = store,
+                                     .options = options,
+                                     .uuid = ov->v.uuid,
+                                     .blocks = blocks_to_compare(p, ov),
+                                     .online = ov->v.admin_online,
+                                     .rules = rules,
+                                     .rule_count = ov->rule_count};
 }
 
 static void request_make(const struct pass *p, struct request *r, struct order *o)
 {
-    *r = (struct request){
-        .targets = dv_calloc(o->volume_count + 1, sizeof(*r->targets)),
-        .volumes = dv_calloc(o->volume_count + 1, sizeof(*r->volumes)),
-        .accounts = dv_calloc(o->account_count + 1, sizeof(*r->accounts)),
-    };
+    *r = (struct request){.wants = dv_calloc(o->volume_count + 1, sizeof(*r->wants))};
     for (size_t i = 0; i < o->volume_count; i++) {
         char *path = path_to_serve(p, o, &o->volumes[i]);
         if (path)
             add_target(p, r, &o->volumes[i], i, medium_of(p, o, &o->volumes[i], NULL), path);
     }
-    for (size_t i = 0; i < o->account_count; i++)
-        r->accounts[i] =
-            (struct plan_account){.user = o->accounts[i].user, .secret = o->accounts[i].secret};
 }
 
 static void request_clear(struct request *r)
 {
-    for (size_t i = 0; i < r->target_count; i++) {
-        free((void *)r->targets[i].path);
-        free((void *)r->targets[i].rules);
+    for (size_t i = 0; i < r->count; i++) {
+        free((void *)r->wants[i].target.path);
+        free((void *)r->wants[i].target.rules);
     }
-    free(r->targets);
-    free(r->volumes);
-    free(r->accounts);
+    free(r->wants);
 }
 
-// What nobody wants any more went wrong: then no volume that is to be deleted is known to be out
-// of use, and its backing stays.
-static void fail_deletions(struct order *o, const struct dv_err *err)
-{
-    for (size_t i = 0; i < o->volume_count; i++)
-        if (o->volumes[i].task == ORDER_DELETE)
-            o->volumes[i].err = *err;
-}
-
-// Returns whether all that nobody wants, or that is to be cut, is out of use.
-static bool reconcile(struct pass *p, struct order *o)
+static void reconcile(struct pass *p, struct order *o)
 {
     struct request r;
-    struct tgt_result result;
-    struct dv_err err;
     request_make(p, &r, o);
-    o->tgtd_there = tgt_reconcile(p->tgt, r.targets, r.target_count, r.accounts, o->account_count,
-                                  &result, &err) == 0;
-    for (size_t i = 0; i < r.target_count; i++) {
-        struct order_volume *ov = &o->volumes[r.volumes[i]];
-        ov->err = result.targets[i];
-        ov->done = ov->err.code == DV_OK;
-    }
-    if (!o->tgtd_there)
-        o->tgtd_err = err;
-    else if (result.other.code != DV_OK)
-        err = result.other;
-    bool clear = o->tgtd_there && result.other.code == DV_OK;
-    if (!clear)
-        fail_deletions(o, &err);
-    tgt_result_clear(&result);
+    serving_reconcile(p->serving, o, r.wants, r.count);
     request_clear(&r);
-    return clear;
 }
 
 // The volumes that are to be resized while they are closed; NULL after the last.
@@ -441,84 +402,64 @@ static void resize_closed(struct pass *p, struct order *o, const struct pass_cal
 {
     struct dv_err err;
     struct order_volume *ov = next_closed(p, o, NULL);
+    bool any = false;
     if (!ov)
         return;
-    bool closed = reconcile(p, o);
+    reconcile(p, o);
     for (; ov; ov = next_closed(p, o, ov)) {
-        if (closed)
-            resize_backing(p, o, ov, calls);
+        if (serving_has_let_go(p->serving, o, ov, &err))
+            any = resize_backing(p, o, ov, calls) || any;
         else if (ov->err.code == DV_OK)
-            dv_fail(&ov->err, DV_BUSY, "it is to be resized, and tgtd has not let go of it yet");
+            dv_fail(&ov->err, DV_BUSY, "it is to be resized, and tgtd has not let go of it yet: %s",
+                    err.text);
     }
-    if (!closed || calls->record(calls->arg, &err) == 0)
+    if (!any || calls->record(calls->arg, &err) == 0)
         return;
     for (ov = next_closed(p, o, NULL); ov; ov = next_closed(p, o, ov))
         ov->err = err;
 }
 
-// A tgtd that was not seen before has no portals of ours.
-static bool meet(struct pass *p, struct order *o)
+static bool is_to_move(const struct order_volume *ov)
 {
-    pid_t pid;
-    if (o->watched)
-        return true;
-    if (tgt_watch(p->tgt, &pid, &o->watch_fd, &o->tgtd_err) != 0)
-        return false;
-    log_info("unit", "found tgtd, process %d", (int)pid);
-    p->portals_there = false;
-    return true;
+    return ov->task == ORDER_SERVE && ov->tgtd != ov->v.group;
 }
 
-static void fail_all(struct order *o, const struct dv_err *err)
-{
-    for (size_t i = 0; i < o->volume_count; i++)
-        if (o->volumes[i].err.code == DV_OK)
-            o->volumes[i].err = *err;
-}
-
-// Whether other portals are wanted than last time; those of the order are taken over.
-static bool take_portals(struct pass *p, const struct order *o)
-{
-    bool same = p->portal_count == o->portal_count;
-    for (size_t i = 0; same && i < o->portal_count; i++)
-        same = p->portals[i].port == o->portals[i].port &&
-               strcmp(p->portals[i].address, o->portals[i].address) == 0;
-    if (same)
-        return false;
-    free(p->portals);
-    p->portals = dv_calloc(o->portal_count + 1, sizeof(*p->portals));
-    p->portal_count = o->portal_count;
-    for (size_t i = 0; i < o->portal_count; i++)
-        p->portals[i] = o->portals[i];
-    return true;
-}
-
-// What portals that follow an interface left behind.
-static int drop_portals(struct pass *p, struct dv_err *err)
-{
-    for (size_t i = 0; i < p->config->portal_count; i++) {
-        const struct portal_config *c = &p->config->portals[i];
-        if (c->interface[0] &&
-            tgt_drop_gone_portals(p->tgt, c->port, p->portals, p->portal_count, err) != 0)
-            return -1;
-    }
-    return 0;
-}
-
-// Only now that the targets are there, so that hosts which come back find them.
-static void add_portals(struct pass *p, struct order *o)
+// Volumes that are another tgtd's now, since the configuration changed, or that a medium brought
+// along: the old one has let go of them, that is recorded, and the new one may serve them.
+static void move(struct pass *p, struct order *o, const struct pass_calls *calls)
 {
     struct dv_err err;
-    if (take_portals(p, o))
-        p->portals_there = false;
-    if (!p->portals_there) {
-        p->portals_there = tgt_add_portals(p->tgt, p->portals, p->portal_count, &err) == 0 &&
-                           drop_portals(p, &err) == 0;
-        if (!p->portals_there && !p->complained)
-            log_warning("unit", "tgtd does not serve all portals yet: %s", err.text);
-        p->complained = !p->portals_there;
+    bool any = false;
+    for (size_t i = 0; i < o->volume_count; i++) {
+        struct order_volume *ov = &o->volumes[i];
+        if (!is_to_move(ov))
+            continue;
+        ov->moved = serving_has_let_go(p->serving, o, ov, &err);
+        if (!ov->moved)
+            dv_fail(&ov->err, DV_BUSY, "the tgtd that served it before may still do so: %s",
+                    err.text);
+        else
+            ov->tgtd = ov->v.group;
+        any = any || ov->moved;
     }
-    o->portals_there = p->portals_there;
+    if (!any)
+        return;
+    bool recorded = calls->record(calls->arg, &err) == 0;
+    for (size_t i = 0; !recorded && i < o->volume_count; i++)
+        if (o->volumes[i].moved && o->volumes[i].task == ORDER_SERVE) {
+            o->volumes[i].tgtd = 0;
+            o->volumes[i].err = err;
+        }
+    reconcile(p, o);
+}
+
+static void delete (struct pass *p, struct order *o, const struct pass_calls *calls)
+{
+    for (size_t i = 0; i < o->volume_count; i++) {
+        struct order_volume *ov = &o->volumes[i];
+        if (ov->task == ORDER_DELETE && serving_has_let_go(p->serving, o, ov, &ov->err))
+            destroy_backing(p, o, ov, calls);
+    }
 }
 
 void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
@@ -527,17 +468,11 @@ void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
     check_media(p, o);
     tidy_media(p, o, calls);
     make_backings(p, o, calls);
-    if (!meet(p, o)) {
-        fail_all(o, &o->tgtd_err);
-        return;
-    }
-    calls->look(calls->arg);
+    serving_meet(p->serving, o, calls->look, calls->arg);
     resize_closed(p, o, calls);
     reconcile(p, o);
-    if (!o->tgtd_there)
-        return;
-    for (size_t i = 0; i < o->volume_count; i++)
-        if (o->volumes[i].task == ORDER_DELETE && o->volumes[i].err.code == DV_OK)
-            destroy_backing(p, o, &o->volumes[i], calls);
-    add_portals(p, o);
+    move(p, o, calls);
+    delete (p, o, calls);
+    // Only now that the targets are there, so that hosts which come back find them.
+    serving_listen(p->serving, o);
 }

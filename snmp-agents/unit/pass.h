@@ -11,18 +11,20 @@
 
 struct pass;
 
-struct pass *pass_new(const struct unit_config *config); // config is borrowed
-void pass_free(struct pass *p);                          // NULL is fine
+// config is borrowed; of the state only the tgtds are read, now.
+struct pass *pass_new(const struct unit_config *config, const struct state *state);
+void pass_free(struct pass *p); // NULL is fine
 
 // What a pass asks on its way; the first two wait for the loop.
 struct pass_calls {
-    // Makes durable which backings were made and resized, and changes the order accordingly; none
-    // of them is served unless this returns 0.
+    // Makes durable which backings were made and resized, and which tgtd serves what, and changes
+    // the order accordingly; none of them is served unless this returns 0.
     int (*record)(void *arg, struct dv_err *err);
     // A backing that takes long is so far; false: it is not wanted any more.
     bool (*progress)(void *arg, const struct order_volume *ov, uint32_t percent);
-    // Sessions may be ended next, and what tgtd counted of them ends with them.
-    void (*look)(void *arg);
+    // Sessions of this tgtd may be ended next, and what it counted of them ends with them. Called
+    // on a thread of the pass, perhaps for several tgtds at the same time.
+    void (*look)(void *arg, uint32_t tgtd);
     void *arg;
 };
 

@@ -15,6 +15,11 @@ struct portals {
     struct portals_calls calls;
 };
 
+static struct unit_portal *next(const struct state *s, const struct unit_portal *row)
+{
+    return state_portal_next(s, row ? row->p.index : 0, row ? row->p.group : 0);
+}
+
 struct announcement_link portals_link(const struct portals *p, uint32_t interface)
 {
     struct netlink_interface i;
@@ -47,11 +52,16 @@ static bool contains(const uint32_t *list, size_t count, uint32_t value)
     return false;
 }
 
-// Gives a portal that follows an interface the address that this has; returns whether that is news.
-static bool follow(struct portals *p, const struct portal_config *c)
+static struct portal portal_of(const struct portal_config *c, uint32_t group)
 {
-    struct portal portal = {.index = c->index, .port = c->port};
-    struct unit_portal *row = state_portal(p->state, c->index);
+    return (struct portal){.index = c->index, .group = group, .port = unit_config_port(c, group)};
+}
+
+// Gives a portal that follows an interface the address that this has; returns whether that is news.
+static bool follow(struct portals *p, const struct portal_config *c, uint32_t group)
+{
+    struct portal portal = portal_of(c, group);
+    struct unit_portal *row = state_portal(p->state, c->index, group);
     char text[PORTAL_TEXT_ROOM];
     uint8_t raw[16];
     if (!netlink_address(p->netlink, c->interface, c->family, row ? row->raw : NULL, raw) ||
@@ -72,8 +82,9 @@ static bool follow_all(struct portals *p)
 {
     bool moved = false;
     for (size_t i = 0; i < p->config->portal_count; i++)
-        if (p->config->portals[i].interface[0])
-            moved = follow(p, &p->config->portals[i]) || moved;
+        for (uint32_t group = 1; group <= p->config->tgtd.instances; group++)
+            if (p->config->portals[i].interface[0])
+                moved = follow(p, &p->config->portals[i], group) || moved;
     return moved;
 }
 
@@ -85,7 +96,7 @@ static void on_news(void *arg)
     char text[PORTAL_TEXT_ROOM];
     bool moved = follow_all(p);
     struct unit_portal *row = NULL;
-    while ((row = state_portal_next(p->state, row ? row->p.index : 0))) {
+    while ((row = next(p->state, row))) {
         uint32_t interface;
         if (!update(p, row, &interface))
             continue;
@@ -112,15 +123,16 @@ struct portals *portals_new(struct loop *loop, const struct unit_config *config,
     }
     for (size_t i = 0; i < config->portal_count; i++) {
         const struct portal_config *c = &config->portals[i];
-        struct portal portal = {.index = c->index, .port = c->port};
-        dv_copy(portal.address, sizeof(portal.address), c->address);
-        if (!c->interface[0])
+        for (uint32_t group = 1; !c->interface[0] && group <= config->tgtd.instances; group++) {
+            struct portal portal = portal_of(c, group);
+            dv_copy(portal.address, sizeof(portal.address), c->address);
             state_add_portal(state, &portal);
+        }
     }
     (void)follow_all(p);
     struct unit_portal *row = NULL;
     uint32_t interface;
-    while ((row = state_portal_next(state, row ? row->p.index : 0)))
+    while ((row = next(state, row)))
         (void)update(p, row, &interface);
     return p;
 }
@@ -137,7 +149,7 @@ size_t portals_links(const struct portals *p, struct announcement_link *out, siz
 {
     size_t n = 0;
     const struct unit_portal *row = NULL;
-    while ((row = state_portal_next(p->state, row ? row->p.index : 0)) && n < room) {
+    while ((row = next(p->state, row)) && n < room) {
         bool told = row->p.if_index == 0;
         for (size_t i = 0; i < n; i++)
             told = told || out[i].if_index == row->p.if_index;
@@ -154,7 +166,7 @@ bool portals_address(const struct state *state, const char *pattern, char *out, 
     const char *word = unit_config_portal_in(pattern, &index, &len);
     if (!word)
         return dv_copy(out, room, pattern);
-    const struct unit_portal *row = state_portal(state, index);
+    const struct unit_portal *row = state_portal(state, index, 1);
     int n = row ? snprintf(out, room, "%.*s%s%s", (int)(word - pattern), pattern, row->p.address,
                            word + len)
                 : -1;

@@ -18,8 +18,9 @@ struct portals_calls {
     void *arg;
 };
 
-// Adds the configured portals to the state and keeps them as the kernel tells. One that follows an
-// interface is not there before that has an address, and keeps the address when that loses it.
+// Adds the configured portals to the state, each for every portal group, and keeps them as the
+// kernel tells. One that follows an interface is not there before that has an address, and keeps
+// the address when that loses it.
 struct portals *portals_new(struct loop *loop, const struct unit_config *config,
                             struct state *state, const struct portals_calls *calls,
                             struct dv_err *err);

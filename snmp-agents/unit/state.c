@@ -15,6 +15,9 @@ struct rows {
 
 struct state {
     struct rows media, portals, volumes, rules;
+    uint32_t groups;
+    char **tgtds;
+    size_t tgtd_count;
     struct change *changes; // ascending by generation
     size_t change_count, change_room;
     size_t deletions; // how many of the changes are deletions
@@ -31,9 +34,15 @@ static uint64_t medium_key(const void *row)
     return ((const struct unit_medium *)row)->m.index;
 }
 
+static uint64_t portal_key_of(uint32_t index, uint32_t group)
+{
+    return (uint64_t)index << 32 | group;
+}
+
 static uint64_t portal_key(const void *row)
 {
-    return ((const struct unit_portal *)row)->p.index;
+    const struct unit_portal *p = row;
+    return portal_key_of(p->p.index, p->p.group);
 }
 
 static uint64_t volume_key(const void *row)
@@ -107,9 +116,10 @@ static void rows_free(struct rows *rows)
     free(rows->at);
 }
 
-struct state *state_new(uint32_t generation)
+struct state *state_new(uint32_t generation, uint32_t groups)
 {
     struct state *s = dv_calloc(1, sizeof(*s));
+    s->groups = groups;
     s->generation = s->changes_since = generation;
     return s;
 }
@@ -128,6 +138,9 @@ void state_free(struct state *s)
     rows_free(&s->portals);
     rows_free(&s->volumes);
     rows_free(&s->rules);
+    for (size_t i = 0; i < s->tgtd_count; i++)
+        free(s->tgtds[i]);
+    free(s->tgtds);
     free(s->changes);
     free(s);
 }
@@ -148,6 +161,30 @@ uint32_t state_changes_since(const struct state *s)
     return s->changes_since;
 }
 
+uint32_t state_groups(const struct state *s)
+{
+    return s->groups;
+}
+
+uint32_t state_add_tgtd(struct state *s, const char *socket)
+{
+    for (size_t i = 0; i < s->tgtd_count; i++)
+        if (strcmp(s->tgtds[i], socket) == 0)
+            return (uint32_t)i + 1;
+    *DV_APPEND(s->tgtds, s->tgtd_count) = dv_strdup(socket);
+    return (uint32_t)s->tgtd_count;
+}
+
+const char *state_tgtd(const struct state *s, uint32_t number)
+{
+    return number >= 1 && number <= s->tgtd_count ? s->tgtds[number - 1] : NULL;
+}
+
+uint32_t state_tgtd_count(const struct state *s)
+{
+    return (uint32_t)s->tgtd_count;
+}
+
 struct unit_medium *state_medium(const struct state *s, uint32_t index)
 {
     return rows_find(&s->media, medium_key, index);
@@ -158,14 +195,14 @@ struct unit_medium *state_medium_next(const struct state *s, uint32_t after)
     return rows_next(&s->media, medium_key, after);
 }
 
-struct unit_portal *state_portal(const struct state *s, uint32_t index)
+struct unit_portal *state_portal(const struct state *s, uint32_t index, uint32_t group)
 {
-    return rows_find(&s->portals, portal_key, index);
+    return rows_find(&s->portals, portal_key, portal_key_of(index, group));
 }
 
-struct unit_portal *state_portal_next(const struct state *s, uint32_t after)
+struct unit_portal *state_portal_next(const struct state *s, uint32_t index, uint32_t after)
 {
-    return rows_next(&s->portals, portal_key, after);
+    return rows_next(&s->portals, portal_key, portal_key_of(index, after));
 }
 
 struct unit_volume *state_volume(const struct state *s, uint32_t index)
@@ -338,7 +375,8 @@ void state_move_portal(struct state *s, struct unit_portal *p, const char *addre
 
 struct unit_portal *state_add_portal(struct state *s, const struct portal *p)
 {
-    struct unit_portal *row = rows_add(&s->portals, portal_key, p->index, sizeof(*row));
+    struct unit_portal *row =
+        rows_add(&s->portals, portal_key, portal_key_of(p->index, p->group), sizeof(*row));
     row->p = *p;
     set_address(row, p->address);
     state_portal_changed(s, row);
@@ -349,6 +387,7 @@ struct unit_volume *state_add_volume(struct state *s, const struct volume *v)
 {
     struct unit_volume *row = rows_add(&s->volumes, volume_key, v->index, sizeof(*row));
     row->v = *v;
+    row->v.group = volume_group(v->index, s->groups);
     row->v.generation = 0;
     state_volume_changed(s, row);
     return row;

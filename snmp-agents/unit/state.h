@@ -40,7 +40,8 @@ struct unit_volume {
     struct volume v;
     struct volume_counters counters;
     struct counting counting;
-    bool made; // its backing exists, so it may be served and is never made again
+    uint32_t tgtd; // the number of the only tgtd that may be serving it, as recorded; 0: none is
+    bool made;     // its backing exists, so it may be served and is never made again
     char resize_error[LAST_ERROR_ROOM]; // why it was not resized when that was asked for last
 };
 
@@ -69,8 +70,8 @@ struct change {
 
 struct state;
 
-// The first change gets generation + 1.
-struct state *state_new(uint32_t generation);
+// The first change gets generation + 1. Volumes are spread over so many portal groups.
+struct state *state_new(uint32_t generation, uint32_t groups);
 void state_free(struct state *s); // wipes the secrets; NULL is fine
 // From now on changed(arg) is called from inside of whatever makes a change; NULL ends that.
 void state_watch(struct state *s, void (*changed)(void *arg), void *arg);
@@ -78,11 +79,19 @@ void state_watch(struct state *s, void (*changed)(void *arg), void *arg);
 uint32_t state_generation(const struct state *s);
 uint32_t state_changes_since(const struct state *s); // dvsanUnitChangesSince
 
+// The tgtds, by their sockets. Those with the numbers 1..groups are the portal groups; behind them
+// come those that had volumes to serve before the configuration was changed. Adding one that is
+// there returns its number; NULL: there is none with that number.
+uint32_t state_groups(const struct state *s);
+uint32_t state_add_tgtd(struct state *s, const char *socket);
+const char *state_tgtd(const struct state *s, uint32_t number);
+uint32_t state_tgtd_count(const struct state *s);
+
 // Rows: by index, and the first one behind an index (0: the first of all); NULL when there is none.
 struct unit_medium *state_medium(const struct state *s, uint32_t index);
 struct unit_medium *state_medium_next(const struct state *s, uint32_t after);
-struct unit_portal *state_portal(const struct state *s, uint32_t index);
-struct unit_portal *state_portal_next(const struct state *s, uint32_t after);
+struct unit_portal *state_portal(const struct state *s, uint32_t index, uint32_t group);
+struct unit_portal *state_portal_next(const struct state *s, uint32_t index, uint32_t after);
 struct unit_volume *state_volume(const struct state *s, uint32_t index);
 struct unit_volume *state_volume_next(const struct state *s, uint32_t after);
 struct unit_rule *state_rule(const struct state *s, uint32_t volume, uint32_t index);

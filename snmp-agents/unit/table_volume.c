@@ -28,6 +28,7 @@ GETTER(end, sn_counter64(volume_end_lba(&v->v)))
 CONSTANT(block_size, sn_uint(BLOCK_SIZE))
 GETTER(iqn, sn_text(v->v.iqn))
 GETTER(lun, sn_uint(v->v.lun))
+GETTER(group, sn_uint(v->v.group))
 GETTER(admin,
        sn_int(v->v.admin_online ? dvsanVolumeAdminState_online : dvsanVolumeAdminState_offline))
 GETTER(oper, sn_int((int32_t)v->v.state))
@@ -67,6 +68,7 @@ static const struct sn_column COLUMNS[] = {
     {SUB_dvsanVolumeStorageType, SN_INT, SN_READ_ONLY, 0, 0, get_storage},
     {SUB_dvsanVolumeRowStatus, SN_INT, SN_READ_CREATE, ROW_ACTIVE, ROW_DESTROY, get_status},
     {SUB_dvsanVolumeForce, SN_INT, SN_READ_CREATE, TRUTH_TRUE, TRUTH_FALSE, get_force},
+    {SUB_dvsanVolumePortalGroup, SN_UINT, SN_READ_ONLY, 0, 0, get_group},
 };
 
 static const void *find(void *ctx, const uint32_t *index, size_t len)

@@ -200,17 +200,21 @@ static const struct sn_column PORTAL_COLUMNS[] = {
 static const void *find_portal(void *ctx, const uint32_t *index, size_t len)
 {
     const struct tables *t = ctx;
-    return len == 1 ? state_portal(t->state, index[0]) : NULL;
+    return len == 2 ? state_portal(t->state, index[0], index[1]) : NULL;
 }
 
 static const void *next_portal(void *ctx, const uint32_t *index, size_t len, uint32_t *out,
                                size_t *out_len)
 {
     const struct tables *t = ctx;
-    uint32_t after;
     const struct unit_portal *p =
-        index_after(index, len, &after) ? state_portal_next(t->state, after) : NULL;
-    return p ? found_next(p, p->p.index, out, out_len) : NULL;
+        state_portal_next(t->state, len > 0 ? index[0] : 0, len > 1 ? index[1] : 0);
+    if (!p)
+        return NULL;
+    out[0] = p->p.index;
+    out[1] = p->p.group;
+    *out_len = 2;
+    return p;
 }
 
 const struct sn_table table_portal = {

@@ -1,10 +1,11 @@
-// From what tgtd counts for live sessions to sums that never go back.
+// From what a tgtd counts for live sessions to sums that never go back.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/traffic.h"
 #include "base/mem.h"
 #include <string.h>
 
 struct traffic {
+    uint32_t tgtd;
     struct observation *last;         // NULL: nothing was seen yet
     bool lost;                        // and tgtd is gone since
     bool resumed;                     // last has rows alone, of a former run of the agent
@@ -12,9 +13,11 @@ struct traffic {
     size_t session_count;
 };
 
-struct traffic *traffic_new(void)
+struct traffic *traffic_new(uint32_t tgtd)
 {
-    return dv_calloc(1, sizeof(struct traffic));
+    struct traffic *t = dv_calloc(1, sizeof(*t));
+    t->tgtd = tgtd;
+    return t;
 }
 
 void traffic_free(struct traffic *t)
@@ -176,17 +179,17 @@ static bool take_session(struct traffic *t, const struct observation *o, size_t 
     return begun;
 }
 
-// Rows that appear after the first look are younger than the agent.
+// Rows of its group that appear after the first look are younger than the agent.
 static void notice_rows(const struct traffic *t, const struct observation *o, struct state *state)
 {
     uint64_t since = t->last && !t->resumed ? o->at_ms : 1;
     struct unit_volume *v = NULL;
     while ((v = state_volume_next(state, v ? v->v.index : 0)))
-        if (v->counting.since_ms == 0)
+        if (v->counting.since_ms == 0 && v->v.group == t->tgtd)
             v->counting.since_ms = since;
     struct unit_rule *r = state_rule_next(state, 0, 0);
     for (; r; r = state_rule_next(state, r->r.volume, r->r.index))
-        if (r->counting.since_ms == 0)
+        if (r->counting.since_ms == 0 && volume_group(r->r.volume, state_groups(state)) == t->tgtd)
             r->counting.since_ms = since;
 }
 

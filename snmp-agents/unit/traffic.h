@@ -1,10 +1,11 @@
-// From what tgtd counts for live sessions to sums that never go back.
+// From what a tgtd counts for live sessions to sums that never go back.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // tgtd counts for each session and forgets a session that ends. So each look's growth is added to
 // the volume and to the rule that let the initiator in; what a session did between the last look
 // and its end is lost. The rows of the last look are recorded with the sums, so that an agent that
-// is started again goes on where the last one was, while tgtd and its sessions live on.
+// is started again goes on where the last one was, while tgtd and its sessions live on. Each tgtd
+// has traffic of its own: the numbers of sessions are its own, too.
 #ifndef DVSAN_UNIT_TRAFFIC_H
 #define DVSAN_UNIT_TRAFFIC_H
 
@@ -21,8 +22,8 @@ struct traffic_session {
 
 struct traffic;
 
-struct traffic *traffic_new(void);
-void traffic_free(struct traffic *t); // NULL is fine
+struct traffic *traffic_new(uint32_t tgtd); // of the tgtd with this number
+void traffic_free(struct traffic *t);       // NULL is fine
 
 // Takes a look over, and frees it: adds to the counters in the state. Returns whether sessions
 // began or ended, upon which the counters should be recorded.
@@ -40,7 +41,7 @@ size_t traffic_sessions(const struct traffic *t, uint64_t now_ms);
 const struct tgt_parameters *traffic_parameters(const struct traffic *t, uint64_t now_ms,
                                                 uint32_t tid);
 
-// What was counted already, for the journal: which tgtd it was ("" for none), and its rows.
+// What was counted already, for the journal: which run of tgtd it was ("" for none), and its rows.
 const char *traffic_tgtd(const struct traffic *t);
 const struct tgt_statistics *traffic_rows(const struct traffic *t, size_t *count);
 // Takes over what a former run of the agent had counted; rows are in any order.

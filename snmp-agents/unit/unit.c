@@ -22,7 +22,7 @@
 #define MASTER_MS 2000
 // A pass runs now and then without a cause: see tgt_reconcile. It also takes the counters along.
 #define PASS_INTERVAL_MS 5000
-// After a failed pass: without a tgtd as fast as this for ever, else doubling.
+// After a failed pass, doubling. A tgtd that comes back is noticed before: see the observer.
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS   5000
 // So many generations are reserved at once, and so many for each volume, all of which may change
@@ -49,9 +49,9 @@ struct unit {
     struct counters *counters;
     struct std *std;
 
-    bool unfinished;  // the last pass left something to go on with
-    bool work_wanted; // something changed since the last order was made
-    bool tgtd_there;
+    bool unfinished;   // the last pass left something to go on with
+    bool work_wanted;  // something changed since the last order was made
+    bool *tgtds_there; // of number 1, 2..
     uint32_t retry_ms;
     uint32_t reserved; // generations up to this one may be used
     bool was_connected, stopping;
@@ -60,6 +60,14 @@ struct unit {
 };
 
 // ---- The member's state -----------------------------------------------------------------------
+
+static bool all_there(const struct unit *u)
+{
+    for (uint32_t i = 0; i < state_groups(u->state); i++)
+        if (!u->tgtds_there[i])
+            return false;
+    return true;
+}
 
 static bool all_served(const struct unit *u)
 {
@@ -73,12 +81,12 @@ static bool all_served(const struct unit *u)
         if (m->m.state == MEDIUM_FAILED)
             return false;
     size_t portals = 0;
-    while ((p = state_portal_next(u->state, p ? p->p.index : 0))) {
+    while ((p = state_portal_next(u->state, p ? p->p.index : 0, p ? p->p.group : 0))) {
         if (!p->p.up)
             return false;
         portals++;
     }
-    return u->tgtd_there && portals == u->config->portal_count;
+    return all_there(u) && portals == u->config->portal_count * state_groups(u->state);
 }
 
 static void settle(struct unit *u)
@@ -148,13 +156,11 @@ static bool on_progress(void *arg, const struct order_volume *ov, uint32_t perce
 
 static void connect_master(struct unit *u);
 
-static void plan_next_pass(struct unit *u, bool failed, bool tgtd_there)
+static void plan_next_pass(struct unit *u, bool failed)
 {
     uint32_t wait = PASS_INTERVAL_MS;
     if (u->work_wanted || u->unfinished) {
         wait = 0;
-    } else if (failed && !tgtd_there) {
-        wait = u->retry_ms = RETRY_FIRST_MS;
     } else if (failed) {
         wait = u->retry_ms;
         u->retry_ms = 2 * wait < RETRY_MAX_MS ? 2 * wait : RETRY_MAX_MS;
@@ -164,17 +170,25 @@ static void plan_next_pass(struct unit *u, bool failed, bool tgtd_there)
     loop_timer_set(u->next_pass, wait);
 }
 
+static void note_tgtds(struct unit *u, const struct order *o)
+{
+    for (uint32_t i = 0; i < o->groups; i++) {
+        const struct order_tgtd *t = &o->tgtds[i];
+        if (!t->there && (u->tgtds_there[i] || !u->agent))
+            log_warning("unit", "nothing of portal group %u is served: %s", i + 1, t->err.text);
+        u->tgtds_there[i] = t->there;
+        if (i < u->tgtd_count)
+            tgtd_answered(u->tgtds[i], t->there);
+    }
+}
+
 static void on_done(void *arg, struct order *o)
 {
     struct unit *u = arg;
     struct dv_err err;
     bool failed = order_has_failures(o);
     u->unfinished = order_is_unfinished(o) || order_brings_volumes(o, u->state);
-    if (!o->tgtd_there && (u->tgtd_there || !u->agent))
-        log_warning("unit", "nothing is served: %s", o->tgtd_err.text);
-    u->tgtd_there = o->tgtd_there;
-    for (uint32_t i = 0; i < u->tgtd_count; i++)
-        tgtd_answered(u->tgtds[i], u->tgtd_there);
+    note_tgtds(u, o);
     if (order_apply(o, u->state, u->journal, &err) != 0) {
         log_error("unit", "what was done cannot be recorded and will be done again: %s", err.text);
         failed = true;
@@ -184,31 +198,46 @@ static void on_done(void *arg, struct order *o)
     if (!u->agent && !u->stopping)
         connect_master(u);
     settle(u);
-    plan_next_pass(u, failed, u->tgtd_there);
+    plan_next_pass(u, failed);
 }
 
-static void on_look(void *arg)
+static void on_look(void *arg, uint32_t tgtd)
 {
     struct unit *u = arg;
-    counters_look(u->counters);
+    counters_look(u->counters, tgtd);
 }
 
-static void on_lost(void *arg)
+// A tgtd that is there. It was not when the last pass ended, or that met another one of its number.
+static void on_found(void *arg, uint32_t tgtd)
+{
+    struct unit *u = arg;
+    if (tgtd <= state_groups(u->state) && !u->tgtds_there[tgtd - 1] && !u->stopping)
+        start_pass(u);
+}
+
+static void fail_rules(struct unit *u, const struct unit_volume *v)
+{
+    struct unit_rule *r = state_rule_next(u->state, v->v.index, 0);
+    for (; r && r->r.volume == v->v.index; r = state_rule_next(u->state, v->v.index, r->r.index))
+        if (r->r.state == ACCESS_ACTIVE)
+            state_set_rule(u->state, r, ACCESS_PENDING, "");
+}
+
+static void on_lost(void *arg, uint32_t tgtd)
 {
     struct unit *u = arg;
     static const char *const why = "tgtd has ended; it is served again when tgtd is back";
-    log_warning("unit", "tgtd has ended");
-    u->tgtd_there = false;
-    counters_lost(u->counters);
-    const struct unit_rule *r = state_rule_next(u->state, 0, 0);
-    for (; r; r = state_rule_next(u->state, r->r.volume, r->r.index))
-        if (r->r.state == ACCESS_ACTIVE)
-            state_set_rule(u->state, state_rule(u->state, r->r.volume, r->r.index), ACCESS_PENDING,
-                           "");
+    log_warning("unit", "tgtd has ended, at %s", state_tgtd(u->state, tgtd));
+    u->tgtds_there[tgtd - 1] = false;
+    counters_lost(u->counters, tgtd);
     struct unit_volume *v = NULL;
-    while ((v = state_volume_next(u->state, v ? v->v.index : 0)))
+    while ((v = state_volume_next(u->state, v ? v->v.index : 0))) {
+        if (v->tgtd != tgtd)
+            continue;
+        fail_rules(u, v);
         if (v->v.state == VOLUME_ONLINE)
             state_set_volume(u->state, v, VOLUME_FAILED, 100, why);
+    }
     settle(u);
     start_pass(u);
 }
@@ -350,11 +379,16 @@ static int open_journal(struct unit *u, struct dv_err *err)
     const struct journal_identity *id = journal_identity(u->journal);
     u->member = (struct member){.uuid = id->uuid, .epoch = id->epoch, .state = MEMBER_STARTING};
     dv_copy(u->member.name, sizeof(u->member.name), u->config->name);
-    u->state = state_new(id->generation);
+    u->state = state_new(id->generation, u->config->tgtd.instances);
     u->reserved = id->generation;
+    for (uint32_t group = 1; group <= u->config->tgtd.instances; group++) {
+        DV_FREE char *socket = unit_config_tgtd_socket(u->config, group);
+        state_add_tgtd(u->state, socket);
+    }
     add_media(u);
     if (journal_load(u->journal, u->state, err) != 0 || check_extents(u, err) != 0)
         return -1;
+    u->tgtds_there = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_there));
     u->sets = sets_new(u->state, u->journal, on_work, u);
     u->tables = (struct tables){.state = u->state,
                                 .sets = u->sets,
@@ -412,8 +446,8 @@ struct unit *unit_new(struct loop *loop, const struct unit_config *config, struc
     if (open_journal(u, err) != 0 ||
         !(u->portals = portals_new(loop, config, u->state, &portals_calls, err)) ||
         open_snmp(u, err) != 0 || start_tgtds(u, err) != 0 ||
-        !(u->worker = worker_new(loop, config, &calls, err)) ||
-        !(u->counters = counters_new(loop, config, u->state, u->journal, err))) {
+        !(u->worker = worker_new(loop, config, u->state, &calls, err)) ||
+        !(u->counters = counters_new(loop, config, u->state, u->journal, on_found, u, err))) {
         unit_free(u);
         return NULL;
     }
@@ -485,5 +519,6 @@ void unit_free(struct unit *u)
     sets_free(u->sets);
     state_free(u->state);
     journal_close(u->journal);
+    free(u->tgtds_there);
     free(u);
 }

@@ -6,6 +6,13 @@
 #include <pthread.h>
 #include <unistd.h>
 
+struct watch { // of one tgtd
+    struct worker *worker;
+    uint32_t tgtd;
+    struct loop_fd *end; // becomes readable when it ends; NULL while none is watched
+    int fd;
+};
+
 struct worker {
     struct loop *loop;
     struct worker_calls calls;
@@ -13,8 +20,8 @@ struct worker {
     pthread_t thread;
 
     // The loop's.
-    struct loop_fd *watch; // becomes readable when tgtd ends; NULL while none is watched
-    int watch_fd;
+    struct watch *watches; // of tgtd 1, 2..
+    uint32_t watch_count;
 
     // Under the mutex. The order is the thread's from ready until it is posted back.
     pthread_mutex_t mutex;
@@ -32,22 +39,23 @@ struct worker {
 
 // ---- On the loop's thread ---------------------------------------------------------------------
 
-static void watch_end(struct worker *w)
+static void watch_end(struct watch *watch)
 {
-    loop_fd_free(w->watch);
-    w->watch = NULL;
-    if (w->watch_fd >= 0)
-        close(w->watch_fd);
-    w->watch_fd = -1;
+    loop_fd_free(watch->end);
+    watch->end = NULL;
+    if (watch->fd >= 0)
+        close(watch->fd);
+    watch->fd = -1;
 }
 
 static void on_tgtd_end(void *arg, int fd, unsigned events)
 {
-    struct worker *w = arg;
+    struct watch *watch = arg;
+    struct worker *w = watch->worker;
     (void)fd;
     (void)events;
-    watch_end(w);
-    w->calls.lost(w->calls.arg);
+    watch_end(watch);
+    w->calls.lost(w->calls.arg, watch->tgtd);
 }
 
 static void call_made(void *arg)
@@ -67,11 +75,14 @@ static void call_done(void *arg)
     struct worker *w = arg;
     struct order *o = w->order;
     w->order = NULL;
-    if (o->watch_fd >= 0) {
-        watch_end(w);
-        w->watch_fd = o->watch_fd;
-        o->watch_fd = -1;
-        w->watch = loop_fd_new(w->loop, w->watch_fd, LOOP_READ, on_tgtd_end, w);
+    for (uint32_t i = 0; i < w->watch_count; i++) {
+        struct watch *watch = &w->watches[i];
+        if (o->tgtds[i].watch_fd < 0)
+            continue;
+        watch_end(watch);
+        watch->fd = o->tgtds[i].watch_fd;
+        o->tgtds[i].watch_fd = -1;
+        watch->end = loop_fd_new(w->loop, watch->fd, LOOP_READ, on_tgtd_end, watch);
     }
     w->calls.done(w->calls.arg, o);
 }
@@ -83,7 +94,8 @@ bool worker_is_idle(const struct worker *w)
 
 void worker_start(struct worker *w, struct order *o)
 {
-    o->watched = w->watch != NULL;
+    for (uint32_t i = 0; i < w->watch_count; i++)
+        o->tgtds[i].watched = w->watches[i].end != NULL;
     pthread_mutex_lock(&w->mutex);
     w->order = o;
     w->ready = true;
@@ -112,10 +124,10 @@ static bool tell_progress(void *arg, const struct order_volume *ov, uint32_t per
     return loop_call(w->loop, call_progress, w) && w->wanted;
 }
 
-static void look(void *arg)
+static void look(void *arg, uint32_t tgtd)
 {
     const struct worker *w = arg;
-    w->calls.look(w->calls.arg);
+    w->calls.look(w->calls.arg, tgtd);
 }
 
 static void *work(void *arg)
@@ -140,13 +152,17 @@ static void *work(void *arg)
 // ---- Life -------------------------------------------------------------------------------------
 
 struct worker *worker_new(struct loop *loop, const struct unit_config *config,
-                          const struct worker_calls *calls, struct dv_err *err)
+                          const struct state *state, const struct worker_calls *calls,
+                          struct dv_err *err)
 {
     struct worker *w = dv_calloc(1, sizeof(*w));
     w->loop = loop;
     w->calls = *calls;
-    w->watch_fd = -1;
-    w->pass = pass_new(config);
+    w->watch_count = state_tgtd_count(state);
+    w->watches = dv_calloc(w->watch_count + 1, sizeof(*w->watches));
+    for (uint32_t i = 0; i < w->watch_count; i++)
+        w->watches[i] = (struct watch){.worker = w, .tgtd = i + 1, .fd = -1};
+    w->pass = pass_new(config, state);
     pthread_mutex_init(&w->mutex, NULL);
     pthread_cond_init(&w->wake, NULL);
     int rc = pthread_create(&w->thread, NULL, work, w);
@@ -154,6 +170,7 @@ struct worker *worker_new(struct loop *loop, const struct unit_config *config,
         return w;
     (void)dv_fail_errno(err, rc, "cannot start the worker's thread");
     pass_free(w->pass);
+    free(w->watches);
     free(w);
     return NULL;
 }
@@ -167,7 +184,9 @@ void worker_free(struct worker *w)
     pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->mutex);
     pthread_join(w->thread, NULL);
-    watch_end(w);
+    for (uint32_t i = 0; i < w->watch_count; i++)
+        watch_end(&w->watches[i]);
+    free(w->watches);
     order_free(w->order);
     pass_free(w->pass);
     pthread_cond_destroy(&w->wake);

@@ -18,16 +18,17 @@ struct worker_calls {
     bool (*progress)(void *arg, const struct order_volume *ov, uint32_t percent);
     // The pass is over; the order belongs to whom is called.
     void (*done)(void *arg, struct order *o);
-    // On the worker's thread: sessions may be ended next.
-    void (*look)(void *arg);
-    // tgtd has ended.
-    void (*lost)(void *arg);
+    // On any thread but the loop's: sessions of this tgtd may be ended next.
+    void (*look)(void *arg, uint32_t tgtd);
+    // This tgtd has ended.
+    void (*lost)(void *arg, uint32_t tgtd);
     void *arg;
 };
 
-// config is borrowed.
+// config is borrowed; of the state only the tgtds are read, now.
 struct worker *worker_new(struct loop *loop, const struct unit_config *config,
-                          const struct worker_calls *calls, struct dv_err *err);
+                          const struct state *state, const struct worker_calls *calls,
+                          struct dv_err *err);
 // Waits until a pass under way is over, which calls nothing back any more; the loop was stopped
 // before. NULL is fine.
 void worker_free(struct worker *w);

@@ -3,55 +3,94 @@
 #include "cms/station.h"
 
 #include "base/mem.h"
+#include "cms/reading.h"
 #include <string.h>
 #include <utlist.h>
 
-static bool has(const struct portal *list, size_t count, const struct portal *p)
+// The portals of one group, or of all: group 0.
+struct place {
+    const struct portal *list;
+    size_t count;
+    uint32_t group;
+};
+
+static bool is_in(const struct place *place, const struct portal *p)
 {
-    for (size_t i = 0; i < count; i++)
-        if (list[i].port == p->port && strcmp(list[i].address, p->address) == 0)
+    return place->group == 0 || p->group == place->group;
+}
+
+static bool has(const struct place *place, const struct portal *p)
+{
+    for (size_t i = 0; i < place->count; i++)
+        if (is_in(place, &place->list[i]) && place->list[i].port == p->port &&
+            strcmp(place->list[i].address, p->address) == 0)
             return true;
     return false;
 }
 
-static bool has_all(const struct portal *list, size_t count, const struct portal *of,
-                    size_t of_count)
+static bool has_all(const struct place *place, const struct place *of)
 {
-    for (size_t i = 0; i < of_count; i++)
-        if (!has(list, count, &of[i]))
+    for (size_t i = 0; i < of->count; i++)
+        if (is_in(of, &of->list[i]) && !has(place, &of->list[i]))
             return false;
     return true;
 }
 
-static char *list_of(const struct portal *list, size_t count)
+static bool same(const struct place *a, const struct place *b)
+{
+    return has_all(a, b) && has_all(b, a);
+}
+
+static char *list_of(const struct place *place)
 {
     struct strbuf text = {0};
     char one[PORTAL_TEXT_ROOM];
-    for (size_t i = 0; i < count; i++)
-        strbuf_add(&text, "%s%s", i == 0 ? "" : ", ", portal_format(&list[i], one));
-    if (count == 0)
+    for (size_t i = 0; i < place->count; i++)
+        if (is_in(place, &place->list[i]))
+            strbuf_add(&text, "%s%s", text.text ? ", " : "", portal_format(&place->list[i], one));
+    if (!text.text)
         strbuf_add(&text, "nowhere");
     return text.text;
 }
 
-void moves_tell(struct cms *cms, struct changes *c, const struct pool_unit *unit,
-                const struct portal *now, size_t count)
+// The group that the reading shows the volume in; one that it does not show is where it was.
+static uint32_t group_now(const struct reading *r, const struct pool_volume *v)
 {
-    const struct portal *before = unit->portals;
-    if (has_all(now, count, before, unit->portal_count) &&
-        has_all(before, unit->portal_count, now, count))
-        return;
-    DV_FREE char *is = list_of(now, count), *was = list_of(before, unit->portal_count);
-    const struct pool_volume *v;
+    for (size_t i = 0; i < r->volume_count; i++)
+        if (uuid_equal(&r->volumes[i].uuid, &v->rec.uuid))
+            return r->volumes[i].group;
+    return v->actual.group;
+}
+
+static void tell_hosts(struct cms *cms, struct changes *c, const struct pool_volume *v,
+                       const struct place *now, const struct place *before)
+{
     const struct pool_assignment *a;
+    if (before->group == 0 || same(now, before)) // or it was never shown, so nobody was told
+        return;
+    DV_FREE char *is = list_of(now), *was = list_of(before);
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        if (a->rec.wanted)
+            events_add(cms, c, EVENT_WARNING, "host", a->host->rec.name,
+                       "reaches its volume %s at %s now; before at %s", v->rec.name, is, was);
+    }
+}
+
+void moves_tell(struct cms *cms, struct changes *c, const struct pool_unit *unit,
+                const struct reading *r)
+{
+    struct place now = {r->portals, r->portal_count, 0};
+    struct place before = {unit->portals, unit->portal_count, 0};
+    if (same(&now, &before))
+        return;
+    DV_FREE char *is = list_of(&now), *was = list_of(&before);
+    const struct pool_volume *v;
     events_add(cms, c, EVENT_INFO, "unit", unit->rec.name, "serves at %s; before at %s", is, was);
     DL_FOREACH2(unit->volumes, v, unit_next)
     {
-        DL_FOREACH2(v->assignments, a, volume_next)
-        {
-            if (a->rec.wanted)
-                events_add(cms, c, EVENT_WARNING, "host", a->host->rec.name,
-                           "reaches its volume %s at %s now; before at %s", v->rec.name, is, was);
-        }
+        now.group = group_now(r, v);
+        before.group = v->actual.group;
+        tell_hosts(cms, c, v, &now, &before);
     }
 }

@@ -307,7 +307,7 @@ static void observe_tables(struct observation *o)
     if (r->has_media)
         changes_free_extents(&o->c, unit, r->free_extents, r->free_count);
     if (r->has_portals && o->unit)
-        moves_tell(o->cms, &o->c, o->unit, r->portals, r->portal_count);
+        moves_tell(o->cms, &o->c, o->unit, r);
     if (r->has_portals)
         changes_portals(&o->c, unit, r->portals, r->portal_count);
     o->rules = r->rules;

@@ -176,7 +176,8 @@ bool reading_portal(const uint32_t *index, size_t len, const struct sn_value *v,
     int32_t type, if_index, state;
     uint32_t port;
     memset(out, 0, sizeof(*out));
-    if (!row_index(index, len, 1) || !label(&v[0], INET_IPV6, &type) || v[1].type != SN_OCTETS ||
+    if (!row_index(index, len, 2) || index[1] > UNIT_GROUPS_MAX ||
+        !label(&v[0], INET_IPV6, &type) || v[1].type != SN_OCTETS ||
         v[1].octets.len != (type == INET_IPV4 ? 4 : 16) || !sn_get_uint(&v[2], &port) ||
         port == 0 || port > UINT16_MAX || !sn_get_int(&v[3], 0, IF_INDEX_MAX, &if_index) ||
         !label(&v[4], 2, &state))
@@ -185,6 +186,7 @@ bool reading_portal(const uint32_t *index, size_t len, const struct sn_value *v,
                    sizeof(out->address)))
         return false;
     out->index = index[0];
+    out->group = index[1];
     out->port = (uint16_t)port;
     out->if_index = (uint32_t)if_index;
     out->up = state == dvsanPortalOperState_up;
@@ -198,7 +200,7 @@ size_t reading_volume_columns(struct sn_oid *oids)
         OID_dvsanVolumeThin,       OID_dvsanVolumeStartLba, OID_dvsanVolumeBlocks,
         OID_dvsanVolumeIqn,        OID_dvsanVolumeLun,      OID_dvsanVolumeAdminState,
         OID_dvsanVolumeOperState,  OID_dvsanVolumeProgress, OID_dvsanVolumeLastError,
-        OID_dvsanVolumeGeneration, OID_dvsanVolumeSize,
+        OID_dvsanVolumeGeneration, OID_dvsanVolumeSize,     OID_dvsanVolumePortalGroup,
     };
     return columns(list, DV_COUNT(list), oids);
 }
@@ -216,7 +218,8 @@ bool reading_volume(const uint32_t *index, size_t len, const struct sn_value *v,
         !label(&v[8], dvsanVolumeAdminState_offline, &admin) ||
         !label(&v[9], VOLUME_DELETING, &state) || !sn_get_uint(&v[10], &out->progress) ||
         !text(&v[11], out->last_error, sizeof(out->last_error)) ||
-        !sn_get_uint(&v[12], &out->generation) || !sn_get_uint(&v[13], &mib))
+        !sn_get_uint(&v[12], &out->generation) || !sn_get_uint(&v[13], &mib) ||
+        !sn_get_uint(&v[14], &out->group) || out->group < 1 || out->group > UNIT_GROUPS_MAX)
         return false;
     out->index = index[0];
     out->thin = thin == TRUTH_TRUE;

@@ -53,7 +53,7 @@ bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_
 
 // The columns that are read of each table, and a row from their values. False when a value is
 // missing or out of its range.
-#define READING_COLUMNS_MAX 14
+#define READING_COLUMNS_MAX 15
 size_t reading_medium_columns(struct sn_oid *oids);
 bool reading_medium(const uint32_t *index, size_t len, const struct sn_value *v,
                     struct medium *out);

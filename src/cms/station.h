@@ -136,9 +136,9 @@ void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state stat
 
 // ---- moves.c ----
 // When a unit's portals are at other addresses than before: an event for the unit, and one for each
-// host and volume that this concerns.
+// host and volume that this concerns. The reading has portals.
 void moves_tell(struct cms *cms, struct changes *c, const struct pool_unit *unit,
-                const struct portal *now, size_t count);
+                const struct reading *now);
 
 // ---- executor.c ----
 // Makes the list of steps that bring the link's unit to what is wanted. True when the unit is not

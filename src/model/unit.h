@@ -63,6 +63,7 @@ struct volume {
     bool thin;
     char iqn[IQN_MAX_LEN + 1];
     uint32_t lun;
+    uint32_t group;    // the portal group that serves it, 1..UNIT_GROUPS_MAX
     bool admin_online; // what is asked; state tells what is
     enum volume_state state;
     uint32_t progress; // of the work that state names, or of resizing, 0..100
@@ -82,6 +83,7 @@ struct access_rule {
 
 struct portal {
     uint32_t index;
+    uint32_t group; // 1..UNIT_GROUPS_MAX; a portal with an index is there once for each group
     char address[INET6_ADDRSTRLEN];
     uint16_t port;
     uint32_t if_index; // IF-MIB ifIndex of the interface that holds the address, 0 if none does

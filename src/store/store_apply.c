@@ -92,10 +92,11 @@ static int put_portals(struct store *s, const struct change *c, struct dv_err *e
         const struct portal *p = &c->portals[i];
         bind_uuid(st, 1, &c->id);
         db_bind_int(st, 2, p->index);
-        db_bind_text(st, 3, p->address);
-        db_bind_int(st, 4, p->port);
-        db_bind_int(st, 5, p->if_index);
-        db_bind_int(st, 6, p->up);
+        db_bind_int(st, 3, p->group);
+        db_bind_text(st, 4, p->address);
+        db_bind_int(st, 5, p->port);
+        db_bind_int(st, 6, p->if_index);
+        db_bind_int(st, 7, p->up);
         if (db_run(st, err) < 0)
             return -1;
     }
@@ -154,6 +155,7 @@ static int put_shown(struct store *s, const struct change *c, struct dv_err *err
     db_bind_int(st, 13, v->generation);
     db_bind_text(st, 14, v->last_error);
     db_bind_int(st, 15, (int64_t)v->target_blocks);
+    db_bind_int(st, 16, v->group);
     if (db_run(st, err) < 0)
         return -1;
     for (size_t i = 0; i < c->rule_count; i++) {

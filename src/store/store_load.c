@@ -128,10 +128,11 @@ static int load_portals(struct store *s, struct changes *out, struct dv_err *err
         unit = of;
         struct portal *p = DV_APPEND(portals, n);
         p->index = (uint32_t)db_int(st, 1);
-        TEXT_AT(st, 2, p->address);
-        p->port = (uint16_t)db_int(st, 3);
-        p->if_index = (uint32_t)db_int(st, 4);
-        p->up = db_int(st, 5) != 0;
+        p->group = (uint32_t)db_int(st, 2);
+        TEXT_AT(st, 3, p->address);
+        p->port = (uint16_t)db_int(st, 4);
+        p->if_index = (uint32_t)db_int(st, 5);
+        p->up = db_int(st, 6) != 0;
     }
     if (rc == 0 && n > 0)
         changes_portals(out, &unit, portals, n);
@@ -213,6 +214,7 @@ static int load_shown(struct store *s, struct changes *out, struct dv_err *err)
         v.generation = (uint32_t)db_int(st, 12);
         TEXT_AT(st, 13, v.last_error);
         v.target_blocks = (uint64_t)db_int(st, 14);
+        v.group = (uint32_t)db_int(st, 15);
         DV_FREE struct access_rule *rules = NULL;
         size_t count = 0;
         if (load_rules(s, &v.uuid, v.index, &rules, &count, err) < 0) {

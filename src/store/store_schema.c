@@ -82,6 +82,18 @@ const char *const store_schema[] = {
     " start_lba INTEGER NOT NULL, blocks INTEGER NOT NULL,"
     " PRIMARY KEY (unit, medium, start_lba)) WITHOUT ROWID;"
     "UPDATE unit SET epoch = 0;",
+
+    // Portal groups. Units are read anew for them.
+    "ALTER TABLE shown ADD COLUMN portal_group INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE portal RENAME TO portal_before;"
+    "CREATE TABLE portal ("
+    " unit BLOB NOT NULL REFERENCES unit ON DELETE CASCADE, idx INTEGER NOT NULL,"
+    " portal_group INTEGER NOT NULL, address TEXT NOT NULL, port INTEGER NOT NULL,"
+    " if_index INTEGER NOT NULL, up INTEGER NOT NULL,"
+    " PRIMARY KEY (unit, idx, portal_group)) WITHOUT ROWID;"
+    "INSERT INTO portal SELECT unit, idx, 1, address, port, if_index, up FROM portal_before;"
+    "DROP TABLE portal_before;"
+    "UPDATE unit SET epoch = 0;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -99,7 +111,7 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_DELETE_FREE] = "DELETE FROM free_extent WHERE unit = ?",
     [ST_PUT_FREE] = "INSERT INTO free_extent VALUES (?,?,?,?)",
     [ST_DELETE_PORTALS] = "DELETE FROM portal WHERE unit = ?",
-    [ST_PUT_PORTAL] = "INSERT INTO portal VALUES (?,?,?,?,?,?)",
+    [ST_PUT_PORTAL] = "INSERT INTO portal VALUES (?,?,?,?,?,?,?)",
     [ST_PUT_VOLUME] =
         "INSERT INTO volume VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
         " name=excluded.name, unit=excluded.unit, medium=excluded.medium, idx=excluded.idx,"
@@ -107,7 +119,7 @@ const char *const store_sql[STORE_STMTS] = {
         " wanted=excluded.wanted, seen=excluded.seen, may_shrink=excluded.may_shrink",
     [ST_DELETE_VOLUME] = "DELETE FROM volume WHERE uuid = ?",
     [ST_DELETE_SHOWN] = "DELETE FROM shown WHERE volume = ?",
-    [ST_PUT_SHOWN] = "INSERT INTO shown VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [ST_PUT_SHOWN] = "INSERT INTO shown VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [ST_PUT_RULE] = "INSERT INTO rule VALUES (?,?,?,?,?,?,?)",
     [ST_PUT_HOST] = "INSERT INTO host VALUES (?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
                     " name=excluded.name, iqn=excluded.iqn, chap_user=excluded.chap_user,"
@@ -133,11 +145,13 @@ const char *const store_sql[STORE_STMTS] = {
                  " last_error FROM medium ORDER BY unit, idx",
     [ST_FREE] = "SELECT unit, medium, start_lba, blocks FROM free_extent"
                 " ORDER BY unit, medium, start_lba",
-    [ST_PORTALS] = "SELECT unit, idx, address, port, if_index, up FROM portal ORDER BY unit, idx",
+    [ST_PORTALS] = "SELECT unit, idx, portal_group, address, port, if_index, up FROM portal"
+                   " ORDER BY unit, idx, portal_group",
     [ST_VOLUMES] = "SELECT uuid, name, unit, medium, idx, blocks, thin, thin_default, wanted, seen,"
                    " may_shrink FROM volume ORDER BY unit, idx",
     [ST_SHOWN] = "SELECT volume, idx, name, medium, start_lba, blocks, thin, iqn, lun,"
-                 " admin_online, state, progress, generation, last_error, target_blocks FROM shown",
+                 " admin_online, state, progress, generation, last_error, target_blocks,"
+                 " portal_group FROM shown",
     [ST_RULES] = "SELECT idx, initiator, chap_user, secret_is_set, state, last_error FROM rule"
                  " WHERE volume = ? ORDER BY idx",
     [ST_HOSTS] = "SELECT uuid, name, iqn, chap_user, sealed_secret, secret_version FROM host",

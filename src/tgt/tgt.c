@@ -6,6 +6,7 @@
 #include "tgt/show.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +152,16 @@ int tgt_watch(struct tgt_engine *e, pid_t *pid, int *pidfd, struct dv_err *err)
     *pidfd = watch;
     watch = -1;
     return 0;
+}
+
+bool tgt_is_gone(const struct tgt_engine *e)
+{
+    DV_FREE char *path = dv_printf("%s.lock", e->socket);
+    DV_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
 }
 
 int tgt_read_statistics(struct tgt_engine *e, struct tgt_statistics **rows, size_t *count,

@@ -74,6 +74,10 @@ int tgt_drop_gone_portals(struct tgt_engine *e, uint16_t port, const struct port
 // readable when it ends.
 int tgt_watch(struct tgt_engine *e, pid_t *pid, int *pidfd, struct dv_err *err);
 
+// Whether no tgtd runs that could be asked by this socket: while it lives it holds a lock beside
+// it. False also when that cannot be told.
+bool tgt_is_gone(const struct tgt_engine *e);
+
 // What a session did on a LUN since it logged in; it takes its row along when it ends.
 struct tgt_statistics {
     uint32_t tid;

@@ -21,6 +21,7 @@ examples:
   sudo examples/lab/lab up --units 3 --hosts 1
   eval "$(sudo examples/lab/lab env)"; dvsan pool show
   sudo examples/lab/lab kill unit2; sudo examples/lab/lab start unit2
+  sudo examples/lab/lab up --instances 2                         units that use two cores
   sudo examples/lab/lab up --dir /tmp/lab2 --base 127.0.2.10     a second one beside it
   sudo examples/lab/lab down
 """
@@ -43,6 +44,8 @@ def parser():
 
     c = add("up", up, "make a lab, or start all that does not run of one that is there")
     c.add_argument("--units", type=int, metavar="N", help="how many units (default: 3)")
+    c.add_argument("--instances", type=int, metavar="N",
+                   help="how many tgtd serve the volumes of each unit (default: 1)")
     c.add_argument("--hosts", type=int, metavar="N",
                    help="how many host records, host1 and so on (default: 0)")
     c.add_argument("--base", metavar="ADDRESS",
@@ -82,7 +85,7 @@ def up(args):
     lab = labs.up(places.Settings(
         folder, choose(args.base, "base", places.DEFAULT_BASE), choose(args.units, "units", 3),
         choose(args.hosts, "hosts", 0), choose(build, "build", places.default_build()),
-        choose(args.log, "log", "info")), say)
+        choose(args.log, "log", "info"), choose(args.instances, "instances", 1)), say)
     say(f"up: the console is at {lab.settings.url()}")
 
 

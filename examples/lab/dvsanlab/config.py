@@ -15,7 +15,7 @@ UNIT = """\
   <portals>
     <portal index="1" address="{address}" port="{iscsi}"/>
   </portals>
-  <tgtd socket={tgtd} control-port="{number}" threads="2"/>
+  <tgtd socket={tgtd} control-port="{first}" instances="{instances}" threads="2"/>
   <snmp agentx={agentx} management-address="udp:{address}:{snmp}">
     <notify user="dvsan-notify" auth-pass-file={notify} priv-pass-file={notify}/>
   </snmp>
@@ -40,7 +40,7 @@ STATION = """\
 def unit(u):
     return UNIT.format(
         log=u.settings.log, name=quoteattr(u.name), size=MEDIUM_SIZE, address=u.address, iscsi=ISCSI_PORT,
-        tgtd=quoteattr(u.path("tgtd.sock")), number=u.number,
+        tgtd=quoteattr(u.path("tgtd.sock")), first=u.control_port(1), instances=u.settings.instances,
         agentx=quoteattr(u.path("agentx.sock")), snmp=SNMP_PORT,
         notify=quoteattr(secret.path(u.settings, "notify")),
         station=u.settings.address(0), notify_port=NOTIFY_PORT)

@@ -146,6 +146,9 @@ def _grown(there, asked):
     if asked.base != there.base:
         raise LabError(f"The lab in {there.folder} is at {there.base}; take it down first, or "
                        f"choose another folder with --dir.")
+    if asked.instances != there.instances:
+        raise LabError(f"The units of the lab in {there.folder} have {there.instances} instances of "
+                       f"tgtd; take it down first.")
     if asked.units < there.units or asked.hosts < there.hosts:
         raise LabError(f"The lab in {there.folder} has {there.units} units and {there.hosts} hosts "
                        f"already; to make it smaller take it down first.")

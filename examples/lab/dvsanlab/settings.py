@@ -12,13 +12,14 @@ DEFAULT_DIR = os.path.join(ROOT, "build", "lab")
 DEFAULT_BASE = "127.0.0.10"
 BUILDS = ("release", "debug", "asan")
 MAX_UNITS = 200
+MAX_INSTANCES = 16 # of tgtd in a unit
 MAX_HOSTS = 200
 
 SNMP_PORT = 1161
 NOTIFY_PORT = 1162
 ISCSI_PORT = 3260
 HTTP_PORT = 8480
-LONGEST_SOCKET = len("/unit200/tgtd.sock.200")
+LONGEST_SOCKET = len("/unit200/tgtd.sock.3215")
 BARELY_MADE = ([], ["lab.json.new"]) # what a folder holds when `up` ended just after making it
 SOCKET_PATH_MAX = 107  # sun_path, less the NUL
 
@@ -33,11 +34,12 @@ def default_build():
 
 
 class Settings:
-    """What a lab is: its folder, its addresses, its size, whose programs it runs."""
+    """What a lab is: its folder, its addresses, its size, whose programs it runs. instances: of
+    tgtd in each unit."""
 
-    def __init__(self, folder, base, units, hosts, build, log="info"):
+    def __init__(self, folder, base, units, hosts, build, log="info", instances=1):
         self.folder, self.base, self.build, self.log = folder, base, build, log
-        self.units, self.hosts = units, hosts
+        self.units, self.hosts, self.instances = units, hosts, instances
 
     def path(self, *names):
         return os.path.join(self.folder, *names)
@@ -58,7 +60,7 @@ class Settings:
     def save(self):
         write_file(self.path("lab.json"), json.dumps(
             {"base": self.base, "units": self.units, "hosts": self.hosts, "build": self.build,
-             "log": self.log}, indent=4) + "\n")
+             "log": self.log, "instances": self.instances}, indent=4) + "\n")
 
 
 def write_file(path, text, mode=0o600):
@@ -77,7 +79,7 @@ def load(folder):
         with open(os.path.join(folder, "lab.json"), encoding="utf-8") as f:
             kept = json.load(f)
         return Settings(folder, kept["base"], kept["units"], kept["hosts"], kept["build"],
-                        kept["log"])
+                        kept["log"], kept["instances"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, NotADirectoryError) as e:
@@ -96,6 +98,8 @@ def check(settings):
                        f"take one such as {DEFAULT_BASE}.")
     if not 0 <= settings.units <= MAX_UNITS or not 0 <= settings.hosts <= MAX_HOSTS:
         raise LabError(f"A lab has at most {MAX_UNITS} units and {MAX_HOSTS} hosts.")
+    if not 1 <= settings.instances <= MAX_INSTANCES:
+        raise LabError(f"A unit has 1 to {MAX_INSTANCES} instances of tgtd.")
     if len(settings.folder) + LONGEST_SOCKET > SOCKET_PATH_MAX:
         raise LabError(f"The folder {settings.folder} has too long a path for the Unix sockets in "
                        f"it; choose one of at most {SOCKET_PATH_MAX - LONGEST_SOCKET} characters "

@@ -1,10 +1,10 @@
-"""A unit of the lab: its folder, its three processes, how they start, are ready and stop."""
+"""A unit of the lab: its folder, its processes, how they start, are ready and stop."""
 import os
 import subprocess
 
 from . import config, probe, snmp
 from .process import Process
-from .settings import ISCSI_PORT, SNMP_PORT, write_file
+from .settings import ISCSI_PORT, MAX_INSTANCES, SNMP_PORT, write_file
 
 START_SECONDS = 30   # for one process to be ready, on a busy machine
 GOODBYE_SECONDS = 15 # for the agent to tell the station that it stops
@@ -23,13 +23,24 @@ class Unit:
         self.snmpd = self._process(
             "snmpd", ["/usr/sbin/snmpd", "-f", "-Lo", "-I", "-smux"], # whose port all would share
             snmp.snmpd_environment(self.folder))
-        self.tgtd = self._process(
-            "tgtd", ["/usr/sbin/tgtd", "-f", "-C", str(number), "-t", "4",
-                     "--iscsi", f"portal={self.address}:{ISCSI_PORT}"],
-            self.tgt_environment())
+        self.tgtds = [self._tgtd(group) for group in range(1, settings.instances + 1)]
         self.agent = self._process(
             "agent", [settings.program("dvsan-unit"), "-c", self.path("unit.xml")])
-        self.processes = [self.snmpd, self.tgtd, self.agent]
+        self.processes = [self.snmpd, *self.tgtds, self.agent]
+
+    def control_port(self, group):
+        """Of the tgtd that is this portal group, 1..; no two units have the same one."""
+        return self.number * MAX_INSTANCES + group - 1
+
+    def port(self, group):
+        return ISCSI_PORT + group - 1
+
+    def _tgtd(self, group):
+        return self._process(
+            "tgtd" if group == 1 else f"tgtd{group}",
+            ["/usr/sbin/tgtd", "-f", "-C", str(self.control_port(group)), "-t", "4",
+             "--iscsi", f"portal={self.address}:{self.port(group)}"],
+            self.tgt_environment())
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -43,7 +54,8 @@ class Unit:
     def ports(self):
         """(process, address, port, whether UDP) that must be free before it can start."""
         return [(self.snmpd, self.address, SNMP_PORT, True),
-                (self.tgtd, self.address, ISCSI_PORT, False)]
+                *((tgtd, self.address, self.port(group), False)
+                  for group, tgtd in enumerate(self.tgtds, 1))]
 
     def prepare(self):
         """Makes its folder and configuration; keeps what is there of its state."""
@@ -57,9 +69,9 @@ class Unit:
         return probe.snmp_answers(self.address, SNMP_PORT) \
             and probe.unix_answers(self.path("agentx.sock"))
 
-    def tgtd_ready(self):
-        return probe.unix_answers(self.path(f"tgtd.sock.{self.number}")) \
-            and probe.tcp_answers(self.address, ISCSI_PORT)
+    def tgtd_ready(self, group):
+        return probe.unix_answers(self.path(f"tgtd.sock.{self.control_port(group)}")) \
+            and probe.tcp_answers(self.address, self.port(group))
 
     def start(self, process=None):
         """Starts what does not run yet, or the one process given, and waits until it serves.
@@ -70,22 +82,24 @@ class Unit:
                 p.start()
         if self.snmpd in wanted:
             self.snmpd.wait_ready(self.snmpd_ready, START_SECONDS)
-        if self.tgtd in wanted:
-            self.tgtd.wait_ready(self.tgtd_ready, START_SECONDS)
+        for group, tgtd in enumerate(self.tgtds, 1):
+            if tgtd in wanted:
+                tgtd.wait_ready(lambda g=group: self.tgtd_ready(g), START_SECONDS)
         if self.agent in wanted:
             self.agent.start()
 
     def stop(self, process=None):
         """In order: the agent says goodbye while the others still serve it."""
         for p in reversed(self.processes) if process is None else [process]:
-            if p is self.tgtd:
-                p.stop(self._ask_tgtd_to_end, seconds=2)
+            if p in self.tgtds:
+                group = self.tgtds.index(p) + 1
+                p.stop(lambda g=group: self._ask_tgtd_to_end(g), seconds=2)
             else:
                 p.stop(seconds=GOODBYE_SECONDS)
 
-    def _ask_tgtd_to_end(self):
+    def _ask_tgtd_to_end(self, group):
         # It ignores SIGTERM, and refuses this while it has a target; then it is killed, and that
         # loses nothing: what an initiator flushed is in the files.
-        subprocess.run(["/usr/sbin/tgtadm", "-C", str(self.number), "--op", "delete",
-                        "--mode", "system"], env=self.tgt_environment(), check=False,
+        subprocess.run(["/usr/sbin/tgtadm", "-C", str(self.control_port(group)), "--op",
+                        "delete", "--mode", "system"], env=self.tgt_environment(), check=False,
                        timeout=5, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

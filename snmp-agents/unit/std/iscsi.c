@@ -1,4 +1,4 @@
-// ISCSI-MIB: the instance, its portals, its nodes, and who may log in to them.
+// ISCSI-MIB: the instances, which are the tgtds; their portals and nodes, and who may log in.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "snmp-agents/unit/std/rows.h"
@@ -11,15 +11,15 @@ static size_t portals(const struct std_row *row)
     return std_config(row->std)->portal_count;
 }
 
-// ---- The instance -------------------------------------------------------------------------------
+// ---- The instances ------------------------------------------------------------------------------
 
 STD_GET(instance_descr, sn_text(std_config(row->std)->name))
 TABLE_CONSTANT(instance_version, sn_uint(0)) // of RFC 7143 section 11.12.4
 TABLE_CONSTANT(instance_vendor, sn_text("dvsan"))
 TABLE_CONSTANT(instance_release, sn_text(DVSAN_VERSION))
 STD_GET(instance_portals, sn_uint((uint32_t)portals(row)))
-STD_GET(instance_nodes, sn_uint((uint32_t)std_volumes(row->std)))
-STD_GET(instance_sessions, sn_uint((uint32_t)std_sessions(row->std)))
+STD_GET(instance_nodes, sn_uint((uint32_t)std_volumes(row->std, row->group)))
+STD_GET(instance_sessions, sn_uint((uint32_t)std_sessions(row->std, row->group)))
 
 static const struct sn_column INSTANCE[] = {
     STD_COLUMN(iscsiInstDescr, SN_OCTETS, instance_descr),
@@ -150,14 +150,14 @@ static const struct sn_column AUTHORIZATION[] = {
 };
 
 const struct std_table std_iscsi_tables[] = {
-    STD_TABLE("iSCSI instance", iscsiInstanceAttributesEntry, SHAPE_ONE, "1", 0, INSTANCE),
-    STD_TABLE("iSCSI portals", iscsiPortalAttributesEntry, SHAPE_PORTALS, "1x", 0, PORTAL),
+    STD_TABLE("iSCSI instance", iscsiInstanceAttributesEntry, SHAPE_ONE, "g", 0, INSTANCE),
+    STD_TABLE("iSCSI portals", iscsiPortalAttributesEntry, SHAPE_PORTALS, "gx", 0, PORTAL),
     // Node 0: a portal has the same tag whichever node is reached by it.
-    STD_TABLE("iSCSI target portals", iscsiTgtPortalAttributesEntry, SHAPE_PORTALS, "1x0", 0,
+    STD_TABLE("iSCSI target portals", iscsiTgtPortalAttributesEntry, SHAPE_PORTALS, "gx0", 0,
               TARGET_PORTAL),
-    STD_TABLE("iSCSI nodes", iscsiNodeAttributesEntry, SHAPE_VOLUMES, "1x", 0, NODE),
-    STD_TABLE("iSCSI logins", iscsiTargetLoginStatsEntry, SHAPE_VOLUMES, "1x", 0, LOGIN_STATS),
-    STD_TABLE("iSCSI authorizations", iscsiTgtAuthAttributesEntry, SHAPE_RULES, "1xx", 0,
+    STD_TABLE("iSCSI nodes", iscsiNodeAttributesEntry, SHAPE_VOLUMES, "gx", 0, NODE),
+    STD_TABLE("iSCSI logins", iscsiTargetLoginStatsEntry, SHAPE_VOLUMES, "gx", 0, LOGIN_STATS),
+    STD_TABLE("iSCSI authorizations", iscsiTgtAuthAttributesEntry, SHAPE_RULES, "gxx", 0,
               AUTHORIZATION),
     {0},
 };

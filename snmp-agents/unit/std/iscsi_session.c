@@ -90,9 +90,9 @@ static const struct sn_column CONNECTION[] = {
 };
 
 const struct std_table std_iscsi_session_tables[] = {
-    STD_TABLE("iSCSI sessions", iscsiSessionAttributesEntry, SHAPE_SESSIONS, "1xx", 0, SESSION),
-    STD_TABLE("iSCSI session statistics", iscsiSessionStatsEntry, SHAPE_SESSIONS, "1xx", 0, STATS),
-    STD_TABLE("iSCSI connections", iscsiConnectionAttributesEntry, SHAPE_SESSIONS, "1xx1", 0,
+    STD_TABLE("iSCSI sessions", iscsiSessionAttributesEntry, SHAPE_SESSIONS, "gxx", 0, SESSION),
+    STD_TABLE("iSCSI session statistics", iscsiSessionStatsEntry, SHAPE_SESSIONS, "gxx", 0, STATS),
+    STD_TABLE("iSCSI connections", iscsiConnectionAttributesEntry, SHAPE_SESSIONS, "gxx1", 0,
               CONNECTION),
     {0},
 };

@@ -11,6 +11,7 @@
 // A row as the columns' functions get it; what is not of its kind is NULL.
 struct std_row {
     const struct std *std;
+    uint32_t group; // of the ISCSI-MIB's rows; else 0
     const struct unit_portal *portal;
     const struct unit_volume *volume;
     const struct unit_rule *rule;
@@ -37,7 +38,7 @@ extern const struct std_table std_ips_auth_tables[];
 
 // Rows without tables of any agent.
 struct std *std_bare(const struct unit_config *config, const struct state *state,
-                     const struct traffic *traffic);
+                     const struct traffic *const *traffic);
 
 // The first row whose keys are not before these. Volumes without a backing are left out, and what
 // belongs to them. *keys becomes the row's.
@@ -47,8 +48,8 @@ bool std_row_from(const struct std *s, const struct shape *shape, uint64_t keys[
 // ---- Values -------------------------------------------------------------------------------------
 
 const struct unit_config *std_config(const struct std *s);
-size_t std_sessions(const struct std *s);
-size_t std_volumes(const struct std *s); // that are shown
+size_t std_sessions(const struct std *s, uint32_t group);
+size_t std_volumes(const struct std *s, uint32_t group); // that are shown
 const struct tgt_parameters *std_parameters(const struct std *s, const struct unit_volume *v);
 // Whom the session's initiator is to the volume's rules, or NULL.
 const struct unit_rule *std_rule_of(const struct std *s, const struct traffic_session *session);

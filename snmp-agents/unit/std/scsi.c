@@ -62,7 +62,7 @@ STD_GET(transport_name, sn_text(row->volume->v.iqn))
 static void transport_instance(void *ctx, const void *of, struct sn_value *out)
 {
     const struct std_row *row = of;
-    static const uint32_t index[] = {1};
+    const uint32_t index[] = {row->volume->v.group};
     (void)ctx;
     *out = std_pointer(row->std, (struct sn_oid)OID_iscsiInstanceAttributesEntry,
                        SUB_iscsiInstDescr, index, DV_COUNT(index));

@@ -3,6 +3,11 @@
 #include "snmp-agents/unit/std/shape.h"
 #include <string.h>
 
+static bool is_variable(char part)
+{
+    return part == 'x' || part == 'g';
+}
+
 // Counts the last key up, as the index behind all that begin like this one needs it.
 static bool count_up(uint64_t *keys, size_t count)
 {
@@ -20,7 +25,7 @@ bool shape_behind(const struct shape *s, const uint32_t *index, size_t len,
     for (size_t i = 0; s->form[i] != '\0'; i++) {
         if (i == len)
             return true; // all that begin so are behind it
-        if (s->form[i] == 'x') {
+        if (is_variable(s->form[i])) {
             keys[count++] = index[i];
             continue;
         }
@@ -41,7 +46,7 @@ bool shape_exact(const struct shape *s, const uint32_t *index, size_t len,
     if (len != strlen(s->form))
         return false;
     for (size_t i = 0; i < len; i++) {
-        if (s->form[i] == 'x')
+        if (is_variable(s->form[i]))
             keys[count++] = index[i];
         else if (index[i] != (uint32_t)(s->form[i] - '0'))
             return false;
@@ -53,6 +58,6 @@ size_t shape_index(const struct shape *s, const uint64_t keys[SHAPE_KEYS], uint3
 {
     size_t i = 0, count = 0;
     for (; s->form[i] != '\0'; i++)
-        out[i] = s->form[i] == 'x' ? (uint32_t)keys[count++] : (uint32_t)(s->form[i] - '0');
+        out[i] = is_variable(s->form[i]) ? (uint32_t)keys[count++] : (uint32_t)(s->form[i] - '0');
     return i;
 }

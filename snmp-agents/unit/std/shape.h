@@ -9,7 +9,7 @@
 
 #include "snmp/agent.h"
 
-#define SHAPE_KEYS 3 // variable parts of an index, at most
+#define SHAPE_KEYS 3 // variable parts of an index, at most, the group included
 
 enum shape_kind { SHAPE_ONE, SHAPE_PORTALS, SHAPE_VOLUMES, SHAPE_RULES, SHAPE_SESSIONS };
 
@@ -17,10 +17,16 @@ struct shape {
     enum shape_kind kind;
     // One character for each sub-identifier: '0'..'9' is that number, 'x' the next variable part:
     // a portal's or a volume's index, then a rule's index or a session's TSIH, then what is
-    // counted below these from 1.
+    // counted below these from 1. Where things are shown by portal groups the form begins with 'g',
+    // the group's number, as another variable part before these.
     const char *form;
     uint32_t below; // how many rows there are below each thing, when the form has such a part
 };
+
+static inline bool shape_is_grouped(const struct shape *s)
+{
+    return s->form[0] == 'g';
+}
 
 // The keys of the first index that could be behind (index, len). False when there is none.
 bool shape_behind(const struct shape *s, const uint32_t *index, size_t len,

@@ -30,7 +30,7 @@ struct std {
     struct sn_agent *agent;
     const struct unit_config *config;
     const struct state *state;
-    const struct traffic *traffic;
+    const struct traffic *const *traffic;
     struct scratch *scratch;
     struct bound_table **tables;
     size_t table_count;
@@ -38,23 +38,34 @@ struct std {
 
 // ---- Rows ---------------------------------------------------------------------------------------
 
-static bool portal_from(const struct std *s, uint64_t keys[SHAPE_KEYS], struct std_row *row)
+// A thing is looked for in one portal group, or in all: group 0.
+
+static bool portal_from(const struct std *s, uint32_t group, uint64_t *keys, struct std_row *row)
 {
     if (keys[0] > UINT32_MAX)
         return false;
-    row->portal = state_portal_next(s->state, keys[0] > 0 ? (uint32_t)keys[0] - 1 : 0);
-    if (row->portal)
-        keys[0] = row->portal->p.index;
-    return row->portal;
+    const struct unit_portal *p =
+        state_portal_next(s->state, keys[0] > 0 ? (uint32_t)keys[0] - 1 : 0, UINT32_MAX);
+    while (p && p->p.group != group)
+        p = state_portal_next(s->state, p->p.index, p->p.group);
+    row->portal = p;
+    if (p)
+        keys[0] = p->p.index;
+    return p;
 }
 
-static bool volume_from(const struct std *s, uint64_t keys[SHAPE_KEYS], struct std_row *row)
+static bool is_shown(const struct unit_volume *v, uint32_t group)
+{
+    return v->made && (group == 0 || v->v.group == group);
+}
+
+static bool volume_from(const struct std *s, uint32_t group, uint64_t *keys, struct std_row *row)
 {
     uint64_t after = keys[0] > 0 ? keys[0] - 1 : 0;
     if (after >= UINT32_MAX)
         return false;
     const struct unit_volume *v = state_volume_next(s->state, (uint32_t)after);
-    while (v && !v->made)
+    while (v && !is_shown(v, group))
         v = state_volume_next(s->state, v->v.index);
     if (!v)
         return false;
@@ -65,10 +76,10 @@ static bool volume_from(const struct std *s, uint64_t keys[SHAPE_KEYS], struct s
     return true;
 }
 
-static bool rule_from(const struct std *s, uint64_t keys[SHAPE_KEYS], struct std_row *row)
+static bool rule_from(const struct std *s, uint32_t group, uint64_t *keys, struct std_row *row)
 {
     const struct unit_rule *r;
-    while (volume_from(s, keys, row)) {
+    while (volume_from(s, group, keys, row)) {
         uint64_t after = keys[1] > 0 ? keys[1] - 1 : 0;
         r = after < UINT32_MAX ? state_rule_next(s->state, (uint32_t)keys[0], (uint32_t)after)
                                : NULL;
@@ -83,37 +94,74 @@ static bool rule_from(const struct std *s, uint64_t keys[SHAPE_KEYS], struct std
     return false;
 }
 
-// A session with a target of ours; tgtd may serve others as well.
-static bool session_from(const struct std *s, uint64_t keys[SHAPE_KEYS], struct std_row *row)
+// The first session of one group. tgtd may serve others' targets as well, and a volume that is
+// moving to another group.
+static const struct traffic_session *session_in(const struct std *s, uint32_t group, uint64_t tid,
+                                                uint64_t sid)
 {
     const struct traffic_session *found;
-    while (keys[0] <= UINT32_MAX &&
-           (found = traffic_session(s->traffic, loop_now_ms(), (uint32_t)keys[0], keys[1]))) {
-        keys[0] = found->of.tid;
-        keys[1] = found->of.sid;
-        row->session = found;
-        row->volume = state_volume(s->state, found->of.tid);
-        if (row->volume && row->volume->made)
-            return true;
-        keys[1]++;
+    while (tid <= UINT32_MAX &&
+           (found = traffic_session(s->traffic[group - 1], loop_now_ms(), (uint32_t)tid, sid))) {
+        const struct unit_volume *v = state_volume(s->state, found->of.tid);
+        if (v && is_shown(v, group))
+            return found;
+        tid = found->of.tid;
+        sid = found->of.sid + 1;
+    }
+    return NULL;
+}
+
+static bool session_from(const struct std *s, uint32_t group, uint64_t *keys, struct std_row *row)
+{
+    const struct traffic_session *first = NULL;
+    uint32_t last = group ? group : state_groups(s->state);
+    for (uint32_t g = group ? group : 1; g <= last; g++) {
+        const struct traffic_session *found = session_in(s, g, keys[0], keys[1]);
+        // No two groups have sessions of the same volume.
+        if (found && (!first || found->of.tid < first->of.tid))
+            first = found;
+    }
+    if (!first)
+        return false;
+    keys[0] = first->of.tid;
+    keys[1] = first->of.sid;
+    row->session = first;
+    row->volume = state_volume(s->state, first->of.tid);
+    return true;
+}
+
+static bool thing_from(const struct std *s, enum shape_kind kind, uint32_t group, uint64_t *keys,
+                       struct std_row *row)
+{
+    switch (kind) {
+    case SHAPE_ONE:
+        return keys[0] == 0;
+    case SHAPE_PORTALS:
+        return portal_from(s, group, keys, row);
+    case SHAPE_VOLUMES:
+        return volume_from(s, group, keys, row);
+    case SHAPE_RULES:
+        return rule_from(s, group, keys, row);
+    case SHAPE_SESSIONS:
+        return session_from(s, group, keys, row);
     }
     return false;
 }
 
-static bool thing_from(const struct std *s, const struct shape *shape, uint64_t keys[SHAPE_KEYS],
-                       struct std_row *row)
+// The things of the groups, one group after the other.
+static bool grouped_from(const struct std *s, enum shape_kind kind, uint64_t keys[SHAPE_KEYS],
+                         struct std_row *row)
 {
-    switch (shape->kind) {
-    case SHAPE_ONE:
-        return keys[0] == 0;
-    case SHAPE_PORTALS:
-        return portal_from(s, keys, row);
-    case SHAPE_VOLUMES:
-        return volume_from(s, keys, row);
-    case SHAPE_RULES:
-        return rule_from(s, keys, row);
-    case SHAPE_SESSIONS:
-        return session_from(s, keys, row);
+    if (keys[0] == 0)
+        memset(keys, 0, SHAPE_KEYS * sizeof(*keys));
+    for (keys[0] += keys[0] == 0; keys[0] <= state_groups(s->state); keys[0]++) {
+        uint64_t rest[SHAPE_KEYS] = {keys[1], keys[2]};
+        row->group = (uint32_t)keys[0];
+        if (thing_from(s, kind, row->group, rest, row)) {
+            memcpy(&keys[1], rest, (SHAPE_KEYS - 1) * sizeof(*keys));
+            return true;
+        }
+        keys[1] = keys[2] = 0;
     }
     return false;
 }
@@ -129,6 +177,8 @@ bool std_row_from(const struct std *s, const struct shape *shape, uint64_t keys[
 {
     size_t at = below_at(shape);
     *row = (struct std_row){.std = s};
+    if (shape_is_grouped(shape))
+        return grouped_from(s, shape->kind, keys, row);
     uint64_t wanted[SHAPE_KEYS];
     memcpy(wanted, keys, sizeof(wanted));
     if (shape->below > 0 && keys[at] > shape->below) {
@@ -136,7 +186,7 @@ bool std_row_from(const struct std *s, const struct shape *shape, uint64_t keys[
         keys[at - 1]++;
         wanted[at - 1]++;
     }
-    if (!thing_from(s, shape, keys, row))
+    if (!thing_from(s, shape->kind, 0, keys, row))
         return false;
     if (shape->below == 0)
         return true;
@@ -177,23 +227,23 @@ const struct unit_config *std_config(const struct std *s)
     return s->config;
 }
 
-size_t std_sessions(const struct std *s)
+size_t std_sessions(const struct std *s, uint32_t group)
 {
-    return traffic_sessions(s->traffic, loop_now_ms());
+    return traffic_sessions(s->traffic[group - 1], loop_now_ms());
 }
 
-size_t std_volumes(const struct std *s)
+size_t std_volumes(const struct std *s, uint32_t group)
 {
     size_t count = 0;
     const struct unit_volume *v = NULL;
     while ((v = state_volume_next(s->state, v ? v->v.index : 0)))
-        count += v->made;
+        count += is_shown(v, group);
     return count;
 }
 
 const struct tgt_parameters *std_parameters(const struct std *s, const struct unit_volume *v)
 {
-    return traffic_parameters(s->traffic, loop_now_ms(), v->v.index);
+    return traffic_parameters(s->traffic[v->v.group - 1], loop_now_ms(), v->v.index);
 }
 
 const struct unit_rule *std_rule_of(const struct std *s, const struct traffic_session *session)
@@ -309,7 +359,7 @@ static int add_tables(struct std *s, const struct std_table *list, struct dv_err
 }
 
 struct std *std_bare(const struct unit_config *config, const struct state *state,
-                     const struct traffic *traffic)
+                     const struct traffic *const *traffic)
 {
     struct std *s = dv_calloc(1, sizeof(*s));
     s->config = config;
@@ -320,7 +370,8 @@ struct std *std_bare(const struct unit_config *config, const struct state *state
 }
 
 struct std *std_new(struct sn_agent *agent, const struct unit_config *config,
-                    const struct state *state, const struct traffic *traffic, struct dv_err *err)
+                    const struct state *state, const struct traffic *const *traffic,
+                    struct dv_err *err)
 {
     static const struct std_table *const all[] = {std_iscsi_tables, std_iscsi_session_tables,
                                                   std_scsi_tables, std_scsi_unit_tables,

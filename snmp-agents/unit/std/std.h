@@ -14,9 +14,11 @@
 
 struct std;
 
-// Registers all tables with the agent. All is borrowed; free it after the agent.
+// Registers all tables with the agent. All is borrowed; free it after the agent. traffic is that of
+// the portal groups, the first one's first.
 struct std *std_new(struct sn_agent *agent, const struct unit_config *config,
-                    const struct state *state, const struct traffic *traffic, struct dv_err *err);
+                    const struct state *state, const struct traffic *const *traffic,
+                    struct dv_err *err);
 void std_free(struct std *s); // NULL is fine
 
 #endif
