@@ -95,7 +95,8 @@ static void test_targets(void **state)
     assert_string_equal(t->luns[1].store, "rdwr");
     assert_string_equal(t->luns[1].scsi_id, "11111111222243338444555555555555");
     assert_string_equal(t->luns[1].serial, "11111111-2222-4333-8444-555555555555");
-    assert_true(t->luns[1].online && t->luns[1].unmaps && !t->luns[1].read_only);
+    assert_true(t->luns[1].online && t->luns[1].unmaps);
+    assert_false(t->luns[1].read_only || t->luns[1].removable);
     assert_int_equal(t->account_count, 3);
     assert_string_equal(t->accounts[2], "bob");
     assert_int_equal(t->acl_count, 2);
@@ -120,7 +121,7 @@ static void test_targets_by_hand(void **state)
     assert_string_equal(t->acl[0], "ALL");
     assert_string_equal(t->acl[1], "10.0.0.0/8");
     assert_string_equal(t->luns[1].path, "None");
-    assert_false(t->luns[1].online);
+    assert_true(t->luns[1].removable && !t->luns[1].online);
     seen_clear(&seen);
 }
 

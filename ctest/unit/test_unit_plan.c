@@ -211,6 +211,7 @@ static void read_actual(struct seen *s, char *words[WORDS])
         l->unmaps = has_word(words, "unmaps");
         l->online = !has_word(words, "offline");
         l->read_only = has_word(words, "readonly");
+        l->removable = has_word(words, "removable");
         l->megabytes = number_after(words, "mb");
     } else if (strcmp(words[0], "session") == 0 && last) {
         see_session(last, number(words[1]), words[2]);
@@ -433,6 +434,7 @@ static void do_lun(struct model *m, struct seen_target *t, const struct plan_ste
     if (step->op == PLAN_RELOAD_LUN) { // sessions stay
         assert_string_equal(step->name, t->luns[at].path);
         t->luns[at].online = true;
+        t->luns[at].removable = false;
         return;
     }
     assert_int_equal(t->session_count, 0);

@@ -340,7 +340,7 @@ bool lun_is_stale(const struct seen_target *t, const struct plan_target *want)
     for (size_t i = 0; i < t->lun_count; i++) {
         const struct seen_lun *l = &t->luns[i];
         if (l->lun == PLAN_LUN)
-            return !l->online ||
+            return !l->online || l->removable || // a reload was broken off
                    (want->blocks != 0 && l->megabytes != plan_megabytes(want->blocks));
     }
     return false;

@@ -18,7 +18,7 @@ struct seen_lun {
     uint64_t lun; // LUN 0 is the daemon's own controller
     char *path, *store, *scsi_id, *serial;
     uint64_t megabytes; // as the daemon rounds its size
-    bool online, read_only;
+    bool online, read_only, removable;
     bool unmaps; // it offers UNMAP
 };
 

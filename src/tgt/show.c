@@ -264,6 +264,7 @@ static bool lun_line(struct block *b)
         number_of(size, &len, UINT64_MAX, &lun->megabytes);
     lun->online |= line_is(l, 3 * TAB, "Online: Yes");
     lun->read_only |= line_is(l, 3 * TAB, "Readonly: Yes");
+    lun->removable |= line_is(l, 3 * TAB, "Removable media: Yes");
     lun->unmaps |= line_is(l, 3 * TAB, "Thin-provisioning: Yes");
     return true;
 }
