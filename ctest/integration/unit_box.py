@@ -197,12 +197,14 @@ class Box:
 
     # ---- SNMP
 
+    def snmp_command(self, tool, *args, patience=None):
+        return [*self.prefix, tool, "-v3", "-l", "authPriv", "-u", USER, "-a", "SHA-256", "-A", AUTH,
+                "-x", "AES", "-X", PRIV, *(patience or self.patience), "-On", "-Oe", "-OU", "-Ox", "-Ot",
+                f"udp:{self.address}:1161", *map(str, args)]
+
     def snmp(self, tool, *args):
-        done = subprocess.run(
-            [*self.prefix, tool, "-v3", "-l", "authPriv", "-u", USER, "-a", "SHA-256", "-A", AUTH,
-             "-x", "AES", "-X", PRIV, *self.patience, "-On", "-Oe", "-OU", "-Ox", "-Ot",
-             f"udp:{self.address}:1161", *map(str, args)],
-            env=tool_environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(self.snmp_command(tool, *args), env=tool_environment(),
+                              capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise SnmpError(done.stdout + done.stderr)
         return parse(done.stdout)

@@ -1,0 +1,477 @@
+# Kills at every step: whoever dies when, the unit comes back as it was promised to be.
+# SPDX-License-Identifier: BSD-2-Clause
+"""Operations by fault points by victims.
+
+Each operation is run once to learn the points that it passes (src/base/fault.h). A cell of the matrix
+is the operation run again until it stops at one of them; there the victims are killed, and started
+again. Then all that the unit is must be as intended: as the SET's answer promised, or, if it was lost,
+as before or as after and nothing in between.
+
+By default each point is met with the agent, the whole unit and one of the daemons killed, in operations
+by turns. DVSAN_CRASH_MATRIX=all runs every cell, in half an hour; DVSAN_CRASH_MATRIX=CELL the one that a
+failure names.
+"""
+import collections
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import time
+import uuid
+
+import pytest
+
+import unit_box
+from crash_box import BLOCKS, DIR, DISK, MARK, MIB, CrashBox, Intended, Volume
+from raw_initiator import Session
+from unit_box import ACCESS, VOLUME, create_set, grant_set, tool_environment
+
+VICTIMS = {"unit": ["unit"], "tgtd": ["tgtd"], "snmpd": ["snmpd"], "full": ["unit", "tgtd", "snmpd"]}
+FIRST_SECRET, OTHER_SECRET = "the-first-secret", "another-secret-1"
+V_FORCE = 24
+LEFT_OVER_MAX = 8  # volumes of earlier cells, which must stay as they are
+STOP_SECONDS = 8
+ATTEMPTS = 3
+FAILURES_MAX = 5
+
+
+# ---- Operations
+
+class World:
+    """A running unit, and what it should be."""
+
+    def __init__(self, box):
+        self.box, self.want, self.index, self.session = box, Intended(), 0, None
+        box.start()
+        self.now = self.settle()
+        self.own = [self.make(medium, 4, rules=1) for medium in (DIR, DISK)]  # which nobody touches
+
+    def settle(self):
+        self.want, self.now = self.box.settle(self.want)
+        return self.now
+
+    # ---- Volumes for an operation
+
+    def describe(self, medium, mib, thin=True, rules=0):
+        """A volume to be made, and the SET that does it."""
+        self.index += 1
+        v = Volume(self.index, uuid.uuid4().hex, f"volume-{self.index}", medium, mib, thin)
+        sets = list(create_set(v.index, v.name, mib, v.uuid, medium))
+        sets.insert(-1, (f"{VOLUME}.{unit_box.V_THIN}.{v.index}", "i", 1 if thin else 2))
+        for i in range(1, rules + 1):
+            v.rules[i] = (f"iqn.2026-11.test.host:h{i}", f"user-{v.index}-{i}")
+            sets += grant_set(v.index, i, *v.rules[i], FIRST_SECRET)
+        return v, sets
+
+    def put(self, want, v):
+        want.volumes[v.index] = v
+        want.secrets.update((user, FIRST_SECRET) for _, user in v.rules.values())
+
+    def make(self, medium, mib, thin=True, rules=0):
+        """A volume with data in it."""
+        v, sets = self.describe(medium, mib, thin, rules)
+        self.box.set(*sets)
+        self.put(self.want, v)
+        self.settle()
+        self.write(v)
+        return v
+
+    def write(self, v):
+        v.first_mib = v.mib
+        with open(self.box.dir / "media" / v.file() if v.medium == DIR else self.box.disk, "r+b") as f:
+            for at in (0, v.mib * MIB - MARK):
+                f.seek((self.now.start(v.index) * 512 if v.medium == DISK else 0) + at)
+                f.write(v.mark())
+
+    def subject(self, medium, mib=8, thin=True, rules=0, online=True, room=None):
+        """A volume as asked for: one that an earlier cell left, or a new one."""
+        for v in reversed(self.want.volumes.values()):
+            if v not in self.own and (v.medium, v.mib, v.first_mib, v.thin, len(v.rules), v.online) == \
+                    (medium, mib, mib, thin, rules, online) and room in (None, self.has_room(v)):
+                return v
+        if len(self.want.volumes) > LEFT_OVER_MAX:
+            self.sweep()
+        v = self.make(medium, mib, thin, rules)
+        if room not in (None, self.has_room(v)):
+            if room:  # it is in a hole
+                self.sweep()
+                v = self.make(medium, mib, thin, rules)
+            else:
+                self.make(medium, 4)
+        assert room in (None, self.has_room(v))
+        if not online:
+            self.box.set((f"{VOLUME}.{unit_box.V_ADMIN}.{v.index}", "i", 2))
+            v.online = False
+            self.settle()
+        return v
+
+    def has_room(self, v):
+        end = self.now.start(v.index) + v.mib * BLOCKS
+        return any(int(r[2]) == end for i, r in self.now.free.items() if i[0] == v.medium)
+
+    def sweep(self):
+        """Deletes all that cells left."""
+        left = [v for v in self.want.volumes.values() if v not in self.own]
+        rules = [(f"{ACCESS}.{unit_box.A_STATUS}.{v.index}.{i}", "i", unit_box.DESTROY)
+                 for v in left for i in v.rules]
+        if rules:
+            self.box.set(*rules)
+            for v in left:
+                v.rules.clear()
+            self.settle()
+        if left:
+            self.box.set(*((f"{VOLUME}.{unit_box.V_STATUS}.{v.index}", "i", unit_box.DESTROY) for v in left))
+            for v in left:
+                del self.want.volumes[v.index]
+            self.settle()
+
+    def soil(self):
+        """What lay on the disk before must not be seen in new volumes."""
+        dirt = b"\xee" * MIB
+        with open(self.box.disk, "r+b") as f:
+            for (medium, start), row in self.now.free.items():
+                for mib in {*range(min(16, int(row[3]) // BLOCKS)), 100, 263} if medium == DISK else ():
+                    f.seek((start + mib) * MIB)
+                    f.write(dirt)
+
+
+def creates(mib, thin, rules=0):
+    def prepare(world, medium):
+        if len(world.want.volumes) > LEFT_OVER_MAX or mib > 100:
+            world.sweep()
+        world.soil()
+        v, sets = world.describe(medium, mib, thin, rules)
+        return v, sets, lambda want: world.put(want, v)
+    return prepare
+
+
+def resizes(mib, force=False, thin=True, room=None):
+    def prepare(world, medium):
+        v = world.subject(medium, thin=thin, rules=1, room=room)
+        world.soil()
+        sets = [(f"{VOLUME}.{unit_box.V_SIZE}.{v.index}", "u", mib)]
+        sets += [(f"{VOLUME}.{V_FORCE}.{v.index}", "i", 1)] * force
+        return v, sets, lambda want: setattr(want.volumes[v.index], "mib", mib)
+    return prepare
+
+
+def renames(world, medium):
+    v = world.subject(medium, rules=1)
+    name = f"{v.name}-{world.index}"
+    world.index += 1
+    return (v, [(f"{VOLUME}.{unit_box.V_NAME}.{v.index}", "s", name)],
+            lambda want: setattr(want.volumes[v.index], "name", name))
+
+
+def switches(online):
+    def prepare(world, medium):
+        v = world.subject(medium, rules=1, online=not online)
+        return (v, [(f"{VOLUME}.{unit_box.V_ADMIN}.{v.index}", "i", 1 if online else 2)],
+                lambda want: setattr(want.volumes[v.index], "online", online))
+    return prepare
+
+
+def deletes(mib):
+    def prepare(world, medium):
+        v = world.subject(medium, mib)
+
+        def effect(want):
+            del want.volumes[v.index]
+            if medium == DISK:
+                want.gone.append((world.now.start(v.index), v.mib * BLOCKS))
+        return v, [(f"{VOLUME}.{unit_box.V_STATUS}.{v.index}", "i", unit_box.DESTROY)], effect
+    return prepare
+
+
+def grants(world, medium):
+    v = world.subject(medium, rules=1)
+    iqn, user = "iqn.2026-11.test.host:second", f"user-{v.index}-second"
+
+    def effect(want):
+        want.volumes[v.index].rules[2] = (iqn, user)
+        want.secrets[user] = FIRST_SECRET
+    return v, grant_set(v.index, 2, iqn, user, FIRST_SECRET), effect
+
+
+def changes_secret(world, medium):
+    v = world.subject(medium, rules=2)
+    iqn, user = v.rules[1]
+    old = world.want.secrets[user]
+    new = OTHER_SECRET if old == FIRST_SECRET else FIRST_SECRET
+    world.want.refused = [(v.target(), iqn, user, new)]
+
+    def effect(want):
+        want.secrets[user] = new
+        want.refused = [(v.target(), iqn, user, old)]
+    return v, [(f"{ACCESS}.{unit_box.A_SECRET}.{v.index}.1", "s", new)], effect
+
+
+def revokes(in_use):
+    def prepare(world, medium):
+        v = world.subject(medium, rules=2)
+        iqn, user = v.rules[1]
+        secret = world.want.secrets[user]
+        if in_use:
+            world.session = Session(world.box.portal, iqn, v.target())
+            world.session.login(user, secret)
+
+        def effect(want):
+            del want.volumes[v.index].rules[1]
+            want.refused = [(v.target(), iqn, user, secret)]
+        return v, [(f"{ACCESS}.{unit_box.A_STATUS}.{v.index}.1", "i", unit_box.DESTROY)], effect
+    return prepare
+
+
+OPERATIONS = {f"{name}-{'dir' if medium == DIR else 'disk'}": (prepare, medium) for medium, some in (
+    (DIR, {"grow-moved": resizes(12, room=False)}),
+    (DISK, {"create-large": creates(264, True), "delete-large": deletes(264)}),
+    *((m, {"create": creates(8, True, rules=1), "create-full": creates(8, False),
+           "grow": resizes(12, room=True), "grow-full": resizes(12, thin=False, room=True),
+           "shrink": resizes(4, force=True), "rename": renames, "take-offline": switches(False),
+           "bring-online": switches(True), "grant": grants, "change-secret": changes_secret,
+           "revoke": revokes(False), "revoke-in-use": revokes(True), "delete": deletes(8)})
+      for m in (DIR, DISK))) for name, prepare in some.items()}
+
+
+# ---- Cells
+
+class Cell(collections.namedtuple("Cell", "operation point nth victim")):
+    def __str__(self):
+        return f"{self.operation}/{self.point}:{self.nth}/{self.victim}"
+
+    @staticmethod
+    def parse(text):
+        operation, rest = text.split("/", 1)
+        point, victim = rest.rsplit("/", 1)
+        point, nth = point.rsplit(":", 1)
+        return Cell(operation, point, int(nth), victim)
+
+
+class NotPassed(Exception):
+    pass
+
+
+def begin(world, operation):
+    """Makes ready for an operation; returns its volume, and the SET and what it will have changed."""
+    prepare, medium = OPERATIONS[operation]
+    world.session = None
+    world.want.gone, world.want.refused = [], []
+    return prepare(world, medium)
+
+
+def send(world, sets):
+    args = [word for triple in sets for word in triple]
+    return subprocess.Popen(world.box.snmp_command("snmpset", *args, patience=["-t", "3", "-r", "0"]),
+                            env=tool_environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def finish(world, v, *candidates):
+    world.want, world.now = world.box.settle(*candidates, whole=[v.index])
+    if world.session:
+        world.session.close()
+    # Volumes of earlier copies are not those of this one.
+    world.own = [world.want.volumes[o.index] for o in world.own]
+    made = world.want.volumes.get(v.index)
+    if made and not made.first_mib:
+        world.write(made)
+
+
+def learn(world, operation):
+    """The points that an operation passes: [(point, nth)]."""
+    v, sets, effect = begin(world, operation)
+    new = world.want.copy()
+    effect(new)
+    world.box.recorded()
+    world.box.set(*sets)
+    finish(world, v, new)
+    seen, found = collections.Counter(), []
+    for point in world.box.recorded():
+        seen[point] += 1
+        found.append((point, seen[point]))
+    return found
+
+
+def wait_for_stop(box, manager):
+    """Until the agent stops, or has done all without passing the point."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while not box.is_stopped():
+        if time.monotonic() > deadline:
+            box.stop.unlink(missing_ok=True)
+            manager.kill()
+            raise NotPassed(manager.communicate()[0])
+        time.sleep(0.002)
+
+
+def answer(manager, seconds):
+    """Whether the manager was promised what it asked for."""
+    try:
+        text = manager.communicate(timeout=seconds)[0]
+    except subprocess.TimeoutExpired:
+        manager.kill()
+        manager.communicate()
+        return False
+    if manager.returncode == 0:
+        return True
+    assert re.search("Timeout|genError|No Response", text), text
+    return False
+
+
+def run(world, cell):
+    box, victims = world.box, VICTIMS[cell.victim]
+    v, sets, effect = begin(world, cell.operation)
+    old, new = world.want, world.want.copy()
+    effect(new)
+    box.stop_at(cell.point, cell.nth)
+    manager = send(world, sets)
+    wait_for_stop(box, manager)
+    box.kill(victims)
+    if "unit" not in victims:
+        box.go_on()
+    if "snmpd" in victims:
+        promised = answer(manager, 0.3)
+        box.restart(victims)
+    else:
+        box.restart(victims)
+        promised = answer(manager, 10)
+    finish(world, v, *([new] if promised else [old, new]))
+
+
+# ---- Which cells
+
+def occurrences(learnt):
+    """point -> [(operation, nth)]"""
+    found = collections.defaultdict(list)
+    for operation, points in learnt.items():
+        for point, nth in points:
+            found[point].append((operation, nth))
+    return found
+
+
+def every_cell(learnt):
+    return [Cell(operation, point, nth, victim) for operation, points in learnt.items()
+            for point, nth in points for victim in VICTIMS]
+
+
+def some_cells(learnt):
+    """Each point in turn, in the operations that had the fewest cells so far."""
+    used, found = collections.Counter(), []
+    for i, (point, places) in enumerate(sorted(occurrences(learnt).items())):
+        for victim in ("unit", "full", ("tgtd", "snmpd")[i % 2]):
+            operation, nth = min(places, key=lambda place: (used[place], used[place[0]]))
+            used[operation] += 1
+            used[(operation, nth)] += 1
+            found.append(Cell(operation, point, nth, victim))
+    return sorted(found, key=lambda cell: list(learnt).index(cell.operation))
+
+
+def chosen_cells(learnt):
+    wanted = os.environ.get("DVSAN_CRASH_MATRIX", "")
+    if "/" in wanted:
+        return [Cell.parse(wanted)]
+    return every_cell(learnt) if wanted == "all" else some_cells(learnt)
+
+
+# ---- Tests
+
+def has_faults(program):
+    return b"DVSAN_FAULT_STOP" in program.read_bytes()
+
+
+needs_faults = pytest.mark.skipif(not has_faults(unit_box.PROGRAM),
+                                  reason="built without DVSAN_FAULTS")
+
+
+def test_other_builds_have_no_trace():
+    """Nothing that has fault points has them when it is compiled without the option."""
+    with open(unit_box.BUILD / "compile_commands.json", encoding="utf-8") as f:
+        commands = [c for c in json.load(f) if '#include "base/fault.h"' in pathlib.Path(c["file"]).read_text()
+                    and not c["file"].endswith(("/fault.c", "/test_fault.c"))]
+    assert commands
+    for command in commands:
+        words = [w for w in shlex.split(command["command"]) if w != "-DDVSAN_FAULTS"]
+        words[words.index("-o") + 1] = "-"
+        text = subprocess.run([*words, "-E"], cwd=command["directory"], capture_output=True, text=True,
+                              check=True).stdout
+        assert "DV_FAULT" not in text and "fault_pass" not in text, command["file"]
+    for program in (unit_box.SOURCE / "build/release/bin").glob("*"):
+        assert not has_faults(program)
+
+
+class Worlds:
+    """One unit after the other, at the same addresses."""
+
+    def __init__(self):
+        self.addresses, self.held = unit_box.free_addresses(2)
+        self.world = None
+
+    def begin(self):
+        self.end()
+        self.world = World(CrashBox(*self.addresses))
+
+    def end(self):
+        if self.world:
+            self.world.box.close()
+        self.world = None
+
+    def log(self):
+        return self.world.box.agent_log.read_text()
+
+    def try_cell(self, cell):
+        """None, or what went wrong, after which there is a new unit."""
+        for _ in range(ATTEMPTS):
+            try:
+                run(self.world, cell)
+                return None
+            except NotPassed as error:  # the observer may have come in between
+                failure = f"{cell}: the operation did not pass the point again: {error}"
+            except (AssertionError, unit_box.SnmpError, OSError) as error:
+                print(f"{cell}: the end of the log:\n{self.log()[-6000:]}")
+                self.begin()
+                return f"{cell}: {error}"
+            self.begin()
+        return failure
+
+
+@pytest.fixture(scope="module", name="worlds")
+def fixture_worlds():
+    worlds = Worlds()
+    worlds.begin()
+    yield worlds
+    worlds.world.box.agent.end()
+    text = worlds.log()
+    worlds.end()
+    for h in worlds.held:
+        h.close()
+    for bad in ("AddressSanitizer", "runtime error:", "LeakSanitizer", FIRST_SECRET, OTHER_SECRET):
+        assert bad not in text, text[-8000:]
+
+
+@pytest.fixture(scope="module", name="learnt")
+def fixture_learnt(worlds):
+    return {operation: learn(worlds.world, operation) for operation in OPERATIONS}
+
+
+@needs_faults
+def test_every_point_is_passed(learnt):
+    """One that no operation passes is one that nobody tries."""
+    there = set()
+    for folder in ("src", "snmp-agents"):
+        for path in (unit_box.SOURCE / folder).rglob("*.c"):
+            there.update(re.findall(r'DV_FAULT(?:_OF)?\("([^"]+)"', path.read_text()))
+    passed = [point + "." for point in occurrences(learnt)]
+    assert there
+    assert not [name for name in there if not any(p.startswith(name + ".") for p in passed)]
+
+
+@needs_faults
+def test_matrix(worlds, learnt):
+    cells, failures, begun = chosen_cells(learnt), [], time.monotonic()
+    for count, cell in enumerate(cells, 1):
+        failures += filter(None, [worlds.try_cell(cell)])
+        if len(failures) == FAILURES_MAX:
+            break
+    print(f"{count} cells of {len(every_cell(learnt))}: {len(occurrences(learnt))} points in"
+          f" {len(learnt)} operations, {time.monotonic() - begun:.0f} s")
+    assert not failures, "\n".join(failures)
