@@ -232,3 +232,36 @@ def test_reports_a_hung_one(box):
     box.wait_log(f"process {pid} answers again", 40)
     box.wait_volume(1, ONLINE)
     assert not box.inquire(box.iqn(1), MALLORY)
+
+
+def parameters(box, tid):
+    return dict(line.split("=", 1) for line in
+                box.tgtadm("--mode", "target", "--op", "show", "--tid", str(tid)).splitlines()
+                if "=" in line)
+
+
+def test_session_parameters(box):
+    """They come from the configuration, also for targets that are there when it changes."""
+    pid = box.start()
+    for index in (1, 2):
+        box.create(index, f"v{index}")
+        box.wait_volume(index, ONLINE)
+    tuned = {"MaxRecvDataSegmentLength": "262144", "InitialR2T": "No", "ImmediateData": "Yes",
+             "FirstBurstLength": "262144", "MaxBurstLength": "1048576", "MaxOutstandingR2T": "16"}
+    for tid in (1, 2):
+        assert tuned.items() <= parameters(box, tid).items()
+    box.agent.end()
+    box.tgtadm("--mode", "target", "--op", "update", "--tid", "2", "--name", "MaxBurstLength",
+               "--value", "512")
+    other = dict(tuned, MaxRecvDataSegmentLength="65536", InitialR2T="Yes", MaxOutstandingR2T="3")
+    box.edit(' threads="2"/>', ' threads="2"><session MaxRecvDataSegmentLength="65536"'
+             ' InitialR2T="Yes" MaxOutstandingR2T="3"/></tgtd>')
+    box.start_agent()
+    for tid in (1, 2):
+        wait_for(f"the parameters of {tid}", lambda t=tid: other.items() <= parameters(box, t).items())
+    box.wait_ready()
+    assert box.tgtd_pid() == pid
+    box.create(3, "v3")
+    box.wait_volume(3, ONLINE)
+    assert other.items() <= parameters(box, 3).items()
+    assert box.log().count("set session parameters") == 2 + 2 + 1

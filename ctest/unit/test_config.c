@@ -60,6 +60,13 @@ static char *slurp(const char *path, size_t *len)
     return text;
 }
 
+static bool same_session(const struct session_parameters *a, const struct session_parameters *b)
+{
+    return a->initial_r2t == b->initial_r2t && a->immediate_data == b->immediate_data &&
+           a->max_recv == b->max_recv && a->first_burst == b->first_burst &&
+           a->max_burst == b->max_burst && a->max_outstanding_r2t == b->max_outstanding_r2t;
+}
+
 // "good", or the sentence.
 static const char *load(const char *name, struct dv_err *err)
 {
@@ -186,6 +193,8 @@ static void unit_example(void **state)
     assert_int_equal(c->tgtd.control_port, 0);
     assert_int_equal(c->tgtd.instances, 1);
     assert_int_equal(c->tgtd.threads, 4);
+    assert_false(c->tgtd.supervise);
+    assert_true(same_session(&c->tgtd.session, &SESSION_DEFAULTS)); // as the example says
     assert_string_equal(c->snmp.agentx, "/run/agentx/master");
     assert_string_equal(c->snmp.management_address, "udp:192.0.2.7:161");
     assert_int_equal(c->snmp.engine_id_len, 0);
@@ -251,6 +260,7 @@ static void unit_details(void **state)
     assert_int_equal(c->portals[0].port, 3260);
     assert_int_equal(c->tgtd.instances, 1);
     assert_int_equal(c->tgtd.threads, 4);
+    assert_true(same_session(&c->tgtd.session, &SESSION_DEFAULTS));
     assert_int_equal(c->snmp.engine_id_len, sizeof(engine));
     assert_memory_equal(c->snmp.engine_id, engine, sizeof(engine));
     assert_int_equal(c->cms_count, 2);
@@ -258,6 +268,28 @@ static void unit_details(void **state)
     unit_config_free(c);
     unit_config_free(NULL);
     cms_config_free(NULL);
+}
+
+static void unit_session(void **state)
+{
+    (void)state;
+    static const struct session_parameters wanted = {.initial_r2t = true,
+                                                     .immediate_data = false,
+                                                     .max_recv = 512,
+                                                     .first_burst = 16777215,
+                                                     .max_burst = 16777215,
+                                                     .max_outstanding_r2t = 65535};
+    struct dv_err err = {0};
+    size_t len;
+    DV_FREE char *text = slurp(DVSAN_SOURCE_DIR "/ctest/golden/config/unit-good-session.xml", &len);
+    put("unit-session.xml", text, len, 0644);
+    DV_FREE char *path = dv_printf("%s/unit-session.xml", dir);
+    struct unit_config *c = unit_config_load(path, &err);
+    if (!c)
+        fail_msg("%s", err.text);
+    assert_true(same_session(&c->tgtd.session, &wanted));
+    assert_true(c->tgtd.supervise);
+    unit_config_free(c);
 }
 
 static void unit_instances(void **state)
@@ -291,9 +323,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden),         cmocka_unit_test(no_file),
-        cmocka_unit_test(unit_instances), cmocka_unit_test(too_large),
-        cmocka_unit_test(secret_class),   cmocka_unit_test(unit_example),
-        cmocka_unit_test(cms_example),    cmocka_unit_test(unit_details),
+        cmocka_unit_test(unit_instances), cmocka_unit_test(unit_session),
+        cmocka_unit_test(too_large),      cmocka_unit_test(secret_class),
+        cmocka_unit_test(unit_example),   cmocka_unit_test(cms_example),
+        cmocka_unit_test(unit_details),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

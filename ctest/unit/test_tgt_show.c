@@ -287,11 +287,12 @@ static void test_parameters(void **state)
     struct tgt_parameters p;
     struct dv_err err;
     assert_int_equal(show_parameters(text, &p, &err), 0);
-    assert_true(p.initial_r2t && p.immediate_data);
+    assert_true(p.session.initial_r2t && p.session.immediate_data);
     assert_true(p.data_pdu_in_order && p.data_sequence_in_order);
-    assert_int_equal(p.max_outstanding_r2t, 1);
-    assert_int_equal(p.first_burst, 65536);
-    assert_int_equal(p.max_burst, 262144);
+    assert_int_equal(p.session.max_outstanding_r2t, 1);
+    assert_int_equal(p.session.max_recv, 8192);
+    assert_int_equal(p.session.first_burst, 65536);
+    assert_int_equal(p.session.max_burst, 262144);
     assert_int_equal(p.max_connections, 1);
     assert_int_equal(p.time2wait, 2);
     assert_int_equal(p.time2retain, 20);

@@ -197,7 +197,9 @@ static void read_actual(struct seen *s, char *words[WORDS])
 {
     struct seen_target *last = s->target_count ? &s->targets[s->target_count - 1] : NULL;
     if (strcmp(words[0], "target") == 0) {
-        see_target(s, number(words[1]), words[2])->ready = !has_word(words, "offline");
+        struct seen_target *t = see_target(s, number(words[1]), words[2]);
+        t->ready = !has_word(words, "offline");
+        t->parameters_differ = has_word(words, "parameters");
     } else if (strcmp(words[0], "account") == 0) {
         SEE_TEXT(s->accounts, s->account_count, words[1]);
     } else if (strcmp(words[0], "lun") == 0 && last) {

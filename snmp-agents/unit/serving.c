@@ -56,6 +56,7 @@ struct serving *serving_new(const struct unit_config *config, const struct state
             .tgt = tgt_engine_new(socket, prefix, TGT_TIMEOUT_MS),
             .brief = tgt_engine_new(socket, prefix, BRIEF_MS),
         };
+        tgt_engine_session(s->instances[i].tgt, &config->tgtd.session);
     }
     return s;
 }

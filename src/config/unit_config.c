@@ -206,6 +206,50 @@ static int get_portal(const struct xml_node *node, struct unit_config *config, s
     return check_ports(node, config, p, err);
 }
 
+// Yes or No, as the RFC has it; the schema knows no others.
+static void get_yes(const struct xml_node *node, const char *name, bool *out)
+{
+    DV_FREE char *text = xml_attribute(node, name);
+    if (text)
+        *out = strcmp(text, "Yes") == 0;
+}
+
+static int get_u32(const struct xml_node *node, const char *name, uint32_t min, uint32_t max,
+                   uint32_t *out, struct dv_err *err)
+{
+    uint64_t number = *out;
+    if (xml_get_number(node, name, min, max, &number, err) < 0)
+        return -1;
+    *out = (uint32_t)number;
+    return 0;
+}
+
+static int get_length(const struct xml_node *node, const char *name, uint32_t *out,
+                      struct dv_err *err)
+{
+    return get_u32(node, name, SESSION_LENGTH_MIN, SESSION_LENGTH_MAX, out, err);
+}
+
+static int get_session(const struct xml_node *node, struct session_parameters *s,
+                       struct dv_err *err)
+{
+    *s = SESSION_DEFAULTS;
+    if (!node)
+        return 0;
+    get_yes(node, "InitialR2T", &s->initial_r2t);
+    get_yes(node, "ImmediateData", &s->immediate_data);
+    if (get_length(node, "MaxRecvDataSegmentLength", &s->max_recv, err) < 0 ||
+        get_length(node, "FirstBurstLength", &s->first_burst, err) < 0 ||
+        get_length(node, "MaxBurstLength", &s->max_burst, err) < 0 ||
+        get_u32(node, "MaxOutstandingR2T", 1, SESSION_R2T_MAX, &s->max_outstanding_r2t, err) < 0)
+        return -1;
+    if (s->first_burst > s->max_burst)
+        return xml_fail(node, err,
+                        "FirstBurstLength %u is more than MaxBurstLength %u; RFC 7143 forbids that",
+                        s->first_burst, s->max_burst);
+    return 0;
+}
+
 static int get_tgtd(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
 {
     uint64_t instances = 1, threads = 4;
@@ -213,7 +257,8 @@ static int get_tgtd(const struct xml_node *node, struct unit_config *config, str
         get_port(node, "control-port", 0, &config->tgtd.control_port, err) < 0 ||
         xml_get_number(node, "instances", 1, UNIT_GROUPS_MAX, &instances, err) < 0 ||
         xml_get_number(node, "threads", 2, 16, &threads, err) < 0 ||
-        xml_get_bool(node, "supervise", &config->tgtd.supervise, err) < 0)
+        xml_get_bool(node, "supervise", &config->tgtd.supervise, err) < 0 ||
+        get_session(xml_child(node, "session"), &config->tgtd.session, err) < 0)
         return -1;
     config->tgtd.instances = (uint32_t)instances;
     config->tgtd.threads = (uint32_t)threads;

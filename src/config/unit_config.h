@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "config/user.h"
+#include "model/session.h"
 #include "model/unit.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,6 +55,7 @@ struct unit_config {
         uint32_t instances;    // tgtds, each of which is a portal group; 1..UNIT_GROUPS_MAX
         uint32_t threads;      // for each volume, 2..16
         bool supervise;        // dvsan-unit starts them; else somebody else does
+        struct session_parameters session;
     } tgtd;
 
     struct {

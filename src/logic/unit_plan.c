@@ -132,6 +132,8 @@ static void grant(struct planner *p, struct view *v)
         emit(p, PLAN_SET_PARAMETERS, v, NULL);
         emit(p, PLAN_NEW_LUN, v, want->path);
     }
+    if (has_lun && v->seen->parameters_differ)
+        emit(p, PLAN_SET_PARAMETERS, v, NULL);
     if (has_lun && lun_is_stale(v->seen, want))
         emit(p, PLAN_RELOAD_LUN, v, want->path);
     if (want->online && !(has_lun && lun_is_identified(v->seen, want)))

@@ -25,7 +25,8 @@ struct seen_lun {
 struct seen_target {
     uint32_t tid;
     char *name;
-    bool ready; // or offline: no login is taken
+    bool ready;             // or offline: no login is taken
+    bool parameters_differ; // what it offers to sessions is not as wanted; not looked at each time
     // The daemon's list of sessions holds text that initiators chose. This is true where it was
     // not as expected, so that the sessions below may be incomplete or wrong.
     bool sessions_unclear;

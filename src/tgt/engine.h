@@ -9,6 +9,8 @@
 struct tgt_engine {
     char *socket, *prefix;
     int timeout_ms;
+    struct session_parameters session;
+    bool session_compared; // by all targets of the tgtd that was met last
 };
 
 // What a step may answer beside 0: REFUSED with err is trouble with that step alone, -1 with err
@@ -27,7 +29,14 @@ int tgt_do_step(const struct tgt_engine *e, const struct plan_wanted *wanted,
 int tgt_do_end_sessions(const struct tgt_engine *e, uint32_t tid, const char *initiator,
                         struct dv_err *err);
 
-// Reads targets, accounts and sessions; the caller clears *seen, also after a failure.
+// Whether a target offers something else than it should; false when there is no such target.
+int tgt_compare_session(const struct tgt_engine *e, uint32_t tid, bool *differs,
+                        struct dv_err *err);
+// Makes a target offer what it should, from the next login on.
+int tgt_set_session(const struct tgt_engine *e, uint32_t tid, struct dv_err *err);
+
+// Reads targets, accounts and sessions, and what our targets offer unless that was compared
+// already; the caller clears *seen, also after a failure.
 int tgt_look(const struct tgt_engine *e, struct seen *seen, struct dv_err *err);
 
 #endif

@@ -108,6 +108,11 @@ static int read_readable_targets(const struct tgt_engine *e, struct seen *seen, 
     }
 }
 
+static bool is_ours(const struct tgt_engine *e, const struct seen_target *t)
+{
+    return strncmp(t->name, e->prefix, strlen(e->prefix)) == 0;
+}
+
 int tgt_look(const struct tgt_engine *e, struct seen *seen, struct dv_err *err)
 {
     *seen = (struct seen){0};
@@ -116,6 +121,11 @@ int tgt_look(const struct tgt_engine *e, struct seen *seen, struct dv_err *err)
     for (size_t i = 0; i < seen->target_count; i++) {
         struct seen_target *t = &seen->targets[i];
         if (t->sessions_unclear && read_connections(e, t, err) != 0)
+            return -1;
+    }
+    for (size_t i = 0; i < seen->target_count && !e->session_compared; i++) {
+        struct seen_target *t = &seen->targets[i];
+        if (is_ours(e, t) && tgt_compare_session(e, t->tid, &t->parameters_differ, err) != 0)
             return -1;
     }
     DV_FREE char *text = NULL;

@@ -1,4 +1,4 @@
-// The target daemon: the session parameters that a target offers.
+// The target daemon: the session parameters that a target offers, read and set.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "tgt/engine.h"
@@ -23,13 +23,14 @@ struct key {
     }
 
 static const struct key KEYS[] = {
-    FLAG("InitialR2T", initial_r2t),
-    FLAG("ImmediateData", immediate_data),
+    FLAG("InitialR2T", session.initial_r2t),
+    FLAG("ImmediateData", session.immediate_data),
     FLAG("DataPDUInOrder", data_pdu_in_order),
     FLAG("DataSequenceInOrder", data_sequence_in_order),
-    NUMBER("MaxOutstandingR2T", max_outstanding_r2t),
-    NUMBER("FirstBurstLength", first_burst),
-    NUMBER("MaxBurstLength", max_burst),
+    NUMBER("MaxRecvDataSegmentLength", session.max_recv),
+    NUMBER("MaxOutstandingR2T", session.max_outstanding_r2t),
+    NUMBER("FirstBurstLength", session.first_burst),
+    NUMBER("MaxBurstLength", session.max_burst),
     NUMBER("MaxConnections", max_connections),
     NUMBER("DefaultTime2Wait", time2wait),
     NUMBER("DefaultTime2Retain", time2retain),
@@ -75,7 +76,7 @@ int show_parameters(const char *text, struct tgt_parameters *out, struct dv_err 
     return 0;
 }
 
-int tgt_read_parameters(struct tgt_engine *e, uint32_t tid, struct tgt_parameters *out,
+int tgt_read_parameters(const struct tgt_engine *e, uint32_t tid, struct tgt_parameters *out,
                         struct dv_err *err)
 {
     DV_FREE char *text = NULL;
@@ -84,4 +85,60 @@ int tgt_read_parameters(struct tgt_engine *e, uint32_t tid, struct tgt_parameter
     if (tgt_call(e->socket, e->timeout_ms, &r, &text, err) != TGT_OK)
         return -1;
     return show_parameters(text, out, err);
+}
+
+static bool same(const struct session_parameters *a, const struct session_parameters *b)
+{
+    return a->initial_r2t == b->initial_r2t && a->immediate_data == b->immediate_data &&
+           a->max_recv == b->max_recv && a->first_burst == b->first_burst &&
+           a->max_burst == b->max_burst && a->max_outstanding_r2t == b->max_outstanding_r2t;
+}
+
+int tgt_compare_session(const struct tgt_engine *e, uint32_t tid, bool *differs, struct dv_err *err)
+{
+    DV_FREE char *text = NULL;
+    struct tgt_parameters p;
+    struct tgt_request r = {
+        .mode = TGT_TARGET, .op = TGT_SHOW, .tid = (int32_t)tid, .doing = "reading parameters"};
+    int status = tgt_call(e->socket, e->timeout_ms, &r, &text, err);
+    *differs = false;
+    if (status == TGT_NO_TARGET)
+        return 0;
+    if (status != TGT_OK || show_parameters(text, &p, err) != 0)
+        return -1;
+    *differs = !same(&p.session, &e->session);
+    return 0;
+}
+
+int tgt_set_session(const struct tgt_engine *e, uint32_t tid, struct dv_err *err)
+{
+    const struct session_parameters *s = &e->session;
+    const struct {
+        const char *key;
+        bool flag;
+        uint32_t value;
+    } keys[] = {
+        {"InitialR2T", true, s->initial_r2t},
+        {"ImmediateData", true, s->immediate_data},
+        {"MaxRecvDataSegmentLength", false, s->max_recv},
+        {"FirstBurstLength", false, s->first_burst},
+        {"MaxBurstLength", false, s->max_burst},
+        {"MaxOutstandingR2T", false, s->max_outstanding_r2t},
+    };
+    char params[64], doing[96];
+    int result = 0;
+    for (size_t i = 0; i < DV_COUNT(keys) && result == 0; i++) {
+        if (keys[i].flag)
+            snprintf(params, sizeof(params), "%s=%s", keys[i].key, keys[i].value ? "Yes" : "No");
+        else
+            snprintf(params, sizeof(params), "%s=%u", keys[i].key, keys[i].value);
+        snprintf(doing, sizeof(doing), "target %u: setting %s", tid, params);
+        struct tgt_request r = {.mode = TGT_TARGET,
+                                .op = TGT_UPDATE,
+                                .tid = (int32_t)tid,
+                                .params = params,
+                                .doing = doing};
+        result = tgt_ask(e, &r, TGT_OK, err);
+    }
+    return result;
 }

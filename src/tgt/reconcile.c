@@ -278,9 +278,10 @@ int tgt_reconcile(struct tgt_engine *e, const struct plan_target *targets, size_
     int failed = 0;
     for (int round = 0; more && round < ROUNDS && failed == 0; round++)
         failed = do_round(&r, round, &more, &why);
-    if (failed == 0)
+    if (failed == 0) {
         describe(&r);
-    else
+        e->session_compared = !more;
+    } else
         fail_all(result, &why);
     if (failed != 0 && err)
         *err = why;

@@ -15,21 +15,6 @@
 #define DOING_ROOM  400
 #define SETTLE_MS   1000 // how long sessions and commands may take to end
 
-// What tgtd is told to negotiate, in place of its defaults, which suit 1 Gbit/s of 2005: data comes
-// with the command instead of being asked for, in bigger pieces. MaxXmitDataSegmentLength is the
-// initiator's to say, and MaxQueueCmd is cut to its default of 128 at login; setting them does
-// nothing.
-static const struct {
-    const char *key, *value;
-} session_parameters[] = {
-    {"InitialR2T", "No"},
-    {"ImmediateData", "Yes"},
-    {"MaxRecvDataSegmentLength", "262144"},
-    {"FirstBurstLength", "262144"},
-    {"MaxBurstLength", "1048576"},
-    {"MaxOutstandingR2T", "16"},
-};
-
 int tgt_ask(const struct tgt_engine *e, const struct tgt_request *r, enum tgt_status ok,
             struct dv_err *err)
 {
@@ -217,17 +202,21 @@ int tgt_do_end_sessions(const struct tgt_engine *e, uint32_t tid, const char *in
 
 // ---- Targets and LUNs ---------------------------------------------------------------------
 
+// No listing that is read often shows them, so they are read back at once.
 static int set_parameters(const struct tgt_engine *e, const struct plan_step *step,
                           struct dv_err *err)
 {
-    struct tgt_request r = {.mode = TGT_TARGET, .op = TGT_UPDATE};
-    int result = 0;
-    for (size_t i = 0; i < DV_COUNT(session_parameters) && result == 0; i++) {
-        r.doing = session_parameters[i].key;
-        result = ask_target(e, r, step->tid, session_parameters[i].key, session_parameters[i].value,
-                            TGT_OK, err);
-    }
-    return result;
+    bool differs;
+    int result = tgt_set_session(e, step->tid, err);
+    if (result != 0)
+        return result;
+    if (tgt_compare_session(e, step->tid, &differs, err) != 0)
+        return TGT_REFUSED;
+    if (!differs)
+        return 0;
+    (void)dv_fail(err, DV_CONFLICT,
+                  "target %u: tgtd took its session parameters and does not show them", step->tid);
+    return TGT_REFUSED;
 }
 
 static int new_lun(const struct tgt_engine *e, const struct plan_step *step,

@@ -19,7 +19,14 @@ struct tgt_engine *tgt_engine_new(const char *socket, const char *prefix, int ti
     e->socket = dv_strdup(socket);
     e->prefix = dv_strdup(prefix);
     e->timeout_ms = timeout_ms;
+    e->session = SESSION_DEFAULTS;
     return e;
+}
+
+void tgt_engine_session(struct tgt_engine *e, const struct session_parameters *session)
+{
+    e->session = *session;
+    e->session_compared = false;
 }
 
 void tgt_engine_free(struct tgt_engine *e)
@@ -150,6 +157,7 @@ int tgt_watch(struct tgt_engine *e, pid_t *pid, int *pidfd, struct dv_err *err)
         return dv_fail_errno(err, errnum, "cannot watch the tgtd at %s", e->socket);
     *pid = peer.pid;
     *pidfd = watch;
+    e->session_compared = false;
     watch = -1;
     return 0;
 }

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "logic/unit_plan.h"
+#include "model/session.h"
 #include "model/unit.h"
 #include <sys/types.h>
 
@@ -33,6 +34,9 @@ struct tgt_engine;
 // targets begin with ("iqn.2026-11.org.example:unit-3:"); all others are left alone.
 struct tgt_engine *tgt_engine_new(const char *socket, const char *prefix, int timeout_ms);
 void tgt_engine_free(struct tgt_engine *e);
+// What its targets offer from the next reconciliation on; SESSION_DEFAULTS until then. Targets that
+// tgtd has already are compared once in each of its runs. Live sessions keep what they agreed on.
+void tgt_engine_session(struct tgt_engine *e, const struct session_parameters *session);
 
 struct tgt_result {
     // For each wanted target: DV_OK when tgtd serves it as wanted, to exactly the initiators that
@@ -90,14 +94,14 @@ struct tgt_statistics {
 int tgt_read_statistics(struct tgt_engine *e, struct tgt_statistics **rows, size_t *count,
                         struct dv_err *err);
 
-// The session parameters that a target offers to initiators (RFC 7143 section 13); lengths in
-// bytes, times in seconds. What a session then agreed on tgtd does not tell.
+// The session parameters that a target offers to initiators; times in seconds. What a session then
+// agreed on tgtd does not tell.
 struct tgt_parameters {
-    bool initial_r2t, immediate_data, data_pdu_in_order, data_sequence_in_order;
-    uint32_t max_outstanding_r2t, first_burst, max_burst, max_connections;
-    uint32_t time2wait, time2retain, error_recovery_level;
+    struct session_parameters session;
+    bool data_pdu_in_order, data_sequence_in_order;
+    uint32_t max_connections, time2wait, time2retain, error_recovery_level;
 };
-int tgt_read_parameters(struct tgt_engine *e, uint32_t tid, struct tgt_parameters *out,
+int tgt_read_parameters(const struct tgt_engine *e, uint32_t tid, struct tgt_parameters *out,
                         struct dv_err *err);
 
 // The sessions of one target, into t->sessions; none when there is no such target. The caller

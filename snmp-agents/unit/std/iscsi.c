@@ -92,11 +92,11 @@ static struct sn_value truth(bool yes)
             out->type = SN_NO_INSTANCE;                                                            \
     }
 
-PARAMETER(initial_r2t, truth(p->initial_r2t))
-PARAMETER(immediate_data, truth(p->immediate_data))
-PARAMETER(max_outstanding_r2t, sn_uint(p->max_outstanding_r2t))
-PARAMETER(first_burst, sn_uint(p->first_burst))
-PARAMETER(max_burst, sn_uint(p->max_burst))
+PARAMETER(initial_r2t, truth(p->session.initial_r2t))
+PARAMETER(immediate_data, truth(p->session.immediate_data))
+PARAMETER(max_outstanding_r2t, sn_uint(p->session.max_outstanding_r2t))
+PARAMETER(first_burst, sn_uint(p->session.first_burst))
+PARAMETER(max_burst, sn_uint(p->session.max_burst))
 PARAMETER(max_connections, sn_uint(p->max_connections))
 PARAMETER(data_sequence_in_order, truth(p->data_sequence_in_order))
 PARAMETER(data_pdu_in_order, truth(p->data_pdu_in_order))
