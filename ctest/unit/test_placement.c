@@ -251,11 +251,35 @@ static void test_policies(void **state)
     assert_null(placement_policy_find("random"));
 }
 
+static void test_index(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t top, counts[4], groups, index;
+    } indexes[] = {
+        {0, {0}, 1, 1},
+        {41, {7}, 1, 42},
+        {0, {0, 0}, 2, 1},
+        {1, {1, 0}, 2, 2},
+        {2, {1, 0}, 2, 4},
+        {40, {3, 3}, 2, 41},
+        {41, {3, 3}, 2, 42},
+        {41, {2, 3}, 2, 43},
+        {7, {1, 1, 0, 1}, 4, 11},
+        {8, {1, 0, 0, 1}, 4, 10},
+        {INT32_MAX - 4, {0, 1, 1, 1}, 4, INT32_MAX - 2},
+    };
+    for (size_t i = 0; i < DV_COUNT(indexes); i++)
+        assert_int_equal(placement_index(indexes[i].top, indexes[i].counts, indexes[i].groups),
+                         indexes[i].index);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,6 +102,7 @@ static const struct unit_record unit1 = {
     .generation = 17,
     .state = UNIT_DEGRADED,
     .last_seen = 1800000000,
+    .last_index = 9,
     .last_error = "a \"quoted\" error; DROP TABLE unit",
 };
 static const struct medium media[] = {

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "cms/reading.h"
+#include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -53,13 +54,28 @@ static char *list_of(const struct place *place)
     return text.text;
 }
 
-// The group that the reading shows the volume in; one that it does not show is where it was.
-static uint32_t group_now(const struct reading *r, const struct pool_volume *v)
+static int by_uuid(const void *a, const void *b)
 {
+    const struct volume *const *x = a, *const *y = b;
+    return memcmp((*x)->uuid.b, (*y)->uuid.b, sizeof((*x)->uuid.b));
+}
+
+// The volumes that the reading shows, sorted. The caller frees the list.
+static const struct volume **sorted_volumes(const struct reading *r)
+{
+    const struct volume **list = dv_calloc(r->volume_count + 1, sizeof(struct volume *));
     for (size_t i = 0; i < r->volume_count; i++)
-        if (uuid_equal(&r->volumes[i].uuid, &v->rec.uuid))
-            return r->volumes[i].group;
-    return v->actual.group;
+        list[i] = &r->volumes[i];
+    qsort(list, r->volume_count, sizeof(struct volume *), by_uuid);
+    return list;
+}
+
+// The group that a volume is in now; one that the reading does not show is where it was.
+static uint32_t group_now(const struct volume **list, size_t count, const struct pool_volume *v)
+{
+    const struct volume key = {.uuid = v->rec.uuid}, *wanted = &key;
+    const struct volume **found = bsearch(&wanted, list, count, sizeof(struct volume *), by_uuid);
+    return found ? (*found)->group : v->actual.group;
 }
 
 static void tell_hosts(struct cms *cms, struct changes *c, const struct pool_volume *v,
@@ -85,11 +101,12 @@ void moves_tell(struct cms *cms, struct changes *c, const struct pool_unit *unit
     if (same(&now, &before))
         return;
     DV_FREE char *is = list_of(&now), *was = list_of(&before);
+    DV_FREE const struct volume **volumes = sorted_volumes(r);
     const struct pool_volume *v;
     events_add(cms, c, EVENT_INFO, "unit", unit->rec.name, "serves at %s; before at %s", is, was);
     DL_FOREACH2(unit->volumes, v, unit_next)
     {
-        now.group = group_now(r, v);
+        now.group = group_now(volumes, r->volume_count, v);
         before.group = v->actual.group;
         tell_hosts(cms, c, v, &now, &before);
     }

@@ -139,12 +139,27 @@ static int choose_place(struct cms *cms, const struct volume_request *request,
     return 0;
 }
 
+// How many volumes there are in each portal group; returns how many groups there are.
+static uint32_t count_groups(const struct pool_unit *u, uint32_t counts[UNIT_GROUPS_MAX])
+{
+    uint32_t groups = 1;
+    const struct pool_volume *v;
+    for (size_t i = 0; i < u->portal_count; i++)
+        if (u->portals[i].group > groups)
+            groups = u->portals[i].group;
+    memset(counts, 0, UNIT_GROUPS_MAX * sizeof(*counts));
+    DL_FOREACH2(u->volumes, v, unit_next)
+    counts[volume_group(v->rec.index, groups) - 1]++;
+    return groups;
+}
+
 // An index is not given twice, even after its volume was deleted: a login that was under way then
-// would end at the new volume (tgtd knows targets by number). The unit's generation has passed
-// every index given before, for giving one moves it.
+// would end at the new volume (tgtd knows targets by number). The unit's generation has passed the
+// indexes that others gave, for giving one moves it.
 static uint32_t free_volume_index(const struct pool_unit *u)
 {
-    uint32_t top = u->rec.generation;
+    uint32_t top = u->rec.generation > u->rec.last_index ? u->rec.generation : u->rec.last_index;
+    uint32_t counts[UNIT_GROUPS_MAX], groups = count_groups(u, counts);
     const struct pool_volume *v;
     DL_FOREACH2(u->volumes, v, unit_next)
     {
@@ -153,8 +168,8 @@ static uint32_t free_volume_index(const struct pool_unit *u)
         if (v->actual.index > top)
             top = v->actual.index;
     }
-    if (top < INDEX_MAX)
-        return top + 1;
+    if (top <= INDEX_MAX - groups)
+        return placement_index(top, counts, groups);
     for (uint32_t i = 1;; i++) { // one more than there are volumes is enough
         bool taken = false;
         DL_FOREACH2(u->volumes, v, unit_next)
@@ -234,6 +249,9 @@ int cms_create_volume(struct cms *cms, const struct volume_request *request, uin
     tasks_step(&t, STEP_WAITING, "serve");
 
     struct changes c = {0};
+    struct unit_record given = place.unit->rec;
+    given.last_index = rec.index;
+    changes_unit(&c, &given);
     changes_volume(&c, &rec);
     return request_begin(cms, &c, &t, place.unit, NULL, task, err);
 }

@@ -88,6 +88,15 @@ static int explain_unusable(const struct placement_request *request, size_t matc
     return dv_fail(err, DV_NO_SPACE, "no medium that could be used is online");
 }
 
+uint32_t placement_index(uint32_t top, const uint32_t *counts, uint32_t groups)
+{
+    uint32_t best = top + 1;
+    for (uint32_t index = top + 1; index - top <= groups; index++)
+        if (counts[volume_group(index, groups) - 1] < counts[volume_group(best, groups) - 1])
+            best = index;
+    return best;
+}
+
 int placement_choose(const struct placement_policy *policy, const struct placement_request *request,
                      const struct placement_medium *media, size_t count, size_t *chosen,
                      struct dv_err *err)

@@ -34,6 +34,10 @@ const struct placement_policy *placement_policy_find(const char *name);
 uint64_t placement_free(const struct placement_medium *m);
 uint64_t placement_largest(const struct placement_medium *m);
 
+// The lowest index above top whose portal group, of so many, has the fewest volumes; counts has
+// those of group 1 first.
+uint32_t placement_index(uint32_t top, const uint32_t *counts, uint32_t groups);
+
 // Sets *chosen to an index of media. Fails with one sentence that says what there is instead.
 int placement_choose(const struct placement_policy *policy, const struct placement_request *request,
                      const struct placement_medium *media, size_t count, size_t *chosen,

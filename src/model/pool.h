@@ -34,6 +34,7 @@ struct unit_record {
     char software[64];
     uint32_t epoch;      // as last read
     uint32_t generation; // all its changes up to this one are known
+    uint32_t last_index; // the highest index that the station gave to a volume there
     enum unit_state state;
     int64_t last_seen; // seconds since 1970; 0 when it never answered
     char last_error[LAST_ERROR_ROOM];

@@ -42,6 +42,7 @@ static int put_unit(struct store *s, const struct unit_record *u, struct dv_err 
     db_bind_int(st, 8, u->state);
     db_bind_int(st, 9, u->last_seen);
     db_bind_text(st, 10, u->last_error);
+    db_bind_int(st, 11, u->last_index);
     return db_run(st, err);
 }
 

@@ -48,6 +48,7 @@ static int load_units(struct store *s, struct changes *out, struct dv_err *err)
         u.state = (enum unit_state)db_int(st, 7);
         u.last_seen = db_int(st, 8);
         TEXT_AT(st, 9, u.last_error);
+        u.last_index = (uint32_t)db_int(st, 10);
         changes_unit(out, &u);
     }
     return rc;

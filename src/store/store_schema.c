@@ -94,6 +94,8 @@ const char *const store_schema[] = {
     "INSERT INTO portal SELECT unit, idx, 1, address, port, if_index, up FROM portal_before;"
     "DROP TABLE portal_before;"
     "UPDATE unit SET epoch = 0;",
+
+    "ALTER TABLE unit ADD COLUMN last_index INTEGER NOT NULL DEFAULT 0;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -101,10 +103,11 @@ const size_t store_schema_steps = DV_COUNT(store_schema);
 // order in which store_load.c takes them.
 const char *const store_sql[STORE_STMTS] = {
     [ST_PUT_UNIT] =
-        "INSERT INTO unit VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
+        "INSERT INTO unit VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
         " name=excluded.name, address=excluded.address, engine_id=excluded.engine_id,"
         " software=excluded.software, epoch=excluded.epoch, generation=excluded.generation,"
-        " state=excluded.state, last_seen=excluded.last_seen, last_error=excluded.last_error",
+        " state=excluded.state, last_seen=excluded.last_seen, last_error=excluded.last_error,"
+        " last_index=excluded.last_index",
     [ST_DELETE_UNIT] = "DELETE FROM unit WHERE uuid = ?",
     [ST_DELETE_MEDIA] = "DELETE FROM medium WHERE unit = ?",
     [ST_PUT_MEDIUM] = "INSERT INTO medium VALUES (?,?,?,?,?,?,?,?,?)",
@@ -140,7 +143,7 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_PUT_EVENT] = "INSERT INTO event VALUES (?,?,?,?,?)",
     [ST_TRIM_EVENTS] = "DELETE FROM event WHERE id <= ?",
     [ST_UNITS] = "SELECT uuid, name, address, engine_id, software, epoch, generation, state,"
-                 " last_seen, last_error FROM unit",
+                 " last_seen, last_error, last_index FROM unit",
     [ST_MEDIA] = "SELECT unit, idx, name, kind, state, blocks, free_blocks, largest_free_blocks,"
                  " last_error FROM medium ORDER BY unit, idx",
     [ST_FREE] = "SELECT unit, medium, start_lba, blocks FROM free_extent"

@@ -52,9 +52,9 @@ class TestLab:
             raise AssertionError(f"lab {' '.join(args)} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def up(self, units, hosts=0):
+    def up(self, units, hosts=0, instances=1):
         self.run("up", "--units", str(units), "--hosts", str(hosts), "--base", self.base,
-                 "--build", BUILD)
+                 "--build", BUILD, "--instances", str(instances))
         self.lab = labs.get(self.folder)
         self.units = {unit.name: unit for unit in self.lab.units}
         self.client = self.lab.client()
