@@ -20,8 +20,6 @@ H1, H2 = "iqn.2026-11.org.example:h1", "iqn.2026-11.org.example:h2"
 
 addresses = (f"127.12.{n // 200 + 1}.{n % 200 + 1}" for n in itertools.count())
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="tgtd wants to be root")
-
 
 def until(condition, seconds=5.0):
     """Waits for a condition; what it gave, or a failure."""

@@ -96,6 +96,7 @@ class Box:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="dvsan-unit-"))
         self.address, self.cms, self.name, self.prefix = address, cms, name, list(prefix)
         self.portal, self.instances = portal or address, instances
+        self.program = PROGRAM
         self.patience = ["-t", "2", "-r", "2"]  # of the SNMP tools
         self.snmpd = self.agent = self.receiver = None
         self.tgtds = {}  # by portal group
@@ -172,7 +173,7 @@ class Box:
             TGT_IPC_SOCKET=str(self.dir / "run/tgtd"))
 
     def start_agent(self):
-        self.agent = self.process("dvsan-unit", [PROGRAM, "-c", self.dir / "unit.xml"])
+        self.agent = self.process("dvsan-unit", [self.program, "-c", self.dir / "unit.xml"])
 
     def start_receiver(self):
         self.receiver = self.process(
@@ -275,7 +276,7 @@ class Box:
     # ---- tgtd and iSCSI
 
     def tgtadm(self, *args):
-        done = subprocess.run(["tgtadm", "--lld", "iscsi", *args], capture_output=True, text=True,
+        done = subprocess.run([*self.prefix, "tgtadm", "--lld", "iscsi", *args], capture_output=True, text=True,
                               env=dict(os.environ, TGT_IPC_SOCKET=str(self.dir / "run/tgtd")), check=False)
         return done.stdout
 

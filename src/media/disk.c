@@ -51,7 +51,8 @@ static int disk_open(struct media *m, struct dv_err *err)
     enum gpt_presence there;
     struct gpt_table t;
     d->storage.fd = d->table.fd = -1;
-    if (storage_open(&d->storage, m->path, err) != 0)
+    if (storage_open(&d->storage, m->path, err) != 0 ||
+        !(d->windows = windows_new(&d->storage, err)))
         return -1;
     d->table.path = m->path;
     d->table.sector = d->storage.sector;
@@ -63,7 +64,9 @@ static int disk_open(struct media *m, struct dv_err *err)
         return -1;
     m->uuid = t.uuid;
     gpt_table_clear(&t);
-    d->windows = windows_new(&d->storage);
+    if (d->storage.is_block && !windows_make_nodes(d->windows))
+        log_info("media", "%s: without CAP_SYS_ADMIN, new volumes are served by loop devices",
+                 m->path);
     return 0;
 }
 

@@ -10,15 +10,18 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/blkpg.h>
+#include <linux/capability.h>
 #include <linux/loop.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define LOOP_TRIES 16 // others take free loop devices, too
+#define LOOP_CONTROL "/dev/loop-control"
+#define LOOP_TRIES   16 // others take free loop devices, too
 
 struct loop {
     uint64_t offset, bytes;
@@ -28,6 +31,7 @@ struct loop {
 
 struct windows {
     const struct storage *storage;
+    bool nodes; // whether the kernel takes partitions from us
     struct loop *loops;
     size_t count;
 };
@@ -116,7 +120,8 @@ static int close_node(const struct storage *s, const struct gpt_part *part, stru
     int errnum = tell_kernel(s, BLKPG_DEL_PARTITION, part);
     if (errnum == EBUSY)
         return dv_fail(err, DV_BUSY, "/dev/%s is still open in some process", name);
-    if (errnum != 0 && errnum != ENXIO)
+    // One that the kernel made at boot and that is not ours to take away stays until the next one.
+    if (errnum != 0 && errnum != ENXIO && errnum != EACCES)
         return dv_fail_errno(err, errnum, "cannot take /dev/%s away", name);
     return 0;
 }
@@ -174,7 +179,7 @@ static struct loop *find_loop(const struct windows *w, const struct gpt_part *pa
 static int configure(const struct windows *w, const struct gpt_part *part, struct loop_config *c,
                      char **path, int *fd)
 {
-    int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+    int control = open(LOOP_CONTROL, O_RDWR | O_CLOEXEC);
     int number = control >= 0 ? ioctl(control, LOOP_CTL_GET_FREE) : -1;
     int errnum = errno;
     dv_cleanup_close(&control);
@@ -277,12 +282,35 @@ static int close_loop(struct windows *w, const struct gpt_part *part, struct dv_
 
 // ---- Both -------------------------------------------------------------------------------------
 
-struct windows *windows_new(const struct storage *storage)
+// What BLKPG takes.
+static bool is_admin(void)
 {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+    return syscall(SYS_capget, &header, data) == 0 &&
+           (data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN));
+}
+
+struct windows *windows_new(const struct storage *storage, struct dv_err *err)
+{
+    bool nodes = storage->is_block && is_admin();
+    if (!nodes && access(LOOP_CONTROL, R_OK | W_OK) != 0) {
+        (void)dv_fail_errno(err, errno,
+                            "the volumes on %s take loop devices, which this user may not make; "
+                            "let it be in the group of " LOOP_CONTROL,
+                            storage->path);
+        return NULL;
+    }
     struct windows *w = dv_calloc(1, sizeof(*w));
     w->storage = storage;
+    w->nodes = nodes;
     take_over_all(w);
     return w;
+}
+
+bool windows_make_nodes(const struct windows *w)
+{
+    return w->nodes;
 }
 
 void windows_free(struct windows *w)

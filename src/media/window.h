@@ -12,8 +12,13 @@
 
 struct windows;
 
-struct windows *windows_new(const struct storage *storage); // borrowed
-void windows_free(struct windows *w);                       // NULL is fine
+// The storage is borrowed. NULL where this process may make neither.
+struct windows *windows_new(const struct storage *storage, struct dv_err *err);
+void windows_free(struct windows *w); // NULL is fine
+
+// Whether new parts get partition nodes. Without CAP_SYS_ADMIN they do not, nor on an image; those
+// that the kernel made by itself are used all the same.
+bool windows_make_nodes(const struct windows *w);
 
 // The device's path, which the caller frees; NULL after a failure. Opening again gives it again,
 // with the size that the part has now.

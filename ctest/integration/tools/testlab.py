@@ -29,11 +29,13 @@ def folder_for(name):
 
 
 class TestLab:
-    """name: of the folder. base: the station's address."""
+    """name: of the folder. base: the station's address. folder: else one of the build's. command:
+    the lab's command, perhaps behind one that changes who runs it. build: whose programs it runs."""
     __test__ = False  # not for pytest to collect
 
-    def __init__(self, name, base):
-        self.folder, self.base = folder_for(name), base
+    def __init__(self, name, base, folder=None, command=(LAB,), build=BUILD):
+        self.folder, self.base = folder or folder_for(name), base
+        self.command, self.build = command, build
         self.kept_logs = os.path.join(os.path.realpath(BUILD), "labs", name + ".logs")
         self.work = self.folder + ".work"  # files of the tests
         self.run("down")
@@ -46,7 +48,7 @@ class TestLab:
     def run(self, *args, check=True):
         """Runs examples/lab/lab on this lab and returns what it printed."""
         env = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1")
-        done = subprocess.run([LAB, args[0], "--dir", self.folder, *args[1:]], env=env,
+        done = subprocess.run([*self.command, args[0], "--dir", self.folder, *args[1:]], env=env,
                               capture_output=True, text=True, check=False)
         if check and done.returncode != 0:
             raise AssertionError(f"lab {' '.join(args)} failed:\n{done.stdout}{done.stderr}")
@@ -54,7 +56,7 @@ class TestLab:
 
     def up(self, units, hosts=0, instances=1):
         self.run("up", "--units", str(units), "--hosts", str(hosts), "--base", self.base,
-                 "--build", BUILD, "--instances", str(instances))
+                 "--build", self.build, "--instances", str(instances))
         self.lab = labs.get(self.folder)
         self.units = {unit.name: unit for unit in self.lab.units}
         self.client = self.lab.client()

@@ -18,12 +18,12 @@ unit1/agent.
 
 EXAMPLES = """\
 examples:
-  sudo examples/lab/lab up --units 3 --hosts 1
-  eval "$(sudo examples/lab/lab env)"; dvsan pool show
-  sudo examples/lab/lab kill unit2; sudo examples/lab/lab start unit2
-  sudo examples/lab/lab up --instances 2                         units that use two cores
-  sudo examples/lab/lab up --dir /tmp/lab2 --base 127.0.2.10     a second one beside it
-  sudo examples/lab/lab down
+  examples/lab/lab up --units 3 --hosts 1
+  eval "$(examples/lab/lab env)"; dvsan pool show
+  examples/lab/lab kill unit2; examples/lab/lab start unit2
+  examples/lab/lab up --instances 2                         units that use two cores
+  examples/lab/lab up --dir /tmp/lab2 --base 127.0.2.10     a second one beside it
+  examples/lab/lab down
 """
 
 
@@ -131,8 +131,8 @@ def main(argv):
         print(f"lab: {e}", file=sys.stderr)
         return 1
     except PermissionError as e:
-        print(f"lab: {e.filename}: permission denied. The lab is root's: run this as root or with "
-              f"sudo.", file=sys.stderr)
+        print(f"lab: {e.filename}: permission denied. The lab is somebody else's: run this as who "
+              f"brought it up, perhaps with sudo.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
