@@ -69,7 +69,9 @@ def as_user(*argv, env=None):
 
 
 @pytest.fixture(name="lab")
-def users_lab(place):
+def users_lab(place, monkeypatch):
+    shutil.copy(os.path.join(ROOT, "ctest/support/lsan.supp"), place)
+    monkeypatch.setenv("LSAN_OPTIONS", f"print_suppressions=0:suppressions={place}/lsan.supp")
     with net.own_range() as n:
         lab = TestLab("test_unprivileged", f"127.17.{n}.10", folder=str(place / "lab"),
                       command=(*NO_RIGHTS, "--clear-groups", "--", str(place / "examples/lab/lab")),

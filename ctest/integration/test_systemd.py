@@ -1,0 +1,209 @@
+# The services under a systemd of their own, set up as docs/INSTALL.md says, and as closed as they say.
+# SPDX-License-Identifier: BSD-2-Clause
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tools import initiators
+from tools.booted import Machine
+from tools.testlab import BUILD, ROOT, SANITIZER, until
+
+SERVICES = {"dvsan-cms": ("dvsan", 0), "dvsan-unit": ("dvsan", 0), "dvsan-tgtd@0": ("dvsan", 0),
+            "snmpd": ("Debian-snmp", 1 << 10)} # CAP_NET_BIND_SERVICE
+MEDIA = '<medium index="1" name="pool0" kind="dir" path="/srv/dvsan/pool0" size="1G"/>'
+IMAGE = '<medium index="2" name="image" kind="disk" path="/srv/dvsan/disk.img" initialise="yes"/>'
+
+
+def commands(heading):
+    """The blocks of commands below a heading of the guide."""
+    text = pathlib.Path(ROOT, "docs/INSTALL.md").read_text()
+    section = re.split(r"^##+ ", text.partition(f"# {heading}\n")[2], flags=re.M)[0]
+    return [re.sub("^    ", "", block, flags=re.M) for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", section, re.M)
+            if block.strip()]
+
+
+def configure(machine, name, *changes):
+    path = machine.root / f"etc/dvsan/{name}.xml"
+    text = path.read_text()
+    for pattern, new in changes:
+        text, count = re.subn(pattern, new, text, flags=re.S)
+        assert count, pattern
+    path.write_text(text)
+
+
+def media(text):
+    return (r"<media>.*</media>", f"<media>{text}</media>")
+
+
+@pytest.fixture(name="machine", scope="module")
+def set_up(tmp_path_factory):
+    """A station and a unit on one machine, with the addresses of the examples."""
+    machine = Machine()
+    try:
+        folder = tmp_path_factory.mktemp("package")
+        subprocess.run(["cpack", "-B", str(folder)], cwd=BUILD, check=True, capture_output=True)
+        package, = folder.glob("*.deb")
+        shutil.copy(package, machine.root / "root/dvsan.deb")
+        machine.run("dpkg", "-i", "/root/dvsan.deb")
+        machine.sh("ip addr add 192.0.2.1/32 dev lo; ip addr add 192.0.2.7/32 dev lo")
+        # Looking for leaks takes ptrace(2), which the services may not call.
+        machine.run("systemctl", "set-environment", "ASAN_OPTIONS=detect_leaks=0")
+        make_secrets, start = commands("The station")
+        machine.sh(make_secrets)
+        machine.sh(start)
+        folder, snmpd, start = commands("A unit")
+        machine.sh(folder + "cp /usr/share/doc/dvsan/examples/dvsan-unit.xml /etc/dvsan")
+        configure(machine, "dvsan-unit", media(MEDIA),
+                  (r"<portals>.*</portals>", '<portals><portal index="1" address="192.0.2.7"/></portals>'))
+        # The station, on the same machine here, goes on needing what the unit does not.
+        machine.sh(re.sub(r"^rm .*\n", "", snmpd, flags=re.M))
+        machine.sh(start)
+        assert until(lambda: re.search(r"unit1 +up ", dvsan(machine, "unit", "list")), 30)
+        yield machine
+        assert not SANITIZER.search(machine.sh("journalctl -b --no-pager"))
+    except BaseException:
+        print(machine.run("journalctl", "-b", "--no-pager", "-n", "200", check=False).stdout)
+        raise
+    finally:
+        machine.close()
+
+
+def dvsan(machine, *args):
+    return machine.run("dvsan", *args, env={"DVSAN_PASSWORD_FILE": "/root/dvsan-password"}).stdout
+
+
+def main_pid(machine, service):
+    return int(machine.run("systemctl", "show", "-P", "MainPID", service).stdout)
+
+
+@pytest.fixture(name="host", scope="module")
+def host_with_a_volume(machine):
+    """Serves v1 by NBD with our plugin, which stays connected."""
+    dvsan(machine, "host", "add", "web", "--iqn", "iqn.2026-11.test:web", "--save-secret", "/root/web.secret")
+    dvsan(machine, "volume", "create", "v1", "--size", "64M")
+    dvsan(machine, "volume", "assign", "v1", "--host", "web")
+    text = dvsan(machine, "host", "connect-info", "web", "--volume", "v1", "--plugin")
+    (machine.root / "root/v1.json").write_text(text.replace("/etc/dvsan/web.secret", "/root/web.secret"))
+    env = {k: v for k, v in initiators.sanitizer_environment().items() if k in ("LD_PRELOAD", "ASAN_OPTIONS")}
+    plugin, = machine.root.glob("usr/**/nbdkit-dvsan-plugin.so")
+    machine.run("nbdkit", "-U", "/run/v1.sock", "/" + str(plugin.relative_to(machine.root)),
+                "params=/root/v1.json", env=env)
+    (machine.root / "root/pattern").write_bytes(os.urandom(64 << 20))
+    return machine
+
+
+def write(machine):
+    machine.run("nbdcopy", "--flush", "/root/pattern", "nbd+unix:///?socket=/run/v1.sock")
+
+
+def reads_back(machine):
+    machine.run("nbdcopy", "nbd+unix:///?socket=/run/v1.sock", "/root/back")
+    machine.run("cmp", "/root/pattern", "/root/back")
+
+
+def sessions(machine):
+    """tgtd's process, and the sessions and connections that it has."""
+    text = machine.sh("TGT_IPC_SOCKET=/run/dvsan/tgtd runuser -u dvsan -- tgtadm --mode target --op show")
+    return main_pid(machine, "dvsan-tgtd@0"), re.findall(r"I_T nexus: \d+|Connection: \d+", text)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_rights(machine, service):
+    user, capabilities = SERVICES[service]
+    status = (machine.root / f"proc/{main_pid(machine, service)}/status").read_text()
+    uid = machine.run("id", "-u", user).stdout.strip()
+    assert re.search(rf"^Uid:\t{uid}\t{uid}\t", status, re.M)
+    for field in ("CapPrm", "CapBnd"):
+        assert int(re.search(rf"^{field}:\t(\w+)", status, re.M)[1], 16) == capabilities
+    assert re.search(r"^NoNewPrivs:\t1$", status, re.M)
+    assert re.search(r"^Seccomp:\t2$", status, re.M)
+
+
+def test_password_is_not_in_the_journal(machine):
+    password = (machine.root / "root/dvsan-password").read_text().strip()
+    journal = machine.sh("journalctl -b --no-pager -o cat")
+    assert len(password) > 8 and password not in journal
+    assert "the admin's password is in /var/lib/dvsan/cms/admin-password" in journal
+
+
+@pytest.mark.parametrize("service", ["dvsan-unit", "snmpd", "dvsan-cms"])
+def test_data_path_goes_on(host, service):
+    write(host)
+    before = sessions(host)
+    assert len(before[1]) == 2
+    host.run("systemctl", "restart", service)
+    assert sessions(host) == before
+    host.run("systemctl", "stop", service)
+    write(host)
+    reads_back(host)
+    host.run("systemctl", "start", service)
+    assert sessions(host) == before
+    host.run("systemctl", "kill", "-s", "KILL", service)
+    assert until(lambda: host.run("systemctl", "is-active", service, check=False).stdout == "active\n", 20)
+    assert sessions(host) == before
+    assert until(lambda: re.search(r"unit1 +up ", dvsan(host, "unit", "list")), 30)
+
+
+def test_tgtd_is_started_again(host):
+    write(host)
+    before, _ = sessions(host)
+    host.run("systemctl", "kill", "-s", "KILL", "dvsan-tgtd@0")
+    reads_back(host)
+    after, _ = sessions(host)
+    assert after != before
+    host.run("systemctl", "stop", "dvsan-tgtd@0")
+    assert host.run("systemctl", "is-failed", "dvsan-tgtd@0", check=False).stdout == "inactive\n"
+    host.run("systemctl", "start", "dvsan-tgtd@0")
+    reads_back(host)
+    assert host.run("systemctl", "--failed", "--quiet").stdout == ""
+
+
+def test_start_that_fails_says_so(machine):
+    """At once, and not again and again."""
+    configure(machine, "dvsan-unit", ('<unit name="unit1"', '<unit name="unit/1"'))
+    done = machine.run("systemctl", "restart", "dvsan-unit", check=False)
+    configure(machine, "dvsan-unit", ('<unit name="unit/1"', '<unit name="unit1"'))
+    assert done.returncode != 0
+    assert machine.run("systemctl", "is-failed", "dvsan-unit").stdout == "failed\n"
+    machine.run("systemctl", "start", "dvsan-unit")
+
+
+def test_image_takes_its_drop_in(host):
+    """Without it the medium fails, with the reason, and no other."""
+    with open(host.root / "srv/dvsan/disk.img", "wb") as image:
+        image.truncate(128 << 20)
+    host.run("chown", "dvsan:", "/srv/dvsan/disk.img")
+    configure(host, "dvsan-unit", media(MEDIA + IMAGE))
+    host.run("systemctl", "restart", "dvsan-unit")
+    assert until(lambda: "take loop devices, which this user may not make" in
+                 host.sh("journalctl -u dvsan-unit --no-pager -o cat"), 20)
+    reads_back(host)
+
+    drop_ins, = commands("Disks, devices and images")
+    host.sh(drop_ins + "systemctl daemon-reload; systemctl restart dvsan-unit dvsan-tgtd@0")
+    assert until(lambda: re.search(r"unit1 +up ", dvsan(host, "unit", "list")), 30)
+    dvsan(host, "volume", "create", "v2", "--size", "16M", "--medium", "image")
+    text = host.sh("TGT_IPC_SOCKET=/run/dvsan/tgtd runuser -u dvsan -- tgtadm --mode target --op show")
+    assert re.search(r"Backing store path: /dev/loop\d+", text)
+    reads_back(host)
+    dvsan(host, "volume", "delete", "v2", "--yes")
+
+
+def test_upgrade_and_removal(host):
+    """An upgrade restarts what is ours and no data path; a removal leaves what is the admin's."""
+    before = sessions(host)
+    unit = main_pid(host, "dvsan-unit")
+    host.run("dpkg", "-i", "/root/dvsan.deb")
+    assert main_pid(host, "dvsan-unit") != unit
+    assert sessions(host) == before
+    reads_back(host)
+    host.run("dpkg", "-r", "dvsan")
+    for service in SERVICES:
+        active = host.run("systemctl", "is-active", service, check=False).stdout
+        assert active == ("active\n" if service == "snmpd" else "inactive\n"), service
+    for kept in ("etc/dvsan/dvsan-unit.xml", "var/lib/dvsan/unit/unit.db", "srv/dvsan/pool0"):
+        assert (host.root / kept).exists()
