@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WORDS_MAX 16
+#define WORDS_MAX 32
 
 struct demo {
     struct loop *loop;
@@ -196,7 +196,7 @@ static void on_line(void *arg, int fd, unsigned events)
 {
     (void)fd, (void)events;
     struct demo *d = arg;
-    char line[1000], *word[WORDS_MAX], *rest = line;
+    char line[2000], *word[WORDS_MAX], *rest = line;
     size_t words = 0;
     if (!fgets(line, sizeof(line), stdin)) { // one line at a time: the test waits for the answer
         loop_stop(d->loop);

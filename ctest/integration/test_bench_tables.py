@@ -1,0 +1,14 @@
+# That the benchmark of tables compares what it says: no times, few rows.
+# SPDX-License-Identifier: BSD-2-Clause
+import re
+import subprocess
+
+from unit_box import BUILD, SOURCE
+
+
+def test_both_tables_are_walked_whole():
+    done = subprocess.run([SOURCE / "ctest/bench/bench_tables", "--rows", "60", "--rounds", "1", "--tgtd",
+                           "--build", BUILD], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "GETBULK of 60 volumes, 23 columns, 1380 values:" in done.stdout
+    assert len(re.findall(r"ratio \d+\.\d\d$", done.stdout, re.MULTILINE)) == 2
