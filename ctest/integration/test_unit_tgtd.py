@@ -11,55 +11,11 @@ import time
 
 import pytest
 
-from unit_box import ACTIVE, ONLINE, Box, free_addresses, wait_for
+from raw_initiator import SECURITY, Refused, Session
+from unit_box import ACTIVE, ONLINE, Supervised, SnmpError, free_addresses, wait_for
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
-MALLORY = "iqn.2026-11.host:mallory"
-
-
-class Supervised(Box):
-    """Its agent starts tgtd."""
-
-    def write_config(self, media='<medium index="1" name="m1" kind="dir" path="media" size="256M"/>'):
-        super().write_config(media)
-        self.edit("<tgtd ", '<tgtd supervise="yes" ')
-
-    def edit(self, old, new):
-        path = self.dir / "unit.xml"
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
-    def tgtd_pid(self):
-        """The process that answers at tgtd's socket, or None."""
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(1)
-            try:
-                s.connect(str(self.dir / "run/tgtd.0"))
-            except OSError:
-                return None
-            return struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
-
-    def start(self):
-        self.start_snmpd()
-        self.start_agent()
-        self.wait_ready()
-        return wait_for("tgtd", self.tgtd_pid)
-
-    def log(self):
-        return self.agent_log.read_text()
-
-    def wait_log(self, text, seconds=20):
-        wait_for(f"the log to say {text}", lambda: text in self.log(), seconds)
-
-    def close(self):
-        if self.agent:
-            self.agent.kill()
-        pid = self.tgtd_pid()
-        if pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        super().close()
+BOB, MALLORY = "iqn.2026-11.host:bob", "iqn.2026-11.host:mallory"
 
 
 @pytest.fixture(name="addresses", scope="module")
@@ -265,3 +221,153 @@ def test_session_parameters(box):
     box.wait_volume(3, ONLINE)
     assert other.items() <= parameters(box, 3).items()
     assert box.log().count("set session parameters") == 2 + 2 + 1
+
+
+# ---- Refused logins
+
+ISCSI = "1.3.6.1.2.1.142"
+TARGETS, LOGINS = ISCSI + ".1.6.1.1", ISCSI + ".1.6.2.1"
+FAILURE = ISCSI + ".0.1"
+WRONG = "wrong-secret-1"
+
+
+def failures(box, volume):
+    """iscsiTgtLoginFailures, and what is told of the last one: kind, initiator, address, port."""
+    count, authentication, *last = box.get(f"{TARGETS}.1.1.{volume}", f"{LOGINS}.5.1.{volume}",
+                                           *(f"{TARGETS}.{c}.1.{volume}" for c in range(3, 8)))
+    assert count == authentication
+    return int(count), last
+
+
+def refused(box, times=1, initiator=ALICE, user="alice", volume=1):
+    """Logs in in vain, and waits until that is in the log."""
+    before = box.log().count("CHAP initiator auth") + box.log().count("No valid user/pass")
+    for _ in range(times):
+        assert not box.inquire(box.iqn(volume), initiator, user, WRONG)
+    wait_for("the log", lambda: box.log().count("CHAP initiator auth") +
+             box.log().count("No valid user/pass") >= before + times)
+
+
+@pytest.fixture(name="guarded")
+def fixture_guarded(box):
+    """Volume 1 admits alice, volumes 2 and 3 admit bob."""
+    box.start_receiver()
+    box.start()
+    for index in (1, 2, 3):
+        box.create(index, f"v{index}")
+        box.wait_volume(index, ONLINE)
+    box.grant(1, 1, ALICE, "alice", SECRET)
+    box.grant(2, 1, BOB, "bob", SECRET)
+    box.grant(3, 1, BOB, "bob", SECRET)
+    for volume in (1, 2, 3):
+        box.wait_rule(volume, 1, ACTIVE)
+    return box
+
+
+def test_refused_logins_are_counted_and_told(guarded):
+    """Each with a wrong secret or user, at the only volume that admits the initiator."""
+    box = guarded
+    assert failures(box, 1) == (0, [".0.0", "", "0", "", "0"])
+    refused(box)
+    last = [f".{LOGINS}.5", ALICE, "0", "", "0"]
+    wait_for("the count", lambda: failures(box, 1) == (1, last))
+    refused(box, user="nobody")
+    wait_for("the count", lambda: failures(box, 1) == (2, last))
+    assert int(box.get(f"{TARGETS}.2.1.1")) > 0
+    told = wait_for("two notifications", lambda: len(box.traps(FAILURE, "third")) == 2 and
+                    box.traps(FAILURE, "third"))
+    for count, trap in enumerate(told, 1):
+        at = [f".{TARGETS}.{column}.1.1" for column in (1, 3, 4, 5, 6, 7)]
+        assert [oid for oid in trap if oid.startswith(f".{TARGETS}.")] == at
+        values = [trap[oid].partition(": ")[2] for oid in at]
+        assert values[0] == str(count) and values[1] == f".{LOGINS}.5" and ALICE in values[2]
+        assert values[3] == "0" and values[4] in ("", '""') and values[5] == "0"
+    assert not box.traps(FAILURE)  # the station has no use for it
+    assert failures(box, 2)[0] == failures(box, 3)[0] == 0
+
+
+def test_what_is_not_certain_is_not_counted(guarded):
+    """Which of several volumes it was, who has no rule, and a tgtd that others use as well."""
+    box = guarded
+    refused(box, initiator=BOB, user="bob", volume=2)
+    assert not box.inquire(box.iqn(1), MALLORY, "alice", WRONG)
+    assert not box.inquire(box.iqn(1) + "x", ALICE, "alice", WRONG)
+    box.grant(2, 2, ALICE, "alice", SECRET)
+    box.wait_rule(2, 2, ACTIVE)
+    refused(box)
+    box.revoke(2, 2)
+    wait_for("the rule to be gone", lambda: (2, 2) not in box.rules())
+    refused(box)
+    wait_for("the count", lambda: failures(box, 1)[0] == 1)
+    box.tgtadm("--mode", "target", "--op", "new", "--tid", "99", "--targetname", "iqn.2026-11.test:other")
+    box.create(4, "v4")  # upon which the agent looks at all targets
+    box.wait_volume(4, ONLINE)
+    refused(box)
+    box.tgtadm("--mode", "target", "--op", "delete", "--tid", "99")
+    box.create(5, "v5")
+    box.wait_volume(5, ONLINE)
+    refused(box)
+    wait_for("the count", lambda: failures(box, 1)[0] == 2)
+    assert failures(box, 2)[0] == failures(box, 3)[0] == 0
+
+
+def test_refused_logins_survive_the_agent(guarded):
+    """What happens while it is away may be counted or not, but is never somebody else's."""
+    box = guarded
+    refused(box, 2)
+    wait_for("the count", lambda: failures(box, 1)[0] == 2)
+    before = failures(box, 1)
+    time.sleep(2)  # they are recorded behind the next look at tgtd, which comes each second
+    box.agent.kill()
+    box.start_agent()
+    box.wait_ready()
+    assert failures(box, 1) == before
+    box.wait_rule(1, 1, ACTIVE)
+    refused(box)
+    wait_for("the count", lambda: failures(box, 1)[0] == 3)
+
+
+def test_a_flood_of_refused_logins(guarded):
+    """All are counted; three are told in ten seconds; few are in the agent's log."""
+    box = guarded
+    for _ in range(40):
+        assert not box.inquire(box.iqn(1), ALICE, "alice", WRONG)
+    wait_for("the count", lambda: failures(box, 1)[0] == 40)
+    assert len(box.traps(FAILURE, "third")) <= 6
+    assert box.log().count("CHAP initiator auth") < 40
+    last = wait_for("the last notification", lambda: [
+        t for t in box.traps(FAILURE, "third") if t[f".{TARGETS}.1.1.1"].endswith(": 40")], 30)
+    assert len(last) == 1
+
+
+def test_forged_lines_are_not_believed(guarded):
+    """What an initiator writes into tgtd's log stays text."""
+    box = guarded
+    line = f"tgtd: CHAP initiator auth.: authentication of {ALICE} failed (wrong secret!?)"
+    for name in (line, f"x failed (wrong secret!?)\n{line}"):
+        with contextlib.suppress(OSError, Refused):
+            Session(box.portal, name, box.iqn(1)).login("alice", WRONG)
+    # Keys that are not understood, until there is no room to say so, upon which tgtd logs them.
+    session = Session(box.portal, MALLORY, "")
+    session.keys = {"InitiatorName": MALLORY, "SessionType": "Discovery"}
+    keys = {f"k{i}": "" for i in range(500)}
+    with contextlib.suppress(OSError, Refused):
+        session.send(SECURITY, None, {**session.keys, **keys, f"\n{line}": "", line: ""})
+    session.close()
+    wait_for("the forged line", lambda: "Dropping key (" in box.log())
+    assert not box.inquire(box.iqn(1), ALICE, "alice", WRONG)
+    wait_for("the count", lambda: failures(box, 1)[0] == 1)
+
+
+def test_without_supervision_nothing_is_claimed(box):
+    """No instances, rather than zeros, where the log is not read."""
+    box.edit('supervise="yes" ', "")
+    box.start_tgtd()
+    wait_for("tgtd", box.tgtd_pid)
+    box.start()
+    box.create(1, "v1")
+    box.wait_volume(1, ONLINE)
+    assert not box.walk(TARGETS)
+    with pytest.raises(SnmpError):
+        box.get(f"{LOGINS}.5.1.1")
+    assert box.get(f"{LOGINS}.1.1.1") == "0"

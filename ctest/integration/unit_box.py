@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -326,6 +327,51 @@ class Box:
 
     def traps(self, oid, user="notify"):
         return [n for n in self.notifications() if (n["trap"], n["user"]) == (oid, user)]
+
+
+class Supervised(Box):
+    """Its agent starts tgtd."""
+
+    def write_config(self, media='<medium index="1" name="m1" kind="dir" path="media" size="256M"/>'):
+        super().write_config(media)
+        self.edit("<tgtd ", '<tgtd supervise="yes" ')
+
+    def edit(self, old, new):
+        path = self.dir / "unit.xml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def tgtd_pid(self):
+        """The process that answers at tgtd's socket, or None."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(1)
+            try:
+                s.connect(str(self.dir / "run/tgtd.0"))
+            except OSError:
+                return None
+            return struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+
+    def start(self):
+        self.start_snmpd()
+        self.start_agent()
+        self.wait_ready()
+        return wait_for("tgtd", self.tgtd_pid)
+
+    def log(self):
+        return self.agent_log.read_text()
+
+    def wait_log(self, text, seconds=20):
+        wait_for(f"the log to say {text}", lambda: text in self.log(), seconds)
+
+    def close(self):
+        if self.agent:
+            self.agent.kill()
+        pid = self.tgtd_pid()
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        super().close()
 
 
 def parse(text):

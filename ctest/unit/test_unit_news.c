@@ -98,7 +98,7 @@ static void tell(struct news *n, uint64_t now, struct strbuf *out)
     uint32_t index;
     int state;
     while (news_next(n, now, &kind, &index, &state))
-        strbuf_add(out, "%d: %c %u %d\n", (int)now, "MLV"[kind], index, state);
+        strbuf_add(out, "%d: %c %u %d\n", (int)now, "MLVF"[kind], index, state);
 }
 
 static void run_case(const struct news_case *c)
@@ -181,10 +181,35 @@ static void two_hundred_flaps_are_few_notifications(void **state)
     news_free(n);
 }
 
+// Three in ten seconds, whichever volume they are of, while other news go on.
+static void refused_logins(void **state)
+{
+    (void)state;
+    struct news *n = news_new(0);
+    struct strbuf out = {0};
+    for (int i = 1; i <= 5; i++) {
+        news_see(n, NEWS_LOGIN, 7, i, i - 1);
+        tell(n, 1000, &out);
+    }
+    news_see(n, NEWS_LOGIN, 8, 41, 40);
+    news_see(n, NEWS_VOLUME, 7, FAILED, ONLINE);
+    tell(n, 1000, &out);
+    assert_int_equal(news_wait(n, 4000), 7000);
+    tell(n, 10999, &out);
+    tell(n, 11000, &out);
+    assert_int_equal(news_wait(n, 11000), NEWS_NEVER);
+    assert_string_equal(out.text, "1000: F 7 1\n1000: F 7 2\n1000: F 7 3\n1000: V 7 4\n"
+                                  "11000: F 7 5\n11000: F 8 41\n");
+    assert_int_equal(news_suppressed(n), 0);
+    strbuf_free(&out);
+    news_free(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_cases),
+        cmocka_unit_test(refused_logins),
         cmocka_unit_test(a_burst_and_then_one_an_interval),
         cmocka_unit_test(two_hundred_flaps_are_few_notifications),
     };

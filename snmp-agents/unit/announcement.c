@@ -3,6 +3,7 @@
 #include "snmp-agents/unit/announcement.h"
 #include "base/mem.h"
 #include "dvsan_oids.h"
+#include "snmp-agents/unit/std/oids.h"
 #include "snmp/std_oids.h"
 
 enum { IF_UP = 1, IF_DOWN = 2 }; // ifAdminStatus, ifOperStatus (RFC 2863)
@@ -230,6 +231,35 @@ void announcement_make_volume(struct announcement *a, const struct volume *volum
     add_volume(a, SUB_dvsanVolumeName, index, sn_text(volume->name));
     add_volume(a, SUB_dvsanVolumeOperState, index, sn_int((int32_t)volume->state));
     add_volume(a, SUB_dvsanVolumeLastError, index, sn_text(volume->last_error));
+    add_sender(a, engine);
+    add_identity(a, member, state);
+}
+
+// tgtd does not tell whence the login came: 0 and an empty string are what RFC 4001 has for an
+// address and a port that are not known.
+void announcement_make_login(struct announcement *a, const struct unit_volume *volume,
+                             const struct member *member, const struct state *state,
+                             const struct sn_engine_id *engine)
+{
+    static const struct sn_oid failure = OID_iscsiTgtLoginFailure,
+                               entry = OID_iscsiTargetAttributesEntry,
+                               type = OID_iscsiTgtLoginAuthenticateFails;
+    const struct {
+        uint32_t column;
+        struct sn_value value;
+    } objects[] = {
+        {SUB_iscsiTgtLoginFailures, {.type = SN_COUNTER32, .u = (uint32_t)volume->refused.count}},
+        {SUB_iscsiTgtLastFailureType, sn_objid(&type)},
+        {SUB_iscsiTgtLastIntrFailureName, sn_text(volume->refused.initiator)},
+        {SUB_iscsiTgtLastIntrFailureAddrType, sn_int(0)},
+        {SUB_iscsiTgtLastIntrFailureAddr, sn_text("")},
+        {SUB_iscsiTgtLastIntrFailurePort, sn_uint(0)},
+    };
+    *a = (struct announcement){.trap = failure};
+    for (size_t i = 0; i < DV_COUNT(objects); i++) {
+        uint32_t suffix[] = {objects[i].column, volume->v.group, volume->v.index};
+        add(a, sn_oid_join(&entry, suffix, DV_COUNT(suffix)), objects[i].value);
+    }
     add_sender(a, engine);
     add_identity(a, member, state);
 }

@@ -47,6 +47,10 @@ void announcement_make_medium(struct announcement *a, const struct medium *mediu
 void announcement_make_volume(struct announcement *a, const struct volume *volume,
                               const struct member *member, const struct state *state,
                               const struct sn_engine_id *engine);
+// That a login at the volume was refused: iscsiTgtLoginFailure of the ISCSI-MIB.
+void announcement_make_login(struct announcement *a, const struct unit_volume *volume,
+                             const struct member *member, const struct state *state,
+                             const struct sn_engine_id *engine);
 void announcement_clear(struct announcement *a);
 
 // The bytes that the varbinds take in a message.

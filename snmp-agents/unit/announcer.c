@@ -267,6 +267,14 @@ void announcer_volume(struct announcer *a, const struct unit_volume *volume)
     tell_news(a, &message);
 }
 
+void announcer_login(struct announcer *a, const struct unit_volume *volume)
+{
+    struct announcement message;
+    announcement_make_login(&message, volume, a->member, a->state, &a->engine);
+    tell_others(a, &message);
+    announcement_clear(&message);
+}
+
 void announcer_stop(struct announcer *a, const struct announcement_link *links, size_t count,
                     loop_fn *done, void *arg)
 {

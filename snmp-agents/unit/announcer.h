@@ -29,6 +29,8 @@ void announcer_link(struct announcer *a, bool up, const struct announcement_link
 // A medium, or a volume, is in another state: told to the station while it counts the unit in its
 // pool, since else it will hear all from the announcement.
 void announcer_medium(struct announcer *a, const struct unit_medium *medium);
+// Through the master alone: the station has no use for it.
+void announcer_login(struct announcer *a, const struct unit_volume *volume);
 void announcer_volume(struct announcer *a, const struct unit_volume *volume);
 // The member is shutting down: sends a linkDown for each of the links (a dvsanMemberAnnounce when
 // there is none) and calls done(arg) when the station has them, or after two seconds.

@@ -30,6 +30,7 @@ struct counters {
     size_t resumed_count;
     uint64_t saved_ms;
     bool complained;
+    bool refused; // some login, which is not recorded yet
 };
 
 static int save_rows(struct counters *c, struct dv_err *err)
@@ -74,6 +75,7 @@ static void save(struct counters *c)
     struct dv_err err;
     struct unit_volume *v = NULL;
     c->saved_ms = loop_now_ms();
+    c->refused = false;
     if (save_all(c, &err) != 0) {
         if (!c->complained)
             log_error("unit", "the counters cannot be recorded: %s", err.text);
@@ -145,7 +147,7 @@ static void seen(void *arg, struct observation *o, const struct dv_err *err)
         resume(w, o);
     if (c->resumed_count > 0 && all_seen(c)) // of runs that have ended
         forget_resumed(c);
-    if (traffic_take(c->traffic[w->tgtd - 1], o, c->state) ||
+    if (traffic_take(c->traffic[w->tgtd - 1], o, c->state) || c->refused ||
         loop_now_ms() - c->saved_ms >= SAVE_INTERVAL_MS)
         save(c);
     c->found(c->arg, w->tgtd);
@@ -154,6 +156,11 @@ static void seen(void *arg, struct observation *o, const struct dv_err *err)
 void counters_look(struct counters *c, uint32_t tgtd)
 {
     observer_look(c->watchers[tgtd - 1].observer);
+}
+
+void counters_refused(struct counters *c)
+{
+    c->refused = true;
 }
 
 void counters_lost(struct counters *c, uint32_t tgtd)

@@ -20,6 +20,8 @@ void counters_free(struct counters *c); // records them a last time; NULL is fin
 const struct traffic *const *counters_traffic(const struct counters *c);
 // Any thread but the loop's: counts what sessions did so far, before some of them are ended.
 void counters_look(struct counters *c, uint32_t tgtd);
+// A login was refused: that is recorded behind the next look.
+void counters_refused(struct counters *c);
 // This tgtd has ended.
 void counters_lost(struct counters *c, uint32_t tgtd);
 

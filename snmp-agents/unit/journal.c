@@ -79,6 +79,11 @@ static const char *const SCHEMA[] = {
     " PRIMARY KEY (tgtd, tid, sid, lun)) STRICT, WITHOUT ROWID;"
     "INSERT INTO counted SELECT * FROM counted_before;"
     "DROP TABLE counted_before;",
+    // Refused logins, of which the last one is told until the machine starts again.
+    "ALTER TABLE volume ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE volume ADD COLUMN refused_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE volume ADD COLUMN refused_initiator TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE member ADD COLUMN boot TEXT NOT NULL DEFAULT '';",
 };
 
 enum statement {
@@ -116,7 +121,8 @@ static const char *const SQL[STATEMENTS] = {
     [DROP_VOLUME] = "DELETE FROM volume WHERE idx = ?",
     [DROP_RULE] = "DELETE FROM rule WHERE volume = ? AND idx = ?",
     [PUT_COUNTERS] = "UPDATE volume SET read_ops = ?, write_ops = ?, read_bytes = ?,"
-                     " written_bytes = ?, logins = ? WHERE idx = ?",
+                     " written_bytes = ?, logins = ?, refused = ?, refused_ms = ?,"
+                     " refused_initiator = ? WHERE idx = ?",
     [PUT_RULE_COUNTERS] = "UPDATE rule SET read_ops = ?, write_ops = ?, read_bytes = ?,"
                           " written_bytes = ?, logins = ? WHERE volume = ? AND idx = ?",
     [CLEAR_COUNTED] = "DELETE FROM counted",
@@ -130,6 +136,7 @@ struct journal {
     struct db *db;
     struct db_stmt *statements[STATEMENTS];
     struct journal_identity identity;
+    bool rebooted; // since the last start
 };
 
 static int make_dir(const char *dir, struct dv_err *err)
@@ -145,9 +152,9 @@ static int make_dir(const char *dir, struct dv_err *err)
     return 0;
 }
 
-static int read_identity(struct journal *j, struct dv_err *err)
+static int read_identity(struct journal *j, const char *boot, struct dv_err *err)
 {
-    struct db_stmt *s = db_prepare(j->db, "SELECT uuid, epoch, generation FROM member", err);
+    struct db_stmt *s = db_prepare(j->db, "SELECT uuid, epoch, generation, boot FROM member", err);
     if (!s)
         return -1;
     int rc = db_step(s, err);
@@ -156,6 +163,7 @@ static int read_identity(struct journal *j, struct dv_err *err)
         memcpy(j->identity.uuid.b, db_blob(s, 0, &len), sizeof(j->identity.uuid.b));
         j->identity.epoch = (uint32_t)db_int(s, 1);
         j->identity.generation = (uint32_t)db_int(s, 2);
+        j->rebooted = strcmp(db_text(s, 3), boot) != 0;
     } else if (rc == 0) {
         j->identity.uuid = uuid_random();
     }
@@ -165,17 +173,22 @@ static int read_identity(struct journal *j, struct dv_err *err)
 
 static int count_start(struct journal *j, struct dv_err *err)
 {
-    if (read_identity(j, err) != 0)
+    size_t len;
+    DV_FREE char *boot = NULL;
+    if (file_read("/proc/sys/kernel/random/boot_id", 64, &boot, &len, err) != 0 ||
+        read_identity(j, boot, err) != 0)
         return -1;
     j->identity.epoch++;
-    struct db_stmt *s = db_prepare(
-        j->db, "INSERT OR REPLACE INTO member (id, uuid, epoch, generation) VALUES (1, ?, ?, ?)",
-        err);
+    struct db_stmt *s = db_prepare(j->db,
+                                   "INSERT OR REPLACE INTO member (id, uuid, epoch, generation,"
+                                   " boot) VALUES (1, ?, ?, ?, ?)",
+                                   err);
     if (!s)
         return -1;
     db_bind_blob(s, 1, j->identity.uuid.b, sizeof(j->identity.uuid.b));
     db_bind_int(s, 2, j->identity.epoch);
     db_bind_int(s, 3, j->identity.generation);
+    db_bind_text(s, 4, boot);
     int rc = db_run(s, err);
     db_finalize(s);
     return rc;
@@ -283,6 +296,9 @@ static int load_volume(struct db_stmt *s, struct state *state, struct dv_err *er
         .written_bytes = (uint64_t)db_int(s, 15),
     };
     row->counting.logins = (uint64_t)db_int(s, 16);
+    row->refused.count = (uint64_t)db_int(s, 20);
+    row->refused.at_ms = (uint64_t)db_int(s, 21);
+    dv_copy(row->refused.initiator, sizeof(row->refused.initiator), db_text(s, 22));
     return 0;
 }
 
@@ -326,10 +342,13 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
 {
     if (load(j, "SELECT idx, uuid FROM medium", s, load_medium, err) != 0)
         return -1;
+    // Times count from the start of the machine.
+    if (j->rebooted && db_exec(j->db, "UPDATE volume SET refused_ms = 0", err) != 0)
+        return -1;
     if (load(j,
              "SELECT idx, uuid, name, medium, start_lba, blocks, thin, iqn, lun, admin_online,"
              " made, deleting, read_ops, write_ops, read_bytes, written_bytes, logins,"
-             " target_start_lba, target_blocks, tgtd"
+             " target_start_lba, target_blocks, tgtd, refused, refused_ms, refused_initiator"
              " FROM volume ORDER BY idx",
              s, load_volume, err) != 0)
         return -1;
@@ -491,7 +510,10 @@ int journal_put_counters(struct journal *j, const struct unit_volume *v, struct 
 {
     struct db_stmt *s = j->statements[PUT_COUNTERS];
     bind_counters(s, &v->counters, &v->counting);
-    db_bind_int(s, 6, v->v.index);
+    db_bind_int(s, 6, (int64_t)v->refused.count);
+    db_bind_int(s, 7, (int64_t)v->refused.at_ms);
+    db_bind_text(s, 8, v->refused.initiator);
+    db_bind_int(s, 9, v->v.index);
     return db_run(s, err);
 }
 

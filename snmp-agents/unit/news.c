@@ -19,6 +19,8 @@ struct news {
     struct thing *waiting[NEWS_KINDS]; // the longest first
     uint64_t full_at;                  // when the bucket is full again, if nothing more is told
     uint32_t suppressed;
+    uint64_t logins[NEWS_LOGINS]; // when the last ones were told, each 0 until it was
+    unsigned login_count;
 };
 
 static uint64_t key_of(enum news_kind kind, uint32_t index)
@@ -36,6 +38,12 @@ struct news *news_new(uint64_t now_ms)
     struct news *n = dv_calloc(1, sizeof(*n));
     n->full_at = now_ms;
     return n;
+}
+
+static void suppress(struct news *n, const struct thing *t, uint32_t changes)
+{
+    if (kind_of(t) != NEWS_LOGIN)
+        n->suppressed += changes;
 }
 
 static void settle(struct news *n, struct thing *t)
@@ -86,7 +94,7 @@ void news_see(struct news *n, enum news_kind kind, uint32_t index, int state, in
         DL_APPEND(n->waiting[kind], t);
     if (state != t->told)
         return;
-    n->suppressed += t->changes;
+    suppress(n, t, t->changes);
     settle(n, t);
     if (t->told == t->untold)
         drop(n, t);
@@ -98,18 +106,21 @@ void news_forget(struct news *n, enum news_kind kind, uint32_t index)
     if (!t)
         return;
     if (t->changes > 0) {
-        n->suppressed += t->changes;
+        suppress(n, t, t->changes);
         settle(n, t);
     }
     drop(n, t);
 }
 
-static bool any_waits(const struct news *n)
+// After how many milliseconds the kind has its turn, but for the bucket.
+static uint32_t kind_wait(const struct news *n, int kind, uint64_t now_ms)
 {
-    for (int kind = 0; kind < NEWS_KINDS; kind++)
-        if (n->waiting[kind])
-            return true;
-    return false;
+    uint64_t first = n->logins[n->login_count % NEWS_LOGINS];
+    if (!n->waiting[kind])
+        return NEWS_NEVER;
+    if (kind != NEWS_LOGIN || n->login_count < NEWS_LOGINS || first + NEWS_LOGINS_MS <= now_ms)
+        return 0;
+    return (uint32_t)(first + NEWS_LOGINS_MS - now_ms);
 }
 
 // A notification takes an interval to make up for; the bucket holds NEWS_BURST of them.
@@ -117,9 +128,13 @@ uint32_t news_wait(const struct news *n, uint64_t now_ms)
 {
     uint64_t can_at = n->full_at + NEWS_INTERVAL_MS;
     uint64_t ahead = (uint64_t)NEWS_BURST * NEWS_INTERVAL_MS;
-    if (!any_waits(n))
-        return NEWS_NEVER;
-    return can_at > now_ms + ahead ? (uint32_t)(can_at - now_ms - ahead) : 0;
+    uint32_t bucket = can_at > now_ms + ahead ? (uint32_t)(can_at - now_ms - ahead) : 0;
+    uint32_t first = NEWS_NEVER;
+    for (int kind = 0; kind < NEWS_KINDS; kind++) {
+        uint32_t wait = kind_wait(n, kind, now_ms);
+        first = wait < first ? wait : first;
+    }
+    return first > bucket ? first : bucket;
 }
 
 bool news_next(struct news *n, uint64_t now_ms, enum news_kind *kind, uint32_t *index, int *state)
@@ -128,11 +143,13 @@ bool news_next(struct news *n, uint64_t now_ms, enum news_kind *kind, uint32_t *
     if (news_wait(n, now_ms) > 0)
         return false;
     for (int k = 0; !t; k++)
-        t = n->waiting[k];
+        t = kind_wait(n, k, now_ms) == 0 ? n->waiting[k] : NULL;
     *kind = kind_of(t);
     *index = (uint32_t)t->key;
     *state = t->told = t->state;
-    n->suppressed += t->changes - 1;
+    suppress(n, t, t->changes - 1);
+    if (*kind == NEWS_LOGIN)
+        n->logins[n->login_count++ % NEWS_LOGINS] = now_ms;
     n->full_at = (n->full_at > now_ms ? n->full_at : now_ms) + NEWS_INTERVAL_MS;
     settle(n, t);
     if (t->told == t->untold)

@@ -15,9 +15,12 @@
 #define NEWS_INTERVAL_MS 1000 // between further ones
 #define NEWS_NEVER       UINT32_MAX
 
-// In the order in which they are told: what concerns many volumes first.
-enum news_kind { NEWS_MEDIUM, NEWS_LINK, NEWS_VOLUME };
-#define NEWS_KINDS 3
+// In the order in which they are told: what concerns many volumes first. Of refused logins, whose
+// state is their number, the ISCSI-MIB wants no more than three in ten seconds.
+enum news_kind { NEWS_MEDIUM, NEWS_LINK, NEWS_VOLUME, NEWS_LOGIN };
+#define NEWS_KINDS     4
+#define NEWS_LOGINS    3
+#define NEWS_LOGINS_MS 10000
 
 struct news;
 
@@ -35,7 +38,8 @@ bool news_next(struct news *n, uint64_t now_ms, enum news_kind *kind, uint32_t *
 // After how many milliseconds the next can be told; NEWS_NEVER when none waits.
 uint32_t news_wait(const struct news *n, uint64_t now_ms);
 
-// How many changes of state were never told, because later ones took their place.
+// How many changes of state were never told, because later ones took their place. A number is not
+// a state: the next one tells all.
 uint32_t news_suppressed(const struct news *n);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "snmp-agents/unit/news.h"
+#include <limits.h>
 
 #define COMPLAIN_MS 60000 // how often suppressed notifications are logged
 
@@ -19,13 +20,19 @@ struct notifier {
     bool ready;
 };
 
+static void forget_volume(struct notifier *n, uint32_t index)
+{
+    news_forget(n->news, NEWS_VOLUME, index);
+    news_forget(n->news, NEWS_LOGIN, index);
+}
+
 // Creating and deleting is work that somebody asked for and follows: only how the volume is
 // served is told.
 static void see_volume(struct notifier *n, uint32_t index)
 {
     const struct unit_volume *v = state_volume(n->state, index);
     if (v && v->v.state == VOLUME_DELETING)
-        news_forget(n->news, NEWS_VOLUME, index);
+        forget_volume(n, index);
     else if (v && v->v.state != VOLUME_CREATING)
         news_see(n->news, NEWS_VOLUME, index, (int)v->v.state, VOLUME_ONLINE);
 }
@@ -47,7 +54,7 @@ static void look(struct notifier *n)
         else if (c->kind == CHANGE_MEDIUM)
             see_medium(n, c->index);
         else if (c->kind == CHANGE_VOLUME_DELETED)
-            news_forget(n->news, NEWS_VOLUME, c->index);
+            forget_volume(n, c->index);
     }
 }
 
@@ -64,6 +71,9 @@ static void tell(struct notifier *n, enum news_kind kind, uint32_t index, int st
         break;
     case NEWS_VOLUME:
         announcer_volume(n->announcer, state_volume(n->state, index));
+        break;
+    case NEWS_LOGIN:
+        announcer_login(n->announcer, state_volume(n->state, index));
         break;
     }
 }
@@ -111,6 +121,13 @@ void notifier_ready(struct notifier *n, bool ready)
 void notifier_link(struct notifier *n, uint32_t interface, bool up)
 {
     news_see(n->news, NEWS_LINK, interface, up, !up);
+    on_change(n);
+}
+
+void notifier_login(struct notifier *n, const struct unit_volume *volume)
+{
+    int count = (int)(volume->refused.count & INT_MAX);
+    news_see(n->news, NEWS_LOGIN, volume->v.index, count, count - 1);
     on_change(n);
 }
 

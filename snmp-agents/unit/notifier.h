@@ -22,6 +22,8 @@ void notifier_ready(struct notifier *n, bool ready);
 void notifier_link(struct notifier *n, uint32_t interface, bool up);
 
 // dvsanUnitNotificationsSuppressed
+// One more login at the volume was refused.
+void notifier_login(struct notifier *n, const struct unit_volume *volume);
 uint32_t notifier_suppressed(const struct notifier *n);
 
 #endif

@@ -62,6 +62,7 @@ struct order_tgtd {
     bool there;         // it could be talked to
     struct dv_err err;  // else why not
     bool portals_there; // and listens at all portals of its group
+    bool foreign;       // and has targets that are somebody else's
 };
 
 struct order {

@@ -218,6 +218,7 @@ static void *reconcile(void *arg)
         ov->err = result.targets[own++];
         ov->done = t->there && ov->err.code == DV_OK;
     }
+    t->foreign = result.foreign_count > 0;
     i->let_go = t->there && result.other.code == DV_OK;
     if (!t->there)
         lose(i);

@@ -36,10 +36,19 @@ struct counting {
     bool changed;      // since they were last recorded
 };
 
+// Logins that were refused because of their CHAP user or secret, as far as it is certain that they
+// were at this volume.
+struct refused {
+    uint64_t count; // since the volume was made
+    uint64_t at_ms; // loop_now_ms() of the last one; 0: none since the machine started
+    char initiator[IQN_MAX_LEN + 1]; // of the last one, or ""
+};
+
 struct unit_volume {
     struct volume v;
     struct volume_counters counters;
     struct counting counting;
+    struct refused refused;
     uint32_t tgtd; // the number of the only tgtd that may be serving it, as recorded; 0: none is
     bool made;     // its backing exists, so it may be served and is never made again
     char resize_error[LAST_ERROR_ROOM]; // why it was not resized when that was asked for last

@@ -8,6 +8,7 @@
 #include "snmp-agents/unit/journal.h"
 #include "snmp-agents/unit/notifier.h"
 #include "snmp-agents/unit/portals.h"
+#include "snmp-agents/unit/refusal.h"
 #include "snmp-agents/unit/std/std.h"
 #include "snmp-agents/unit/tables.h"
 #include "snmp-agents/unit/tgtd.h"
@@ -49,9 +50,10 @@ struct unit {
     struct counters *counters;
     struct std *std;
 
-    bool unfinished;   // the last pass left something to go on with
-    bool work_wanted;  // something changed since the last order was made
-    bool *tgtds_there; // of number 1, 2..
+    bool unfinished;     // the last pass left something to go on with
+    bool work_wanted;    // something changed since the last order was made
+    bool *tgtds_there;   // of number 1, 2..
+    bool *tgtds_foreign; // which of them have targets that are not ours
     uint32_t retry_ms;
     uint32_t reserved; // generations up to this one may be used
     bool was_connected, stopping;
@@ -177,9 +179,17 @@ static void note_tgtds(struct unit *u, const struct order *o)
         if (!t->there && (u->tgtds_there[i] || !u->agent))
             log_warning("unit", "nothing of portal group %u is served: %s", i + 1, t->err.text);
         u->tgtds_there[i] = t->there;
+        u->tgtds_foreign[i] = t->foreign;
         if (i < u->tgtd_count)
             tgtd_answered(u->tgtds[i], t->there);
     }
+}
+
+// What is in them is of the rules that the state has now.
+static void read_logs(struct unit *u)
+{
+    for (uint32_t i = 0; i < u->tgtd_count; i++)
+        tgtd_read_log(u->tgtds[i]);
 }
 
 static void on_done(void *arg, struct order *o)
@@ -188,6 +198,7 @@ static void on_done(void *arg, struct order *o)
     struct dv_err err;
     bool failed = order_has_failures(o);
     u->unfinished = order_is_unfinished(o) || order_brings_volumes(o, u->state);
+    read_logs(u);
     note_tgtds(u, o);
     if (order_apply(o, u->state, u->journal, &err) != 0) {
         log_error("unit", "what was done cannot be recorded and will be done again: %s", err.text);
@@ -228,6 +239,7 @@ static void on_lost(void *arg, uint32_t tgtd)
     struct unit *u = arg;
     static const char *const why = "tgtd has ended; it is served again when tgtd is back";
     log_warning("unit", "tgtd has ended, at %s", state_tgtd(u->state, tgtd));
+    read_logs(u);
     u->tgtds_there[tgtd - 1] = false;
     counters_lost(u->counters, tgtd);
     struct unit_volume *v = NULL;
@@ -389,6 +401,7 @@ static int open_journal(struct unit *u, struct dv_err *err)
     if (journal_load(u->journal, u->state, err) != 0 || check_extents(u, err) != 0)
         return -1;
     u->tgtds_there = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_there));
+    u->tgtds_foreign = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_foreign));
     u->sets = sets_new(u->state, u->journal, on_work, u);
     u->tables = (struct tables){.state = u->state,
                                 .sets = u->sets,
@@ -409,11 +422,20 @@ static int open_snmp(struct unit *u, struct dv_err *err)
     return u->announcer ? 0 : -1;
 }
 
+// tgtd does not say at which target.
 static void on_refused(void *arg, uint32_t tgtd, const char *initiator)
 {
-    (void)arg;
-    (void)tgtd;
-    (void)initiator;
+    struct unit *u = arg;
+    struct unit_volume *v =
+        u->tgtds_foreign[tgtd - 1] ? NULL : refusal_volume(u->state, tgtd, initiator);
+    if (!v)
+        return;
+    v->refused.count++;
+    v->refused.at_ms = loop_now_ms();
+    dv_copy(v->refused.initiator, sizeof(v->refused.initiator), initiator);
+    v->counting.changed = true;
+    counters_refused(u->counters);
+    notifier_login(u->notifier, v);
 }
 
 static int start_tgtds(struct unit *u, struct dv_err *err)
@@ -520,5 +542,6 @@ void unit_free(struct unit *u)
     state_free(u->state);
     journal_close(u->journal);
     free(u->tgtds_there);
+    free(u->tgtds_foreign);
     free(u);
 }

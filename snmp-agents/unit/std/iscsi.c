@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "snmp-agents/unit/std/rows.h"
 
-enum { PROTOCOL_TCP = 6, PORTAL_GROUP_TAG = 1, INET_IPV4 = 1, INET_IPV6 = 2 };
+enum { PROTOCOL_TCP = 6, PORTAL_GROUP_TAG = 1, INET_UNKNOWN = 0, INET_IPV4 = 1, INET_IPV6 = 2 };
 enum { STORAGE_READ_ONLY = 5 };
 
 static size_t portals(const struct std_row *row)
@@ -126,8 +126,43 @@ static const struct sn_column NODE[] = {
 
 STD_GET(login_accepts, std_counter32(row->volume->counting.logins))
 
+// What tgtd's log tells of refused logins, which is read only of a tgtd that is started from here.
+#define REFUSED(name, value)                                                                       \
+    static void name(void *ctx, const void *of, struct sn_value *out)                              \
+    {                                                                                              \
+        const struct std_row *row = of;                                                            \
+        const struct refused *r = &row->volume->refused;                                           \
+        (void)ctx;                                                                                 \
+        (void)r;                                                                                   \
+        if (std_config(row->std)->tgtd.supervise)                                                  \
+            *out = value;                                                                          \
+        else                                                                                       \
+            out->type = SN_NO_INSTANCE;                                                            \
+    }
+
+static const struct sn_oid AUTHENTICATE_FAILS = OID_iscsiTgtLoginAuthenticateFails;
+
+REFUSED(refused_count, std_counter32(r->count))
+REFUSED(refused_time, std_stamp(row->std, r->at_ms))
+REFUSED(refused_type, sn_objid(r->at_ms ? &AUTHENTICATE_FAILS : &STD_ZERO_DOT_ZERO))
+REFUSED(refused_initiator, sn_text(r->at_ms ? r->initiator : ""))
+REFUSED(refused_address_type, sn_int(INET_UNKNOWN))
+REFUSED(refused_address, sn_text(""))
+REFUSED(refused_port, sn_uint(0))
+
+static const struct sn_column TARGET[] = {
+    STD_COLUMN(iscsiTgtLoginFailures, SN_COUNTER32, refused_count),
+    STD_COLUMN(iscsiTgtLastFailureTime, SN_TICKS, refused_time),
+    STD_COLUMN(iscsiTgtLastFailureType, SN_OBJID, refused_type),
+    STD_COLUMN(iscsiTgtLastIntrFailureName, SN_OCTETS, refused_initiator),
+    STD_COLUMN(iscsiTgtLastIntrFailureAddrType, SN_INT, refused_address_type),
+    STD_COLUMN(iscsiTgtLastIntrFailureAddr, SN_OCTETS, refused_address),
+    STD_COLUMN(iscsiTgtLastIntrFailurePort, SN_UINT, refused_port),
+};
+
 static const struct sn_column LOGIN_STATS[] = {
     STD_COLUMN(iscsiTgtLoginAccepts, SN_COUNTER32, login_accepts),
+    STD_COLUMN(iscsiTgtLoginAuthenticateFails, SN_COUNTER32, refused_count),
 };
 
 // ---- Who may log in: an access rule -------------------------------------------------------------
@@ -156,6 +191,7 @@ const struct std_table std_iscsi_tables[] = {
     STD_TABLE("iSCSI target portals", iscsiTgtPortalAttributesEntry, SHAPE_PORTALS, "gx0", 0,
               TARGET_PORTAL),
     STD_TABLE("iSCSI nodes", iscsiNodeAttributesEntry, SHAPE_VOLUMES, "gx", 0, NODE),
+    STD_TABLE("iSCSI targets", iscsiTargetAttributesEntry, SHAPE_VOLUMES, "gx", 0, TARGET),
     STD_TABLE("iSCSI logins", iscsiTargetLoginStatsEntry, SHAPE_VOLUMES, "gx", 0, LOGIN_STATS),
     STD_TABLE("iSCSI authorizations", iscsiTgtAuthAttributesEntry, SHAPE_RULES, "gxx", 0,
               AUTHORIZATION),

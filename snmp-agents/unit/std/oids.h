@@ -13,6 +13,9 @@
 #define OID_iscsiPortalAttributesEntry { .len = 11, .id = { 1, 3, 6, 1, 2, 1, 142, 1, 2, 1, 1 } }
 #define OID_iscsiTgtPortalAttributesEntry { .len = 11, .id = { 1, 3, 6, 1, 2, 1, 142, 1, 3, 1, 1 } }
 #define OID_iscsiNodeAttributesEntry { .len = 11, .id = { 1, 3, 6, 1, 2, 1, 142, 1, 5, 1, 1 } }
+#define OID_iscsiTgtLoginFailure { .len = 9, .id = { 1, 3, 6, 1, 2, 1, 142, 0, 1 } }
+#define OID_iscsiTargetAttributesEntry { .len = 11, .id = { 1, 3, 6, 1, 2, 1, 142, 1, 6, 1, 1 } }
+#define OID_iscsiTgtLoginAuthenticateFails { .len = 12, .id = { 1, 3, 6, 1, 2, 1, 142, 1, 6, 2, 1, 5 } }
 #define OID_iscsiTargetLoginStatsEntry { .len = 11, .id = { 1, 3, 6, 1, 2, 1, 142, 1, 6, 2, 1 } }
 #define OID_iscsiTgtAuthAttributesEntry { .len = 11, .id = { 1, 3, 6, 1, 2, 1, 142, 1, 7, 1, 1 } }
 #define OID_iscsiSessionAttributesEntry { .len = 11, .id = { 1, 3, 6, 1, 2, 1, 142, 1, 10, 1, 1 } }
@@ -52,7 +55,15 @@ enum {
     SUB_iscsiNodeErrorRecoveryLevel = 16,
     SUB_iscsiNodeDiscontinuityTime = 17,
     SUB_iscsiNodeStorageType = 18,
+    SUB_iscsiTgtLoginFailures = 1,
+    SUB_iscsiTgtLastFailureTime = 2,
+    SUB_iscsiTgtLastFailureType = 3,
+    SUB_iscsiTgtLastIntrFailureName = 4,
+    SUB_iscsiTgtLastIntrFailureAddrType = 5,
+    SUB_iscsiTgtLastIntrFailureAddr = 6,
+    SUB_iscsiTgtLastIntrFailurePort = 7,
     SUB_iscsiTgtLoginAccepts = 1,
+    SUB_iscsiTgtLoginAuthenticateFails = 5,
     SUB_iscsiTgtAuthRowStatus = 2,
     SUB_iscsiTgtAuthIdentity = 3,
     SUB_iscsiTgtAuthStorageType = 4,
