@@ -67,40 +67,56 @@ struct resize_case {
     size_t count;
     struct extent now;
     uint64_t blocks;
-    bool moves;
+    enum medium_moves moves;
     const char *why; // NULL: it can be had
     uint64_t start;
 };
 
 static const struct resize_case resize_cases[] = {
-    {"behind it", {{2 * A, 3 * A}}, 1, {A, A}, 4 * A, false, NULL, A},
+    {"behind it", {{2 * A, 3 * A}}, 1, {A, A}, 4 * A, MOVES_NOT, NULL, A},
     {"behind it, though there is room before",
      {{0, 9 * A}, {10 * A, A}},
      2,
      {9 * A, A},
      2 * A,
-     true,
+     MOVES_FREELY,
      NULL,
      9 * A},
-    {"one too many", {{2 * A, 3 * A}}, 1, {A, A}, 5 * A, false, "would need a copy", 0},
-    {"elsewhere", {{0, A}, {5 * A, 4 * A}}, 2, {A, 2 * A}, 4 * A, true, NULL, 5 * A},
-    {"but not by a copy",
+    {"one too many", {{2 * A, 3 * A}}, 1, {A, A}, 5 * A, MOVES_NOT, "3 are free there", 0},
+    {"elsewhere", {{0, A}, {5 * A, 4 * A}}, 2, {A, 2 * A}, 4 * A, MOVES_FREELY, NULL, 5 * A},
+    {"but not where nothing moves",
      {{0, A}, {5 * A, 4 * A}},
      2,
      {A, 2 * A},
      4 * A,
-     false,
+     MOVES_NOT,
      "the extent behind it is taken",
      0},
-    {"downwards over its own blocks", {{A, 2 * A}}, 1, {3 * A, 2 * A}, 4 * A, true, NULL, A},
-    {"over all around it", {{0, 2 * A}, {3 * A, A}}, 2, {2 * A, A}, 4 * A, true, NULL, 0},
-    {"the first of two", {{A, 4 * A}, {8 * A, 4 * A}}, 2, {6 * A, A}, 4 * A, true, NULL, A},
-    {"nowhere", {{0, A}, {5 * A, 2 * A}}, 2, {A, 2 * A}, 4 * A, true, "in one piece", 0},
-    {"a full medium", {{0}}, 0, {0, 4 * A}, 5 * A, true, "in one piece", 0},
-    {"shorter", {{0}}, 0, {2 * A, 4 * A}, A, false, NULL, 2 * A},
-    {"as it is", {{0}}, 0, {2 * A, 4 * A}, 4 * A, false, NULL, 2 * A},
-    {"to nothing", {{0}}, 0, {2 * A, 4 * A}, 0, false, "multiple", 0},
-    {"not whole", {{0}}, 0, {2 * A, 4 * A}, A + 1, false, "multiple", 0},
+    {"by a copy", {{0, A}, {5 * A, 4 * A}}, 2, {A, 2 * A}, 4 * A, MOVES_BY_COPY, NULL, 5 * A},
+    {"but no copy over itself",
+     {{A, 2 * A}, {5 * A, A}},
+     2,
+     {3 * A, 2 * A},
+     4 * A,
+     MOVES_BY_COPY,
+     "the longest extent it could have has",
+     0},
+    {"downwards over its own blocks",
+     {{A, 2 * A}},
+     1,
+     {3 * A, 2 * A},
+     4 * A,
+     MOVES_FREELY,
+     NULL,
+     A},
+    {"over all around it", {{0, 2 * A}, {3 * A, A}}, 2, {2 * A, A}, 4 * A, MOVES_FREELY, NULL, 0},
+    {"the first of two", {{A, 4 * A}, {8 * A, 4 * A}}, 2, {6 * A, A}, 4 * A, MOVES_FREELY, NULL, A},
+    {"nowhere", {{0, A}, {5 * A, 2 * A}}, 2, {A, 2 * A}, 4 * A, MOVES_FREELY, "in one piece", 0},
+    {"a full medium", {{0}}, 0, {0, 4 * A}, 5 * A, MOVES_FREELY, "in one piece", 0},
+    {"shorter", {{0}}, 0, {2 * A, 4 * A}, A, MOVES_NOT, NULL, 2 * A},
+    {"as it is", {{0}}, 0, {2 * A, 4 * A}, 4 * A, MOVES_NOT, NULL, 2 * A},
+    {"to nothing", {{0}}, 0, {2 * A, 4 * A}, 0, MOVES_NOT, "multiple", 0},
+    {"not whole", {{0}}, 0, {2 * A, 4 * A}, A + 1, MOVES_NOT, "multiple", 0},
 };
 
 static void test_resize(void **state)

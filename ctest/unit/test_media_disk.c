@@ -474,29 +474,8 @@ static void a_device_is_one_volume_as_it_is(void **state)
     is(media_volume_create(m, &whole, NULL, &err), &err);
     DV_FREE char *path = media_volume_path(m, &whole, &err);
     assert_string_equal(path, image);
-    uint64_t done = 0;
-    fails(media_volume_zero(m, &whole, 0, BLOCKS, &done, NULL, &err) != 0, &err, DV_DENIED,
-          "never written");
     is(media_volume_delete(m, &whole, NULL, &err), &err);
     assert_false(reads_as_zeros(image, 0, MIB));
-    media_close(m);
-}
-
-static void part_of_a_volume_is_zeroed(void **state)
-{
-    (void)state;
-    struct dv_err err;
-    struct media *m = open_disk(image);
-    struct volume v = volume_at(4, 4);
-    uint64_t done = 0;
-    is(media_volume_create(m, &v, NULL, &err), &err);
-    put(image, 4 * MIB, 'x', 4 * MIB);
-    is(media_volume_zero(m, &v, BLOCKS, 2 * BLOCKS, &done, NULL, &err), &err);
-    assert_int_equal(done, 2 * BLOCKS);
-    assert_false(reads_as_zeros(image, 4 * MIB, MIB));
-    assert_true(reads_as_zeros(image, 5 * MIB, 2 * MIB));
-    assert_false(reads_as_zeros(image, 7 * MIB, MIB));
-    assert_int_equal(media_volume_zero(m, &v, 3 * BLOCKS, 2 * BLOCKS, &done, NULL, &err), -1);
     media_close(m);
 }
 
@@ -519,7 +498,6 @@ int main(void)
         DISK_TEST(a_disk_without_nodes_is_served_by_a_loop_device),
         DISK_TEST(sectors_of_4096_bytes),
         DISK_TEST(a_device_is_one_volume_as_it_is),
-        DISK_TEST(part_of_a_volume_is_zeroed),
     };
     return cmocka_run_group_tests_name("media_disk", tests, NULL, NULL);
 }

@@ -111,6 +111,9 @@ bool order_is_unfinished(const struct order *o)
     for (size_t i = 0; i < o->volume_count; i++)
         if (o->volumes[i].unfinished)
             return true;
+    for (size_t i = 0; i < o->medium_count; i++)
+        if (o->media[i].unfinished)
+            return true;
     return false;
 }
 
@@ -151,6 +154,23 @@ bool order_shrinks(const struct order_volume *ov)
 {
     return ov->task == ORDER_SERVE && ov->v.target_blocks != 0 &&
            ov->v.target_blocks < ov->v.blocks;
+}
+
+bool order_moves(const struct order_volume *ov)
+{
+    return order_grows(ov) && ov->v.target_start_lba != ov->v.start_lba;
+}
+
+const struct order_volume *order_volume_to(const struct order *o, uint32_t medium,
+                                           const struct media_found *at)
+{
+    for (size_t i = 0; i < o->volume_count; i++) {
+        const struct order_volume *ov = &o->volumes[i];
+        if (ov->v.medium == medium && order_moves(ov) && ov->v.target_start_lba == at->start_lba &&
+            ov->v.target_blocks == at->blocks)
+            return ov;
+    }
+    return NULL;
 }
 
 // What becomes of a volume's place: its target when its backing has that size, none when it could
@@ -242,15 +262,22 @@ static const char *secret_of(const struct order *o, const char *user)
     return found ? found->secret : "";
 }
 
+// Whether nobody uses it by a rule that was to end.
+static bool is_revoked(const struct order_volume *ov)
+{
+    return ov->done || ov->closed;
+}
+
 static int journal_volume(const struct order_volume *ov, struct journal *journal,
                           struct dv_err *err)
 {
-    if (!ov->done)
+    if (!is_revoked(ov))
         return 0;
     for (size_t i = 0; i < ov->revoked_count; i++)
         if (journal_drop_rule(journal, ov->v.index, ov->revoked[i], err) != 0)
             return -1;
-    return ov->task == ORDER_DELETE ? journal_drop_volume(journal, ov->v.index, err) : 0;
+    return ov->task == ORDER_DELETE && ov->done ? journal_drop_volume(journal, ov->v.index, err)
+                                                : 0;
 }
 
 // A medium is remembered when it was first there.
@@ -374,7 +401,7 @@ static bool is_to_be_recorded(const struct order *o, const struct state *state)
             return true;
     for (size_t i = 0; i < o->volume_count; i++) {
         const struct order_volume *ov = &o->volumes[i];
-        if (ov->done && (ov->task == ORDER_DELETE || ov->revoked_count > 0))
+        if ((ov->done && ov->task == ORDER_DELETE) || (is_revoked(ov) && ov->revoked_count > 0))
             return true;
     }
     return false;
@@ -384,7 +411,7 @@ static void apply_rules(const struct order *o, const struct order_volume *ov, st
 {
     for (size_t i = 0; i < ov->revoked_count; i++) {
         struct unit_rule *r = state_rule(state, ov->v.index, ov->revoked[i]);
-        if (r && ov->done)
+        if (r && is_revoked(ov))
             state_remove_rule(state, ov->v.index, ov->revoked[i]);
         else if (r)
             state_set_rule(state, r, ACCESS_REVOKING, ov->err.text);
@@ -395,10 +422,13 @@ static void apply_rules(const struct order *o, const struct order_volume *ov, st
         if (!r || r->r.state == ACCESS_REVOKING || strcmp(r->r.initiator, rule->initiator) != 0 ||
             !secret_equal(r->secret, secret_of(o, rule->user)))
             continue;
-        if (ov->unfinished)
+        if (ov->unfinished && !ov->closed)
             continue;
-        state_set_rule(state, r, ov->done ? ACCESS_ACTIVE : ACCESS_FAILED,
-                       ov->done ? "" : ov->err.text);
+        if (ov->closed)
+            state_set_rule(state, r, ACCESS_PENDING, "");
+        else
+            state_set_rule(state, r, ov->done ? ACCESS_ACTIVE : ACCESS_FAILED,
+                           ov->done ? "" : ov->err.text);
     }
 }
 
@@ -421,6 +451,9 @@ static void apply_volume(const struct order *o, const struct order_volume *ov, s
     if (ov->unfinished) {
         if (v->v.state == VOLUME_CREATING || v->v.state == VOLUME_DELETING)
             state_set_volume(state, v, v->v.state, ov->percent, "");
+        else if (ov->closed)
+            state_set_volume(state, v, VOLUME_OFFLINE, ov->percent,
+                             "it is being copied to where it can grow, and is served again then");
         return;
     }
     if (ov->task == ORDER_DELETE) {

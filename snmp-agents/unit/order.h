@@ -35,6 +35,7 @@ struct order_volume {
     bool moved;               // tgtd is another one now
     bool resized;             // its backing has the target's size
     struct dv_err resize_err; // else why it could not be had; it stays as it was
+    bool closed;              // nothing serves it, until its backing is finished
     bool done;                // all is as wanted
     bool unfinished;          // the next pass goes on with it
     uint32_t percent;         // of what is unfinished
@@ -54,6 +55,7 @@ struct order_medium { // filled in by the worker
     bool full;
     bool has_layout;
     struct media_layout layout;
+    bool unfinished; // the next pass goes on clearing what nobody knows of
 };
 
 struct order_tgtd {
@@ -82,9 +84,13 @@ struct order {
 struct order *order_new(const struct state *state);
 void order_free(struct order *o); // wipes the secrets; NULL is fine
 
-// Whether its backing is to become longer, or shorter.
+// Whether its backing is to become longer, or shorter; or longer at other LBAs.
 bool order_grows(const struct order_volume *ov);
 bool order_shrinks(const struct order_volume *ov);
+bool order_moves(const struct order_volume *ov);
+// The volume that is to be moved to this extent of the medium, or NULL.
+const struct order_volume *order_volume_to(const struct order *o, uint32_t medium,
+                                           const struct media_found *at);
 
 // Records on stable storage what was made, resized and moved, before it may be served.
 int order_record_made(struct order *o, struct state *state, struct journal *journal,

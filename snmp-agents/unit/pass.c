@@ -115,7 +115,7 @@ static struct media *medium_of(const struct pass *p, const struct order *o,
     return p->media[i];
 }
 
-static const struct order_medium *looked_at(const struct order *o, uint32_t index)
+static struct order_medium *looked_at(const struct order *o, uint32_t index)
 {
     for (size_t i = 0; i < o->medium_count; i++)
         if (o->media[i].index == index)
@@ -189,21 +189,58 @@ static void put_back(struct media *m, const struct order_volume *ov)
         log_warning("unit", "volume %s: %s", ov->v.name, err.text);
 }
 
+static bool is_copied(const struct media *m, const struct order_volume *ov)
+{
+    return m && order_moves(ov) && media_moves_by_copy(m);
+}
+
 // Whether nothing may have the backing open while it is resized. In any case nothing must lose the
 // end of what it has open.
 static bool is_resized_closed(const struct media *m, const struct order_volume *ov)
 {
-    return order_shrinks(ov) || (order_grows(ov) && m && !media_grows_open(m));
+    return order_shrinks(ov) || is_copied(m, ov) || (order_grows(ov) && m && !media_grows_open(m));
 }
 
 static bool is_resized_open(const struct pass *p, const struct order *o, struct order_volume *ov)
 {
     struct media *m = order_grows(ov) ? medium_of(p, o, ov, &ov->err) : NULL;
-    return m && media_grows_open(m);
+    return m && media_grows_open(m) && !is_copied(m, ov);
 }
 
-// While its medium is away a volume goes on waiting to be resized.
-static bool resize_backing(const struct pass *p, const struct order *o, struct order_volume *ov,
+// What a move leaves behind is out of use until the next pass finds it and clears it.
+static void leave_behind(struct order *o, uint32_t medium, uint64_t start, uint64_t blocks)
+{
+    struct order_medium *om = looked_at(o, medium);
+    if (!om || !om->has_layout)
+        return;
+    *DV_APPEND(om->layout.reserved, om->layout.reserved_count) = (struct extent){start, blocks};
+    extent_sort(om->layout.reserved, om->layout.reserved_count);
+    om->unfinished = true;
+}
+
+// Nothing is lost when it fails: until it is copied whole the volume is where it was.
+static bool move_backing(struct media *m, struct order *o, struct order_volume *ov,
+                         const struct pass_calls *calls)
+{
+    struct making making = making_of(m, ov, calls);
+    const struct media_progress progress = {.report = report, .arg = &making};
+    ov->resized = media_volume_move(m, &ov->v, &progress, &ov->resize_err) == 0;
+    if (ov->resized) {
+        leave_behind(o, ov->v.medium, ov->v.start_lba, ov->v.blocks);
+        return true;
+    }
+    if (ov->resize_err.code != DV_CANCELLED) {
+        leave_behind(o, ov->v.medium, ov->v.target_start_lba, ov->v.target_blocks);
+        return true;
+    }
+    ov->resize_err = (struct dv_err){0};
+    ov->unfinished = ov->closed = true;
+    ov->percent = making.percent;
+    return false;
+}
+
+// Whether something is to be recorded. While its medium is away a volume goes on waiting.
+static bool resize_backing(const struct pass *p, struct order *o, struct order_volume *ov,
                            const struct pass_calls *calls)
 {
     struct making making = {.calls = calls, .ov = ov};
@@ -211,6 +248,8 @@ static bool resize_backing(const struct pass *p, const struct order *o, struct o
     struct media *m = medium_of(p, o, ov, &ov->err);
     if (!m)
         return false;
+    if (is_copied(m, ov))
+        return move_backing(m, o, ov, calls);
     int rc = order_grows(ov)
                  ? media_volume_grow(m, &ov->v, ov->v.target_blocks, &progress, &ov->resize_err)
                  : media_volume_shrink(m, &ov->v, ov->v.target_blocks, &ov->resize_err);
@@ -265,21 +304,23 @@ static void destroy_backing(const struct pass *p, const struct order *o, struct 
 
 // What another unit, or a lost journal, began and nobody here knows of: it is of no use to
 // anybody, and its blocks stay out of use until they are cleared.
-static void clear_unknown(struct media *m, const struct order *o, struct media_layout *l,
+static void clear_unknown(struct media *m, const struct order *o, struct order_medium *om,
                           const struct pass_calls *calls)
 {
+    struct media_layout *l = &om->layout;
     for (size_t i = 0; i < l->unfinished_count; i++) {
         const struct media_found *f = &l->unfinished[i];
-        if (order_volume_uuid(o, &f->uuid))
+        if (order_volume_uuid(o, &f->uuid) || order_volume_to(o, om->index, f))
             continue;
         struct volume v = {.uuid = f->uuid, .start_lba = f->start_lba, .blocks = f->blocks};
         struct making making = making_of(m, NULL, calls);
         const struct media_progress progress = {.report = report, .arg = &making};
         struct dv_err err;
         if (media_volume_delete(m, &v, &progress, &err) == 0) {
-            log_info("unit", "a volume that was half made or half deleted was cleared away");
+            log_info("unit", "what a volume left behind on medium %u was cleared away", om->index);
             continue;
         }
+        om->unfinished = om->unfinished || making.expired;
         *DV_APPEND(l->reserved, l->reserved_count) = (struct extent){f->start_lba, f->blocks};
         extent_sort(l->reserved, l->reserved_count);
     }
@@ -290,7 +331,7 @@ static void tidy_media(const struct pass *p, struct order *o, const struct pass_
     for (size_t i = 0; i < o->medium_count; i++)
         for (size_t k = 0; k < p->config->media_count; k++)
             if (p->config->media[k].index == o->media[i].index && p->media[k])
-                clear_unknown(p->media[k], o, &o->media[i].layout, calls);
+                clear_unknown(p->media[k], o, &o->media[i], calls);
 }
 
 // ---- tgtd -------------------------------------------------------------------------------------

@@ -218,6 +218,13 @@ static int refuse_resize(struct sn_change *c, const struct unit_volume *v, int s
     return table_blame(c, SUB_dvsanVolumeSize, status);
 }
 
+// Whether somebody may use it, after the request.
+static bool is_in_use(const struct tables *t, const struct unit_volume *v, const struct request *r)
+{
+    return (r->has_admin ? r->online : v->v.admin_online) &&
+           sets_volume_has_rules(t->sets, v->v.index);
+}
+
 static int check_resize(struct tables *t, struct sn_change *c, const struct unit_volume *v,
                         const struct request *r, struct intent *in)
 {
@@ -243,6 +250,11 @@ static int check_resize(struct tables *t, struct sn_change *c, const struct unit
     if (extent_resize(free_list, count, &now, blocks, medium_kind_moves(m->m.kind), &target,
                       &err) != 0)
         return refuse_resize(c, v, SN_RESOURCE_UNAVAILABLE, err.text);
+    if (medium_kind_moves(m->m.kind) == MOVES_BY_COPY && target.start != v->v.start_lba &&
+        !r->force && is_in_use(t, v, r))
+        return refuse_resize(c, v, SN_INCONSISTENT_VALUE,
+                             "it must be copied to grow, because the extent behind it is taken, "
+                             "and cannot be used meanwhile: force it, or take it offline first");
     in->resize = true;
     in->volume.target_start_lba = target.start;
     in->volume.target_blocks = target.blocks;

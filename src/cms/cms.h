@@ -35,8 +35,8 @@ struct volume_request {
 };
 int cms_create_volume(struct cms *cms, const struct volume_request *request, uint64_t *task,
                       struct dv_err *err);
-// Hosts keep their sessions while a volume grows. force: it may become smaller, and loses what lies
-// behind its new end.
+// Hosts keep their sessions while a volume grows, unless it must be copied. force: it may become
+// smaller, and loses what lies behind its new end, or be copied, and cannot be used meanwhile.
 int cms_resize_volume(struct cms *cms, const char *volume, uint64_t bytes, bool force,
                       uint64_t *task, struct dv_err *err);
 // The new name is the volume's from now on; the task is over when its unit has it, too.

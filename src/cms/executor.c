@@ -181,7 +181,7 @@ static size_t volume_vars(const struct order *s, const struct volume_record *rec
     }
     if (s->kind == ORDER_RESIZE_VOLUME) {
         var(vars, &n, &size, i, 1, sn_uint((uint32_t)(rec->blocks / BLOCKS_PER_MIB)));
-        if (rec->may_shrink)
+        if (rec->forced)
             var(vars, &n, &force, i, 1, sn_int(TRUTH_TRUE));
         return n;
     }

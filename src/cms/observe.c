@@ -225,7 +225,7 @@ static void follow_size(struct observation *o, const struct volume *v, struct vo
     if (rec->blocks == blocks || tasks_open(o->cms, TASK_VOLUME_RESIZE, &rec->uuid, NULL))
         return;
     rec->blocks = blocks;
-    rec->may_shrink = false;
+    rec->forced = false;
     events_add(o->cms, &o->c, EVENT_INFO, "volume", rec->name, "was resized on %s, to %s",
                o->rec.name, size_format(blocks * BLOCK_SIZE, size, sizeof(size)));
 }

@@ -54,9 +54,18 @@ int request_room_to_resize(const struct pool_volume *v, uint64_t blocks, bool *i
         if (u->free_extents[i].medium == v->actual.medium)
             *DV_APPEND(list, n) =
                 (struct extent){u->free_extents[i].start_lba, u->free_extents[i].blocks};
-    int rc = extent_resize(list, n, &now, blocks, m && medium_kind_moves(m->kind), &out, err);
+    int rc =
+        extent_resize(list, n, &now, blocks, m ? medium_kind_moves(m->kind) : MOVES_NOT, &out, err);
     *in_place = out.start == now.start;
     return rc;
+}
+
+// Whether hosts would miss it while it is at another place of its medium.
+static bool is_copied_in_use(const struct pool_volume *v)
+{
+    const struct medium *m = pool_medium(v->unit, v->actual.medium);
+    return m && medium_kind_moves(m->kind) == MOVES_BY_COPY && v->actual.admin_online &&
+           v->rule_count > 0;
 }
 
 static int check_resize(struct cms *cms, const struct pool_volume *v, uint64_t blocks, bool force,
@@ -77,9 +86,15 @@ static int check_resize(struct cms *cms, const struct pool_volume *v, uint64_t b
                        "volume %s has %s: making it smaller cuts off what lies behind %s, so it "
                        "must be forced",
                        v->rec.name, had, wanted);
-    if (request_room_to_resize(v, blocks, &in_place, &why) == 0)
+    if (request_room_to_resize(v, blocks, &in_place, &why) != 0)
+        return dv_fail(err, why.code, "volume %s cannot have %s: %s", v->rec.name, wanted,
+                       why.text);
+    if (in_place || force || !is_copied_in_use(v))
         return 0;
-    return dv_fail(err, why.code, "volume %s cannot have %s: %s", v->rec.name, wanted, why.text);
+    return dv_fail(err, DV_CONFLICT,
+                   "volume %s must be copied on %s to have %s, because the extent behind it is "
+                   "taken, and no host can use it meanwhile: unassign it first, or force it",
+                   v->rec.name, v->unit->rec.name, wanted);
 }
 
 int cms_resize_volume(struct cms *cms, const char *volume, uint64_t bytes, bool force,
@@ -91,7 +106,7 @@ int cms_resize_volume(struct cms *cms, const char *volume, uint64_t bytes, bool 
         return -1;
     struct volume_record rec = v->rec;
     rec.blocks = blocks;
-    rec.may_shrink = blocks < v->actual.blocks;
+    rec.forced = force;
     char from[16], to[16];
     struct task_record t;
     tasks_new(cms, &t, TASK_VOLUME_RESIZE);
@@ -128,7 +143,7 @@ void request_take_back_size(const struct pool_volume *v, struct changes *c)
 {
     struct volume_record rec = v->rec;
     rec.blocks = v->actual.target_blocks ? v->actual.target_blocks : v->actual.blocks;
-    rec.may_shrink = false;
+    rec.forced = false;
     changes_volume(c, &rec);
 }
 

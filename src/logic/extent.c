@@ -130,10 +130,10 @@ static uint64_t free_at(const struct extent *free, size_t count, uint64_t block,
     return 0;
 }
 
-static int fail_resize(uint64_t more, uint64_t behind, bool moves, uint64_t blocks,
+static int fail_resize(uint64_t more, uint64_t behind, enum medium_moves moves, uint64_t blocks,
                        uint64_t longest, struct dv_err *err)
 {
-    if (moves)
+    if (moves != MOVES_NOT)
         return dv_fail(err, DV_NO_SPACE,
                        "no room for %" PRIu64 " MiB in one piece: %" PRIu64
                        " MiB more are needed behind it, where %" PRIu64
@@ -141,13 +141,13 @@ static int fail_resize(uint64_t more, uint64_t behind, bool moves, uint64_t bloc
                        blocks / BLOCKS_PER_MIB, more / BLOCKS_PER_MIB, behind / BLOCKS_PER_MIB,
                        longest / BLOCKS_PER_MIB);
     return dv_fail(err, DV_NO_SPACE,
-                   "the extent behind it is taken: %" PRIu64 " MiB more are needed, %" PRIu64
-                   " are free there, and growing elsewhere would need a copy",
+                   "the extent behind it is taken: %" PRIu64 " MiB more are needed, and %" PRIu64
+                   " are free there",
                    more / BLOCKS_PER_MIB, behind / BLOCKS_PER_MIB);
 }
 
 int extent_resize(const struct extent *free, size_t count, const struct extent *now,
-                  uint64_t blocks, bool moves, struct extent *out, struct dv_err *err)
+                  uint64_t blocks, enum medium_moves moves, struct extent *out, struct dv_err *err)
 {
     if (blocks == 0 || blocks % ALLOC_BLOCKS != 0)
         return dv_fail(err, DV_INVALID,
@@ -159,11 +159,13 @@ int extent_resize(const struct extent *free, size_t count, const struct extent *
     *out = (struct extent){now->start, blocks};
     if (blocks <= now->blocks || blocks - now->blocks <= behind)
         return 0;
-    // Its own blocks become free as it moves, one extent with those around them.
-    const struct extent own = {now->start - before, before + now->blocks + behind};
-    uint64_t first = UINT64_MAX, longest = own.blocks;
-    if (own.blocks >= blocks)
-        first = own.start;
+    uint64_t first = UINT64_MAX, longest = 0;
+    // Its own blocks become free as it moves, one extent with those around them; but what is copied
+    // keeps them until that is done.
+    if (moves != MOVES_BY_COPY)
+        longest = before + now->blocks + behind;
+    if (longest >= blocks)
+        first = now->start - before;
     for (size_t i = 0; i < count; i++) {
         if (free[i].blocks >= blocks && free[i].start < first)
             first = free[i].start;
@@ -171,7 +173,7 @@ int extent_resize(const struct extent *free, size_t count, const struct extent *
             longest = free[i].blocks;
     }
     out->start = first;
-    return moves && first != UINT64_MAX
+    return moves != MOVES_NOT && first != UINT64_MAX
                ? 0
                : fail_resize(blocks - now->blocks, behind, moves, blocks, longest, err);
 }

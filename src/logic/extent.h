@@ -7,6 +7,7 @@
 #define DVSAN_LOGIC_EXTENT_H
 
 #include "base/err.h"
+#include "model/unit.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,10 +40,11 @@ size_t extent_free_list(const struct extent *used, size_t count, uint64_t total,
                         struct extent **list);
 
 // Where a volume at `now` lies when it has `blocks` blocks: in place when it shrinks, or when the
-// free extent behind it is long enough; else, when it moves, at the first place in the free extents
-// and its own; else DV_NO_SPACE with the reason. free is as of extent_free_list.
+// free extent behind it is long enough; else, when it moves, at the first place in the free
+// extents, and its own where nothing is copied; else DV_NO_SPACE with the reason. free is as of
+// extent_free_list.
 int extent_resize(const struct extent *free, size_t count, const struct extent *now,
-                  uint64_t blocks, bool moves, struct extent *out, struct dv_err *err);
+                  uint64_t blocks, enum medium_moves moves, struct extent *out, struct dv_err *err);
 
 // Adds to an unsorted list what a volume occupies that is being resized from one extent to the
 // other: one extent where they touch.

@@ -72,17 +72,6 @@ static int device_shrink(struct media *m, const struct volume *v, uint64_t block
     return check_whole(m, v->start_lba, blocks, err);
 }
 
-static int device_zero(struct media *m, const struct volume *v, uint64_t from, uint64_t blocks,
-                       uint64_t *done, const struct media_progress *progress, struct dv_err *err)
-{
-    (void)v;
-    (void)from;
-    (void)blocks;
-    (void)done;
-    (void)progress;
-    return dv_fail(err, DV_DENIED, "%s is somebody's device and is never written to", m->path);
-}
-
 static int device_remove(struct media *m, const struct volume *v,
                          const struct media_progress *progress, struct dv_err *err)
 {
@@ -102,6 +91,5 @@ const struct media_kind media_device = {
     .create = device_create,
     .grow = device_grow,
     .shrink = device_shrink,
-    .zero = device_zero,
     .remove = device_remove,
 };

@@ -379,24 +379,6 @@ static char *dir_path(struct media *m, const struct volume *v, struct dv_err *er
     return NULL;
 }
 
-static int dir_zero(struct media *m, const struct volume *v, uint64_t from, uint64_t blocks,
-                    uint64_t *done, const struct media_progress *progress, struct dv_err *err)
-{
-    DV_FREE char *path = file_of(m, &v->uuid);
-    struct storage s = {.path = path, .sector = BLOCK_SIZE};
-    if (from > v->blocks || blocks > v->blocks - from)
-        return dv_fail(err, DV_INVALID, "the volume has %" PRIu64 " blocks", v->blocks);
-    s.fd = open(path, O_RDWR | O_CLOEXEC);
-    if (s.fd < 0)
-        return dv_fail_errno(err, errno, "cannot open %s", path);
-    uint64_t at = (from + *done) * BLOCK_SIZE;
-    int rc = storage_zero(&s, from * BLOCK_SIZE, (from + blocks) * BLOCK_SIZE, v->thin, &at,
-                          progress, err);
-    *done = at / BLOCK_SIZE - from;
-    storage_close(&s);
-    return rc;
-}
-
 const struct media_kind media_dir = {
     .open = dir_open,
     .close = dir_close,
@@ -407,6 +389,5 @@ const struct media_kind media_dir = {
     .grow = dir_grow,
     .shrink = dir_shrink,
     .grows_open = true,
-    .zero = dir_zero,
     .remove = dir_remove,
 };

@@ -6,6 +6,7 @@
 // it, after a crash or in another machine, knows that what it holds is to be cleared first.
 #include "base/log.h"
 #include "base/mem.h"
+#include "media/copy.h"
 #include "media/kind.h"
 #include "media/window.h"
 #include <errno.h>
@@ -14,10 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
-// How far a partition was cleared; forgotten by a crash, after which it begins anew.
+// How far a partition was cleared, and then written to by a copy; forgotten by a crash, after which
+// it begins anew.
 struct clearing {
     struct dv_uuid uuid;
-    uint64_t done; // bytes from the start of the disk
+    uint64_t start;  // of the partition
+    uint64_t done;   // bytes from the start of the disk
+    uint64_t copied; // bytes
 };
 
 struct disk {
@@ -205,20 +209,20 @@ static char *disk_path(struct media *m, const struct volume *v, struct dv_err *e
 
 // ---- Clearing ---------------------------------------------------------------------------------
 
-static struct clearing *clearing_of(struct disk *d, const struct dv_uuid *uuid)
+static struct clearing *clearing_of(struct disk *d, const struct gpt_part *p)
 {
     for (size_t i = 0; i < d->clearing_count; i++)
-        if (uuid_equal(&d->clearings[i].uuid, uuid))
+        if (uuid_equal(&d->clearings[i].uuid, &p->uuid) && d->clearings[i].start == p->start)
             return &d->clearings[i];
     struct clearing *c = DV_APPEND(d->clearings, d->clearing_count);
-    c->uuid = *uuid;
+    *c = (struct clearing){.uuid = p->uuid, .start = p->start};
     return c;
 }
 
 static int clear_part(struct disk *d, const struct gpt_part *p, bool thin,
                       const struct media_progress *progress, struct dv_err *err)
 {
-    struct clearing *c = clearing_of(d, &p->uuid);
+    struct clearing *c = clearing_of(d, p);
     if (storage_zero(&d->storage, p->start * BLOCK_SIZE, (p->start + p->blocks) * BLOCK_SIZE, thin,
                      &c->done, progress, err) != 0)
         return -1;
@@ -226,34 +230,18 @@ static int clear_part(struct disk *d, const struct gpt_part *p, bool thin,
     return 0;
 }
 
-static int disk_zero(struct media *m, const struct volume *v, uint64_t from, uint64_t blocks,
-                     uint64_t *done, const struct media_progress *progress, struct dv_err *err)
-{
-    struct disk *d = m->own;
-    if (from > v->blocks || blocks > v->blocks - from)
-        return dv_fail(err, DV_INVALID, "the volume has %" PRIu64 " blocks", v->blocks);
-    uint64_t start = (v->start_lba + from) * BLOCK_SIZE;
-    uint64_t at = start + *done * BLOCK_SIZE;
-    int rc =
-        storage_zero(&d->storage, start, start + blocks * BLOCK_SIZE, v->thin, &at, progress, err);
-    *done = (at - start) / BLOCK_SIZE;
-    return rc;
-}
-
 // ---- Volumes ----------------------------------------------------------------------------------
 
 static int add_partition(struct disk *d, const struct volume *v, struct gpt_part *out,
                          struct dv_err *err)
 {
-    *out = (struct gpt_part){.start = v->start_lba,
-                             .blocks = v->blocks,
-                             .ours = true,
-                             .unfinished = true,
-                             .uuid = v->uuid};
+    const struct dv_uuid uuid = v->uuid;
+    *out = (struct gpt_part){
+        .start = v->start_lba, .blocks = v->blocks, .ours = true, .unfinished = true, .uuid = uuid};
     dv_copy(out->name, GPT_NAME_MAX + 1, v->name);
     if (edit(d, gpt_add, out, err) != 0)
         return -1;
-    int found = find(d, &v->uuid, out, err);
+    int found = find(d, &uuid, out, err);
     return found == 0 ? dv_fail(err, DV_IO, "%s did not keep a new partition", d->table.path)
                       : found - 1;
 }
@@ -332,6 +320,102 @@ static int disk_shrink(struct media *m, const struct volume *v, uint64_t blocks,
     return edit(d, gpt_change, &p, err);
 }
 
+// ---- Moving -----------------------------------------------------------------------------------
+
+// While a volume is copied its new partition has this UUID, and then its old one, until it is
+// cleared away: one that no volume is known by, and always the same, so that a crash loses nothing.
+static struct dv_uuid shadow_of(const struct dv_uuid *uuid)
+{
+    struct dv_uuid shadow = *uuid;
+    for (size_t i = 0; i < 4; i++)
+        shadow.b[i] ^= 0xff;
+    return shadow;
+}
+
+static int clear_away(struct disk *d, const struct gpt_part *p,
+                      const struct media_progress *progress, struct dv_err *err)
+{
+    if (clear_part(d, p, true, progress, err) != 0)
+        return -1;
+    return edit(d, gpt_remove, p, err);
+}
+
+// The partition at the volume's target, which may be there from a time that was broken off.
+static int prepare_target(struct disk *d, const struct volume *v, struct gpt_part *out,
+                          const struct media_progress *progress, struct dv_err *err)
+{
+    struct volume target = *v;
+    target.uuid = shadow_of(&v->uuid);
+    target.start_lba = v->target_start_lba;
+    target.blocks = v->target_blocks;
+    int found = find(d, &target.uuid, out, err);
+    if (found > 0 && (out->start != target.start_lba || out->blocks != target.blocks)) {
+        // Of an earlier move.
+        if (clear_away(d, out, progress, err) != 0)
+            return -1;
+        found = 0;
+    }
+    if (found == 0)
+        return add_partition(d, &target, out, err);
+    return found < 0 ? -1 : 0;
+}
+
+// Part of a longer work, that tells how far the whole is.
+struct part {
+    const struct media_progress *whole; // may be NULL
+    uint64_t before, size, all;
+};
+
+static bool report_part(void *arg, uint32_t percent)
+{
+    const struct part *p = arg;
+    double done = (double)p->before + (double)p->size * percent / 100;
+    return !p->whole || p->whole->report(p->whole->arg, (uint32_t)(done * 100 / (double)p->all));
+}
+
+static int fill_target(struct disk *d, const struct gpt_part *from, const struct gpt_part *to,
+                       bool thin, const struct media_progress *progress, struct dv_err *err)
+{
+    struct clearing *c = clearing_of(d, to);
+    uint64_t start = to->start * BLOCK_SIZE, all = to->blocks * BLOCK_SIZE;
+    uint64_t bytes = from->blocks * BLOCK_SIZE;
+    struct part zeros = {progress, 0, all - bytes, all};
+    struct part data = {progress, all - bytes, bytes, all};
+    if (storage_zero(&d->storage, start + bytes, start + all, thin, &c->done,
+                     &(struct media_progress){report_part, &zeros}, err) != 0 ||
+        storage_copy(&d->storage, from->start * BLOCK_SIZE, start, bytes, thin, &c->copied,
+                     &(struct media_progress){report_part, &data}, err) != 0)
+        return -1;
+    *c = d->clearings[--d->clearing_count];
+    return 0;
+}
+
+// The table says which of the two is the volume, and is switched at once.
+static int disk_move(struct media *m, const struct volume *v, const struct media_progress *progress,
+                     struct dv_err *err)
+{
+    struct disk *d = m->own;
+    struct gpt_part from, to;
+    int found = find(d, &v->uuid, &from, err);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return dv_fail(err, DV_NOT_FOUND, "its partition is gone from the table of %s", m->path);
+    if (from.start == v->target_start_lba && from.blocks == v->target_blocks)
+        return 0;
+    if (check_place(m, v, &from, err) != 0 || windows_close(d->windows, &from, err) != 0 ||
+        prepare_target(d, v, &to, progress, err) != 0 ||
+        fill_target(d, &from, &to, v->thin, progress, err) != 0)
+        return -1;
+    struct gpt_part both[2] = {from, to};
+    both[0].uuid = to.uuid;
+    both[0].unfinished = true;
+    both[1].uuid = from.uuid;
+    both[1].unfinished = false;
+    forget(d);
+    return gpt_change_both(&d->table, both, err);
+}
+
 static int disk_rename(struct media *m, const struct volume *v, struct dv_err *err)
 {
     struct disk *d = m->own;
@@ -362,9 +446,7 @@ static int disk_remove(struct media *m, const struct volume *v,
         if (edit(d, gpt_change, &p, err) != 0)
             return -1;
     }
-    if (clear_part(d, &p, true, progress, err) != 0)
-        return -1;
-    return edit(d, gpt_remove, &p, err);
+    return clear_away(d, &p, progress, err);
 }
 
 const struct media_kind media_disk = {
@@ -377,8 +459,8 @@ const struct media_kind media_disk = {
     .grow = disk_grow,
     .shrink = disk_shrink,
     .grows_open = true,
+    .move = disk_move,
     .rename = disk_rename,
-    .zero = disk_zero,
     .remove = disk_remove,
     .resumes = true,
 };

@@ -244,13 +244,23 @@ static int add(const struct gpt_disk *d, struct fdisk_context *cxt, const struct
 
 static int change(const struct gpt_disk *d, struct fdisk_context *cxt, const struct gpt_part *part)
 {
+    char uuid[UUID_TEXT_LEN];
     struct fdisk_partition *pa = describe(d, part);
+    if (pa)
+        fdisk_partition_set_uuid(pa, uuid_format(&part->uuid, uuid));
     int rc = pa ? fdisk_set_partition(cxt, part->number, pa) : -ENOMEM;
     fdisk_unref_partition(pa);
     if (rc == 0)
         rc =
             fdisk_gpt_set_partition_attrs(cxt, part->number, part->unfinished ? UNFINISHED_BIT : 0);
     return rc;
+}
+
+static int change_both(const struct gpt_disk *d, struct fdisk_context *cxt,
+                       const struct gpt_part *parts)
+{
+    int rc = change(d, cxt, &parts[0]);
+    return rc == 0 ? change(d, cxt, &parts[1]) : rc;
 }
 
 static int drop(const struct gpt_disk *d, struct fdisk_context *cxt, const struct gpt_part *part)
@@ -290,6 +300,11 @@ int gpt_add(const struct gpt_disk *d, const struct gpt_part *part, struct dv_err
 int gpt_change(const struct gpt_disk *d, const struct gpt_part *part, struct dv_err *err)
 {
     return edit(d, part, change, "change", err);
+}
+
+int gpt_change_both(const struct gpt_disk *d, const struct gpt_part parts[2], struct dv_err *err)
+{
+    return edit(d, parts, change_both, "switch", err);
 }
 
 int gpt_remove(const struct gpt_disk *d, const struct gpt_part *part, struct dv_err *err)

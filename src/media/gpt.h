@@ -53,8 +53,10 @@ const struct gpt_part *gpt_find(const struct gpt_table *t, const struct dv_uuid 
 // Writes an empty table onto a disk that holds nothing known: DV_CONFLICT when it holds something.
 int gpt_create(const struct gpt_disk *d, struct dv_err *err);
 int gpt_add(const struct gpt_disk *d, const struct gpt_part *part, struct dv_err *err);
-// Writes length, name and mark of the partition with the part's number, which is ours.
+// Writes length, name, UUID and mark of the partition with the part's number, which is ours.
 int gpt_change(const struct gpt_disk *d, const struct gpt_part *part, struct dv_err *err);
+// Of two at once: whatever happens, either both are changed or none is.
+int gpt_change_both(const struct gpt_disk *d, const struct gpt_part parts[2], struct dv_err *err);
 int gpt_remove(const struct gpt_disk *d, const struct gpt_part *part, struct dv_err *err);
 
 // ---- gpt_header.c -----------------------------------------------------------------------------

@@ -19,10 +19,10 @@ struct media_kind {
                 const struct media_progress *progress, struct dv_err *err);
     // NULL: it cannot.
     int (*shrink)(struct media *m, const struct volume *v, uint64_t blocks, struct dv_err *err);
+    int (*move)(struct media *m, const struct volume *v, const struct media_progress *progress,
+                struct dv_err *err); // NULL: its volumes have no blocks of their own
     int (*rename)(struct media *m, const struct volume *v,
                   struct dv_err *err); // NULL: nothing to do
-    int (*zero)(struct media *m, const struct volume *v, uint64_t from, uint64_t blocks,
-                uint64_t *done, const struct media_progress *progress, struct dv_err *err);
     int (*remove)(struct media *m, const struct volume *v, const struct media_progress *progress,
                   struct dv_err *err);
     bool resumes;

@@ -124,15 +124,22 @@ int media_volume_shrink(struct media *m, const struct volume *v, uint64_t blocks
     return m->kind->shrink(m, v, blocks, err);
 }
 
+int media_volume_move(struct media *m, const struct volume *v,
+                      const struct media_progress *progress, struct dv_err *err)
+{
+    if (!m->kind->move)
+        return dv_fail(err, DV_INVALID, "volumes on media of this kind are not copied");
+    return m->kind->move(m, v, progress, err);
+}
+
+bool media_moves_by_copy(const struct media *m)
+{
+    return m->kind->move != NULL;
+}
+
 int media_volume_rename(struct media *m, const struct volume *v, struct dv_err *err)
 {
     return m->kind->rename ? m->kind->rename(m, v, err) : 0;
-}
-
-int media_volume_zero(struct media *m, const struct volume *v, uint64_t from, uint64_t blocks,
-                      uint64_t *done, const struct media_progress *progress, struct dv_err *err)
-{
-    return m->kind->zero(m, v, from, blocks, done, progress, err);
 }
 
 int media_volume_delete(struct media *m, const struct volume *v,

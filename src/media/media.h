@@ -94,16 +94,20 @@ int media_volume_grow(struct media *m, const struct volume *v, uint64_t blocks,
 int media_volume_shrink(struct media *m, const struct volume *v, uint64_t blocks,
                         struct dv_err *err);
 
+// Makes a volume that nothing serves now be at its target, which overlaps with no volume: copied,
+// and what is new reads as zeros. Where it was the layout then shows something unfinished, to be
+// deleted; before, the target is that. What was cancelled goes on when it is called again.
+int media_volume_move(struct media *m, const struct volume *v,
+                      const struct media_progress *progress, struct dv_err *err);
+
+// Whether its volumes must be moved so to have other LBAs; else those are a matter of accounts.
+bool media_moves_by_copy(const struct media *m);
+
 // Whether a volume may be served while it grows.
 bool media_grows_open(const struct media *m);
 
 // Has the medium tell the volume's name as it is in v.
 int media_volume_rename(struct media *m, const struct volume *v, struct dv_err *err);
-
-// Makes part of a volume read as zeros: `blocks` from its block `from` on. *done, 0 at first, is
-// how many have been; what was cancelled goes on there.
-int media_volume_zero(struct media *m, const struct volume *v, uint64_t from, uint64_t blocks,
-                      uint64_t *done, const struct media_progress *progress, struct dv_err *err);
 
 // Nothing serves the volume any more. What it held is gone for good when this returns 0. Also
 // takes away what a create left that was broken off. progress may be NULL.

@@ -135,17 +135,6 @@ static int rbd_grow(struct media *m, const struct volume *v, uint64_t blocks,
     return resize(m, image, blocks, err);
 }
 
-static int rbd_zero(struct media *m, const struct volume *v, uint64_t from, uint64_t blocks,
-                    uint64_t *done, const struct media_progress *progress, struct dv_err *err)
-{
-    (void)v;
-    (void)from;
-    (void)blocks;
-    (void)done;
-    (void)progress;
-    return dv_fail(err, DV_INVALID, "part of an image in pool %s cannot be zeroed", m->path);
-}
-
 static int rbd_remove(struct media *m, const struct volume *v,
                       const struct media_progress *progress, struct dv_err *err)
 {
@@ -164,6 +153,5 @@ const struct media_kind media_rbd = {
     .store = rbd_store,
     .create = rbd_create,
     .grow = rbd_grow,
-    .zero = rbd_zero,
     .remove = rbd_remove,
 };

@@ -18,10 +18,12 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOOP_CONTROL "/dev/loop-control"
 #define LOOP_TRIES   16 // others take free loop devices, too
+#define CLOSE_TRIES  10 // others, such as udevd, look at devices for a moment
 
 struct loop {
     uint64_t offset, bytes;
@@ -35,6 +37,11 @@ struct windows {
     struct loop *loops;
     size_t count;
 };
+
+static void wait_a_moment(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+}
 
 // ---- Partition nodes --------------------------------------------------------------------------
 
@@ -117,7 +124,12 @@ static int close_node(const struct storage *s, const struct gpt_part *part, stru
     DV_FREE char *name = node_name(s, part->number);
     if (!name || number_in(name, "size") == UINT64_MAX)
         return 0;
-    int errnum = tell_kernel(s, BLKPG_DEL_PARTITION, part);
+    int errnum = EBUSY;
+    for (int i = 0; i < CLOSE_TRIES && errnum == EBUSY; i++) {
+        if (i > 0)
+            wait_a_moment();
+        errnum = tell_kernel(s, BLKPG_DEL_PARTITION, part);
+    }
     if (errnum == EBUSY)
         return dv_fail(err, DV_BUSY, "/dev/%s is still open in some process", name);
     // One that the kernel made at boot and that is not ours to take away stays until the next one.
@@ -253,15 +265,12 @@ static void drop_loop(struct windows *w, struct loop *l)
 }
 
 // Closing was enough unless somebody else has it open.
-static int check_gone(const struct windows *w, const char *path, const struct loop *was,
-                      struct dv_err *err)
+static bool is_gone(const struct windows *w, const char *path, const struct loop *was)
 {
     struct loop_info64 info;
     DV_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || ioctl(fd, LOOP_GET_STATUS64, &info) != 0 || !lies_on(&info, w->storage) ||
-        info.lo_offset != was->offset || info.lo_sizelimit != was->bytes)
-        return 0;
-    return dv_fail(err, DV_BUSY, "%s is still open in some process", path);
+    return fd < 0 || ioctl(fd, LOOP_GET_STATUS64, &info) != 0 || !lies_on(&info, w->storage) ||
+           info.lo_offset != was->offset || info.lo_sizelimit != was->bytes;
 }
 
 static int close_loop(struct windows *w, const struct gpt_part *part, struct dv_err *err)
@@ -274,10 +283,13 @@ static int close_loop(struct windows *w, const struct gpt_part *part, struct dv_
     DV_FAULT("window.loop.close");
     drop_loop(w, l);
     DV_FAULT("window.loop.closed");
-    if (check_gone(w, path, &was, err) == 0)
-        return 0;
+    for (int i = 0; i < CLOSE_TRIES; i++) {
+        if (is_gone(w, path, &was))
+            return 0;
+        wait_a_moment();
+    }
     take_over(w, path + strlen("/dev/"));
-    return -1;
+    return dv_fail(err, DV_BUSY, "%s is still open in some process", path);
 }
 
 // ---- Both -------------------------------------------------------------------------------------

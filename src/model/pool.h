@@ -48,7 +48,7 @@ struct volume_record {
     uint32_t medium; // the medium's index on that unit
     uint32_t index;  // dvsanVolumeIndex there
     uint64_t blocks; // as asked; a multiple of ALLOC_BLOCKS
-    bool may_shrink; // what is behind the end may be cut off
+    bool forced;     // for this size what is behind the end may be cut off, or hosts be cut off
     bool thin;
     bool thin_default; // thin was not asked for: the medium's configuration decides
     bool wanted;       // false: an explicit task deletes it

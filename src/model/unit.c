@@ -41,9 +41,11 @@ const char *medium_kind_name(enum medium_kind kind)
     return NAME_OF(names, kind);
 }
 
-bool medium_kind_moves(enum medium_kind kind)
+enum medium_moves medium_kind_moves(enum medium_kind kind)
 {
-    return kind == MEDIUM_DIR || kind == MEDIUM_RBD;
+    if (kind == MEDIUM_DIR || kind == MEDIUM_RBD)
+        return MOVES_FREELY;
+    return kind == MEDIUM_DISK ? MOVES_BY_COPY : MOVES_NOT;
 }
 
 const char *medium_state_name(enum medium_state state)

@@ -108,9 +108,10 @@ static inline uint32_t volume_group(uint32_t index, uint32_t groups)
     return 1 + (index - 1) % groups;
 }
 
-// Whether a volume can get other LBAs without its data being copied: each is a file or an image of
-// its own, and its place on the medium is a matter of accounts.
-bool medium_kind_moves(enum medium_kind kind);
+// How a volume can get other LBAs. Where each is a file or an image of its own, its place on the
+// medium is a matter of accounts; where its blocks lie at its LBAs, they must be copied.
+enum medium_moves { MOVES_NOT, MOVES_BY_COPY, MOVES_FREELY };
+enum medium_moves medium_kind_moves(enum medium_kind kind);
 
 // The names that the API, the CLI and logs show: "online", "dir", "running", "unit"; "unknown"
 // for a number outside its enum.

@@ -117,7 +117,7 @@ static int put_volume(struct store *s, const struct volume_record *v, struct dv_
     db_bind_int(st, 8, v->thin_default);
     db_bind_int(st, 9, v->wanted);
     db_bind_int(st, 10, v->seen);
-    db_bind_int(st, 11, v->may_shrink);
+    db_bind_int(st, 11, v->forced);
     return db_run(st, err);
 }
 

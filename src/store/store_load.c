@@ -170,7 +170,7 @@ static int load_volumes(struct store *s, struct changes *out, struct dv_err *err
         v.thin_default = db_int(st, 7) != 0;
         v.wanted = db_int(st, 8) != 0;
         v.seen = db_int(st, 9) != 0;
-        v.may_shrink = db_int(st, 10) != 0;
+        v.forced = db_int(st, 10) != 0;
         changes_volume(out, &v);
     }
     return rc;

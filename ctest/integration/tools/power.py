@@ -9,13 +9,16 @@ import os
 import signal
 import subprocess
 
-from .testlab import until
+from .testlab import until  # also finds dvsanlab
+from dvsanlab import probe  # noqa: E402
 
 
 class VolatileDisk:
-    """A disk of some MiB, in files of its own in a folder; at path while it has power."""
+    """A disk of some MiB, in files of its own in a folder; at path while it has power. rate: bits a
+    second that it reads, and that it writes, such as 100M."""
 
-    def __init__(self, folder, mib):
+    def __init__(self, folder, mib, rate=None):
+        self.slow = ["--filter=rate", f"rate={rate}"] if rate else []
         self.folder, self.image = str(folder), os.path.join(folder, "platters.img")
         self.file = os.path.join(folder, "volatile")
         self.path = os.path.join(folder, "disk")  # a link: the device may have another name each time
@@ -26,13 +29,14 @@ class VolatileDisk:
     def power_on(self):
         socket = os.path.join(self.folder, "disk.sock")
         with open(os.path.join(self.folder, "disk.log"), "ab") as log:
-            self.cache = subprocess.Popen(["nbdkit", "-f", "-U", socket, "--filter=cache", "file",
-                                           self.image, "cache=writeback"], stdout=log, stderr=log)
-            assert until(lambda: os.path.exists(socket), 20), "nbdkit did not start"
+            self.cache = subprocess.Popen(["nbdkit", "-f", "-U", socket, *self.slow[:1], "--filter=cache",
+                                           "file", self.image, "cache=writeback", *self.slow[1:]],
+                                          stdout=log, stderr=log)
+            assert until(lambda: probe.unix_answers(socket), 20), self.said()
             with open(self.file, "ab"):
                 pass
             self.fuse = subprocess.Popen(["nbdfuse", self.file, "--unix", socket], stdout=log, stderr=log)
-        assert until(lambda: os.path.getsize(self.file) > 0, 20), "nbdfuse did not start"
+        assert until(lambda: os.path.getsize(self.file) > 0, 20), self.said()
         self.device = subprocess.run(["losetup", "-f", "--show", self.file], capture_output=True, text=True,
                                      check=True).stdout.strip()
         os.symlink(self.device, self.path)
@@ -40,6 +44,10 @@ class VolatileDisk:
         with contextlib.suppress(OSError):
             os.fsync(fd)  # takes the errors of the loop device's former user
         os.close(fd)
+
+    def said(self):
+        with open(os.path.join(self.folder, "disk.log"), encoding="utf-8") as f:
+            return f"the disk did not start: nbdkit {self.cache.poll()}, {f.read()}"
 
     def remains(self, copy):
         """Copies what a power cut would leave now."""

@@ -1,0 +1,394 @@
+// Tests of disk volumes that move and shrink: on image files, and where possible on loop devices.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/log.h"
+#include "base/mem.h"
+#include "media/media.h"
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define BLOCKS ((uint64_t)ALLOC_BLOCKS)
+#define MIB    (UINT64_C(1) << 20)
+
+static char folder[64], image[96], device[96];
+
+static int set_up(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof(folder), "/tmp/dvsan-move-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(image, sizeof(image), "%s/disk.img", folder);
+    device[0] = '\0';
+    DV_CLOSE int fd = open(image, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    return fd < 0 ? -1 : ftruncate(fd, 64 * MIB);
+}
+
+static int tear_down(void **state)
+{
+    char command[256];
+    (void)state;
+    if (device[0]) {
+        snprintf(command, sizeof(command), "losetup -d %s", device);
+        if (system(command) != 0)
+            return -1;
+    }
+    unlink(image);
+    return rmdir(folder);
+}
+
+// A loop device over the image; skips the test where there is none.
+static void use_loop(const char *options)
+{
+    char command[256];
+    if (geteuid() != 0)
+        skip();
+    snprintf(command, sizeof(command), "losetup -f --show %s %s 2>/dev/null", options, image);
+    FILE *f = popen(command, "r");
+    bool got = f && fgets(device, sizeof(device), f);
+    if (f)
+        pclose(f);
+    if (!got)
+        skip();
+    device[strcspn(device, "\n")] = '\0';
+}
+
+static struct media *open_disk(const char *path)
+{
+    struct dv_err err;
+    const struct media_spec spec = {.kind = MEDIUM_DISK, .path = path, .initialise = true};
+    struct media *m = media_open(&spec, &err);
+    if (!m)
+        fail_msg("%s", err.text);
+    return m;
+}
+
+static void is(int rc, const struct dv_err *err)
+{
+    if (rc != 0)
+        fail_msg("%s", err->text);
+}
+
+static void fails(bool failed, const struct dv_err *err, enum dv_code code, const char *part)
+{
+    if (!failed)
+        fail_msg("went well instead of failing with \"%s\"", part);
+    if (err->code != code || !strstr(err->text, part))
+        fail_msg("%s: %s; expected %s: ...%s...", dv_code_name(err->code), err->text,
+                 dv_code_name(code), part);
+}
+
+// ---- What a volume holds ----------------------------------------------------------------------
+
+// A MiB of one byte at each of these MiBs, zeros in between.
+static void fill(const char *path, uint64_t start_mib, const char *bytes)
+{
+    DV_FREE char *data = dv_calloc(1, MIB);
+    DV_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
+    for (size_t i = 0; bytes[i]; i++) {
+        memset(data, bytes[i], MIB);
+        if (bytes[i] != '0')
+            assert_int_equal(pwrite(fd, data, MIB, (off_t)((start_mib + i) * MIB)), MIB);
+    }
+    assert_int_equal(fsync(fd), 0);
+}
+
+static void holds(const char *path, uint64_t start_mib, const char *bytes)
+{
+    DV_FREE char *data = dv_calloc(1, MIB);
+    DV_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    for (size_t i = 0; bytes[i]; i++) {
+        char expected = bytes[i] == '0' ? '\0' : bytes[i];
+        assert_int_equal(pread(fd, data, MIB, (off_t)((start_mib + i) * MIB)), MIB);
+        if (data[0] != expected || memcmp(data, data + 1, MIB - 1) != 0)
+            fail_msg("MiB %zu from %llu on holds %d", i, (unsigned long long)start_mib, data[0]);
+    }
+}
+
+static struct volume volume_at(uint64_t start_mib, uint64_t mib)
+{
+    struct volume v = {.uuid = uuid_random(),
+                       .name = "web-1",
+                       .start_lba = start_mib * BLOCKS,
+                       .blocks = mib * BLOCKS,
+                       .thin = true};
+    return v;
+}
+
+static struct volume moving_to(struct volume v, uint64_t start_mib, uint64_t mib)
+{
+    v.target_start_lba = start_mib * BLOCKS;
+    v.target_blocks = mib * BLOCKS;
+    return v;
+}
+
+// The one volume that is found is at start; of the one that is left over the rest is told.
+static void layout_says(struct media *m, const struct volume *v, uint64_t start_mib, uint64_t mib,
+                        uint64_t left_mib, struct media_found *left)
+{
+    struct dv_err err;
+    struct media_layout l;
+    is(media_read_layout(m, &l, &err), &err);
+    assert_int_equal(l.found_count, 1);
+    assert_true(uuid_equal(&l.found[0].uuid, &v->uuid));
+    assert_string_equal(l.found[0].name, v->name);
+    assert_int_equal(l.found[0].start_lba, start_mib * BLOCKS);
+    assert_int_equal(l.found[0].blocks, mib * BLOCKS);
+    assert_int_equal(l.unfinished_count, left_mib > 0);
+    if (left_mib > 0) {
+        assert_int_equal(l.unfinished[0].start_lba, left_mib * BLOCKS);
+        assert_false(uuid_equal(&l.unfinished[0].uuid, &v->uuid));
+        if (left)
+            *left = l.unfinished[0];
+    }
+    media_layout_clear(&l);
+}
+
+static void delete_left_over(struct media *m, const struct media_found *left)
+{
+    struct dv_err err;
+    struct volume v = {.uuid = left->uuid, .start_lba = left->start_lba, .blocks = left->blocks};
+    is(media_volume_delete(m, &v, NULL, &err), &err);
+}
+
+// ---- Moving -----------------------------------------------------------------------------------
+
+struct stop {
+    unsigned after;
+    uint32_t last;
+};
+
+static bool stop_after(void *arg, uint32_t percent)
+{
+    struct stop *s = arg;
+    assert_true(percent <= 100 && percent >= s->last);
+    s->last = percent;
+    return s->after-- > 0;
+}
+
+static void moves_with_its_data(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    struct media_found left;
+    struct media *m = open_disk(image);
+    struct volume v = volume_at(2, 4), wall = volume_at(6, 2);
+    is(media_volume_create(m, &v, NULL, &err), &err);
+    is(media_volume_create(m, &wall, NULL, &err), &err);
+    fill(image, 2, "a0bc");
+    fill(image, 20, "xxxxxx"); // somebody's, long ago
+    is(media_volume_delete(m, &wall, NULL, &err), &err);
+    v = moving_to(v, 20, 6);
+    is(media_volume_move(m, &v, NULL, &err), &err);
+    is(media_volume_move(m, &v, NULL, &err), &err); // what it was for could not be recorded
+    holds(image, 20, "a0bc00");
+    layout_says(m, &v, 20, 6, 2, &left);
+    fails(media_volume_path(m, &v, &err) == NULL, &err, DV_CONFLICT, "was changed");
+    delete_left_over(m, &left);
+    holds(image, 2, "0000");
+    layout_says(m, &v, 20, 6, 0, NULL);
+
+    // And again, as what it left behind the first time is still there.
+    v.start_lba = v.target_start_lba;
+    v.blocks = v.target_blocks;
+    v = moving_to(v, 30, 7);
+    is(media_volume_move(m, &v, NULL, &err), &err);
+    v.start_lba = v.target_start_lba;
+    v.blocks = v.target_blocks;
+    v = moving_to(v, 40, 8);
+    is(media_volume_move(m, &v, NULL, &err), &err);
+    layout_says(m, &v, 40, 8, 30, NULL);
+    holds(image, 40, "a0bc0000");
+    holds(image, 20, "000000");
+    media_close(m);
+}
+
+static void a_move_goes_on_where_it_was(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    struct stop s = {0};
+    const struct media_progress p = {stop_after, &s};
+    struct media *m = open_disk(image);
+    struct volume v = volume_at(2, 8);
+    is(media_volume_create(m, &v, NULL, &err), &err);
+    fill(image, 2, "abcdefgh");
+    v = moving_to(v, 20, 9);
+    for (unsigned i = 0; i < 3; i++) {
+        s.after = 1;
+        fails(media_volume_move(m, &v, &p, &err) != 0, &err, DV_CANCELLED, "cancelled");
+        layout_says(m, &v, 2, 8, 20, NULL);
+    }
+    s = (struct stop){.after = 100};
+    is(media_volume_move(m, &v, &p, &err), &err);
+    assert_true(s.last > 80);
+    holds(image, 20, "abcdefgh0");
+    media_close(m);
+}
+
+// Whatever another process finds: the old one whole and something to be cleared, or the new one.
+static void a_broken_off_move_begins_anew_or_is_cleared_away(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    struct stop s = {.after = 3};
+    struct media_found left;
+    const struct media_progress p = {stop_after, &s};
+    struct media *m = open_disk(image);
+    struct volume v = volume_at(2, 8);
+    is(media_volume_create(m, &v, NULL, &err), &err);
+    fill(image, 2, "abcdefgh");
+    v = moving_to(v, 20, 9);
+    fails(media_volume_move(m, &v, &p, &err) != 0, &err, DV_CANCELLED, "cancelled");
+    media_close(m);
+
+    m = open_disk(image);
+    layout_says(m, &v, 2, 8, 20, &left);
+    holds(image, 2, "abcdefgh");
+    fill(image, 2, "A"); // another unit serves it
+    delete_left_over(m, &left);
+    holds(image, 20, "000000000");
+    fails(media_volume_move(m, &v, (s = (struct stop){.after = 3}, &p), &err) != 0, &err,
+          DV_CANCELLED, "cancelled");
+    media_close(m);
+
+    m = open_disk(image);
+    is(media_volume_move(m, &v, NULL, &err), &err);
+    holds(image, 20, "Abcdefgh0");
+    layout_says(m, &v, 20, 9, 2, NULL);
+    media_close(m);
+}
+
+static void a_move_that_cannot_be_leaves_all_as_it_was(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    struct media *m = open_disk(image);
+    struct volume v = volume_at(2, 4), wall = volume_at(22, 2);
+    is(media_volume_create(m, &v, NULL, &err), &err);
+    is(media_volume_create(m, &wall, NULL, &err), &err);
+    fill(image, 2, "abcd");
+    struct volume wrong = moving_to(v, 20, 8);
+    assert_int_not_equal(media_volume_move(m, &wrong, NULL, &err), 0);
+    wrong = moving_to(v, 60, 8);
+    assert_int_not_equal(media_volume_move(m, &wrong, NULL, &err), 0);
+    is(media_volume_delete(m, &wall, NULL, &err), &err);
+    layout_says(m, &v, 2, 4, 0, NULL);
+    holds(image, 2, "abcd");
+    wrong.uuid = uuid_random();
+    fails(media_volume_move(m, &wrong, NULL, &err) != 0, &err, DV_NOT_FOUND, "is gone");
+    media_close(m);
+}
+
+// What is written through a partition's node the page cache of the disk knows nothing of.
+static void check_device(const char *options)
+{
+    struct dv_err err;
+    use_loop(options);
+    struct media *m = open_disk(device);
+    struct volume v = volume_at(2, 4);
+    is(media_volume_create(m, &v, NULL, &err), &err);
+    holds(device, 2, "0000"); // remembered
+    DV_FREE char *window = media_volume_path(m, &v, &err);
+    assert_non_null(window);
+    fill(window, 0, "abcd");
+    v = moving_to(v, 20, 5);
+    is(media_volume_move(m, &v, NULL, &err), &err);
+    v.start_lba = v.target_start_lba;
+    v.blocks = v.target_blocks;
+    DV_FREE char *moved = media_volume_path(m, &v, &err);
+    assert_non_null(moved);
+    holds(moved, 0, "abcd0");
+    is(media_volume_delete(m, &v, NULL, &err), &err);
+    media_close(m);
+}
+
+static void moves_on_a_device_with_nodes(void **state)
+{
+    (void)state;
+    check_device("-P");
+}
+
+static void moves_on_a_device_without_nodes(void **state)
+{
+    (void)state;
+    check_device("");
+}
+
+static void moves_on_sectors_of_4096_bytes(void **state)
+{
+    (void)state;
+    check_device("-P -b 4096");
+}
+
+// ---- Shrinking --------------------------------------------------------------------------------
+
+static void shrinks_in_place(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    struct media *m = open_disk(image);
+    struct volume v = volume_at(2, 8), gone = volume_at(20, 1);
+    is(media_volume_create(m, &v, NULL, &err), &err);
+    fill(image, 2, "abcdefgh");
+    is(media_volume_shrink(m, &v, 3 * BLOCKS, &err), &err);
+    is(media_volume_shrink(m, &v, 3 * BLOCKS, &err), &err);
+    layout_says(m, &v, 2, 3, 0, NULL);
+    holds(image, 2, "abc");
+    fails(media_volume_path(m, &v, &err) == NULL, &err, DV_CONFLICT, "was changed");
+    fails(media_volume_shrink(m, &v, 8 * BLOCKS, &err) != 0, &err, DV_INVALID, "has only");
+    fails(media_volume_shrink(m, &gone, BLOCKS, &err) != 0, &err, DV_NOT_FOUND, "is gone");
+
+    // What was cut off is never seen again: neither by it nor by another volume.
+    v.blocks = 3 * BLOCKS;
+    is(media_volume_grow(m, &v, 5 * BLOCKS, NULL, &err), &err);
+    holds(image, 2, "abc00");
+    struct volume next = volume_at(7, 3);
+    is(media_volume_create(m, &next, NULL, &err), &err);
+    holds(image, 7, "000");
+    media_close(m);
+}
+
+static void shrinks_only_while_nobody_has_it_open(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    if (geteuid() != 0)
+        skip();
+    struct media *m = open_disk(image);
+    struct volume v = volume_at(2, 4);
+    is(media_volume_create(m, &v, NULL, &err), &err);
+    DV_FREE char *window = media_volume_path(m, &v, &err);
+    assert_non_null(window);
+    int held = open(window, O_RDONLY | O_CLOEXEC);
+    fails(media_volume_shrink(m, &v, BLOCKS, &err) != 0, &err, DV_BUSY, "still open");
+    close(held);
+    is(media_volume_shrink(m, &v, BLOCKS, &err), &err);
+    layout_says(m, &v, 2, 1, 0, NULL);
+    media_close(m);
+}
+
+int main(void)
+{
+    log_init("test_media_move", LOG_LEVEL_SILENT);
+#define DISK_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        DISK_TEST(moves_with_its_data),
+        DISK_TEST(a_move_goes_on_where_it_was),
+        DISK_TEST(a_broken_off_move_begins_anew_or_is_cleared_away),
+        DISK_TEST(a_move_that_cannot_be_leaves_all_as_it_was),
+        DISK_TEST(moves_on_a_device_with_nodes),
+        DISK_TEST(moves_on_a_device_without_nodes),
+        DISK_TEST(moves_on_sectors_of_4096_bytes),
+        DISK_TEST(shrinks_in_place),
+        DISK_TEST(shrinks_only_while_nobody_has_it_open),
+    };
+    return cmocka_run_group_tests_name("media_move", tests, NULL, NULL);
+}
