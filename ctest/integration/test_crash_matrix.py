@@ -157,6 +157,16 @@ def resizes(mib, force=False, thin=True, room=None):
     return prepare
 
 
+def grows_by_a_copy(world, medium):
+    v = world.subject(medium, rules=1, room=False)
+    world.soil()
+
+    def effect(want):
+        want.gone.append((world.now.start(v.index), v.mib * BLOCKS))
+        want.volumes[v.index].mib = 12
+    return v, [(f"{VOLUME}.{unit_box.V_SIZE}.{v.index}", "u", 12), (f"{VOLUME}.{V_FORCE}.{v.index}", "i", 1)], effect
+
+
 def renames(world, medium):
     v = world.subject(medium, rules=1)
     name = f"{v.name}-{world.index}"
@@ -226,7 +236,7 @@ def revokes(in_use):
 
 OPERATIONS = {f"{name}-{'dir' if medium == DIR else 'disk'}": (prepare, medium) for medium, some in (
     (DIR, {"grow-moved": resizes(12, room=False)}),
-    (DISK, {"create-large": creates(264, True), "delete-large": deletes(264)}),
+    (DISK, {"grow-copied": grows_by_a_copy, "create-large": creates(264, True), "delete-large": deletes(264)}),
     *((m, {"create": creates(8, True, rules=1), "create-full": creates(8, False),
            "grow": resizes(12, room=True), "grow-full": resizes(12, thin=False, room=True),
            "shrink": resizes(4, force=True), "rename": renames, "take-offline": switches(False),

@@ -1,9 +1,6 @@
 # Volumes on a disk grow, in place or by a copy, and shrink; what SNMP, the table and initiators say is the same.
 # SPDX-License-Identifier: BSD-2-Clause
 import contextlib
-import os
-import re
-import subprocess
 
 import pytest
 
@@ -166,46 +163,6 @@ def test_shrinks_by_force_alone(box):
     said = io(box, 2, "read -P 0x42 0 4M", "read -P 0 4M 4M")
     assert "Pattern" not in said
     check_same(box, disk)
-
-
-POINTS = ["gpt.write.make:1", "gpt.written.make:1", "storage.copy.piece:3", "storage.copy.synced:1",
-          "gpt.write.switch:1", "gpt.written.switch:1", "storage.zero.synced:2",
-          "gpt.write.remove:1", "gpt.written.remove:1"]
-
-
-@pytest.mark.parametrize("point", POINTS)
-@pytest.mark.parametrize("who", ["agent", "unit"])
-def test_a_kill_in_a_move_is_healed(box, point, who):
-    """Whatever was killed when, the volume is where it shall be with all that it held."""
-    disk = start(box)
-    two_volumes(box)
-    stop = box.dir / "stop"
-    box.agent.kill()
-    box.agent = box.process("dvsan-unit", [unit_box.PROGRAM, "-c", box.dir / "unit.xml"],
-                            DVSAN_FAULT_STOP=str(stop))
-    box.wait_ready()
-    box.wait_volume(1, ONLINE)
-    stop.write_text(point)
-    box.set(*size_set(1, 16, force=True))
-
-    def stopped():
-        with open(f"/proc/{box.agent.popen.pid}/stat", encoding="ascii") as f:
-            return f.read().split()[2] == "T"
-
-    wait_for(point, stopped)
-    box.agent.kill()
-    if who == "unit":
-        box.tgtd.kill()
-        box.start_tgtd()
-    box.start_agent()
-    box.wait_ready()
-    wait_place(box, 1, 17, 16)
-    for index in (1, 2):
-        box.wait_rule(index, 1, unit_box.ACTIVE)
-    assert capacity(box, 1) == 16
-    check_data(box, 16)
-    check_same(box, disk)
-    wait_for("the old place to be free", lambda: free_extents(box) == [(1, 9), (33, 63)])
 
 
 @pytest.fixture

@@ -425,7 +425,7 @@ static void a_volume_grows_where_there_is_room(void **state)
         is_served(f, i);
     }
     // 0..20..50..70, free up to 100. Growth of one request sees that of the rows before it.
-    state_medium(f->state, 1)->m.kind = MEDIUM_DISK;
+    state_medium(f->state, 1)->m.kind = MEDIUM_DEVICE;
     assert_refused(f, resize(1, 21, false), SN_RESOURCE_UNAVAILABLE, SUB_dvsanVolumeSize);
     assert_string_equal(state_volume(f->state, 1)->v.last_error, "");
     state_medium(f->state, 1)->m.kind = MEDIUM_DIR;
@@ -440,6 +440,32 @@ static void a_volume_grows_where_there_is_room(void **state)
     assert_int_equal(state_medium(f->state, 1)->m.free_blocks, 0);
     state_medium(f->state, 1)->m.state = MEDIUM_FAILED;
     assert_refused(f, resize(2, 31, false), SN_RESOURCE_UNAVAILABLE, SUB_dvsanVolumeSize);
+}
+
+static void a_copy_of_what_is_in_use_is_forced(void **state)
+{
+    struct fixture *f = *state;
+    for (uint32_t i = 1; i <= 2; i++) {
+        char name[] = {(char)('a' + i), '\0'};
+        assert_int_equal(ask(f, create(i, (int)i, name, 10)), SN_NO_ERROR);
+        is_served(f, i);
+    }
+    state_medium(f->state, 1)->m.kind = MEDIUM_DISK;
+    assert_int_equal(ask(f, grant(1, 1, "iqn.2026-11.host:a", "a", "a-secret-of-16ch")),
+                     SN_NO_ERROR);
+    assert_refused(f, resize(1, 81, true), SN_RESOURCE_UNAVAILABLE, SUB_dvsanVolumeSize);
+    assert_refused(f, resize(1, 20, false), SN_INCONSISTENT_VALUE, SUB_dvsanVolumeSize);
+    assert_int_equal(state_volume(f->state, 1)->v.target_blocks, 0);
+    struct row offline = resize(1, 20, false);
+    set(&offline, SUB_dvsanVolumeAdminState, sn_int(2));
+    assert_int_equal(request(f, &offline, 1, 1), SN_GEN_ERR); // another agent refused
+    assert_int_equal(ask(f, resize(1, 20, true)), SN_NO_ERROR);
+    assert_int_equal(state_volume(f->state, 1)->v.target_start_lba, 20 * ALLOC_BLOCKS);
+    // Both places are taken meanwhile; nobody may use the other volume, which needs no force.
+    assert_int_equal(ask(f, resize(2, 20, false)), SN_NO_ERROR);
+    assert_int_equal(state_volume(f->state, 2)->v.target_start_lba, 40 * ALLOC_BLOCKS);
+    restart(f);
+    assert_int_equal(state_volume(f->state, 1)->v.target_blocks, 20 * ALLOC_BLOCKS);
 }
 
 static void shrinking_is_forced(void **state)
@@ -628,6 +654,7 @@ int main(void)
         TEST(a_volume_is_changed_and_deleted),
         TEST(a_volume_is_resized),
         TEST(a_volume_grows_where_there_is_room),
+        TEST(a_copy_of_what_is_in_use_is_forced),
         TEST(shrinking_is_forced),
         TEST(free_extents_are_walked),
         TEST(rules_are_checked),
