@@ -1,11 +1,14 @@
 # A unit with several instances of tgtd: its volumes spread over them, and what happens when one fails.
 # SPDX-License-Identifier: BSD-2-Clause
+import contextlib
+import pathlib
 import re
 import signal
 
 import pytest
 
-from unit_box import (ACTIVE, DELETING, FAILED, MEMBER, ONLINE, UNIT, V_ERROR, VOLUME, Box, free_addresses, wait_for)
+from unit_box import (ACTIVE, DELETING, FAILED, MEMBER, ONLINE, PROGRAM, UNIT, V_ERROR, VOLUME, Box, SnmpError,
+                      free_addresses, wait_for)
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 PORTAL_PORT, V_GROUP = UNIT + ".5.1.5", 25
@@ -212,3 +215,84 @@ def test_an_old_tgtd_that_has_ended_holds_up_nothing(make):
     restart(box, 1)
     wait_for("all volumes", lambda: in_state(box, ALL, ONLINE))
     assert served(box, 1) == ALL
+
+
+# ---- Killed while volumes move
+
+def with_faults():
+    return b"DVSAN_FAULT_STOP" in PROGRAM.read_bytes()
+
+
+class FaultBox(Box):
+    """Its agent writes down the fault points that it passes, and stops at the one that it is told."""
+
+    def start_agent(self):
+        self.agent = self.process("dvsan-unit", [PROGRAM, "-c", self.dir / "unit.xml"],
+                                  DVSAN_FAULT_RECORD=str(self.dir / "record"),
+                                  DVSAN_FAULT_STOP=str(self.dir / "stop"))
+
+    def recorded(self):
+        path = self.dir / "record"
+        points = path.read_text().splitlines() if path.exists() else []
+        path.unlink(missing_ok=True)
+        return list(dict.fromkeys(points))
+
+    def is_stopped(self):
+        stat = pathlib.Path(f"/proc/{self.agent.popen.pid}/stat").read_text(encoding="ascii")
+        return not (self.dir / "stop").exists() and stat.rpartition(")")[2].split()[0] == "T"
+
+
+def nothing_is_served_twice(box):
+    """To be asked while the agent does nothing: the two are looked at one after the other."""
+    return not set(box.targets(1)) & set(box.targets(2))
+
+
+def is_settled(box, instances):
+    wanted = ({1, 2}, set()) if instances == 1 else ({1}, {2})
+    if (set(box.targets(1)), set(box.targets(2))) != wanted:
+        return False
+    with contextlib.suppress(SnmpError):
+        return box.volumes() == {1: ONLINE, 2: ONLINE}
+    return False
+
+
+def change(box, instances):
+    box.agent.kill()
+    box.instances = instances
+    box.write_config()
+
+
+@pytest.mark.skipif(not with_faults(), reason="built without DVSAN_FAULTS")
+@pytest.mark.parametrize("instances", [1, 2])
+def test_killed_at_each_step_of_a_move(addresses, instances):
+    """Whenever the agent dies while volume 2 moves, no two tgtds serve it, and the next agent ends the move."""
+    box = FaultBox(*addresses, instances=2)
+    try:
+        box.start()
+        for volume in (1, 2):
+            box.create(volume, f"v{volume}")
+        wait_for("both volumes", lambda: is_settled(box, 2))
+        change(box, 3 - instances)
+        box.start_agent()
+        wait_for("the beginning", lambda: is_settled(box, 3 - instances))
+        change(box, instances)
+        box.recorded()
+        box.start_agent()
+        wait_for("the move", lambda: is_settled(box, instances))
+        points = [p for p in box.recorded() if p.startswith(("tgt.", "journal."))]
+        assert len(points) > 5
+        for point in points:
+            change(box, 3 - instances)
+            box.start_agent()
+            wait_for("the beginning", lambda: is_settled(box, 3 - instances))
+            change(box, instances)
+            box.write("stop", f"{point}:1")
+            box.start_agent()
+            wait_for(point, box.is_stopped)
+            assert nothing_is_served_twice(box)
+            box.agent.kill()
+            assert nothing_is_served_twice(box)
+            box.start_agent()
+            wait_for(f"the move that was cut short at {point}", lambda: is_settled(box, instances))
+    finally:
+        box.close()

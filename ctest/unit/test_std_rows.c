@@ -125,6 +125,94 @@ static void rows_come_in_order(void **state)
     state_free(s);
 }
 
+// ---- Rows by portal groups ----------------------------------------------------------------------
+
+static const struct shape INSTANCES = {SHAPE_ONE, "g", 0};
+static const struct shape PORTALS_OF = {SHAPE_PORTALS, "gx0", 0};
+static const struct shape VOLUMES_OF = {SHAPE_VOLUMES, "gx", 0};
+static const struct shape RULES_OF = {SHAPE_RULES, "gxx", 0};
+static const struct shape SESSIONS_OF = {SHAPE_SESSIONS, "gxx1", 0};
+static const struct shape SESSIONS = {SHAPE_SESSIONS, "1x1x", 0};
+
+struct triple {
+    uint64_t keys[SHAPE_KEYS];
+};
+
+static void expect_triples(const struct std *std, const struct shape *shape,
+                           const struct triple *wanted, size_t count)
+{
+    uint64_t keys[SHAPE_KEYS] = {0}, exact[SHAPE_KEYS];
+    uint32_t index[SN_INDEX_MAX];
+    struct std_row row;
+    size_t len = 0;
+    for (size_t i = 0; i < count && shape_behind(shape, index, len, keys); i++) {
+        assert_true(std_row_from(std, shape, keys, &row));
+        assert_memory_equal(keys, wanted[i].keys, sizeof(keys));
+        assert_int_equal(row.group, shape_is_grouped(shape) ? keys[0] : 0);
+        len = shape_index(shape, keys, index);
+        assert_true(shape_exact(shape, index, len, exact));
+        assert_memory_equal(exact, keys, sizeof(keys));
+    }
+    assert_false(shape_behind(shape, index, len, keys) && std_row_from(std, shape, keys, &row));
+}
+
+// A look at a tgtd that saw one session for each of these targets.
+static void see_sessions(struct traffic *t, struct state *s, const uint32_t *tids, size_t count)
+{
+    struct observation *o = dv_calloc(1, sizeof(*o));
+    o->at_ms = loop_now_ms();
+    for (size_t i = 0; i < count; i++) {
+        *DV_APPEND(o->rows, o->row_count) =
+            (struct tgt_statistics){.tid = tids[i], .sid = i + 1, .lun = 1};
+        *DV_APPEND(o->sessions, o->session_count) =
+            (struct observed_session){.tid = tids[i], .sid = i + 1};
+    }
+    traffic_take(t, o, s);
+}
+
+static void rows_come_group_by_group(void **state)
+{
+    (void)state;
+    struct state *s = state_new(0, 3);
+    struct traffic *traffic[] = {traffic_new(1), traffic_new(2), traffic_new(3)};
+    struct std *std = std_bare(NULL, s, (const struct traffic *const *)traffic);
+    const struct portal portals[] = {{.index = 9, .group = 3},
+                                     {.index = 9, .group = 1},
+                                     {.index = 4, .group = 1},
+                                     {.index = 9, .group = 2}};
+    for (size_t i = 0; i < DV_COUNT(portals); i++)
+        state_add_portal(s, &portals[i]);
+    add_volume(s, 1, true);
+    add_volume(s, 3, true);
+    add_volume(s, 4, true);
+    add_volume(s, 6, false);
+    add_rule(s, 4, 8);
+    add_rule(s, 3, 1);
+    add_rule(s, 1, 2);
+    add_rule(s, 6, 2);
+    // 3 is of group 3: what group 1 shows of it is about to end.
+    see_sessions(traffic[0], s, (const uint32_t[]){1, 3, 4}, 3);
+    see_sessions(traffic[2], s, (const uint32_t[]){3, 99}, 2);
+    static const struct triple instances[] = {{{1}}, {{2}}, {{3}}};
+    static const struct triple at[] = {{{1, 4}}, {{1, 9}}, {{2, 9}}, {{3, 9}}};
+    static const struct triple volumes[] = {{{1, 1}}, {{1, 4}}, {{3, 3}}};
+    static const struct triple rules[] = {{{1, 1, 2}}, {{1, 4, 8}}, {{3, 3, 1}}};
+    static const struct triple sessions[] = {{{1, 1, 1}}, {{1, 4, 3}}, {{3, 3, 1}}};
+    static const struct triple together[] = {{{1, 1}}, {{3, 1}}, {{4, 3}}};
+    expect_triples(std, &INSTANCES, instances, DV_COUNT(instances));
+    expect_triples(std, &PORTALS_OF, at, DV_COUNT(at));
+    expect_triples(std, &VOLUMES_OF, volumes, DV_COUNT(volumes));
+    expect_triples(std, &RULES_OF, rules, DV_COUNT(rules));
+    expect_triples(std, &SESSIONS_OF, sessions, DV_COUNT(sessions));
+    expect_triples(std, &SESSIONS, together, DV_COUNT(together));
+    assert_int_equal(std_volumes(std, 1), 2);
+    assert_int_equal(std_volumes(std, 2), 0);
+    std_free(std);
+    for (size_t i = 0; i < DV_COUNT(traffic); i++)
+        traffic_free(traffic[i]);
+    state_free(s);
+}
+
 static void identifiers_are_those_of_inquiry(void **state)
 {
     (void)state;
@@ -173,6 +261,7 @@ int main(void)
         cmocka_unit_test(what_is_behind_an_index),
         cmocka_unit_test(an_index_is_exact_or_not),
         cmocka_unit_test(rows_come_in_order),
+        cmocka_unit_test(rows_come_group_by_group),
         cmocka_unit_test(identifiers_are_those_of_inquiry),
         cmocka_unit_test(tables_are_in_order),
     };

@@ -135,6 +135,28 @@ static void what_was_made_is_recorded_before_it_is_served(void **state)
     order_free(o);
 }
 
+static void a_volumes_tgtd_is_recorded(void **state)
+{
+    struct fixture *f = *state;
+    state_add_tgtd(f->state, "/run/tgtd.5"); // of another configuration
+    add_volume(f, 1, true)->tgtd = 2;
+    add_volume(f, 2, true);
+    struct order *o = order_new(f->state);
+    assert_int_equal(o->tgtd_count, 2);
+    assert_int_equal(o->groups, 1);
+    assert_int_equal(o->volumes[0].tgtd, 2);
+    assert_int_equal(o->volumes[1].tgtd, 0);
+    o->volumes[0].tgtd = 1;
+    o->volumes[0].moved = true;
+    assert_int_equal(order_record_made(o, f->state, f->journal, NULL), 0);
+    assert_int_equal(state_volume(f->state, 1)->tgtd, 1);
+    struct state *s = journaled(f);
+    assert_string_equal(state_tgtd(s, state_volume(s, 1)->tgtd), "/run/tgtd.0");
+    assert_int_equal(state_volume(s, 2)->tgtd, 0);
+    state_free(s);
+    order_free(o);
+}
+
 static void a_resized_volume_gets_its_place(void **state)
 {
     struct fixture *f = *state;
@@ -355,6 +377,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_order_copies_what_is_wanted),
         TEST(what_was_made_is_recorded_before_it_is_served),
+        TEST(a_volumes_tgtd_is_recorded),
         TEST(a_resized_volume_gets_its_place),
         TEST(results_become_states),
         TEST(a_failed_end_is_no_end),
