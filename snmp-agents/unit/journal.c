@@ -189,7 +189,9 @@ static int count_start(struct journal *j, struct dv_err *err)
     db_bind_int(s, 2, j->identity.epoch);
     db_bind_int(s, 3, j->identity.generation);
     db_bind_text(s, 4, boot);
+    DV_FAULT("journal.start");
     int rc = db_run(s, err);
+    DV_FAULT("journal.started");
     db_finalize(s);
     return rc;
 }
