@@ -172,6 +172,18 @@ def test_start_that_fails_says_so(machine):
     machine.run("systemctl", "start", "dvsan-unit")
 
 
+def test_closed_socket_is_named(machine):
+    conf = machine.root / "etc/snmp/snmpd.conf"
+    text = conf.read_text()
+    conf.write_text(text.replace("agentXPerms 0660 0755 Debian-snmp dvsan", "agentXPerms 0600 0755"))
+    machine.run("systemctl", "restart", "snmpd")
+    assert until(lambda: "socket /run/agentx/master is closed to this user" in
+                 machine.sh("journalctl -u dvsan-unit --no-pager -o cat"), 20)
+    conf.write_text(text)
+    machine.run("systemctl", "restart", "snmpd")
+    assert until(lambda: re.search(r"unit1 +up ", dvsan(machine, "unit", "list")), 30)
+
+
 def test_image_takes_its_drop_in(host):
     """Without it the medium fails, with the reason, and no other."""
     with open(host.root / "srv/dvsan/disk.img", "wb") as image:

@@ -13,8 +13,10 @@
 #include "snmp-agents/unit/tables.h"
 #include "snmp-agents/unit/tgtd.h"
 #include "snmp-agents/unit/worker.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 // The master is connected to when the first pass is over, so that the first reader sees what is
 // served; but a tgtd that hangs shall not keep the unit out of the pool's sight.
@@ -283,10 +285,18 @@ static void on_master(void *arg, bool connected)
 static void on_no_master(void *arg)
 {
     struct unit *u = arg;
-    log_warning("unit",
-                "there is no SNMP master agent at %s, so nobody can see the unit; is snmpd "
-                "running, with this agentXSocket?",
-                u->config->snmp.agentx);
+    const char *socket = u->config->snmp.agentx;
+    const char *path = strncmp(socket, "unix:", 5) == 0 ? socket + 5 : socket;
+    if (access(path, W_OK) != 0 && errno == EACCES)
+        log_warning("unit",
+                    "the SNMP master agent's socket %s is closed to this user, so nobody can see "
+                    "the unit; agentXPerms in snmpd.conf opens it",
+                    socket);
+    else
+        log_warning("unit",
+                    "there is no SNMP master agent at %s, so nobody can see the unit; is snmpd "
+                    "running, with this agentXSocket?",
+                    socket);
 }
 
 static void connect_master(struct unit *u)
