@@ -59,6 +59,7 @@ struct order_medium { // filled in by the worker
 };
 
 struct order_tgtd {
+    bool answers;       // it was seen to answer since the last pass
     bool watched;       // the end of the one that was found last will be noticed
     int watch_fd;       // becomes readable when the one found now ends; -1: none was found
     bool there;         // it could be talked to

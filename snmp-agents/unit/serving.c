@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-// How long a tgtd that did not answer in time is waited for from then on, until it does.
+// How long a tgtd that did not answer in time is waited for from then on, until it does, or was
+// seen to answer somebody else.
 #define BRIEF_MS 250
 
 struct instance {
@@ -125,7 +126,8 @@ static void *meet(void *arg)
     int fd;
     t->there = t->watched && !i->hung;
     if (!t->there) {
-        if (tgt_watch(i->hung ? i->brief : i->tgt, &pid, &fd, &t->err) != 0) {
+        struct tgt_engine *e = i->hung && !t->answers ? i->brief : i->tgt;
+        if (tgt_watch(e, &pid, &fd, &t->err) != 0) {
             lose(i);
             return NULL;
         }

@@ -54,6 +54,7 @@ struct unit {
 
     bool unfinished;     // the last pass left something to go on with
     bool work_wanted;    // something changed since the last order was made
+    bool *tgtds_answer;  // they were seen to since the last order was made
     bool *tgtds_there;   // of number 1, 2..
     bool *tgtds_foreign; // which of them have targets that are not ours
     uint32_t retry_ms;
@@ -128,7 +129,12 @@ static void start_pass(struct unit *u)
     }
     u->work_wanted = false;
     loop_timer_cancel(u->next_pass);
-    worker_start(u->worker, order_new(u->state));
+    struct order *o = order_new(u->state);
+    for (uint32_t i = 0; i < o->tgtd_count; i++) {
+        o->tgtds[i].answers = u->tgtds_answer[i];
+        u->tgtds_answer[i] = false;
+    }
+    worker_start(u->worker, o);
 }
 
 static void on_next_pass(void *arg)
@@ -224,6 +230,7 @@ static void on_look(void *arg, uint32_t tgtd)
 static void on_found(void *arg, uint32_t tgtd)
 {
     struct unit *u = arg;
+    u->tgtds_answer[tgtd - 1] = true;
     if (tgtd <= state_groups(u->state) && !u->tgtds_there[tgtd - 1] && !u->stopping)
         start_pass(u);
 }
@@ -411,6 +418,7 @@ static int open_journal(struct unit *u, struct dv_err *err)
     if (journal_load(u->journal, u->state, err) != 0 || check_extents(u, err) != 0)
         return -1;
     u->tgtds_there = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_there));
+    u->tgtds_answer = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_answer));
     u->tgtds_foreign = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_foreign));
     u->sets = sets_new(u->state, u->journal, on_work, u);
     u->tables = (struct tables){.state = u->state,
@@ -552,6 +560,7 @@ void unit_free(struct unit *u)
     state_free(u->state);
     journal_close(u->journal);
     free(u->tgtds_there);
+    free(u->tgtds_answer);
     free(u->tgtds_foreign);
     free(u);
 }
