@@ -223,6 +223,37 @@ def test_session_parameters(box):
     assert box.log().count("set session parameters") == 2 + 2 + 1
 
 
+def test_several_instances(addresses):
+    """Each is kept running by itself, has its log, and its logins are its own volumes'."""
+    box = Supervised(*addresses, instances=2)
+    try:
+        box.start()
+        first = box.tgtd_pid(1)
+        second = wait_for("the second tgtd", lambda: box.tgtd_pid(2))
+        for index in (1, 2):
+            box.create(index, f"v{index}")
+            box.wait_volume(index, ONLINE)
+            box.grant(index, 1, ALICE, "alice", SECRET)
+            box.wait_rule(index, 1, ACTIVE)
+        wait_for("the second one's portal", lambda: listeners(second) == {(hex_of(box.portal), 3261)})
+        os.kill(second, signal.SIGKILL)
+        box.wait_log(f"tgtd2: process {second} was ended by signal 9")
+        wait_for("another one", lambda: box.tgtd_pid(2) not in (None, second))
+        assert box.tgtd_pid(1) == first
+        box.wait_volume(2, ONLINE)
+        box.wait_rule(2, 1, ACTIVE)
+        with contextlib.suppress(Refused):
+            Session(box.portal, ALICE, box.iqn(2), port=3261).login("alice", WRONG)
+        wait_for("the count", lambda: box.get(f"{TARGETS}.1.2.2") == "1")
+        assert box.get(f"{TARGETS}.1.1.1") == "0"
+        assert f"tgtd2: CHAP initiator auth.: authentication of {ALICE} failed" in box.log()
+    except BaseException:
+        print(box.log()[-8000:])
+        raise
+    finally:
+        box.close()
+
+
 # ---- Refused logins
 
 ISCSI = "1.3.6.1.2.1.142"

@@ -342,12 +342,12 @@ class Supervised(Box):
         assert old in text
         path.write_text(text.replace(old, new))
 
-    def tgtd_pid(self):
-        """The process that answers at tgtd's socket, or None."""
+    def tgtd_pid(self, group=1):
+        """The process that answers at the socket of a portal group's tgtd, or None."""
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(1)
             try:
-                s.connect(str(self.dir / "run/tgtd.0"))
+                s.connect(str(self.dir / f"run/tgtd.{group - 1}"))
             except OSError:
                 return None
             return struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
@@ -367,10 +367,11 @@ class Supervised(Box):
     def close(self):
         if self.agent:
             self.agent.kill()
-        pid = self.tgtd_pid()
-        if pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for group in range(1, self.instances + 1):
+            pid = self.tgtd_pid(group)
+            if pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         super().close()
 
 
