@@ -221,9 +221,9 @@ static size_t head_vars(struct sn_var *vars, const uint32_t *volumes, size_t cou
 {
     struct sn_oid oids[READING_HEAD_MAX];
     const struct sn_value values[] = {
-        octets(UUID),   sn_int(1),       octets("unit1"), sn_uint(3),
-        sn_uint(70000), sn_int(2),       sn_uint(25),     octets("0.1.0"),
-        sn_uint(5),     octets(ADDRESS), sn_uint(40),     sn_uint(101),
+        octets(UUID),   sn_int(1),   octets("unit1"), sn_uint(3), sn_uint(70000),
+        sn_int(2),      sn_uint(25), octets("0.1.0"), sn_uint(5), octets(ADDRESS),
+        octets("full"), sn_uint(40), sn_uint(101),
     };
     size_t n = reading_head_oids(volumes, count, oids);
     for (size_t i = 0; i < n; i++)
@@ -258,6 +258,7 @@ static void test_head(void **state)
     assert_int_equal(r.oper, MEMBER_RUNNING);
     assert_int_equal(r.lease, 25);
     assert_int_equal(r.changes_since, 5);
+    assert_string_equal(r.last_error, "full");
     assert_int_equal(r.progress_count, 1); // 101 percent is none
     assert_int_equal(r.progress[0].volume, 7);
     assert_int_equal(r.progress[0].percent, 40);

@@ -63,7 +63,7 @@ static struct journal *open_journal(void)
 {
     struct dv_err err;
     struct journal *j = journal_open(dir, &err);
-    if (!j)
+    if (!j || journal_count_start(j, &err) != 0)
         fail_msg("%s", err.text);
     return j;
 }

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "store/db.h"
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -131,28 +132,41 @@ static const char *const SQL[STATEMENTS] = {
     [RESERVE] = "UPDATE member SET generation = ?",
 };
 
+#define BOOT_ID     "/proc/sys/kernel/random/boot_id"
+#define BOOT_ID_MAX 64
+
 struct journal {
     int lock;
+    char *dir;
     struct db *db;
     struct db_stmt *statements[STATEMENTS];
     struct journal_identity identity;
+    char *boot;    // of the machine
     bool rebooted; // since the last start
+    uint32_t reserved; // as recorded
+    bool doubtful;     // something was not recorded; so it is tried before all is taken to be well
+    struct dv_err trouble;
 };
 
-static int make_dir(const char *dir, struct dv_err *err)
+static int check_dir(const char *dir, struct dv_err *err)
 {
     struct stat st;
-    if (file_make_dirs(dir, 0700, err) != 0)
-        return -1;
-    if (stat(dir, &st) != 0 || (st.st_mode & 077) != 0)
+    if (stat(dir, &st) != 0)
+        return dv_fail_errno(err, errno, "cannot look at the state directory %s", dir);
+    if ((st.st_mode & 077) != 0)
         return dv_fail(err, DV_DENIED,
                        "the state directory %s can be entered by others, and it keeps secrets; run "
                        "chmod 0700 %s",
                        dir, dir);
+    if (st.st_uid != geteuid())
+        return dv_fail(err, DV_DENIED,
+                       "the state directory %s belongs to another user, and it keeps secrets; run "
+                       "chown -R %u %s",
+                       dir, (unsigned)geteuid(), dir);
     return 0;
 }
 
-static int read_identity(struct journal *j, const char *boot, struct dv_err *err)
+static int read_identity(struct journal *j, struct dv_err *err)
 {
     struct db_stmt *s = db_prepare(j->db, "SELECT uuid, epoch, generation, boot FROM member", err);
     if (!s)
@@ -162,8 +176,8 @@ static int read_identity(struct journal *j, const char *boot, struct dv_err *err
         size_t len;
         memcpy(j->identity.uuid.b, db_blob(s, 0, &len), sizeof(j->identity.uuid.b));
         j->identity.epoch = (uint32_t)db_int(s, 1);
-        j->identity.generation = (uint32_t)db_int(s, 2);
-        j->rebooted = strcmp(db_text(s, 3), boot) != 0;
+        j->identity.generation = j->reserved = (uint32_t)db_int(s, 2);
+        j->rebooted = strcmp(db_text(s, 3), j->boot) != 0;
     } else if (rc == 0) {
         j->identity.uuid = uuid_random();
     }
@@ -171,13 +185,8 @@ static int read_identity(struct journal *j, const char *boot, struct dv_err *err
     return rc < 0 ? -1 : 0;
 }
 
-static int count_start(struct journal *j, struct dv_err *err)
+int journal_count_start(struct journal *j, struct dv_err *err)
 {
-    size_t len;
-    DV_FREE char *boot = NULL;
-    if (file_read("/proc/sys/kernel/random/boot_id", 64, &boot, &len, err) != 0 ||
-        read_identity(j, boot, err) != 0)
-        return -1;
     j->identity.epoch++;
     struct db_stmt *s = db_prepare(j->db,
                                    "INSERT OR REPLACE INTO member (id, uuid, epoch, generation,"
@@ -188,7 +197,7 @@ static int count_start(struct journal *j, struct dv_err *err)
     db_bind_blob(s, 1, j->identity.uuid.b, sizeof(j->identity.uuid.b));
     db_bind_int(s, 2, j->identity.epoch);
     db_bind_int(s, 3, j->identity.generation);
-    db_bind_text(s, 4, boot);
+    db_bind_text(s, 4, j->boot);
     DV_FAULT("journal.start");
     int rc = db_run(s, err);
     DV_FAULT("journal.started");
@@ -199,20 +208,24 @@ static int count_start(struct journal *j, struct dv_err *err)
 static int open_db(struct journal *j, const char *dir, struct dv_err *err)
 {
     DV_FREE char *path = dv_printf("%s/unit.db", dir);
-    j->db = db_open(path, err);
+    j->db = db_open(path, DB_BACK, err);
     if (!j->db || db_migrate(j->db, SCHEMA, DV_COUNT(SCHEMA), err) != 0)
         return -1;
     for (int i = 0; i < STATEMENTS; i++)
         if (!(j->statements[i] = db_prepare(j->db, SQL[i], err)))
             return -1;
-    return count_start(j, err);
+    size_t len;
+    if (file_read(BOOT_ID, BOOT_ID_MAX, &j->boot, &len, err) != 0)
+        return -1;
+    return read_identity(j, err);
 }
 
 struct journal *journal_open(const char *state_dir, struct dv_err *err)
 {
-    if (make_dir(state_dir, err) != 0)
+    if (file_make_dirs(state_dir, 0700, err) != 0 || check_dir(state_dir, err) != 0)
         return NULL;
     struct journal *j = dv_calloc(1, sizeof(*j));
+    j->dir = dv_strdup(state_dir);
     DV_FREE char *lock = dv_printf("%s/lock", state_dir);
     j->lock = file_lock(lock, err);
     if (j->lock < 0 || open_db(j, state_dir, err) != 0) {
@@ -231,6 +244,8 @@ void journal_close(struct journal *j)
     db_close(j->db);
     if (j->lock >= 0)
         close(j->lock);
+    free(j->dir);
+    free(j->boot);
     free(j);
 }
 
@@ -417,6 +432,7 @@ int journal_commit(struct journal *j, struct dv_err *err)
 {
     DV_FAULT("journal.commit");
     int rc = db_commit(j->db, err);
+    j->doubtful = rc != 0;
     DV_FAULT("journal.committed");
     return rc;
 }
@@ -424,6 +440,7 @@ int journal_commit(struct journal *j, struct dv_err *err)
 void journal_rollback(struct journal *j)
 {
     db_rollback(j->db);
+    j->doubtful = true;
 }
 
 int journal_put_medium(struct journal *j, uint32_t index, const struct dv_uuid *uuid,
@@ -555,5 +572,17 @@ int journal_put_counted(struct journal *j, const char *tgtd, const struct tgt_st
 int journal_reserve(struct journal *j, uint32_t generation, struct dv_err *err)
 {
     db_bind_int(j->statements[RESERVE], 1, generation);
-    return db_run(j->statements[RESERVE], err);
+    j->doubtful = db_run(j->statements[RESERVE], err) != 0;
+    if (!j->doubtful)
+        j->reserved = generation;
+    return j->doubtful ? -1 : 0;
+}
+
+const char *journal_trouble(struct journal *j)
+{
+    j->trouble.text[0] = '\0';
+    if (check_dir(j->dir, &j->trouble) == 0 && db_check_place(j->db, &j->trouble) == 0 &&
+        j->doubtful)
+        (void)journal_reserve(j, j->reserved, &j->trouble);
+    return j->trouble.text;
 }

@@ -1,9 +1,9 @@
 // What must survive any crash of the unit's agent: its identity, volumes and access rules.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// One SQLite file in the state directory. It holds CHAP secrets, so the directory is closed to
-// others. Changes come in groups between begin and commit; after commit returned 0 they are on
-// stable storage.
+// One SQLite file in the state directory, which is whole by itself whenever no commit is under way.
+// It holds CHAP secrets, so the directory is closed to others. Changes come in groups between begin
+// and commit; after commit returned 0 they are on stable storage.
 #ifndef DVSAN_UNIT_JOURNAL_H
 #define DVSAN_UNIT_JOURNAL_H
 
@@ -18,12 +18,19 @@ struct journal_identity {
     uint32_t generation; // no change before this start had a higher one
 };
 
-// Makes the directory when missing, locks it against a second agent (DV_BUSY), opens the file and
-// counts the start.
+// Makes the directory when missing, locks it against a second agent (DV_BUSY) and opens the file.
+// One that is damaged, or that a newer program wrote, is left as it is.
 struct journal *journal_open(const char *state_dir, struct dv_err *err);
 void journal_close(struct journal *j); // NULL is fine
 
+// Until the first start is counted: a random UUID and nothing else.
 const struct journal_identity *journal_identity(const struct journal *j);
+// To be called once all was loaded and found good.
+int journal_count_start(struct journal *j, struct dv_err *err);
+
+// Why changes cannot be recorded now, or "": so far as is known without writing, and, once a commit
+// has failed, by trying. The text lives until the next call.
+const char *journal_trouble(struct journal *j);
 
 // Adds all volumes and rules to a state that holds media and portals alone, in the states their
 // intents stand for, and tells its media what they were. tgtds that volumes were served by are

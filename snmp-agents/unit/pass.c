@@ -48,6 +48,7 @@ static int open_medium(const struct medium_config *c, const struct order_medium 
                                     .path = c->path,
                                     .blocks = c->bytes / BLOCK_SIZE,
                                     .initialise = c->initialise,
+                                    .uuid = om->uuid,
                                     .ceph_conf = c->ceph_conf,
                                     .ceph_user = c->ceph_user};
     struct media *m = media_open(&spec, err);

@@ -103,11 +103,14 @@ TABLE_GET(summary_since, struct tables, t, sn_uint(state_changes_since(t->state)
 
 TABLE_GET(summary_suppressed, struct tables, t, counter32(notifier_suppressed(t->notifier)))
 
+TABLE_GET(summary_error, struct tables, t, sn_text(t->member->last_error))
+
 static const struct sn_column SUMMARY_COLUMNS[] = {
     {SUB_dvsanUnitMedia, SN_UINT, SN_READ_ONLY, 0, 0, summary_media},
     {SUB_dvsanUnitVolumes, SN_UINT, SN_READ_ONLY, 0, 0, summary_volumes},
     {SUB_dvsanUnitChangesSince, SN_UINT, SN_READ_ONLY, 0, 0, summary_since},
     {SUB_dvsanUnitNotificationsSuppressed, SN_COUNTER32, SN_READ_ONLY, 0, 0, summary_suppressed},
+    {SUB_dvsanUnitLastError, SN_OCTETS, SN_READ_ONLY, 0, 0, summary_error},
 };
 
 const struct sn_table table_summary = {

@@ -91,7 +91,20 @@ static bool all_served(const struct unit *u)
             return false;
         portals++;
     }
-    return all_there(u) && portals == u->config->portal_count * state_groups(u->state);
+    return all_there(u) && portals == u->config->portal_count * state_groups(u->state) &&
+           !u->member.last_error[0];
+}
+
+// What is served goes on being served.
+static void check_journal(struct unit *u)
+{
+    const char *trouble = journal_trouble(u->journal);
+    bool had = u->member.last_error[0] != '\0';
+    dv_copy(u->member.last_error, sizeof(u->member.last_error), trouble);
+    if (trouble[0] && !had)
+        log_error("unit", "changes cannot be recorded and are refused: %s", trouble);
+    else if (!trouble[0] && had)
+        log_info("unit", "changes can be recorded again");
 }
 
 static void settle(struct unit *u)
@@ -214,10 +227,11 @@ static void on_done(void *arg, struct order *o)
     }
     order_free(o);
     reserve(u);
+    check_journal(u);
     if (!u->agent && !u->stopping)
         connect_master(u);
     settle(u);
-    plan_next_pass(u, failed);
+    plan_next_pass(u, failed || u->member.last_error[0]);
 }
 
 static void on_look(void *arg, uint32_t tgtd)
@@ -406,7 +420,6 @@ static int open_journal(struct unit *u, struct dv_err *err)
     if (!u->journal)
         return -1;
     const struct journal_identity *id = journal_identity(u->journal);
-    u->member = (struct member){.uuid = id->uuid, .epoch = id->epoch, .state = MEMBER_STARTING};
     dv_copy(u->member.name, sizeof(u->member.name), u->config->name);
     u->state = state_new(id->generation, u->config->tgtd.instances);
     u->reserved = id->generation;
@@ -415,11 +428,15 @@ static int open_journal(struct unit *u, struct dv_err *err)
         state_add_tgtd(u->state, socket);
     }
     add_media(u);
-    if (journal_load(u->journal, u->state, err) != 0 || check_extents(u, err) != 0)
+    if (journal_load(u->journal, u->state, err) != 0 || check_extents(u, err) != 0 ||
+        journal_count_start(u->journal, err) != 0)
         return -1;
     u->tgtds_there = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_there));
     u->tgtds_answer = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_answer));
     u->tgtds_foreign = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_foreign));
+    u->member.uuid = id->uuid;
+    u->member.epoch = id->epoch;
+    u->member.state = MEMBER_STARTING;
     u->sets = sets_new(u->state, u->journal, on_work, u);
     u->tables = (struct tables){.state = u->state,
                                 .sets = u->sets,

@@ -29,6 +29,7 @@ struct observation {
     struct unit_record rec;    // as it will be
     struct access_rule *rules; // those of r, by volume and index
     uint64_t mark;
+    struct fault_counts faults;
     struct changes c;
 };
 
@@ -77,6 +78,20 @@ static void tell_state(struct observation *o, enum unit_state was)
         events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name, "is being stopped");
 }
 
+// While the unit did not answer, its record told of that instead.
+static void tell_trouble(struct observation *o)
+{
+    const char *now = o->r->last_error;
+    if (strcmp(o->link->recording, now) == 0)
+        return;
+    if (now[0])
+        events_add(o->cms, &o->c, EVENT_ERROR, "unit", o->rec.name, "cannot record changes: %s",
+                   now);
+    else
+        events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name, "can record changes again");
+    dv_copy(o->link->recording, sizeof(o->link->recording), now);
+}
+
 static void observe_unit(struct observation *o)
 {
     const struct reading *r = o->r;
@@ -98,11 +113,12 @@ static void observe_unit(struct observation *o)
     rec->epoch = r->epoch;
     rec->generation = r->generation;
     rec->state = next_state(o);
-    rec->last_error[0] = '\0';
+    dv_copy(rec->last_error, sizeof(rec->last_error), r->last_error);
     if (!o->unit)
         tell_joined(o);
     else
         tell_state(o, o->link->state_before ? o->link->state_before : o->unit->rec.state);
+    tell_trouble(o);
     if (!o->unit || memcmp(rec, &o->unit->rec, sizeof(*rec)) != 0) {
         rec->last_seen = time(NULL);
         changes_unit(&o->c, rec);
@@ -249,6 +265,8 @@ static void observe_volume(struct observation *o, const struct volume *v)
         return;
     }
     pv->mark = o->mark;
+    if (pv->unit == o->unit)
+        faults_tell_volume(o->cms, &o->c, pv, v, o->r->media, o->r->media_count, &o->faults);
     struct volume_record rec = pv->rec;
     rec.unit = o->rec.uuid;
     rec.medium = v->medium;
@@ -303,6 +321,8 @@ static void observe_tables(struct observation *o)
     const struct dv_uuid *unit = &o->rec.uuid;
     o->mark = ++readings;
     if (r->has_media)
+        faults_tell_media(o->cms, &o->c, o->rec.name, o->unit, r->media, r->media_count);
+    if (r->has_media)
         changes_media(&o->c, unit, r->media, r->media_count);
     if (r->has_media)
         changes_free_extents(&o->c, unit, r->free_extents, r->free_count);
@@ -315,6 +335,8 @@ static void observe_tables(struct observation *o)
         qsort(o->rules, r->rule_count, sizeof(*o->rules), by_volume);
     for (size_t i = 0; i < r->volume_count; i++)
         observe_volume(o, &r->volumes[i]);
+    if (o->unit)
+        faults_tell_rest(o->cms, &o->c, o->unit, &o->faults);
     observe_absence(o);
 }
 

@@ -32,6 +32,7 @@ static const struct sn_oid head[] = {
     OID_dvsanMemberGeneration, OID_dvsanMemberOperState,
     OID_dvsanMemberLease,      OID_dvsanMemberSoftwareVersion,
     OID_dvsanUnitChangesSince, OID_dvsanMemberAddress,
+    OID_dvsanUnitLastError,
 };
 
 size_t reading_head_oids(const uint32_t *volumes, size_t count, struct sn_oid *oids)
@@ -78,7 +79,8 @@ bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_
         sn_get_uint(&v[3].value, &out->epoch) && sn_get_uint(&v[4].value, &out->generation) &&
         label(&v[5].value, MEMBER_SHUTTING_DOWN, &oper) && sn_get_uint(&v[6].value, &out->lease) &&
         text(&v[7].value, out->software, sizeof(out->software)) &&
-        text(&v[9].value, out->address, sizeof(out->address));
+        text(&v[9].value, out->address, sizeof(out->address)) &&
+        text(&v[10].value, out->last_error, sizeof(out->last_error));
     if (!good) {
         *why = "its answer does not follow the MIB";
         return false;

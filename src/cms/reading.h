@@ -23,6 +23,7 @@ struct reading {
     uint32_t lease; // seconds that are left
     char software[64];
     uint32_t changes_since;
+    char last_error[LAST_ERROR_ROOM]; // why it cannot record changes, or ""
     struct reading_progress progress[READING_PROGRESS_MAX];
     size_t progress_count;
 

@@ -97,7 +97,8 @@ struct unit_link {
     struct fetch *fetch;                    // while tables are read
     struct orders queue;                    // being sent
     size_t queue_next;
-    char trouble[LAST_ERROR_ROOM]; // the last trouble told, so that it is told once
+    char trouble[LAST_ERROR_ROOM];   // the last trouble told, so that it is told once
+    char recording[LAST_ERROR_ROOM]; // why it cannot record changes, as told last
     struct loop_timer *timer;
     UT_hash_handle hh;
 };
@@ -139,6 +140,22 @@ void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state stat
 // host and volume that this concerns. The reading has portals.
 void moves_tell(struct cms *cms, struct changes *c, const struct pool_unit *unit,
                 const struct reading *now);
+
+// ---- faults.c ----
+struct fault_counts {
+    size_t failed, healed;
+};
+
+// An event for each medium that is in another state than before. unit is NULL for a new one.
+void faults_tell_media(struct cms *cms, struct changes *c, const char *name,
+                       const struct pool_unit *unit, const struct medium *now, size_t count);
+// An event when a volume has failed or is served again, unless its medium says that already; of
+// very many, after the last, one that counts them. n is zero before the first.
+void faults_tell_volume(struct cms *cms, struct changes *c, const struct pool_volume *v,
+                        const struct volume *now, const struct medium *media, size_t count,
+                        struct fault_counts *n);
+void faults_tell_rest(struct cms *cms, struct changes *c, const struct pool_unit *unit,
+                      const struct fault_counts *n);
 
 // ---- executor.c ----
 // Makes the list of steps that bring the link's unit to what is wanted. True when the unit is not

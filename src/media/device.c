@@ -8,13 +8,18 @@
 #include "media/storage.h"
 #include <inttypes.h>
 
+static uint64_t whole_blocks(const struct storage *s)
+{
+    return s->bytes / BLOCK_SIZE / ALLOC_BLOCKS * ALLOC_BLOCKS;
+}
+
 static int device_open(struct media *m, struct dv_err *err)
 {
     struct storage *s = m->own = dv_calloc(1, sizeof(*s));
     s->fd = -1;
     if (storage_open(s, m->path, err) != 0)
         return -1;
-    m->blocks = s->bytes / BLOCK_SIZE / ALLOC_BLOCKS * ALLOC_BLOCKS;
+    m->blocks = whole_blocks(s);
     return 0;
 }
 
@@ -28,7 +33,11 @@ static void device_close(struct media *m)
 
 static int device_probe(struct media *m, struct media_space *space, struct dv_err *err)
 {
-    return storage_probe(m->own, space, err);
+    struct storage *s = m->own;
+    if (storage_probe(s, space, err) != 0 || storage_size(s->fd, m->path, &s->bytes, err) != 0)
+        return -1;
+    m->blocks = whole_blocks(s); // it may have grown
+    return 0;
 }
 
 static int device_layout(struct media *m, struct media_layout *out, struct dv_err *err)

@@ -58,7 +58,8 @@ static int check_folder(const char *path, struct dv_err *err)
     return 0;
 }
 
-// Reads the medium's identity, or writes one when there is none yet.
+// Reads the medium's identity, or writes one when there never was one: else the file system is not
+// mounted, or lost it.
 static int identify(struct media *m, struct dv_err *err)
 {
     DV_FREE char *path = dv_printf("%s/%s", m->path, IDENTITY);
@@ -75,6 +76,8 @@ static int identify(struct media *m, struct dv_err *err)
                            path);
         return 0;
     }
+    if (!uuid_is_zero(&m->uuid))
+        return dv_fail(err, DV_NOT_FOUND, "%s is gone; is the file system still mounted?", path);
     char uuid[UUID_TEXT_LEN];
     m->uuid = uuid_random();
     text = dv_printf("%s\n", uuid_format(&m->uuid, uuid));
@@ -86,6 +89,9 @@ static int dir_open(struct media *m, struct dv_err *err)
     struct dir *d = m->own = dv_calloc(1, sizeof(*d));
     d->lock = -1;
     if (check_folder(m->path, err) != 0)
+        return -1;
+    // A folder that is not the medium is left as it is.
+    if (!uuid_is_zero(&m->uuid) && identify(m, err) != 0)
         return -1;
     DV_FREE char *lock = dv_printf("%s/%s", m->path, LOCK);
     d->lock = file_lock(lock, err);
@@ -119,11 +125,9 @@ static int dir_probe(struct media *m, struct media_space *space, struct dv_err *
     DV_CLOSE int fd = open(lock, O_RDWR | O_CLOEXEC);
     if (fd < 0 && errno != ENOENT)
         return dv_fail_errno(err, errno, "cannot write into the folder %s", m->path);
-    struct media now = {.path = m->path};
+    struct media now = {.path = m->path, .uuid = m->uuid};
     DV_FREE char *path = dv_printf("%s/%s", m->path, IDENTITY);
-    if (access(path, F_OK) != 0)
-        return dv_fail(err, DV_NOT_FOUND, "%s is gone; is the file system still mounted?", path);
-    if (storage_check_readable(path, 1, err) != 0 || identify(&now, err) != 0)
+    if (identify(&now, err) != 0 || storage_check_readable(path, 1, err) != 0)
         return -1;
     if (!uuid_equal(&now.uuid, &m->uuid))
         return dv_fail(err, DV_CONFLICT, "another medium is at %s now", m->path);

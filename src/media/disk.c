@@ -38,6 +38,12 @@ struct disk {
 
 static int initialise(struct media *m, const struct disk *d, struct dv_err *err)
 {
+    if (!uuid_is_zero(&m->uuid))
+        return dv_fail(err, DV_CONFLICT,
+                       "%s has no GPT partition table, and the disk that was there before had one; "
+                       "put that one back, or give this one an index of its own in the "
+                       "configuration",
+                       m->path);
     if (!m->initialise)
         return dv_fail(err, DV_CONFLICT,
                        "%s has no GPT partition table; if what it holds may be lost, say "

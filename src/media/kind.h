@@ -35,8 +35,8 @@ struct media {
     uint64_t blocks;
     bool initialise;
     char *ceph_conf, *ceph_user;
-    struct dv_uuid uuid;
-    void *own; // the kind's
+    struct dv_uuid uuid; // before it is opened: of what was there before
+    void *own;           // the kind's
 };
 
 extern const struct media_kind media_dir, media_disk, media_device, media_rbd;

@@ -39,6 +39,7 @@ struct media *media_open(const struct media_spec *spec, struct dv_err *err)
     m->path = dv_strdup(spec->path);
     m->blocks = spec->blocks;
     m->initialise = spec->initialise;
+    m->uuid = spec->uuid;
     m->ceph_conf = dv_strdup(spec->ceph_conf);
     m->ceph_user = dv_strdup(spec->ceph_user);
     if (m->kind->open(m, err) != 0) {

@@ -21,6 +21,7 @@ struct media_spec {
     const char *path;
     uint64_t blocks;                   // of a folder or pool; other kinds know their own size
     bool initialise;                   // a disk that holds nothing may be given a partition table
+    struct dv_uuid uuid;               // of the medium that was there before; zero: none was yet
     const char *ceph_conf, *ceph_user; // of an RBD pool, whose name is the path; NULL: the usual
 };
 

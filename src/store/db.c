@@ -7,9 +7,11 @@
 #include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define BUSY_TIMEOUT_MS 5000 // another process, such as a backup, may hold the file shortly
+#define ROOM_BYTES      (UINT64_C(256) << 10) // with less left, a commit may not fit
 
 struct db {
     sqlite3 *handle;
@@ -31,17 +33,27 @@ static int fail(const struct db *db, int code, struct dv_err *err)
         return dv_fail(err, DV_NO_SPACE, "%s cannot be written: the file system is full", db->path);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return dv_fail(err, DV_IO,
-                       "%s is damaged (%s); stop the program, move the file and those beside it "
-                       "that end in -wal and -shm away, and put a backup in its place",
-                       db->path, sqlite3_errstr(code));
+        return dv_fail(
+            err, DV_IO,
+            "%s is damaged (%s); stop the program, move the file and those beside it whose "
+            "names begin with its own away, and put a backup in its place",
+            db->path, sqlite3_errstr(code));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return dv_fail(err, DV_BUSY, "%s is locked by another process", db->path);
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
-        return dv_fail(err, DV_IO, "%s cannot be opened for writing; check who owns it", db->path);
+        return dv_fail(err, DV_IO,
+                       "%s cannot be written: see who owns it and the folder it is in, and whether "
+                       "their file system is read-only",
+                       db->path);
+    case SQLITE_IOERR:
+        if (db->handle && sqlite3_system_errno(db->handle) != 0)
+            return dv_fail_errno(err, sqlite3_system_errno(db->handle),
+                                 "%s cannot be read or written", db->path);
+        return dv_fail(err, DV_IO, "%s cannot be read or written: %s", db->path,
+                       sqlite3_errstr(code));
     default:
         return dv_fail(err, DV_IO, "%s: %s", db->path, sqlite3_errmsg(db->handle));
     }
@@ -63,9 +75,12 @@ static int make_private(const char *path, struct dv_err *err)
     return 0;
 }
 
-static int check(struct db *db, struct dv_err *err)
+// The quick check leaves out whether indexes have what their tables have, which takes long where
+// much is kept.
+static int check(struct db *db, enum db_log log, struct dv_err *err)
 {
-    struct db_stmt *s = db_prepare(db, "PRAGMA quick_check(1)", err);
+    struct db_stmt *s = db_prepare(
+        db, log == DB_AHEAD ? "PRAGMA quick_check(1)" : "PRAGMA integrity_check(1)", err);
     if (!s)
         return -1;
     int rc = db_step(s, err);
@@ -77,30 +92,38 @@ static int check(struct db *db, struct dv_err *err)
     return rc < 0 ? -1 : 0;
 }
 
-struct db *db_open(const char *path, struct dv_err *err)
+// Nothing is written before it was checked, and the log of a damaged file stays beside it.
+static int open_checked(struct db *db, enum db_log log, struct dv_err *err)
+{
+    int rc = sqlite3_open_v2(db->path, &db->handle, SQLITE_OPEN_READWRITE, NULL);
+    if (rc != SQLITE_OK)
+        return fail(db, rc, err);
+    sqlite3_extended_result_codes(db->handle, 1);
+    sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (check(db, log, err) != 0)
+        return -1;
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+    return db_exec(
+        db,
+        log == DB_AHEAD
+            ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+              "PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF"
+            : "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+              "PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
+        err);
+}
+
+struct db *db_open(const char *path, enum db_log log, struct dv_err *err)
 {
     if (make_private(path, err) != 0)
         return NULL;
     struct db *db = dv_calloc(1, sizeof(*db));
     db->path = dv_strdup(path);
-    int rc = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE, NULL);
-    if (rc != SQLITE_OK) {
-        (void)fail(db, rc, err);
-        db_close(db);
-        return NULL;
-    }
-    sqlite3_extended_result_codes(db->handle, 1);
-    sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
-    if (db_exec(
-            db,
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-            "PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
-            err) != 0 ||
-        check(db, err) != 0) {
-        db_close(db);
-        return NULL;
-    }
-    return db;
+    if (open_checked(db, log, err) == 0)
+        return db;
+    db_close(db);
+    return NULL;
 }
 
 void db_close(struct db *db)
@@ -156,9 +179,37 @@ int db_exec(struct db *db, const char *sql, struct dv_err *err)
     return rc == SQLITE_OK ? 0 : fail(db, rc, err);
 }
 
+// SQLite would go on writing to a file that nobody will find again.
+static int check_moved(const struct db *db, struct dv_err *err)
+{
+    int moved = 0;
+    (void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (!moved)
+        return 0;
+    return dv_fail(err, DV_NOT_FOUND,
+                   "%s is not there any more, or something else is: put back the folder that held "
+                   "it; nothing is recorded until then",
+                   db->path);
+}
+
+int db_check_place(struct db *db, struct dv_err *err)
+{
+    struct statvfs fs;
+    if (check_moved(db, err) != 0)
+        return -1;
+    if (statvfs(db->path, &fs) != 0)
+        return dv_fail_errno(err, errno, "cannot look at the file system of %s", db->path);
+    if (fs.f_flag & ST_RDONLY)
+        return dv_fail(err, DV_DENIED, "%s is on a file system mounted read-only", db->path);
+    if ((uint64_t)fs.f_bfree * fs.f_frsize < ROOM_BYTES)
+        return dv_fail(err, DV_NO_SPACE, "the file system of %s is full: make room there",
+                       db->path);
+    return 0;
+}
+
 int db_begin(struct db *db, struct dv_err *err)
 {
-    return db_exec(db, "BEGIN IMMEDIATE", err);
+    return check_moved(db, err) != 0 ? -1 : db_exec(db, "BEGIN IMMEDIATE", err);
 }
 
 int db_commit(struct db *db, struct dv_err *err)

@@ -11,11 +11,17 @@
 struct db;
 struct db_stmt;
 
+enum db_log {
+    DB_AHEAD, // a write-ahead log: one write to the disk a commit, and a second file that belongs
+              // to it
+    DB_BACK   // a rollback journal: several writes a commit, and between commits the file is whole
+};
+
 // Opens path, making it with mode 0600 when missing (its directory must exist), and checks it: a
-// damaged file is DV_IO with a sentence that says what to do. WAL, synchronous=FULL: what was
-// committed survives a power cut. Deleted content is overwritten with zeros. Foreign keys are
-// enforced. Use a db and its statements from one thread at a time.
-struct db *db_open(const char *path, struct dv_err *err);
+// damaged file is DV_IO with a sentence that says what to do, and is left as it is.
+// synchronous=FULL: what was committed survives a power cut. Deleted content is overwritten with
+// zeros. Foreign keys are enforced. Use a db and its statements from one thread at a time.
+struct db *db_open(const char *path, enum db_log log, struct dv_err *err);
 void db_close(struct db *db); // NULL is fine; finalize the statements first
 
 // Brings the schema up to date. steps[i] is SQL that leads from version i to i + 1; each step is
@@ -23,11 +29,16 @@ void db_close(struct db *db); // NULL is fine; finalize the statements first
 // only added. DV_CONFLICT when the file was written by a newer program.
 int db_migrate(struct db *db, const char *const *steps, size_t count, struct dv_err *err);
 
+// Fails when nothing could be recorded now: the file is not at its path any more, its file system
+// is full or read-only. Nothing is written to find out.
+int db_check_place(struct db *db, struct dv_err *err);
+
 // One or more statements whose rows, if any, are of no interest.
 int db_exec(struct db *db, const char *sql, struct dv_err *err);
 
-// A write transaction. They do not nest. Every statement that is to be atomic with others goes
-// between begin and commit; when commit fails the transaction has been rolled back.
+// A write transaction, refused when the file is not at its path any more. They do not nest. Every
+// statement that is to be atomic with others goes between begin and commit; when commit fails the
+// transaction has been rolled back.
 int db_begin(struct db *db, struct dv_err *err);
 int db_commit(struct db *db, struct dv_err *err);
 void db_rollback(struct db *db); // does nothing outside a transaction

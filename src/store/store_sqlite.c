@@ -8,7 +8,7 @@
 struct store *store_open(const char *path, struct dv_err *err)
 {
     struct store *s = dv_calloc(1, sizeof(*s));
-    s->db = db_open(path, err);
+    s->db = db_open(path, DB_AHEAD, err);
     if (!s->db || db_migrate(s->db, store_schema, store_schema_steps, err) < 0)
         goto fail;
     for (int i = 0; i < STORE_STMTS; i++) {
