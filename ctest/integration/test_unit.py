@@ -411,7 +411,7 @@ def test_an_unmounted_medium_is_told_and_not_written_to(idle):
         idle.start_tgtd()
         idle.start_agent()
         idle.wait_volume(1, FAILED)
-        assert "not the medium that was there" in idle.get(f"{UNIT}.2.1.8.1")
+        assert "still mounted" in idle.get(f"{UNIT}.2.1.8.1")
         assert idle.get(f"{UNIT}.2.1.7.1") == "3"
         with pytest.raises(SnmpError, match="resourceUnavailable"):
             idle.create(2, "elsewhere")

@@ -409,13 +409,83 @@ static void test_without_fallocate(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+static void touch(const char *name, off_t bytes)
+{
+    DV_FREE char *path = dv_printf("%s/%s", folder, name);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(ftruncate(fd, bytes), 0);
+    close(fd);
+}
+
+static void test_files_are_volumes(void **state)
+{
+    (void)state;
+    struct media *m = open_folder();
+    struct media_layout l;
+    struct dv_err err;
+    touch("00000000-1111-4222-8333-444444444444.img", 3 * (off_t)MIB);
+    touch("00000000-1111-4222-8333-555555555555.img", 3 * (off_t)MIB + 512); // no whole MiB
+    touch("00000000-1111-4222-8333-666666666666.img", 0);
+    touch("00000000-1111-4222-8333-777777777777.new", (off_t)MIB);
+    touch("backup-of-00000000-1111-4222-8333-444444444444.img", (off_t)MIB);
+    assert_int_equal(media_read_layout(m, &l, &err), 0);
+    assert_true(l.lists_volumes);
+    assert_int_equal(l.found_count, 1);
+    assert_string_equal(l.found[0].name, "00000000-1111-4222-8333-444444444444");
+    assert_int_equal(l.found[0].blocks, 3 * BLOCKS);
+    assert_true(l.found[0].start_lba == MEDIA_ANYWHERE && l.found[0].thin);
+    media_layout_clear(&l);
+    media_close(m);
+}
+
+static void test_owner(void **state)
+{
+    (void)state;
+    const struct media_spec spec = {.kind = MEDIUM_DIR, .path = folder};
+    const struct media_owner one = {.unit = {{1}}, .place = 7}, two = {.unit = {{2}}, .place = 8};
+    struct media_owner found;
+    struct dv_err err;
+    bool holds;
+    fails(media_ask_owner(&spec, &found, &holds, &err), &err, DV_NOT_FOUND, "cannot open");
+    struct media *m = open_folder();
+    struct dv_uuid uuid = *media_uuid(m);
+    assert_int_equal(media_ask_owner(&spec, &found, &holds, &err), 0);
+    assert_true(uuid_is_zero(&found.unit) && !holds);
+    assert_int_equal(media_tell_owner(m, &one, &err), 0);
+    assert_int_equal(media_tell_owner(m, &two, &err), 0);
+    media_close(m);
+    touch("00000000-1111-4222-8333-444444444444.img", (off_t)MIB);
+    assert_int_equal(media_ask_owner(&spec, &found, &holds, &err), 0);
+    assert_true(uuid_equal(&found.unit, &two.unit) && found.place == 8 && holds);
+    m = open_folder();
+    assert_true(uuid_equal(media_uuid(m), &uuid));
+    media_close(m);
+}
+
+// One that had an identity and has none is not made a new one.
+static void test_identity_lost(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    const struct media_spec known = {
+        .kind = MEDIUM_DIR, .path = folder, .blocks = BLOCKS, .uuid = {{9}}};
+    fails(media_open(&known, &err) ? 0 : -1, &err, DV_NOT_FOUND, "still mounted");
+    DIR *d = opendir(folder);
+    for (struct dirent *e; (e = readdir(d));)
+        assert_true(strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0);
+    closedir(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_identity),          TEST(test_lock),    TEST(test_bad_folders),
-        TEST(test_no_permission),     TEST(test_volumes), TEST(test_broken_off),
-        TEST(test_progress),          TEST(test_full),    TEST(test_read_only),
-        TEST(test_without_fallocate),
+        TEST(test_identity),          TEST(test_lock),
+        TEST(test_bad_folders),       TEST(test_no_permission),
+        TEST(test_volumes),           TEST(test_broken_off),
+        TEST(test_progress),          TEST(test_full),
+        TEST(test_read_only),         TEST(test_without_fallocate),
+        TEST(test_files_are_volumes), TEST(test_owner),
+        TEST(test_identity_lost),
     };
     return cmocka_run_group_tests_name("media_dir", tests, NULL, NULL);
 }

@@ -479,6 +479,31 @@ static void a_device_is_one_volume_as_it_is(void **state)
     media_close(m);
 }
 
+static void a_disk_tells_whose_it_is(void **state)
+{
+    (void)state;
+    const struct media_owner one = {.unit = {{1}}, .place = 7}, two = {.unit = {{2}}, .place = 8};
+    const struct media_spec spec = {.kind = MEDIUM_DISK, .path = image};
+    struct media_owner found;
+    struct dv_err err;
+    bool holds;
+    struct media *m = open_disk(image);
+    is(media_ask_owner(&spec, &found, &holds, &err), &err);
+    assert_true(uuid_is_zero(&found.unit) && !holds);
+    is(media_tell_owner(m, &one, &err), &err);
+    is(media_tell_owner(m, &two, &err), &err);
+    struct volume v = volume_at(3, 8);
+    is(media_volume_create(m, &v, NULL, &err), &err); // the table is written anew
+    is(media_ask_owner(&spec, &found, &holds, &err), &err);
+    assert_true(uuid_equal(&found.unit, &two.unit) && found.place == 8 && holds);
+
+    put(image, 0, 0xeb, 3); // a boot loader
+    is(media_tell_owner(m, &one, &err), &err);
+    is(media_ask_owner(&spec, &found, &holds, &err), &err);
+    assert_true(uuid_is_zero(&found.unit) && !holds);
+    media_close(m);
+}
+
 int main(void)
 {
     log_init("test_media_disk", LOG_LEVEL_SILENT);
@@ -498,6 +523,7 @@ int main(void)
         DISK_TEST(a_disk_without_nodes_is_served_by_a_loop_device),
         DISK_TEST(sectors_of_4096_bytes),
         DISK_TEST(a_device_is_one_volume_as_it_is),
+        DISK_TEST(a_disk_tells_whose_it_is),
     };
     return cmocka_run_group_tests_name("media_disk", tests, NULL, NULL);
 }

@@ -220,6 +220,21 @@ static int open_db(struct journal *j, const char *dir, struct dv_err *err)
     return read_identity(j, err);
 }
 
+bool journal_exists(const char *state_dir)
+{
+    struct stat st;
+    DV_FREE char *path = dv_printf("%s/unit.db", state_dir);
+    return stat(path, &st) == 0 && st.st_size > 0;
+}
+
+int journal_take_identity(struct journal *j, const struct dv_uuid *uuid, uint32_t epoch,
+                          struct dv_err *err)
+{
+    j->identity.uuid = *uuid;
+    j->identity.epoch = epoch;
+    return journal_count_start(j, err);
+}
+
 struct journal *journal_open(const char *state_dir, struct dv_err *err)
 {
     if (file_make_dirs(state_dir, 0700, err) != 0 || check_dir(state_dir, err) != 0)

@@ -18,6 +18,9 @@ struct journal_identity {
     uint32_t generation; // no change before this start had a higher one
 };
 
+// Whether there is a file; an empty one is none.
+bool journal_exists(const char *state_dir);
+
 // Makes the directory when missing, locks it against a second agent (DV_BUSY) and opens the file.
 // One that is damaged, or that a newer program wrote, is left as it is.
 struct journal *journal_open(const char *state_dir, struct dv_err *err);
@@ -27,6 +30,9 @@ void journal_close(struct journal *j); // NULL is fine
 const struct journal_identity *journal_identity(const struct journal *j);
 // To be called once all was loaded and found good.
 int journal_count_start(struct journal *j, struct dv_err *err);
+// Of a new journal: it is that of this unit, which has been started so often.
+int journal_take_identity(struct journal *j, const struct dv_uuid *uuid, uint32_t epoch,
+                          struct dv_err *err);
 
 // Why changes cannot be recorded now, or "": so far as is known without writing, and, once a commit
 // has failed, by trying. The text lives until the next call.

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/service.h"
+#include "snmp-agents/unit/rebuild.h"
 #include "snmp-agents/unit/unit.h"
 #include <getopt.h>
 #include <signal.h>
@@ -11,7 +12,7 @@
 #define DEFAULT_CONFIG "/etc/dvsan/dvsan-unit.xml"
 
 static const char HELP[] =
-    "usage: dvsan-unit [-c FILE] [-t] [-v] [--help] [--version]\n"
+    "usage: dvsan-unit [-c FILE] [-t] [-v] [--rebuild[=UUID]] [--help] [--version]\n"
     "\n"
     "The agent of an IP SAN unit: an AgentX subagent beside snmpd(8) and tgtd(8).\n"
     "It runs in the foreground until it gets SIGTERM or SIGINT.\n"
@@ -19,14 +20,17 @@ static const char HELP[] =
     "  -c, --config FILE  the configuration (default: " DEFAULT_CONFIG ")\n"
     "  -t, --check        check the configuration and exit\n"
     "  -v, --verbose      log what happens in detail\n"
+    "      --rebuild[=UUID]\n"
+    "                     make the journal of a unit that lost it anew, and exit\n"
     "      --help         print this text and exit\n"
     "      --version      print the version and exit\n";
 
-enum { OPTION_HELP = 256, OPTION_VERSION };
+enum { OPTION_HELP = 256, OPTION_VERSION, OPTION_REBUILD };
 
 static const struct option OPTIONS[] = {{"config", required_argument, NULL, 'c'},
                                         {"check", no_argument, NULL, 't'},
                                         {"verbose", no_argument, NULL, 'v'},
+                                        {"rebuild", optional_argument, NULL, OPTION_REBUILD},
                                         {"help", no_argument, NULL, OPTION_HELP},
                                         {"version", no_argument, NULL, OPTION_VERSION},
                                         {0}};
@@ -66,16 +70,35 @@ static int run(const struct unit_config *config)
     return rc;
 }
 
-static int load_and_run(const char *path, bool check, bool verbose)
+struct options {
+    const char *path;
+    bool check, verbose, rebuild;
+    const char *unit; // to be rebuilt; NULL: the media know
+};
+
+static int rebuild(const struct unit_config *config, const char *unit)
 {
     struct dv_err err;
-    struct unit_config *config = unit_config_load(path, &err);
+    struct dv_uuid uuid;
+    if (unit && (!uuid_parse(unit, &uuid) || uuid_is_zero(&uuid))) {
+        (void)dv_fail(&err, DV_INVALID, "%s is not the UUID of a unit", unit);
+        return fail(&err);
+    }
+    return rebuild_journal(config, unit ? &uuid : NULL, &err) == 0 ? 0 : fail(&err);
+}
+
+static int load_and_run(const struct options *o)
+{
+    struct dv_err err;
+    struct unit_config *config = unit_config_load(o->path, &err);
     if (!config)
         return fail(&err);
-    log_init("dvsan-unit", verbose ? LOG_LEVEL_DEBUG : config->log_level);
+    log_init("dvsan-unit", o->verbose ? LOG_LEVEL_DEBUG : config->log_level);
     int rc = 0;
-    if (check)
-        printf("%s is good.\n", path);
+    if (o->check)
+        printf("%s is good.\n", o->path);
+    else if (o->rebuild)
+        rc = rebuild(config, o->unit);
     else
         rc = run(config);
     unit_config_free(config);
@@ -84,8 +107,7 @@ static int load_and_run(const char *path, bool check, bool verbose)
 
 int unit_main(int argc, char **argv)
 {
-    const char *path = DEFAULT_CONFIG;
-    bool check = false, verbose = false;
+    struct options o = {.path = DEFAULT_CONFIG};
     int option;
     secret_harden_process();
     // snmpd closes the session of a subagent that stalled, and Net-SNMP then writes to it.
@@ -94,13 +116,17 @@ int unit_main(int argc, char **argv)
     while ((option = getopt_long(argc, argv, "c:tv", OPTIONS, NULL)) != -1) {
         switch (option) {
         case 'c':
-            path = optarg;
+            o.path = optarg;
             break;
         case 't':
-            check = true;
+            o.check = true;
             break;
         case 'v':
-            verbose = true;
+            o.verbose = true;
+            break;
+        case OPTION_REBUILD:
+            o.rebuild = true;
+            o.unit = optarg;
             break;
         case OPTION_HELP:
             fputs(HELP, stdout);
@@ -117,5 +143,5 @@ int unit_main(int argc, char **argv)
         fprintf(stderr, "dvsan-unit takes no arguments; try dvsan-unit --help.\n");
         return dv_code_exit(DV_INVALID);
     }
-    return load_and_run(path, check, verbose);
+    return load_and_run(&o);
 }

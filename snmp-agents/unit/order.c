@@ -296,12 +296,36 @@ static bool is_stranger(const struct order *o, const struct state *state,
     return !state_volume_uuid(state, &f->uuid) && !order_volume_uuid(o, &f->uuid);
 }
 
+// A medium either tells where a volume lies, or any place will do that is free.
+static bool find_place(const struct state *state, uint32_t medium, const struct media_found *f,
+                       uint64_t *start)
+{
+    const struct unit_medium *m = state_medium(state, medium);
+    DV_FREE struct extent *used = NULL;
+    *start = f->start_lba;
+    if (f->start_lba != MEDIA_ANYWHERE || !m)
+        return m != NULL;
+    size_t n = state_extents(state, medium, &used);
+    return extent_find(used, n, m->m.blocks, f->blocks, start, NULL) == 0;
+}
+
 static bool has_adoptions(const struct order *o, const struct order_medium *om,
                           const struct state *state)
 {
+    uint64_t start;
     for (size_t i = 0; i < om->layout.found_count; i++)
-        if (is_stranger(o, state, &om->layout.found[i]))
+        if (is_stranger(o, state, &om->layout.found[i]) &&
+            find_place(state, om->index, &om->layout.found[i], &start))
             return true;
+    return false;
+}
+
+bool order_has_strangers(const struct order *o)
+{
+    for (size_t i = 0; i < o->medium_count; i++)
+        for (size_t k = 0; k < o->media[i].layout.found_count; k++)
+            if (!order_volume_uuid(o, &o->media[i].layout.found[k].uuid))
+                return true;
     return false;
 }
 
@@ -324,15 +348,15 @@ static uint32_t last_index(const struct state *state)
 
 // Fills in the row that a stranger gets; nobody may use it until rules say so.
 static void adopt(const struct order *o, const struct order_medium *om, const struct media_found *f,
-                  const struct state *state, uint32_t index, struct volume *out)
+                  const struct state *state, uint32_t index, uint64_t start, struct volume *out)
 {
     char uuid[UUID_TEXT_LEN];
     *out = (struct volume){.index = index,
                            .uuid = f->uuid,
                            .medium = om->index,
-                           .start_lba = f->start_lba,
+                           .start_lba = start,
                            .blocks = f->blocks,
-                           .thin = true,
+                           .thin = f->thin,
                            .lun = 1,
                            .admin_online = true,
                            .state = VOLUME_FAILED,
@@ -351,10 +375,12 @@ static int journal_adoptions(const struct order *o, const struct order_medium *o
     for (size_t i = 0; i < om->layout.found_count; i++) {
         const struct media_found *f = &om->layout.found[i];
         uint32_t last = last_index(state);
+        uint64_t start;
         struct volume v;
-        if (!is_stranger(o, state, f) || last >= INT32_MAX)
+        if (!is_stranger(o, state, f) || last >= INT32_MAX ||
+            !find_place(state, om->index, f, &start))
             continue;
-        adopt(o, om, f, state, last + 1, &v);
+        adopt(o, om, f, state, last + 1, start, &v);
         if (journal_put_volume(journal, &v, true, err) != 0)
             return -1;
         state_add_volume(state, &v)->made = true;
@@ -481,6 +507,22 @@ static void apply_volume(const struct order *o, const struct order_volume *ov, s
                ov->done ? "" : v->v.last_error);
 }
 
+// Volumes for which it has no room, as when the configuration gives it less than before.
+static void tell_left_out(const struct order_medium *om, struct unit_medium *m,
+                          const struct state *state)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < om->layout.found_count; i++)
+        n += om->layout.found[i].start_lba == MEDIA_ANYWHERE &&
+             !state_volume_uuid(state, &om->layout.found[i].uuid);
+    if (n > m->left_out)
+        log_warning("unit",
+                    "medium %s holds %zu volumes that are not known and for which it has no room: "
+                    "give it a larger size in the configuration",
+                    m->m.name, n);
+    m->left_out = n;
+}
+
 static void apply_medium(const struct order_medium *om, struct state *state)
 {
     struct unit_medium *m = state_medium(state, om->index);
@@ -491,6 +533,7 @@ static void apply_medium(const struct order_medium *om, struct state *state)
                "medium %s is %s%s%s", m->m.name, medium_state_name(om->state),
                om->error[0] ? ": " : "", om->error);
     m->uuid = om->uuid;
+    tell_left_out(om, m, state);
     if (om->has_layout)
         state_set_layout(state, m, om->layout.blocks, om->layout.reserved,
                          om->layout.reserved_count);
@@ -514,7 +557,7 @@ int order_apply(const struct order *o, struct state *state, struct journal *jour
             return -1;
         }
     }
-    for (size_t i = 0; i < o->volume_count; i++)
+    for (size_t i = 0; i < o->volume_count && !o->postponed; i++)
         apply_volume(o, &o->volumes[i], state);
     for (size_t i = 0; i < o->medium_count; i++)
         apply_medium(&o->media[i], state);

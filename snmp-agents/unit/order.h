@@ -69,6 +69,9 @@ struct order_tgtd {
 };
 
 struct order {
+    bool first;                   // nothing is known yet of what media bring along
+    bool postponed;               // so it was only looked at, and is to be taken in before the next
+    struct media_owner owner;     // what media are told; no unit: nothing
     struct order_volume *volumes; // all, ascending by index
     size_t volume_count;
     struct order_account *accounts; // those that rules in force name, sorted by user
@@ -107,6 +110,8 @@ bool order_has_failures(const struct order *o);
 bool order_is_unfinished(const struct order *o);
 // Whether media tell of volumes that are not in the state: applying takes them in.
 bool order_brings_volumes(const struct order *o, const struct state *state);
+// The same, before it is known what became of the state meanwhile.
+bool order_has_strangers(const struct order *o);
 // The volume of this UUID, or NULL.
 const struct order_volume *order_volume_uuid(const struct order *o, const struct dv_uuid *uuid);
 

@@ -42,7 +42,7 @@ void pass_free(struct pass *p)
 // A folder whose file system is not mounted is there, but it is not the medium; whoever wrote to
 // it would lose what he wrote from sight later.
 static int open_medium(const struct medium_config *c, const struct order_medium *om,
-                       struct media **out, struct dv_err *err)
+                       const struct media_owner *owner, struct media **out, struct dv_err *err)
 {
     const struct media_spec spec = {.kind = c->kind,
                                     .path = c->path,
@@ -64,16 +64,21 @@ static int open_medium(const struct medium_config *c, const struct order_medium 
                              "of its own in the configuration",
                        c->path);
     }
+    if (!uuid_is_zero(&owner->unit) && media_tell_owner(m, owner, err) != 0) {
+        media_close(m);
+        return -1;
+    }
     *out = m;
     return 0;
 }
 
-static void check_medium(const struct medium_config *c, struct media **m, struct order_medium *om)
+static void check_medium(const struct medium_config *c, const struct media_owner *owner,
+                         struct media **m, struct order_medium *om)
 {
     struct media_space space;
     struct dv_err err;
     om->error[0] = '\0';
-    if ((*m || open_medium(c, om, m, &err) == 0) && media_probe(*m, &space, &err) == 0 &&
+    if ((*m || open_medium(c, om, owner, m, &err) == 0) && media_probe(*m, &space, &err) == 0 &&
         media_read_layout(*m, &om->layout, &err) == 0) {
         om->state = space.state;
         om->full = space.full;
@@ -95,7 +100,7 @@ static void check_media(const struct pass *p, struct order *o)
     for (size_t i = 0; i < o->medium_count; i++)
         for (size_t k = 0; k < p->config->media_count; k++)
             if (p->config->media[k].index == o->media[i].index)
-                check_medium(&p->config->media[k], &p->media[k], &o->media[i]);
+                check_medium(&p->config->media[k], &o->owner, &p->media[k], &o->media[i]);
 }
 
 static struct media *medium_of(const struct pass *p, const struct order *o,
@@ -509,6 +514,10 @@ void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
     o->iqn_prefix = p->config->iqn_prefix;
     check_media(p, o);
     tidy_media(p, o, calls);
+    // tgtd may serve what media bring along: it is not to be ended first.
+    o->postponed = o->first && order_has_strangers(o);
+    if (o->postponed)
+        return;
     make_backings(p, o, calls);
     serving_meet(p->serving, o, calls->look, calls->arg);
     resize_closed(p, o, calls);

@@ -22,6 +22,7 @@ struct unit_medium {
     size_t reserved_count;
     struct extent *free; // its free extents, ascending
     size_t free_count;
+    size_t left_out; // volumes on it that could not be taken in
     uint32_t generation;
 };
 

@@ -8,6 +8,7 @@
 #include "snmp-agents/unit/journal.h"
 #include "snmp-agents/unit/notifier.h"
 #include "snmp-agents/unit/portals.h"
+#include "snmp-agents/unit/rebuild.h"
 #include "snmp-agents/unit/refusal.h"
 #include "snmp-agents/unit/std/std.h"
 #include "snmp-agents/unit/tables.h"
@@ -37,6 +38,7 @@ struct unit {
     struct loop *loop;
     const struct unit_config *config;
     struct member member;
+    struct media_owner owner; // as media are told
     struct journal *journal;
     struct state *state;
     struct sets *sets;
@@ -59,7 +61,7 @@ struct unit {
     bool *tgtds_foreign; // which of them have targets that are not ours
     uint32_t retry_ms;
     uint32_t reserved; // generations up to this one may be used
-    bool was_connected, stopping;
+    bool had_pass, was_connected, stopping;
     int exit_code;
     struct loop_timer *next_pass, *first_pass, *no_master;
 };
@@ -143,6 +145,8 @@ static void start_pass(struct unit *u)
     u->work_wanted = false;
     loop_timer_cancel(u->next_pass);
     struct order *o = order_new(u->state);
+    o->first = !u->had_pass;
+    o->owner = u->owner;
     for (uint32_t i = 0; i < o->tgtd_count; i++) {
         o->tgtds[i].answers = u->tgtds_answer[i];
         u->tgtds_answer[i] = false;
@@ -218,14 +222,23 @@ static void on_done(void *arg, struct order *o)
     struct unit *u = arg;
     struct dv_err err;
     bool failed = order_has_failures(o);
-    u->unfinished = order_is_unfinished(o) || order_brings_volumes(o, u->state);
-    read_logs(u);
-    note_tgtds(u, o);
+    bool postponed = o->postponed, brings = order_brings_volumes(o, u->state);
+    u->had_pass = true;
+    if (!postponed) {
+        read_logs(u);
+        note_tgtds(u, o);
+    }
     if (order_apply(o, u->state, u->journal, &err) != 0) {
         log_error("unit", "what was done cannot be recorded and will be done again: %s", err.text);
         failed = true;
+        brings = false;
     }
+    u->unfinished = order_is_unfinished(o) || brings || postponed;
     order_free(o);
+    if (postponed) {
+        start_pass(u);
+        return;
+    }
     reserve(u);
     check_journal(u);
     if (!u->agent && !u->stopping)
@@ -416,8 +429,11 @@ static int check_extents(struct unit *u, struct dv_err *err)
 
 static int open_journal(struct unit *u, struct dv_err *err)
 {
+    if (!journal_exists(u->config->state_dir) && rebuild_check_lost(u->config, err) != 0)
+        return -1;
     u->journal = journal_open(u->config->state_dir, err);
-    if (!u->journal)
+    if (!u->journal ||
+        (journal_identity(u->journal)->epoch == 0 && rebuild_check_lost(u->config, err) != 0))
         return -1;
     const struct journal_identity *id = journal_identity(u->journal);
     dv_copy(u->member.name, sizeof(u->member.name), u->config->name);
@@ -437,6 +453,7 @@ static int open_journal(struct unit *u, struct dv_err *err)
     u->member.uuid = id->uuid;
     u->member.epoch = id->epoch;
     u->member.state = MEMBER_STARTING;
+    u->owner = (struct media_owner){id->uuid, rebuild_place(u->config)};
     u->sets = sets_new(u->state, u->journal, on_work, u);
     u->tables = (struct tables){.state = u->state,
                                 .sets = u->sets,

@@ -65,6 +65,13 @@ static bool wants(const struct unit_link *link, const struct pool_volume *v, enu
     return v->actual.index != 0 && differs && tasks_open(link->cms, kind, &v->rec.uuid, NULL);
 }
 
+// What a unit took in from a medium that keeps no names is called by its UUID.
+static bool is_nameless(const struct pool_volume *v)
+{
+    char uuid[UUID_TEXT_LEN];
+    return v->actual.index != 0 && strcmp(v->actual.name, uuid_format(&v->rec.uuid, uuid)) == 0;
+}
+
 bool executor_plan(struct unit_link *link)
 {
     struct pool_unit *unit = link_unit(link);
@@ -82,7 +89,7 @@ bool executor_plan(struct unit_link *link)
             .rights = rights + r,
             .held = v->hold.until > now,
             .resize = wants(link, v, TASK_VOLUME_RESIZE),
-            .rename = wants(link, v, TASK_VOLUME_RENAME),
+            .rename = wants(link, v, TASK_VOLUME_RENAME) || is_nameless(v),
         };
         waiting |= volumes[n].held && !v->hold.refused;
         for (struct pool_assignment *a = v->assignments; a; a = a->volume_next, r++) {

@@ -5,7 +5,9 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "media/kind.h"
+#include "media/owner.h"
 #include "media/storage.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -58,30 +60,70 @@ static int check_folder(const char *path, struct dv_err *err)
     return 0;
 }
 
+// The first line is the medium's UUID, the second one tells whose it is.
+static int read_marker(const char *path, char **text, struct dv_err *err)
+{
+    size_t len;
+    return file_read(path, 4096, text, &len, err);
+}
+
+static int write_marker(const struct media *m, const char *owner, struct dv_err *err)
+{
+    char uuid[UUID_TEXT_LEN];
+    DV_FREE char *path = dv_printf("%s/%s", m->path, IDENTITY);
+    DV_FREE char *text = dv_printf("%s\n%s", uuid_format(&m->uuid, uuid), owner);
+    return file_write_atomic(path, text, strlen(text), 0644, err);
+}
+
+static bool owner_in(const char *marker, struct media_owner *out)
+{
+    const char *line = strchr(marker, '\n');
+    return line && owner_parse(line + 1, out);
+}
+
 // Reads the medium's identity, or writes one when there never was one: else the file system is not
 // mounted, or lost it.
 static int identify(struct media *m, struct dv_err *err)
 {
     DV_FREE char *path = dv_printf("%s/%s", m->path, IDENTITY);
     DV_FREE char *text = NULL;
-    size_t len;
+    struct dv_uuid found;
+    char uuid[UUID_TEXT_LEN];
+    bool known = !uuid_is_zero(&m->uuid);
     if (access(path, F_OK) == 0) {
-        if (file_read(path, 4096, &text, &len, err) != 0)
+        if (read_marker(path, &text, err) != 0)
             return -1;
         text[strcspn(text, "\n")] = '\0';
-        if (!uuid_parse(text, &m->uuid) || uuid_is_zero(&m->uuid))
+        bool good = uuid_parse(text, &found) && !uuid_is_zero(&found);
+        if (!good && known)
+            return dv_fail(err, DV_CONFLICT,
+                           "%s should hold the medium's UUID; restore it: it was %s", path,
+                           uuid_format(&m->uuid, uuid));
+        if (!good)
             return dv_fail(err, DV_CONFLICT,
                            "%s should hold the medium's UUID; restore it, or delete it to make "
                            "this a new medium",
                            path);
+        m->uuid = found;
         return 0;
     }
-    if (!uuid_is_zero(&m->uuid))
-        return dv_fail(err, DV_NOT_FOUND, "%s is gone; is the file system still mounted?", path);
-    char uuid[UUID_TEXT_LEN];
+    if (known)
+        return dv_fail(err, DV_NOT_FOUND,
+                       "%s is gone; is the file system still mounted? It held %s", path,
+                       uuid_format(&m->uuid, uuid));
     m->uuid = uuid_random();
-    text = dv_printf("%s\n", uuid_format(&m->uuid, uuid));
-    return file_write_atomic(path, text, strlen(text), 0644, err);
+    return write_marker(m, "", err);
+}
+
+static int dir_tell_owner(struct media *m, const struct media_owner *owner, struct dv_err *err)
+{
+    DV_FREE char *path = dv_printf("%s/%s", m->path, IDENTITY);
+    DV_FREE char *text = NULL;
+    DV_FREE char *line = owner_format(owner);
+    struct media_owner now;
+    if (read_marker(path, &text, err) != 0)
+        return -1;
+    return owner_in(text, &now) && owner_equal(&now, owner) ? 0 : write_marker(m, line, err);
 }
 
 static int dir_open(struct media *m, struct dv_err *err)
@@ -359,11 +401,69 @@ static int dir_remove(struct media *m, const struct volume *v,
     return file_sync_dir(m->path, err);
 }
 
+static bool uuid_of_file(const char *name, struct dv_uuid *out)
+{
+    char uuid[UUID_TEXT_LEN];
+    if (strlen(name) != UUID_TEXT_LEN - 1 + 4 || strcmp(name + UUID_TEXT_LEN - 1, ".img") != 0)
+        return false;
+    memcpy(uuid, name, UUID_TEXT_LEN - 1);
+    uuid[UUID_TEXT_LEN - 1] = '\0';
+    return uuid_parse(uuid, out) && !uuid_is_zero(out);
+}
+
+// Where in the range a file lies is a matter of the unit's accounts.
+static void add_found(int folder, const char *name, struct media_layout *out)
+{
+    struct stat st;
+    struct dv_uuid uuid;
+    if (!uuid_of_file(name, &uuid) || fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISREG(st.st_mode) || st.st_size <= 0 ||
+        st.st_size % (off_t)(ALLOC_BLOCKS * BLOCK_SIZE) != 0)
+        return;
+    struct media_found *f = DV_APPEND(out->found, out->found_count);
+    *f = (struct media_found){.uuid = uuid,
+                              .start_lba = MEDIA_ANYWHERE,
+                              .blocks = (uint64_t)st.st_size / BLOCK_SIZE,
+                              .thin = st.st_blocks * 512 < st.st_size};
+    uuid_format(&uuid, f->name);
+}
+
+static int list_files(const char *path, struct media_layout *out, struct dv_err *err)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+    if (!folder)
+        return dv_fail_errno(err, errno, "cannot list the folder %s", path);
+    while (errno = 0, (entry = readdir(folder)))
+        add_found(dirfd(folder), entry->d_name, out);
+    int rc = errno == 0 ? 0 : dv_fail_errno(err, errno, "cannot list the folder %s", path);
+    closedir(folder);
+    return rc;
+}
+
 static int dir_layout(struct media *m, struct media_layout *out, struct dv_err *err)
 {
-    (void)err;
     out->blocks = m->blocks;
-    return 0;
+    out->lists_volumes = true;
+    if (list_files(m->path, out, err) == 0)
+        return 0;
+    media_layout_clear(out);
+    return -1;
+}
+
+static int dir_ask_owner(const char *path, struct media_owner *out, bool *holds_volumes,
+                         struct dv_err *err)
+{
+    DV_FREE char *marker = dv_printf("%s/%s", path, IDENTITY);
+    DV_FREE char *text = NULL;
+    struct media_layout l = {0};
+    if (read_marker(marker, &text, err) != 0)
+        return -1;
+    (void)owner_in(text, out);
+    int rc = list_files(path, &l, err);
+    *holds_volumes = l.found_count > 0;
+    media_layout_clear(&l);
+    return rc;
 }
 
 // tgtd would serve a file of any size, and make no difference between a lost one and a bad name.
@@ -394,4 +494,6 @@ const struct media_kind media_dir = {
     .shrink = dir_shrink,
     .grows_open = true,
     .remove = dir_remove,
+    .tell_owner = dir_tell_owner,
+    .ask_owner = dir_ask_owner,
 };

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "media/copy.h"
 #include "media/kind.h"
+#include "media/owner.h"
 #include "media/window.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -99,6 +100,35 @@ static void disk_close(struct media *m)
     free(d);
 }
 
+static int disk_tell_owner(struct media *m, const struct media_owner *owner, struct dv_err *err)
+{
+    const struct disk *d = m->own;
+    struct media_owner now;
+    DV_FREE char *line = owner_format(owner);
+    DV_FREE char *found = NULL;
+    if (gpt_read_note(&d->table, &found, err) != 0)
+        return -1;
+    if (owner_parse(found, &now) ? owner_equal(&now, owner) : found[0] != '\0')
+        return 0; // it says so already, or holds what boots a machine
+    return gpt_write_note(&d->table, line, err);
+}
+
+// Whether a table that cannot be read has volumes is not known.
+static int disk_ask_owner(const char *path, struct media_owner *out, bool *holds_volumes,
+                          struct dv_err *err)
+{
+    DV_FREE char *note = NULL;
+    struct gpt_disk d = {.path = path, .sector = BLOCK_SIZE};
+    DV_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return dv_fail_errno(err, errno, "cannot open %s", path);
+    d.fd = fd;
+    if (gpt_read_note(&d, &note, err) != 0)
+        return -1;
+    *holds_volumes = owner_parse(note, out);
+    return 0;
+}
+
 static int disk_probe(struct media *m, struct media_space *space, struct dv_err *err)
 {
     struct disk *d = m->own;
@@ -116,7 +146,8 @@ static void add_found(const struct gpt_part *p, struct media_layout *out)
 {
     char uuid[UUID_TEXT_LEN];
     struct media_found *f = DV_APPEND(out->found, out->found_count);
-    *f = (struct media_found){.uuid = p->uuid, .start_lba = p->start, .blocks = p->blocks};
+    *f = (struct media_found){
+        .uuid = p->uuid, .start_lba = p->start, .blocks = p->blocks, .thin = true};
     dv_copy(f->name, sizeof(f->name), p->name);
     if (name_check("volume", f->name, NULL) != 0)
         dv_copy(f->name, sizeof(f->name), uuid_format(&p->uuid, uuid));
@@ -468,5 +499,7 @@ const struct media_kind media_disk = {
     .move = disk_move,
     .rename = disk_rename,
     .remove = disk_remove,
+    .tell_owner = disk_tell_owner,
+    .ask_owner = disk_ask_owner,
     .resumes = true,
 };

@@ -120,3 +120,27 @@ int gpt_look(const struct gpt_disk *d, enum gpt_presence *out, struct dv_err *er
         return write_mbr(d, last, err);
     return 0;
 }
+
+// ---- The note ---------------------------------------------------------------------------------
+
+int gpt_read_note(const struct gpt_disk *d, char **note, struct dv_err *err)
+{
+    char *text = dv_calloc(1, GPT_NOTE_MAX + 1);
+    ssize_t n = pread(d->fd, text, GPT_NOTE_MAX, 0);
+    *note = text;
+    return n == GPT_NOTE_MAX ? 0
+                             : dv_fail_errno(err, n < 0 ? errno : EIO,
+                                             "cannot read the first sector of %s", d->path);
+}
+
+int gpt_write_note(const struct gpt_disk *d, const char *note, struct dv_err *err)
+{
+    DV_FREE uint8_t *sector = dv_calloc(1, d->sector);
+    if (read_sector(d, 0, sector, err) != 0)
+        return -1;
+    memset(sector, 0, GPT_NOTE_MAX);
+    memcpy(sector, note, strnlen(note, GPT_NOTE_MAX));
+    if (pwrite(d->fd, sector, d->sector, 0) != (ssize_t)d->sector)
+        return dv_fail_errno(err, errno, "cannot write the first sector of %s", d->path);
+    return 0;
+}

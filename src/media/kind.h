@@ -25,6 +25,10 @@ struct media_kind {
                   struct dv_err *err); // NULL: nothing to do
     int (*remove)(struct media *m, const struct volume *v, const struct media_progress *progress,
                   struct dv_err *err);
+    // Both NULL: it cannot.
+    int (*tell_owner)(struct media *m, const struct media_owner *owner, struct dv_err *err);
+    int (*ask_owner)(const char *path, struct media_owner *out, bool *holds_volumes,
+                     struct dv_err *err);
     bool resumes;
     bool grows_open;
 };

@@ -65,6 +65,20 @@ const struct dv_uuid *media_uuid(const struct media *m)
     return &m->uuid;
 }
 
+int media_tell_owner(struct media *m, const struct media_owner *owner, struct dv_err *err)
+{
+    return m->kind->tell_owner ? m->kind->tell_owner(m, owner, err) : 0;
+}
+
+int media_ask_owner(const struct media_spec *spec, struct media_owner *out, bool *holds_volumes,
+                    struct dv_err *err)
+{
+    const struct media_kind *kind = spec->kind < DV_COUNT(kinds) ? kinds[spec->kind] : NULL;
+    *out = (struct media_owner){0};
+    *holds_volumes = false;
+    return kind && kind->ask_owner ? kind->ask_owner(spec->path, out, holds_volumes, err) : 0;
+}
+
 bool media_resumes(const struct media *m)
 {
     return m->kind->resumes;

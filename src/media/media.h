@@ -32,11 +32,21 @@ struct media_space {
     bool full;               // nothing that takes room as it is written can be written
 };
 
+#define MEDIA_ANYWHERE UINT64_MAX // a start LBA that the medium leaves to the unit
+
 // A volume that the medium itself tells of.
 struct media_found {
     struct dv_uuid uuid;
     char name[NAME_MAX_LEN + 1]; // a valid one, perhaps cut, perhaps made from the UUID
     uint64_t start_lba, blocks;
+    bool thin;
+};
+
+// Which unit holds a medium, as it says itself. It is a note for one that lost its journal: nothing
+// else depends on it, and a medium that comes to another unit is that one's from then on.
+struct media_owner {
+    struct dv_uuid unit; // zero: it does not say
+    uint64_t place;      // tells the machine and state directory of the unit from others
 };
 
 struct media_layout {
@@ -64,6 +74,12 @@ void media_close(struct media *m); // NULL is fine
 // medium that comes back with another one is not the one that was there: a folder, say, whose file
 // system is not mounted. Zero for the kinds that have none.
 const struct dv_uuid *media_uuid(const struct media *m);
+
+// Has the medium tell whose it is from now on; of kinds that cannot, and disks that boot, nothing.
+int media_tell_owner(struct media *m, const struct media_owner *owner, struct dv_err *err);
+// Asks one that is not open, and changes nothing. holds_volumes: it may hold some.
+int media_ask_owner(const struct media_spec *spec, struct media_owner *out, bool *holds_volumes,
+                    struct dv_err *err);
 
 // Fails when the medium cannot be used as it stands.
 int media_probe(struct media *m, struct media_space *space, struct dv_err *err);

@@ -1,0 +1,119 @@
+// A unit that lost its journal: it does not start as another one, and is made anew from its media.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/rebuild.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "snmp-agents/unit/journal.h"
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define MACHINE_ID     "/etc/machine-id" // machine-id(5)
+#define MACHINE_ID_MAX 256
+
+// FNV-1a: it only has to differ where places do.
+static uint64_t add_text(uint64_t hash, const char *text)
+{
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
+        hash = (hash ^ *c) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+uint64_t rebuild_place(const struct unit_config *config)
+{
+    DV_FREE char *machine = NULL;
+    size_t len;
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    if (file_read(MACHINE_ID, MACHINE_ID_MAX, &machine, &len, NULL) == 0)
+        hash = add_text(hash, machine);
+    return add_text(hash, config->state_dir);
+}
+
+static int ask(const struct medium_config *c, struct media_owner *out, bool *holds_volumes,
+               struct dv_err *err)
+{
+    const struct media_spec spec = {.kind = c->kind, .path = c->path};
+    return media_ask_owner(&spec, out, holds_volumes, err);
+}
+
+int rebuild_check_lost(const struct unit_config *config, struct dv_err *err)
+{
+    for (size_t i = 0; i < config->media_count; i++) {
+        struct media_owner owner;
+        bool holds_volumes;
+        char uuid[UUID_TEXT_LEN];
+        if (ask(&config->media[i], &owner, &holds_volumes, NULL) != 0 || !holds_volumes ||
+            uuid_is_zero(&owner.unit) || owner.place != rebuild_place(config))
+            continue;
+        return dv_fail(err, DV_CONFLICT,
+                       "there is no journal in %s, but medium %s says that unit %s kept it there; "
+                       "bring the folder back, from a backup if need be, or have a new journal "
+                       "made from the media by dvsan-unit --rebuild",
+                       config->state_dir, config->media[i].name, uuid_format(&owner.unit, uuid));
+    }
+    return 0;
+}
+
+static int find_unit(const struct unit_config *config, struct dv_uuid *out, struct dv_err *err)
+{
+    const char *by = NULL;
+    for (size_t i = 0; i < config->media_count; i++) {
+        const struct medium_config *c = &config->media[i];
+        struct media_owner owner;
+        bool holds_volumes;
+        struct dv_err why;
+        char a[UUID_TEXT_LEN], b[UUID_TEXT_LEN];
+        if (ask(c, &owner, &holds_volumes, &why) != 0)
+            return dv_fail(err, why.code,
+                           "medium %s cannot be asked whose it is (%s); bring it back, or name the "
+                           "unit: --rebuild=UUID",
+                           c->name, why.text);
+        if (uuid_is_zero(&owner.unit))
+            continue;
+        if (by && !uuid_equal(out, &owner.unit))
+            return dv_fail(
+                err, DV_CONFLICT,
+                "medium %s was unit %s's and medium %s unit %s's; say which one this is: "
+                "--rebuild=UUID",
+                by, uuid_format(out, a), c->name, uuid_format(&owner.unit, b));
+        *out = owner.unit;
+        by = c->name;
+    }
+    if (!by)
+        return dv_fail(err, DV_NOT_FOUND,
+                       "no medium says which unit it belongs to; name the unit, as dvsan unit show "
+                       "does: --rebuild=UUID");
+    return 0;
+}
+
+// The count of starts must be higher than before, whatever it was; the clock's seconds are.
+static int write_journal(const struct unit_config *config, const struct dv_uuid *unit,
+                         struct dv_err *err)
+{
+    char uuid[UUID_TEXT_LEN];
+    struct journal *j = journal_open(config->state_dir, err);
+    if (!j)
+        return -1;
+    int rc = journal_take_identity(j, unit, (uint32_t)time(NULL), err);
+    if (rc == 0)
+        log_info("unit",
+                 "unit %s has a journal again; start it, and it takes in what its media hold",
+                 uuid_format(unit, uuid));
+    journal_close(j);
+    return rc;
+}
+
+int rebuild_journal(const struct unit_config *config, const struct dv_uuid *unit,
+                    struct dv_err *err)
+{
+    struct dv_uuid found;
+    if (journal_exists(config->state_dir))
+        return dv_fail(
+            err, DV_CONFLICT,
+            "there is a journal in %s; if it cannot be used any more, move it away first",
+            config->state_dir);
+    if (!unit && find_unit(config, &found, err) != 0)
+        return -1;
+    return write_journal(config, unit ? unit : &found, err);
+}

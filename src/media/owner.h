@@ -1,0 +1,12 @@
+// Which unit holds a medium, as a line of text that is kept on the medium itself.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_MEDIA_OWNER_H
+#define DVSAN_MEDIA_OWNER_H
+
+#include "media/media.h"
+
+char *owner_format(const struct media_owner *o); // the caller frees it
+bool owner_parse(const char *line, struct media_owner *out);
+bool owner_equal(const struct media_owner *a, const struct media_owner *b);
+
+#endif
