@@ -141,8 +141,8 @@ struct journal {
     struct db *db;
     struct db_stmt *statements[STATEMENTS];
     struct journal_identity identity;
-    char *boot;    // of the machine
-    bool rebooted; // since the last start
+    char *boot;        // of the machine
+    bool rebooted;     // since the last start
     uint32_t reserved; // as recorded
     bool doubtful;     // something was not recorded; so it is tried before all is taken to be well
     struct dv_err trouble;
