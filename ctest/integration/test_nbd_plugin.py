@@ -414,7 +414,8 @@ def test_target_returns_before_its_volumes(target, load):
     _, running = load()
     target.kill()
     target.start(provision=False)
-    time.sleep(1)
+    closed = target.closed_connections()
+    wait_for("two logins to be refused", lambda: target.closed_connections() >= closed + 2)
     target.provision()
     running.wait_for_progress()
     running.finish()
@@ -443,7 +444,7 @@ def test_silent_target(target, load):
 def test_short_silence_is_borne(target, load):
     server, running = load()
     target.freeze()
-    time.sleep(1)
+    time.sleep(1)  # a silence of this length is what is tried
     target.thaw()
     running.wait_for_progress()
     running.finish()

@@ -84,17 +84,21 @@ def test_announces_itself_until_it_holds_a_lease(idle):
 
     lease(idle, 3600)
     assert 3590 <= int(idle.get(f"{MEMBER}.8.0")) <= 3600
-    said = len(idle.traps(ANNOUNCE))
-    time.sleep(2)
-    assert len(idle.traps(ANNOUNCE)) <= said + 1  # one may have been under way
-    said = len(idle.traps(ANNOUNCE))
-    lease(idle, 1)
-    wait_for("an announcement after the lease ran out", lambda: len(idle.traps(ANNOUNCE)) > said, 5)
+    lease(idle, 3)
+    said = 1 + len(idle.traps(ANNOUNCE))  # one may be under way
+
+    def silent_until_the_end():
+        now = len(idle.traps(ANNOUNCE))
+        over = idle.get(f"{MEMBER}.8.0") == "0"
+        assert over or now <= said
+        return over
+    wait_for("the end of the lease", silent_until_the_end)
+    wait_for("an announcement after that", lambda: len(idle.traps(ANNOUNCE)) > said, 5)
 
 
 def test_announcements_wait_for_a_station_that_comes_late(idle):
     idle.start()
-    time.sleep(1)
+    wait_for("one in vain", lambda: "does not answer" in idle.agent_log.read_text())
     idle.start_receiver()
     wait_for("an announcement", lambda: idle.traps(ANNOUNCE))
 

@@ -66,6 +66,12 @@ class Target:
         return subprocess.run(command + [str(a) for a in arguments], env=self.environment(),
                               check=True, capture_output=True, text=True).stdout
 
+    def closed_connections(self):
+        """How many connections to its portal the kernel remembers that were closed lately."""
+        end = f"{socket.inet_aton(self.address)[::-1].hex().upper()}:{self.port:04X}"
+        with open("/proc/net/tcp", encoding="ascii") as f:
+            return sum(line.split()[3] == "06" and end in line.split()[1:3] for line in f)
+
     def start(self, provision=True):
         self.log = open(os.path.join(self.folder, "tgtd.log"), "a")
         self.process = subprocess.Popen(
