@@ -96,7 +96,7 @@ def test_starts_one_that_is_its_own(box):
                                                 if not name.startswith(".") and "lock" not in name}
 
 
-@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV])
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGKILL, signal.SIGABRT])
 def test_outlives_the_agent(box, signo):
     """Hosts go on meanwhile, and the next agent goes on with it, and with its log."""
     pid = box.start()
@@ -221,6 +221,31 @@ def test_session_parameters(box):
     box.wait_volume(3, ONLINE)
     assert other.items() <= parameters(box, 3).items()
     assert box.log().count("set session parameters") == 2 + 2 + 1
+
+
+def test_needs_no_root(addresses):
+    """Agent and tgtd run as whoever starts the agent."""
+    uid = 65534
+    prefix = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if os.geteuid() == 0 else []
+    box = Supervised(*addresses, prefix=prefix)
+    try:
+        for path in (box.dir, *box.dir.rglob("*")) if prefix else ():
+            os.chown(path, uid, uid)
+        pid = box.start()
+        assert not prefix or os.stat(f"/proc/{pid}").st_uid == uid
+        box.create(1, "v1")
+        box.wait_volume(1, ONLINE)
+        with open(f"/proc/{pid}/limits", encoding="ascii") as f:
+            limit = re.search(r"^Max open files\s+(\d+)\s+(\d+)", f.read(), re.M)
+        assert limit[1] == limit[2]  # it has a descriptor or more for each volume
+        box.agent.kill()
+        box.start_agent()
+        box.wait_log(f"goes on as process {pid}")
+    except BaseException:
+        print(box.log()[-8000:])
+        raise
+    finally:
+        box.close()
 
 
 def test_several_instances(addresses):
