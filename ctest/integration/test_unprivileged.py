@@ -139,7 +139,7 @@ class Devices:
         self.holder = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-ec", DEVICES,
                                         "sh", self.folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.holder.stdout.readline() == b"ready\n"
-        self.prefix = ("nsenter", "-t", str(self.holder.pid), "-m")
+        self.prefix = ("nsenter", "-t", str(self.holder.pid), "-m", "-r", "-w")
 
     def run(self, *argv):
         return subprocess.run([*self.prefix, *map(str, argv)], check=True, capture_output=True,
