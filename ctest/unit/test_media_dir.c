@@ -270,34 +270,100 @@ static bool watch(void *arg, uint32_t percent)
     return ++w->calls != w->stop_at;
 }
 
-static void cancel_and_repeat(struct media *m)
+#define LARGE (768 * BLOCKS) // claimed in three pieces
+
+static void stops(struct media *m, const struct volume *v, struct watcher *w)
 {
-    struct dv_uuid u = uuid_random();
+    const struct media_progress p = {.report = watch, .arg = w};
     struct dv_err err;
-    struct watcher w = {.stop_at = 1};
-    struct media_progress p = {.report = watch, .arg = &w};
-    fails(media_volume_create(m, &(struct volume){.uuid = u, .blocks = 48 * BLOCKS, .thin = false},
-                              &p, &err),
+    w->calls = 0;
+    w->stop_at = 1;
+    fails(v->target_blocks ? media_volume_grow(m, v, v->target_blocks, &p, &err)
+                           : media_volume_create(m, v, &p, &err),
           &err, DV_CANCELLED, "cancelled");
-    assert_int_equal(images(), 0);
-    w = (struct watcher){0};
-    assert_int_equal(
-        media_volume_create(m, &(struct volume){.uuid = u, .blocks = 48 * BLOCKS, .thin = false},
-                            &p, &err),
-        0);
-    assert_int_equal(w.last, 100);
-    w = (struct watcher){.stop_at = 1};
-    fails(media_volume_grow(m, &(struct volume){.uuid = u, .thin = false}, 96 * BLOCKS, &p, &err),
-          &err, DV_CANCELLED, "cancelled");
-    assert_int_equal(stat_of(m, &u).st_size, 48 * MIB);
-    assert_int_equal(media_volume_delete(m, &(struct volume){.uuid = u}, NULL, &err), 0);
 }
 
+// What was cancelled goes on where it was.
 static void test_progress(void **state)
 {
     (void)state;
     struct media *m = open_folder();
-    cancel_and_repeat(m);
+    struct dv_err err;
+    struct watcher w = {0};
+    struct volume v = {.uuid = uuid_random(), .blocks = LARGE, .thin = false};
+    assert_true(media_resumes(m));
+    stops(m, &v, &w);
+    assert_int_equal(w.last, 33);
+    stops(m, &v, &w);
+    assert_int_equal(w.last, 66);
+    assert_int_equal(images(), 1);
+    assert_int_equal(stat_of(m, &v.uuid).st_size, 0);
+    assert_int_equal(media_volume_create(m, &v, NULL, &err), 0);
+    assert_int_equal(images(), 1);
+    assert_true((uint64_t)stat_of(m, &v.uuid).st_blocks * 512 >= 768 * MIB);
+
+    // It is served while it grows.
+    w = (struct watcher){0};
+    v.target_blocks = 2 * LARGE;
+    stops(m, &v, &w);
+    stops(m, &v, &w);
+    assert_int_equal(w.last, 66);
+    DV_FREE char *path = media_volume_path(m, &v, &err);
+    assert_non_null(path);
+    assert_int_equal(media_volume_grow(m, &v, v.target_blocks, NULL, &err), 0);
+    assert_int_equal(stat_of(m, &v.uuid).st_size, 2 * 768 * MIB);
+    assert_int_equal(media_volume_delete(m, &v, NULL, &err), 0);
+    media_close(m);
+}
+
+static void test_cancelled(void **state)
+{
+    (void)state;
+    struct media *m = open_folder();
+    struct dv_err err;
+    struct watcher w = {0};
+    struct volume v = {.uuid = uuid_random(), .blocks = LARGE, .thin = false};
+    stops(m, &v, &w);
+    assert_int_equal(media_volume_delete(m, &v, NULL, &err), 0);
+    assert_int_equal(images(), 0);
+
+    // Another process does not know what was done of it.
+    w = (struct watcher){0};
+    stops(m, &v, &w);
+    media_close(m);
+    m = open_folder();
+    w = (struct watcher){0};
+    stops(m, &v, &w);
+    assert_int_equal(w.last, 33);
+    assert_int_equal(media_volume_create(m, &v, NULL, &err), 0);
+
+    // Growth is taken back.
+    w = (struct watcher){0};
+    v.target_blocks = 2 * LARGE;
+    stops(m, &v, &w);
+    assert_int_equal(media_volume_shrink(m, &v, v.blocks, &err), 0);
+    assert_int_equal(stat_of(m, &v.uuid).st_size, 768 * MIB);
+    assert_int_equal(media_volume_delete(m, &v, NULL, &err), 0);
+    media_close(m);
+}
+
+// A file of many GiB is deleted in pieces.
+static void test_large_files(void **state)
+{
+    (void)state;
+    struct media *m = open_folder();
+    struct dv_err err;
+    struct watcher w = {.stop_at = 1};
+    const struct media_progress p = {.report = watch, .arg = &w};
+    const struct volume v = {
+        .uuid = uuid_random(), .blocks = UINT64_C(10240) * BLOCKS, .thin = true};
+    assert_int_equal(media_volume_create(m, &v, NULL, &err), 0);
+    fails(media_volume_delete(m, &v, &p, &err), &err, DV_CANCELLED, "cancelled");
+    assert_int_equal(images(), 1);
+    assert_int_equal(stat_of(m, &v.uuid).st_size, 0); // it is no volume any more
+    w = (struct watcher){0};
+    assert_int_equal(media_volume_delete(m, &v, &p, &err), 0);
+    assert_int_equal(images(), 0);
     media_close(m);
 }
 
@@ -391,13 +457,17 @@ static void on_simple_file_system(void)
     CHECK(m);
     CHECK(media_volume_create(m, &(struct volume){.uuid = u, .blocks = 48 * BLOCKS, .thin = false},
                               &p, &err) == 0);
-    CHECK(w.calls == 3 && w.last == 100);
+    CHECK(w.calls == 11 && w.last == 91);
     CHECK((uint64_t)stat_of(m, &u).st_blocks * 512 >= 48 * MIB);
     CHECK(media_volume_delete(m, &(struct volume){.uuid = u}, NULL, &err) == 0);
     w = (struct watcher){.stop_at = 2};
     CHECK(media_volume_create(m, &(struct volume){.uuid = u, .blocks = 48 * BLOCKS, .thin = false},
                               &p, &err) != 0);
-    CHECK(err.code == DV_CANCELLED && images() == 0);
+    CHECK(err.code == DV_CANCELLED && images() == 1);
+    w = (struct watcher){.last = 16};
+    CHECK(media_volume_create(m, &(struct volume){.uuid = u, .blocks = 48 * BLOCKS, .thin = false},
+                              &p, &err) == 0);
+    CHECK((uint64_t)stat_of(m, &u).st_blocks * 512 >= 48 * MIB);
     media_close(m);
 }
 
@@ -482,7 +552,8 @@ int main(void)
         TEST(test_identity),          TEST(test_lock),
         TEST(test_bad_folders),       TEST(test_no_permission),
         TEST(test_volumes),           TEST(test_broken_off),
-        TEST(test_progress),          TEST(test_full),
+        TEST(test_progress),          TEST(test_cancelled),
+        TEST(test_large_files),       TEST(test_full),
         TEST(test_read_only),         TEST(test_without_fallocate),
         TEST(test_files_are_volumes), TEST(test_owner),
         TEST(test_identity_lost),

@@ -448,7 +448,7 @@ static void apply_rules(const struct order *o, const struct order_volume *ov, st
         if (!r || r->r.state == ACCESS_REVOKING || strcmp(r->r.initiator, rule->initiator) != 0 ||
             !secret_equal(r->secret, secret_of(o, rule->user)))
             continue;
-        if (ov->unfinished && !ov->closed)
+        if (ov->unfinished && !ov->closed && !ov->done)
             continue;
         if (ov->closed)
             state_set_rule(state, r, ACCESS_PENDING, "");
@@ -474,7 +474,7 @@ static void apply_volume(const struct order *o, const struct order_volume *ov, s
         return;
     apply_rules(o, ov, state);
     apply_secretless(ov, state);
-    if (ov->unfinished) {
+    if (ov->unfinished && !ov->done) {
         if (v->v.state == VOLUME_CREATING || v->v.state == VOLUME_DELETING)
             state_set_volume(state, v, v->v.state, ov->percent, "");
         else if (ov->closed)
@@ -496,9 +496,10 @@ static void apply_volume(const struct order *o, const struct order_volume *ov, s
     if (v->v.state == VOLUME_DELETING || v->v.admin_online != ov->v.admin_online)
         return;
     enum volume_state was = v->v.state;
+    uint32_t resized = ov->unfinished ? ov->percent : v->v.progress;
     if (ov->done)
         state_set_volume(state, v, ov->v.admin_online ? VOLUME_ONLINE : VOLUME_OFFLINE,
-                         v->v.target_blocks ? v->v.progress : 100, v->resize_error);
+                         v->v.target_blocks ? resized : 100, v->resize_error);
     else
         state_set_volume(state, v, VOLUME_FAILED, v->made ? 100 : 0, ov->err.text);
     if (v->v.state != was)

@@ -224,6 +224,14 @@ static void leave_behind(struct order *o, uint32_t medium, uint64_t start, uint6
     om->unfinished = true;
 }
 
+// The next pass goes on resizing it.
+static void goes_on(struct order_volume *ov, const struct making *m)
+{
+    ov->resize_err = (struct dv_err){0};
+    ov->unfinished = true;
+    ov->percent = m->percent;
+}
+
 // Nothing is lost when it fails: until it is copied whole the volume is where it was.
 static bool move_backing(struct media *m, struct order *o, struct order_volume *ov,
                          const struct pass_calls *calls)
@@ -239,9 +247,8 @@ static bool move_backing(struct media *m, struct order *o, struct order_volume *
         leave_behind(o, ov->v.medium, ov->v.target_start_lba, ov->v.target_blocks);
         return true;
     }
-    ov->resize_err = (struct dv_err){0};
-    ov->unfinished = ov->closed = true;
-    ov->percent = making.percent;
+    ov->closed = true;
+    goes_on(ov, &making);
     return false;
 }
 
@@ -249,9 +256,9 @@ static bool move_backing(struct media *m, struct order *o, struct order_volume *
 static bool resize_backing(const struct pass *p, struct order *o, struct order_volume *ov,
                            const struct pass_calls *calls)
 {
-    struct making making = {.calls = calls, .ov = ov};
-    const struct media_progress progress = {.report = report, .arg = &making};
     struct media *m = medium_of(p, o, ov, &ov->err);
+    struct making making = making_of(m, ov, calls);
+    const struct media_progress progress = {.report = report, .arg = &making};
     if (!m)
         return false;
     if (is_copied(m, ov))
@@ -260,6 +267,10 @@ static bool resize_backing(const struct pass *p, struct order *o, struct order_v
                  ? media_volume_grow(m, &ov->v, ov->v.target_blocks, &progress, &ov->resize_err)
                  : media_volume_shrink(m, &ov->v, ov->v.target_blocks, &ov->resize_err);
     ov->resized = rc == 0;
+    if (rc != 0 && ov->resize_err.code == DV_CANCELLED) {
+        goes_on(ov, &making);
+        return false;
+    }
     if (rc != 0 && order_grows(ov))
         put_back(m, ov);
     return true;

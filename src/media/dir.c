@@ -21,10 +21,15 @@
 #define LOCK         ".dvsan-lock"
 #define CLAIM_BYTES  (UINT64_C(1) << 28) // claimed with one fallocate between two reports
 #define WRITE_BYTES  (UINT64_C(1) << 20)
-#define REPORT_BYTES (UINT64_C(1) << 24) // written as zeros between two reports
+#define REPORT_BYTES (UINT64_C(1) << 22) // written as zeros between two reports
+#define CUT_BYTES    (UINT64_C(1) << 32) // of a file that is deleted
 
 struct dir {
     int lock; // descriptor
+    // Volumes whose unfinished files have all their room as far as they are long; forgotten by a
+    // crash, after which nobody knows.
+    struct dv_uuid *making;
+    size_t making_count;
 };
 
 static char *file_of(const struct media *m, const struct dv_uuid *volume)
@@ -145,6 +150,8 @@ static void dir_close(struct media *m)
     struct dir *d = m->own;
     if (d)
         dv_cleanup_close(&d->lock);
+    if (d)
+        free(d->making);
     free(d);
 }
 
@@ -193,7 +200,8 @@ static int fail_room(struct dv_err *err, const char *path, int errnum)
     return dv_fail_errno(err, errnum, "cannot get room for %s", path);
 }
 
-static int write_zeros(int fd, const char *path, uint64_t from, uint64_t to,
+// As far as the file is long it has been done before.
+static int write_zeros(int fd, const char *path, uint64_t base, uint64_t from, uint64_t to,
                        const struct media_progress *progress, struct dv_err *err)
 {
     DV_FREE char *zeros = dv_calloc(1, WRITE_BYTES);
@@ -205,14 +213,16 @@ static int write_zeros(int fd, const char *path, uint64_t from, uint64_t to,
         if (n <= 0)
             return fail_room(err, path, n < 0 ? errno : ENOSPC);
         at += (uint64_t)n;
-        if ((at - from) % REPORT_BYTES == 0 && report(progress, at - from, to - from, err) != 0)
+        if (at < to && (at - from) % REPORT_BYTES == 0 &&
+            report(progress, at - base, to - base, err) != 0)
             return -1;
     }
     return 0;
 }
 
-// Claims every block of from..to. Where the file system cannot, zeros are written.
-static int claim(int fd, const char *path, uint64_t from, uint64_t to,
+// Claims every block of from..to, where the file ends at `from` and grows as it goes. Where the
+// file system cannot, zeros are written. The work began at base.
+static int claim(int fd, const char *path, uint64_t base, uint64_t from, uint64_t to,
                  const struct media_progress *progress, struct dv_err *err)
 {
     for (uint64_t at = from; at < to;) {
@@ -222,11 +232,11 @@ static int claim(int fd, const char *path, uint64_t from, uint64_t to,
             if (errno == EINTR)
                 continue;
             if (errno == EOPNOTSUPP)
-                return write_zeros(fd, path, at, to, progress, err);
+                return write_zeros(fd, path, base, at, to, progress, err);
             return fail_room(err, path, errno);
         }
         at += len;
-        if (report(progress, at - from, to - from, err) != 0)
+        if (at < to && report(progress, at - base, to - base, err) != 0)
             return -1;
     }
     return 0;
@@ -258,21 +268,23 @@ static int bytes_of(uint64_t blocks, uint64_t *bytes, struct dv_err *err)
 
 // ---- Volumes ------------------------------------------------------------------------------
 
-// Fills a new file. The close is part of it: some file systems tell of errors only there.
+// Fills a new file, or goes on with it. The close is part of it: some file systems tell of errors
+// only there.
 static int make_file(const struct media *m, const char *path, uint64_t bytes, bool thin,
                      const struct media_progress *progress, struct dv_err *err)
 {
-    if (!thin && check_room(m, bytes, err) != 0)
-        return -1;
-    DV_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
+    struct stat st;
+    DV_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || fstat(fd, &st) != 0)
         return dv_fail_errno(err, errno, "cannot make %s", path);
     DV_FAULT("dir.create.made");
+    uint64_t done = (uint64_t)st.st_size;
+    if (!thin && (check_room(m, bytes - done, err) != 0 ||
+                  claim(fd, path, 0, done, bytes, progress, err) != 0))
+        return -1;
     if (ftruncate(fd, (off_t)bytes) != 0)
         return fail_room(err, path, errno);
     DV_FAULT("dir.create.sized");
-    if (!thin && claim(fd, path, 0, bytes, progress, err) != 0)
-        return -1;
     DV_FAULT("dir.create.filled");
     if (fsync(fd) != 0)
         return dv_fail_errno(err, errno, "cannot write %s to disk", path);
@@ -297,6 +309,23 @@ static int there(const char *path, uint64_t bytes, struct dv_err *err)
     return 1;
 }
 
+static void remember(struct dir *d, const struct dv_uuid *volume)
+{
+    *DV_APPEND(d->making, d->making_count) = *volume;
+}
+
+// Whether it was remembered.
+static bool forget(struct dir *d, const struct dv_uuid *volume)
+{
+    for (size_t i = 0; i < d->making_count; i++) {
+        if (uuid_equal(&d->making[i], volume)) {
+            d->making[i] = d->making[--d->making_count];
+            return true;
+        }
+    }
+    return false;
+}
+
 static int dir_create(struct media *m, const struct volume *v,
                       const struct media_progress *progress, struct dv_err *err)
 {
@@ -310,9 +339,13 @@ static int dir_create(struct media *m, const struct volume *v,
         return -1;
     if (found == 0) {
         DV_FAULT("dir.create");
-        unlink(unfinished); // from a time that was broken off
+        if (!forget(m->own, &v->uuid))
+            unlink(unfinished); // from a time that was broken off
         if (make_file(m, unfinished, bytes, v->thin, progress, err) != 0) {
-            unlink(unfinished);
+            if (err->code == DV_CANCELLED)
+                remember(m->own, &v->uuid);
+            else
+                unlink(unfinished);
             return -1;
         }
         DV_FAULT("dir.create.whole");
@@ -344,10 +377,11 @@ static int dir_grow(struct media *m, const struct volume *v, uint64_t blocks,
                        "%s has %" PRIu64 " bytes and cannot be cut to %" PRIu64
                        ": a volume only grows",
                        path, old, bytes);
-    // Room is claimed from the old end on, so what was broken off by a crash goes on from there.
+    // Room is claimed from the old end on, so what was broken off goes on from there.
     if (!v->thin && bytes > old &&
-        (check_room(m, bytes - old, err) != 0 || claim(fd, path, old, bytes, progress, err) != 0)) {
-        if (ftruncate(fd, (off_t)old) != 0)
+        (check_room(m, bytes - old, err) != 0 ||
+         claim(fd, path, v->blocks * BLOCK_SIZE, old, bytes, progress, err) != 0)) {
+        if (err->code != DV_CANCELLED && ftruncate(fd, (off_t)old) != 0)
             return dv_fail_errno(err, errno, "cannot give back the room of %s", path);
         return -1;
     }
@@ -380,8 +414,28 @@ static int dir_shrink(struct media *m, const struct volume *v, uint64_t blocks, 
     return 0;
 }
 
-static int remove_file(const char *path, struct dv_err *err)
+// Cuts a large file down first, since a file system can be long about deleting one.
+static int cut_down(const char *path, const struct media_progress *progress, struct dv_err *err)
 {
+    struct stat st;
+    DV_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return 0;
+    uint64_t all = (uint64_t)st.st_size;
+    for (uint64_t left = all; left > CUT_BYTES;) {
+        left -= CUT_BYTES;
+        if (ftruncate(fd, (off_t)left) != 0)
+            return dv_fail_errno(err, errno, "cannot cut %s", path);
+        if (report(progress, all - left, all, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int remove_file(const char *path, const struct media_progress *progress, struct dv_err *err)
+{
+    if (cut_down(path, progress, err) != 0)
+        return -1;
     if (unlink(path) == 0 || errno == ENOENT)
         return 0;
     return dv_fail_errno(err, errno, "cannot delete %s", path);
@@ -393,9 +447,12 @@ static int dir_remove(struct media *m, const struct volume *v,
 {
     DV_FREE char *path = file_of(m, &v->uuid);
     DV_FREE char *unfinished = unfinished_of(m, &v->uuid);
-    (void)progress;
+    (void)forget(m->own, &v->uuid);
     DV_FAULT("dir.remove");
-    if (remove_file(path, err) != 0 || remove_file(unfinished, err) != 0)
+    // What is cut is no volume any more, even to one who does not know that it is deleted.
+    if (rename(path, unfinished) != 0 && errno != ENOENT)
+        return dv_fail_errno(err, errno, "cannot delete %s", path);
+    if (remove_file(unfinished, progress, err) != 0)
         return -1;
     DV_FAULT("dir.remove.gone");
     return file_sync_dir(m->path, err);
@@ -467,14 +524,17 @@ static int dir_ask_owner(const char *path, struct media_owner *out, bool *holds_
 }
 
 // tgtd would serve a file of any size, and make no difference between a lost one and a bad name.
+// One that is growing is longer than it is said to be, at most as long as it is to become.
 static char *dir_path(struct media *m, const struct volume *v, struct dv_err *err)
 {
     char *path = file_of(m, &v->uuid);
+    uint64_t most = v->target_blocks > v->blocks ? v->target_blocks : v->blocks;
     struct stat st;
     int rc = 0;
     if (stat(path, &st) != 0)
         rc = dv_fail_errno(err, errno, "%s cannot be served", path);
-    else if ((uint64_t)st.st_size != v->blocks * BLOCK_SIZE)
+    else if ((uint64_t)st.st_size < v->blocks * BLOCK_SIZE ||
+             (uint64_t)st.st_size > most * BLOCK_SIZE)
         rc = dv_fail(err, DV_IO, "%s has %" PRIu64 " bytes and should have %" PRIu64, path,
                      (uint64_t)st.st_size, v->blocks * BLOCK_SIZE);
     if (rc == 0)
@@ -496,4 +556,5 @@ const struct media_kind media_dir = {
     .remove = dir_remove,
     .tell_owner = dir_tell_owner,
     .ask_owner = dir_ask_owner,
+    .resumes = true,
 };

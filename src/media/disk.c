@@ -20,9 +20,9 @@
 // it begins anew.
 struct clearing {
     struct dv_uuid uuid;
-    uint64_t start;  // of the partition
-    uint64_t done;   // bytes from the start of the disk
-    uint64_t copied; // bytes
+    uint64_t from, to; // bytes from the start of the disk: what is to be cleared
+    uint64_t done;     // likewise: where it goes on
+    uint64_t copied;   // bytes
 };
 
 struct disk {
@@ -246,25 +246,43 @@ static char *disk_path(struct media *m, const struct volume *v, struct dv_err *e
 
 // ---- Clearing ---------------------------------------------------------------------------------
 
-static struct clearing *clearing_of(struct disk *d, const struct gpt_part *p)
+// Of part of a volume, by its blocks on the disk.
+static struct clearing *clearing_of(struct disk *d, const struct dv_uuid *uuid, uint64_t start,
+                                    uint64_t end)
 {
-    for (size_t i = 0; i < d->clearing_count; i++)
-        if (uuid_equal(&d->clearings[i].uuid, &p->uuid) && d->clearings[i].start == p->start)
-            return &d->clearings[i];
+    const uint64_t from = start * BLOCK_SIZE, to = end * BLOCK_SIZE;
+    for (size_t i = 0; i < d->clearing_count; i++) {
+        struct clearing *c = &d->clearings[i];
+        if (uuid_equal(&c->uuid, uuid) && c->from == from && c->to == to)
+            return c;
+    }
     struct clearing *c = DV_APPEND(d->clearings, d->clearing_count);
-    *c = (struct clearing){.uuid = p->uuid, .start = p->start};
+    *c = (struct clearing){.uuid = *uuid, .from = from, .to = to};
     return c;
+}
+
+// What is done, or will be done anew.
+static void forget_clearings(struct disk *d, const struct dv_uuid *uuid)
+{
+    for (size_t i = d->clearing_count; i-- > 0;)
+        if (uuid_equal(&d->clearings[i].uuid, uuid))
+            d->clearings[i] = d->clearings[--d->clearing_count];
+}
+
+static int clear_blocks(struct disk *d, const struct dv_uuid *uuid, uint64_t start, uint64_t end,
+                        bool thin, const struct media_progress *progress, struct dv_err *err)
+{
+    struct clearing *c = clearing_of(d, uuid, start, end);
+    int rc = storage_zero(&d->storage, c->from, c->to, thin, &c->done, progress, err);
+    if (rc == 0 || err->code != DV_CANCELLED)
+        forget_clearings(d, uuid);
+    return rc;
 }
 
 static int clear_part(struct disk *d, const struct gpt_part *p, bool thin,
                       const struct media_progress *progress, struct dv_err *err)
 {
-    struct clearing *c = clearing_of(d, p);
-    if (storage_zero(&d->storage, p->start * BLOCK_SIZE, (p->start + p->blocks) * BLOCK_SIZE, thin,
-                     &c->done, progress, err) != 0)
-        return -1;
-    *c = d->clearings[--d->clearing_count];
-    return 0;
+    return clear_blocks(d, &p->uuid, p->start, p->start + p->blocks, thin, progress, err);
 }
 
 // ---- Volumes ----------------------------------------------------------------------------------
@@ -329,9 +347,7 @@ static int disk_grow(struct media *m, const struct volume *v, uint64_t blocks,
     if (!has_room(&d->seen, &p, blocks))
         return dv_fail(err, DV_NO_SPACE, "there is no room behind the volume's partition on %s",
                        m->path);
-    uint64_t done = 0;
-    if (storage_zero(&d->storage, (p.start + p.blocks) * BLOCK_SIZE,
-                     (p.start + blocks) * BLOCK_SIZE, v->thin, &done, progress, err) != 0)
+    if (clear_blocks(d, &p.uuid, p.start + p.blocks, p.start + blocks, v->thin, progress, err) != 0)
         return -1;
     p.blocks = blocks;
     return edit(d, gpt_change, &p, err);
@@ -413,18 +429,20 @@ static bool report_part(void *arg, uint32_t percent)
 static int fill_target(struct disk *d, const struct gpt_part *from, const struct gpt_part *to,
                        bool thin, const struct media_progress *progress, struct dv_err *err)
 {
-    struct clearing *c = clearing_of(d, to);
     uint64_t start = to->start * BLOCK_SIZE, all = to->blocks * BLOCK_SIZE;
     uint64_t bytes = from->blocks * BLOCK_SIZE;
+    struct clearing *c =
+        clearing_of(d, &to->uuid, to->start + from->blocks, to->start + to->blocks);
     struct part zeros = {progress, 0, all - bytes, all};
     struct part data = {progress, all - bytes, bytes, all};
-    if (storage_zero(&d->storage, start + bytes, start + all, thin, &c->done,
-                     &(struct media_progress){report_part, &zeros}, err) != 0 ||
-        storage_copy(&d->storage, from->start * BLOCK_SIZE, start, bytes, thin, &c->copied,
-                     &(struct media_progress){report_part, &data}, err) != 0)
-        return -1;
-    *c = d->clearings[--d->clearing_count];
-    return 0;
+    int rc = storage_zero(&d->storage, c->from, c->to, thin, &c->done,
+                          &(struct media_progress){report_part, &zeros}, err);
+    if (rc == 0)
+        rc = storage_copy(&d->storage, from->start * BLOCK_SIZE, start, bytes, thin, &c->copied,
+                          &(struct media_progress){report_part, &data}, err);
+    if (rc == 0 || err->code != DV_CANCELLED)
+        forget_clearings(d, &to->uuid);
+    return rc;
 }
 
 // The table says which of the two is the volume, and is switched at once.

@@ -103,6 +103,7 @@ int media_volume_create(struct media *m, const struct volume *v,
                         const struct media_progress *progress, struct dv_err *err);
 
 // Makes a volume `blocks` long, in place; what is new reads as zeros. Never makes one shorter.
+// While that goes on, v->target_blocks is the length to come.
 int media_volume_grow(struct media *m, const struct volume *v, uint64_t blocks,
                       const struct media_progress *progress, struct dv_err *err);
 
@@ -131,8 +132,8 @@ int media_volume_rename(struct media *m, const struct volume *v, struct dv_err *
 int media_volume_delete(struct media *m, const struct volume *v,
                         const struct media_progress *progress, struct dv_err *err);
 
-// Whether a create or delete that was cancelled goes on where it was when it is called again, so
-// that it can be done in slices.
+// Whether what takes long goes on where it was when it was cancelled and is called again, so that
+// it can be done in slices.
 bool media_resumes(const struct media *m);
 
 #endif

@@ -133,7 +133,7 @@ void storage_tell_space(const struct statvfs *fs, struct media_space *space)
     uint64_t left = geteuid() == 0 ? fs->f_bfree : fs->f_bavail;
     space->free_bytes = (uint64_t)fs->f_bavail * fs->f_frsize;
     space->total_bytes = (uint64_t)fs->f_blocks * fs->f_frsize;
-    space->full = left * fs->f_frsize < MEDIA_FULL_BYTES;
+    space->full = fs->f_blocks > 0 && left * fs->f_frsize < MEDIA_FULL_BYTES;
     space->state =
         space->free_bytes < space->total_bytes / 100 * LOW_PERCENT ? MEDIUM_LOW : MEDIUM_ONLINE;
 }
