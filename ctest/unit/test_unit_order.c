@@ -146,6 +146,8 @@ static void a_volumes_tgtd_is_recorded(void **state)
     assert_int_equal(o->groups, 1);
     assert_int_equal(o->volumes[0].tgtd, 2);
     assert_int_equal(o->volumes[1].tgtd, 0);
+    assert_false(o->volumes[0].unrecorded);
+    assert_true(o->volumes[1].unrecorded);
     o->volumes[0].tgtd = 1;
     o->volumes[0].moved = true;
     assert_int_equal(order_record_made(o, f->state, f->journal, NULL), 0);

@@ -65,6 +65,7 @@ struct order *order_new(const struct state *state)
         struct order_volume *ov = DV_APPEND(o->volumes, o->volume_count);
         ov->v = v->v;
         ov->tgtd = v->tgtd;
+        ov->unrecorded = v->made && v->tgtd == 0;
         ov->task = v->v.state == VOLUME_DELETING ? ORDER_DELETE
                    : v->made                     ? ORDER_SERVE
                                                  : ORDER_MAKE;

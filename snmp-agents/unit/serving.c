@@ -249,10 +249,13 @@ void serving_reconcile(struct serving *s, struct order *o, const struct serving_
 bool serving_has_let_go(const struct serving *s, const struct order *o,
                         const struct order_volume *ov, struct dv_err *err)
 {
-    if (ov->tgtd == 0 || s->instances[ov->tgtd - 1].let_go)
-        return true;
-    *err = o->tgtds[ov->tgtd - 1].err;
-    return false;
+    uint32_t first = ov->unrecorded ? 1 : ov->tgtd, last = ov->unrecorded ? o->groups : ov->tgtd;
+    for (uint32_t n = first; n <= last && n > 0; n++)
+        if (!s->instances[n - 1].let_go) {
+            *err = o->tgtds[n - 1].err;
+            return false;
+        }
+    return true;
 }
 
 // ---- Portals ----------------------------------------------------------------------------------

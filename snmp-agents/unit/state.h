@@ -50,7 +50,7 @@ struct unit_volume {
     struct volume_counters counters;
     struct counting counting;
     struct refused refused;
-    uint32_t tgtd; // the number of the only tgtd that may be serving it, as recorded; 0: none is
+    uint32_t tgtd; // the number of the only tgtd that may be serving it; 0: none is on record
     bool made;     // its backing exists, so it may be served and is never made again
     char resize_error[LAST_ERROR_ROOM]; // why it was not resized when that was asked for last
 };
