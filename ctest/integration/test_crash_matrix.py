@@ -166,7 +166,7 @@ def grows_by_a_copy(world, medium):
     def effect(want):
         want.gone.append((world.now.start(v.index), v.mib * BLOCKS))
         want.volumes[v.index].mib = 12
-    return v, [(f"{VOLUME}.{unit_box.V_SIZE}.{v.index}", "u", 12), (f"{VOLUME}.{V_FORCE}.{v.index}", "i", 1)], effect
+    return [v], [(f"{VOLUME}.{unit_box.V_SIZE}.{v.index}", "u", 12), (f"{VOLUME}.{V_FORCE}.{v.index}", "i", 1)], effect
 
 
 def renames(world, medium):
@@ -469,7 +469,7 @@ class Worlds:
             except NotPassed:  # the observer may have come in between
                 failure = f"{cell}: the operation did not pass the point again"
             except (AssertionError, unit_box.SnmpError, OSError) as error:
-                print(f"{cell}: the end of the log:\n{self.log()[-6000:]}")
+                print(f"{cell}: {error}\nthe end of the log:\n{self.log()[-6000:]}")
                 self.begin()
                 return f"{cell}: {error}"
             self.begin()
