@@ -325,7 +325,7 @@ class CrashBox(unit_box.Box):
         self.write_config(
             f'<medium index="{DIR}" name="m1" kind="dir" path="media" size="{DIR_MIB}M"/>'
             f'<medium index="{DISK}" name="d1" kind="disk" path="disk.img" initialise="yes"/>')
-        self.patience = ["-t", "0.5", "-r", "0"]
+        self.patience = ["-t", "1", "-r", "0"]
 
     def start_agent(self):
         self.agent = self.process("dvsan-unit", [unit_box.PROGRAM, "-c", self.dir / "unit.xml"],
@@ -365,6 +365,14 @@ class CrashBox(unit_box.Box):
             getattr(self, "start_" + WORDS[victim])()
 
     # ---- What is intended
+
+    def prepare(self, *triples):
+        """A SET that is no part of what is tried; all of ours may be repeated."""
+        patience, self.patience = self.patience, ["-t", "5", "-r", "3"]
+        try:
+            self.set(*triples)
+        finally:
+            self.patience = patience
 
     def settle(self, *candidates, whole=(), seconds=30):
         """Waits until the unit is as one of the candidates is; returns that one, and the look."""

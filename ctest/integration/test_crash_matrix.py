@@ -74,7 +74,7 @@ class World:
     def make(self, medium, mib, thin=True, rules=0):
         """A volume with data in it."""
         v, sets = self.describe(medium, mib, thin, rules)
-        self.box.set(*sets)
+        self.box.prepare(*sets)
         self.put(self.want, v)
         self.settle()
         self.write(v)
@@ -104,7 +104,7 @@ class World:
                 self.make(medium, 4)
         assert room in (None, self.has_room(v))
         if not online:
-            self.box.set((f"{VOLUME}.{unit_box.V_ADMIN}.{v.index}", "i", 2))
+            self.box.prepare((f"{VOLUME}.{unit_box.V_ADMIN}.{v.index}", "i", 2))
             v.online = False
             self.settle()
         return v
@@ -119,12 +119,12 @@ class World:
         rules = [(f"{ACCESS}.{unit_box.A_STATUS}.{v.index}.{i}", "i", unit_box.DESTROY)
                  for v in left for i in v.rules]
         if rules:
-            self.box.set(*rules)
+            self.box.prepare(*rules)
             for v in left:
                 v.rules.clear()
             self.settle()
         if left:
-            self.box.set(*((f"{VOLUME}.{unit_box.V_STATUS}.{v.index}", "i", unit_box.DESTROY) for v in left))
+            self.box.prepare(*((f"{VOLUME}.{unit_box.V_STATUS}.{v.index}", "i", unit_box.DESTROY) for v in left))
             for v in left:
                 del self.want.volumes[v.index]
             self.settle()
@@ -322,7 +322,7 @@ def learn(world, operation):
     if is_recovery(operation):
         world.box.restart(VICTIMS["full"])
     else:
-        world.box.set(*sets)
+        world.box.prepare(*sets)
     finish(world, volumes, new)
     seen, found = collections.Counter(), []
     for point in world.box.recorded():
