@@ -8,7 +8,7 @@
 // handlers_pool.c
 api_handler get_pool, list_units, get_unit, forget_unit, list_media, list_events;
 // handlers_volume.c
-api_handler list_volumes, get_volume, create_volume, change_volume, delete_volume;
+api_handler list_volumes, get_volume, create_volume, change_volume, delete_volume, forget_volume;
 // handlers_assignment.c
 api_handler list_assignments, get_assignment, assign_volume, unassign_volume;
 // handlers_host.c

@@ -65,3 +65,12 @@ int delete_volume(struct api_call *call, struct dv_err *err)
         return -1;
     return call_accepted(call, task, err);
 }
+
+int forget_volume(struct api_call *call, struct dv_err *err)
+{
+    uint64_t task;
+    if (!call_volume(call, call->params[0], err) ||
+        cms_forget_volume(call->cms, call->params[0], &task, err) < 0)
+        return -1;
+    return call_accepted(call, task, err);
+}

@@ -65,6 +65,7 @@ const struct route api_routes[] = {
     {"GET",    "/api/v1/volumes/{volume}",             get_volume, NULL, NULL, NULL},
     {"PATCH",  "/api/v1/volumes/{volume}",             change_volume, change_body, NULL, NULL},
     {"DELETE", "/api/v1/volumes/{volume}",             delete_volume, NULL, NULL, NULL},
+    {"POST",   "/api/v1/volumes/{volume}/forget",      forget_volume, NULL, NULL, NULL},
     {"GET",    "/api/v1/assignments",                  list_assignments, NULL, assignment_query, NULL},
     {"POST",   "/api/v1/assignments",                  assign_volume, assignment_body, NULL, NULL},
     {"GET",    "/api/v1/assignments/{volume}/{host}",  get_assignment, NULL, NULL, NULL},

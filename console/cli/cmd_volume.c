@@ -113,21 +113,23 @@ static int confirm_delete(struct cli *cli, struct dv_err *err)
         return -1;
     uint64_t blocks = (uint64_t)json_integer_value(json_object_get(volume, "blocks"));
     const char *unit = json_string_value(json_object_get(volume, "unit"));
-    DV_FREE char *question =
-        dv_printf("Delete volume %s (%s on unit %s) with all its data?", cli->in->args[0],
-                  size_format(blocks * 512, size, sizeof(size)), unit ? unit : "?");
+    DV_FREE char *question = dv_printf(
+        cli_flag(cli, OPT_FORGET)
+            ? "Forget volume %s (%s on unit %s), whose data stay where they are?"
+            : "Delete volume %s (%s on unit %s) with all its data?",
+        cli->in->args[0], size_format(blocks * 512, size, sizeof(size)), unit ? unit : "?");
     json_decref(volume);
     return cli_confirm(cli, question, err);
 }
 
 int volume_delete(struct cli *cli, struct dv_err *err)
 {
-    DV_FREE char *path = client_path("/volumes/", cli->in->args[0], "");
-    bool waited;
+    bool forget = cli_flag(cli, OPT_FORGET), waited;
+    DV_FREE char *path = client_path("/volumes/", cli->in->args[0], forget ? "/forget" : "");
     if ((cli->ask && confirm_delete(cli, err) < 0) ||
-        cli_do_task(cli, "DELETE", path, NULL, true, &waited, err) < 0)
+        cli_do_task(cli, forget ? "POST" : "DELETE", path, NULL, true, &waited, err) < 0)
         return -1;
     if (waited && !cli->json)
-        printf("Volume %s is deleted.\n", cli->in->args[0]);
+        printf("Volume %s is %s.\n", cli->in->args[0], forget ? "forgotten" : "deleted");
     return 0;
 }

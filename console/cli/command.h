@@ -19,6 +19,7 @@ enum option {
     OPT_THIN,
     OPT_FULL,
     OPT_FORCE,
+    OPT_FORGET,
     OPT_EXTENTS,
     OPT_HOST,
     OPT_IQN,

@@ -1,6 +1,7 @@
 """A unit loses its journal: it does not become another unit, and is made anew from its media."""
 import os
 import shutil
+import sqlite3
 import subprocess
 import threading
 
@@ -71,6 +72,11 @@ def state_dir(lab):
     return path
 
 
+def names_there(lab):
+    with sqlite3.connect(f"file:{state_dir(lab)}/unit.db?mode=ro", uri=True) as db:
+        return sorted(name for name, in db.execute("SELECT name FROM volume"))
+
+
 def test_a_lost_state_folder(lab, disk):
     unit = lab.units["unit1"]
     lab.create("thin", "32M", unit="unit1", medium="pool0")
@@ -111,6 +117,7 @@ def test_a_lost_state_folder(lab, disk):
     texts = [e["text"] for e in lab.client.get(f"/events?after={last_event}&limit=1000")]
     assert not any("vanished" in t or "taken in" in t for t in texts), texts
     # Its own names, too.
+    assert until(lambda: names_there(lab) == sorted(v["name"] for v in before), 10), names_there(lab)
     shown = subprocess.run(["sfdisk", "-d", disk], capture_output=True, text=True, check=True).stdout
     assert 'name="part"' in shown
     # And it is a unit like any other.

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A file has scenes, each beginning with "scene TEXT". Its lines, up to "gives", build volumes:
-//   volume INDEX [unwanted] [new] [held] [size N] [name NAME] [resize] [rename]
+//   volume INDEX [unwanted] [forced] [new] [held] [size N] [name NAME] [resize] [rename]
 //   shown STATE [size N] [target N] [name NAME]
 //   rule INDEX INITIATOR USER STATE
 //   right INDEX HOST USER [unwanted] [held] [secretless] [stale]    HOST is the initiator, too
@@ -60,6 +60,7 @@ static void add_volume(struct scene *s, const char *line)
     want->uuid.b[0] = (uint8_t)want->index;
     want->wanted = !has(line, " unwanted");
     want->seen = !has(line, " new");
+    want->forced = has(line, " forced");
     s->volumes[n] = (struct orders_volume){
         .want = want,
         .rules = s->rules[n],

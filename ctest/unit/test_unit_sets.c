@@ -376,6 +376,50 @@ static void a_volume_is_changed_and_deleted(void **state)
     assert_int_equal(state_volume(f->state, 1)->v.state, VOLUME_DELETING);
 }
 
+static struct row forget(uint32_t index)
+{
+    struct row r = destroy(volume_row(index));
+    set(&r, SUB_dvsanVolumeForce, sn_int(TRUTH_TRUE));
+    return r;
+}
+
+static void a_volume_whose_medium_is_away_is_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const iqn = "iqn.2026-11.host:a";
+    assert_int_equal(ask(f, create(1, 0, "a", 1)), SN_NO_ERROR);
+    assert_int_equal(ask(f, create(2, 1, "b", 1)), SN_NO_ERROR);
+    assert_int_equal(ask(f, grant(1, 1, iqn, "alice", "secret-of-alice")), SN_NO_ERROR);
+    assert_refused(f, forget(1), SN_INCONSISTENT_VALUE, SUB_dvsanVolumeForce);
+    state_set_medium(f->state, state_medium(f->state, 1), MEDIUM_FAILED, "it is away");
+    assert_int_equal(ask(f, destroy(volume_row(2))), SN_NO_ERROR);
+    assert_int_equal(state_volume(f->state, 2)->v.state, VOLUME_DELETING);
+    assert_int_equal(ask(f, forget(1)), SN_NO_ERROR);
+    assert_int_equal(ask(f, forget(2)), SN_NO_ERROR);
+    assert_int_equal(ask(f, forget(2)), SN_NO_ERROR);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(state_volume_count(f->state), 0);
+        assert_null(state_rule(f->state, 1, 1));
+        restart(f);
+    }
+}
+
+static void what_forgetting_took_is_put_back(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(ask(f, create(1, 0, "a", 1)), SN_NO_ERROR);
+    assert_int_equal(ask(f, grant(1, 1, "iqn.2026-11.host:a", "alice", "secret-of-alice")),
+                     SN_NO_ERROR);
+    for (int fault = 0; fault <= 1; fault++) {
+        state_set_medium(f->state, state_medium(f->state, 1), MEDIUM_FAILED, "it is away");
+        struct row rows[] = {forget(1)};
+        assert_int_equal(request(f, rows, 1, fault), SN_GEN_ERR);
+        restart(f);
+        assert_string_equal(state_volume(f->state, 1)->v.name, "a");
+        assert_string_equal(state_rule(f->state, 1, 1)->secret, "secret-of-alice");
+    }
+}
+
 static struct row resize(uint32_t index, uint32_t mib, bool force)
 {
     struct row r = volume_row(index);
@@ -652,6 +696,8 @@ int main(void)
         TEST(what_another_agent_refuses_is_undone),
         TEST(a_request_that_is_given_up_is_in_nobodys_way),
         TEST(a_volume_is_changed_and_deleted),
+        TEST(a_volume_whose_medium_is_away_is_forgotten),
+        TEST(what_forgetting_took_is_put_back),
         TEST(a_volume_is_resized),
         TEST(a_volume_grows_where_there_is_room),
         TEST(a_copy_of_what_is_in_use_is_forced),

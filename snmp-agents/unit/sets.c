@@ -1,6 +1,7 @@
 // What SET requests ask of volumes and rules: staged, journaled as one group, then made true.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/sets.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include <string.h>
@@ -77,6 +78,28 @@ static int write_volume(struct sets *s, const struct intent *in, struct dv_err *
     return journal_put_volume(s->journal, &v, row->made, err);
 }
 
+static int drop_volume(struct sets *s, uint32_t volume, struct dv_err *err)
+{
+    const struct unit_rule *r = state_rule_next(s->state, volume, 0);
+    for (; r && r->r.volume == volume; r = state_rule_next(s->state, volume, r->r.index))
+        if (journal_drop_rule(s->journal, volume, r->r.index, err) != 0)
+            return -1;
+    return journal_drop_volume(s->journal, volume, err);
+}
+
+static int put_back_volume(struct sets *s, uint32_t volume, struct dv_err *err)
+{
+    const struct unit_volume *v = state_volume(s->state, volume);
+    const struct unit_rule *r = state_rule_next(s->state, volume, 0);
+    if (v && (journal_put_volume(s->journal, &v->v, v->made, err) != 0 ||
+              journal_put_counters(s->journal, v, err) != 0))
+        return -1;
+    for (; r && r->r.volume == volume; r = state_rule_next(s->state, volume, r->r.index))
+        if (journal_put_rule(s->journal, &r->r, r->secret, err) != 0)
+            return -1;
+    return 0;
+}
+
 static int write_intent(struct sets *s, const struct intent *in, struct dv_err *err)
 {
     switch (in->kind) {
@@ -85,6 +108,8 @@ static int write_intent(struct sets *s, const struct intent *in, struct dv_err *
     case INTENT_PUT_VOLUME:
     case INTENT_DELETE_VOLUME:
         return write_volume(s, in, err);
+    case INTENT_FORGET_VOLUME:
+        return drop_volume(s, in->volume.index, err);
     case INTENT_PUT_RULE:
         if (journal_put_rule(s->journal, &in->rule, in->secret, err) != 0)
             return -1;
@@ -110,6 +135,8 @@ static int write_back(struct sets *s, const struct intent *in, struct dv_err *er
         v = state_volume(s->state, in->volume.index);
         return v ? journal_put_volume(s->journal, &v->v, v->made, err)
                  : journal_drop_volume(s->journal, in->volume.index, err);
+    case INTENT_FORGET_VOLUME:
+        return put_back_volume(s, in->volume.index, err);
     case INTENT_PUT_RULE:
     case INTENT_DELETE_RULE:
         r = state_rule(s->state, in->rule.volume, in->rule.index);
@@ -228,6 +255,21 @@ static void commit_delete_volume(struct sets *s, uint32_t index)
         state_set_volume(s->state, v, VOLUME_DELETING, 0, "");
 }
 
+static void commit_forget_volume(struct sets *s, uint32_t index)
+{
+    const struct unit_volume *v = state_volume(s->state, index);
+    const struct unit_rule *r;
+    if (!v)
+        return;
+    uint32_t medium = v->v.medium;
+    log_warning("unit", "volume %s is forgotten; what its medium holds of it is left alone",
+                v->v.name);
+    while ((r = state_rule_next(s->state, index, 0)) && r->r.volume == index)
+        state_remove_rule(s->state, index, r->r.index);
+    state_remove_volume(s->state, index);
+    state_count_free(s->state, medium);
+}
+
 static void commit_delete_rule(struct sets *s, uint32_t volume, uint32_t index)
 {
     struct unit_rule *r = state_rule(s->state, volume, index);
@@ -246,6 +288,9 @@ void sets_commit(struct sets *s, struct intent *intent)
         break;
     case INTENT_DELETE_VOLUME:
         commit_delete_volume(s, volume);
+        break;
+    case INTENT_FORGET_VOLUME:
+        commit_forget_volume(s, volume);
         break;
     case INTENT_PUT_RULE:
         commit_rule(s, intent);
@@ -314,7 +359,8 @@ bool sets_volume_takes_rules(const struct sets *s, uint32_t volume)
     for (size_t i = 0; i < s->count; i++) {
         if (s->staged[i]->volume.index != volume)
             continue;
-        if (s->staged[i]->kind == INTENT_DELETE_VOLUME)
+        if (s->staged[i]->kind == INTENT_DELETE_VOLUME ||
+            s->staged[i]->kind == INTENT_FORGET_VOLUME)
             return false;
         takes = takes || (s->staged[i]->kind == INTENT_PUT_VOLUME && !v);
     }

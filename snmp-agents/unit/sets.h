@@ -15,6 +15,7 @@ enum intent_kind {
     INTENT_NOTHING, // what is asked for is so already
     INTENT_PUT_VOLUME,
     INTENT_DELETE_VOLUME,
+    INTENT_FORGET_VOLUME, // the row and its rules, and nothing else
     INTENT_PUT_RULE,
     INTENT_DELETE_RULE
 };

@@ -305,6 +305,23 @@ static int check_destroy(struct tables *t, struct sn_change *c, const struct uni
     return SN_NO_ERROR;
 }
 
+// While the medium is there, what is forgotten would be found on it again at once.
+static int check_forget(struct tables *t, struct sn_change *c, const struct unit_volume *v,
+                        struct intent *in)
+{
+    if (!v)
+        return SN_NO_ERROR;
+    const struct unit_medium *m = state_medium(t->state, v->v.medium);
+    if (m && m->m.state != MEDIUM_FAILED) {
+        log_warning("unit", "volume %s: it cannot be forgotten, since its medium is there",
+                    v->v.name);
+        return table_blame(c, SUB_dvsanVolumeForce, SN_INCONSISTENT_VALUE);
+    }
+    in->kind = INTENT_FORGET_VOLUME;
+    in->volume = v->v;
+    return SN_NO_ERROR;
+}
+
 static int check(void *ctx, struct sn_change *c)
 {
     struct tables *t = ctx;
@@ -317,7 +334,7 @@ static int check(void *ctx, struct sn_change *c)
     if (status != SN_NO_ERROR)
         return status;
     if (r.status == ROW_DESTROY)
-        status = check_destroy(t, c, v, &in);
+        status = r.force ? check_forget(t, c, v, &in) : check_destroy(t, c, v, &in);
     else if (r.status == ROW_CREATE_AND_GO)
         status = v ? check_again(c, v, &r) : check_create(t, c, &r, &in);
     else

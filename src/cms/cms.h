@@ -44,6 +44,9 @@ int cms_rename_volume(struct cms *cms, const char *volume, const char *name, uin
                       struct dv_err *err);
 // DV_CONFLICT while a host has it, or while it is being made or resized.
 int cms_delete_volume(struct cms *cms, const char *volume, uint64_t *task, struct dv_err *err);
+// With its medium away: the record of it goes, here and on its unit, and what the medium holds is
+// left alone.
+int cms_forget_volume(struct cms *cms, const char *volume, uint64_t *task, struct dv_err *err);
 int cms_assign(struct cms *cms, const char *volume, const char *host, uint64_t *task,
                struct dv_err *err);
 int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t *task,

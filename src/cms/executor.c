@@ -153,7 +153,8 @@ static bool still_wanted(const struct unit_link *link, const struct order *s,
     case ORDER_DELETE_VOLUME:
         return !t->volume->rec.wanted;
     case ORDER_RENAME_VOLUME:
-        return t->volume->rec.wanted && wants(link, t->volume, TASK_VOLUME_RENAME);
+        return t->volume->rec.wanted &&
+               (wants(link, t->volume, TASK_VOLUME_RENAME) || is_nameless(t->volume));
     case ORDER_RESIZE_VOLUME:
         return t->volume->rec.wanted && wants(link, t->volume, TASK_VOLUME_RESIZE);
     case ORDER_CREATE_VOLUME:
@@ -180,6 +181,8 @@ static size_t volume_vars(const struct order *s, const struct volume_record *rec
     size_t n = 0;
     if (s->kind == ORDER_DELETE_VOLUME) {
         var(vars, &n, &status, i, 1, sn_int(ROW_DESTROY));
+        if (rec->forced)
+            var(vars, &n, &force, i, 1, sn_int(TRUTH_TRUE));
         return n;
     }
     if (s->kind == ORDER_RENAME_VOLUME) {

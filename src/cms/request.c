@@ -258,7 +258,13 @@ int cms_create_volume(struct cms *cms, const struct volume_request *request, uin
 
 // ---- Deleting ------------------------------------------------------------------------------
 
-static int check_delete(struct cms *cms, const struct pool_volume *v, struct dv_err *err)
+static const struct medium *failed_medium(const struct pool_volume *v)
+{
+    const struct medium *m = v->actual.index ? pool_medium(v->unit, v->actual.medium) : NULL;
+    return m && m->state == MEDIUM_FAILED ? m : NULL;
+}
+
+static int check_unassigned(const struct pool_volume *v, struct dv_err *err)
 {
     const struct pool_assignment *a;
     DL_FOREACH2(v->assignments, a, volume_next)
@@ -267,6 +273,19 @@ static int check_delete(struct cms *cms, const struct pool_volume *v, struct dv_
             return dv_fail(err, DV_CONFLICT, "volume %s is assigned to host %s: unassign it first",
                            v->rec.name, a->host->rec.name);
     }
+    return 0;
+}
+
+static int check_delete(struct cms *cms, const struct pool_volume *v, struct dv_err *err)
+{
+    if (check_unassigned(v, err) < 0)
+        return -1;
+    const struct medium *m = failed_medium(v);
+    if (m)
+        return dv_fail(err, DV_CONFLICT,
+                       "medium %s of unit %s, which holds volume %s, has failed (%s): bring it "
+                       "back, or forget the volume (dvsan volume delete --forget)",
+                       m->name, v->unit->rec.name, v->rec.name, m->last_error);
     const struct pool_task *t = tasks_open(cms, TASK_VOLUME_CREATE, &v->rec.uuid, NULL);
     if (t)
         return dv_fail(err, DV_CONFLICT,
@@ -289,7 +308,7 @@ int cms_delete_volume(struct cms *cms, const char *volume, uint64_t *task, struc
     if (!v || check_delete(cms, v, err) < 0)
         return -1;
     struct volume_record rec = v->rec;
-    rec.wanted = false;
+    rec.wanted = rec.forced = false;
     struct task_record t;
     tasks_new(cms, &t, TASK_VOLUME_DELETE);
     t.volume = rec.uuid;
@@ -299,6 +318,34 @@ int cms_delete_volume(struct cms *cms, const char *volume, uint64_t *task, struc
 
     struct changes c = {0};
     changes_volume(&c, &rec);
+    return request_begin(cms, &c, &t, v->unit, &v->hold, task, err);
+}
+
+// Also while a task to delete it waits for the medium; both end together.
+int cms_forget_volume(struct cms *cms, const char *volume, uint64_t *task, struct dv_err *err)
+{
+    struct pool_volume *v = request_volume(cms, volume, err);
+    if (!v || check_unassigned(v, err) < 0)
+        return -1;
+    if (v->actual.index != 0 && !failed_medium(v))
+        return dv_fail(err, DV_CONFLICT,
+                       "the medium of volume %s is there, and would bring it back: delete it",
+                       v->rec.name);
+    struct volume_record rec = v->rec;
+    rec.wanted = false;
+    rec.forced = true;
+    struct task_record t;
+    tasks_new(cms, &t, TASK_VOLUME_DELETE);
+    t.volume = rec.uuid;
+    snprintf(t.summary, sizeof(t.summary), "forget volume %s", rec.name);
+    tasks_step(&t, STEP_WAITING, "end access on %s", v->unit->rec.name);
+    tasks_step(&t, STEP_WAITING, "forget it on %s", v->unit->rec.name);
+
+    struct changes c = {0};
+    changes_volume(&c, &rec);
+    events_add(cms, &c, EVENT_WARNING, "volume", rec.name,
+               "is forgotten; what its medium, which is away from %s, holds of it is left alone",
+               v->unit->rec.name);
     return request_begin(cms, &c, &t, v->unit, &v->hold, task, err);
 }
 

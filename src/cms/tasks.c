@@ -129,7 +129,7 @@ static void reach_step(struct task_record *t, size_t place)
 static void withdraw_volume(struct judging *j, const struct pool_volume *v)
 {
     struct volume_record rec = v->rec;
-    rec.wanted = false;
+    rec.wanted = rec.forced = false;
     changes_volume(&j->c, &rec);
 }
 

@@ -113,6 +113,11 @@ static void plan_volume(struct orders *p, const struct orders_volume *v)
             add(p, ORDER_CREATE_VOLUME, v, NULL, 0);
         return;
     }
+    if (!v->want->wanted && v->want->forced) { // its rules go with it
+        if (!v->held)
+            add(p, ORDER_DELETE_VOLUME, v, NULL, 0);
+        return;
+    }
     if (v->shown->state == VOLUME_CREATING || v->shown->state == VOLUME_DELETING)
         p->unsettled = true;
     if (v->shown->state == VOLUME_DELETING)

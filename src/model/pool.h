@@ -48,7 +48,9 @@ struct volume_record {
     uint32_t medium; // the medium's index on that unit
     uint32_t index;  // dvsanVolumeIndex there
     uint64_t blocks; // as asked; a multiple of ALLOC_BLOCKS
-    bool forced;     // for this size what is behind the end may be cut off, or hosts be cut off
+    // For this size what is behind the end may be cut off, or hosts be cut off; of a volume that is
+    // not wanted: it is forgotten, with its medium away, and not deleted.
+    bool forced;
     bool thin;
     bool thin_default; // thin was not asked for: the medium's configuration decides
     bool wanted;       // false: an explicit task deletes it

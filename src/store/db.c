@@ -226,6 +226,11 @@ void db_rollback(struct db *db)
         (void)db_exec(db, "ROLLBACK", NULL);
 }
 
+void db_empty_log(struct db *db)
+{
+    (void)db_exec(db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL);
+}
+
 bool db_in_transaction(const struct db *db)
 {
     return sqlite3_get_autocommit(db->handle) == 0;

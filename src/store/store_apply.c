@@ -299,6 +299,14 @@ static int apply_one(struct store *s, const struct change *c, struct dv_err *err
     return dv_fail(err, DV_INTERNAL, "the store was given an unknown change %d", (int)c->kind);
 }
 
+static bool ends_secrets(const struct changes *changes)
+{
+    for (size_t i = 0; i < changes->count; i++)
+        if (changes->items[i].kind == CHANGE_HOST || changes->items[i].kind == CHANGE_HOST_GONE)
+            return true;
+    return false;
+}
+
 int store_apply(struct store *s, const struct changes *changes, struct dv_err *err)
 {
     if (changes->count == 0)
@@ -311,5 +319,9 @@ int store_apply(struct store *s, const struct changes *changes, struct dv_err *e
             return -1;
         }
     }
-    return db_commit(s->db, err);
+    if (db_commit(s->db, err) < 0)
+        return -1;
+    if (ends_secrets(changes))
+        db_empty_log(s->db);
+    return 0;
 }
