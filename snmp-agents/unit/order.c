@@ -52,6 +52,27 @@ static void add_rule(struct order *o, struct order_volume *ov, const struct unit
     add_account(o, r);
 }
 
+static int compare_uuids(const void *a, const void *b)
+{
+    const struct order_volume *const *x = a, *const *y = b;
+    return memcmp((*x)->v.uuid.b, (*y)->v.uuid.b, sizeof((*x)->v.uuid.b));
+}
+
+static int find_uuid(const void *uuid, const void *b)
+{
+    const struct order_volume *const *ov = b;
+    return memcmp(((const struct dv_uuid *)uuid)->b, (*ov)->v.uuid.b, sizeof((*ov)->v.uuid.b));
+}
+
+static void sort_by_uuid(struct order *o)
+{
+    o->by_uuid = dv_calloc(o->volume_count + 1, sizeof(struct order_volume *));
+    for (size_t i = 0; i < o->volume_count; i++)
+        o->by_uuid[i] = &o->volumes[i];
+    if (o->volume_count > 1)
+        qsort(o->by_uuid, o->volume_count, sizeof(struct order_volume *), compare_uuids);
+}
+
 struct order *order_new(const struct state *state)
 {
     struct order *o = dv_calloc(1, sizeof(*o));
@@ -73,6 +94,7 @@ struct order *order_new(const struct state *state)
         for (; r && r->r.volume == v->v.index; r = state_rule_next(state, v->v.index, r->r.index))
             add_rule(o, ov, r);
     }
+    sort_by_uuid(o);
     sort_accounts(o);
     const struct unit_medium *m = NULL;
     while ((m = state_medium_next(state, m ? m->m.index : 0)))
@@ -98,6 +120,7 @@ void order_free(struct order *o)
     free(o->portals);
     for (size_t i = 0; i < o->medium_count; i++)
         media_layout_clear(&o->media[i].layout);
+    free(o->by_uuid);
     free(o->volumes);
     free(o->media);
     for (uint32_t i = 0; i < o->tgtd_count; i++)
@@ -120,10 +143,11 @@ bool order_is_unfinished(const struct order *o)
 
 const struct order_volume *order_volume_uuid(const struct order *o, const struct dv_uuid *uuid)
 {
-    for (size_t i = 0; i < o->volume_count; i++)
-        if (uuid_equal(&o->volumes[i].v.uuid, uuid))
-            return &o->volumes[i];
-    return NULL;
+    struct order_volume **found =
+        o->volume_count
+            ? bsearch(uuid, o->by_uuid, o->volume_count, sizeof(struct order_volume *), find_uuid)
+            : NULL;
+    return found ? *found : NULL;
 }
 
 bool order_has_failures(const struct order *o)
@@ -488,10 +512,8 @@ static void apply_volume(const struct order *o, const struct order_volume *ov, s
             state_set_volume(state, v, VOLUME_DELETING, v->v.progress, ov->err.text);
             return;
         }
-        uint32_t medium = v->v.medium;
         log_info("unit", "volume %s is deleted", v->v.name);
         state_remove_volume(state, ov->v.index);
-        state_count_free(state, medium);
         return;
     }
     if (v->v.state == VOLUME_DELETING || v->v.admin_online != ov->v.admin_online)

@@ -75,6 +75,7 @@ struct order {
     struct media_owner owner;     // what media are told; no unit: nothing
     struct order_volume *volumes; // all, ascending by index
     size_t volume_count;
+    struct order_volume **by_uuid;  // the volumes again, ascending by UUID
     struct order_account *accounts; // those that rules in force name, sorted by user
     size_t account_count;
     struct order_medium *media;

@@ -15,6 +15,8 @@ struct rows {
 
 struct state {
     struct rows media, portals, volumes, rules;
+    struct unit_volume **by_uuid; // the volumes again, ascending by UUID
+    size_t uuid_count;
     uint32_t groups;
     char **tgtds;
     size_t tgtd_count;
@@ -137,6 +139,7 @@ void state_free(struct state *s)
     rows_free(&s->media);
     rows_free(&s->portals);
     rows_free(&s->volumes);
+    free(s->by_uuid);
     rows_free(&s->rules);
     for (size_t i = 0; i < s->tgtd_count; i++)
         free(s->tgtds[i]);
@@ -225,14 +228,41 @@ struct unit_rule *state_rule_next(const struct state *s, uint32_t volume, uint32
     return rows_next(&s->rules, rule_key, rule_key_of(volume, after));
 }
 
+// The position of the first volume whose UUID is not below this one.
+static size_t uuid_lower(const struct state *s, const struct dv_uuid *uuid)
+{
+    size_t low = 0, high = s->uuid_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memcmp(s->by_uuid[middle]->v.uuid.b, uuid->b, sizeof(uuid->b)) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void uuid_add(struct state *s, struct unit_volume *v)
+{
+    size_t i = uuid_lower(s, &v->v.uuid);
+    (void)DV_APPEND(s->by_uuid, s->uuid_count);
+    memmove(s->by_uuid + i + 1, s->by_uuid + i, (s->uuid_count - 1 - i) * sizeof(*s->by_uuid));
+    s->by_uuid[i] = v;
+}
+
+static void uuid_remove(struct state *s, const struct unit_volume *v)
+{
+    size_t i = uuid_lower(s, &v->v.uuid);
+    while (s->by_uuid[i] != v)
+        i++;
+    s->uuid_count--;
+    memmove(s->by_uuid + i, s->by_uuid + i + 1, (s->uuid_count - i) * sizeof(*s->by_uuid));
+}
+
 struct unit_volume *state_volume_uuid(const struct state *s, const struct dv_uuid *uuid)
 {
-    for (size_t i = 0; i < s->volumes.count; i++) {
-        struct unit_volume *v = s->volumes.at[i];
-        if (uuid_equal(&v->v.uuid, uuid))
-            return v;
-    }
-    return NULL;
+    size_t i = uuid_lower(s, uuid);
+    return i < s->uuid_count && uuid_equal(&s->by_uuid[i]->v.uuid, uuid) ? s->by_uuid[i] : NULL;
 }
 
 struct unit_volume *state_volume_named(const struct state *s, const char *name)
@@ -389,6 +419,7 @@ struct unit_volume *state_add_volume(struct state *s, const struct volume *v)
     row->v = *v;
     row->v.group = volume_group(v->index, s->groups);
     row->v.generation = 0;
+    uuid_add(s, row);
     state_volume_changed(s, row);
     return row;
 }
@@ -416,6 +447,7 @@ void state_remove_volume(struct state *s, uint32_t index)
     struct unit_volume *v = state_volume(s, index);
     uint32_t old = v->v.generation;
     assert(!state_volume_has_rules(s, index));
+    uuid_remove(s, v);
     rows_remove(&s->volumes, volume_key, index);
     deletion_forget(s, index);
     change_add(s, CHANGE_VOLUME_DELETED, index, old);

@@ -13,9 +13,13 @@ static int by_start(const void *a, const void *b)
     return x->start < y->start ? -1 : x->start > y->start;
 }
 
+// They mostly are sorted, as volumes that are made one after the other lie one after the other.
 void extent_sort(struct extent *used, size_t count)
 {
-    if (count > 1)
+    size_t i = 1;
+    while (i < count && used[i - 1].start <= used[i].start)
+        i++;
+    if (i < count)
         qsort(used, count, sizeof(*used), by_start);
 }
 
