@@ -206,6 +206,7 @@ def served(box):
 
 def test_image_takes_the_group_disk(devices, place):
     with users_box(devices, place, "--clear-groups", IMAGE + FOLDER) as box:
+        box.wait_medium(2)
         box.set(*create_set(2, "v2", 8, uuid.uuid4().hex, medium=2))
         box.wait_volume(2, ONLINE)
         text = box.agent_log.read_text()
@@ -215,6 +216,7 @@ def test_image_takes_the_group_disk(devices, place):
 
 def test_image_in_the_group_disk(devices, place):
     with users_box(devices, place, f"--groups={DISK_GROUP}", IMAGE) as box:
+        box.wait_medium(1)
         box.create(1, "v1")
         box.wait_volume(1, ONLINE)
         assert served(box)[0].startswith("/dev/loop")
@@ -240,6 +242,7 @@ def test_disk_in_the_group_disk(devices, place, disk):
     medium = f'<medium index="1" name="disk" kind="disk" path="{disk}" initialise="yes"/>'
     with users_box(devices, place, f"--groups={DISK_GROUP}", medium) as box:
         assert "without CAP_SYS_ADMIN, new volumes are served by loop devices" in box.agent_log.read_text()
+        box.wait_medium(1)
         box.create(1, "v1")
         box.wait_volume(1, ONLINE)
         assert served(box)[0].startswith("/dev/loop")
