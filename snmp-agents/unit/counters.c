@@ -13,7 +13,8 @@
 struct watcher { // of one tgtd
     struct counters *counters;
     uint32_t tgtd;
-    bool seen; // in this run of the agent
+    bool seen;       // in this run of the agent
+    bool complained; // that it cannot be looked at
     struct observer *observer;
 };
 
@@ -140,9 +141,12 @@ static void seen(void *arg, struct observation *o, const struct dv_err *err)
     struct watcher *w = arg;
     struct counters *c = w->counters;
     if (!o) {
-        log_debug("unit", "tgtd %u could not be looked at: %s", w->tgtd, err->text);
+        if (!w->complained)
+            log_debug("unit", "tgtd %u cannot be looked at: %s", w->tgtd, err->text);
+        w->complained = true;
         return;
     }
+    w->complained = false;
     if (!w->seen)
         resume(w, o);
     if (c->resumed_count > 0 && all_seen(c)) // of runs that have ended
