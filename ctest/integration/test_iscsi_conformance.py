@@ -1,4 +1,4 @@
-"""libiscsi's own suite passes as many tests on volumes of each kind as on a bare tgtd with a file."""
+"""Each test of libiscsi's own suite ends on volumes of each kind as on a bare tgtd with a file."""
 import os
 import re
 import subprocess
@@ -17,37 +17,55 @@ SECOND = FIRST + "-2"
 SECRET = "conformance-0001"
 SIZE_MIB = 256
 FAMILIES = ("ALL", "SCSI", "iSCSI", "LINUX")
+TESTS = 615  # in all families together
 LIMIT_SECONDS = 200  # for a family; it takes 3 on an idle machine, and a busy one decides nothing
 BARE_TID = 1
 
 
-def run_family(folder, name, family, url, user):
-    """Returns (run, passed) and the names of the tests that failed."""
+def run_tests(folder, name, tests, url, user):
+    """How each of these tests ended: {FAMILY.SUITE.TEST: passed or FAILED, and whether it was skipped}."""
     env = dict(os.environ)
     if user:
         env.update(LIBISCSI_CHAP_USERNAME=user, LIBISCSI_CHAP_PASSWORD=SECRET)
-    path = os.path.join(folder, f"{name}.{family}.log")
-    with open(path, "w", encoding="utf-8") as f:
-        subprocess.run(["iscsi-test-cu", "-d", "-n", "-t", family, "-i", FIRST, "-I", SECOND, url],
-                       env=env, stdout=f, stderr=f, timeout=LIMIT_SECONDS, check=False)
+    path = os.path.join(folder, f"{name}.{tests}.log")
+    with open(path, "w", encoding="utf-8") as out, open(path + ".errors", "w", encoding="utf-8") as errors:
+        subprocess.run(["iscsi-test-cu", "-d", "-v", "-t", tests, "-i", FIRST, "-I", SECOND, url],
+                       env=env, stdout=out, stderr=errors, timeout=LIMIT_SECONDS, check=False)
     with open(path, encoding="utf-8", errors="replace") as f:
         said = f.read()
     summary = re.search(r"^\s+tests\s+\d+\s+(\d+)\s+(\d+)", said, re.M)
     assert summary, said[-2000:]
-    failed = re.findall(r"^Suite (\S+), Test (\S+) had failures", said, re.M)
-    return (int(summary[1]), int(summary[2])), {f"{family}.{s}.{t}" for s, t in failed}
+    found, suite = {}, None
+    for part in re.split(r"^(?=Suite: |  Test: )", said, flags=re.M):
+        if part.startswith("Suite: "):
+            suite = part.split()[1]
+        test = re.match(r"  Test: (\S+) \.\.\.", part)
+        if test:  # what it says stands between that and how it ended
+            ended = re.search(r"(?:\.\.\.|^)(passed|FAILED)", part, re.M)
+            found[f"{tests.split('.')[0]}.{suite}.{test[1]}"] = (ended[1], "[SKIPPED]" in part)
+    ended = [how for how, _ in found.values()]
+    assert (len(ended), ended.count("passed")) == (int(summary[1]), int(summary[2])), path
+    return found
 
 
 def run_suite(folder, name, url, user):
     """All of it. Each family is a process of its own: some tests are in several, and one that
     wraps a function of libiscsi's wraps its own wrapper the second time, and calls itself."""
-    counts, failed = [0, 0], set()
+    found = {}
     for family in FAMILIES:
-        (run, passed), names = run_family(folder, name, family, url, user)
-        counts[0] += run
-        counts[1] += passed
-        failed |= names
-    return tuple(counts), failed
+        found.update(run_tests(folder, name, family, url, user))
+    return found
+
+
+def different(bare, volume):
+    return {name: (bare.get(name), volume.get(name)) for name in bare.keys() | volume.keys()
+            if bare.get(name) != volume.get(name)}
+
+
+def count(results):
+    """(run, passed, skipped)"""
+    return (len(results), sum(how == "passed" for how, _ in results.values()),
+            sum(skipped for _, skipped in results.values()))
 
 
 def tgtadm(env, *args):
@@ -100,13 +118,19 @@ def test_volumes_are_as_good_as_a_bare_tgtd(lab, volumes):
         try:
             runs = {kind: pool.submit(run_suite, lab.work, "suite." + kind, url, "first")
                     for kind, url in volumes.items()}
-            expected, bare_failed = run_suite(lab.work, "suite.bare", bare, None)
+            expected = run_suite(lab.work, "suite.bare", bare, None)
             results = {kind: run.result() for kind, run in runs.items()}
+            # A busy machine may let a test fail that looks at the clock: those are run again, alone.
+            for kind, got in results.items():
+                for name in different(expected, got):
+                    expected.update(run_tests(lab.work, "again.bare", name, bare, None))
+                    got.update(run_tests(lab.work, "again." + kind, name, volumes[kind], "first"))
         finally:
             kill_all([server])  # tgtd does not end by SIGTERM
-    print(f"bare tgtd: {expected}, volumes: " + ", ".join(f"{k}: {r[0]}" for k, r in results.items()))
-    for kind, (got, failed) in results.items():
-        assert got[0] == expected[0], kind
-        assert got[1] >= expected[1], (kind, sorted(failed - bare_failed))
+    print(f"bare tgtd: {count(expected)}, volumes: "
+          + ", ".join(f"{kind}: {count(got)}" for kind, got in results.items()))
+    assert len(expected) == TESTS
+    for kind, got in results.items():
+        assert not different(expected, got), kind
         # The volume and its unit are as well as before.
         assert until(lambda k=kind: lab.volume(k)["state"] == "online", 5)
