@@ -10,5 +10,6 @@ def test_both_tables_are_walked_whole():
     done = subprocess.run([SOURCE / "ctest/bench/bench_tables", "--rows", "60", "--rounds", "1", "--tgtd",
                            "--build", BUILD], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "GETBULK of 60 volumes, 23 columns, 1380 values:" in done.stdout
+    columns, values = re.search(r"GETBULK of 60 volumes, (\d+) columns, (\d+) values:", done.stdout).groups()
+    assert int(columns) > 20 and int(values) == 60 * int(columns)
     assert len(re.findall(r"ratio \d+\.\d\d$", done.stdout, re.MULTILINE)) == 2

@@ -338,6 +338,29 @@ static void what_a_medium_brings_is_taken_in(void **state)
     assert_int_equal(m->m.free_blocks, (50 - 4) * ALLOC_BLOCKS); // three volumes, and 0
 }
 
+// Behind the last index there is none, so those that are free before it are used.
+static void strangers_get_free_indexes(void **state)
+{
+    struct fixture *f = *state;
+    struct dv_uuid a = uuid_random(), b = uuid_random();
+    add_volume(f, 1, true);
+    struct volume last = {.index = INT32_MAX,
+                          .uuid = uuid_random(),
+                          .medium = 1,
+                          .start_lba = 40 * ALLOC_BLOCKS,
+                          .blocks = ALLOC_BLOCKS};
+    snprintf(last.name, sizeof(last.name), "last");
+    snprintf(last.iqn, sizeof(last.iqn), "iqn.2026-11.test:last");
+    assert_int_equal(journal_put_volume(f->journal, &last, true, NULL), 0);
+    state_add_volume(f->state, &last)->made = true;
+    struct order *o = done(order_new(f->state));
+    found(o, &a, "a", 10);
+    found(o, &b, "b", 11);
+    apply(f, o);
+    assert_int_equal(state_volume_uuid(f->state, &a)->v.index, 2);
+    assert_int_equal(state_volume_uuid(f->state, &b)->v.index, 3);
+}
+
 // What was deleted in the pass that still saw it does not come back.
 static void what_is_just_deleted_is_not_taken_in(void **state)
 {
@@ -386,6 +409,7 @@ int main(void)
         TEST(what_changed_meanwhile_is_not_believed),
         TEST(a_medium_is_remembered),
         TEST(what_a_medium_brings_is_taken_in),
+        TEST(strangers_get_free_indexes),
         TEST(what_is_just_deleted_is_not_taken_in),
         TEST(what_is_unfinished_stays_what_it_is),
     };

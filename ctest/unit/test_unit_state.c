@@ -55,6 +55,23 @@ static void rows_are_in_order(void **state)
     state_free(s);
 }
 
+static void volumes_are_found_by_uuid(void **state)
+{
+    (void)state;
+    struct state *s = state_new(0, 1);
+    struct dv_uuid uuids[100], none = {.b = {0}};
+    assert_int_equal(state_volume_last(s), 0);
+    for (uint32_t i = 0; i < DV_COUNT(uuids); i++)
+        uuids[i] = add_volume(s, i + 1)->v.uuid;
+    for (uint32_t i = 0; i < DV_COUNT(uuids); i += 3)
+        state_remove_volume(s, i + 1);
+    for (uint32_t i = 0; i < DV_COUNT(uuids); i++)
+        assert_ptr_equal(state_volume_uuid(s, &uuids[i]), state_volume(s, i + 1));
+    assert_null(state_volume_uuid(s, &none));
+    assert_int_equal(state_volume_last(s), 99);
+    state_free(s);
+}
+
 static void rules_belong_to_volumes(void **state)
 {
     (void)state;
@@ -183,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_in_order),
+        cmocka_unit_test(volumes_are_found_by_uuid),
         cmocka_unit_test(rules_belong_to_volumes),
         cmocka_unit_test(each_thing_is_once_in_the_changes),
         cmocka_unit_test(the_oldest_deletions_are_forgotten),

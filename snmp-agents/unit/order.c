@@ -362,13 +362,16 @@ bool order_brings_volumes(const struct order *o, const struct state *state)
     return false;
 }
 
-static uint32_t last_index(const struct state *state)
+// Behind all others, so that it is not soon one that was somebody else's; where there is nothing
+// behind, the first that is free.
+static uint32_t free_index(const struct state *state)
 {
-    uint32_t last = 0;
-    const struct unit_volume *v = NULL;
-    while ((v = state_volume_next(state, v ? v->v.index : 0)))
-        last = v->v.index;
-    return last;
+    uint32_t last = state_volume_last(state), index = 1;
+    if (last < INT32_MAX)
+        return last + 1;
+    while (state_volume(state, index))
+        index++;
+    return index;
 }
 
 // Fills in the row that a stranger gets; nobody may use it until rules say so.
@@ -399,13 +402,11 @@ static int journal_adoptions(const struct order *o, const struct order_medium *o
 {
     for (size_t i = 0; i < om->layout.found_count; i++) {
         const struct media_found *f = &om->layout.found[i];
-        uint32_t last = last_index(state);
         uint64_t start;
         struct volume v;
-        if (!is_stranger(o, state, f) || last >= INT32_MAX ||
-            !find_place(state, om->index, f, &start))
+        if (!is_stranger(o, state, f) || !find_place(state, om->index, f, &start))
             continue;
-        adopt(o, om, f, state, last + 1, start, &v);
+        adopt(o, om, f, state, free_index(state), start, &v);
         if (journal_put_volume(journal, &v, true, err) != 0)
             return -1;
         state_add_volume(state, &v)->made = true;

@@ -291,6 +291,11 @@ size_t state_volume_count(const struct state *s)
     return s->volumes.count;
 }
 
+uint32_t state_volume_last(const struct state *s)
+{
+    return s->volumes.count > 0 ? (uint32_t)volume_key(s->volumes.at[s->volumes.count - 1]) : 0;
+}
+
 // ---- Changes ------------------------------------------------------------------------------
 
 static size_t change_lower(const struct state *s, uint32_t generation)

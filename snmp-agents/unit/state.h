@@ -114,6 +114,7 @@ struct unit_volume *state_volume_named(const struct state *s, const char *name);
 bool state_volume_has_rules(const struct state *s, uint32_t volume);
 size_t state_media_count(const struct state *s);
 size_t state_volume_count(const struct state *s);
+uint32_t state_volume_last(const struct state *s); // the highest index; 0 when there is none
 
 // Add copies the record and returns the new row; the index must be free. Each of the functions
 // below is one change: it takes a new generation, but for rules, which count as their volume's.
