@@ -308,6 +308,91 @@ static void a_damaged_file_is_told(void **state)
     assert_non_null(strstr(err.text, "backup"));
 }
 
+static size_t file_len(const char *path, char **data)
+{
+    size_t len = 0;
+    struct dv_err err;
+    if (file_read(path, 1 << 24, data, &len, &err) != 0)
+        fail_msg("%s", err.text);
+    return len;
+}
+
+// Whatever is in the file, it is refused and left as it is.
+static void damage_is_found_and_left_alone(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    DV_FREE char *db = dv_printf("%s/unit.db", dir);
+    DV_FREE char *good = NULL;
+    struct journal *j = open_journal();
+    for (uint32_t i = 1; i <= 250; i++)
+        put_volume(j, volume(i), true);
+    journal_close(j);
+    size_t len = file_len(db, &good);
+    for (size_t at = 4096; at < len; at += 4096) { // each page but the first
+        DV_FREE char *now = NULL;
+        FILE *f = fopen(db, "r+b");
+        fseek(f, (long)at, SEEK_SET);
+        for (int i = 0; i < 4096; i++)
+            fputc(rand() & 0xff, f);
+        fclose(f);
+        j = journal_open(dir, &err);
+        if (j) // a page that nothing is in
+            journal_close(j);
+        else if (!strstr(err.text, "--rebuild"))
+            fail_msg("%s", err.text);
+        assert_true(j || file_len(db, &now) == len);
+        assert_int_equal(file_write_atomic(db, good, len, 0600, NULL), 0);
+    }
+    for (size_t cut = 100; cut < len; cut += len / 7) {
+        DV_FREE char *now = NULL;
+        assert_int_equal(truncate(db, (off_t)cut), 0);
+        assert_null(journal_open(dir, &err));
+        assert_int_equal(file_len(db, &now), cut);
+        assert_memory_equal(now, good, cut);
+        assert_int_equal(file_write_atomic(db, good, len, 0600, NULL), 0);
+    }
+    journal_close(open_journal());
+}
+
+static void a_journal_that_is_moved_away_takes_nothing(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    DV_FREE char *db = dv_printf("%s/unit.db", dir);
+    DV_FREE char *away = dv_printf("%s/away", dir);
+    struct journal *j = open_journal();
+    assert_string_equal(journal_trouble(j), "");
+    assert_int_equal(rename(db, away), 0);
+    assert_int_equal(journal_begin(j, &err), -1);
+    assert_non_null(strstr(err.text, "not there any more"));
+    assert_int_equal(journal_reserve(j, 77, &err), -1);
+    assert_non_null(strstr(journal_trouble(j), "not there any more"));
+    assert_int_equal(rename(away, db), 0);
+    assert_string_equal(journal_trouble(j), "");
+    put_volume(j, volume(1), true);
+    assert_int_equal(chmod(dir, 0755), 0);
+    assert_non_null(strstr(journal_trouble(j), "chmod 0700"));
+    assert_int_equal(chmod(dir, 0700), 0);
+    assert_string_equal(journal_trouble(j), "");
+    journal_close(j);
+}
+
+static void an_identity_is_taken(void **state)
+{
+    (void)state;
+    const struct dv_uuid uuid = {{7}};
+    assert_false(journal_exists(dir));
+    struct journal *j = journal_open(dir, NULL);
+    assert_int_equal(journal_take_identity(j, &uuid, 1000, NULL), 0);
+    journal_close(j);
+    assert_true(journal_exists(dir));
+    j = open_journal();
+    assert_true(uuid_equal(&journal_identity(j)->uuid, &uuid));
+    assert_int_equal(journal_identity(j)->epoch, 1002);
+    journal_close(j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +406,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_second_agent_is_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(an_open_directory_is_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_told, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(damage_is_found_and_left_alone, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_journal_that_is_moved_away_takes_nothing, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(an_identity_is_taken, make_dir, remove_dir),
     };
     return cmocka_run_group_tests_name("unit journal", tests, NULL, NULL);
 }

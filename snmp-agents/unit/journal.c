@@ -208,8 +208,14 @@ int journal_count_start(struct journal *j, struct dv_err *err)
 static int open_db(struct journal *j, const char *dir, struct dv_err *err)
 {
     DV_FREE char *path = dv_printf("%s/unit.db", dir);
-    j->db = db_open(path, DB_BACK, err);
-    if (!j->db || db_migrate(j->db, SCHEMA, DV_COUNT(SCHEMA), err) != 0)
+    struct dv_err why;
+    j->db = db_open(path, DB_BACK, &why);
+    if (!j->db)
+        return dv_fail(err, why.code,
+                       why.code == DV_IO ? "%s; where there is none, see --rebuild in dvsan-unit(8)"
+                                         : "%s",
+                       why.text);
+    if (db_migrate(j->db, SCHEMA, DV_COUNT(SCHEMA), err) != 0)
         return -1;
     for (int i = 0; i < STATEMENTS; i++)
         if (!(j->statements[i] = db_prepare(j->db, SQL[i], err)))
