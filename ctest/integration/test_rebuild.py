@@ -174,3 +174,28 @@ def test_media_that_disagree(lab, disk):
     assert until(lambda: lab.unit("unit1")["state"] == "up", 30), lab.unit("unit1")
     assert all_active(lab)
     assert lab.unit("unit1")["uuid"] == uuid
+
+
+def test_a_state_folder_that_is_away(lab, disk):
+    """The unit goes on, changes nothing, and says why; and goes on by itself when the folder is back."""
+    state = state_dir(lab)
+    assert all_active(lab)
+    before = known(lab)
+    lab.create("idle", "16M", unit="unit1")
+    how = initiators.access(lab, "host1", "part")
+    os.rename(state, state + ".gone")
+    assert until(lambda: (lab.unit("unit1")["last_error"] or "").endswith("nothing is recorded until then") or
+                 "cannot look at the state" in (lab.unit("unit1")["last_error"] or ""), 20), lab.unit("unit1")
+    assert lab.unit("unit1")["state"] == "degraded"
+    assert initiators.can_log_in(how)
+    failed = lab.finish(lab.client.post("/volumes", {"name": "no", "size": "16M", "unit": "unit1"}))
+    assert failed["state"] == "failed" and "state" in failed["error"]["detail"], failed
+    waiting = lab.client.delete("/volumes/idle")
+    assert until(lambda: "refuses" in (lab.client.get(f"/tasks/{waiting['id']}")["waiting"] or ""), 10)
+    os.rename(state + ".gone", state)
+    assert until(lambda: lab.unit("unit1")["last_error"] is None, 20)
+    assert lab.finish(waiting, 60)["state"] == "done"
+    assert known(lab) == before
+    said = [e["text"] for e in lab.client.get("/events?limit=1000") if e["subject"] == "unit unit1"]
+    assert [t for t in said if t.startswith("cannot record changes: ")]
+    assert "can record changes again" in said

@@ -230,7 +230,7 @@ bool journal_exists(const char *state_dir)
 {
     struct stat st;
     DV_FREE char *path = dv_printf("%s/unit.db", state_dir);
-    return stat(path, &st) == 0 && st.st_size > 0;
+    return stat(path, &st) == 0 ? st.st_size > 0 : errno != ENOENT && errno != ENOTDIR;
 }
 
 int journal_take_identity(struct journal *j, const struct dv_uuid *uuid, uint32_t epoch,

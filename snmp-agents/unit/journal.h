@@ -18,7 +18,7 @@ struct journal_identity {
     uint32_t generation; // no change before this start had a higher one
 };
 
-// Whether there is a file; an empty one is none.
+// Whether there is a file, or it cannot be told; an empty one is none.
 bool journal_exists(const char *state_dir);
 
 // Makes the directory when missing, locks it against a second agent (DV_BUSY) and opens the file.

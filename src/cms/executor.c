@@ -287,6 +287,15 @@ static void postponed(struct unit_link *link, const struct order *s, const char 
     executor_forget(link);
 }
 
+// It tells at its next look; until it has, its log does.
+static const char *not_recorded(const struct unit_link *link)
+{
+    const struct pool_unit *unit = link_unit(link);
+    return unit && unit->rec.last_error[0]
+               ? unit->rec.last_error
+               : "its agent could not record the change; see its log, and whether its disk is full";
+}
+
 static void step_answered(void *arg, const struct sn_result *result)
 {
     if (result->code == DV_CANCELLED)
@@ -299,8 +308,7 @@ static void step_answered(void *arg, const struct sn_result *result)
     else if (is_passing(result))
         postponed(link, &step, result->text);
     else if (result->error_status == SN_COMMIT_FAILED)
-        refused(link, &step, result->code,
-                "its agent could not record the change; see its log, and whether its disk is full");
+        refused(link, &step, result->code, not_recorded(link));
     else
         refused(link, &step, result->code, result->text);
     if (link->queue_next == link->queue.count)
