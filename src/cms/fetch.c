@@ -220,6 +220,15 @@ static void read_volume(struct fetch *f, struct one *one)
     sn_walk(f->peer, oids, n, &one->index, 1, f->timing, one_rule_row, one_walked, one);
 }
 
+// A thing that changes while the changes are walked moves to their end, and is met once more there.
+static bool is_named(const struct fetch *f, uint32_t volume)
+{
+    for (size_t i = 0; i < f->changed_count; i++)
+        if (f->changed[i].index == volume)
+            return true;
+    return false;
+}
+
 static bool change_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
 {
     struct fetch *f = arg;
@@ -236,6 +245,8 @@ static bool change_row(void *arg, const uint32_t *index, size_t len, const struc
         f->portals_changed = true;
         break;
     case dvsanChangeKind_volume:
+        if (is_named(f, which))
+            break;
         if (f->changed_count == ONE_BY_ONE) {
             f->too_much = true;
             return false;
