@@ -12,8 +12,9 @@
 #define LOOK_INTERVAL_MS 1000
 #define GONE_INTERVAL_MS 100 // while it is not there
 #define TIMEOUT_MS       2000
-// Parameters of targets that are known already are read again so many at a time.
-#define REFRESH_TARGETS 32
+// Of so many targets parameters are read in one look. A pass waits for a look, and with thousands
+// of targets tgtd takes 1 to 2 ms for each.
+#define LOOK_PARAMETERS 64
 
 struct observer {
     struct loop *loop;
@@ -26,7 +27,7 @@ struct observer {
     int watch; // of the tgtd that was found; -1: none
     char tgtd[OBSERVER_TGTD_MAX + 1];
     struct observation *last; // a copy of what was seen last in this run of tgtd, or NULL
-    uint32_t refreshed;       // the last target whose parameters were read again
+    uint32_t refreshed;       // the last target whose parameters were read
     uint32_t *tids;           // the targets asked about last
     size_t tid_count;
 
@@ -230,26 +231,23 @@ static const struct observed_target *known_target(const struct observation *last
     return bsearch(&key, last->targets, last->target_count, sizeof(key), compare_targets);
 }
 
-// Those that are not known yet, and some of the others in turn. A target that is not there is no
-// failure.
+// Some at a time in turn. A target that is not there is no failure.
 static void read_parameters(struct observer *o, struct observation *now, const uint32_t *tids,
                             size_t count)
 {
-    size_t budget = REFRESH_TARGETS;
+    size_t budget = LOOK_PARAMETERS;
     uint32_t from = o->refreshed;
     for (size_t i = 0; i < count; i++) {
         const struct observed_target *known = known_target(o->last, tids[i]);
         struct observed_target t = {.tid = tids[i]};
         struct dv_err err;
-        bool turn = tids[i] > from && budget > 0;
-        if (known && !turn) {
-            *DV_APPEND(now->targets, now->target_count) = *known;
+        if (tids[i] <= from || budget == 0) {
+            if (known)
+                *DV_APPEND(now->targets, now->target_count) = *known;
             continue;
         }
-        if (turn) {
-            budget--;
-            o->refreshed = tids[i];
-        }
+        budget--;
+        o->refreshed = tids[i];
         if (tgt_read_parameters(o->tgt, tids[i], &t.parameters, &err) == 0)
             *DV_APPEND(now->targets, now->target_count) = t;
     }
