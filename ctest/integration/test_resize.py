@@ -337,3 +337,27 @@ def test_what_an_snmp_manager_resizes_the_station_takes_over(lab, volume):
     assert lab.volume("direct")["uuid"] == v["uuid"]
     lab.done(patch(lab, "direct", size="128M"))
     lab.done(lab.client.delete("/volumes/direct"))
+
+
+def test_a_disk_volume_in_use_is_copied_by_force_alone(lab, volume):
+    del volume
+    with open(os.path.join(lab.work, "disk.img"), "wb") as f:
+        f.truncate(512 << 20)
+    lab.add_media("unit1", f'<medium index="2" name="disk" kind="disk" path="{lab.work}/disk.img"'
+                           ' initialise="yes"/>')
+    assert until(lambda: lab.has_medium("unit1", "disk"), 20)
+    for name in ("on-disk", "in-its-way"):
+        lab.create(name, "64M", unit="unit1", medium="disk")
+    lab.assign("on-disk", "host1")
+    with pytest.raises(Refused, match="must be copied") as refused:
+        patch(lab, "on-disk", size="128M")
+    assert refused.value.status == 409
+    assert lab.volume("on-disk")["size"] == 64 << 20
+    with pytest.raises(Refused, match="in one piece"):
+        patch(lab, "on-disk", size="448M", force=True)
+    task = lab.done(patch(lab, "on-disk", size="128M", force=True))
+    assert task["progress"] == 100
+    assert until(lambda: lab.volume("on-disk")["state"] == "online", 10)
+    assert place(lab, "on-disk") == (129, 257)
+    how = initiators.access(lab, "host1", "on-disk")
+    assert until(lambda: str(128 << 20) in initiators.tool(how, "iscsi-readcapacity16", check=False).stdout, 10)

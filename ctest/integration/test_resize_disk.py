@@ -23,6 +23,8 @@ def fixture_box():
     b = unit_box.Box(*addresses)
     try:
         yield b
+        text = b.agent_log.read_text()
+        assert "Sanitizer" not in text and "runtime error:" not in text, text[-8000:]
     except BaseException:
         print(b.agent_log.read_text()[-8000:])
         raise
