@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from tools import net  # noqa: E402
 from tools.testlab import TestLab  # noqa: E402
+from unit_box import free_addresses  # noqa: E402
 
 TAIL_LINES = 30
 
@@ -47,3 +48,12 @@ def lab(request):
             tell(test_lab)
         reports = test_lab.down()
     assert not reports, reports
+
+
+@pytest.fixture(name="addresses", scope="module")
+def fixture_addresses():
+    """Two addresses that no other test has: for the portal and for snmpd of a Box."""
+    addresses, held = free_addresses(2)
+    yield addresses
+    for s in held:
+        s.close()

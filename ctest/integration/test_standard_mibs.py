@@ -104,14 +104,6 @@ class Initiator(Session):
         self.close()
 
 
-@pytest.fixture(name="addresses", scope="module")
-def fixture_addresses():
-    addresses, held = free_addresses(2)
-    yield addresses
-    for s in held:
-        s.close()
-
-
 def give(box, *volumes):
     for volume in volumes:
         box.create(volume, f"v{volume}")

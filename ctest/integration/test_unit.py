@@ -20,14 +20,6 @@ from unit_box import (ACCESS, ACTIVE, ANNOUNCE, A_INITIATOR, A_IS_SET, A_SECRET,
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 
 
-@pytest.fixture(name="addresses", scope="module")
-def fixture_addresses():
-    addresses, held = free_addresses(2)
-    yield addresses
-    for s in held:
-        s.close()
-
-
 @pytest.fixture(name="idle")
 def fixture_idle(addresses):
     """A unit whose processes the test starts."""

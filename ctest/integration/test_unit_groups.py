@@ -8,20 +8,12 @@ import signal
 import pytest
 
 from unit_box import (ACTIVE, DELETING, FAILED, MEMBER, ONLINE, PROGRAM, UNIT, V_ERROR, VOLUME, Box, SnmpError,
-                      free_addresses, wait_for)
+                      wait_for)
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 PORTAL_PORT, V_GROUP = UNIT + ".5.1.5", 25
 RUNNING, DEGRADED = "2", "3"
 ALL, ODD, EVEN = {1, 2, 3, 4}, {1, 3}, {2, 4}
-
-
-@pytest.fixture(name="addresses", scope="module")
-def fixture_addresses():
-    addresses, held = free_addresses(2)
-    yield addresses
-    for s in held:
-        s.close()
 
 
 @pytest.fixture(name="make")

@@ -6,20 +6,12 @@ import time
 import pytest
 
 from unit_box import (ANNOUNCE, FAILED, MEMBER, OFFLINE, ONLINE, ROOT, UNIT, VOLUME, V_ADMIN, V_ERROR, V_NAME,
-                      V_OPER, V_UUID, Box, free_addresses, wait_for)
+                      V_OPER, V_UUID, Box, wait_for)
 
 NEWS = ROOT + ".1.2.0"
 VOLUME_CHANGE, LOW, MEDIUM_FAILED, MEDIUM_ONLINE = (f"{NEWS}.{n}" for n in range(1, 5))
 SUPPRESSED = f"{UNIT}.1.4.0"
 BURST = 20
-
-
-@pytest.fixture(name="addresses", scope="module")
-def fixture_addresses():
-    addresses, held = free_addresses(2)
-    yield addresses
-    for s in held:
-        s.close()
 
 
 @pytest.fixture(name="idle")
