@@ -287,7 +287,7 @@ def test_unassign_ends_live_sessions_within_a_second(lab, session):
 def served(lab, unit, iqn):
     """Whether an initiator is connected to this target, as tgtd itself says."""
     member = lab.units[unit]
-    said = subprocess.run(["tgtadm", "-C", str(member.number), "--lld", "iscsi", "--mode", "target",
+    said = subprocess.run(["tgtadm", "-C", str(member.control_port(1)), "--lld", "iscsi", "--mode", "target",
                            "--op", "show"], env=dict(os.environ, **member.tgt_environment()),
                           capture_output=True, text=True, check=True).stdout
     target = next(t for t in said.split("Target ") if iqn in t)

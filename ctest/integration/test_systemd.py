@@ -142,7 +142,9 @@ def test_data_path_goes_on(host, service):
     reads_back(host)
     host.run("systemctl", "start", service)
     assert sessions(host) == before
+    killed = main_pid(host, service)
     host.run("systemctl", "kill", "-s", "KILL", service)
+    assert until(lambda: main_pid(host, service) not in (0, killed), 20)
     assert until(lambda: host.run("systemctl", "is-active", service, check=False).stdout == "active\n", 20)
     assert sessions(host) == before
     assert until(lambda: re.search(r"unit1 +up ", dvsan(host, "unit", "list")), 30)

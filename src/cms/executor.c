@@ -26,11 +26,13 @@ enum { TRUTH_TRUE = 1, TRUTH_FALSE = 2 };        // TruthValue
 
 // ---- Planning ------------------------------------------------------------------------------
 
-static void hold(struct pool_hold *h, bool was_refused)
+// why: of a step that was refused, else NULL.
+static void hold(struct pool_hold *h, const char *why)
 {
-    uint32_t first = was_refused ? REFUSED_FIRST_MS : RESENT_FIRST_MS;
-    uint32_t max = was_refused ? REFUSED_MAX_MS : RESENT_MAX_MS;
-    h->refused = was_refused;
+    uint32_t first = why ? REFUSED_FIRST_MS : RESENT_FIRST_MS;
+    uint32_t max = why ? REFUSED_MAX_MS : RESENT_MAX_MS;
+    h->refused = why != NULL;
+    dv_copy(h->why, sizeof(h->why), why ? why : "");
     h->ms = h->ms * 2 > first ? h->ms * 2 : first;
     if (h->ms > max)
         h->ms = max;
@@ -128,12 +130,12 @@ static struct target target_of(const struct unit_link *link, const struct order 
     return t;
 }
 
-static void hold_step(const struct target *t, bool was_refused)
+static void hold_step(const struct target *t, const char *why)
 {
     if (t->assignment)
-        hold(&t->assignment->hold, was_refused);
+        hold(&t->assignment->hold, why);
     else if (t->volume)
-        hold(&t->volume->hold, was_refused);
+        hold(&t->volume->hold, why);
 }
 
 // Intent may have changed since the plan was made.
@@ -245,7 +247,7 @@ static void refused(struct unit_link *link, const struct order *s, enum dv_code 
     log_warning("executor", "%s: %s refused: %s", link->name, order_kind_name(s->kind), why);
     if (!t.volume)
         return;
-    hold_step(&t, true);
+    hold_step(&t, why);
     tasks_refused(link->cms, link_unit(link), s, code, why);
 }
 
@@ -254,7 +256,7 @@ static void accepted(struct unit_link *link, const struct order *s)
     struct target t = target_of(link, s);
     log_debug("executor", "%s: %s %u.%u accepted", link->name, order_kind_name(s->kind),
               s->volume_index, s->rule_index);
-    hold_step(&t, false);
+    hold_step(&t, NULL);
     if (t.volume && s->kind == ORDER_RESIZE_VOLUME)
         t.volume->resize_answered = true;
     if (t.assignment && (s->kind == ORDER_ADD_RULE || s->kind == ORDER_SET_SECRET))
@@ -283,7 +285,7 @@ static void postponed(struct unit_link *link, const struct order *s, const char 
 {
     struct target t = target_of(link, s);
     log_debug("executor", "%s: %s postponed: %s", link->name, order_kind_name(s->kind), why);
-    hold_step(&t, false);
+    hold_step(&t, NULL);
     executor_forget(link);
 }
 

@@ -25,11 +25,14 @@ struct pool_unit {
     UT_hash_handle hh; // by rec.uuid
 };
 
+#define HOLD_WHY_ROOM 96 // bytes, with the NUL
+
 // A step that was taken or refused is not tried again at once. Kept in memory alone.
 struct pool_hold {
     uint64_t until; // loop_now_ms
     uint32_t ms;    // how long it was held last; doubles
     bool refused;
+    char why[HOLD_WHY_ROOM]; // what the unit said when it refused; else ""
 };
 
 struct pool_assignment {

@@ -178,16 +178,29 @@ static void judge_create(struct judging *j, struct task_record *t, struct pool_v
     }
 }
 
+// The end of something is never given up: it is tried again, and the task tells why it takes long.
+static void wait_for_consent(struct task_record *t, const struct pool_unit *u,
+                             const struct pool_hold *hold)
+{
+    if (hold->why[0] && !t->waiting[0])
+        snprintf(t->waiting, sizeof(t->waiting), "%.50s refuses: %s", u->rec.name, hold->why);
+}
+
 static void judge_delete(struct judging *j, struct task_record *t, struct pool_volume *v)
 {
-    if (!v)
+    const struct pool_assignment *a;
+    if (!v) {
         tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
-    else if (v->rule_count > 0)
-        reach_step(t, 0);
-    else
-        reach_step(t, 1);
-    if (v && v->actual.state == VOLUME_DELETING)
+        return;
+    }
+    reach_step(t, v->rule_count > 0 ? 0 : 1);
+    if (v->actual.state == VOLUME_DELETING)
         t->progress = 5 + v->actual.progress * 9 / 10;
+    wait_for_consent(t, v->unit, &v->hold);
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        wait_for_consent(t, v->unit, &a->hold);
+    }
 }
 
 static void judge_assign(struct judging *j, struct task_record *t, struct pool_volume *v)
@@ -226,10 +239,12 @@ static void judge_assign(struct judging *j, struct task_record *t, struct pool_v
 static void judge_unassign(struct judging *j, struct task_record *t, struct pool_volume *v)
 {
     struct pool_assignment *a = v ? pool_assignment_of(v, &t->host) : NULL;
-    if (!a)
+    if (!a) {
         tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
-    else
-        reach_step(t, 0);
+        return;
+    }
+    reach_step(t, 0);
+    wait_for_consent(t, v->unit, &a->hold);
 }
 
 // Whether there is still a volume to change. While it is not shown it is waited for.
@@ -422,13 +437,7 @@ void tasks_refused(struct cms *cms, struct pool_unit *unit, const struct order *
     if (!v)
         return;
     if (step->kind == ORDER_DELETE_VOLUME || step->kind == ORDER_REMOVE_RULE) {
-        // The end of something is never given up: it is tried again.
-        struct pool_task *t = tasks_open(cms, 0, &step->volume, NULL);
-        if (t) {
-            struct task_record rec = t->rec;
-            snprintf(rec.waiting, sizeof(rec.waiting), "%s refuses: %.80s", unit->rec.name, why);
-            changes_task(&j.c, &rec);
-        }
+        tasks_settle(cms, unit, false); // it waits: that says for what
     } else if (step->kind == ORDER_RESIZE_VOLUME || step->kind == ORDER_RENAME_VOLUME) {
         refused_change(&j, step, v, code, why);
     } else {
