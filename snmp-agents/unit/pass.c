@@ -536,5 +536,5 @@ void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
     move(p, o, calls);
     delete (p, o, calls);
     // Only now that the targets are there, so that hosts which come back find them.
-    serving_listen(p->serving, o);
+    serving_listen(p->serving);
 }

@@ -311,8 +311,7 @@ static void *listen_at(void *arg)
     return NULL;
 }
 
-void serving_listen(struct serving *s, struct order *o)
+void serving_listen(struct serving *s)
 {
-    (void)o;
     for_each(s, listen_at);
 }

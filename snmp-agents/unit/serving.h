@@ -40,7 +40,7 @@ void serving_reconcile(struct serving *s, struct order *o, const struct serving_
 bool serving_has_let_go(const struct serving *s, const struct order *o,
                         const struct order_volume *ov, struct dv_err *err);
 
-// Makes each tgtd that is there listen at the portals of its group.
-void serving_listen(struct serving *s, struct order *o);
+// Makes each tgtd that was met and is there listen at the portals of its group.
+void serving_listen(struct serving *s);
 
 #endif
