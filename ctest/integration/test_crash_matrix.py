@@ -47,6 +47,8 @@ class World:
     def __init__(self, box):
         self.box, self.want, self.index, self.session = box, Intended(), 0, None
         box.start()
+        for medium in (DIR, DISK):
+            box.wait_medium(medium)
         self.now = self.settle()
         self.own = [self.make(medium, 4, rules=1) for medium in (DIR, DISK)]  # which nobody touches
 
