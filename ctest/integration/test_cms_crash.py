@@ -106,6 +106,7 @@ def test_no_task_is_lost_wherever_it_is_killed(lab, n):
     finally:
         timer.join()
     lab.run("start", "cms")
+    assert until(lambda: lab.client.get("/pool")["units_up"] == len(lab.units), 10)
     for name, task in accepted:
         lab.done(lab.client.get(f"/tasks/{task['id']}"), 60)
     for task in lab.client.get("/tasks"):
