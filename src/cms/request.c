@@ -302,23 +302,37 @@ static int check_delete(struct cms *cms, const struct pool_volume *v, struct dv_
     return 0;
 }
 
+// forget: its medium is away, and what that holds of it is left alone.
+static int end_volume(struct cms *cms, struct pool_volume *v, bool forget, uint64_t *task,
+                      struct dv_err *err)
+{
+    const char *verb = forget ? "forget" : "delete", *unit = v->unit->rec.name;
+    struct volume_record rec = v->rec;
+    rec.wanted = false;
+    rec.forced = forget;
+    struct task_record t;
+    tasks_new(cms, &t, TASK_VOLUME_DELETE);
+    t.volume = rec.uuid;
+    snprintf(t.summary, sizeof(t.summary), "%s volume %s", verb, rec.name);
+    tasks_step(&t, STEP_WAITING, "end access on %s", unit);
+    tasks_step(&t, STEP_WAITING, forget ? "forget it on %s" : "delete on %s", unit);
+
+    struct changes c = {0};
+    changes_volume(&c, &rec);
+    if (forget)
+        events_add(
+            cms, &c, EVENT_WARNING, "volume", rec.name,
+            "is forgotten; what its medium, which is away from %s, holds of it is left alone",
+            unit);
+    return request_begin(cms, &c, &t, v->unit, &v->hold, task, err);
+}
+
 int cms_delete_volume(struct cms *cms, const char *volume, uint64_t *task, struct dv_err *err)
 {
     struct pool_volume *v = request_volume(cms, volume, err);
     if (!v || check_delete(cms, v, err) < 0)
         return -1;
-    struct volume_record rec = v->rec;
-    rec.wanted = rec.forced = false;
-    struct task_record t;
-    tasks_new(cms, &t, TASK_VOLUME_DELETE);
-    t.volume = rec.uuid;
-    snprintf(t.summary, sizeof(t.summary), "delete volume %s", rec.name);
-    tasks_step(&t, STEP_WAITING, "end access on %s", v->unit->rec.name);
-    tasks_step(&t, STEP_WAITING, "delete on %s", v->unit->rec.name);
-
-    struct changes c = {0};
-    changes_volume(&c, &rec);
-    return request_begin(cms, &c, &t, v->unit, &v->hold, task, err);
+    return end_volume(cms, v, false, task, err);
 }
 
 // Also while a task to delete it waits for the medium; both end together.
@@ -331,22 +345,7 @@ int cms_forget_volume(struct cms *cms, const char *volume, uint64_t *task, struc
         return dv_fail(err, DV_CONFLICT,
                        "the medium of volume %s is there, and would bring it back: delete it",
                        v->rec.name);
-    struct volume_record rec = v->rec;
-    rec.wanted = false;
-    rec.forced = true;
-    struct task_record t;
-    tasks_new(cms, &t, TASK_VOLUME_DELETE);
-    t.volume = rec.uuid;
-    snprintf(t.summary, sizeof(t.summary), "forget volume %s", rec.name);
-    tasks_step(&t, STEP_WAITING, "end access on %s", v->unit->rec.name);
-    tasks_step(&t, STEP_WAITING, "forget it on %s", v->unit->rec.name);
-
-    struct changes c = {0};
-    changes_volume(&c, &rec);
-    events_add(cms, &c, EVENT_WARNING, "volume", rec.name,
-               "is forgotten; what its medium, which is away from %s, holds of it is left alone",
-               v->unit->rec.name);
-    return request_begin(cms, &c, &t, v->unit, &v->hold, task, err);
+    return end_volume(cms, v, true, task, err);
 }
 
 // ---- Rights --------------------------------------------------------------------------------

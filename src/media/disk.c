@@ -328,17 +328,24 @@ static bool has_room(const struct gpt_table *t, const struct gpt_part *p, uint64
     return true;
 }
 
+// The partition of a volume that must be there.
+static int find_own(const struct media *m, const struct volume *v, struct gpt_part *p,
+                    struct dv_err *err)
+{
+    int found = find(m->own, &v->uuid, p, err);
+    if (found == 0)
+        return dv_fail(err, DV_NOT_FOUND, "its partition is gone from the table of %s", m->path);
+    return found < 0 ? -1 : 0;
+}
+
 // The new blocks are cleared before they become the partition's.
 static int disk_grow(struct media *m, const struct volume *v, uint64_t blocks,
                      const struct media_progress *progress, struct dv_err *err)
 {
     struct disk *d = m->own;
     struct gpt_part p;
-    int found = find(d, &v->uuid, &p, err);
-    if (found < 0)
+    if (find_own(m, v, &p, err) != 0)
         return -1;
-    if (found == 0)
-        return dv_fail(err, DV_NOT_FOUND, "its partition is gone from the table of %s", m->path);
     if (blocks <= p.blocks)
         return blocks == p.blocks
                    ? 0
@@ -358,11 +365,8 @@ static int disk_shrink(struct media *m, const struct volume *v, uint64_t blocks,
 {
     struct disk *d = m->own;
     struct gpt_part p;
-    int found = find(d, &v->uuid, &p, err);
-    if (found < 0)
+    if (find_own(m, v, &p, err) != 0)
         return -1;
-    if (found == 0)
-        return dv_fail(err, DV_NOT_FOUND, "its partition is gone from the table of %s", m->path);
     if (blocks == p.blocks)
         return 0;
     if (blocks > p.blocks)
