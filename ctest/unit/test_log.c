@@ -116,6 +116,71 @@ static void one_line_each(void **state)
     assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
 }
 
+// Ten lines of a minute, then one for each power of ten; every line left out is told once.
+static void limit_decides(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t lines; // at the same time, after those before
+        uint64_t at_ms;
+        uint64_t written, told; // of these lines; the sum of what they tell was left out
+    } steps[] = {
+        {10, 5, 10, 0},             // all are written
+        {89, 5, 0, 0},              // 11th to 99th
+        {1, 6, 1, 89},              // the 100th tells the others
+        {899, 7, 0, 0},             //
+        {1, 8, 1, 899},             // the 1,000th
+        {99000, 9, 2, 98998},       // up to the 100,000th
+        {5, 60004, 0, 0},           // still the same minute
+        {1, 60005, 1, 5},           // the next one begins
+        {9, 60006, 9, 0},           //
+        {3, 60007, 0, 0},           //
+        {1, 1000000, 1, 3},         // long after
+        {1, 1000000 + 59999, 1, 0}, //
+    };
+    struct log_limit limit = {0};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        uint64_t written = 0, told = 0, left_out = 0;
+        for (uint64_t n = 0; n < steps[i].lines; n++)
+            if (log_limit_passes(&limit, steps[i].at_ms, &left_out)) {
+                written++;
+                told += left_out;
+            }
+        assert_int_equal(written, steps[i].written);
+        assert_int_equal(told, steps[i].told);
+    }
+}
+
+static void limit_writes(void **state)
+{
+    (void)state;
+    setenv("JOURNAL_STREAM", "8:1", 1);
+    log_init("test", LOG_LEVEL_INFO);
+    static struct log_limit limit, other, silent;
+    char big[4000];
+    memset(big, 'x', sizeof(big) - 1);
+    big[sizeof(big) - 1] = '\0';
+    for (int i = 1; i <= 100; i++)
+        log_limited(&limit, LOG_LEVEL_WARNING, "api", "token %d\n", i);
+    assert_string_equal(captured(), "<4>api: token 1?\n<4>api: token 2?\n<4>api: token 3?\n"
+                                    "<4>api: token 4?\n<4>api: token 5?\n<4>api: token 6?\n"
+                                    "<4>api: token 7?\n<4>api: token 8?\n<4>api: token 9?\n"
+                                    "<4>api: token 10?\n"
+                                    "<4>api: token 100? (89 more like this were left out)\n");
+    log_limited(&other, LOG_LEVEL_INFO, "api", "another kind");
+    assert_string_equal(captured(), "<6>api: another kind\n");
+    for (int i = 0; i < 20; i++)
+        log_limited(&silent, LOG_LEVEL_DEBUG, "api", "not at this level");
+    log_init("test", LOG_LEVEL_DEBUG);
+    log_limited(&silent, LOG_LEVEL_DEBUG, "api", "the first");
+    assert_string_equal(captured(), "<7>api: the first\n");
+    other.left_out = 1234; // the number is there also behind a line that is cut
+    log_limited(&other, LOG_LEVEL_INFO, "api", "%s", big);
+    const char *line = captured();
+    assert_true(strlen(line) <= 2048);
+    assert_non_null(strstr(line, "x (1234 more like this were left out)\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +188,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(journal_lines, capture, release),
         cmocka_unit_test_setup_teardown(levels, capture, release),
         cmocka_unit_test_setup_teardown(one_line_each, capture, release),
+        cmocka_unit_test(limit_decides),
+        cmocka_unit_test_setup_teardown(limit_writes, capture, release),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

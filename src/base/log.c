@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -65,25 +66,79 @@ static size_t write_prefix(char *line, size_t room, enum log_level level, const 
                             logger.program, levels[level].name, sub);
 }
 
+// One write a line, so that threads and processes that share stderr do not mix theirs.
+static void write_line(enum log_level level, const char *sub, const char *fmt, va_list args,
+                       const char *end)
+{
+    int saved = errno;
+    char line[2048];
+    size_t room = sizeof(line) - 1 - strlen(end); // one byte for the newline
+    size_t used = write_prefix(line, room, level, sub);
+    if (used < room)
+        vsnprintf(line + used, room - used, fmt, args);
+    text_make_printable(line);
+    size_t len = strlen(line);
+    len += (size_t)snprintf(line + len, sizeof(line) - len, "%s\n", end);
+    ssize_t ignored = write(STDERR_FILENO, line, len);
+    (void)ignored;
+    errno = saved;
+}
+
 void log_at(enum log_level level, const char *sub, const char *fmt, ...)
 {
     if (!log_enabled(level))
         return;
-    int saved = errno;
-    char line[2048];
-    size_t room = sizeof(line) - 1; // one byte for the newline
-    size_t used = write_prefix(line, room, level, sub);
-    if (used < room) {
-        va_list args;
-        va_start(args, fmt);
-        vsnprintf(line + used, room - used, fmt, args);
-        va_end(args);
+    va_list args;
+    va_start(args, fmt);
+    write_line(level, sub, fmt, args, "");
+    va_end(args);
+}
+
+// ---- What others can cause -------------------------------------------------------------------
+
+static bool is_power_of_ten(uint64_t n)
+{
+    while (n >= 10 && n % 10 == 0)
+        n /= 10;
+    return n == 1;
+}
+
+bool log_limit_passes(struct log_limit *limit, uint64_t now_ms, uint64_t *left_out)
+{
+    if (limit->seen == 0 || now_ms - limit->since_ms >= LOG_LIMIT_WINDOW_MS) {
+        limit->since_ms = now_ms;
+        limit->seen = 0;
     }
-    text_make_printable(line);
-    size_t len = strlen(line);
-    line[len++] = '\n';
-    // One write a line, so that threads and processes that share stderr do not mix theirs.
-    ssize_t ignored = write(STDERR_FILENO, line, len);
-    (void)ignored;
-    errno = saved;
+    if (++limit->seen > LOG_LIMIT_LINES && !is_power_of_ten(limit->seen)) {
+        limit->left_out++;
+        return false;
+    }
+    *left_out = limit->left_out;
+    limit->left_out = 0;
+    return true;
+}
+
+void log_limited(struct log_limit *limit, enum log_level level, const char *sub, const char *fmt,
+                 ...)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    if (!log_enabled(level))
+        return;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t left_out = 0;
+    pthread_mutex_lock(&lock);
+    bool passes = log_limit_passes(
+        limit, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, &left_out);
+    pthread_mutex_unlock(&lock);
+    if (!passes)
+        return;
+    char end[64] = "";
+    if (left_out > 0)
+        snprintf(end, sizeof(end), " (%llu more like this were left out)",
+                 (unsigned long long)left_out);
+    va_list args;
+    va_start(args, fmt);
+    write_line(level, sub, fmt, args, end);
+    va_end(args);
 }

@@ -4,6 +4,7 @@
 #define DVSAN_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level {
     LOG_LEVEL_SILENT, // nothing at all; for tests
@@ -28,6 +29,25 @@ bool log_level_parse(const char *text, enum log_level *level);
 void log_at(enum log_level level, const char *sub, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 bool log_enabled(enum log_level level);
+
+// One kind of line that strangers or peers can cause as often as they like. Zero-initialised, and
+// either static or part of what it limits, so that one peer's flood does not hide another's lines.
+struct log_limit {
+    uint64_t since_ms; // the start of the present minute
+    uint64_t seen;     // in that minute
+    uint64_t left_out; // since the last line that was written
+};
+#define LOG_LIMIT_LINES     10    // of each minute are written
+#define LOG_LIMIT_WINDOW_MS 60000 // that minute
+
+// Like log_at, for such a line: the first ten of a minute are written, then the 100th, 1,000th and
+// so on; each that follows lines which were left out tells how many those were. Safe from any
+// thread.
+void log_limited(struct log_limit *limit, enum log_level level, const char *sub, const char *fmt,
+                 ...) __attribute__((format(printf, 4, 5)));
+// The decision behind that: true when a line at now_ms (any clock that never goes back) is to be
+// written, and then *left_out is how many before it were not. Not thread-safe.
+bool log_limit_passes(struct log_limit *limit, uint64_t now_ms, uint64_t *left_out);
 
 #define log_error(...)   log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_at(LOG_LEVEL_WARNING, __VA_ARGS__)
