@@ -7,7 +7,7 @@ import pytest
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(__file__))
 
-from tools import net  # noqa: E402
+from tools import guest as guests, net  # noqa: E402
 from tools.testlab import TestLab  # noqa: E402
 from unit_box import free_addresses  # noqa: E402
 
@@ -48,6 +48,15 @@ def lab(request):
             tell(test_lab)
         reports = test_lab.down()
     assert not reports, reports
+
+
+@pytest.fixture(scope="module")
+def guest(lab):
+    """A running machine with Linux's own initiator, which reaches the lab."""
+    if why := guests.missing():
+        pytest.skip(why)
+    with guests.Guest(lab.work) as machine:
+        yield machine
 
 
 @pytest.fixture(name="addresses", scope="module")
