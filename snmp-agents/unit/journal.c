@@ -85,6 +85,14 @@ static const char *const SCHEMA[] = {
     "ALTER TABLE volume ADD COLUMN refused_ms INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE volume ADD COLUMN refused_initiator TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE member ADD COLUMN boot TEXT NOT NULL DEFAULT '';",
+    // Which station leads, and the last word that it told.
+    "CREATE TABLE lead ("
+    " id INTEGER PRIMARY KEY CHECK (id = 1),"
+    " station BLOB NOT NULL CHECK (length(station) = 16),"
+    " name TEXT NOT NULL CHECK (length(name) <= 127),"
+    " number INTEGER NOT NULL CHECK (number BETWEEN 0 AND 4294967295),"
+    " mark INTEGER NOT NULL CHECK (mark BETWEEN 0 AND 4294967295),"
+    " seconds INTEGER NOT NULL CHECK (seconds BETWEEN 0 AND 86400)) STRICT;",
 };
 
 enum statement {
@@ -100,6 +108,7 @@ enum statement {
     CLEAR_COUNTED,
     PUT_COUNTED,
     RESERVE,
+    PUT_LEAD,
     STATEMENTS
 };
 
@@ -130,6 +139,8 @@ static const char *const SQL[STATEMENTS] = {
     [PUT_COUNTED] = "INSERT INTO counted (tgtd, tid, sid, lun, read_commands, write_commands,"
                     " read_bytes, write_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     [RESERVE] = "UPDATE member SET generation = ?",
+    [PUT_LEAD] = "INSERT OR REPLACE INTO lead (id, station, name, number, mark, seconds)"
+                 " VALUES (1, ?, ?, ?, ?, ?)",
 };
 
 #define BOOT_ID     "/proc/sys/kernel/random/boot_id"
@@ -397,6 +408,26 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
                 s, load_rule, err);
 }
 
+int journal_load_lead(struct journal *j, struct lead *lead, struct dv_err *err)
+{
+    struct db_stmt *s =
+        db_prepare(j->db, "SELECT station, name, number, mark, seconds FROM lead", err);
+    size_t len;
+    *lead = (struct lead){0};
+    if (!s)
+        return -1;
+    int rc = db_step(s, err);
+    if (rc == 1) {
+        memcpy(lead->word.station.b, db_blob(s, 0, &len), sizeof(lead->word.station.b));
+        dv_copy(lead->name, sizeof(lead->name), db_text(s, 1));
+        lead->word.number = (uint32_t)db_int(s, 2);
+        lead->word.mark = (uint32_t)db_int(s, 3);
+        lead->seconds = (uint32_t)db_int(s, 4);
+    }
+    db_finalize(s);
+    return rc < 0 ? -1 : 0;
+}
+
 void journal_counted_clear(struct journal_counted *c)
 {
     free(c->tgtd);
@@ -588,6 +619,17 @@ int journal_put_counted(struct journal *j, const char *tgtd, const struct tgt_st
             return -1;
     }
     return 0;
+}
+
+int journal_put_lead(struct journal *j, const struct lead *lead, struct dv_err *err)
+{
+    struct db_stmt *s = j->statements[PUT_LEAD];
+    db_bind_blob(s, 1, lead->word.station.b, sizeof(lead->word.station.b));
+    db_bind_text(s, 2, lead->name);
+    db_bind_int(s, 3, lead->word.number);
+    db_bind_int(s, 4, lead->word.mark);
+    db_bind_int(s, 5, lead->seconds);
+    return db_run(s, err);
 }
 
 int journal_reserve(struct journal *j, uint32_t generation, struct dv_err *err)

@@ -7,6 +7,7 @@
 #ifndef DVSAN_UNIT_JOURNAL_H
 #define DVSAN_UNIT_JOURNAL_H
 
+#include "model/lead.h"
 #include "snmp-agents/unit/state.h"
 #include "tgt/tgt.h"
 
@@ -82,6 +83,10 @@ struct journal_counted {
 int journal_load_counted(struct journal *j, struct journal_counted **list, size_t *count,
                          struct dv_err *err);
 void journal_counted_clear(struct journal_counted *c);
+
+// Who leads the unit; of a new journal nobody.
+int journal_load_lead(struct journal *j, struct lead *lead, struct dv_err *err);
+int journal_put_lead(struct journal *j, const struct lead *lead, struct dv_err *err);
 
 // From the next start on, generations begin behind this one. It may be part of a group.
 int journal_reserve(struct journal *j, uint32_t generation, struct dv_err *err);

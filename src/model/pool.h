@@ -6,6 +6,7 @@
 #ifndef DVSAN_MODEL_POOL_H
 #define DVSAN_MODEL_POOL_H
 
+#include "model/lead.h"
 #include "model/unit.h"
 
 #define ADDRESS_MAX_LEN   255 // a management address, DVSAN-MEMBER-MIB dvsanMemberAddress
@@ -32,9 +33,10 @@ struct unit_record {
     uint8_t engine_id[ENGINE_ID_MAX_LEN];
     uint8_t engine_id_len;
     char software[64];
-    uint32_t epoch;      // as last read
-    uint32_t generation; // all its changes up to this one are known
-    uint32_t last_index; // the highest index that the station gave to a volume there
+    uint32_t epoch;            // as last read
+    uint32_t generation;       // all its changes up to this one are known
+    uint32_t last_index;       // the highest index that the station gave to a volume there
+    struct lead_word accepted; // what it was told by another store, if that was taken in here
     enum unit_state state;
     int64_t last_seen; // seconds since 1970; 0 when it never answered
     char last_error[LAST_ERROR_ROOM];

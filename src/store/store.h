@@ -7,8 +7,10 @@
 #define DVSAN_STORE_STORE_H
 
 #include "model/change.h"
+#include "model/lead.h"
 
 #define STORE_EVENTS_KEPT 10000 // the newest
+#define STORE_RUNS_KEPT   4096  // likewise
 
 struct store;
 
@@ -33,6 +35,14 @@ int store_add_token(struct store *s, struct token_record *token, struct dv_err *
 int store_delete_token(struct store *s, uint64_t id, struct dv_err *err); // DV_NOT_FOUND
 int store_tokens(struct store *s, struct token_record **tokens, size_t *count,
                  struct dv_err *err); // ascending by id; the caller frees *tokens
+
+// The starts of the station, oldest first, to be begun once all was loaded and found good. The
+// number of the last one goes up in the same transaction as intent changes: whenever a volume, a
+// host or an assignment is made, replaced or gone. What is returned lives until the next call here.
+int store_begin_run(struct store *s, struct dv_err *err);
+const struct lead_run *store_runs(const struct store *s, size_t *count); // count > 0 once begun
+// Gives a number that is higher than this one, and than all before.
+int store_number_above(struct store *s, uint32_t number, struct dv_err *err);
 
 // Single values of the station itself: a key and some bytes. store_get sets *data to NULL when
 // there is none; the caller frees it.

@@ -43,6 +43,9 @@ static int put_unit(struct store *s, const struct unit_record *u, struct dv_err 
     db_bind_int(st, 9, u->last_seen);
     db_bind_text(st, 10, u->last_error);
     db_bind_int(st, 11, u->last_index);
+    bind_uuid_or_null(st, 12, &u->accepted.station);
+    db_bind_int(st, 13, u->accepted.number);
+    db_bind_int(st, 14, u->accepted.mark);
     return db_run(st, err);
 }
 
@@ -299,6 +302,31 @@ static int apply_one(struct store *s, const struct change *c, struct dv_err *err
     return dv_fail(err, DV_INTERNAL, "the store was given an unknown change %d", (int)c->kind);
 }
 
+static bool is_intent(const struct change *c)
+{
+    switch (c->kind) {
+    case CHANGE_VOLUME:
+    case CHANGE_VOLUME_GONE:
+    case CHANGE_HOST:
+    case CHANGE_HOST_GONE:
+    case CHANGE_ASSIGNMENT:
+    case CHANGE_ASSIGNMENT_GONE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+// The number of intent that the changes take; the present one when they change none.
+static uint32_t number_for(const struct store *s, const struct changes *changes)
+{
+    uint32_t now = s->run_count > 0 ? s->runs[s->run_count - 1].number : 0;
+    for (size_t i = 0; s->run_count > 0 && i < changes->count; i++)
+        if (is_intent(&changes->items[i]))
+            return now + 1;
+    return now;
+}
+
 static bool ends_secrets(const struct changes *changes)
 {
     for (size_t i = 0; i < changes->count; i++)
@@ -311,6 +339,7 @@ int store_apply(struct store *s, const struct changes *changes, struct dv_err *e
 {
     if (changes->count == 0)
         return 0;
+    uint32_t number = number_for(s, changes);
     if (db_begin(s->db, err) < 0)
         return -1;
     for (size_t i = 0; i < changes->count; i++) {
@@ -319,8 +348,14 @@ int store_apply(struct store *s, const struct changes *changes, struct dv_err *e
             return -1;
         }
     }
+    if (store_number_run(s, number, err) < 0) {
+        db_rollback(s->db);
+        return -1;
+    }
     if (db_commit(s->db, err) < 0)
         return -1;
+    if (s->run_count > 0)
+        s->runs[s->run_count - 1].number = number;
     if (ends_secrets(changes))
         db_empty_log(s->db);
     return 0;

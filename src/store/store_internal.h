@@ -49,13 +49,23 @@ enum store_stmt {
     ST_TOKENS,
     ST_SET,
     ST_GET,
+    ST_ADD_RUN,
+    ST_TRIM_RUNS,
+    ST_NUMBER_RUN,
+    ST_RUNS,
     STORE_STMTS
 };
 
 struct store {
     struct db *db;
     struct db_stmt *stmt[STORE_STMTS];
+    struct lead_run *runs; // all that are kept; the last one is this
+    size_t run_count;
+    int64_t run_id; // of the last one
 };
+
+// Writes the number of the run, within a transaction, when it is another one.
+int store_number_run(struct store *s, uint32_t number, struct dv_err *err);
 
 extern const char *const store_schema[];
 extern const size_t store_schema_steps;

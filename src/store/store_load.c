@@ -49,6 +49,9 @@ static int load_units(struct store *s, struct changes *out, struct dv_err *err)
         u.last_seen = db_int(st, 8);
         TEXT_AT(st, 9, u.last_error);
         u.last_index = (uint32_t)db_int(st, 10);
+        u.accepted.station = uuid_at(st, 11);
+        u.accepted.number = (uint32_t)db_int(st, 12);
+        u.accepted.mark = (uint32_t)db_int(st, 13);
         changes_unit(out, &u);
     }
     return rc;

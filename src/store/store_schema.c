@@ -96,6 +96,14 @@ const char *const store_schema[] = {
     "UPDATE unit SET epoch = 0;",
 
     "ALTER TABLE unit ADD COLUMN last_index INTEGER NOT NULL DEFAULT 0;",
+
+    // The starts of this station, each with the last number of intent that was given in it; and the
+    // word of a unit up to which what it holds was taken in here, when another store told it.
+    "CREATE TABLE run ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, mark INTEGER NOT NULL, number INTEGER NOT NULL);"
+    "ALTER TABLE unit ADD COLUMN word_station BLOB;"
+    "ALTER TABLE unit ADD COLUMN word_number INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE unit ADD COLUMN word_mark INTEGER NOT NULL DEFAULT 0;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -103,11 +111,12 @@ const size_t store_schema_steps = DV_COUNT(store_schema);
 // order in which store_load.c takes them.
 const char *const store_sql[STORE_STMTS] = {
     [ST_PUT_UNIT] =
-        "INSERT INTO unit VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
+        "INSERT INTO unit VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
         " name=excluded.name, address=excluded.address, engine_id=excluded.engine_id,"
         " software=excluded.software, epoch=excluded.epoch, generation=excluded.generation,"
         " state=excluded.state, last_seen=excluded.last_seen, last_error=excluded.last_error,"
-        " last_index=excluded.last_index",
+        " last_index=excluded.last_index, word_station=excluded.word_station,"
+        " word_number=excluded.word_number, word_mark=excluded.word_mark",
     [ST_DELETE_UNIT] = "DELETE FROM unit WHERE uuid = ?",
     [ST_DELETE_MEDIA] = "DELETE FROM medium WHERE unit = ?",
     [ST_PUT_MEDIUM] = "INSERT INTO medium VALUES (?,?,?,?,?,?,?,?,?)",
@@ -143,7 +152,8 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_PUT_EVENT] = "INSERT INTO event VALUES (?,?,?,?,?)",
     [ST_TRIM_EVENTS] = "DELETE FROM event WHERE id <= ?",
     [ST_UNITS] = "SELECT uuid, name, address, engine_id, software, epoch, generation, state,"
-                 " last_seen, last_error, last_index FROM unit",
+                 " last_seen, last_error, last_index, word_station, word_number, word_mark"
+                 " FROM unit",
     [ST_MEDIA] = "SELECT unit, idx, name, kind, state, blocks, free_blocks, largest_free_blocks,"
                  " last_error FROM medium ORDER BY unit, idx",
     [ST_FREE] = "SELECT unit, medium, start_lba, blocks FROM free_extent"
@@ -172,4 +182,8 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_SET] = "INSERT INTO setting VALUES (?,?) ON CONFLICT (key) DO UPDATE SET"
                " value=excluded.value",
     [ST_GET] = "SELECT value FROM setting WHERE key = ?",
+    [ST_ADD_RUN] = "INSERT INTO run (mark, number) VALUES (?,?)",
+    [ST_TRIM_RUNS] = "DELETE FROM run WHERE id <= ?",
+    [ST_NUMBER_RUN] = "UPDATE run SET number = ? WHERE id = ?",
+    [ST_RUNS] = "SELECT id, mark, number FROM run ORDER BY id",
 };

@@ -3,6 +3,7 @@
 #include "store/store_internal.h"
 
 #include "base/mem.h"
+#include "base/random.h"
 #include <string.h>
 
 struct store *store_open(const char *path, struct dv_err *err)
@@ -29,8 +30,70 @@ void store_free(struct store *s)
     for (int i = 0; i < STORE_STMTS; i++)
         db_finalize(s->stmt[i]);
     db_close(s->db);
+    free(s->runs);
     free(s);
 }
+
+// ---- Runs ----------------------------------------------------------------------------------
+
+static int load_runs(struct store *s, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_RUNS];
+    int rc;
+    while ((rc = db_step(st, err)) == 1) {
+        s->run_id = db_int(st, 0);
+        *DV_APPEND(s->runs, s->run_count) =
+            (struct lead_run){(uint32_t)db_int(st, 1), (uint32_t)db_int(st, 2)};
+    }
+    return rc;
+}
+
+int store_begin_run(struct store *s, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_ADD_RUN];
+    struct lead_run run;
+    if (load_runs(s, err) < 0)
+        return -1;
+    random_fill(&run.mark, sizeof(run.mark));
+    run.number = s->run_count > 0 ? s->runs[s->run_count - 1].number + 1 : 1;
+    db_bind_int(st, 1, run.mark);
+    db_bind_int(st, 2, run.number);
+    if (db_run(st, err) < 0)
+        return -1;
+    s->run_id = db_last_id(s->db);
+    *DV_APPEND(s->runs, s->run_count) = run;
+    st = s->stmt[ST_TRIM_RUNS];
+    db_bind_int(st, 1, s->run_id - STORE_RUNS_KEPT);
+    return db_run(st, err);
+}
+
+const struct lead_run *store_runs(const struct store *s, size_t *count)
+{
+    *count = s->run_count;
+    return s->runs;
+}
+
+int store_number_run(struct store *s, uint32_t number, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_NUMBER_RUN];
+    if (s->run_count == 0 || s->runs[s->run_count - 1].number == number)
+        return 0;
+    db_bind_int(st, 1, number);
+    db_bind_int(st, 2, s->run_id);
+    return db_run(st, err);
+}
+
+int store_number_above(struct store *s, uint32_t number, struct dv_err *err)
+{
+    uint32_t *now = &s->runs[s->run_count - 1].number;
+    uint32_t next = (number > *now ? number : *now) + 1;
+    if (store_number_run(s, next, err) < 0)
+        return -1;
+    *now = next;
+    return 0;
+}
+
+// ---- Events, tokens, settings ----------------------------------------------------------------
 
 int store_events(struct store *s, uint64_t after, size_t limit, struct event_record **events,
                  size_t *count, struct dv_err *err)

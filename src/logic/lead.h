@@ -1,0 +1,53 @@
+// Who may order what of a unit, and whether a station may lead it.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Pure. The unit decides on each SET, and the station on each look, by the word that the unit keeps
+// (model/lead.h). Either alone suffices against two stations that fight: the unit lets the one in
+// that leads, and a station orders nothing of a unit that was told what this station's store does
+// not know.
+#ifndef DVSAN_LOGIC_LEAD_H
+#define DVSAN_LOGIC_LEAD_H
+
+#include "model/lead.h"
+#include <stddef.h>
+
+#define LEAD_WHY_ROOM 256 // bytes, with the NUL; dvsanMemberRefused
+
+// ---- On the unit ---------------------------------------------------------------------------
+
+struct lead_ask {
+    struct lead_word word; // station zero: the SET names none
+    const char *name;      // that the SET gives, or NULL
+    bool lease;            // it writes the lease
+    bool take_over;
+    // It changes rows, and what it asks for is not taken over by the station that leads.
+    bool undone;
+};
+
+// Whether the SET may be, with now as it is kept and held while that station's lease has not run
+// out. When it may not, why is a sentence.
+bool lead_may_set(const struct lead *now, bool held, const struct lead_ask *ask,
+                  char why[LEAD_WHY_ROOM]);
+
+// ---- At the station ------------------------------------------------------------------------
+
+enum lead_standing {
+    LEAD_OURS = 1, // it knows no newer word than this store does: go on
+    LEAD_FREE,     // it may be claimed: nobody led it, or what it was told was taken into the store
+    LEAD_HELD,     // another station leads it
+    LEAD_FOREIGN,  // another station led it, and told it what this store does not know
+    LEAD_NEWER     // this station led it, and told it what this store does not know
+};
+
+struct lead_look {
+    struct lead_word shown; // by the unit
+    bool held;
+    struct dv_uuid station; // this one
+    const struct lead_run *runs;
+    size_t run_count;
+    struct lead_word accepted; // the word of the unit up to which its state was taken in
+};
+
+enum lead_standing lead_stand(const struct lead_look *look);
+
+#endif
