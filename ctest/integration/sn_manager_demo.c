@@ -8,6 +8,7 @@
 //   walk AFTER|- COLUMN...    AFTER is an index such as 4.7
 //   stop N                    the next walk stops behind its row N
 //   drop N                    the next walk frees its peer in its row N
+//   proof OID|- NUMBER        what each answer of the next walks has to carry
 //   listen ADDRESS            makes the listener
 //   accept ENGINE_ID          in hexadecimal digits: takes the engine's traps
 //   stats
@@ -29,6 +30,8 @@ struct demo {
     struct sn_user user;
     struct sn_peer *peer;
     struct sn_listener *listener;
+    bool has_proof;
+    struct sn_proof proof;
     size_t columns; // of the walk under way
     unsigned rows, stop_at, drop_at;
 };
@@ -177,13 +180,17 @@ static bool command(struct demo *d, char **word, size_t words)
         d->stop_at = (unsigned)atoi(word[1]);
     } else if (strcmp(word[0], "drop") == 0) {
         d->drop_at = (unsigned)atoi(word[1]);
+    } else if (strcmp(word[0], "proof") == 0) {
+        d->has_proof = sn_oid_parse(word[1], &d->proof.object);
+        d->proof.value = (uint32_t)atoi(word[words - 1]);
     } else if (strcmp(word[0], "walk") == 0) {
         sn_oid_parse(word[1], &after); // leaves it alone for "-"
         for (size_t i = 2; i < words; i++)
             sn_oid_parse(word[i], &oids[i - 2]);
         d->rows = 0;
         d->columns = words - 2;
-        sn_walk(d->peer, oids, d->columns, after.id, after.len, timing, on_row, on_walked, d);
+        sn_walk(d->peer, oids, d->columns, after.id, after.len, d->has_proof ? &d->proof : NULL,
+                timing, on_row, on_walked, d);
         return true;
     } else {
         return false;

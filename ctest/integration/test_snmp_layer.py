@@ -640,6 +640,15 @@ def test_manager_walks(lab, manager):
     assert manager.ask(f"walk - {ROW}.5") == [*(f'row {i} "even"' for i in range(2, 11, 2)),
                                               "done ok 5 rows "]
     assert manager.ask(f"walk - {ROOT}.77 {ROW}.2")[-1] == "done ok 10 rows "
+    # Answers that carry what proves the subagent's word, another number, and none.
+    count = manager.ask(f"get {SCALAR}.2.0")[0].split()[-1]
+    assert manager.ask(f"proof {SCALAR}.2 {count}") == ["done "]
+    assert manager.ask(f"walk - {columns}") == [*everything, "done ok 10 rows "]
+    assert manager.ask(f"walk 10 {columns}") == ["done ok 0 rows "]
+    for proof in (f"{SCALAR}.2 77", f"{SCALAR}.9 {count}", f"{ROOT}.77 {count}"):
+        manager.ask(f"proof {proof}")
+        assert manager.ask(f"walk - {columns}")[0].startswith("done unreachable 0 rows its agent is not running")
+    manager.ask("proof - 0")
     assert manager.ask("stop 4") == ["done "]
     assert manager.ask(f"walk - {columns}") == [*everything[:4], "done ok 4 rows "]
     assert manager.ask("drop 3") == ["done "]

@@ -1,5 +1,8 @@
 // Reading tables by several walks at once.
 // SPDX-License-Identifier: BSD-2-Clause
+//
+// An absence is believed only when the agent itself told it: every answer of a walk carries the
+// agent's epoch, and behind the walks the unit is asked once more what it is and how much it has.
 #include "cms/fetch.h"
 
 #include "base/log.h"
@@ -29,11 +32,18 @@ struct fetch {
     void *arg;
     unsigned open; // requests under way
     char why[LAST_ERROR_ROOM];
-    bool failed, too_much;
+    bool failed;
+    bool too_much;         // changes, or one that cannot be read: all is read instead
+    uint32_t newest;       // of the changes that came
+    bool asked_again;      // what it is
+    size_t volumes, media; // rows that came, with those that follow no MIB
+    struct sn_proof proof;
     bool media_changed, portals_changed;
     struct one changed[ONE_BY_ONE];
     size_t changed_count;
 };
+
+static const char not_running[] = "its agent is not running, or has started again";
 
 static void fail(struct fetch *f, const char *why)
 {
@@ -43,10 +53,16 @@ static void fail(struct fetch *f, const char *why)
     dv_copy(f->why, sizeof(f->why), why);
 }
 
+static void ask_again(struct fetch *f);
+
 static void close_one(struct fetch *f)
 {
-    if (--f->open == 0)
+    if (--f->open > 0)
+        return;
+    if (f->failed || f->asked_again)
         f->done(f->arg, f->failed ? f->why : NULL);
+    else
+        ask_again(f);
 }
 
 // The end of a request: false when the fetch is being taken down and must not be touched.
@@ -66,11 +82,14 @@ static void walked(void *arg, const struct sn_result *result)
         close_one(f);
 }
 
-// A row that does not follow the MIB is left out: the others are still good.
-static bool skip(const struct fetch *f, const char *table, const uint32_t *index)
+// A row that does not follow the MIB is there all the same: nothing is known of it.
+static bool skip(const struct fetch *f, enum reading_table table, const uint32_t *index, size_t len)
 {
+    static const char *const names[] = {"media", "free extent", "portal", "volume", "access"};
     log_warning("fetch", "%s: a row of its %s table, index %u, does not follow the MIB", f->r->name,
-                table, index[0]);
+                names[table], index[0]);
+    *DV_APPEND(f->r->unread, f->r->unread_count) =
+        (struct reading_unread){table, {index[0], len > 1 ? index[1] : 0}};
     return true;
 }
 
@@ -78,8 +97,9 @@ static bool medium_row(void *arg, const uint32_t *index, size_t len, const struc
 {
     struct fetch *f = arg;
     struct medium row;
+    f->media++;
     if (!reading_medium(index, len, v, &row))
-        return skip(f, "media", index);
+        return skip(f, READING_MEDIA, index, len);
     if (f->r->media_count == OTHERS_MAX) {
         fail(f, "it shows more media than it can have");
         return false;
@@ -93,7 +113,7 @@ static bool free_row(void *arg, const uint32_t *index, size_t len, const struct 
     struct fetch *f = arg;
     struct free_extent row;
     if (!reading_free_extent(index, len, v, &row))
-        return skip(f, "free extent", index);
+        return skip(f, READING_FREE, index, len);
     if (f->r->free_count == FREE_MAX) {
         fail(f, "it shows more free extents than it can have");
         return false;
@@ -107,7 +127,7 @@ static bool portal_row(void *arg, const uint32_t *index, size_t len, const struc
     struct fetch *f = arg;
     struct portal row;
     if (!reading_portal(index, len, v, &row))
-        return skip(f, "portal", index);
+        return skip(f, READING_PORTALS, index, len);
     if (f->r->portal_count == OTHERS_MAX) {
         fail(f, "it shows more portals than it can have");
         return false;
@@ -120,8 +140,9 @@ static bool volume_row(void *arg, const uint32_t *index, size_t len, const struc
 {
     struct fetch *f = arg;
     struct volume row;
+    f->volumes++;
     if (!reading_volume(index, len, v, &row))
-        return skip(f, "volume", index);
+        return skip(f, READING_VOLUMES, index, len);
     if (f->r->volume_count == VOLUMES_MAX) {
         fail(f, "it shows more volumes than it can have");
         return false;
@@ -135,7 +156,7 @@ static bool rule_row(void *arg, const uint32_t *index, size_t len, const struct 
     struct fetch *f = arg;
     struct access_rule row;
     if (!reading_rule(index, len, v, &row))
-        return skip(f, "access", index);
+        return skip(f, READING_RULES, index, len);
     if (f->r->rule_count == RULES_MAX) {
         fail(f, "it shows more access rules than it can have");
         return false;
@@ -149,7 +170,7 @@ static void walk(struct fetch *f, size_t (*columns)(struct sn_oid *), sn_row_fn 
     struct sn_oid oids[READING_COLUMNS_MAX];
     size_t n = columns(oids);
     f->open++;
-    sn_walk(f->peer, oids, n, NULL, 0, f->timing, row, walked, f);
+    sn_walk(f->peer, oids, n, NULL, 0, &f->proof, f->timing, row, walked, f);
 }
 
 static void read_media(struct fetch *f)
@@ -196,14 +217,16 @@ static void one_read(void *arg, const struct sn_result *result)
     struct sn_oid oids[READING_COLUMNS_MAX];
     size_t n = reading_volume_columns(oids);
     struct sn_value values[READING_COLUMNS_MAX];
-    if (result->code == DV_OK && result->count == n) {
-        for (size_t i = 0; i < n; i++)
-            values[i] = result->vars[i].value;
-        if (sn_is_exception(&values[0])) // deleted since
-            *DV_APPEND(f->r->gone, f->r->gone_count) = one->index;
-        else
-            volume_row(f, &one->index, 1, values);
-    }
+    for (size_t i = 0; i < n && i < result->count; i++)
+        values[i] = result->vars[i].value;
+    if (result->code == DV_OK && result->count < n)
+        fail(f, "its answer is too short");
+    else if (result->code == DV_OK && values[0].type == SN_NO_INSTANCE) // deleted since
+        *DV_APPEND(f->r->gone, f->r->gone_count) = one->index;
+    else if (result->code == DV_OK && sn_is_exception(&values[0]))
+        fail(f, not_running);
+    else if (result->code == DV_OK)
+        volume_row(f, &one->index, 1, values);
     close_one(f);
 }
 
@@ -217,7 +240,7 @@ static void read_volume(struct fetch *f, struct one *one)
     sn_get(f->peer, oids, n, f->timing, one_read, one);
     n = reading_rule_columns(oids);
     f->open++;
-    sn_walk(f->peer, oids, n, &one->index, 1, f->timing, one_rule_row, one_walked, one);
+    sn_walk(f->peer, oids, n, &one->index, 1, &f->proof, f->timing, one_rule_row, one_walked, one);
 }
 
 // A thing that changes while the changes are walked moves to their end, and is met once more there.
@@ -235,8 +258,11 @@ static bool change_row(void *arg, const uint32_t *index, size_t len, const struc
     int32_t kind;
     uint32_t which;
     if (len != 1 || !sn_get_int(&v[0], 1, dvsanChangeKind_volumeDeleted, &kind) ||
-        !sn_get_uint(&v[1], &which))
-        return skip(f, "change", index);
+        !sn_get_uint(&v[1], &which)) {
+        f->too_much = true;
+        return false;
+    }
+    f->newest = index[0];
     switch (kind) {
     case dvsanChangeKind_medium:
         f->media_changed = true;
@@ -264,12 +290,13 @@ static bool change_row(void *arg, const uint32_t *index, size_t len, const struc
     return true;
 }
 
+// Each generation is of a change that is there: without the newest one not all of them came.
 static void changes_read(void *arg, const struct sn_result *result)
 {
     struct fetch *f = arg;
     if (!ended(f, result))
         return;
-    if (f->too_much && !f->failed) {
+    if ((f->too_much || f->newest < f->r->generation) && !f->failed) {
         f->r->gone_count = 0;
         read_everything(f);
     } else if (!f->failed) {
@@ -288,7 +315,43 @@ static void read_changes(struct fetch *f)
     static const struct sn_oid kind = OID_dvsanChangeKind, index = OID_dvsanChangeIndex;
     struct sn_oid oids[] = {kind, index};
     f->open++;
-    sn_walk(f->peer, oids, DV_COUNT(oids), &f->since, 1, f->timing, change_row, changes_read, f);
+    sn_walk(f->peer, oids, DV_COUNT(oids), &f->since, 1, &f->proof, f->timing, change_row,
+            changes_read, f);
+}
+
+// ---- What it says behind the walks
+// ---------------------------------------------------------------
+
+// Whether the unit had more rows than came, while nothing changed.
+static bool is_cut_short(const struct fetch *f, const struct reading_tail *now)
+{
+    return f->r->whole && now->generation == f->r->generation &&
+           (now->volumes != f->volumes || now->media != f->media);
+}
+
+static void asked_again(void *arg, const struct sn_result *result)
+{
+    struct fetch *f = arg;
+    struct reading_tail now;
+    if (!ended(f, result))
+        return;
+    if (result->code == DV_OK && !reading_tail(result, &now))
+        fail(f, not_running);
+    else if (result->code == DV_OK &&
+             (now.epoch != f->r->epoch || now.generation < f->r->generation))
+        fail(f, "it has started again while its tables were read");
+    else if (result->code == DV_OK && is_cut_short(f, &now))
+        fail(f, "its tables have not as many rows as it says");
+    close_one(f);
+}
+
+static void ask_again(struct fetch *f)
+{
+    struct sn_oid oids[READING_TAIL_MAX];
+    size_t n = reading_tail_oids(oids);
+    f->asked_again = true;
+    f->open++;
+    sn_get(f->peer, oids, n, f->timing, asked_again, f);
 }
 
 struct fetch *fetch_new(struct sn_peer *peer, struct sn_timing timing, struct reading *r,
@@ -301,6 +364,7 @@ struct fetch *fetch_new(struct sn_peer *peer, struct sn_timing timing, struct re
     f->since = since;
     f->done = done;
     f->arg = arg;
+    f->proof = (struct sn_proof){OID_dvsanMemberEpoch, r->epoch};
     r->tables = true;
     if (since == 0)
         read_everything(f);

@@ -5,9 +5,11 @@
 // engine that is pinned for the unit, so an answer proves by its digest who gave it.
 #include "cms/station.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cms/fetch.h"
+#include "cms/reading.h"
 #include "dvsan_oids.h"
 #include "logic/health.h"
 #include <utlist.h>
@@ -142,6 +144,8 @@ static void answered(struct unit_link *link)
 static void fetched(void *arg, const char *why)
 {
     struct unit_link *link = arg;
+    if (!why)
+        reading_keep_unread(link->reading, link_unit(link));
     if (why)
         missed(link, why);
     else
@@ -249,6 +253,7 @@ static void looked(void *arg, const struct sn_result *result)
         answered(link);
         return;
     }
+    DV_FAULT("look.read");
     link->work = LINK_READING;
     link->work_since = loop_now_ms();
     link->fetch =

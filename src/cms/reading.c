@@ -23,6 +23,7 @@ void reading_free(struct reading *r)
     free(r->volumes);
     free(r->rules);
     free(r->gone);
+    free(r->unread);
     free(r);
 }
 
@@ -97,6 +98,26 @@ bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_
         if (sn_get_uint(&v[i].value, &percent) && percent <= 100)
             out->progress[out->progress_count++] = (struct reading_progress){volumes[i], percent};
     }
+    return true;
+}
+
+size_t reading_tail_oids(struct sn_oid *oids)
+{
+    static const struct sn_oid list[] = {OID_dvsanMemberEpoch, OID_dvsanMemberGeneration,
+                                         OID_dvsanUnitVolumes, OID_dvsanUnitMedia};
+    for (size_t i = 0; i < DV_COUNT(list); i++)
+        oids[i] = sn_oid_append(&list[i], 0);
+    return DV_COUNT(list);
+}
+
+bool reading_tail(const struct sn_result *answer, struct reading_tail *out)
+{
+    uint32_t *numbers[] = {&out->epoch, &out->generation, &out->volumes, &out->media};
+    if (answer->count < DV_COUNT(numbers))
+        return false;
+    for (size_t i = 0; i < DV_COUNT(numbers); i++)
+        if (!sn_get_uint(&answer->vars[i].value, numbers[i]))
+            return false;
     return true;
 }
 

@@ -13,6 +13,14 @@ struct reading_progress {
 };
 #define READING_PROGRESS_MAX 8
 
+enum reading_table { READING_MEDIA, READING_FREE, READING_PORTALS, READING_VOLUMES, READING_RULES };
+
+// A row that is there and does not follow the MIB.
+struct reading_unread {
+    enum reading_table table;
+    uint32_t index[2];
+};
+
 struct reading {
     struct dv_uuid uuid;
     enum member_kind kind;
@@ -42,6 +50,8 @@ struct reading {
     size_t rule_count;
     uint32_t *gone; // indices of volumes that are no more; not used when whole
     size_t gone_count;
+    struct reading_unread *unread;
+    size_t unread_count;
 };
 void reading_free(struct reading *r); // NULL is fine
 
@@ -51,6 +61,19 @@ size_t reading_head_oids(const uint32_t *volumes, size_t count, struct sn_oid *o
 // False with *why when the answer is not that of a unit. volumes as in the request.
 bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_t count,
                   struct reading *out, const char **why);
+
+// The request behind the walks: whether it still is the same run of the unit, and how much it has.
+struct reading_tail {
+    uint32_t epoch, generation, volumes, media;
+};
+#define READING_TAIL_MAX 4
+size_t reading_tail_oids(struct sn_oid *oids);
+bool reading_tail(const struct sn_result *answer, struct reading_tail *out); // false: not a unit's
+
+// Takes what the pool knows of rows that could not be read into the reading: such a row is neither
+// another one now nor gone. unit may be NULL: then nothing is known.
+struct pool_unit;
+void reading_keep_unread(struct reading *r, struct pool_unit *unit);
 
 // The columns that are read of each table, and a row from their values. False when a value is
 // missing or out of its range.

@@ -163,6 +163,9 @@ static void judge_create(struct judging *j, struct task_record *t, struct pool_v
         tasks_end(cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
         break;
     case VOLUME_FAILED:
+        reach_step(t, v->actual.progress < 100 ? 1 : 2);
+        if (!j->fresh || !health_takes_orders(v->unit->rec.state) || v->actual.progress == 100)
+            break; // it is made, and its unit goes on trying to serve it
         tasks_end(cms, &j->c, t, TASK_FAILED, DV_IO,
                   "%s could not make it: %s; what there is of "
                   "it is deleted",

@@ -61,8 +61,16 @@ void sn_inform(struct sn_peer *peer, const struct sn_oid *trap, const struct sn_
 // be seen.
 typedef bool sn_row_fn(void *arg, const uint32_t *index, size_t index_len,
                        const struct sn_value *values);
+// A master agent whose subagent is away answers for it that there are no rows. So each answer has
+// to carry a number of the subagent's as well, object.0, with this value; one that does not ends
+// the walk with DV_UNREACHABLE.
+struct sn_proof {
+    struct sn_oid object; // without the .0
+    uint32_t value;
+};
+// proof may be NULL: then the end of what answers is taken for the end of the table.
 void sn_walk(struct sn_peer *peer, const struct sn_oid *columns, size_t count,
-             const uint32_t *after, size_t after_len, struct sn_timing timing, sn_row_fn *row,
-             sn_done_fn *done, void *arg);
+             const uint32_t *after, size_t after_len, const struct sn_proof *proof,
+             struct sn_timing timing, sn_row_fn *row, sn_done_fn *done, void *arg);
 
 #endif

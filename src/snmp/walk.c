@@ -3,7 +3,8 @@
 //
 // Each column has a cursor and a queue of cells that came and are not yet part of a row that is
 // complete: a row is, when every column has a cell in its queue or is at its end. Only columns
-// whose queue is empty are asked for more, so a column with holes cannot run ahead.
+// whose queue is empty are asked for more, so a column with holes cannot run ahead. The proof, if
+// there is one, is the one variable of each request that is not repeated.
 #include "snmp/manager.h"
 
 #include "base/mem.h"
@@ -41,6 +42,8 @@ struct walk {
     sn_row_fn *row;
     sn_done_fn *done;
     void *arg;
+    bool has_proof;
+    struct sn_proof proof;
     uint32_t repetitions;
     size_t asked[COLUMNS_MAX]; // the columns of the request under way
     size_t asked_count;
@@ -163,15 +166,34 @@ static size_t whole_repetitions(const struct walk *w, size_t vars)
     return whole > 0 ? whole : 1;
 }
 
+static bool is_proved(const struct walk *w, const struct sn_var *var)
+{
+    const uint32_t *index;
+    size_t len;
+    uint32_t value;
+    return sn_oid_under(&var->oid, &w->proof.object, &index, &len) && len == 1 && index[0] == 0 &&
+           sn_get_uint(&var->value, &value) && value == w->proof.value;
+}
+
 static void on_answer(struct walk *w, const struct sn_result *result)
 {
-    size_t vars = whole_repetitions(w, result->count) * w->asked_count;
-    if (result->count == 0) {
+    const struct sn_var *var = result->vars;
+    size_t count = result->count;
+    if (w->has_proof && (count == 0 || !is_proved(w, var))) {
+        finish_with(w, DV_UNREACHABLE, "its agent is not running, or has started again");
+        return;
+    }
+    if (w->has_proof) {
+        var++;
+        count--;
+    }
+    if (count == 0) {
         finish_with(w, DV_INVALID, "the agent answered a GETBULK with nothing");
         return;
     }
-    for (size_t i = 0; i < vars && i < result->count; i++) {
-        if (!take(&w->column[w->asked[i % w->asked_count]], &result->vars[i])) {
+    size_t vars = whole_repetitions(w, count) * w->asked_count;
+    for (size_t i = 0; i < vars && i < count; i++) {
+        if (!take(&w->column[w->asked[i % w->asked_count]], &var[i])) {
             finish_with(w, DV_INVALID, "the agent's answers do not go forward");
             return;
         }
@@ -209,24 +231,27 @@ static void on_done(void *arg, const struct sn_result *result)
 // Asks for more of all columns that have nothing in their queue.
 static void ask(struct walk *w)
 {
-    struct sn_oid *oids = dv_calloc(w->count, sizeof(*oids));
+    struct sn_oid *oids = dv_calloc(w->count + 1, sizeof(*oids));
+    uint32_t once = w->has_proof;
+    oids[0] = w->proof.object;
     w->asked_count = 0;
     for (size_t i = 0; i < w->count; i++) {
         if (w->column[i].ended || w->column[i].first)
             continue;
-        oids[w->asked_count] = w->column[i].cursor;
+        oids[once + w->asked_count] = w->column[i].cursor;
         w->asked[w->asked_count++] = i;
     }
     if (w->asked_count == 0)
         finish_with(w, DV_OK, "");
     else
-        sn_bulk(w->watcher.peer, oids, w->asked_count, 0, w->repetitions, w->timing, on_done, w);
+        sn_bulk(w->watcher.peer, oids, once + w->asked_count, once, w->repetitions, w->timing,
+                on_done, w);
     free(oids);
 }
 
 void sn_walk(struct sn_peer *peer, const struct sn_oid *columns, size_t count,
-             const uint32_t *after, size_t after_len, struct sn_timing timing, sn_row_fn *row,
-             sn_done_fn *done, void *arg)
+             const uint32_t *after, size_t after_len, const struct sn_proof *proof,
+             struct sn_timing timing, sn_row_fn *row, sn_done_fn *done, void *arg)
 {
     assert(count >= 1 && count <= COLUMNS_MAX);
     struct walk *w = dv_calloc(1, sizeof(*w) + count * sizeof(w->column[0]));
@@ -234,6 +259,9 @@ void sn_walk(struct sn_peer *peer, const struct sn_oid *columns, size_t count,
     w->row = row;
     w->done = done;
     w->arg = arg;
+    w->has_proof = proof != NULL;
+    if (proof)
+        w->proof = *proof;
     w->repetitions = (uint32_t)(VARIABLES_MAX / count);
     w->count = count;
     for (size_t i = 0; i < count; i++) {
