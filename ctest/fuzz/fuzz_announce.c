@@ -1,5 +1,6 @@
 // Fuzzes the parsing of announcements, and what a unit's answers are made into.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "base/address.h"
 #include "base/mem.h"
 #include "cms/announce.h"
 #include "cms/reading.h"
@@ -98,8 +99,8 @@ static void parse_announcement(struct input in)
     struct announcement a;
     const char *why;
     if (announce_parse(&n, &a, &why) == ANNOUNCE_OURS &&
-        (uuid_is_zero(&a.uuid) || !a.name[0] || !announce_address_ok(a.address) ||
-         a.engine_id_len < 5))
+        (uuid_is_zero(&a.uuid) || !a.name[0] ||
+         transport_check(a.address, ADDRESS_OF_HOST, NULL) < 0 || a.engine_id_len < 5))
         __builtin_trap();
     for (size_t i = 0; i < n.count; i++)
         free(memory[i]);

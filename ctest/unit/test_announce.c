@@ -206,46 +206,12 @@ static void test_names_cannot_forge_log_lines(void **state)
     assert_string_equal(a.name, "x?2026 all is well?[0m");
 }
 
-static void test_addresses(void **state)
-{
-    (void)state;
-    static const char *const good[] = {
-        "udp:192.0.2.1:161",
-        "udp6:[2001:db8::1]:161",
-        "udp:unit1.example.net",
-    };
-    static const char *const bad[] = {
-        "",
-        ":",
-        "udp",
-        "udp:",
-        "ssh:host:161",
-        "tcp:[::1]:161",
-        "tlstcp:192.0.2.1:1",
-        "unix:/run/snmp",
-        "std:",
-        "alias:x",
-        "callback:1",
-        "UDP:192.0.2.1:161",
-        "udp:192.0.2.1:161 ",
-        "udp:a b",
-        "udp:\x01",
-        "udpx:a",
-        "http://a",
-    };
-    for (size_t i = 0; i < DV_COUNT(good); i++)
-        assert_true(announce_address_ok(good[i]));
-    for (size_t i = 0; i < DV_COUNT(bad); i++)
-        assert_false(announce_address_ok(bad[i]));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),       cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_foreign),    cmocka_unit_test(test_missing_and_doubled),
         cmocka_unit_test(test_bad_values), cmocka_unit_test(test_names_cannot_forge_log_lines),
-        cmocka_unit_test(test_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

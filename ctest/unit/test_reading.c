@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "cms/reading.h"
 #include "dvsan_oids.h"
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -109,7 +110,15 @@ static void test_bad_volumes(void **state)
         {5, sn_counter64(UINT64_MAX)},
         {5, sn_counter64(INT64_MAX)},
         {5, sn_uint(4096)},
+        {5, sn_counter64(0)},
         {6, sn_octets(zeros, 300)},
+        {6, octets("iqn.2026-11.evil:x;touch${IFS}pwned;#")},
+        {6, octets("iqn.2026-11.evil:$(reboot)")},
+        {6, octets("iqn.2026-11.Evil:x")}, // not canonical
+        {6, octets("iqn.2026-11.evil:x\x1b[2J")},
+        {6, octets("")},
+        {6, octets("ALL")},
+        {7, sn_uint(16384)},
         {8, sn_int(3)},
         {9, sn_int(0)},
         {9, sn_int(6)},
@@ -184,6 +193,18 @@ static void test_portal(void **state)
     assert_true(reading_portal(index, 2, v, &row));
     assert_string_equal(row.address, "2001:db8::1");
     assert_false(row.up);
+    static const char *const meaningless[] = {
+        "0.0.0.0", "0.0.0.9", "224.0.0.1", "255.255.255.255", "240.0.0.1",
+        "::",      "fe80::1", "ff02::1",   "::ffff:192.0.2.1"};
+    for (size_t i = 0; i < DV_COUNT(meaningless); i++) {
+        uint8_t raw[16];
+        bool six = inet_pton(AF_INET6, meaningless[i], raw) == 1;
+        assert_true(six || inet_pton(AF_INET, meaningless[i], raw) == 1);
+        struct sn_value w[] = {sn_int(six ? 2 : 1), sn_octets(raw, six ? 16 : 4), sn_uint(3260),
+                               sn_int(2), sn_int(1)};
+        if (reading_portal(index, 2, w, &row))
+            fail_msg("%s", meaningless[i]);
+    }
     v[2] = sn_uint(65536);
     assert_false(reading_portal(index, 2, v, &row));
     v[2] = sn_uint(0);
@@ -211,8 +232,21 @@ static void test_rule(void **state)
     assert_false(row.secret_is_set);
     assert_int_equal(row.state, ACCESS_REVOKING);
     assert_false(reading_rule(index, 1, v, &row));
-    v[0] = octets("");
-    assert_false(reading_rule(index, 2, v, &row));
+    v[0] = octets("iqn.2018-12.com.wz:TEST001"); // kept as its host spells it
+    assert_true(reading_rule(index, 2, v, &row));
+    assert_string_equal(row.initiator, "iqn.2018-12.com.wz:TEST001");
+    static const char *const bad[] = {"", "ALL", "iqn.2026-11.evil:x;reboot", "192.0.2.1",
+                                      "iqn.2026-11.evil:\xe2\x80\xae"};
+    for (size_t i = 0; i < DV_COUNT(bad); i++) {
+        v[0] = octets(bad[i]);
+        assert_false(reading_rule(index, 2, v, &row));
+    }
+    static const char *const bad_users[] = {"", "a b", "$(reboot)", "a\x1b[2J", "dvsan:guard:1"};
+    v[0] = octets("iqn.2026-11.x:web");
+    for (size_t i = 0; i < DV_COUNT(bad_users); i++) {
+        v[1] = octets(bad_users[i]);
+        assert_false(reading_rule(index, 2, v, &row));
+    }
 }
 
 // ---- What a unit says of itself ----------------------------------------------------------------
@@ -273,6 +307,13 @@ static void test_head(void **state)
     n = head_vars(vars, volumes, 0);
     assert_false(read_head(vars, n - 1, volumes, 0, &r));
     assert_false(read_head(vars, 0, volumes, 0, &r));
+    static const char *const addresses[] = {"udp:0.0.0.0:161", "tcp:192.0.2.1:161", "",
+                                            "udp6:[fe80::1]:161", "udp:a;b:161"};
+    for (size_t i = 0; i < DV_COUNT(addresses); i++) {
+        vars[9].value = octets(addresses[i]);
+        assert_false(read_head(vars, n, volumes, 0, &r));
+    }
+    n = head_vars(vars, volumes, 0);
     vars[1].value = sn_int(2); // a host
     assert_false(read_head(vars, n, volumes, 0, &r));
 }

@@ -58,6 +58,16 @@ static void printable(void **state)
         {"\xf4\x90\x80\x80", "????"}, // above U+10FFFF
         {"\xc2\x85", "??"},           // U+0085, a control character
         {"\x80z", "?z"},
+        {"a\xe2\x80\xaez", "a???z"},                // U+202E turns the direction of writing
+        {"a\xe2\x81\xa6z\xe2\x81\xa9", "a???z???"}, // isolates
+        {"a\xe2\x80\x8bz", "a???z"},                // a space without width
+        {"a\xe2\x80\xa8z", "a???z"},                // a line separator
+        {"\xef\xbb\xbfz", "???z"},                  // a byte order mark
+        {"\xf3\xa0\x81\x81", "????"},               // a tag
+        {"\xc2\xadz", "??z"},                       // a soft hyphen
+        {"\xd8\x9cz", "??z"},                       // the Arabic letter mark
+        {"\x1b]0;title\a\x1b[2J", "?]0;title??[2J"},
+        {"\xd7\xa9\xd7\x9c", "\xd7\xa9\xd7\x9c"}, // Hebrew letters by themselves
     };
     for (size_t i = 0; i < DV_COUNT(table); i++) {
         char text[64];
@@ -300,9 +310,16 @@ static void iscsi_names(void **state)
         {"iqn.2001-04.-com.example", false},
         {"iqn.2001-04.com-.example", false},
         {"iqn.2001-04.com.example-", false},
-        {"IQN.2001-04.com.example", false},
-        {"iqn.2001-04.com.Example:x", false},
-        {"iqn.2001-04.com.example:X", false},
+        {"IQN.2001-04.com.example", true}, // hosts spell them in any case
+        {"iqn.2001-04.com.Example:x", true},
+        {"iqn.2018-12.com.wz:TEST001", true},
+        {"EUI.02004567a425678d", true},
+        {"iqn.2026-11.evil:x;touch${IFS}pwned;#", false},
+        {"iqn.2026-11.evil:$(reboot)", false},
+        {"iqn.2026-11.evil:x\nInitiatorName=y", false},
+        {"iqn.2026-11.evil:\x1b[2J", false},
+        {"iqn.2026-11.evil:\xe2\x80\xae", false},
+        {"iqn.2026-11.evil:\xef\xbc\xa1", false}, // a full-width A, which RFC 3722 maps to "a"
         {"iqn.2001-04.com.example:a_b", false},
         {"iqn.2001-04.com.example:a b", false},
         {"iqn.2001-04.com.example:a,b", false},
@@ -327,6 +344,62 @@ static void iscsi_names(void **state)
     assert_non_null(strstr(err.text, "has 224 bytes; 223 is the most"));
     name[IQN_MAX_LEN] = '\0';
     assert_int_equal(iqn_check(name, &err), 0);
+}
+
+static void iscsi_names_in_canonical_form(void **state)
+{
+    (void)state;
+    char out[IQN_MAX_LEN + 1];
+    iqn_canonical("IQN.2018-12.com.wz:TEST001", out);
+    assert_string_equal(out, "iqn.2018-12.com.wz:test001");
+    assert_true(iqn_is_canonical(out));
+    assert_false(iqn_is_canonical("iqn.2018-12.com.wz:tesT001"));
+    assert_true(iqn_equal("iqn.2018-12.com.wz:TEST001", "iqn.2018-12.com.WZ:test001"));
+    assert_true(iqn_equal("eui.02004567A425678D", "eui.02004567a425678d"));
+    assert_false(iqn_equal("iqn.2018-12.com.wz:test001", "iqn.2018-12.com.wz:test002"));
+    assert_false(iqn_equal("iqn.2018-12.com.wz:test001", "iqn.2018-12.com.wz:test00"));
+    assert_true(iqn_compare("iqn.2018-12.a", "iqn.2018-12.B") < 0);
+    assert_true(iqn_compare("iqn.2018-12.a", "iqn.2018-12.A:x") < 0);
+    assert_true(iqn_compare("iqn.2018-12.C", "iqn.2018-12.b") > 0);
+}
+
+static void chap_users(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *user;
+        bool good;
+    } table[] = {
+        {"web1", true},       {"iqn.2026-11.x:web.1_2-3@a", true},
+        {"a+b/c=d%e", true},  {"", false},
+        {"a b", false},       {"a,b", false},
+        {"a\"b", false},      {"a'b", false},
+        {"a\\b", false},      {"a`b`", false},
+        {"$(reboot)", false}, {"a;b", false},
+        {"a\tb", false},      {"a\x1b[0m", false},
+        {"\xc3\xa4", false},  {"dvsan:guard:x", false},
+        {"dvsan", true},
+    };
+    char user[CHAP_USER_MAX + 2] = "";
+    for (size_t i = 0; i < DV_COUNT(table); i++)
+        if ((chap_user_check(table[i].user, NULL) == 0) != table[i].good)
+            fail_msg("\"%s\"", table[i].user);
+    memset(user, 'u', CHAP_USER_MAX + 1);
+    assert_int_equal(chap_user_check(user, NULL), -1);
+    user[CHAP_USER_MAX] = '\0';
+    assert_int_equal(chap_user_check(user, NULL), 0);
+}
+
+static void new_names(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    assert_int_equal(new_name_check("volume", "db1", &err), 0);
+    assert_int_equal(new_name_check("volume", "a/b", &err), -1);
+    assert_int_equal(new_name_check("volume", "0A1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", &err), -1);
+    assert_string_equal(err.text, "volume name \"0A1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9\" reads as a "
+                                  "UUID; choose another name");
+    assert_int_equal(new_name_check("volume", "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8fg", &err), 0);
 }
 
 static void chap_secrets(void **state)
@@ -360,10 +433,19 @@ static void chap_secrets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(strbuf_grows), cmocka_unit_test(copy_cuts),  cmocka_unit_test(printable),
-        cmocka_unit_test(sizes),        cmocka_unit_test(size_texts), cmocka_unit_test(numbers),
-        cmocka_unit_test(durations),    cmocka_unit_test(names),      cmocka_unit_test(iscsi_names),
+        cmocka_unit_test(strbuf_grows),
+        cmocka_unit_test(copy_cuts),
+        cmocka_unit_test(printable),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(size_texts),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(durations),
+        cmocka_unit_test(names),
+        cmocka_unit_test(iscsi_names),
         cmocka_unit_test(chap_secrets),
+        cmocka_unit_test(chap_users),
+        cmocka_unit_test(new_names),
+        cmocka_unit_test(iscsi_names_in_canonical_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -382,12 +382,12 @@ bool sets_initiator_taken(const struct sets *s, uint32_t volume, const char *ini
 {
     const struct unit_rule *r = state_rule_next(s->state, volume, 0);
     for (; r && r->r.volume == volume; r = state_rule_next(s->state, volume, r->r.index))
-        if (r->r.index != except && strcmp(r->r.initiator, initiator) == 0)
+        if (r->r.index != except && iqn_equal(r->r.initiator, initiator))
             return true;
     for (size_t i = 0; i < s->count; i++) {
         const struct intent *in = s->staged[i];
         if (in->kind == INTENT_PUT_RULE && in->rule.volume == volume && in->rule.index != except &&
-            strcmp(in->rule.initiator, initiator) == 0)
+            iqn_equal(in->rule.initiator, initiator))
             return true;
     }
     return false;

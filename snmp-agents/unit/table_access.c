@@ -4,7 +4,6 @@
 #include "base/secret.h"
 #include "dvsan_oids.h"
 #include "snmp-agents/unit/tables.h"
-#include <ctype.h>
 #include <string.h>
 
 #define GETTER(name, value)   TABLE_GET(get_##name, struct unit_rule, r, value)
@@ -60,16 +59,6 @@ struct request {
     int32_t status; // enum row status, 0 when it is not set
 };
 
-// What tgtd's interface can carry: it separates by spaces and commas, and the prefix of names with
-// which the target daemon's own accounts of ours begin is not for hosts.
-static bool user_good(const char *user)
-{
-    for (const char *p = user; *p; p++)
-        if (!isgraph((unsigned char)*p) || strchr(",\"'\\", *p))
-            return false;
-    return strncmp(user, "dvsan:", strlen("dvsan:")) != 0;
-}
-
 static int parse(struct sn_change *c, struct request *r)
 {
     *r = (struct request){.status = 0};
@@ -85,7 +74,7 @@ static int parse(struct sn_change *c, struct request *r)
             break;
         case SUB_dvsanAccessChapUser:
             r->has_user = true;
-            good = sn_get_text(v, r->user, sizeof(r->user)) && user_good(r->user);
+            good = sn_get_text(v, r->user, sizeof(r->user)) && chap_user_check(r->user, NULL) == 0;
             break;
         case SUB_dvsanAccessChapSecret:
             r->has_secret = true;

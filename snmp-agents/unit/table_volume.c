@@ -117,7 +117,7 @@ static int parse(struct sn_change *c, struct request *r)
         case SUB_dvsanVolumeName:
             r->has_name = true;
             good = sn_get_text(v, r->name, sizeof(r->name)) &&
-                   name_check("volume", r->name, NULL) == 0;
+                   new_name_check("volume", r->name, NULL) == 0;
             break;
         case SUB_dvsanVolumeMedium:
             r->has_medium = true;

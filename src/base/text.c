@@ -59,8 +59,34 @@ bool dv_copy(char *dst, size_t room, const char *src)
     return fits;
 }
 
+// Characters that are not seen, or that change how others are: what follows could be shown in
+// another order, or two names look the same. Sorted.
+static const struct {
+    uint32_t first, last;
+} unseen[] = {
+    {0x80, 0x9f},        // control characters
+    {0xad, 0xad},        // soft hyphen
+    {0x34f, 0x34f},      // combining grapheme joiner
+    {0x61c, 0x61c},      // Arabic letter mark
+    {0x115f, 0x1160},    // Hangul fillers
+    {0x17b4, 0x17b5},    // Khmer inherent vowels
+    {0x180b, 0x180f},    // Mongolian selectors and separator
+    {0x200b, 0x200f},    // zero width, and marks of direction
+    {0x2028, 0x202e},    // line and paragraph separators, embeddings and overrides
+    {0x2060, 0x206f},    // joiners, isolates, deprecated formats
+    {0x3164, 0x3164},    // Hangul filler
+    {0xd800, 0xf8ff},    // surrogates, private use
+    {0xfdd0, 0xfdef},    // not characters
+    {0xfe00, 0xfe0f},    // variation selectors
+    {0xfeff, 0xfeff},    // byte order mark
+    {0xffa0, 0xffa0},    // half-width Hangul filler
+    {0xfff0, 0xffff},    // annotations, replacement character, not characters
+    {0x1d173, 0x1d17a},  // musical formats
+    {0xe0000, 0x10ffff}, // tags, selectors, private use
+};
+
 // The length of the UTF-8 character at p (RFC 3629: shortest form, no surrogates, up to
-// U+10FFFF), 0 when there is none or it is a control character.
+// U+10FFFF), 0 when there is none or it cannot be shown as what it is.
 static size_t printable_at(const unsigned char *p)
 {
     if (p[0] < 0x80)
@@ -69,13 +95,19 @@ static size_t printable_at(const unsigned char *p)
                  : p[0] >= 0xe0 && p[0] <= 0xef ? 3
                  : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
                                                 : 0;
-    for (size_t i = 1; i < len; i++)
+    uint32_t character = p[0] & (0x7fu >> len);
+    for (size_t i = 1; i < len; i++) {
         if ((p[i] & 0xc0) != 0x80)
             return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+        character = character << 6 | (p[i] & 0x3fu);
+    }
+    if ((len == 3 && character < 0x800) || (len == 4 && character < 0x10000) ||
+        character > 0x10ffff)
         return 0;
-    return p[0] == 0xc2 && p[1] < 0xa0 ? 0 : len; // U+0080..U+009F are control characters
+    for (size_t i = 0; i < DV_COUNT(unseen) && character >= unseen[i].first; i++)
+        if (character <= unseen[i].last)
+            return 0;
+    return len;
 }
 
 void text_make_printable(char *text)

@@ -20,8 +20,9 @@ void strbuf_free(struct strbuf *b); // b can be written to again
 // Copies src, cutting it to fit; returns false when it was cut. Always ends with NUL. room > 0.
 bool dv_copy(char *dst, size_t room, const char *src);
 
-// Replaces each control character, and each byte that is not part of a UTF-8 character, by "?",
-// in place: what came from outside can then be logged and put into JSON.
+// Replaces each byte of control characters, of characters that are not seen or turn the direction
+// of writing (RFC 3454 tables C.2 and C.8, and others of their kind), and of what is not UTF-8 by
+// "?", in place: what came from outside can then be logged, shown and put into JSON.
 void text_make_printable(char *text);
 
 // ---- Rules (text_rules.c). Each error is one sentence that quotes what was wrong. ----------
@@ -47,11 +48,25 @@ int duration_parse(const char *text, uint32_t *ms, struct dv_err *err);
 // Names of volumes, units, hosts, media: 1 to 63 of A-Z a-z 0-9 . _ - starting with a letter or
 // a digit. what ("volume") begins the error's sentence.
 int name_check(const char *what, const char *name, struct dv_err *err);
+// The same for a name that a thing is given: it must not read as a UUID either, since things are
+// also found by their UUIDs.
+int new_name_check(const char *what, const char *name, struct dv_err *err);
 
 #define IQN_MAX_LEN 223 // RFC 7143 section 4.2.7.2
-// iSCSI names, RFC 7143 section 4.2.7: iqn., eui. or naa. format. Letters outside the hex digits
-// of eui. and naa. are lower case, as RFC 3722 leaves them, and ASCII.
+// iSCSI names, RFC 7143 section 4.2.7: iqn., eui. or naa. format, ASCII, in any case. Two that
+// differ in case alone are the same name: their canonical form, which RFC 3722 maps to, is the
+// same. Targets compare bytes, though, so an initiator's name is kept and bound as its host spells
+// it, and compared by iqn_equal; names of targets are canonical.
 int iqn_check(const char *iqn, struct dv_err *err);
+void iqn_canonical(const char *iqn, char out[IQN_MAX_LEN + 1]); // cuts what is too long
+bool iqn_is_canonical(const char *iqn);
+bool iqn_equal(const char *a, const char *b);
+int iqn_compare(const char *a, const char *b); // as strcmp, of the canonical forms
+
+#define CHAP_USER_MAX 63
+// CHAP names: 1 to 63 printable ASCII characters without white space and without " ' \ ` $ , ;
+// so that tgtd takes them and no shell or list needs care. What begins with dvsan: is the unit's.
+int chap_user_check(const char *user, struct dv_err *err);
 
 // CHAP secrets: 12 to 16 printable ASCII characters without white space or quotes; what every
 // known initiator takes (RFC 7143 section 12.1.4 asks for 96 bits at least). The sentence never

@@ -3,6 +3,7 @@
 #include "base/text.h"
 
 #include "base/mem.h"
+#include "base/uuid.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -167,6 +168,51 @@ int name_check(const char *what, const char *name, struct dv_err *err)
     return 0;
 }
 
+int new_name_check(const char *what, const char *name, struct dv_err *err)
+{
+    struct dv_uuid uuid;
+    if (name_check(what, name, err) < 0)
+        return -1;
+    if (uuid_parse(name, &uuid))
+        return dv_fail(err, DV_INVALID, "%s name \"%s\" reads as a UUID; choose another name", what,
+                       name);
+    return 0;
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+void iqn_canonical(const char *iqn, char out[IQN_MAX_LEN + 1])
+{
+    size_t n = 0;
+    for (; iqn[n] && n < IQN_MAX_LEN; n++)
+        out[n] = lower(iqn[n]);
+    out[n] = '\0';
+}
+
+bool iqn_is_canonical(const char *iqn)
+{
+    while (*iqn && *iqn == lower(*iqn))
+        iqn++;
+    return *iqn == '\0';
+}
+
+int iqn_compare(const char *a, const char *b)
+{
+    while (*a && lower(*a) == lower(*b)) {
+        a++;
+        b++;
+    }
+    return (int)(unsigned char)lower(*a) - (int)(unsigned char)lower(*b);
+}
+
+bool iqn_equal(const char *a, const char *b)
+{
+    return iqn_compare(a, b) == 0;
+}
+
 static bool hex_only(const char *text, size_t digits)
 {
     if (strlen(text) != digits)
@@ -193,33 +239,54 @@ static bool iqn_form(const char *p)
     return last != '.' && last != '-';
 }
 
-int iqn_check(const char *iqn, struct dv_err *err)
+int iqn_check(const char *spelled, struct dv_err *err)
 {
-    size_t len = strlen(iqn);
+    char iqn[IQN_MAX_LEN + 1];
+    size_t len = strlen(spelled);
     if (len > IQN_MAX_LEN)
         return dv_fail(err, DV_INVALID, "iSCSI name \"%.40s...\" has %zu bytes; %d is the most",
-                       iqn, len, IQN_MAX_LEN);
+                       spelled, len, IQN_MAX_LEN);
+    iqn_canonical(spelled, iqn);
     if (strncmp(iqn, "eui.", 4) == 0) {
         if (!hex_only(iqn + 4, 16))
             return dv_fail(err, DV_INVALID, "iSCSI name \"%s\" must have 16 hex digits after eui.",
-                           iqn);
+                           spelled);
         return 0;
     }
     if (strncmp(iqn, "naa.", 4) == 0) {
         if (!hex_only(iqn + 4, 16) && !hex_only(iqn + 4, 32))
             return dv_fail(err, DV_INVALID,
-                           "iSCSI name \"%s\" must have 16 or 32 hex digits after naa.", iqn);
+                           "iSCSI name \"%s\" must have 16 or 32 hex digits after naa.", spelled);
         return 0;
     }
     for (const char *p = iqn; *p; p++)
         if (!is_lower(*p) && !is_digit(*p) && !strchr("-.:", *p))
             return dv_fail(err, DV_INVALID,
-                           "iSCSI name \"%s\" may have only a-z, 0-9, \"-\", \".\" and \":\"", iqn);
+                           "iSCSI name \"%s\" may have only letters, digits, \"-\", \".\" and "
+                           "\":\"",
+                           spelled);
     if (strncmp(iqn, "iqn.", 4) != 0 || !iqn_form(iqn + 4))
         return dv_fail(err, DV_INVALID,
                        "iSCSI name \"%s\" is not of the form iqn.2026-11.org.example:name, "
                        "eui. or naa.",
-                       iqn);
+                       spelled);
+    return 0;
+}
+
+int chap_user_check(const char *user, struct dv_err *err)
+{
+    size_t len = strlen(user);
+    if (len == 0 || len > CHAP_USER_MAX)
+        return dv_fail(err, DV_INVALID, "a CHAP user name has 1 to %d characters, this one has %zu",
+                       CHAP_USER_MAX, len);
+    for (const char *p = user; *p; p++)
+        if (*p <= ' ' || *p >= 0x7f || strchr("\"'\\`$,;", *p))
+            return dv_fail(err, DV_INVALID,
+                           "the CHAP user name \"%s\" has a character that is not allowed: use "
+                           "letters, digits and . : _ - @",
+                           user);
+    if (strncmp(user, "dvsan:", strlen("dvsan:")) == 0)
+        return dv_fail(err, DV_INVALID, "CHAP user names that begin with dvsan: are reserved");
     return 0;
 }
 

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/announce.h"
 
+#include "base/address.h"
 #include "base/mem.h"
 #include "dvsan_oids.h"
 #include "snmp/std_oids.h"
-#include <ctype.h>
 #include <string.h>
 
 // The value bound to object.0; NULL when it is missing or there twice.
@@ -51,26 +51,6 @@ static bool enterprise_is_ours(const struct sn_notification *n)
     const uint32_t *suffix;
     size_t len;
     return v && v->type == SN_OBJID && sn_oid_under(v->oid, &products, &suffix, &len) && len == 1;
-}
-
-bool announce_address_ok(const char *address)
-{
-    // Datagrams only: a connect of Net-SNMP's blocks, so that one address which drops what is sent
-    // to it would hold up the whole station.
-    static const char *const transports[] = {"udp", "udp6", "udpv6", "udpipv6"};
-    const char *colon = strchr(address, ':');
-    if (!colon || colon[1] == '\0')
-        return false;
-    for (const char *c = address; *c; c++) {
-        if (!isgraph((unsigned char)*c))
-            return false;
-    }
-    size_t len = (size_t)(colon - address);
-    for (size_t i = 0; i < DV_COUNT(transports); i++) {
-        if (strlen(transports[i]) == len && !memcmp(transports[i], address, len))
-            return true;
-    }
-    return false;
 }
 
 static bool read_number(const struct sn_notification *n, const struct sn_oid *object, int32_t max,
@@ -124,7 +104,8 @@ static const char *read_names(const struct sn_notification *n, struct announceme
         return "no valid dvsanMemberName";
     text_make_printable(a->name);
     v = scalar(n, &address);
-    if (!v || !sn_get_text(v, a->address, sizeof(a->address)) || !announce_address_ok(a->address))
+    if (!v || !sn_get_text(v, a->address, sizeof(a->address)) ||
+        transport_check(a->address, ADDRESS_OF_HOST, NULL) < 0)
         return "no valid dvsanMemberAddress";
     return NULL;
 }

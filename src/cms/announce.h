@@ -15,8 +15,4 @@ enum announce_result {
 enum announce_result announce_parse(const struct sn_notification *n, struct announcement *out,
                                     const char **why);
 
-// Whether a management address has a transport that we talk to, udp in its forms, and is plain
-// text. Others, among them transports that would block or start a program, are never handed on.
-bool announce_address_ok(const char *address);
-
 #endif

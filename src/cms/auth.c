@@ -147,7 +147,7 @@ bool auth_check(struct auth *a, const char *user, const char *secret)
 
 static int check_name(const struct auth *a, const char *name, struct dv_err *err)
 {
-    if (name_check("token", name, err) < 0)
+    if (new_name_check("token", name, err) < 0)
         return -1;
     for (size_t i = 0; i < a->token_count; i++) {
         if (!strcmp(a->tokens[i].name, name))

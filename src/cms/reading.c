@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/reading.h"
 
+#include "base/address.h"
 #include "base/mem.h"
 #include "dvsan_oids.h"
 #include <arpa/inet.h>
 #include <string.h>
 
 #define INDEX_MAX 2147483647u
+#define LUN_MAX   16383u // SAM-5 section 4.7: peripheral and flat space addressing
 
 enum { TRUTH_TRUE = 1, TRUTH_FALSE = 2 }; // TruthValue, RFC 2579
 enum { INET_IPV4 = 1, INET_IPV6 = 2 };    // InetAddressType, RFC 4001
@@ -80,7 +82,8 @@ bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_
         sn_get_uint(&v[3].value, &out->epoch) && sn_get_uint(&v[4].value, &out->generation) &&
         label(&v[5].value, MEMBER_SHUTTING_DOWN, &oper) && sn_get_uint(&v[6].value, &out->lease) &&
         text(&v[7].value, out->software, sizeof(out->software)) &&
-        text(&v[9].value, out->address, sizeof(out->address)) &&
+        sn_get_text(&v[9].value, out->address, sizeof(out->address)) &&
+        transport_check(out->address, ADDRESS_OF_HOST, NULL) == 0 && !uuid_is_zero(&out->uuid) &&
         text(&v[10].value, out->last_error, sizeof(out->last_error));
     if (!good) {
         *why = "its answer does not follow the MIB";
@@ -156,8 +159,8 @@ bool reading_medium(const uint32_t *index, size_t len, const struct sn_value *v,
 {
     int32_t kind, state;
     memset(out, 0, sizeof(*out));
-    if (!row_index(index, len, 1) || !text(&v[0], out->name, sizeof(out->name)) ||
-        name_check("medium", out->name, NULL) < 0 || !label(&v[1], MEDIUM_RBD, &kind) ||
+    if (!row_index(index, len, 1) || !sn_get_text(&v[0], out->name, sizeof(out->name)) ||
+        new_name_check("medium", out->name, NULL) < 0 || !label(&v[1], MEDIUM_RBD, &kind) ||
         !sn_get_u64(&v[2], &out->blocks) || !sn_get_u64(&v[3], &out->free_blocks) ||
         !sn_get_u64(&v[4], &out->largest_free_blocks) || !label(&v[5], MEDIUM_FAILED, &state) ||
         !text(&v[6], out->last_error, sizeof(out->last_error)))
@@ -182,7 +185,7 @@ bool reading_free_extent(const uint32_t *index, size_t len, const struct sn_valu
         !sn_get_u64(&v[1], &out->blocks) || out->start_lba / BLOCKS_PER_MIB != index[1])
         return false;
     out->medium = index[0];
-    return out->blocks > 0 && out->blocks <= INT64_MAX / BLOCK_SIZE;
+    return out->blocks > 0 && out->blocks <= INT64_MAX / BLOCK_SIZE - out->start_lba;
 }
 
 size_t reading_portal_columns(struct sn_oid *oids)
@@ -201,9 +204,10 @@ bool reading_portal(const uint32_t *index, size_t len, const struct sn_value *v,
     memset(out, 0, sizeof(*out));
     if (!row_index(index, len, 2) || index[1] > UNIT_GROUPS_MAX ||
         !label(&v[0], INET_IPV6, &type) || v[1].type != SN_OCTETS ||
-        v[1].octets.len != (type == INET_IPV4 ? 4 : 16) || !sn_get_uint(&v[2], &port) ||
-        port == 0 || port > UINT16_MAX || !sn_get_int(&v[3], 0, IF_INDEX_MAX, &if_index) ||
-        !label(&v[4], 2, &state))
+        v[1].octets.len != (type == INET_IPV4 ? 4 : 16) ||
+        address_wrong(v[1].octets.data, v[1].octets.len, ADDRESS_OF_HOST) ||
+        !sn_get_uint(&v[2], &port) || port == 0 || port > UINT16_MAX ||
+        !sn_get_int(&v[3], 0, IF_INDEX_MAX, &if_index) || !label(&v[4], 2, &state))
         return false;
     if (!inet_ntop(type == INET_IPV4 ? AF_INET : AF_INET6, v[1].octets.data, out->address,
                    sizeof(out->address)))
@@ -237,7 +241,8 @@ bool reading_volume(const uint32_t *index, size_t len, const struct sn_value *v,
         uuid_is_zero(&out->uuid) || !text(&v[1], out->name, sizeof(out->name)) ||
         !sn_get_uint(&v[2], &out->medium) || !label(&v[3], TRUTH_FALSE, &thin) ||
         !sn_get_u64(&v[4], &out->start_lba) || !sn_get_u64(&v[5], &out->blocks) ||
-        !text(&v[6], out->iqn, sizeof(out->iqn)) || !sn_get_uint(&v[7], &out->lun) ||
+        !sn_get_text(&v[6], out->iqn, sizeof(out->iqn)) || iqn_check(out->iqn, NULL) < 0 ||
+        !iqn_is_canonical(out->iqn) || !sn_get_uint(&v[7], &out->lun) || out->lun > LUN_MAX ||
         !label(&v[8], dvsanVolumeAdminState_offline, &admin) ||
         !label(&v[9], VOLUME_DELETING, &state) || !sn_get_uint(&v[10], &out->progress) ||
         !text(&v[11], out->last_error, sizeof(out->last_error)) ||
@@ -250,7 +255,7 @@ bool reading_volume(const uint32_t *index, size_t len, const struct sn_value *v,
     out->state = (enum volume_state)state;
     if (mib != out->blocks / BLOCKS_PER_MIB)
         out->target_blocks = (uint64_t)mib * BLOCKS_PER_MIB;
-    return out->progress <= 100 && out->blocks <= INT64_MAX / BLOCK_SIZE &&
+    return out->progress <= 100 && out->blocks > 0 && out->blocks <= INT64_MAX / BLOCK_SIZE &&
            out->start_lba <= INT64_MAX / BLOCK_SIZE - out->blocks;
 }
 
@@ -268,8 +273,8 @@ bool reading_rule(const uint32_t *index, size_t len, const struct sn_value *v,
 {
     int32_t is_set, state;
     memset(out, 0, sizeof(*out));
-    if (!row_index(index, len, 2) || !text(&v[0], out->initiator, sizeof(out->initiator)) ||
-        !text(&v[1], out->chap_user, sizeof(out->chap_user)) ||
+    if (!row_index(index, len, 2) || !sn_get_text(&v[0], out->initiator, sizeof(out->initiator)) ||
+        !sn_get_text(&v[1], out->chap_user, sizeof(out->chap_user)) ||
         !label(&v[2], TRUTH_FALSE, &is_set) || !label(&v[3], ACCESS_REVOKING, &state) ||
         !text(&v[4], out->last_error, sizeof(out->last_error)))
         return false;
@@ -277,5 +282,5 @@ bool reading_rule(const uint32_t *index, size_t len, const struct sn_value *v,
     out->index = index[1];
     out->secret_is_set = is_set == TRUTH_TRUE;
     out->state = (enum access_state)state;
-    return out->initiator[0] != '\0';
+    return iqn_check(out->initiator, NULL) == 0 && chap_user_check(out->chap_user, NULL) == 0;
 }

@@ -184,11 +184,8 @@ static uint32_t free_volume_index(const struct pool_unit *u)
 int request_new_volume_name(struct cms *cms, const char *name, const struct pool_volume *of,
                             struct dv_err *err)
 {
-    struct dv_uuid uuid;
-    if (name_check("volume", name, err) < 0)
+    if (new_name_check("volume", name, err) < 0)
         return -1;
-    if (uuid_parse(name, &uuid))
-        return dv_fail(err, DV_INVALID, "a volume's name must not look like a UUID");
     const struct pool_volume *v = pool_find_volume(cms->pool, name);
     if (v && v != of)
         return dv_fail(err, DV_EXISTS, "there is a volume %s already: choose another name", name);

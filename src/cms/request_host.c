@@ -16,18 +16,8 @@
 static int check_user(struct cms *cms, const char *user, const struct pool_host *self,
                       struct dv_err *err)
 {
-    if (!user[0] || strlen(user) > CHAP_USER_MAX)
-        return dv_fail(err, DV_INVALID, "a CHAP user name has 1 to %d characters", CHAP_USER_MAX);
-    for (const char *c = user; *c; c++) {
-        // tgtd takes neither; and what is printed into a shell line must not need quotes.
-        if (*c <= ' ' || *c > '~' || strchr("\"'\\`$,;", *c))
-            return dv_fail(err, DV_INVALID,
-                           "the CHAP user name \"%s\" has a character that is not allowed: use "
-                           "letters, digits and . : _ - @",
-                           user);
-    }
-    if (!strncmp(user, "dvsan:", 6))
-        return dv_fail(err, DV_INVALID, "CHAP user names that begin with dvsan: are reserved");
+    if (chap_user_check(user, err) < 0)
+        return -1;
     for (const struct pool_host *h = cms->pool->hosts; h; h = h->hh.next) {
         if (h != self && !strcmp(h->rec.chap_user, user))
             return dv_fail(err, DV_EXISTS,
@@ -40,12 +30,9 @@ static int check_user(struct cms *cms, const char *user, const struct pool_host 
 static int check_host(struct cms *cms, const char *name, const char *iqn, const char *secret,
                       const struct pool_host *self, struct dv_err *err)
 {
-    struct dv_uuid uuid;
-    if (name_check("host", name, err) < 0 || iqn_check(iqn, err) < 0 ||
+    if (new_name_check("host", name, err) < 0 || iqn_check(iqn, err) < 0 ||
         chap_secret_check(secret, err) < 0)
         return -1;
-    if (uuid_parse(name, &uuid))
-        return dv_fail(err, DV_INVALID, "a host's name must not look like a UUID");
     const struct pool_host *taken = pool_find_host(cms->pool, name);
     if (taken && taken != self)
         return dv_fail(err, DV_EXISTS, "there is a host %s already: choose another name", name);

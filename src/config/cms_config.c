@@ -8,7 +8,7 @@
 static int get_http(const struct xml_node *node, struct cms_config *config, struct dv_err *err)
 {
     uint64_t port = 0;
-    if (xml_get_ip(node, "address", config->http.address, err) < 0 ||
+    if (xml_get_ip(node, "address", ADDRESS_TO_LISTEN, config->http.address, err) < 0 ||
         xml_get_number(node, "port", 1, UINT16_MAX, &port, err) < 0)
         return -1;
     config->http.port = (uint16_t)port;
@@ -17,7 +17,7 @@ static int get_http(const struct xml_node *node, struct cms_config *config, stru
 
 static int get_snmp(const struct xml_node *node, struct cms_config *config, struct dv_err *err)
 {
-    if (xml_get_transport(node, "listen", &config->snmp.listen, err) < 0 ||
+    if (xml_get_transport(node, "listen", ADDRESS_TO_LISTEN, &config->snmp.listen, err) < 0 ||
         xml_get_user(xml_child(node, "notify"), &config->snmp.notify, err) < 0)
         return -1;
     return xml_get_user(xml_child(node, "provision"), &config->snmp.provision, err);

@@ -6,6 +6,7 @@
 #include "config/xml_get.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define DEFAULT_IQN_PREFIX "iqn.2026-11.local.dvsan"
 #define ISCSI_PORT         3260
@@ -41,11 +42,11 @@ static int get_iqn_prefix(const struct xml_node *node, char out[IQN_MAX_LEN + 1]
     if (iqn_check(prefix, &reason) < 0)
         return xml_fail(node, err, "iqn-prefix: %s", reason.text);
     // Behind it come ":" and a UUID, which leaves no room in names of the other forms.
-    if (strncmp(prefix, "iqn.", 4) != 0 || strlen(prefix) + UUID_TEXT_LEN > IQN_MAX_LEN)
+    if (strncasecmp(prefix, "iqn.", 4) != 0 || strlen(prefix) + UUID_TEXT_LEN > IQN_MAX_LEN)
         return xml_fail(node, err,
                         "iqn-prefix \"%.64s\" must start with iqn. and have %d characters at most",
                         prefix, IQN_MAX_LEN - UUID_TEXT_LEN);
-    dv_copy(out, IQN_MAX_LEN + 1, prefix);
+    iqn_canonical(prefix, out);
     return 0;
 }
 
@@ -196,7 +197,8 @@ static int get_portal(const struct xml_node *node, struct unit_config *config, s
 {
     struct portal_config *p = DV_APPEND(config->portals, config->portal_count);
     p->port = ISCSI_PORT;
-    if (get_index(node, &p->index, err) < 0 || xml_get_ip(node, "address", p->address, err) < 0 ||
+    if (get_index(node, &p->index, err) < 0 ||
+        xml_get_ip(node, "address", ADDRESS_OF_HOST, p->address, err) < 0 ||
         get_interface(node, p, err) < 0 || get_port(node, "port", 1, &p->port, err) < 0)
         return -1;
     for (const struct portal_config *other = config->portals; other < p; other++)
@@ -298,26 +300,61 @@ const char *unit_config_portal_in(const char *address, uint32_t *index, size_t *
     return found;
 }
 
-static int check_management(const struct xml_node *node, const struct unit_config *config,
-                            struct dv_err *err)
+// %portal3 stands for the address of the portal with that index.
+static int get_management(const struct xml_node *node, struct unit_config *config,
+                          struct dv_err *err)
 {
+    static const char name[] = "management-address";
+    DV_FREE char *text = xml_attribute(node, name);
+    const struct portal_config *portal = NULL;
+    struct dv_err reason;
     uint32_t index;
     size_t len;
-    const char *found = unit_config_portal_in(config->snmp.management_address, &index, &len);
-    for (size_t i = 0; found && i < config->portal_count; i++)
-        if (config->portals[i].index == index)
-            return 0;
+    const char *found = text ? unit_config_portal_in(text, &index, &len) : NULL;
     if (!found)
+        return xml_get_transport(node, name, ADDRESS_OF_HOST, &config->snmp.management_address,
+                                 err);
+    for (size_t i = 0; i < config->portal_count; i++)
+        if (config->portals[i].index == index)
+            portal = &config->portals[i];
+    if (!portal)
+        return xml_fail(node, err, "%s: \"%.*s\" is not %%portal and a portal's index", name,
+                        (int)len, found);
+    bool six =
+        portal->address[0] ? strchr(portal->address, ':') != NULL : portal->family == AF_INET6;
+    DV_FREE char *example = dv_printf("%.*s%s%s", (int)(found - text), text,
+                                      six ? "2001:db8::7" : "192.0.2.7", found + len);
+    if (transport_check(example, ADDRESS_OF_HOST, &reason) < 0)
+        return xml_fail(node, err, "%s \"%.64s\" does not become an address: %s", name, text,
+                        reason.text);
+    config->snmp.management_address = dv_strdup(text);
+    return 0;
+}
+
+// snmpd's agentXSocket: a path, or an address by which Net-SNMP reaches it.
+static int get_agentx(const struct xml_node *node, char **out, struct dv_err *err)
+{
+    DV_FREE char *text = xml_attribute(node, "agentx");
+    if (!text)
         return 0;
-    return xml_fail(node, err, "management-address: \"%.*s\" is not %%portal and a portal's index",
-                    (int)len, found);
+    const char *path = strncmp(text, "unix:", 5) == 0 ? text + 5 : text;
+    bool good = *path == '/' || (strncmp(text, "tcp", 3) == 0 &&
+                                 transport_check(text, ADDRESS_TO_LISTEN, NULL) == 0);
+    for (const char *p = text; *p && good; p++)
+        good = *p > ' ' && *p < 0x7f;
+    if (!good || strlen(text) > TRANSPORT_MAX_LEN)
+        return xml_fail(
+            node, err,
+            "agentx \"%.64s\" is not where snmpd's agentXSocket can be; write its path, "
+            "such as /run/agentx/master",
+            text);
+    *out = dv_strdup(text);
+    return 0;
 }
 
 static int get_snmp(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
 {
-    if (xml_get_transport(node, "agentx", &config->snmp.agentx, err) < 0 ||
-        xml_get_udp(node, "management-address", &config->snmp.management_address, err) < 0 ||
-        check_management(node, config, err) < 0 ||
+    if (get_agentx(node, &config->snmp.agentx, err) < 0 || get_management(node, config, err) < 0 ||
         xml_get_hex(node, "engine-id", ENGINE_ID_MIN, CONFIG_ENGINE_ID_MAX, config->snmp.engine_id,
                     &config->snmp.engine_id_len, err) < 0)
         return -1;
@@ -342,7 +379,8 @@ static int get_all(const struct xml_node *root, struct unit_config *config, stru
         if (get_portal(node, config, err) < 0)
             return -1;
     for (node = xml_child(root, "cms"); node; node = xml_next(node))
-        if (xml_get_udp(node, "address", DV_APPEND(config->cms, config->cms_count), err) < 0)
+        if (xml_get_transport(node, "address", ADDRESS_OF_HOST,
+                              DV_APPEND(config->cms, config->cms_count), err) < 0)
             return -1;
     return get_snmp(xml_child(root, "snmp"), config, err);
 }

@@ -3,11 +3,8 @@
 #include "config/xml_get.h"
 
 #include "base/mem.h"
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
-
-#define TRANSPORT_MAX 255
 
 int xml_get_number(const struct xml_node *node, const char *name, uint64_t min, uint64_t max,
                    uint64_t *out, struct dv_err *err)
@@ -71,7 +68,7 @@ int xml_get_name(const struct xml_node *node, const char *name, char out[NAME_MA
 {
     DV_FREE char *text = xml_attribute(node, name);
     struct dv_err reason;
-    if (text && name_check(xml_name(node), text, &reason) < 0)
+    if (text && new_name_check(xml_name(node), text, &reason) < 0)
         return xml_fail(node, err, "%s", reason.text);
     if (text)
         dv_copy(out, NAME_MAX_LEN + 1, text);
@@ -94,61 +91,28 @@ int xml_get_path(const struct xml_node *node, const char *name, char **out, stru
     return 0;
 }
 
-int xml_get_ip(const struct xml_node *node, const char *name, char out[INET6_ADDRSTRLEN],
-               struct dv_err *err)
+int xml_get_ip(const struct xml_node *node, const char *name, enum address_use use,
+               char out[INET6_ADDRSTRLEN], struct dv_err *err)
 {
     DV_FREE char *text = xml_attribute(node, name);
-    unsigned char address[sizeof(struct in6_addr)];
-    if (!text)
-        return 0;
-    if (inet_pton(AF_INET, text, address) == 1)
-        inet_ntop(AF_INET, address, out, INET6_ADDRSTRLEN);
-    else if (inet_pton(AF_INET6, text, address) == 1)
-        inet_ntop(AF_INET6, address, out, INET6_ADDRSTRLEN);
-    else
-        return xml_fail(node, err,
-                        "%s \"%.64s\" is not an IP address; write one such as 192.0.2.7 or "
-                        "2001:db8::7",
-                        name, text);
+    struct dv_err reason;
+    if (text && address_check(text, use, out, &reason) < 0)
+        return xml_fail(node, err, "%s %s", name, reason.text);
     return 0;
 }
 
-int xml_get_transport(const struct xml_node *node, const char *name, char **out, struct dv_err *err)
+int xml_get_transport(const struct xml_node *node, const char *name, enum address_use use,
+                      char **out, struct dv_err *err)
 {
     DV_FREE char *text = xml_attribute(node, name);
+    struct dv_err reason;
     if (!text)
         return 0;
-    size_t len = strlen(text);
-    bool good = len > 0 && len <= TRANSPORT_MAX;
-    for (const char *p = text; *p && good; p++)
-        good = *p > ' ' && *p < 0x7f;
-    if (!good)
-        return xml_fail(node, err,
-                        "%s \"%.64s\" is not an SNMP address; write one such as "
-                        "udp:192.0.2.7:161",
-                        name, text);
+    if (transport_check(text, use, &reason) < 0)
+        return xml_fail(node, err, "%s %s", name, reason.text);
     free(*out);
     *out = dv_strdup(text);
     return 0;
-}
-
-// A connect of Net-SNMP's blocks, and one silent peer would hold up all others. So what we connect
-// to by ourselves is reached by datagrams.
-int xml_get_udp(const struct xml_node *node, const char *name, char **out, struct dv_err *err)
-{
-    static const char *const transports[] = {"udp:", "udp6:", "udpv6:", "udpipv6:"};
-    if (xml_get_transport(node, name, out, err) < 0)
-        return -1;
-    if (!*out)
-        return 0;
-    for (size_t i = 0; i < DV_COUNT(transports); i++) {
-        if (strncmp(*out, transports[i], strlen(transports[i])) == 0)
-            return 0;
-    }
-    return xml_fail(node, err,
-                    "%s \"%.64s\" is not a UDP address; write one such as udp:192.0.2.7:161 or "
-                    "udp6:[2001:db8::7]:161",
-                    name, *out);
 }
 
 static int hex_value(char c)

@@ -7,6 +7,7 @@
 #ifndef DVSAN_CONFIG_XML_GET_H
 #define DVSAN_CONFIG_XML_GET_H
 
+#include "base/address.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "config/user.h"
@@ -24,20 +25,17 @@ int xml_get_bool(const struct xml_node *node, const char *name, bool *out, struc
 int xml_get_log_level(const struct xml_node *node, const char *name, enum log_level *out,
                       struct dv_err *err);
 
-// A name by name_check; the element's name begins its sentence.
+// A name by new_name_check; the element's name begins its sentence.
 int xml_get_name(const struct xml_node *node, const char *name, char out[NAME_MAX_LEN + 1],
                  struct dv_err *err);
 // Relative paths become relative to the folder of the file.
 int xml_get_path(const struct xml_node *node, const char *name, char **out, struct dv_err *err);
-// An IPv4 or IPv6 address in numbers; written back in its usual form.
-int xml_get_ip(const struct xml_node *node, const char *name, char out[INET6_ADDRSTRLEN],
-               struct dv_err *err);
-// A Net-SNMP transport string: 1 to 255 printable ASCII characters, no white space. What it means
-// is for Net-SNMP to say.
-int xml_get_transport(const struct xml_node *node, const char *name, char **out,
-                      struct dv_err *err);
-// One of the transports udp, udp6, udpv6 and udpipv6.
-int xml_get_udp(const struct xml_node *node, const char *name, char **out, struct dv_err *err);
+// An IPv4 or IPv6 address in numbers, by address_check; written back in its usual form.
+int xml_get_ip(const struct xml_node *node, const char *name, enum address_use use,
+               char out[INET6_ADDRSTRLEN], struct dv_err *err);
+// A Net-SNMP transport string, by transport_check.
+int xml_get_transport(const struct xml_node *node, const char *name, enum address_use use,
+                      char **out, struct dv_err *err);
 // min to max bytes in hex digits, perhaps with 0x in front; *len is 0 when not there.
 int xml_get_hex(const struct xml_node *node, const char *name, size_t min, size_t max, uint8_t *out,
                 size_t *len, struct dv_err *err);

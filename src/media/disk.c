@@ -149,7 +149,7 @@ static void add_found(const struct gpt_part *p, struct media_layout *out)
     *f = (struct media_found){
         .uuid = p->uuid, .start_lba = p->start, .blocks = p->blocks, .thin = true};
     dv_copy(f->name, sizeof(f->name), p->name);
-    if (name_check("volume", f->name, NULL) != 0)
+    if (new_name_check("volume", f->name, NULL) != 0)
         dv_copy(f->name, sizeof(f->name), uuid_format(&p->uuid, uuid));
 }
 

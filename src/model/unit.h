@@ -16,8 +16,7 @@
 #define ALLOC_BLOCKS    2048u // volumes start and end on multiples of this: 1 MiB
 #define BLOCKS_PER_MIB  2048u
 #define LAST_ERROR_ROOM 256 // bytes, with the NUL
-#define CHAP_USER_MAX   63
-#define UNIT_GROUPS_MAX 16 // portal groups of a unit
+#define UNIT_GROUPS_MAX 16  // portal groups of a unit
 
 enum member_kind { MEMBER_UNIT = 1, MEMBER_HOST = 2 };
 enum member_state { MEMBER_STARTING = 1, MEMBER_RUNNING, MEMBER_DEGRADED, MEMBER_SHUTTING_DOWN };

@@ -1,0 +1,201 @@
+// What addresses mean (RFC 6890, RFC 4291), and the parts of a transport address.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/address.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include <arpa/inet.h>
+#include <stdint.h>
+#include <string.h>
+
+#define HOST_MAX_LEN 253 // characters of a DNS name, RFC 1035 section 2.3.4
+#define LABEL_MAX    63
+
+static const char *wrong4(const uint8_t *b, enum address_use use)
+{
+    static const uint8_t none[4] = {0}, all[4] = {255, 255, 255, 255};
+    if (memcmp(b, none, 4) == 0)
+        return use == ADDRESS_TO_LISTEN ? NULL : "means every address of the machine, not one";
+    if (b[0] == 0)
+        return "is in 0.0.0.0/8, which no machine can have";
+    if (memcmp(b, all, 4) == 0)
+        return "is the broadcast address";
+    if (b[0] >= 240)
+        return "is in 240.0.0.0/4, which is reserved";
+    if (b[0] >= 224)
+        return "is a multicast address, not one machine's";
+    if (b[0] == 127 && b[1] == 255 && b[2] == 255 && b[3] == 255)
+        return "is the broadcast address of the loopback network";
+    return NULL;
+}
+
+static const char *wrong6(const uint8_t *b, enum address_use use)
+{
+    static const uint8_t zeros[16] = {0};
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (memcmp(b, zeros, 16) == 0)
+        return use == ADDRESS_TO_LISTEN ? NULL : "means every address of the machine, not one";
+    if (b[0] == 0xff)
+        return "is a multicast address, not one machine's";
+    if (b[0] == 0xfe && (b[1] & 0xc0) == 0x80)
+        return "is a link-local address, which means another machine on each link; take a global "
+               "or a unique local one";
+    if (memcmp(b, mapped, 12) == 0)
+        return "is an IPv4 address inside an IPv6 one; write it as an IPv4 address";
+    if (memcmp(b, zeros, 12) == 0 && !(b[12] == 0 && b[13] == 0 && b[14] == 0 && b[15] == 1))
+        return "is in ::/96, which is reserved";
+    if (b[0] == 0x01 && b[1] == 0 && memcmp(b + 2, zeros, 6) == 0)
+        return "is in 100::/64, where everything is dropped";
+    return NULL;
+}
+
+const char *address_wrong(const void *raw, size_t len, enum address_use use)
+{
+    if (len == 4)
+        return wrong4(raw, use);
+    return len == 16 ? wrong6(raw, use) : "has neither 4 nor 16 bytes";
+}
+
+int address_check(const char *text, enum address_use use, char out[INET6_ADDRSTRLEN],
+                  struct dv_err *err)
+{
+    uint8_t raw[16];
+    int family = inet_pton(AF_INET, text, raw) == 1    ? AF_INET
+                 : inet_pton(AF_INET6, text, raw) == 1 ? AF_INET6
+                                                       : 0;
+    if (family == 0)
+        return dv_fail(err, DV_INVALID,
+                       "\"%.64s\" is not an IP address; write one such as 192.0.2.7 or 2001:db8::7",
+                       text);
+    const char *wrong = address_wrong(raw, family == AF_INET ? 4 : 16, use);
+    if (wrong)
+        return dv_fail(err, DV_INVALID, "\"%.64s\" %s", text, wrong);
+    inet_ntop(family, raw, out, INET6_ADDRSTRLEN);
+    return 0;
+}
+
+// ---- Transport addresses ---------------------------------------------------------------------
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_alnum(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// Whether inet_aton(3) takes a label for a number: "127", "0x7f".
+static bool is_number(const char *label, size_t len)
+{
+    bool hex = len >= 2 && label[0] == '0' && (label[1] == 'x' || label[1] == 'X');
+    const char *digits = hex ? "0123456789abcdefABCDEF" : "0123456789";
+    return strspn(label + 2 * hex, digits) >= len - 2 * hex;
+}
+
+// A DNS name. Its last label is no number, so that a name and an address, also one that is written
+// as "127.1", are told apart.
+static bool is_name(const char *host)
+{
+    size_t len = strlen(host), label = 0;
+    if (len > 0 && host[len - 1] == '.') // a full name may end with the root's dot
+        len--;
+    if (len == 0 || len > HOST_MAX_LEN)
+        return false;
+    const char *last = host;
+    for (size_t i = 0; i <= len; i++) {
+        if (i == len || host[i] == '.') {
+            if (label == 0 || label > LABEL_MAX || host[i - 1] == '-')
+                return false;
+            last = host + i - label;
+            label = 0;
+        } else if ((!is_alnum(host[i]) && host[i] != '-' && host[i] != '_') ||
+                   (label++ == 0 && host[i] == '-')) {
+            return false;
+        }
+    }
+    return !is_number(last, (size_t)(host + len - last));
+}
+
+static const struct {
+    const char *word;
+    bool six, datagrams;
+} transports[] = {
+    {"udp", false, true},  {"udp6", true, true},  {"udpv6", true, true},  {"udpipv6", true, true},
+    {"tcp", false, false}, {"tcp6", true, false}, {"tcpv6", true, false}, {"tcpipv6", true, false},
+};
+
+static int form_wrong(const char *text, enum address_use use, struct dv_err *err)
+{
+    return dv_fail(err, DV_INVALID,
+                   "\"%.64s\" is not %s; write one such as udp:192.0.2.7:%s or "
+                   "udp6:[2001:db8::7]:%s",
+                   text, use == ADDRESS_OF_HOST ? "a UDP address" : "an SNMP address",
+                   use == ADDRESS_OF_HOST ? "161" : "1162",
+                   use == ADDRESS_OF_HOST ? "161" : "1162");
+}
+
+static bool port_good(const char *text)
+{
+    uint64_t port;
+    return number_parse("port", text, 1, UINT16_MAX, &port, NULL) == 0;
+}
+
+// host is a copy that may be cut up. Writes what is behind the host to *port, NULL when nothing is.
+static bool split_host(char *host, bool six, char **bare, char **port)
+{
+    char *end;
+    *bare = host;
+    if (*host == '[') {
+        end = strchr(host, ']');
+        if (!six || !end || (end[1] != '\0' && end[1] != ':'))
+            return false;
+        *bare = host + 1;
+        *end++ = '\0';
+    } else {
+        end = strchr(host, ':');
+    }
+    *port = NULL;
+    if (end && *end == ':') {
+        *end = '\0';
+        *port = end + 1;
+    }
+    return true;
+}
+
+int transport_check(const char *text, enum address_use use, struct dv_err *err)
+{
+    size_t len = strlen(text), given = DV_COUNT(transports);
+    const char *colon = strchr(text, ':');
+    if (len == 0 || len > TRANSPORT_MAX_LEN)
+        return form_wrong(text, use, err);
+    for (const char *p = text; *p; p++)
+        if (*p <= ' ' || *p >= 0x7f)
+            return form_wrong(text, use, err);
+    for (size_t i = 0; colon && i < DV_COUNT(transports); i++)
+        if (strlen(transports[i].word) == (size_t)(colon - text) &&
+            strncmp(transports[i].word, text, (size_t)(colon - text)) == 0)
+            given = i;
+    bool known = given < DV_COUNT(transports), six = known && transports[given].six;
+    // A connect of Net-SNMP's blocks, and one silent peer would hold up all others. So what is
+    // reached by ourselves is reached by datagrams.
+    if (use == ADDRESS_OF_HOST && (!known || !transports[given].datagrams))
+        return form_wrong(text, use, err);
+    DV_FREE char *copy = dv_strdup(known ? colon + 1 : text);
+    char *host, *port, number[INET6_ADDRSTRLEN];
+    if (use == ADDRESS_TO_LISTEN && port_good(copy))
+        return 0;
+    if (!split_host(copy, six, &host, &port) || (port && !port_good(port)))
+        return form_wrong(text, use, err);
+    struct dv_err reason;
+    bool numeric = address_check(host, use, number, &reason) == 0;
+    if (numeric && six == (strchr(host, ':') != NULL))
+        return 0;
+    uint8_t raw[16];
+    if (inet_pton(six ? AF_INET6 : AF_INET, host, raw) == 1)
+        return dv_fail(err, DV_INVALID, "%.255s: %.128s", text, reason.text);
+    if (numeric || !is_name(host))
+        return form_wrong(text, use, err);
+    return 0;
+}

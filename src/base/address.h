@@ -1,0 +1,33 @@
+// Network addresses by meaning: what an address is good for, and SNMP transport addresses.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// One place for the configuration, both sides of SNMP and the API. An address that has the right
+// form may still mean nobody (0.0.0.0), many (224.0.0.1) or somebody else on every link (fe80::1).
+#ifndef DVSAN_BASE_ADDRESS_H
+#define DVSAN_BASE_ADDRESS_H
+
+#include "base/err.h"
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum address_use {
+    ADDRESS_OF_HOST,  // others reach one machine there: portals, stations, management addresses
+    ADDRESS_TO_LISTEN // a server of this machine; 0.0.0.0 and :: then mean all its addresses
+};
+
+// Why an address of 4 or 16 bytes, in network order, is not good for that, as the end of a
+// sentence that begins with the address: "means every address of ...". NULL when it is good.
+const char *address_wrong(const void *raw, size_t len, enum address_use use);
+
+// An IPv4 or IPv6 address in numbers. Writes it in its usual form (RFC 5952).
+int address_check(const char *text, enum address_use use, char out[INET6_ADDRSTRLEN],
+                  struct dv_err *err);
+
+#define TRANSPORT_MAX_LEN 255 // dvsanMemberAddress
+// A management address as Net-SNMP writes them: udp:HOST:PORT, udp6:[ADDRESS]:PORT, with udpv6 and
+// udpipv6 as other words for udp6. HOST is an IPv4 address or a DNS name; the port may be left out.
+// To listen also tcp and tcp6 (tcpv6, tcpipv6), no transport, a port alone, and the wildcards.
+int transport_check(const char *text, enum address_use use, struct dv_err *err);
+
+#endif
