@@ -210,6 +210,69 @@ static void rows_come_back_as_their_intents_say(void **state)
     journal_close(j);
 }
 
+static void a_medium_that_is_not_configured_comes_back_as_gone(void **state)
+{
+    (void)state;
+    struct journal *j = open_journal();
+    const struct medium m = {.index = 7, .name = "second", .kind = MEDIUM_DISK};
+    const struct medium empty = {.index = 8, .name = "empty", .kind = MEDIUM_DISK};
+    const struct dv_uuid uuid = {{7}};
+    struct volume v = volume(3), w = volume(4);
+    v.medium = 7;
+    w.medium = 9; // of which nothing else is known
+    assert_int_equal(journal_put_medium(j, &m, &uuid, NULL), 0);
+    assert_int_equal(journal_put_medium(j, &empty, &uuid, NULL), 0);
+    put_volume(j, v, true);
+    put_volume(j, w, true);
+    journal_close(j);
+    j = open_journal();
+    struct state *s = load(j);
+    const struct unit_medium *row = state_medium(s, 7);
+    assert_true(row && row->gone);
+    assert_string_equal(row->m.name, "second");
+    assert_int_equal(row->m.kind, MEDIUM_DISK);
+    assert_int_equal(row->m.state, MEDIUM_FAILED);
+    assert_string_equal(row->m.last_error, MEDIUM_GONE);
+    assert_int_equal(row->m.blocks, 4 * ALLOC_BLOCKS);
+    assert_int_equal(row->m.free_blocks, 0);
+    assert_true(uuid_equal(&row->uuid, &uuid));
+    assert_null(state_medium(s, 8));
+    assert_string_equal(state_medium(s, 9)->m.name, "medium9");
+    state_free(s);
+    s = state_new(0, 1);
+    state_add_medium(s, &m, true);
+    assert_int_equal(journal_load(j, s, NULL), 0);
+    assert_false(state_medium(s, 7)->gone);
+    state_free(s);
+    journal_close(j);
+}
+
+static void no_index_is_forgotten(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    struct journal *j = open_journal();
+    put_volume(j, volume(41), true);
+    put_volume(j, volume(7), true);
+    struct volume other = volume(7);
+    other.uuid = uuid_random();
+    strcpy(other.name, "other");
+    strcpy(other.iqn, "iqn.2026-11.test:other");
+    assert_int_equal(journal_put_volume(j, &other, true, &err), -1);
+    assert_int_equal(err.code, DV_CONFLICT);
+    assert_int_equal(journal_drop_volume(j, 41, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        journal_close(j);
+        j = open_journal();
+        struct state *s = load(j);
+        assert_int_equal(state_volume_last(s), 41);
+        assert_int_equal(state_volume_count(s), 1);
+        assert_string_equal(state_volume(s, 7)->v.name, "v7");
+        state_free(s);
+    }
+    journal_close(j);
+}
+
 static void a_group_is_whole_or_not_at_all(void **state)
 {
     (void)state;
@@ -401,6 +464,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_tgtd_counted_comes_back, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_volumes_tgtd_comes_back, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(rows_come_back_as_their_intents_say, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_medium_that_is_not_configured_comes_back_as_gone,
+                                        make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(no_index_is_forgotten, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_group_is_whole_or_not_at_all, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(what_was_committed_survives_a_kill, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_second_agent_is_refused, make_dir, remove_dir),

@@ -238,6 +238,32 @@ static void a_failed_end_is_no_end(void **state)
     assert_string_equal(state_volume(f->state, 2)->v.last_error, "no luck");
 }
 
+// What is wrong with its volume does not keep a rule from ending, but a tgtd that may serve it
+// does.
+static void a_rule_ends_when_tgtd_has_let_go(void **state)
+{
+    struct fixture *f = *state;
+    for (uint32_t i = 1; i <= 2; i++) {
+        add_volume(f, i, true);
+        add_rule(f, i, 1, "bob", "secret-of-bob!!")->r.state = ACCESS_REVOKING;
+    }
+    struct order *o = order_new(f->state);
+    for (size_t i = 0; i < 2; i++)
+        dv_fail(&o->volumes[i].err, DV_IO, "its medium is away");
+    o->volumes[0].let_go = true;
+    dv_fail(&o->volumes[1].held, DV_TIMEOUT, "no answer");
+    apply(f, o);
+    assert_null(state_rule(f->state, 1, 1));
+    assert_int_equal(state_volume(f->state, 1)->v.state, VOLUME_FAILED);
+    assert_int_equal(state_rule(f->state, 2, 1)->r.state, ACCESS_REVOKING);
+    assert_string_equal(state_rule(f->state, 2, 1)->r.last_error,
+                        "it ends when tgtd has let go of the volume: no answer");
+    struct state *s = journaled(f);
+    assert_null(state_rule(s, 1, 1));
+    assert_non_null(state_rule(s, 2, 1));
+    state_free(s);
+}
+
 static void what_changed_meanwhile_is_not_believed(void **state)
 {
     struct fixture *f = *state;
@@ -406,6 +432,7 @@ int main(void)
         TEST(a_resized_volume_gets_its_place),
         TEST(results_become_states),
         TEST(a_failed_end_is_no_end),
+        TEST(a_rule_ends_when_tgtd_has_let_go),
         TEST(what_changed_meanwhile_is_not_believed),
         TEST(a_medium_is_remembered),
         TEST(what_a_medium_brings_is_taken_in),

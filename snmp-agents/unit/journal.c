@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "store/db.h"
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -93,11 +94,17 @@ static const char *const SCHEMA[] = {
     " number INTEGER NOT NULL CHECK (number BETWEEN 0 AND 4294967295),"
     " mark INTEGER NOT NULL CHECK (mark BETWEEN 0 AND 4294967295),"
     " seconds INTEGER NOT NULL CHECK (seconds BETWEEN 0 AND 86400)) STRICT;",
+    // What a medium was when it was in the configuration, and the highest index that a volume had.
+    "ALTER TABLE medium ADD COLUMN name TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE medium ADD COLUMN kind INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE member ADD COLUMN last_index INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE member SET last_index = (SELECT ifnull(max(idx), 0) FROM volume);",
 };
 
 enum statement {
     PUT_MEDIUM,
     PUT_VOLUME,
+    PUT_LAST,
     PUT_TGTD,
     PUT_RULE,
     PUT_SECRET,
@@ -113,7 +120,9 @@ enum statement {
 };
 
 static const char *const SQL[STATEMENTS] = {
-    [PUT_MEDIUM] = "INSERT OR REPLACE INTO medium (idx, uuid) VALUES (?, ?)",
+    [PUT_MEDIUM] = "INSERT INTO medium (idx, uuid, name, kind) VALUES (?, ?, ?, ?)"
+                   " ON CONFLICT (idx) DO UPDATE SET uuid = excluded.uuid, name = excluded.name,"
+                   " kind = excluded.kind",
     [PUT_VOLUME] = "INSERT INTO volume (idx, uuid, name, medium, start_lba, blocks, thin, iqn, lun,"
                    " admin_online, made, deleting, target_start_lba, target_blocks)"
                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -122,7 +131,8 @@ static const char *const SQL[STATEMENTS] = {
                    " target_start_lba = excluded.target_start_lba,"
                    " target_blocks = excluded.target_blocks,"
                    " admin_online = excluded.admin_online, made = excluded.made,"
-                   " deleting = excluded.deleting",
+                   " deleting = excluded.deleting WHERE uuid = excluded.uuid",
+    [PUT_LAST] = "UPDATE member SET last_index = ?1 WHERE last_index < ?1",
     [PUT_TGTD] = "UPDATE volume SET tgtd = ? WHERE idx = ?",
     [PUT_RULE] = "INSERT INTO rule (volume, idx, initiator, chap_user, secret, revoking)"
                  " VALUES (?, ?, ?, ?, ?, ?)"
@@ -199,10 +209,11 @@ static int read_identity(struct journal *j, struct dv_err *err)
 int journal_count_start(struct journal *j, struct dv_err *err)
 {
     j->identity.epoch++;
-    struct db_stmt *s = db_prepare(j->db,
-                                   "INSERT OR REPLACE INTO member (id, uuid, epoch, generation,"
-                                   " boot) VALUES (1, ?, ?, ?, ?)",
-                                   err);
+    struct db_stmt *s =
+        db_prepare(j->db,
+                   "INSERT INTO member (id, uuid, epoch, generation, boot) VALUES (1, ?, ?, ?, ?)"
+                   " ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, boot = excluded.boot",
+                   err);
     if (!s)
         return -1;
     db_bind_blob(s, 1, j->identity.uuid.b, sizeof(j->identity.uuid.b));
@@ -296,14 +307,43 @@ static int damaged(struct dv_err *err, const char *what, int64_t index)
                    what, (long long)index);
 }
 
+// One that the configuration does not name any more. Of its range only what its volumes take is
+// known.
+static void add_gone(struct state *state, uint32_t index, const char *name, enum medium_kind kind)
+{
+    struct medium m = {.index = index, .kind = kind, .state = MEDIUM_FAILED};
+    const struct unit_volume *v = NULL;
+    while ((v = state_volume_next(state, v ? v->v.index : 0)))
+        if (v->v.medium == index && v->v.start_lba + v->v.blocks > m.blocks)
+            m.blocks = v->v.start_lba + v->v.blocks;
+    if (name_check("medium", name, NULL) == 0)
+        dv_copy(m.name, sizeof(m.name), name);
+    else
+        snprintf(m.name, sizeof(m.name), "medium%u", index);
+    dv_copy(m.last_error, sizeof(m.last_error), MEDIUM_GONE);
+    state_add_medium(state, &m, false)->gone = true;
+}
+
 static int load_medium(struct db_stmt *s, struct state *state, struct dv_err *err)
 {
     size_t len;
-    struct unit_medium *m = state_medium(state, (uint32_t)db_int(s, 0));
+    uint32_t index = (uint32_t)db_int(s, 0);
     (void)err;
-    if (m) // or it is not in the configuration any more
+    if (!state_medium(state, index) && state_medium_has_volumes(state, index))
+        add_gone(state, index, db_text(s, 2), (enum medium_kind)db_int(s, 3));
+    struct unit_medium *m = state_medium(state, index);
+    if (m)
         memcpy(m->uuid.b, db_blob(s, 1, &len), sizeof(m->uuid.b));
     return 0;
+}
+
+// Those that nothing was recorded of but their volumes.
+static void add_unrecorded(struct state *state)
+{
+    const struct unit_volume *v = NULL;
+    while ((v = state_volume_next(state, v ? v->v.index : 0)))
+        if (!state_medium(state, v->v.medium))
+            add_gone(state, v->v.medium, "", MEDIUM_DIR);
 }
 
 static int load_volume(struct db_stmt *s, struct state *state, struct dv_err *err)
@@ -351,6 +391,13 @@ static int load_volume(struct db_stmt *s, struct state *state, struct dv_err *er
     return 0;
 }
 
+static int load_last(struct db_stmt *s, struct state *state, struct dv_err *err)
+{
+    (void)err;
+    state_note_last(state, (uint32_t)db_int(s, 0));
+    return 0;
+}
+
 static int load_rule(struct db_stmt *s, struct state *state, struct dv_err *err)
 {
     struct access_rule r = {.volume = (uint32_t)db_int(s, 0), .index = (uint32_t)db_int(s, 1)};
@@ -389,8 +436,6 @@ static int load(struct journal *j, const char *sql, struct state *state,
 
 int journal_load(struct journal *j, struct state *s, struct dv_err *err)
 {
-    if (load(j, "SELECT idx, uuid FROM medium", s, load_medium, err) != 0)
-        return -1;
     // Times count from the start of the machine.
     if (j->rebooted && db_exec(j->db, "UPDATE volume SET refused_ms = 0", err) != 0)
         return -1;
@@ -399,8 +444,11 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
              " made, deleting, read_ops, write_ops, read_bytes, written_bytes, logins,"
              " target_start_lba, target_blocks, tgtd, refused, refused_ms, refused_initiator"
              " FROM volume ORDER BY idx",
-             s, load_volume, err) != 0)
+             s, load_volume, err) != 0 ||
+        load(j, "SELECT last_index FROM member", s, load_last, err) != 0 ||
+        load(j, "SELECT idx, uuid, name, kind FROM medium", s, load_medium, err) != 0)
         return -1;
+    add_unrecorded(s);
     return load(j,
                 "SELECT volume, idx, initiator, chap_user, secret, revoking, logins, read_ops,"
                 " write_ops, read_bytes, written_bytes FROM rule"
@@ -495,12 +543,14 @@ void journal_rollback(struct journal *j)
     j->doubtful = true;
 }
 
-int journal_put_medium(struct journal *j, uint32_t index, const struct dv_uuid *uuid,
+int journal_put_medium(struct journal *j, const struct medium *m, const struct dv_uuid *uuid,
                        struct dv_err *err)
 {
     struct db_stmt *s = j->statements[PUT_MEDIUM];
-    db_bind_int(s, 1, index);
+    db_bind_int(s, 1, m->index);
     db_bind_blob(s, 2, uuid->b, sizeof(uuid->b));
+    db_bind_text(s, 3, m->name);
+    db_bind_int(s, 4, m->kind);
     return db_run(s, err);
 }
 
@@ -521,7 +571,12 @@ int journal_put_volume(struct journal *j, const struct volume *v, bool made, str
     db_bind_int(s, 12, v->state == VOLUME_DELETING);
     db_bind_int(s, 13, (int64_t)v->target_start_lba);
     db_bind_int(s, 14, (int64_t)v->target_blocks);
-    return db_run(s, err);
+    if (db_run(s, err) != 0)
+        return -1;
+    if (db_changes(j->db) == 0)
+        return dv_fail(err, DV_CONFLICT, "the number %u is that of another volume", v->index);
+    db_bind_int(j->statements[PUT_LAST], 1, v->index);
+    return db_run(j->statements[PUT_LAST], err);
 }
 
 int journal_put_tgtd(struct journal *j, uint32_t index, const char *socket, struct dv_err *err)

@@ -40,7 +40,8 @@ int journal_take_identity(struct journal *j, const struct dv_uuid *uuid, uint32_
 const char *journal_trouble(struct journal *j);
 
 // Adds all volumes and rules to a state that holds media and portals alone, in the states their
-// intents stand for, and tells its media what they were. tgtds that volumes were served by are
+// intents stand for, and tells its media what they were. Media that have volumes and are not in the
+// state are added as gone. tgtds that volumes were served by are
 // added to those that the state has.
 int journal_load(struct journal *j, struct state *s, struct dv_err *err);
 
@@ -49,11 +50,12 @@ int journal_begin(struct journal *j, struct dv_err *err);
 int journal_commit(struct journal *j, struct dv_err *err);
 void journal_rollback(struct journal *j);
 
-// Remembers which medium was found at a configured index.
-int journal_put_medium(struct journal *j, uint32_t index, const struct dv_uuid *uuid,
+// Remembers what the configuration says of a medium, and which one was found there.
+int journal_put_medium(struct journal *j, const struct medium *m, const struct dv_uuid *uuid,
                        struct dv_err *err);
-// Writes a row, new or changed. Of a volume's state only creating and deleting are kept apart from
-// the rest, and of a rule's only revoking: what else there is follows from what is served.
+// Writes a row, new or changed; DV_CONFLICT when the index is another volume's. Of a volume's state
+// only creating and deleting are kept apart from the rest, and of a rule's only revoking: what else
+// there is follows from what is served.
 int journal_put_volume(struct journal *j, const struct volume *v, bool made, struct dv_err *err);
 // Which tgtd alone may serve the volume from now on, by its socket.
 int journal_put_tgtd(struct journal *j, uint32_t index, const char *socket, struct dv_err *err);

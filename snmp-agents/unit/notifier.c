@@ -42,6 +42,8 @@ static void see_medium(struct notifier *n, uint32_t index)
     const struct unit_medium *m = state_medium(n->state, index);
     if (m)
         news_see(n->news, NEWS_MEDIUM, index, (int)m->m.state, MEDIUM_ONLINE);
+    else
+        news_forget(n->news, NEWS_MEDIUM, index);
 }
 
 static void look(struct notifier *n)

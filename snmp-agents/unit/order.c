@@ -290,7 +290,7 @@ static const char *secret_of(const struct order *o, const char *user)
 // Whether nobody uses it by a rule that was to end.
 static bool is_revoked(const struct order_volume *ov)
 {
-    return ov->done || ov->closed;
+    return ov->done || ov->closed || ov->let_go;
 }
 
 static int journal_volume(const struct order_volume *ov, struct journal *journal,
@@ -362,8 +362,8 @@ bool order_brings_volumes(const struct order *o, const struct state *state)
     return false;
 }
 
-// Behind all others, so that it is not soon one that was somebody else's; where there is nothing
-// behind, the first that is free.
+// Behind all that ever were, so that nothing that was meant for another volume reaches it; where
+// there is nothing behind, the first that is free.
 static uint32_t free_index(const struct state *state)
 {
     uint32_t last = state_volume_last(state), index = 1;
@@ -433,7 +433,8 @@ static int journal_results(const struct order *o, struct state *state, struct jo
 {
     for (size_t i = 0; i < o->medium_count; i++)
         if (is_new_medium(state, &o->media[i]) &&
-            journal_put_medium(journal, o->media[i].index, &o->media[i].uuid, err) != 0)
+            journal_put_medium(journal, &state_medium(state, o->media[i].index)->m,
+                               &o->media[i].uuid, err) != 0)
             return -1;
     for (size_t i = 0; i < o->medium_count; i++)
         if (journal_adoptions(o, &o->media[i], state, journal, err) != 0)
@@ -459,6 +460,15 @@ static bool is_to_be_recorded(const struct order *o, const struct state *state)
     return false;
 }
 
+// A rule goes on ending until tgtd has let go.
+static void set_revoking(struct state *state, struct unit_rule *r, const struct order_volume *ov)
+{
+    struct dv_err err = ov->err;
+    if (ov->held.code != DV_OK)
+        dv_fail(&err, DV_BUSY, "it ends when tgtd has let go of the volume: %s", ov->held.text);
+    state_set_rule(state, r, ACCESS_REVOKING, err.text);
+}
+
 static void apply_rules(const struct order *o, const struct order_volume *ov, struct state *state)
 {
     for (size_t i = 0; i < ov->revoked_count; i++) {
@@ -466,7 +476,7 @@ static void apply_rules(const struct order *o, const struct order_volume *ov, st
         if (r && is_revoked(ov))
             state_remove_rule(state, ov->v.index, ov->revoked[i]);
         else if (r)
-            state_set_rule(state, r, ACCESS_REVOKING, ov->err.text);
+            set_revoking(state, r, ov);
     }
     for (size_t i = 0; i < ov->rule_count; i++) {
         const struct order_rule *rule = &ov->rules[i];

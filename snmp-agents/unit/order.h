@@ -37,6 +37,8 @@ struct order_volume {
     bool resized;             // its backing has the target's size
     struct dv_err resize_err; // else why it could not be had; it stays as it was
     bool closed;              // nothing serves it, until its backing is finished
+    bool let_go;              // nothing serves it, for whatever reason
+    struct dv_err held;       // else what may be serving it still, where nothing should
     bool done;                // all is as wanted
     bool unfinished;          // the next pass goes on with it
     uint32_t percent;         // of what is unfinished

@@ -95,30 +95,24 @@ static void check_medium(const struct medium_config *c, const struct media_owner
     dv_copy(om->error, sizeof(om->error), err.text);
 }
 
-static void check_media(const struct pass *p, struct order *o)
-{
-    for (size_t i = 0; i < o->medium_count; i++)
-        for (size_t k = 0; k < p->config->media_count; k++)
-            if (p->config->media[k].index == o->media[i].index)
-                check_medium(&p->config->media[k], &o->owner, &p->media[k], &o->media[i]);
-}
-
-static struct media *medium_of(const struct pass *p, const struct order *o,
-                               const struct order_volume *ov, struct dv_err *err)
+// The place of a medium in the configuration, or media_count where that names it no more.
+static size_t place_of(const struct pass *p, uint32_t index)
 {
     size_t i = 0;
-    while (i < p->config->media_count && p->config->media[i].index != ov->v.medium)
+    while (i < p->config->media_count && p->config->media[i].index != index)
         i++;
-    if (i == p->config->media_count) {
-        (void)dv_fail(err, DV_NOT_FOUND,
-                      "the volume lies on medium %u, which is not in the configuration",
-                      ov->v.medium);
-        return NULL;
+    return i;
+}
+
+static void check_media(const struct pass *p, struct order *o)
+{
+    for (size_t i = 0; i < o->medium_count; i++) {
+        size_t k = place_of(p, o->media[i].index);
+        if (k < p->config->media_count)
+            check_medium(&p->config->media[k], &o->owner, &p->media[k], &o->media[i]);
+        else
+            dv_copy(o->media[i].error, sizeof(o->media[i].error), MEDIUM_GONE);
     }
-    for (size_t k = 0; !p->media[i] && k < o->medium_count; k++)
-        if (o->media[k].index == ov->v.medium)
-            (void)dv_fail(err, DV_IO, "its medium cannot be used: %s", o->media[k].error);
-    return p->media[i];
 }
 
 static struct order_medium *looked_at(const struct order *o, uint32_t index)
@@ -126,6 +120,25 @@ static struct order_medium *looked_at(const struct order *o, uint32_t index)
     for (size_t i = 0; i < o->medium_count; i++)
         if (o->media[i].index == index)
             return &o->media[i];
+    return NULL;
+}
+
+// NULL with the reason while it cannot be used.
+static struct media *medium_of(const struct pass *p, const struct order *o,
+                               const struct order_volume *ov, struct dv_err *err)
+{
+    size_t i = place_of(p, ov->v.medium);
+    if (i < p->config->media_count && p->media[i])
+        return p->media[i];
+    const struct order_medium *om = looked_at(o, ov->v.medium);
+    const char *why = om ? om->error : MEDIUM_GONE;
+    if (ov->task == ORDER_DELETE)
+        (void)dv_fail(err, DV_IO,
+                      "it is deleted when its medium can be used again, unless it is forgotten "
+                      "before: %s",
+                      why);
+    else
+        (void)dv_fail(err, DV_IO, "its medium cannot be used: %s", why);
     return NULL;
 }
 
@@ -345,10 +358,11 @@ static void clear_unknown(struct media *m, const struct order *o, struct order_m
 
 static void tidy_media(const struct pass *p, struct order *o, const struct pass_calls *calls)
 {
-    for (size_t i = 0; i < o->medium_count; i++)
-        for (size_t k = 0; k < p->config->media_count; k++)
-            if (p->config->media[k].index == o->media[i].index && p->media[k])
-                clear_unknown(p->media[k], o, &o->media[i], calls);
+    for (size_t i = 0; i < o->medium_count; i++) {
+        size_t k = place_of(p, o->media[i].index);
+        if (k < p->config->media_count && p->media[k])
+            clear_unknown(p->media[k], o, &o->media[i], calls);
+    }
 }
 
 // ---- tgtd -------------------------------------------------------------------------------------
@@ -388,10 +402,9 @@ static char *path_to_serve(const struct pass *p, const struct order *o, struct o
 // A device may end somewhere behind its last whole MiB.
 static uint64_t blocks_to_compare(const struct pass *p, const struct order_volume *ov)
 {
-    for (size_t i = 0; i < p->config->media_count; i++)
-        if (p->config->media[i].index == ov->v.medium && p->config->media[i].kind == MEDIUM_DEVICE)
-            return 0;
-    return ov->v.blocks;
+    size_t i = place_of(p, ov->v.medium);
+    bool device = i < p->config->media_count && p->config->media[i].kind == MEDIUM_DEVICE;
+    return device ? 0 : ov->v.blocks;
 }
 
 static void add_target(const struct pass *p, struct request *r, const struct order_volume *ov,
@@ -434,11 +447,27 @@ static void request_clear(struct request *r)
     free(r->wants);
 }
 
+// Rules end when nothing serves their volume any more, whatever there is of it. Of one that is to
+// be served that is so while its tgtd is dead.
+static void note_let_go(const struct pass *p, struct order *o, const struct request *r)
+{
+    size_t next = 0;
+    for (size_t i = 0; i < o->volume_count; i++) {
+        struct order_volume *ov = &o->volumes[i];
+        bool wanted = next < r->count && r->wants[next].volume == i;
+        next += wanted;
+        ov->held = (struct dv_err){0};
+        ov->let_go = (!wanted || !o->tgtds[ov->tgtd - 1].there) &&
+                     serving_has_let_go(p->serving, o, ov, &ov->held);
+    }
+}
+
 static void reconcile(struct pass *p, struct order *o)
 {
     struct request r;
     request_make(p, &r, o);
     serving_reconcile(p->serving, o, r.wants, r.count);
+    note_let_go(p, o, &r);
     request_clear(&r);
 }
 
@@ -515,8 +544,13 @@ static void delete (struct pass *p, struct order *o, const struct pass_calls *ca
 {
     for (size_t i = 0; i < o->volume_count; i++) {
         struct order_volume *ov = &o->volumes[i];
-        if (ov->task == ORDER_DELETE && serving_has_let_go(p->serving, o, ov, &ov->err))
+        if (ov->task != ORDER_DELETE)
+            continue;
+        if (ov->let_go)
             destroy_backing(p, o, ov, calls);
+        else
+            dv_fail(&ov->err, DV_BUSY, "it is deleted when tgtd has let go of it: %s",
+                    ov->held.text);
     }
 }
 

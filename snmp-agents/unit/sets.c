@@ -261,13 +261,16 @@ static void commit_forget_volume(struct sets *s, uint32_t index)
     const struct unit_rule *r;
     if (!v)
         return;
-    uint32_t medium = v->v.medium;
+    const uint32_t medium = v->v.medium;
+    const struct unit_medium *m = state_medium(s->state, medium);
     log_warning("unit", "volume %s is forgotten; what its medium holds of it is left alone",
                 v->v.name);
     while ((r = state_rule_next(s->state, index, 0)) && r->r.volume == index)
         state_remove_rule(s->state, index, r->r.index);
     state_remove_volume(s->state, index);
     state_count_free(s->state, medium);
+    if (m && m->gone && !state_medium_has_volumes(s->state, medium))
+        state_remove_medium(s->state, medium);
 }
 
 static void commit_delete_rule(struct sets *s, uint32_t volume, uint32_t index)

@@ -24,6 +24,7 @@ struct state {
     size_t change_count, change_room;
     size_t deletions; // how many of the changes are deletions
     uint32_t generation, changes_since;
+    uint32_t last_volume;
     void (*changed)(void *arg);
     void *changed_arg;
 };
@@ -281,6 +282,14 @@ bool state_volume_has_rules(const struct state *s, uint32_t volume)
     return r && r->r.volume == volume;
 }
 
+bool state_medium_has_volumes(const struct state *s, uint32_t medium)
+{
+    for (size_t i = 0; i < s->volumes.count; i++)
+        if (((const struct unit_volume *)s->volumes.at[i])->v.medium == medium)
+            return true;
+    return false;
+}
+
 size_t state_media_count(const struct state *s)
 {
     return s->media.count;
@@ -293,7 +302,13 @@ size_t state_volume_count(const struct state *s)
 
 uint32_t state_volume_last(const struct state *s)
 {
-    return s->volumes.count > 0 ? (uint32_t)volume_key(s->volumes.at[s->volumes.count - 1]) : 0;
+    return s->last_volume;
+}
+
+void state_note_last(struct state *s, uint32_t index)
+{
+    if (index > s->last_volume)
+        s->last_volume = index;
 }
 
 // ---- Changes ------------------------------------------------------------------------------
@@ -394,6 +409,16 @@ struct unit_medium *state_add_medium(struct state *s, const struct medium *m, bo
     return row;
 }
 
+// Its row is missing where the change leads to.
+void state_remove_medium(struct state *s, uint32_t index)
+{
+    struct unit_medium *m = state_medium(s, index);
+    state_medium_changed(s, m);
+    free(m->reserved);
+    free(m->free);
+    rows_remove(&s->media, medium_key, index);
+}
+
 static void set_address(struct unit_portal *row, const char *address)
 {
     dv_copy(row->p.address, sizeof(row->p.address), address);
@@ -425,6 +450,7 @@ struct unit_volume *state_add_volume(struct state *s, const struct volume *v)
     row->v.group = volume_group(v->index, s->groups);
     row->v.generation = 0;
     uuid_add(s, row);
+    state_note_last(s, v->index);
     state_volume_changed(s, row);
     return row;
 }
@@ -573,7 +599,7 @@ size_t state_extents(const struct state *s, uint32_t medium, struct extent **lis
 void state_count_free(struct state *s, uint32_t medium)
 {
     struct unit_medium *m = state_medium(s, medium);
-    if (!m)
+    if (!m || m->gone)
         return;
     DV_FREE struct extent *list = NULL;
     size_t n = state_extents(s, medium, &list);

@@ -12,11 +12,16 @@
 #include "model/unit.h"
 #include <stddef.h>
 
+// Of a medium that still has volumes on record.
+#define MEDIUM_GONE                                                                                \
+    "it is not in the configuration any more: put it back there, or forget its volumes"
+
 #define STATE_DELETIONS 1024 // deletions that the change table remembers
 
 struct unit_medium {
     struct medium m;
     bool thin;               // what a volume is when its creator does not say
+    bool gone;               // from the configuration: it is shown while it has volumes on record
     struct dv_uuid uuid;     // of the medium itself; zero until it was there for the first time
     struct extent *reserved; // where no volume can lie; sorted
     size_t reserved_count;
@@ -112,9 +117,12 @@ const struct change *state_change_next(const struct state *s, uint32_t after);
 struct unit_volume *state_volume_uuid(const struct state *s, const struct dv_uuid *uuid);
 struct unit_volume *state_volume_named(const struct state *s, const char *name);
 bool state_volume_has_rules(const struct state *s, uint32_t volume);
+bool state_medium_has_volumes(const struct state *s, uint32_t medium);
 size_t state_media_count(const struct state *s);
 size_t state_volume_count(const struct state *s);
-uint32_t state_volume_last(const struct state *s); // the highest index; 0 when there is none
+// The highest index that a volume ever had, also of those that are gone; 0 when there was none.
+uint32_t state_volume_last(const struct state *s);
+void state_note_last(struct state *s, uint32_t index);
 
 // Add copies the record and returns the new row; the index must be free. Each of the functions
 // below is one change: it takes a new generation, but for rules, which count as their volume's.
@@ -122,6 +130,7 @@ struct unit_medium *state_add_medium(struct state *s, const struct medium *m, bo
 struct unit_portal *state_add_portal(struct state *s, const struct portal *p);
 struct unit_volume *state_add_volume(struct state *s, const struct volume *v);
 struct unit_rule *state_add_rule(struct state *s, const struct access_rule *r, const char *secret);
+void state_remove_medium(struct state *s, uint32_t index); // it has no volumes any more
 void state_remove_volume(struct state *s, uint32_t index); // it has no rules any more
 void state_remove_rule(struct state *s, uint32_t volume, uint32_t index);
 

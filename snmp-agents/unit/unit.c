@@ -427,6 +427,20 @@ static int check_extents(struct unit *u, struct dv_err *err)
     return 0;
 }
 
+// As they are configured now, for a start that finds them so no more.
+static int record_media(struct unit *u, struct dv_err *err)
+{
+    const struct unit_medium *m = NULL;
+    if (journal_begin(u->journal, err) != 0)
+        return -1;
+    while ((m = state_medium_next(u->state, m ? m->m.index : 0)))
+        if (!m->gone && journal_put_medium(u->journal, &m->m, &m->uuid, err) != 0) {
+            journal_rollback(u->journal);
+            return -1;
+        }
+    return journal_commit(u->journal, err);
+}
+
 static int open_journal(struct unit *u, struct dv_err *err)
 {
     if (!journal_exists(u->config->state_dir) && rebuild_check_lost(u->config, err) != 0)
@@ -445,7 +459,7 @@ static int open_journal(struct unit *u, struct dv_err *err)
     }
     add_media(u);
     if (journal_load(u->journal, u->state, err) != 0 || check_extents(u, err) != 0 ||
-        journal_count_start(u->journal, err) != 0)
+        record_media(u, err) != 0 || journal_count_start(u->journal, err) != 0)
         return -1;
     u->tgtds_there = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_there));
     u->tgtds_answer = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_answer));

@@ -1,0 +1,189 @@
+"""What a unit is asked to end while a medium or tgtd is not well: it ends, or says for what it waits and takes the way
+out that this names."""
+import contextlib
+import os
+import signal
+import sqlite3
+
+import pytest
+
+from unit_box import (A_ERROR, A_STATUS, ACCESS, ACTIVE, DELETING, DESTROY, FAILED, M_OPER, MEDIUM, MEMBER, REVOKING,
+                      V_ERROR, V_FORCE, V_NAME, V_OPER, V_SIZE, V_STATUS, VOLUME, Box, SnmpError, create_set,
+                      free_addresses, wait_for)
+
+M_NAME, M_ERROR = 2, 8
+HOST, USER, SECRET = "iqn.2026-11.host:h", "h", "secret-of-host"
+FIRST = '<medium index="1" name="m1" kind="dir" path="media" size="256M"/>'
+SECOND = '<medium index="7" name="second" kind="dir" path="second" size="64M"/>'
+GONE = "not in the configuration any more"
+
+
+@pytest.fixture(scope="module")
+def box():
+    (address, cms), held = free_addresses(2)
+    b = Box(address, cms)
+    (b.dir / "second").mkdir()
+    b.write_config(FIRST + SECOND)
+    b.start()
+    b.wait_medium(7)
+    b.create(1, "bystander")
+    b.wait_volume(1, 2)
+    b.grant(1, 1, HOST, USER, SECRET)
+    b.wait_rule(1, 1, ACTIVE)
+    yield b
+    b.close()
+    for h in held:
+        h.close()
+
+
+def end_agent(box):
+    box.agent.end()
+    box.start_agent()
+    wait_for("the unit's tables", lambda: box.try_get(f"{MEDIUM}.{M_OPER}.1") == "1")
+
+
+@contextlib.contextmanager
+def medium_failed(box):
+    os.rename(box.dir / "second", box.dir / "away")
+    wait_for("the medium to fail", lambda: box.get(f"{MEDIUM}.{M_OPER}.7") == "3")
+    yield "does not exist"
+    os.rename(box.dir / "away", box.dir / "second")
+
+
+@contextlib.contextmanager
+def medium_not_configured(box):
+    box.write_config(FIRST)
+    end_agent(box)
+    assert box.get(f"{MEDIUM}.{M_NAME}.7", f"{MEDIUM}.{M_OPER}.7") == ["second", "3"]
+    assert GONE in box.get(f"{MEDIUM}.{M_ERROR}.7")
+    yield GONE
+    if set(box.volumes()) == {1}:
+        assert box.try_get(f"{MEDIUM}.{M_NAME}.7") is None, "a medium without volumes is still shown"
+        assert box.get(f"{MEMBER}.7.0") == "2", "the unit is not well although all that was away is forgotten"
+    box.write_config(FIRST + SECOND)
+    end_agent(box)
+
+
+@contextlib.contextmanager
+def tgtd_hung(box):
+    box.tgtd.popen.send_signal(signal.SIGSTOP)
+    yield "tgtd"
+    box.tgtd.popen.send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def tgtd_dead(box):
+    box.tgtd.kill()
+    yield "tgtd"
+    box.start_tgtd()
+
+
+STATES = {f.__name__: f for f in (medium_failed, medium_not_configured, tgtd_hung, tgtd_dead)}
+AWAY = ("medium_failed", "medium_not_configured")
+
+
+def force(box, index):
+    box.set((f"{VOLUME}.{V_STATUS}.{index}", "i", DESTROY), (f"{VOLUME}.{V_FORCE}.{index}", "i", 1))
+
+
+def says(box, oid, *words):
+    text = box.get(oid)
+    return text if all(w in text for w in words) else None
+
+
+def gone(box, index):
+    return index not in box.volumes()
+
+
+def recorded(box):
+    with contextlib.closing(sqlite3.connect(f"file:{box.dir}/state/unit.db?mode=ro", uri=True)) as db:
+        return {i for i, in db.execute("SELECT idx FROM volume")}
+
+
+def delete(box, state, index, why):
+    """Of a medium that is away: waits, says so, and is forgotten. Else it ends when tgtd has let go."""
+    box.revoke(index, 1)
+    if state == "tgtd_hung":
+        wait_for("the rule to tell", lambda: says(box, f"{ACCESS}.{A_ERROR}.{index}.1", "let go", why))
+        return "later"
+    wait_for("the rule to end", lambda: (index, 1) not in box.rules())
+    box.destroy(index)
+    if state in AWAY:
+        wait_for("the volume to tell", lambda: says(box, f"{VOLUME}.{V_ERROR}.{index}", "forgotten", why))
+        assert box.volumes()[index] == DELETING
+        force(box, index)
+    wait_for("the volume to go", lambda: gone(box, index))
+    return "now"
+
+
+def forget(box, state, index, why):
+    if state in AWAY:
+        force(box, index)
+        assert gone(box, index) and (index, 1) not in box.rules()
+        return "now"
+    with pytest.raises(SnmpError, match="inconsistentValue"):
+        force(box, index)
+    return "kept"
+
+
+def unassign(box, state, index, why):
+    box.revoke(index, 1)
+    if state == "tgtd_hung":
+        wait_for("the rule to tell", lambda: says(box, f"{ACCESS}.{A_ERROR}.{index}.1", "let go", why))
+        assert box.rules()[index, 1] == REVOKING
+        return "kept"
+    wait_for("the rule to end", lambda: (index, 1) not in box.rules())
+    return "kept"
+
+
+def resize(box, state, index, why):
+    grow = (f"{VOLUME}.{V_SIZE}.{index}", "u", 12)
+    if state in AWAY:
+        with pytest.raises(SnmpError, match="resourceUnavailable"):
+            box.set(grow)
+    else:
+        box.set(grow)
+    return "kept"
+
+
+def rename(box, state, index, why):
+    box.set((f"{VOLUME}.{V_NAME}.{index}", "s", f"renamed{index}"))
+    assert box.get(f"{VOLUME}.{V_NAME}.{index}") == f"renamed{index}"
+    return "kept"
+
+
+ACTS = {f.__name__: f for f in (delete, forget, unassign, resize, rename)}
+NUMBERS = iter(range(10, 1000))
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("act", ACTS)
+def test_it_ends_or_tells_and_has_a_way_out(box, act, state):
+    index = next(NUMBERS)
+    uuid = "".join(f"{index:04x}" for _ in range(8))
+    box.set(*create_set(index, f"v{index}", 8, uuid, medium=7))
+    box.wait_volume(index, 2)
+    box.grant(index, 1, HOST, USER, SECRET)
+    box.wait_rule(index, 1, ACTIVE)
+    with STATES[state](box) as why:
+        if state in AWAY:
+            wait_for("the volume to tell", lambda: says(box, f"{VOLUME}.{V_ERROR}.{index}", why))
+        result = ACTS[act](box, state, index, why)
+    # When all is well again, what waited goes on, and what was forgotten is found again.
+    if result == "now" and state in AWAY:
+        found = wait_for("the volume to be found", lambda: [i for i, s in box.volumes().items() if i != 1 and s == 2])
+        assert found == [next(NUMBERS)], "behind all that ever were"
+        box.destroy(found[0])
+        wait_for("the volume to go", lambda: gone(box, found[0]))
+    else:
+        if result == "kept":
+            box.wait_volume(index, 2)
+            if (index, 1) in box.rules():
+                box.revoke(index, 1)
+        if result != "now":
+            wait_for("the rule to end", lambda: (index, 1) not in box.rules())
+            box.destroy(index)
+        wait_for("the volume to go", lambda: gone(box, index))
+    assert recorded(box) == {1}
+    box.wait_volume(1, 2)
+    box.wait_rule(1, 1, ACTIVE)
