@@ -127,7 +127,17 @@ static void add_right(struct scene *s, const char *line)
     h->sealed_len = has(line, " secretless") ? 0 : 50;
     h->secret_version = has(line, " secretless") ? 0 : 2;
     a->pushed_version = has(line, " stale") ? 1 : h->secret_version;
-    s->rights[n][i] = (struct orders_right){a, h, has(line, " held")};
+    s->rights[n][i] = (struct orders_right){a, h, has(line, " held"), ORDERS_NO_RULE};
+}
+
+// Names are the same in any case.
+static void link_rules(struct scene *s)
+{
+    for (size_t n = 0; n < s->count; n++)
+        for (size_t i = 0; i < s->volumes[n].right_count; i++)
+            for (size_t r = s->volumes[n].rule_count; r-- > 0;)
+                if (iqn_equal(s->rules[n][r].initiator, s->hosts[n][i].iqn))
+                    s->rights[n][i].rule = r;
 }
 
 static void print(const struct orders *orders, struct strbuf *out)
@@ -148,6 +158,7 @@ static void end_scene(struct scene *s, const char *file)
         return;
     struct orders orders;
     struct strbuf got = {0};
+    link_rules(s);
     orders_plan(s->volumes, s->count, &orders);
     print(&orders, &got);
     if (!s->expected.text || strcmp(got.text, s->expected.text) != 0)

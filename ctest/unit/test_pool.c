@@ -261,7 +261,7 @@ static void test_names(void **state)
 {
     (void)state;
     struct pool *p = make();
-    struct changes c = {0};
+    struct names n = {0};
     char name[NAME_MAX_LEN + 1];
     struct dv_uuid self = id('u', 1), other = id('u', 9);
     names_for_unit(p, "unit1", &self, name);
@@ -272,27 +272,181 @@ static void test_names(void **state)
     assert_string_equal(name, "bad-name-1");
     names_for_unit(p, "\xc3\xa9", &other, name);
     assert_string_equal(name, "unit");
-    names_for_host(p, &c, "iqn.2026-01.org.example:rack1:web", name);
+    names_for_host(p, &n, "iqn.2026-01.org.example:rack1:web", name);
     assert_string_equal(name, "web-2");
-    names_for_host(p, &c, "iqn.2026-01.org.example", name);
+    names_for_host(p, &n, "iqn.2026-01.org.example", name);
     assert_string_equal(name, "iqn.2026-01.org.example");
 
-    put_volume(&c, 9, "new", 1); // not in the pool yet
-    names_for_volume(p, &c, "new", name);
+    names_for_volume(p, &n, "new", name);
+    assert_string_equal(name, "new");
+    names_for_volume(p, &n, "new", name); // not in the pool yet, but given out
     assert_string_equal(name, "new-2");
-    names_for_volume(p, &c, "a", name);
+    names_for_volume(p, &n, "a", name);
     assert_string_equal(name, "a-2");
-    changes_free(&c);
 
     char longest[NAME_MAX_LEN + 1];
     memset(longest, 'n', NAME_MAX_LEN);
     longest[NAME_MAX_LEN] = '\0';
-    put_volume(&c, 9, longest, 1);
-    names_for_volume(p, &c, longest, name);
+    names_for_volume(p, &n, longest, name);
+    assert_string_equal(name, longest);
+    names_for_volume(p, &n, longest, name);
     assert_int_equal(strlen(name), NAME_MAX_LEN);
     assert_string_equal(name + NAME_MAX_LEN - 3, "n-2");
     assert_true(names_stem_is(name, longest));
-    changes_free(&c);
+    names_free(&n);
+    pool_free(p);
+}
+
+// Else a look-up by that UUID could hit the thing of that name.
+static void test_names_that_read_as_uuids(void **state)
+{
+    (void)state;
+    struct pool *p = make();
+    struct names n = {0};
+    char name[NAME_MAX_LEN + 1], of_b[UUID_TEXT_LEN], spelled[NAME_MAX_LEN + 1], wanted[80];
+    struct dv_uuid b = id('v', 2), other = id('u', 9);
+    uuid_format(&b, of_b);
+    snprintf(wanted, sizeof(wanted), "volume-%s", of_b);
+    names_for_volume(p, &n, of_b, name);
+    assert_string_equal(name, wanted);
+    names_for_volume(p, &n, of_b, name);
+    assert_true(strncmp(name, wanted, strlen(wanted)) == 0 && name[strlen(wanted)] == '-');
+    snprintf(spelled, sizeof(spelled), "%s", of_b);
+    for (char *c = spelled; *c; c++)
+        *c = *c >= 'a' && *c <= 'f' ? (char)(*c - 'a' + 'A') : *c;
+    names_for_unit(p, spelled, &other, name);
+    assert_memory_equal(name, "unit-", 5);
+    names_for_host(p, &n, "iqn.2026-01.a:00000000-0000-0000-0000-000000000001", name);
+    assert_string_equal(name, "host-00000000-0000-0000-0000-000000000001");
+    snprintf(spelled, sizeof(spelled), "//%s", of_b); // what it becomes is what counts
+    names_for_volume(p, &n, spelled, name);
+    assert_memory_equal(name, "volume-", 7);
+    names_free(&n);
+    pool_free(p);
+}
+
+// The work grows as the names do, whatever they are; counted, since time depends on the machine.
+static void test_many_names(void **state)
+{
+    (void)state;
+    enum { COUNT = 10000, LONG = 63 };
+    static const char *const forms[] = {
+        "v%06u",  // all differ
+        "same",   // all are one
+        "same-2", // what the others become
+        // Names of the full length that differ at the end alone, each twice: the numbers are cut
+        // into what they differ in.
+        "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn%06u",
+    };
+    struct pool *p = make();
+    for (size_t f = 0; f < DV_COUNT(forms); f++) {
+        struct names n = {0};
+        char name[NAME_MAX_LEN + 1], wanted[LONG + 1];
+        for (unsigned i = 0; i < COUNT; i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#pragma GCC diagnostic ignored "-Wformat-extra-args"
+            snprintf(wanted, sizeof(wanted), forms[f], i / 2);
+#pragma GCC diagnostic pop
+            names_for_volume(p, &n, wanted, name);
+            names_for_host(p, &n, wanted, name);
+        }
+        if (n.tries > 3 * 2 * COUNT)
+            fail_msg("%s: %zu names were tried", forms[f], n.tries);
+        names_free(&n);
+    }
+    pool_free(p);
+}
+
+// What the pool looks for on a unit with many volumes and rules it finds by hashes, so that this
+// ends at once: with lists it took minutes.
+static void test_many_rules(void **state)
+{
+    (void)state;
+    enum { COUNT = 16000 };
+    struct pool *p = pool_new();
+    struct changes c = {0};
+    struct access_rule *rules = dv_calloc(COUNT, sizeof(*rules));
+    put_unit(&c, 1, "unit1", UNIT_UP);
+    put_volume(&c, 1, "a", 1);
+    for (unsigned i = 0; i < COUNT; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "h%u", i);
+        put_host(&c, i, name);
+        put_right(&c, 1, i, true);
+        rules[i] = (struct access_rule){.volume = 1, .index = COUNT - i, .state = ACCESS_ACTIVE};
+        snprintf(rules[i].initiator, sizeof(rules[i].initiator), "iqn.2026-01.x:H%u", i);
+    }
+    show(&c, 1, VOLUME_ONLINE, rules, COUNT);
+    for (unsigned i = 0; i < COUNT; i++)
+        put_right(&c, 1, i, false); // again: nothing is looked for
+    apply(p, &c);
+    struct pool_volume *v = pool_find_volume(p, "a");
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct dv_uuid host = id('h', i);
+        const struct pool_assignment *a = pool_assignment_of(v, &host);
+        assert_int_equal(a->actual.index, COUNT - i); // found in another spelling
+        assert_int_equal(a->rule, i);
+    }
+    assert_ptr_equal(pool_volume_by_index(v->unit, 1), v);
+    free(rules);
+    pool_free(p);
+}
+
+// A volume is found by the index that its unit shows, also when that or the unit changes.
+static void test_indexes(void **state)
+{
+    (void)state;
+    struct pool *p = make();
+    struct changes c = {0};
+    struct pool_unit *u1 = pool_find_unit(p, "unit1"), *u2 = pool_find_unit(p, "unit2");
+    struct pool_volume *a = pool_find_volume(p, "a");
+    assert_null(pool_volume_by_index(u1, 1)); // not shown
+    assert_null(pool_volume_by_index(u1, 0));
+    show(&c, 1, VOLUME_ONLINE, NULL, 0);
+    show(&c, 2, VOLUME_ONLINE, NULL, 0);
+    apply(p, &c);
+    assert_ptr_equal(pool_volume_by_index(u1, 1), a);
+    struct volume moved = {.uuid = id('v', 1), .index = 7, .state = VOLUME_ONLINE};
+    changes_shown(&c, &moved, NULL, 0);
+    apply(p, &c);
+    assert_null(pool_volume_by_index(u1, 1));
+    assert_ptr_equal(pool_volume_by_index(u1, 7), a);
+    put_volume(&c, 1, "a", 2);
+    apply(p, &c);
+    assert_null(pool_volume_by_index(u1, 7));
+    assert_ptr_equal(pool_volume_by_index(u2, 7), a);
+    changes_hidden(&c, &moved.uuid);
+    apply(p, &c);
+    assert_null(pool_volume_by_index(u2, 7));
+    pool_free(p);
+}
+
+// Open tasks are found by their volume, in their order, until they are over.
+static void test_tasks_of_volumes(void **state)
+{
+    (void)state;
+    struct pool *p = make();
+    struct changes c = {0};
+    struct dv_uuid v = id('v', 1);
+    for (unsigned i = 1; i <= 3; i++) {
+        struct task_record t = {.id = i, .state = TASK_QUEUED, .volume = id('v', i == 2 ? 2 : 1)};
+        changes_task(&c, &t);
+        changes_task(&c, &t);
+    }
+    apply(p, &c);
+    struct pool_task *t = pool_tasks_of(p, &v);
+    assert_int_equal(t->rec.id, 1);
+    assert_int_equal(t->of_next->rec.id, 3);
+    assert_null(t->of_next->of_next);
+    struct task_record over = t->rec;
+    over.state = TASK_DONE;
+    changes_task(&c, &over);
+    apply(p, &c);
+    assert_int_equal(pool_tasks_of(p, &v)->rec.id, 3);
+    changes_task_gone(&c, 3);
+    apply(p, &c);
+    assert_null(pool_tasks_of(p, &v));
     pool_free(p);
 }
 
@@ -322,6 +476,11 @@ int main(void)
         cmocka_unit_test(test_volume_states),
         cmocka_unit_test(test_totals_are_of_units_that_are_up),
         cmocka_unit_test(test_tasks_have_versions),
+        cmocka_unit_test(test_names_that_read_as_uuids),
+        cmocka_unit_test(test_many_names),
+        cmocka_unit_test(test_many_rules),
+        cmocka_unit_test(test_indexes),
+        cmocka_unit_test(test_tasks_of_volumes),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_stems),
     };

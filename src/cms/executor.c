@@ -95,7 +95,8 @@ bool executor_plan(struct unit_link *link)
         };
         waiting |= volumes[n].held && !v->hold.refused;
         for (struct pool_assignment *a = v->assignments; a; a = a->volume_next, r++) {
-            rights[r] = (struct orders_right){&a->rec, &a->host->rec, a->hold.until > now};
+            rights[r] = (struct orders_right){&a->rec, &a->host->rec, a->hold.until > now,
+                                              a->actual.index ? a->rule : ORDERS_NO_RULE};
             volumes[n].right_count++;
             waiting |= rights[r].held && !a->hold.refused;
         }
@@ -148,7 +149,8 @@ static bool still_wanted(const struct unit_link *link, const struct order *s,
     switch (s->kind) {
     case ORDER_REMOVE_RULE:
         return !right || !t->volume->rec.wanted ||
-               strcmp(t->assignment->actual.chap_user, t->assignment->host->rec.chap_user) != 0;
+               strcmp(t->assignment->actual.chap_user, t->assignment->host->rec.chap_user) != 0 ||
+               strcmp(t->assignment->actual.initiator, t->assignment->host->rec.iqn) != 0;
     case ORDER_SET_SECRET:
     case ORDER_ADD_RULE:
         return right && t->volume->rec.wanted;

@@ -8,15 +8,32 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "dvsan_oids.h"
+#include "loop/loop.h"
 #include <stdio.h>
 #include <string.h>
 
-// Far above what a unit can hold: a unit that shows more is broken, and must not fill our memory.
-#define VOLUMES_MAX 65536
-#define RULES_MAX   262144
-#define FREE_MAX    (VOLUMES_MAX + OTHERS_MAX) // a gap behind each volume, and a medium's first
+// Above what a unit can hold: a unit that shows more is broken, and must not fill our memory. Rows
+// that do not follow the MIB count, too.
+#define VOLUMES_MAX 16384
+#define RULES_MAX   65536
 #define OTHERS_MAX  1024
-#define ONE_BY_ONE  16 // with more changed volumes than this, all tables are read
+
+static const struct {
+    const char *name;
+    size_t max;
+} tables[] = {
+    [READING_MEDIA] = {"media", OTHERS_MAX},
+    [READING_FREE] = {"free extents", VOLUMES_MAX + OTHERS_MAX}, // behind each volume, and a first
+    [READING_PORTALS] = {"portals", OTHERS_MAX},
+    [READING_VOLUMES] = {"volumes", VOLUMES_MAX},
+    [READING_RULES] = {"access rules", RULES_MAX},
+};
+
+#define ONE_BY_ONE 16 // with more changed volumes than this, all tables are read
+// All may take this many times the time-out of one request. 10,000 volumes are 1,000 requests,
+// which are answered within milliseconds. Each answer to a walk completes a row, so rows tell the
+// time.
+#define FETCH_TIMEOUTS 300
 
 struct one { // a changed volume that is read by itself
     struct fetch *f;
@@ -33,10 +50,13 @@ struct fetch {
     unsigned open; // requests under way
     char why[LAST_ERROR_ROOM];
     bool failed;
-    bool too_much;         // changes, or one that cannot be read: all is read instead
-    uint32_t newest;       // of the changes that came
-    bool asked_again;      // what it is
-    size_t volumes, media; // rows that came, with those that follow no MIB
+    bool excessive;                // what it shows has no end
+    uint64_t started;              // loop_now_ms
+    bool too_much;                 // changes, or one that cannot be read: all is read instead
+    uint32_t newest;               // of the changes that came
+    size_t changes;                // that came
+    bool asked_again;              // what it is
+    size_t rows[DV_COUNT(tables)]; // that came, with those that follow no MIB
     struct sn_proof proof;
     bool media_changed, portals_changed;
     struct one changed[ONE_BY_ONE];
@@ -82,14 +102,40 @@ static void walked(void *arg, const struct sn_result *result)
         close_one(f);
 }
 
+// False when rows come for too long.
+static bool has_time(struct fetch *f)
+{
+    if (loop_now_ms() - f->started < (uint64_t)f->timing.timeout_ms * FETCH_TIMEOUTS)
+        return true;
+    fail(f, "it takes too long to show its tables");
+    f->excessive = true;
+    return false;
+}
+
+// Counts a row that came. False when there are more than there can be.
+static bool has_room(struct fetch *f, enum reading_table table)
+{
+    char why[LAST_ERROR_ROOM];
+    if (!has_time(f))
+        return false;
+    if (++f->rows[table] <= tables[table].max)
+        return true;
+    snprintf(why, sizeof(why), "it shows more %s than the %zu that a unit can have",
+             tables[table].name, tables[table].max);
+    fail(f, why);
+    f->excessive = true;
+    return false;
+}
+
 // A row that does not follow the MIB is there all the same: nothing is known of it.
 static bool skip(const struct fetch *f, enum reading_table table, const uint32_t *index, size_t len)
 {
-    static const char *const names[] = {"media", "free extent", "portal", "volume", "access"};
-    log_warning("fetch", "%s: a row of its %s table, index %u, does not follow the MIB", f->r->name,
-                names[table], index[0]);
-    *DV_APPEND(f->r->unread, f->r->unread_count) =
-        (struct reading_unread){table, {index[0], len > 1 ? index[1] : 0}};
+    static struct log_limit limit;
+    uint32_t first = len > 0 ? index[0] : 0, second = len > 1 ? index[1] : 0;
+    log_limited(&limit, LOG_LEVEL_WARNING, "fetch",
+                "%s: a row of its table of %s, index %u.%u, does not follow the MIB", f->r->name,
+                tables[table].name, first, second);
+    *DV_APPEND(f->r->unread, f->r->unread_count) = (struct reading_unread){table, {first, second}};
     return true;
 }
 
@@ -97,13 +143,10 @@ static bool medium_row(void *arg, const uint32_t *index, size_t len, const struc
 {
     struct fetch *f = arg;
     struct medium row;
-    f->media++;
+    if (!has_room(f, READING_MEDIA))
+        return false;
     if (!reading_medium(index, len, v, &row))
         return skip(f, READING_MEDIA, index, len);
-    if (f->r->media_count == OTHERS_MAX) {
-        fail(f, "it shows more media than it can have");
-        return false;
-    }
     *DV_APPEND(f->r->media, f->r->media_count) = row;
     return true;
 }
@@ -112,12 +155,10 @@ static bool free_row(void *arg, const uint32_t *index, size_t len, const struct 
 {
     struct fetch *f = arg;
     struct free_extent row;
+    if (!has_room(f, READING_FREE))
+        return false;
     if (!reading_free_extent(index, len, v, &row))
         return skip(f, READING_FREE, index, len);
-    if (f->r->free_count == FREE_MAX) {
-        fail(f, "it shows more free extents than it can have");
-        return false;
-    }
     *DV_APPEND(f->r->free_extents, f->r->free_count) = row;
     return true;
 }
@@ -126,12 +167,10 @@ static bool portal_row(void *arg, const uint32_t *index, size_t len, const struc
 {
     struct fetch *f = arg;
     struct portal row;
+    if (!has_room(f, READING_PORTALS))
+        return false;
     if (!reading_portal(index, len, v, &row))
         return skip(f, READING_PORTALS, index, len);
-    if (f->r->portal_count == OTHERS_MAX) {
-        fail(f, "it shows more portals than it can have");
-        return false;
-    }
     *DV_APPEND(f->r->portals, f->r->portal_count) = row;
     return true;
 }
@@ -140,13 +179,10 @@ static bool volume_row(void *arg, const uint32_t *index, size_t len, const struc
 {
     struct fetch *f = arg;
     struct volume row;
-    f->volumes++;
+    if (!has_room(f, READING_VOLUMES))
+        return false;
     if (!reading_volume(index, len, v, &row))
         return skip(f, READING_VOLUMES, index, len);
-    if (f->r->volume_count == VOLUMES_MAX) {
-        fail(f, "it shows more volumes than it can have");
-        return false;
-    }
     *DV_APPEND(f->r->volumes, f->r->volume_count) = row;
     return true;
 }
@@ -155,12 +191,10 @@ static bool rule_row(void *arg, const uint32_t *index, size_t len, const struct 
 {
     struct fetch *f = arg;
     struct access_rule row;
+    if (!has_room(f, READING_RULES))
+        return false;
     if (!reading_rule(index, len, v, &row))
         return skip(f, READING_RULES, index, len);
-    if (f->r->rule_count == RULES_MAX) {
-        fail(f, "it shows more access rules than it can have");
-        return false;
-    }
     *DV_APPEND(f->r->rules, f->r->rule_count) = row;
     return true;
 }
@@ -257,12 +291,18 @@ static bool change_row(void *arg, const uint32_t *index, size_t len, const struc
     struct fetch *f = arg;
     int32_t kind;
     uint32_t which;
+    if (!has_time(f))
+        return false;
     if (len != 1 || !sn_get_int(&v[0], 1, dvsanChangeKind_volumeDeleted, &kind) ||
         !sn_get_uint(&v[1], &which)) {
         f->too_much = true;
         return false;
     }
     f->newest = index[0];
+    if (++f->changes > tables[READING_FREE].max) {
+        f->too_much = true;
+        return false;
+    }
     switch (kind) {
     case dvsanChangeKind_medium:
         f->media_changed = true;
@@ -281,7 +321,7 @@ static bool change_row(void *arg, const uint32_t *index, size_t len, const struc
         break;
     case dvsanChangeKind_volumeDeleted:
         if (f->r->gone_count == VOLUMES_MAX) {
-            fail(f, "it shows more deleted volumes than it can have");
+            f->too_much = true;
             return false;
         }
         *DV_APPEND(f->r->gone, f->r->gone_count) = which;
@@ -319,14 +359,13 @@ static void read_changes(struct fetch *f)
             changes_read, f);
 }
 
-// ---- What it says behind the walks
-// ---------------------------------------------------------------
+// ---- What it says behind the walks -----------------------------------------------------------
 
 // Whether the unit had more rows than came, while nothing changed.
 static bool is_cut_short(const struct fetch *f, const struct reading_tail *now)
 {
     return f->r->whole && now->generation == f->r->generation &&
-           (now->volumes != f->volumes || now->media != f->media);
+           (now->volumes != f->rows[READING_VOLUMES] || now->media != f->rows[READING_MEDIA]);
 }
 
 static void asked_again(void *arg, const struct sn_result *result)
@@ -360,6 +399,7 @@ struct fetch *fetch_new(struct sn_peer *peer, struct sn_timing timing, struct re
     struct fetch *f = dv_calloc(1, sizeof(*f));
     f->peer = peer;
     f->timing = timing;
+    f->started = loop_now_ms();
     f->r = r;
     f->since = since;
     f->done = done;
@@ -371,6 +411,11 @@ struct fetch *fetch_new(struct sn_peer *peer, struct sn_timing timing, struct re
     else
         read_changes(f);
     return f;
+}
+
+bool fetch_is_excessive(const struct fetch *f)
+{
+    return f->excessive;
 }
 
 void fetch_free(struct fetch *f)

@@ -15,6 +15,9 @@ typedef void fetch_done_fn(void *arg, const char *why);
 // generation since, where reading everything is the way when that is too much.
 struct fetch *fetch_new(struct sn_peer *peer, struct sn_timing timing, struct reading *r,
                         uint32_t since, fetch_done_fn *done, void *arg);
+// Whether it ended because what the unit shows has no end: more rows than there can be, or a walk
+// that takes too long. To read that again at once would be work without end.
+bool fetch_is_excessive(const struct fetch *f);
 // NULL is fine. Only from inside its done function, or after its peer was freed.
 void fetch_free(struct fetch *f);
 

@@ -141,9 +141,26 @@ static void answered(struct unit_link *link)
     finish(link);
 }
 
+#define EXCESS_FIRST_MS 10000
+#define EXCESS_MAX_MS   600000
+
+// Tables that have no end are read again ever more seldom.
+static void note_excess(struct unit_link *link, bool excessive)
+{
+    if (!excessive) {
+        link->excess_ms = 0;
+        return;
+    }
+    link->excess_ms = link->excess_ms ? link->excess_ms * 2 : EXCESS_FIRST_MS;
+    if (link->excess_ms > EXCESS_MAX_MS)
+        link->excess_ms = EXCESS_MAX_MS;
+    link->excess_until = loop_now_ms() + link->excess_ms;
+}
+
 static void fetched(void *arg, const char *why)
 {
     struct unit_link *link = arg;
+    note_excess(link, fetch_is_excessive(link->fetch));
     if (!why)
         reading_keep_unread(link->reading, link_unit(link));
     if (why)
@@ -251,6 +268,10 @@ static void looked(void *arg, const struct sn_result *result)
     uint32_t since;
     if (!has_news(link, link->reading, &since)) {
         answered(link);
+        return;
+    }
+    if (link->excess_ms && loop_now_ms() < link->excess_until) {
+        missed(link, "its tables have no end, and are left alone for a while");
         return;
     }
     DV_FAULT("look.read");

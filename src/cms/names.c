@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/names.h"
 
+#include "base/mem.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,8 +18,11 @@ static void make_valid(const char *wanted, const char *fallback, char out[NAME_M
         out[n++] = plain || strchr("._-", *c) ? *c : '-';
     }
     out[n] = '\0';
+    struct dv_uuid uuid;
     if (n == 0)
         dv_copy(out, NAME_MAX_LEN + 1, fallback);
+    else if (uuid_parse(out, &uuid))
+        snprintf(out, NAME_MAX_LEN + 1, "%s-%.36s", fallback, wanted);
 }
 
 static void with_number(const char *stem, unsigned number, char out[NAME_MAX_LEN + 1])
@@ -64,39 +68,106 @@ void names_for_unit(struct pool *p, const char *wanted, const struct dv_uuid *ex
     }
 }
 
-static bool is_pending(const struct changes *pending, enum change_kind kind, const char *name)
+// ---- Names given out -------------------------------------------------------------------------
+
+// The longest tail is "-4294967295". Stems that are alike up to where it may be cut in share their
+// numbers, since what is made of them may be the same.
+#define STEM_KEY_LEN (NAME_MAX_LEN - 11)
+
+struct names_entry {
+    char key[NAME_MAX_LEN + 1];
+    unsigned next; // of a stem: the first number that may be free
+    UT_hash_handle hh;
+};
+
+static void free_all(struct names_entry **list)
 {
-    for (size_t i = 0; i < pending->count; i++) {
-        const struct change *c = &pending->items[i];
-        if (c->kind != kind)
-            continue;
-        if (!strcmp(kind == CHANGE_VOLUME ? c->volume->name : c->host_record->name, name))
-            return true;
+    struct names_entry *e, *next;
+    HASH_ITER(hh, *list, e, next)
+    {
+        HASH_DEL(*list, e);
+        free(e);
     }
-    return false;
 }
 
-void names_for_volume(struct pool *p, const struct changes *pending, const char *wanted,
+void names_free(struct names *n)
+{
+    free_all(&n->volumes);
+    free_all(&n->hosts);
+    free_all(&n->volume_stems);
+    free_all(&n->host_stems);
+}
+
+static struct names_entry *find(struct names_entry *list, const char *key)
+{
+    struct names_entry *e = NULL;
+    HASH_FIND_STR(list, key, e);
+    return e;
+}
+
+static struct names_entry *enter(struct names_entry **list, const char *key)
+{
+    struct names_entry *e = find(*list, key);
+    if (e)
+        return e;
+    e = dv_calloc(1, sizeof(*e));
+    dv_copy(e->key, sizeof(e->key), key);
+    HASH_ADD_STR(*list, key, e);
+    return e;
+}
+
+typedef bool in_pool_fn(struct pool *p, const char *name);
+
+static bool is_volume(struct pool *p, const char *name)
+{
+    return pool_find_volume(p, name) != NULL;
+}
+
+static bool is_host(struct pool *p, const char *name)
+{
+    return pool_find_host(p, name) != NULL;
+}
+
+struct kind {
+    in_pool_fn *in_pool;
+    struct names_entry **given, **stems;
+};
+
+static bool is_taken(struct pool *p, struct names *n, const struct kind *k, const char *name)
+{
+    n->tries++;
+    return find(*k->given, name) || k->in_pool(p, name);
+}
+
+static void give(struct pool *p, struct names *n, const struct kind *k, const char *stem,
+                 char out[NAME_MAX_LEN + 1])
+{
+    with_number(stem, 1, out);
+    if (is_taken(p, n, k, out)) {
+        char key[STEM_KEY_LEN + 1];
+        dv_copy(key, sizeof(key), stem);
+        struct names_entry *e = enter(k->stems, key);
+        if (e->next == 0)
+            e->next = 2;
+        do
+            with_number(stem, e->next++, out);
+        while (is_taken(p, n, k, out));
+    }
+    enter(k->given, out);
+}
+
+void names_for_volume(struct pool *p, struct names *n, const char *wanted,
                       char out[NAME_MAX_LEN + 1])
 {
     char stem[NAME_MAX_LEN + 1];
     make_valid(wanted, "volume", stem);
-    for (unsigned i = 1;; i++) {
-        with_number(stem, i, out);
-        if (!pool_find_volume(p, out) && !is_pending(pending, CHANGE_VOLUME, out))
-            return;
-    }
+    give(p, n, &(struct kind){is_volume, &n->volumes, &n->volume_stems}, stem, out);
 }
 
-void names_for_host(struct pool *p, const struct changes *pending, const char *iqn,
-                    char out[NAME_MAX_LEN + 1])
+void names_for_host(struct pool *p, struct names *n, const char *iqn, char out[NAME_MAX_LEN + 1])
 {
     const char *colon = strrchr(iqn, ':');
     char stem[NAME_MAX_LEN + 1];
     make_valid(colon ? colon + 1 : iqn, "host", stem);
-    for (unsigned i = 1;; i++) {
-        with_number(stem, i, out);
-        if (!pool_find_host(p, out) && !is_pending(pending, CHANGE_HOST, out))
-            return;
-    }
+    give(p, n, &(struct kind){is_host, &n->hosts, &n->host_stems}, stem, out);
 }

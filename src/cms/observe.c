@@ -20,6 +20,9 @@
 // Another engine that has used the unit's UUID is taken to be gone after this much silence.
 #define STRANGER_SILENCE_MS 120000
 
+#define FOUND_HOSTS_MAX 10000 // of one unit, whose secrets are not known here
+#define ADOPTED_TOLD    16    // volumes taken in that one reading tells of by name
+
 struct observation {
     struct cms *cms;
     struct pool *pool;
@@ -30,7 +33,25 @@ struct observation {
     struct access_rule *rules; // those of r, by volume and index
     uint64_t mark;
     struct fault_counts faults;
+    struct names names;       // given in this reading
+    struct found_host *found; // in this reading, by canonical name
+    struct new_volume *adopted_ones;
+    size_t strange_hosts;        // found on this unit, now or before, and not completed
+    size_t adopted, not_adopted; // volumes
     struct changes c;
+};
+
+// A volume that is taken in.
+struct new_volume {
+    struct dv_uuid uuid;
+    UT_hash_handle hh;
+};
+
+// A host that a unit's rules name and nobody here knows, until the pool has it.
+struct found_host {
+    char iqn[IQN_MAX_LEN + 1];
+    struct dv_uuid uuid;
+    UT_hash_handle hh;
 };
 
 // ---- The unit itself -------------------------------------------------------------------------
@@ -152,33 +173,93 @@ static const struct access_rule *rules_of(const struct observation *o, uint32_t 
     return o->rules + low;
 }
 
-static const struct host_record *host_by_iqn(const struct observation *o, const char *iqn)
+static struct found_host *find_found(const struct observation *o, const char *iqn)
 {
-    for (size_t i = 0; i < o->c.count; i++) {
-        if (o->c.items[i].kind == CHANGE_HOST && !strcmp(o->c.items[i].host_record->iqn, iqn))
-            return o->c.items[i].host_record;
+    char key[IQN_MAX_LEN + 1];
+    struct found_host *f = NULL;
+    iqn_canonical(iqn, key);
+    HASH_FIND_STR(o->found, key, f);
+    return f;
+}
+
+static bool is_adopted(const struct observation *o, const struct dv_uuid *uuid)
+{
+    struct new_volume *n = NULL;
+    HASH_FIND(hh, o->adopted_ones, uuid, sizeof(*uuid), n);
+    return n != NULL;
+}
+
+static void note_adopted(struct observation *o, const struct dv_uuid *uuid)
+{
+    struct new_volume *n = dv_calloc(1, sizeof(*n));
+    n->uuid = *uuid;
+    HASH_ADD(hh, o->adopted_ones, uuid, sizeof(n->uuid), n);
+}
+
+static void forget_found(struct observation *o)
+{
+    struct new_volume *n, *next_volume;
+    HASH_ITER(hh, o->adopted_ones, n, next_volume)
+    {
+        HASH_DEL(o->adopted_ones, n);
+        free(n);
     }
-    const struct pool_host *h = pool_host_by_iqn(o->pool, iqn);
-    return h ? &h->rec : NULL;
+    struct found_host *f, *next;
+    HASH_ITER(hh, o->found, f, next)
+    {
+        HASH_DEL(o->found, f);
+        free(f);
+    }
+}
+
+// How many hosts of this unit's volumes were found and are not completed yet.
+static void count_strange_hosts(struct observation *o)
+{
+    const struct pool_volume *v = o->unit ? o->unit->volumes : NULL;
+    for (; v; v = v->unit_next) {
+        for (const struct pool_assignment *a = v->assignments; a; a = a->volume_next) {
+            o->strange_hosts += a->host->mark != o->mark && a->host->rec.sealed_len == 0;
+            a->host->mark = o->mark;
+        }
+    }
 }
 
 static struct dv_uuid adopt_host(struct observation *o, const struct access_rule *rule)
 {
-    const struct host_record *known = host_by_iqn(o, rule->initiator);
-    if (known)
-        return known->uuid;
+    const struct pool_host *known = pool_host_by_iqn(o->pool, rule->initiator);
+    struct found_host *found = known ? NULL : find_found(o, rule->initiator);
+    if (known || found)
+        return known ? known->rec.uuid : found->uuid;
     struct host_record host = {.uuid = uuid_random()};
-    names_for_host(o->pool, &o->c, rule->initiator, host.name);
+    names_for_host(o->pool, &o->names, rule->initiator, host.name);
     dv_copy(host.iqn, sizeof(host.iqn), rule->initiator);
     dv_copy(host.chap_user, sizeof(host.chap_user), rule->chap_user);
     changes_host(&o->c, &host);
-    events_add(o->cms, &o->c, EVENT_INFO, "host", host.name,
-               "was found as %s in the access rules of %s; its CHAP secret is not known here",
-               host.iqn, o->rec.name);
+    found = dv_calloc(1, sizeof(*found));
+    found->uuid = host.uuid;
+    iqn_canonical(host.iqn, found->iqn);
+    HASH_ADD_STR(o->found, iqn, found);
+    o->strange_hosts++;
+    if (HASH_COUNT(o->found) <= ADOPTED_TOLD)
+        events_add(o->cms, &o->c, EVENT_INFO, "host", host.name,
+                   "was found as %s in the access rules of %s; its CHAP secret is not known here",
+                   host.iqn, o->rec.name);
     return host.uuid;
 }
 
-static void adopt_volume(struct observation *o, const struct volume *v,
+// A volume is taken in with all its hosts or not at all: rules that nobody here knows are removed.
+static bool has_room_for(const struct observation *o, const struct access_rule *rules, size_t count)
+{
+    size_t new_hosts = 0;
+    if (o->strange_hosts + count <= FOUND_HOSTS_MAX)
+        return true;
+    for (size_t i = 0; i < count; i++)
+        new_hosts +=
+            !pool_host_by_iqn(o->pool, rules[i].initiator) && !find_found(o, rules[i].initiator);
+    return o->strange_hosts + new_hosts <= FOUND_HOSTS_MAX;
+}
+
+static bool adopt_volume(struct observation *o, const struct volume *v,
                          const struct access_rule *rules, size_t count)
 {
     struct volume_record rec = {
@@ -191,10 +272,16 @@ static void adopt_volume(struct observation *o, const struct volume *v,
         .wanted = true,
         .seen = true,
     };
-    names_for_volume(o->pool, &o->c, v->name, rec.name);
+    if (!has_room_for(o, rules, count)) {
+        o->not_adopted++;
+        return false;
+    }
+    names_for_volume(o->pool, &o->names, v->name, rec.name);
     changes_volume(&o->c, &rec);
-    events_add(o->cms, &o->c, EVENT_INFO, "volume", rec.name, "was found on %s and taken in",
-               o->rec.name);
+    note_adopted(o, &rec.uuid);
+    if (++o->adopted <= ADOPTED_TOLD)
+        events_add(o->cms, &o->c, EVENT_INFO, "volume", rec.name, "was found on %s and taken in",
+                   o->rec.name);
     for (size_t i = 0; i < count; i++) {
         if (rules[i].state == ACCESS_REVOKING)
             continue;
@@ -206,6 +293,23 @@ static void adopt_volume(struct observation *o, const struct volume *v,
         };
         changes_assignment(&o->c, &a);
     }
+    return true;
+}
+
+static void tell_adopted(struct observation *o)
+{
+    size_t hosts = HASH_COUNT(o->found);
+    if (o->adopted > ADOPTED_TOLD || hosts > ADOPTED_TOLD)
+        events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
+                   "in all, %zu volumes and %zu hosts were found there and taken in", o->adopted,
+                   hosts);
+    if (o->not_adopted > 0 && o->not_adopted != o->link->not_adopted)
+        events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
+                   "%zu of its volumes are not taken in, since more than %d initiators that nobody "
+                   "here knows may use its volumes: add these hosts first, or delete rules there",
+                   o->not_adopted, FOUND_HOSTS_MAX);
+    if (o->r->whole)
+        o->link->not_adopted = o->not_adopted;
 }
 
 // Another unit has the volume. False when this one shows the worse of two: a copy beside a good
@@ -246,6 +350,13 @@ static void follow_size(struct observation *o, const struct volume *v, struct vo
                o->rec.name, size_format(blocks * BLOCK_SIZE, size, sizeof(size)));
 }
 
+static void tell_twice(const struct observation *o, const struct volume *v)
+{
+    static struct log_limit limit;
+    log_limited(&limit, LOG_LEVEL_WARNING, "observe", "%s shows the volume %s twice", o->rec.name,
+                v->name);
+}
+
 static void observe_volume(struct observation *o, const struct volume *v)
 {
     size_t count;
@@ -254,14 +365,18 @@ static void observe_volume(struct observation *o, const struct volume *v)
     if (!pv) {
         if (v->state == VOLUME_DELETING)
             return;
-        adopt_volume(o, v, rules, count);
-        changes_shown(&o->c, v, rules, count);
+        if (is_adopted(o, &v->uuid)) {
+            tell_twice(o, v);
+            return;
+        }
+        if (adopt_volume(o, v, rules, count))
+            changes_shown(&o->c, v, rules, count);
         return;
     }
     if (pv->unit != o->unit && !move_volume(o, pv, v))
         return;
     if (pv->mark == o->mark) {
-        log_warning("observe", "%s shows the volume %s twice", o->rec.name, v->name);
+        tell_twice(o, v);
         return;
     }
     pv->mark = o->mark;
@@ -333,8 +448,10 @@ static void observe_tables(struct observation *o)
     o->rules = r->rules;
     if (r->rule_count > 1)
         qsort(o->rules, r->rule_count, sizeof(*o->rules), by_volume);
+    count_strange_hosts(o);
     for (size_t i = 0; i < r->volume_count; i++)
         observe_volume(o, &r->volumes[i]);
+    tell_adopted(o);
     if (o->unit)
         faults_tell_rest(o->cms, &o->c, o->unit, &o->faults);
     observe_absence(o);
@@ -384,6 +501,8 @@ bool observe_reading(struct unit_link *link, const struct reading *r)
         observe_tables(&o);
     bool good = cms_apply_or_log(o.cms, &o.c);
     changes_free(&o.c);
+    names_free(&o.names);
+    forget_found(&o);
     if (!good)
         return false;
     joined(&o);

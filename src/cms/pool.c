@@ -36,11 +36,11 @@ struct pool_host *pool_host_by_uuid(struct pool *p, const struct dv_uuid *uuid)
 
 struct pool_host *pool_host_by_iqn(struct pool *p, const char *iqn)
 {
-    for (struct pool_host *h = p->hosts; h; h = h->hh.next) {
-        if (!strcmp(h->rec.iqn, iqn))
-            return h;
-    }
-    return NULL;
+    char key[IQN_MAX_LEN + 1];
+    struct pool_host *h = NULL;
+    iqn_canonical(iqn, key);
+    HASH_FIND(hh_iqn, p->host_iqns, key, strlen(key), h);
+    return h;
 }
 
 struct pool_unit *pool_find_unit(struct pool *p, const char *name_or_uuid)
@@ -49,11 +49,8 @@ struct pool_unit *pool_find_unit(struct pool *p, const char *name_or_uuid)
     struct pool_unit *u = NULL;
     if (uuid_parse(name_or_uuid, &uuid) && (u = pool_unit_by_uuid(p, &uuid)))
         return u;
-    for (u = p->units; u; u = u->hh.next) {
-        if (!strcmp(u->rec.name, name_or_uuid))
-            return u;
-    }
-    return NULL;
+    HASH_FIND(hh_name, p->unit_names, name_or_uuid, strlen(name_or_uuid), u);
+    return u;
 }
 
 struct pool_volume *pool_find_volume(struct pool *p, const char *name_or_uuid)
@@ -85,24 +82,23 @@ struct pool_task *pool_find_task(struct pool *p, uint64_t id)
 
 struct pool_volume *pool_volume_by_index(struct pool_unit *u, uint32_t index)
 {
-    struct pool_volume *v;
-    DL_FOREACH2(u->volumes, v, unit_next)
-    {
-        if (v->actual.index == index && index != 0)
-            return v;
-    }
-    return NULL;
+    struct pool_volume *v = NULL;
+    HASH_FIND(hh_index, u->shown, &index, sizeof(index), v);
+    return v;
 }
 
 struct pool_assignment *pool_assignment_of(struct pool_volume *v, const struct dv_uuid *host)
 {
-    struct pool_assignment *a;
-    DL_FOREACH2(v->assignments, a, volume_next)
-    {
-        if (uuid_equal(&a->rec.host, host))
-            return a;
-    }
-    return NULL;
+    struct pool_assignment *a = NULL;
+    HASH_FIND(hh, v->hosts, host, sizeof(*host), a);
+    return a;
+}
+
+struct pool_task *pool_tasks_of(struct pool *p, const struct dv_uuid *volume)
+{
+    struct pool_tasks_of *of = NULL;
+    HASH_FIND(hh, p->tasks_of, volume, sizeof(*volume), of);
+    return of ? of->tasks : NULL;
 }
 
 const struct medium *pool_medium(const struct pool_unit *u, uint32_t index)
@@ -125,18 +121,52 @@ static void *copy(const void *data, size_t count, size_t size)
     return to;
 }
 
-// An assignment's rule is the one with its host's initiator name.
-static void link_rules(struct pool_volume *v)
+static void link_rule(struct pool_volume *v, struct pool_assignment *a, size_t rule)
+{
+    if (a->actual.index != 0)
+        return;
+    a->actual = v->rules[rule];
+    a->rule = rule;
+}
+
+// An assignment's rule is the first with its host's initiator name.
+static void link_rules(struct pool *p, struct pool_volume *v)
 {
     struct pool_assignment *a;
     DL_FOREACH2(v->assignments, a, volume_next)
     {
         memset(&a->actual, 0, sizeof(a->actual));
-        for (size_t i = 0; i < v->rule_count; i++) {
-            if (!strcmp(v->rules[i].initiator, a->host->rec.iqn))
-                a->actual = v->rules[i];
-        }
     }
+    for (size_t i = 0; i < v->rule_count && v->assignments; i++) {
+        const struct pool_host *h = pool_host_by_iqn(p, v->rules[i].initiator);
+        a = h ? pool_assignment_of(v, &h->rec.uuid) : NULL;
+        if (a)
+            link_rule(v, a, i);
+    }
+}
+
+static void link_new_assignment(struct pool_volume *v, struct pool_assignment *a)
+{
+    for (size_t i = 0; i < v->rule_count && a->actual.index == 0; i++) {
+        if (iqn_equal(v->rules[i].initiator, a->host->rec.iqn))
+            link_rule(v, a, i);
+    }
+}
+
+static void forget_index(struct pool_volume *v)
+{
+    if (v->shown_by)
+        HASH_DELETE(hh_index, v->shown_by->shown, v);
+    v->shown_by = NULL;
+}
+
+static void remember_index(struct pool_volume *v)
+{
+    forget_index(v);
+    if (v->actual.index == 0)
+        return;
+    v->shown_by = v->unit;
+    HASH_ADD(hh_index, v->unit->shown, actual.index, sizeof(v->actual.index), v);
 }
 
 static void put_unit(struct pool *p, const struct unit_record *rec)
@@ -146,8 +176,11 @@ static void put_unit(struct pool *p, const struct unit_record *rec)
         u = dv_calloc(1, sizeof(*u));
         u->rec.uuid = rec->uuid;
         HASH_ADD(hh, p->units, rec.uuid, sizeof(u->rec.uuid), u);
+    } else {
+        HASH_DELETE(hh_name, p->unit_names, u);
     }
     u->rec = *rec;
+    HASH_ADD_KEYPTR(hh_name, p->unit_names, u->rec.name, strlen(u->rec.name), u);
 }
 
 static void drop_unit(struct pool *p, struct pool_unit *u)
@@ -155,6 +188,7 @@ static void drop_unit(struct pool *p, struct pool_unit *u)
     if (!u)
         return;
     assert(!u->volumes);
+    HASH_DELETE(hh_name, p->unit_names, u);
     HASH_DEL(p->units, u);
     free(u->media);
     free(u->free_extents);
@@ -168,6 +202,7 @@ static void attach_volume(struct pool *p, struct pool_volume *v, const struct dv
     assert(u);
     if (v->unit == u)
         return;
+    forget_index(v);
     if (v->unit) {
         DL_DELETE2(v->unit->volumes, v, unit_prev, unit_next);
         v->unit->volume_count--;
@@ -175,6 +210,7 @@ static void attach_volume(struct pool *p, struct pool_volume *v, const struct dv
     v->unit = u;
     DL_APPEND2(u->volumes, v, unit_prev, unit_next);
     u->volume_count++;
+    remember_index(v);
 }
 
 static void put_volume(struct pool *p, const struct volume_record *rec)
@@ -198,6 +234,7 @@ static void drop_assignment(struct pool_assignment *a)
         return;
     DL_DELETE2(a->volume->assignments, a, volume_prev, volume_next);
     DL_DELETE2(a->host->assignments, a, host_prev, host_next);
+    HASH_DEL(a->volume->hosts, a);
     free(a);
 }
 
@@ -207,6 +244,7 @@ static void drop_volume(struct pool *p, struct pool_volume *v)
         return;
     while (v->assignments)
         drop_assignment(v->assignments);
+    forget_index(v);
     DL_DELETE2(v->unit->volumes, v, unit_prev, unit_next);
     v->unit->volume_count--;
     HASH_DELETE(hh_name, p->volume_names, v);
@@ -215,9 +253,10 @@ static void drop_volume(struct pool *p, struct pool_volume *v)
     free(v);
 }
 
-static void show(struct pool_volume *v, const struct change *c)
+static void show(struct pool *p, struct pool_volume *v, const struct change *c)
 {
     assert(v);
+    forget_index(v); // before its key changes
     free(v->rules);
     v->rules = copy(c->rules, c->rule_count, sizeof(*c->rules));
     v->rule_count = c->rule_count;
@@ -225,7 +264,8 @@ static void show(struct pool_volume *v, const struct change *c)
         v->actual = *c->shown;
     else
         memset(&v->actual, 0, sizeof(v->actual));
-    link_rules(v);
+    remember_index(v);
+    link_rules(p, v);
 }
 
 static void put_host(struct pool *p, const struct host_record *rec)
@@ -237,9 +277,12 @@ static void put_host(struct pool *p, const struct host_record *rec)
         HASH_ADD(hh, p->hosts, rec.uuid, sizeof(h->rec.uuid), h);
     } else {
         HASH_DELETE(hh_name, p->host_names, h);
+        HASH_DELETE(hh_iqn, p->host_iqns, h);
     }
     h->rec = *rec;
+    iqn_canonical(rec->iqn, h->iqn);
     HASH_ADD_KEYPTR(hh_name, p->host_names, h->rec.name, strlen(h->rec.name), h);
+    HASH_ADD_KEYPTR(hh_iqn, p->host_iqns, h->iqn, strlen(h->iqn), h);
 }
 
 static void drop_host(struct pool *p, struct pool_host *h)
@@ -248,6 +291,7 @@ static void drop_host(struct pool *p, struct pool_host *h)
         return;
     assert(!h->assignments);
     HASH_DELETE(hh_name, p->host_names, h);
+    HASH_DELETE(hh_iqn, p->host_iqns, h);
     HASH_DEL(p->hosts, h);
     free(h);
 }
@@ -264,9 +308,38 @@ static void put_assignment(struct pool *p, const struct assignment_record *rec)
         a->host = h;
         DL_APPEND2(v->assignments, a, volume_prev, volume_next);
         DL_APPEND2(h->assignments, a, host_prev, host_next);
+        a->rec.host = rec->host;
+        HASH_ADD(hh, v->hosts, rec.host, sizeof(a->rec.host), a);
+        link_new_assignment(v, a);
     }
     a->rec = *rec;
-    link_rules(v);
+}
+
+// Tasks that are not over are found by their volumes, too.
+static void enlist_task(struct pool *p, struct pool_task *t)
+{
+    if (t->of || task_is_over(&t->rec))
+        return;
+    HASH_FIND(hh, p->tasks_of, &t->rec.volume, sizeof(t->rec.volume), t->of);
+    if (!t->of) {
+        t->of = dv_calloc(1, sizeof(*t->of));
+        t->of->volume = t->rec.volume;
+        HASH_ADD(hh, p->tasks_of, volume, sizeof(t->of->volume), t->of);
+    }
+    DL_APPEND2(t->of->tasks, t, of_prev, of_next);
+}
+
+static void delist_task(struct pool *p, struct pool_task *t)
+{
+    struct pool_tasks_of *of = t->of;
+    if (!of)
+        return;
+    DL_DELETE2(of->tasks, t, of_prev, of_next);
+    t->of = NULL;
+    if (of->tasks)
+        return;
+    HASH_DEL(p->tasks_of, of);
+    free(of);
 }
 
 static void put_task(struct pool *p, const struct task_record *rec)
@@ -282,12 +355,17 @@ static void put_task(struct pool *p, const struct task_record *rec)
     }
     t->rec = *rec;
     t->rec.version = version;
+    if (task_is_over(&t->rec))
+        delist_task(p, t);
+    else
+        enlist_task(p, t);
 }
 
 static void drop_task(struct pool *p, struct pool_task *t)
 {
     if (!t)
         return;
+    delist_task(p, t);
     HASH_DEL(p->tasks, t);
     free(t);
 }
@@ -334,7 +412,7 @@ static void apply_one(struct pool *p, const struct change *c)
         break;
     case CHANGE_SHOWN:
     case CHANGE_HIDDEN:
-        show(pool_volume_by_uuid(p, &c->id), c);
+        show(p, pool_volume_by_uuid(p, &c->id), c);
         break;
     case CHANGE_HOST:
         put_host(p, c->host_record);

@@ -21,8 +21,10 @@ struct pool_unit {
     size_t portal_count;
     struct pool_volume *volumes; // those on it, by utlist's DL_ macros over unit_prev, unit_next
     size_t volume_count;
-    void *link;        // the station's connection to it, private to src/cms
-    UT_hash_handle hh; // by rec.uuid
+    struct pool_volume *shown; // those it shows, by actual.index
+    void *link;                // the station's connection to it, private to src/cms
+    UT_hash_handle hh;         // by rec.uuid
+    UT_hash_handle hh_name;    // by rec.name
 };
 
 #define HOLD_WHY_ROOM 96 // bytes, with the NUL
@@ -40,47 +42,61 @@ struct pool_assignment {
     struct pool_volume *volume;
     struct pool_host *host;
     struct access_rule actual; // as the unit shows it; actual.index 0 when it does not
+    size_t rule;               // the place of that in the volume's rules
     struct pool_hold hold;
     struct pool_assignment *volume_prev, *volume_next; // in pool_volume.assignments
     struct pool_assignment *host_prev, *host_next;     // in pool_host.assignments
+    UT_hash_handle hh;                                 // in pool_volume.hosts, by rec.host
 };
 
 struct pool_volume {
     struct volume_record rec;
     struct pool_unit *unit;
     struct volume actual;      // as the unit shows it; actual.index 0 when it does not
-    struct access_rule *rules; // all rules the unit shows, also those nobody here wants
+    struct access_rule *rules; // all rules the unit shows, also those nobody wants; by index
     size_t rule_count;
     struct pool_hold hold;
     bool resize_answered;          // the unit took or refused the size that is wanted
     char refusal[LAST_ERROR_ROOM]; // what it said then; "" when it took it
     enum dv_code refusal_code;
     uint64_t mark; // the reading that showed it last, private to src/cms
-    struct pool_assignment *assignments;
+    struct pool_assignment *assignments, *hosts; // in their order; by host
     struct pool_volume *unit_prev, *unit_next;
-    UT_hash_handle hh;      // by rec.uuid
-    UT_hash_handle hh_name; // by rec.name
+    struct pool_unit *shown_by; // in whose hash of shown volumes it is; NULL in none
+    UT_hash_handle hh;          // by rec.uuid
+    UT_hash_handle hh_name;     // by rec.name
+    UT_hash_handle hh_index;    // by actual.index
 };
 
 struct pool_host {
     struct host_record rec;
+    char iqn[IQN_MAX_LEN + 1]; // the canonical form of rec.iqn
     struct pool_assignment *assignments;
+    uint64_t mark;          // private to src/cms, as that of a volume
     UT_hash_handle hh;      // by rec.uuid
     UT_hash_handle hh_name; // by rec.name
+    UT_hash_handle hh_iqn;  // by iqn
 };
 
 struct pool_task {
     struct task_record rec;
+    struct pool_tasks_of *of; // while it is not over
+    struct pool_task *of_prev, *of_next;
     UT_hash_handle hh; // by rec.id
 };
 
+struct pool_tasks_of { // a volume's tasks that are not over, by age
+    struct dv_uuid volume;
+    struct pool_task *tasks;
+    UT_hash_handle hh; // by volume
+};
+
 struct pool {
-    struct pool_unit *units;
-    struct pool_volume *volumes;
-    struct pool_volume *volume_names;
-    struct pool_host *hosts;
-    struct pool_host *host_names;
+    struct pool_unit *units, *unit_names;
+    struct pool_volume *volumes, *volume_names;
+    struct pool_host *hosts, *host_names, *host_iqns;
     struct pool_task *tasks; // ascending by id
+    struct pool_tasks_of *tasks_of;
 };
 
 struct pool *pool_new(void);
@@ -92,7 +108,6 @@ void pool_free(struct pool *p);
 void pool_apply(struct pool *p, const struct changes *changes);
 
 // A thing by its name or by its UUID as text; NULL when there is none.
-// Finding by name looks at all units; the others are looked up.
 struct pool_unit *pool_find_unit(struct pool *p, const char *name_or_uuid);
 struct pool_volume *pool_find_volume(struct pool *p, const char *name_or_uuid);
 struct pool_host *pool_find_host(struct pool *p, const char *name_or_uuid);
@@ -101,9 +116,11 @@ struct pool_task *pool_find_task(struct pool *p, uint64_t id);
 struct pool_unit *pool_unit_by_uuid(struct pool *p, const struct dv_uuid *uuid);
 struct pool_volume *pool_volume_by_uuid(struct pool *p, const struct dv_uuid *uuid);
 struct pool_host *pool_host_by_uuid(struct pool *p, const struct dv_uuid *uuid);
-struct pool_host *pool_host_by_iqn(struct pool *p, const char *iqn);           // looks at all hosts
+struct pool_host *pool_host_by_iqn(struct pool *p, const char *iqn);           // in any case
 struct pool_volume *pool_volume_by_index(struct pool_unit *u, uint32_t index); // shown ones
 struct pool_assignment *pool_assignment_of(struct pool_volume *v, const struct dv_uuid *host);
+// The tasks about a volume that are not over, linked by of_next; NULL when there are none.
+struct pool_task *pool_tasks_of(struct pool *p, const struct dv_uuid *volume);
 const struct medium *pool_medium(const struct pool_unit *u, uint32_t index); // NULL: none
 
 // What people are shown: "creating", "online", "offline", "failed", "deleting", and

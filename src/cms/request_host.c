@@ -27,6 +27,16 @@ static int check_user(struct cms *cms, const char *user, const struct pool_host 
     return 0;
 }
 
+// Those that were found on units and not completed do not count: no unit can keep a person from
+// adding hosts.
+static size_t count_added(const struct pool *p)
+{
+    size_t n = 0;
+    for (const struct pool_host *h = p->hosts; h; h = h->hh.next)
+        n += h->rec.sealed_len > 0;
+    return n;
+}
+
 static int check_host(struct cms *cms, const char *name, const char *iqn, const char *secret,
                       const struct pool_host *self, struct dv_err *err)
 {
@@ -37,8 +47,13 @@ static int check_host(struct cms *cms, const char *name, const char *iqn, const 
     if (taken && taken != self)
         return dv_fail(err, DV_EXISTS, "there is a host %s already: choose another name", name);
     if (self && self->rec.sealed_len > 0)
-        return dv_fail(err, DV_EXISTS, "host %s has the IQN %s already", self->rec.name, iqn);
-    if (!self && HASH_COUNT(cms->pool->hosts) >= HOSTS_MAX)
+        return dv_fail(err, DV_EXISTS, "host %s has the IQN %s already%s", self->rec.name,
+                       self->rec.iqn,
+                       strcmp(self->rec.iqn, iqn) == 0
+                           ? ""
+                           : ", which is the same name in another spelling: the host can log in "
+                             "with that one alone");
+    if (count_added(cms->pool) >= HOSTS_MAX)
         return dv_fail(err, DV_BUSY, "there are %d hosts, which is the most: delete one first",
                        HOSTS_MAX);
     return 0;

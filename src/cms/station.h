@@ -83,12 +83,15 @@ struct unit_link {
     uint32_t pace_ms;             // between looks while work is unsettled; 0: the poll interval
     uint64_t looked_at;           // the start of the last look, loop_now_ms
     uint64_t poll_at;             // the next regular look
+    uint32_t excess_ms;           // how long its endless tables are left alone; doubles; 0: none
+    uint64_t excess_until;        // loop_now_ms
     unsigned misses;              // looks in a row without an answer
     enum member_state oper;       // as last answered
     enum unit_state state_before; // the station's restart, until the unit has answered; else 0
     uint64_t lease_until;         // loop_now_ms
     bool lease_under_way;
     bool stranger;                          // not in the pool yet
+    size_t not_adopted;                     // volumes, as told last
     bool accepted;                          // the listener takes this engine's traps
     uint64_t stranger_at;                   // when another engine used the UUID last; 0 never
     struct suspect *suspect;                // an engine that may be another one, being asked

@@ -85,9 +85,10 @@ void tasks_end(struct cms *cms, struct changes *c, struct task_record *t, enum t
 struct pool_task *tasks_open(struct cms *cms, enum task_kind kind, const struct dv_uuid *volume,
                              const struct dv_uuid *host)
 {
-    for (struct pool_task *t = cms->pool->tasks; t; t = t->hh.next) {
-        if (!task_is_over(&t->rec) && (kind == 0 || t->rec.kind == kind) &&
-            uuid_equal(&t->rec.volume, volume) && (!host || uuid_equal(&t->rec.host, host)))
+    struct pool_task *t;
+    DL_FOREACH2(pool_tasks_of(cms->pool, volume), t, of_next)
+    {
+        if ((kind == 0 || t->rec.kind == kind) && (!host || uuid_equal(&t->rec.host, host)))
             return t;
     }
     return NULL;

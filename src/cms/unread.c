@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "cms/pool.h"
 #include "cms/reading.h"
+#include <stdlib.h>
 
 static void keep_medium(struct reading *r, const struct pool_unit *u, uint32_t index)
 {
@@ -18,12 +19,20 @@ static void keep_portal(struct reading *r, const struct pool_unit *u, const uint
             *DV_APPEND(r->portals, r->portal_count) = u->portals[i];
 }
 
+static int by_index(const void *x, const void *y)
+{
+    const struct access_rule *a = x, *b = y;
+    return a->index < b->index ? -1 : a->index > b->index;
+}
+
 static void keep_rule(struct reading *r, struct pool_unit *u, const uint32_t index[2])
 {
     const struct pool_volume *v = pool_volume_by_index(u, index[0]);
-    for (size_t i = 0; v && i < v->rule_count; i++)
-        if (v->rules[i].index == index[1])
-            *DV_APPEND(r->rules, r->rule_count) = v->rules[i];
+    const struct access_rule key = {.index = index[1]}, *rule = NULL;
+    if (v && v->rule_count > 0)
+        rule = bsearch(&key, v->rules, v->rule_count, sizeof(key), by_index);
+    if (rule)
+        *DV_APPEND(r->rules, r->rule_count) = *rule;
 }
 
 // The rules of its volumes were read by themselves.

@@ -29,40 +29,34 @@ static void add(struct orders *p, enum order_kind kind, const struct orders_volu
     p->unsettled = true;
 }
 
-static const struct access_rule *rule_of(const struct orders_volume *v,
-                                         const struct orders_right *r)
-{
-    for (size_t i = 0; i < v->rule_count; i++) {
-        if (!strcmp(v->rules[i].initiator, r->host->iqn))
-            return &v->rules[i];
-    }
-    return NULL;
-}
-
-static const struct orders_right *right_of(const struct orders_volume *v,
-                                           const struct access_rule *rule)
-{
-    for (size_t i = 0; i < v->right_count; i++) {
-        if (!strcmp(v->rights[i].host->iqn, rule->initiator))
-            return &v->rights[i];
-    }
-    return NULL;
-}
-
-// The rule is in the way: nobody wants it, or it was made for another CHAP user, which cannot be
-// changed in place.
+// The rule is in the way: nobody wants it, or it was made for another CHAP user or spelling of the
+// host's name, which cannot be changed in place. Without the secret it could not be made again.
 static bool to_remove(const struct orders_volume *v, const struct orders_right *right,
                       const struct access_rule *rule)
 {
-    return !v->want->wanted || !right || !right->want->wanted ||
-           strcmp(right->host->chap_user, rule->chap_user) != 0;
+    if (!v->want->wanted || !right || !right->want->wanted)
+        return true;
+    return right->host->sealed_len > 0 && (strcmp(right->host->chap_user, rule->chap_user) != 0 ||
+                                           strcmp(right->host->iqn, rule->initiator) != 0);
+}
+
+// The right that each rule is for, NULL where there is none. The caller frees the list.
+static const struct orders_right **rights_of(const struct orders_volume *v)
+{
+    const struct orders_right **list = dv_calloc(v->rule_count + 1, sizeof(struct orders_right *));
+    for (size_t i = 0; i < v->right_count; i++) {
+        if (v->rights[i].rule < v->rule_count)
+            list[v->rights[i].rule] = &v->rights[i];
+    }
+    return list;
 }
 
 static void plan_rules(struct orders *p, const struct orders_volume *v)
 {
+    DV_FREE const struct orders_right **rights = rights_of(v);
     for (size_t i = 0; i < v->rule_count; i++) {
         const struct access_rule *rule = &v->rules[i];
-        const struct orders_right *right = right_of(v, rule);
+        const struct orders_right *right = rights[i];
         if (rule->state == ACCESS_REVOKING) {
             p->unsettled = true;
         } else if (to_remove(v, right, rule)) {
@@ -87,7 +81,7 @@ static void plan_rights(struct orders *p, const struct orders_volume *v)
         const struct orders_right *right = &v->rights[i];
         // A right without a secret would admit nobody.
         if (right->want->wanted && !right->held && right->host->sealed_len > 0 &&
-            !rule_of(v, right))
+            right->rule >= v->rule_count)
             add(p, ORDER_ADD_RULE, v, right, right->want->index);
     }
 }

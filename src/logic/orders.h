@@ -16,8 +16,10 @@
 struct orders_right {
     const struct assignment_record *want;
     const struct host_record *host;
-    bool held; // refused a moment ago: no step for now
+    bool held;   // refused a moment ago: no step for now
+    size_t rule; // the place in the volume's rules of the one for this host
 };
+#define ORDERS_NO_RULE SIZE_MAX // there is none
 
 struct orders_volume {
     const struct volume_record *want;

@@ -291,8 +291,8 @@ static int load_tasks(struct store *s, struct changes *out, struct dv_err *err)
 int store_load(struct store *s, struct changes *out, struct dv_err *err)
 {
     static int (*const parts[])(struct store *, struct changes *, struct dv_err *) = {
-        load_units,   load_media, load_free,        load_portals, load_hosts,
-        load_volumes, load_shown, load_assignments, load_tasks,
+        load_units,   load_media,       load_free,  load_portals, load_hosts,
+        load_volumes, load_assignments, load_shown, load_tasks,
     };
     for (size_t i = 0; i < DV_COUNT(parts); i++) {
         if (parts[i](s, out, err) < 0)
