@@ -91,7 +91,8 @@ class Actual:
         self.files = {f.name: f.stat().st_size for f in (box.dir / "media").iterdir()}
         self.partitions, self.usable = partitions(box.disk)
         self.loops = loops(box.disk)
-        self.targets = targets(box.tgtadm("--mode", "target", "--op", "show"))
+        self.targets = {box.index_of(t["name"]) or tid: t for tid, t in
+                        targets(box.tgtadm("--mode", "target", "--op", "show")).items()}
         self.accounts = [a.strip() for a in
                          box.tgtadm("--mode", "account", "--op", "show").splitlines()[1:]]
 

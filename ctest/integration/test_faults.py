@@ -110,8 +110,8 @@ class Unit(unit_box.Box):
             self.grant(index, 1, HOST, f"user{index}", SECRET)
             self.wait_rule(index, 1, unit_box.ACTIVE)
 
-    def sessions(self, tid):
-        out = self.tgtadm("--mode", "conn", "--op", "show", "--tid", str(tid))
+    def sessions(self, index):
+        out = self.tgtadm("--mode", "conn", "--op", "show", "--tid", str(self.tids().get(index, 0)))
         return re.findall(r"Session: (\d+)", out)
 
     def poke(self):

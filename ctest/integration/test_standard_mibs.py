@@ -330,7 +330,7 @@ def test_rules_are_authorizations_and_identities(full):
 
 def test_what_targets_offer_is_what_tgtd_says(full):
     said = dict(line.split("=", 1) for line in
-                full.tgtadm("--mode", "target", "--op", "show", "--tid", "7").splitlines() if "=" in line)
+                full.tgtadm("--mode", "target", "--op", "show", "--tid", str(full.tids()[7])).splitlines() if "=" in line)
     truth = {"Yes": "1", "No": "2"}
     for name in ("InitialR2T", "ImmediateData", "DataSequenceInOrder", "DataPDUInOrder"):
         assert column(full, "iscsiNode" + name)[(1, 7)] == truth[said[name]], name
@@ -359,17 +359,18 @@ def test_identifiers_and_names_are_those_of_inquiry(full):
 # ---- Sessions and counters
 
 def tgtd_statistics(box):
-    """(tid, sid) -> (bytes read, commands, bytes written, commands), as done, over all LUNs."""
-    found = {}
+    """(index, sid) -> (bytes read, commands, bytes written, commands), as done, over all LUNs."""
+    found, indexes = {}, {tid: index for index, tid in box.tids().items()}
     for line in box.tgtadm("--mode", "sys", "--op", "stat").splitlines()[1:]:
         f = list(map(int, line.split()))
+        f[0] = indexes[f[0]]
         old = found.get((f[0], f[2]), (0, 0, 0, 0))
         found[f[0], f[2]] = tuple(a + b for a, b in zip(old, (f[5], f[6], f[9], f[10])))
     return found
 
 
 def session_counters(box):
-    """(tid, sid) -> (octets sent, octets received, commands)"""
+    """(index, sid) -> (octets sent, octets received, commands)"""
     sent, received, commands = (column(box, n) for n in ("iscsiSsnTxDataOctets", "iscsiSsnRxDataOctets",
                                                          "iscsiSsnCmdPDUs"))
     return {k[1:]: (int(sent[k]), int(received[k]), int(commands[k])) for k in sent}

@@ -74,13 +74,13 @@ def all_served(box):
 
 
 def served(box):
-    """What tgtd has: target id -> (name, initiators, accounts)."""
+    """What tgtd has: volume's index -> (name, initiators, accounts)."""
     found, part = {}, None
     for line in box.tgtadm("--mode", "target", "--op", "show").splitlines():
         match = re.match(r"Target (\d+): (\S+)", line)
         if match:
             names, accounts = set(), set()
-            found[int(match[1])] = (match[2], names, accounts)
+            found[box.index_of(match[2])] = (match[2], names, accounts)
         elif line.strip() in ("Account information:", "ACL information:"):
             part = accounts if "Account" in line else names
         elif re.match(r"    \S", line):

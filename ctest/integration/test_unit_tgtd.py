@@ -182,7 +182,8 @@ def test_reports_a_hung_one(box):
     assert not box.inquire(box.iqn(1), MALLORY)
 
 
-def parameters(box, tid):
+def parameters(box, index):
+    tid = box.tids().get(index, 0)
     return dict(line.split("=", 1) for line in
                 box.tgtadm("--mode", "target", "--op", "show", "--tid", str(tid)).splitlines()
                 if "=" in line)
@@ -196,17 +197,17 @@ def test_session_parameters(box):
         box.wait_volume(index, ONLINE)
     tuned = {"MaxRecvDataSegmentLength": "262144", "InitialR2T": "No", "ImmediateData": "Yes",
              "FirstBurstLength": "262144", "MaxBurstLength": "1048576", "MaxOutstandingR2T": "16"}
-    for tid in (1, 2):
-        assert tuned.items() <= parameters(box, tid).items()
+    for index in (1, 2):
+        assert tuned.items() <= parameters(box, index).items()
     box.agent.end()
-    box.tgtadm("--mode", "target", "--op", "update", "--tid", "2", "--name", "MaxBurstLength",
+    box.tgtadm("--mode", "target", "--op", "update", "--tid", str(box.tids()[2]), "--name", "MaxBurstLength",
                "--value", "512")
     other = dict(tuned, MaxRecvDataSegmentLength="65536", InitialR2T="Yes", MaxOutstandingR2T="3")
     box.edit(' threads="2"/>', ' threads="2"><session MaxRecvDataSegmentLength="65536"'
              ' InitialR2T="Yes" MaxOutstandingR2T="3"/></tgtd>')
     box.start_agent()
-    for tid in (1, 2):
-        wait_for(f"the parameters of {tid}", lambda t=tid: other.items() <= parameters(box, t).items())
+    for index in (1, 2):
+        wait_for(f"the parameters of {index}", lambda i=index: other.items() <= parameters(box, i).items())
     box.wait_ready()
     assert box.tgtd_pid() == pid
     box.create(3, "v3")

@@ -36,6 +36,9 @@ GO, DESTROY = 4, 6
 CREATING, ONLINE, OFFLINE, FAILED, DELETING = range(1, 6)
 PENDING, ACTIVE, RULE_FAILED, REVOKING = range(1, 5)
 
+# How often a volume grows under each initiator; more of it is a matter of time alone.
+GROWTHS = int(os.environ.get("DVSAN_GROWTHS", "3"))
+
 USER, AUTH, PRIV = "provision", "auth-pass-of-provision", "priv-pass-of-provision"
 IQN = "iqn.2026-11.test.dvsan"
 
@@ -101,6 +104,7 @@ class Box:
         self.patience = ["-t", "2", "-r", "2"]  # of the SNMP tools
         self.snmpd = self.agent = self.receiver = None
         self.tgtds = {}  # by portal group
+        self.indexes = {}  # of volumes by the names of their targets
         self.engine = "80001f8804" + os.urandom(8).hex()
         self.agent_log = self.dir / "dvsan-unit.log"
         for folder in ("media", "run", "conf", "snmpd", "trapd"):
@@ -281,8 +285,22 @@ class Box:
                               env=dict(os.environ, TGT_IPC_SOCKET=str(self.dir / "run/tgtd")), check=False)
         return done.stdout
 
+    def index_of(self, name):
+        """Which volume a target is; None when that is not known, which it stays once it was."""
+        if name not in self.indexes:
+            with contextlib.suppress(SnmpError):
+                self.indexes.update((iqn, int(oid.rsplit(".", 1)[1]))
+                                    for oid, iqn in self.walk(f"{VOLUME}.{V_IQN}").items())
+        return self.indexes.get(name)
+
+    def tids(self, group=1):
+        """The targets' ids in a tgtd: volume's index -> tid."""
+        found = re.findall(r"^Target (\d+): (\S+)", self.tgtadm("-C", str(group - 1), "--mode", "target", "--op", "show"),
+                           re.M)
+        return {self.index_of(name): int(tid) for tid, name in found}
+
     def targets(self, group=1):
-        """What a tgtd serves: tid -> (name, sorted names of its initiators)."""
+        """What a tgtd serves: volume's index, or tid of what is none -> (name, sorted names of its initiators)."""
         found, tid, acl = {}, None, False
         for line in self.tgtadm("-C", str(group - 1), "--mode", "target", "--op", "show").splitlines():
             match = re.match(r"Target (\d+): (\S+)", line)
@@ -293,7 +311,7 @@ class Box:
                 acl = True
             elif acl:
                 found[tid][1].append(line.strip())
-        return {t: (n, sorted(a)) for t, (n, a) in found.items()}
+        return {self.index_of(n) or t: (n, sorted(a)) for t, (n, a) in found.items()}
 
     def iqn(self, index):
         return self.get(f"{VOLUME}.{V_IQN}.{index}")

@@ -221,14 +221,15 @@ static void identifiers_are_those_of_inquiry(void **state)
     const struct traffic *of_group = traffic;
     struct std *std = std_bare(NULL, s, &of_group);
     const struct unit_volume v = {
-        .v = {.index = 0x01020304,
+        .tid = 0x01020304,
+        .v = {.index = 7,
               .lun = 1,
               .uuid = {{0x9a, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}}}};
     static const uint8_t number[] = {0x31, 2, 3, 4, 0, 0, 0, 1};
-    static const uint8_t extended[] = {0x6a, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    static const uint8_t extended[] = {0x60, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     struct sn_value id = std_scsi_id(std, &v, 1);
     assert_int_equal(id.octets.len, 36);
-    assert_memory_equal(id.octets.data, "9a0102030405060708090a0b0c0d0e0f\0\0\0", 36);
+    assert_memory_equal(id.octets.data, "DVSAN   02030405060708090a0b0c0d0e0f", 36);
     id = std_scsi_id(std, &v, 2);
     assert_int_equal(id.octets.len, sizeof(number));
     assert_memory_equal(id.octets.data, number, sizeof(number));

@@ -114,7 +114,7 @@ static struct seen_lun *see_lun(struct seen_target *t, uint64_t lun, const char 
 
 static void identify(struct seen_lun *l, const struct dv_uuid *uuid)
 {
-    char id[33], serial[UUID_TEXT_LEN];
+    char id[PLAN_SCSI_ID_ROOM], serial[UUID_TEXT_LEN];
     plan_scsi_id(uuid, id);
     uuid_format(uuid, serial);
     free(l->scsi_id);
@@ -184,6 +184,7 @@ static void read_wanted(struct want *w, char *words[WORDS])
         struct plan_target *t = want_target(w, number(words[1]), words[2], words[3]);
         t->online = !has_word(words, "offline");
         t->blocks = number_after(words, "blocks");
+        t->most_blocks = number_after(words, "most");
     } else if (strcmp(words[0], "rule") == 0 && last) {
         want_rule(last, words[1], words[2]);
     } else if (strcmp(words[0], "account") == 0) {
@@ -200,6 +201,7 @@ static void read_actual(struct seen *s, char *words[WORDS])
         struct seen_target *t = see_target(s, number(words[1]), words[2]);
         t->ready = !has_word(words, "offline");
         t->parameters_differ = has_word(words, "parameters");
+        t->ghost_count = has_word(words, "ghost");
     } else if (strcmp(words[0], "account") == 0) {
         SEE_TEXT(s->accounts, s->account_count, words[1]);
     } else if (strcmp(words[0], "lun") == 0 && last) {
@@ -433,7 +435,9 @@ static void do_lun(struct model *m, struct seen_target *t, const struct plan_ste
         identify(&t->luns[at], &w->uuid);
         return;
     }
-    if (step->op == PLAN_RELOAD_LUN) { // sessions stay
+    if (step->op == PLAN_RELOAD_LUN) {
+        do_end_sessions(t, NULL);
+        t->ready = true;
         assert_string_equal(step->name, t->luns[at].path);
         t->luns[at].online = true;
         t->luns[at].removable = false;
@@ -472,6 +476,8 @@ static void do_step(struct model *m, const struct plan_step *step)
     }
     assert_non_null(t);
     assert_true(plan_is_ours(m->w, t->name));
+    if (step->op == PLAN_SET_READY)
+        assert_int_equal(t->session_count, 0); // they may wait for answers that never come
     if (step->op == PLAN_SET_READY || step->op == PLAN_SET_OFFLINE)
         t->ready = step->op == PLAN_SET_READY;
     else if (step->op == PLAN_BIND_ACCOUNT)

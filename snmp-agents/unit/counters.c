@@ -91,6 +91,12 @@ static void save(struct counters *c)
         r->counting.changed = false;
 }
 
+static int compare_tids(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
 static uint32_t *targets(void *arg, size_t *count)
 {
     const struct watcher *w = arg;
@@ -99,8 +105,17 @@ static uint32_t *targets(void *arg, size_t *count)
     *count = 0;
     while ((v = state_volume_next(w->counters->state, v ? v->v.index : 0)))
         if (v->made && v->v.group == w->tgtd)
-            *DV_APPEND(list, *count) = v->v.index;
+            *DV_APPEND(list, *count) = v->tid;
+    if (*count > 1)
+        qsort(list, *count, sizeof(*list), compare_tids);
     return list;
+}
+
+// From here on targets go by the indexes of their volumes.
+static uint32_t index_of(void *arg, uint32_t tid)
+{
+    const struct unit_volume *v = state_volume_tid(arg, tid);
+    return v ? v->v.index : 0;
 }
 
 // The first look at a tgtd goes on where a former run of the agent had counted it.
@@ -147,6 +162,7 @@ static void seen(void *arg, struct observation *o, const struct dv_err *err)
         return;
     }
     w->complained = false;
+    observation_rename(o, index_of, c->state);
     if (!w->seen)
         resume(w, o);
     if (c->resumed_count > 0 && all_seen(c)) // of runs that have ended

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include <poll.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -221,6 +222,42 @@ static int compare_targets(const void *a, const void *b)
 {
     const struct observed_target *x = a, *y = b;
     return x->tid < y->tid ? -1 : x->tid > y->tid;
+}
+
+// Drops the rows whose first field, a target, has no number, and sorts the others anew.
+static size_t rename_rows(void *rows, size_t count, size_t size,
+                          int (*compare)(const void *, const void *),
+                          uint32_t (*number)(void *arg, uint32_t tid), void *arg)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        char *row = (char *)rows + i * size;
+        uint32_t tid;
+        memcpy(&tid, row, sizeof(tid));
+        tid = number(arg, tid);
+        if (tid == 0)
+            continue;
+        memcpy(row, &tid, sizeof(tid));
+        memmove((char *)rows + kept++ * size, row, size);
+    }
+    if (kept > 1)
+        qsort(rows, kept, size, compare);
+    return kept;
+}
+
+_Static_assert(offsetof(struct tgt_statistics, tid) == 0 &&
+                   offsetof(struct observed_session, tid) == 0 &&
+                   offsetof(struct observed_target, tid) == 0,
+               "rename_rows takes the first field");
+
+void observation_rename(struct observation *o, uint32_t (*number)(void *arg, uint32_t tid),
+                        void *arg)
+{
+    o->row_count = rename_rows(o->rows, o->row_count, sizeof(*o->rows), compare_rows, number, arg);
+    o->session_count = rename_rows(o->sessions, o->session_count, sizeof(*o->sessions),
+                                   compare_sessions, number, arg);
+    o->target_count =
+        rename_rows(o->targets, o->target_count, sizeof(*o->targets), compare_targets, number, arg);
 }
 
 static const struct observed_target *known_target(const struct observation *last, uint32_t tid)

@@ -37,6 +37,10 @@ struct observation {
     size_t target_count;
 };
 void observation_free(struct observation *o); // NULL is fine
+// Gives targets other numbers, those that number(arg, tid) returns; leaves out those of which that
+// is 0.
+void observation_rename(struct observation *o, uint32_t (*number)(void *arg, uint32_t tid),
+                        void *arg);
 
 struct observer;
 

@@ -85,6 +85,7 @@ struct order *order_new(const struct state *state)
     while ((v = state_volume_next(state, v ? v->v.index : 0))) {
         struct order_volume *ov = DV_APPEND(o->volumes, o->volume_count);
         ov->v = v->v;
+        ov->tid = v->tid;
         ov->tgtd = v->tgtd;
         ov->unrecorded = v->made && v->tgtd == 0;
         ov->task = v->v.state == VOLUME_DELETING ? ORDER_DELETE

@@ -29,6 +29,7 @@ struct order_volume {
     size_t rule_count;
     uint32_t *revoked; // indexes of those that are to end
     size_t revoked_count;
+    uint32_t tid;    // its target's id
     uint32_t tgtd;   // the number of the only tgtd that may be serving it; 0: none is,
     bool unrecorded; // or any may: there is a backing, and no record of who serves it
     // Filled in by the worker.

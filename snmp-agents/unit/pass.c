@@ -399,12 +399,13 @@ static char *path_to_serve(const struct pass *p, const struct order *o, struct o
     return media_volume_path(m, &ov->v, &ov->err);
 }
 
-// A device may end somewhere behind its last whole MiB.
-static uint64_t blocks_to_compare(const struct pass *p, const struct order_volume *ov)
+// What is being grown may have any size on the way already. A device may be larger than what was
+// made of it.
+static uint64_t most_blocks(const struct pass *p, const struct order_volume *ov)
 {
     size_t i = place_of(p, ov->v.medium);
     bool device = i < p->config->media_count && p->config->media[i].kind == MEDIUM_DEVICE;
-    return device ? 0 : ov->v.blocks;
+    return device ? 0 : order_grows(ov) ? ov->v.target_blocks : ov->v.blocks;
 }
 
 static void add_target(const struct pass *p, struct request *r, const struct order_volume *ov,
@@ -416,13 +417,14 @@ static void add_target(const struct pass *p, struct request *r, const struct ord
         rules[k] = (struct plan_rule){ov->rules[k].initiator, ov->rules[k].user};
     struct serving_want *w = &r->wants[r->count++];
     w->volume = place;
-    w->target = (struct plan_target){.tid = ov->v.index,
+    w->target = (struct plan_target){.tid = ov->tid,
                                      .iqn = ov->v.iqn,
                                      .path = path,
                                      .store = store,
                                      .options = options,
                                      .uuid = ov->v.uuid,
-                                     .blocks = blocks_to_compare(p, ov),
+                                     .blocks = ov->v.blocks,
+                                     .most_blocks = most_blocks(p, ov),
                                      .online = ov->v.admin_online,
                                      .rules = rules,
                                      .rule_count = ov->rule_count};

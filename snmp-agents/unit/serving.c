@@ -24,8 +24,11 @@ struct instance {
     bool complained;    // about portals, so that it is logged once
 
     // Of one pass.
-    bool asked;  // it takes part
-    bool let_go; // it serves nothing that is not wanted of it
+    bool asked;     // it takes part
+    bool gone;      // its process has ended, so it serves nothing
+    bool told;      // it told what it serves:
+    char **holding; // names of targets that have their file open
+    size_t holding_count;
     struct order *order;
     const struct serving_want *wants;
     size_t want_count;
@@ -62,6 +65,16 @@ struct serving *serving_new(const struct unit_config *config, const struct state
     return s;
 }
 
+static void forget_told(struct instance *i)
+{
+    for (size_t n = 0; n < i->holding_count; n++)
+        free(i->holding[n]);
+    free(i->holding);
+    i->holding = NULL;
+    i->holding_count = 0;
+    i->told = false;
+}
+
 void serving_free(struct serving *s)
 {
     if (!s)
@@ -69,6 +82,7 @@ void serving_free(struct serving *s)
     for (uint32_t i = 0; i < s->count; i++) {
         tgt_engine_free(s->instances[i].tgt);
         tgt_engine_free(s->instances[i].brief);
+        forget_told(&s->instances[i]);
         free(s->instances[i].portals);
     }
     free(s->instances);
@@ -107,13 +121,12 @@ static struct order_tgtd *result_of(const struct instance *i)
     return &i->order->tgtds[i->number - 1];
 }
 
-// One whose process has ended serves nothing.
 static void lose(struct instance *i)
 {
     struct order_tgtd *t = result_of(i);
     t->there = false;
     i->hung = t->err.code == DV_TIMEOUT;
-    i->let_go = tgt_is_gone(i->tgt);
+    i->gone = tgt_is_gone(i->tgt);
 }
 
 // One that is watched is known to run; whether it answers is seen when it is asked something. A
@@ -153,7 +166,8 @@ void serving_meet(struct serving *s, struct order *o, void (*met)(void *arg, uin
         i->order = o;
         i->met = met;
         i->arg = arg;
-        i->let_go = false;
+        i->gone = false;
+        forget_told(i);
         i->asked = i->number <= o->groups;
     }
     for (size_t n = 0; n < o->volume_count; n++)
@@ -221,10 +235,15 @@ static void *reconcile(void *arg)
         ov->done = t->there && ov->err.code == DV_OK;
     }
     t->foreign = result.foreign_count > 0;
-    i->let_go = t->there && result.other.code == DV_OK;
+    forget_told(i);
+    i->told = t->there;
+    i->holding = result.holding;
+    i->holding_count = result.holding_count;
+    result.holding = NULL;
+    result.holding_count = 0;
     if (!t->there)
         lose(i);
-    else if (!i->let_go)
+    else
         t->err = result.other;
     tgt_result_clear(&result);
     return NULL;
@@ -246,15 +265,27 @@ void serving_reconcile(struct serving *s, struct order *o, const struct serving_
     }
 }
 
+static bool holds(const struct instance *i, const char *iqn)
+{
+    for (size_t n = 0; n < i->holding_count; n++)
+        if (strcmp(i->holding[n], iqn) == 0)
+            return true;
+    return false;
+}
+
 bool serving_has_let_go(const struct serving *s, const struct order *o,
                         const struct order_volume *ov, struct dv_err *err)
 {
     uint32_t first = ov->unrecorded ? 1 : ov->tgtd, last = ov->unrecorded ? o->groups : ov->tgtd;
-    for (uint32_t n = first; n <= last && n > 0; n++)
-        if (!s->instances[n - 1].let_go) {
-            *err = o->tgtds[n - 1].err;
-            return false;
-        }
+    for (uint32_t n = first; n <= last && n > 0; n++) {
+        const struct instance *i = &s->instances[n - 1];
+        if (i->gone || (i->told && !holds(i, ov->v.iqn)))
+            continue;
+        *err = o->tgtds[n - 1].err;
+        if (err->code == DV_OK)
+            (void)dv_fail(err, DV_BUSY, "tgtd still has it open");
+        return false;
+    }
     return true;
 }
 

@@ -35,8 +35,9 @@ struct serving_want {
 void serving_reconcile(struct serving *s, struct order *o, const struct serving_want *wants,
                        size_t count);
 
-// Whether the tgtd that may have served the volume does so no more, unless that is wanted of it;
-// true when there is none. Of a volume without a record, whether that is true of all of them.
+// Whether the tgtd that may have served the volume has its file open no more, whatever became of
+// others; true when there is none. Of a volume without a record, whether that is true of all of
+// them.
 bool serving_has_let_go(const struct serving *s, const struct order *o,
                         const struct order_volume *ov, struct dv_err *err);
 

@@ -3,6 +3,7 @@
 #include "snmp-agents/unit/state.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "logic/unit_plan.h"
 #include <arpa/inet.h>
 #include <assert.h>
 #include <string.h>
@@ -17,6 +18,8 @@ struct state {
     struct rows media, portals, volumes, rules;
     struct unit_volume **by_uuid; // the volumes again, ascending by UUID
     size_t uuid_count;
+    struct unit_volume **by_tid; // and by the ids of their targets
+    size_t tid_count;
     uint32_t groups;
     char **tgtds;
     size_t tgtd_count;
@@ -141,6 +144,7 @@ void state_free(struct state *s)
     rows_free(&s->portals);
     rows_free(&s->volumes);
     free(s->by_uuid);
+    free(s->by_tid);
     rows_free(&s->rules);
     for (size_t i = 0; i < s->tgtd_count; i++)
         free(s->tgtds[i]);
@@ -264,6 +268,44 @@ struct unit_volume *state_volume_uuid(const struct state *s, const struct dv_uui
 {
     size_t i = uuid_lower(s, uuid);
     return i < s->uuid_count && uuid_equal(&s->by_uuid[i]->v.uuid, uuid) ? s->by_uuid[i] : NULL;
+}
+
+// The position of the first volume whose target's id is not below this one.
+static size_t tid_lower(const struct state *s, uint32_t tid)
+{
+    size_t low = 0, high = s->tid_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->by_tid[middle]->tid < tid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void tid_add(struct state *s, struct unit_volume *v)
+{
+    v->tid = plan_tid(&v->v.uuid);
+    while (state_volume_tid(s, v->tid))
+        v->tid = v->tid % PLAN_TID_MAX + 1;
+    size_t i = tid_lower(s, v->tid);
+    (void)DV_APPEND(s->by_tid, s->tid_count);
+    memmove(s->by_tid + i + 1, s->by_tid + i, (s->tid_count - 1 - i) * sizeof(*s->by_tid));
+    s->by_tid[i] = v;
+}
+
+static void tid_remove(struct state *s, const struct unit_volume *v)
+{
+    size_t i = tid_lower(s, v->tid);
+    s->tid_count--;
+    memmove(s->by_tid + i, s->by_tid + i + 1, (s->tid_count - i) * sizeof(*s->by_tid));
+}
+
+struct unit_volume *state_volume_tid(const struct state *s, uint32_t tid)
+{
+    size_t i = tid_lower(s, tid);
+    return i < s->tid_count && s->by_tid[i]->tid == tid ? s->by_tid[i] : NULL;
 }
 
 struct unit_volume *state_volume_named(const struct state *s, const char *name)
@@ -451,6 +493,7 @@ struct unit_volume *state_add_volume(struct state *s, const struct volume *v)
     row->v.generation = 0;
     uuid_add(s, row);
     state_note_last(s, v->index);
+    tid_add(s, row);
     state_volume_changed(s, row);
     return row;
 }
@@ -479,6 +522,7 @@ void state_remove_volume(struct state *s, uint32_t index)
     uint32_t old = v->v.generation;
     assert(!state_volume_has_rules(s, index));
     uuid_remove(s, v);
+    tid_remove(s, v);
     rows_remove(&s->volumes, volume_key, index);
     deletion_forget(s, index);
     change_add(s, CHANGE_VOLUME_DELETED, index, old);

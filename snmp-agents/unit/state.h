@@ -56,6 +56,7 @@ struct unit_volume {
     struct counting counting;
     struct refused refused;
     uint32_t tgtd; // the number of the only tgtd that may be serving it; 0: none is on record
+    uint32_t tid;  // its target's id there: plan_tid, or the next one that no other volume has
     bool made;     // its backing exists, so it may be served and is never made again
     char resize_error[LAST_ERROR_ROOM]; // why it was not resized when that was asked for last
 };
@@ -115,6 +116,7 @@ const struct change *state_change(const struct state *s, uint32_t generation);
 const struct change *state_change_next(const struct state *s, uint32_t after);
 
 struct unit_volume *state_volume_uuid(const struct state *s, const struct dv_uuid *uuid);
+struct unit_volume *state_volume_tid(const struct state *s, uint32_t tid);
 struct unit_volume *state_volume_named(const struct state *s, const char *name);
 bool state_volume_has_rules(const struct state *s, uint32_t volume);
 bool state_medium_has_volumes(const struct state *s, uint32_t medium);

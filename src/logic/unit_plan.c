@@ -98,7 +98,8 @@ static void revoke(struct planner *p, struct view *v)
     }
     drop_names(p, v);
     drop_accounts(p, v);
-    end_sessions(p, v, close);
+    // An offline target drops commands without an answer, so sessions that saw it end, too.
+    end_sessions(p, v, close || !v->seen->ready);
     for (size_t i = 0; i < v->seen->lun_count; i++)
         if (close && v->seen->luns[i].lun != 0)
             emit_lun_delete(p, v, v->seen->luns[i].lun);
@@ -112,8 +113,15 @@ static void remove_target(struct planner *p, const struct seen_target *t)
     view_sees(&v, t);
     drop_names(p, &v);
     drop_accounts(p, &v); // so that accounts can be deleted even if the target cannot
-    emit(p, PLAN_END_SESSIONS, &v, NULL); // also one that began since the listing
-    emit(p, PLAN_DELETE_TARGET, &v, NULL);
+    if (t->ready)
+        emit(p, PLAN_SET_OFFLINE, &v, NULL);
+    if (t->ready || t->session_count > 0) // also one that began since the listing
+        emit(p, PLAN_END_SESSIONS, &v, NULL);
+    for (size_t i = 0; i < t->lun_count; i++) // so that its file is closed, whatever comes next
+        if (t->luns[i].lun != 0)
+            emit_lun_delete(p, &v, t->luns[i].lun);
+    if (t->ghost_count == 0)
+        emit(p, PLAN_DELETE_TARGET, &v, NULL);
     free(v.bound);
 }
 

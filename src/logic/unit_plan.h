@@ -12,6 +12,8 @@
 // - The daemon dies on the next listing when an account is unbound from the middle of a target's
 //   list (it leaves a hole and follows a null pointer), so accounts are always unbound from the end
 //   and those that stay are bound again. An account is deleted only when no target holds it.
+// - A target that cannot be deleted, since the daemon goes on showing a session that has ended, is
+//   left without LUN, name and account of a host, and offline.
 // - A CHAP name has one secret. The daemon shows no secrets, so beside each account stands an
 //   unbound account of ours, its mark, whose name holds a keyed digest of the secret (`tag`). A
 //   missing mark means a changed or half-made account: it is deleted and made again, and the
@@ -41,14 +43,16 @@ struct plan_rule {
 };
 
 struct plan_target {
-    uint32_t tid; // the volume's index, 1..2^31-1
+    uint32_t tid; // 1..2^31-1; see plan_tid
     const char *iqn;
     const char *path;    // the backing file; absolute, without commas and control characters
     const char *store;   // the backing store's type, whose paths may be relative; NULL: PLAN_STORE
     const char *options; // of the store, under the same rules; not shown by the daemon; or NULL
     struct dv_uuid uuid;
-    uint64_t blocks; // of the backing file; 0: not compared
-    bool online;     // or its target stays, but refuses everybody and has closed the file
+    // What the backing file has at least, and at most: a file that is just growing has something in
+    // between. 0: not compared.
+    uint64_t blocks, most_blocks;
+    bool online; // or its target stays, but refuses everybody and has closed the file
     const struct plan_rule *rules;
     size_t rule_count; // 0: nobody may log in
 };
@@ -79,7 +83,7 @@ enum plan_op {
     PLAN_SET_READY,      // tid
     PLAN_NEW_LUN,        // tid, name: the path
     PLAN_IDENTIFY_LUN,   // tid: serial, SCSI id and so on
-    PLAN_RELOAD_LUN,     // tid, name: the path, whose size the daemon reads anew
+    PLAN_RELOAD_LUN,     // tid, name: the path, whose size the daemon reads anew; ends all sessions
     PLAN_DELETE_LUN,     // tid, lun
     PLAN_BIND_ACCOUNT,   // tid, name: the user
     PLAN_UNBIND_ACCOUNT, // tid, name: the user
@@ -119,8 +123,17 @@ const char *plan_store(const struct plan_target *t);
 // The user whose mark an account is, or NULL; points into the name.
 const char *plan_marked_user(const char *account);
 bool plan_is_ours(const struct plan_wanted *wanted, const char *target_name);
-// The SCSI id: the UUID's 32 hex digits, from which the daemon makes an NAA designator.
-void plan_scsi_id(const struct dv_uuid *uuid, char out[33]);
+// The SCSI id, from which the daemon makes two designators (SPC-4 section 7.8.6): it is the T10
+// vendor one, so it begins with the vendor, and its last 32 characters, as hex digits, are the NAA
+// one (type 6). So only the UUID's last 28 digits have room in it.
+#define PLAN_VENDOR       "DVSAN"
+#define PLAN_SCSI_ID_ROOM 37
+void plan_scsi_id(const struct dv_uuid *uuid, char out[PLAN_SCSI_ID_ROOM]);
+// The target id that a volume should have: from it and the LUN the daemon makes another NAA
+// designator (type 3), in which 28 bits of it have room. So that hosts of many units can tell their
+// volumes apart it comes from the UUID; 1..PLAN_TID_MAX.
+#define PLAN_TID_MAX ((1U << 28) - 1)
+uint32_t plan_tid(const struct dv_uuid *uuid);
 
 // The number of megabytes that the daemon shows for a file of so many blocks; another one for each
 // multiple of 1 MiB.

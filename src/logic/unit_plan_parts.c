@@ -82,10 +82,21 @@ const char *plan_marked_user(const char *account)
     return account + len + 1;
 }
 
-void plan_scsi_id(const struct dv_uuid *uuid, char out[33])
+void plan_scsi_id(const struct dv_uuid *uuid, char out[PLAN_SCSI_ID_ROOM])
 {
+    snprintf(out, PLAN_SCSI_ID_ROOM, "%-8s", PLAN_VENDOR);
+    for (size_t i = 2; i < sizeof(uuid->b); i++)
+        snprintf(out + 4 + 2 * i, 3, "%02x", uuid->b[i]);
+}
+
+// FNV-1a (RFC 9923), folded.
+uint32_t plan_tid(const struct dv_uuid *uuid)
+{
+    uint32_t hash = 2166136261U;
     for (size_t i = 0; i < sizeof(uuid->b); i++)
-        snprintf(out + 2 * i, 3, "%02x", uuid->b[i]);
+        hash = (hash ^ uuid->b[i]) * 16777619U;
+    hash = (hash >> 28) ^ (hash & PLAN_TID_MAX);
+    return hash ? hash : 1;
 }
 
 // ---- Problems -----------------------------------------------------------------------------
@@ -341,14 +352,15 @@ bool lun_is_stale(const struct seen_target *t, const struct plan_target *want)
         const struct seen_lun *l = &t->luns[i];
         if (l->lun == PLAN_LUN)
             return !l->online || l->removable || // a reload was broken off
-                   (want->blocks != 0 && l->megabytes != plan_megabytes(want->blocks));
+                   (want->blocks != 0 && l->megabytes < plan_megabytes(want->blocks)) ||
+                   (want->most_blocks != 0 && l->megabytes > plan_megabytes(want->most_blocks));
     }
     return false;
 }
 
 bool lun_is_identified(const struct seen_target *t, const struct plan_target *want)
 {
-    char id[33], serial[UUID_TEXT_LEN];
+    char id[PLAN_SCSI_ID_ROOM], serial[UUID_TEXT_LEN];
     plan_scsi_id(&want->uuid, id);
     uuid_format(&want->uuid, serial);
     for (size_t i = 0; i < t->lun_count; i++) {

@@ -49,7 +49,7 @@ bool stays_bound(const struct planner *p, const struct view *v, const char *user
 bool session_may_stay(const struct planner *p, const struct view *v, const char *initiator);
 bool has_disk(const struct seen_target *t);
 bool lun_is_right(const struct seen_target *t, const struct plan_target *want);
-// Whether the right LUN still has the size that its file had before, or is offline.
+// Whether the right LUN does not have the size that its file has, or is offline.
 bool lun_is_stale(const struct seen_target *t, const struct plan_target *want);
 bool lun_is_identified(const struct seen_target *t, const struct plan_target *want);
 

@@ -32,6 +32,9 @@ struct seen_target {
     bool sessions_unclear;
     struct seen_session *sessions;
     size_t session_count;
+    // Sessions beside those, which the daemon only still shows: they were told to end, have no
+    // command under way, and never will have. They keep a target from being deleted, no more.
+    size_t ghost_count;
     struct seen_lun *luns;
     size_t lun_count;
     char **accounts; // incoming ones, in the order in which the daemon keeps them

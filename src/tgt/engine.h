@@ -10,8 +10,18 @@ struct tgt_engine {
     char *socket, *prefix;
     int timeout_ms;
     struct session_parameters session;
-    bool session_compared; // by all targets of the tgtd that was met last
+    bool session_compared;    // by all targets of the tgtd that was met last
+    struct tgt_ghost *ghosts; // of the tgtd that was met last
+    size_t ghost_count;
 };
+
+// A session that was told to end, has nothing under way, and is shown on: after two LUN resets that
+// waited for the same command tgtd has forgotten the first, and keeps its session until it ends.
+struct tgt_ghost {
+    uint32_t tid;
+    uint64_t sid;
+};
+bool tgt_is_ghost(const struct tgt_engine *e, uint32_t tid, uint64_t sid);
 
 // What a step may answer beside 0: REFUSED with err is trouble with that step alone, -1 with err
 // means that tgtd cannot be talked to.
@@ -22,11 +32,12 @@ int tgt_ask(const struct tgt_engine *e, const struct tgt_request *r, enum tgt_st
             struct dv_err *err);
 
 // Carries out one step of a plan.
-int tgt_do_step(const struct tgt_engine *e, const struct plan_wanted *wanted,
+int tgt_do_step(struct tgt_engine *e, const struct plan_wanted *wanted,
                 const struct plan_step *step, struct dv_err *err);
 
-// Ends sessions: 0, TGT_REFUSED when they do not end in time, or -1.
-int tgt_do_end_sessions(const struct tgt_engine *e, uint32_t tid, const char *initiator,
+// Ends sessions: 0, TGT_REFUSED when they do not end in time, or -1. Those that turn out to be
+// ghosts count as ended.
+int tgt_do_end_sessions(struct tgt_engine *e, uint32_t tid, const char *initiator,
                         struct dv_err *err);
 
 // Whether a target offers something else than it should; false when there is no such target.
@@ -37,6 +48,6 @@ int tgt_set_session(const struct tgt_engine *e, uint32_t tid, struct dv_err *err
 
 // Reads targets, accounts and sessions, and what our targets offer unless that was compared
 // already; the caller clears *seen, also after a failure.
-int tgt_look(const struct tgt_engine *e, struct seen *seen, struct dv_err *err);
+int tgt_look(struct tgt_engine *e, struct seen *seen, struct dv_err *err);
 
 #endif

@@ -63,8 +63,7 @@ int tgt_read_connections(struct tgt_engine *e, uint32_t tid, struct seen_target 
 // Ends the sessions of the nearest target at or before *at that has any; they wrote into the list
 // what cannot be read. Who forges a neighbour's whole block has the neighbour's ended first, which
 // log in again; its own are next, so it cannot hide. -1 with err when there are none.
-static int evict(const struct tgt_engine *e, const struct seen *names, size_t *at,
-                 struct dv_err *err)
+static int evict(struct tgt_engine *e, const struct seen *names, size_t *at, struct dv_err *err)
 {
     struct dv_err why = *err;
     for (size_t i = *at + 1; i > 0; i--) {
@@ -86,7 +85,7 @@ static int evict(const struct tgt_engine *e, const struct seen *names, size_t *a
 
 // The two lists are of two moments, so a first mismatch may only mean that somebody else changed
 // something between them.
-static int read_readable_targets(const struct tgt_engine *e, struct seen *seen, struct dv_err *err)
+static int read_readable_targets(struct tgt_engine *e, struct seen *seen, struct dv_err *err)
 {
     size_t culprit = SIZE_MAX;
     for (int round = 0;; round++) {
@@ -113,7 +112,30 @@ static bool is_ours(const struct tgt_engine *e, const struct seen_target *t)
     return strncmp(t->name, e->prefix, strlen(e->prefix)) == 0;
 }
 
-int tgt_look(const struct tgt_engine *e, struct seen *seen, struct dv_err *err)
+struct ghosts {
+    struct tgt_ghost *list;
+    size_t count;
+};
+
+// What is left of sessions that have ended is none.
+static void drop_ghosts(const struct tgt_engine *e, struct seen_target *t, struct ghosts *still)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < t->session_count; i++) {
+        struct seen_session *s = &t->sessions[i];
+        if (!tgt_is_ghost(e, t->tid, s->sid)) {
+            t->sessions[kept++] = *s;
+            continue;
+        }
+        *DV_APPEND(still->list, still->count) = (struct tgt_ghost){t->tid, s->sid};
+        free(s->initiator);
+        free(s->address);
+        t->ghost_count++;
+    }
+    t->session_count = kept;
+}
+
+int tgt_look(struct tgt_engine *e, struct seen *seen, struct dv_err *err)
 {
     *seen = (struct seen){0};
     if (read_readable_targets(e, seen, err) != 0)
@@ -123,6 +145,12 @@ int tgt_look(const struct tgt_engine *e, struct seen *seen, struct dv_err *err)
         if (t->sessions_unclear && read_connections(e, t, err) != 0)
             return -1;
     }
+    struct ghosts still = {0}; // those of a tgtd that was started anew since are none
+    for (size_t i = 0; i < seen->target_count; i++)
+        drop_ghosts(e, &seen->targets[i], &still);
+    free(e->ghosts);
+    e->ghosts = still.list;
+    e->ghost_count = still.count;
     for (size_t i = 0; i < seen->target_count && !e->session_compared; i++) {
         struct seen_target *t = &seen->targets[i];
         if (is_ours(e, t) && tgt_compare_session(e, t->tid, &t->parameters_differ, err) != 0)

@@ -16,7 +16,7 @@
 
 // One reconciliation. A tid or an account that failed is left alone until the next one.
 struct run {
-    const struct tgt_engine *e;
+    struct tgt_engine *e;
     struct plan_wanted wanted;
     struct plan_account *accounts; // with tags
     char guard[sizeof(PLAN_GUARD) + SALT_TEXT];
@@ -226,6 +226,9 @@ static void describe(struct run *r)
             *DV_APPEND(r->result->foreign, r->result->foreign_count) = dv_strdup(t->name);
             continue;
         }
+        for (size_t k = 0, held = 0; k < t->lun_count && held == 0; k++)
+            if ((held = t->luns[k].lun != 0))
+                *DV_APPEND(r->result->holding, r->result->holding_count) = dv_strdup(t->name);
         for (size_t k = 0; k < r->wanted.target_count; k++)
             if (r->wanted.targets[k].tid == t->tid)
                 r->result->sessions[k] = (uint32_t)t->session_count;
@@ -294,6 +297,9 @@ void tgt_result_clear(struct tgt_result *r)
     for (size_t i = 0; i < r->foreign_count; i++)
         free(r->foreign[i]);
     free(r->foreign);
+    for (size_t i = 0; i < r->holding_count; i++)
+        free(r->holding[i]);
+    free(r->holding);
     free(r->targets);
     free(r->sessions);
     *r = (struct tgt_result){0};

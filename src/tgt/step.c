@@ -1,6 +1,7 @@
 // The target daemon: each kind of step as requests.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/fault.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "tgt/engine.h"
@@ -74,8 +75,8 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-// tgtd tells of nothing, so what takes it a moment is asked for again: soon at first, then less
-// often. False when the time is up.
+// tgtd tells of nothing, so what takes it a moment is asked for again: at once at first, then less
+// and less often. False when the time is up.
 struct patience {
     int64_t until;
     long pause_ms;
@@ -83,7 +84,7 @@ struct patience {
 
 static struct patience patience_new(void)
 {
-    return (struct patience){.until = now_ms() + SETTLE_MS, .pause_ms = 1};
+    return (struct patience){.until = now_ms() + SETTLE_MS};
 }
 
 static bool patience_wait(struct patience *p)
@@ -91,7 +92,7 @@ static bool patience_wait(struct patience *p)
     if (now_ms() >= p->until)
         return false;
     nanosleep(&(struct timespec){.tv_nsec = p->pause_ms * 1000000}, NULL);
-    p->pause_ms = p->pause_ms < 16 ? p->pause_ms * 2 : 20;
+    p->pause_ms = p->pause_ms == 0 ? 1 : p->pause_ms < 16 ? p->pause_ms * 2 : 20;
     return true;
 }
 
@@ -157,6 +158,14 @@ static int end_session(const struct tgt_engine *e, uint32_t tid, const struct se
     return status < 0 ? -1 : TGT_REFUSED;
 }
 
+bool tgt_is_ghost(const struct tgt_engine *e, uint32_t tid, uint64_t sid)
+{
+    for (size_t i = 0; i < e->ghost_count; i++)
+        if (e->ghosts[i].tid == tid && e->ghosts[i].sid == sid)
+            return true;
+    return false;
+}
+
 // One round: tells tgtd to end each session once (sids remembers) and counts those that are left.
 static int end_round(const struct tgt_engine *e, uint32_t tid, const char *initiator,
                      uint64_t **sids, size_t *sid_count, size_t *left, struct dv_err *err)
@@ -166,7 +175,7 @@ static int end_round(const struct tgt_engine *e, uint32_t tid, const char *initi
     *left = 0;
     for (size_t i = 0; result == 0 && i < t.session_count; i++) {
         const struct seen_session *s = &t.sessions[i];
-        if (initiator && strcmp(s->initiator, initiator) != 0)
+        if ((initiator && strcmp(s->initiator, initiator) != 0) || tgt_is_ghost(e, tid, s->sid))
             continue;
         ++*left;
         if (known(*sids, *sid_count, s->sid))
@@ -178,7 +187,46 @@ static int end_round(const struct tgt_engine *e, uint32_t tid, const char *initi
     return result;
 }
 
-int tgt_do_end_sessions(const struct tgt_engine *e, uint32_t tid, const char *initiator,
+// Whether a session reads or writes, now.
+static bool is_busy(const struct tgt_statistics *rows, size_t count, uint32_t tid, uint64_t sid)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].tid == tid && rows[i].sid == sid && rows[i].under_way > 0)
+            return true;
+    return false;
+}
+
+// The sessions that tgtd took the word to end for and still shows have no connection any more that
+// it would read from. Those that neither read nor write are ghosts; the number of the others.
+static int find_ghosts(struct tgt_engine *e, uint32_t tid, const uint64_t *sids, size_t sid_count,
+                       const char *initiator, size_t *left, struct dv_err *err)
+{
+    DV_FREE struct tgt_statistics *rows = NULL;
+    struct seen_target t = {0};
+    size_t count;
+    int result = list_sessions(e, tid, &t, err);
+    *left = 0;
+    if (result == 0 && tgt_read_statistics(e, &rows, &count, err) != 0)
+        result = TGT_REFUSED;
+    for (size_t i = 0; result == 0 && i < t.session_count; i++) {
+        const struct seen_session *s = &t.sessions[i];
+        if ((initiator && strcmp(s->initiator, initiator) != 0) || tgt_is_ghost(e, tid, s->sid))
+            continue;
+        if (!known(sids, sid_count, s->sid) || is_busy(rows, count, tid, s->sid)) {
+            ++*left;
+            continue;
+        }
+        *DV_APPEND(e->ghosts, e->ghost_count) = (struct tgt_ghost){tid, s->sid};
+        log_warning("tgt",
+                    "target %u: session %" PRIu64 " of %s has ended, though tgtd shows it until it "
+                    "is started anew; it does nothing any more, and nothing waits for it",
+                    tid, s->sid, s->initiator);
+    }
+    seen_clear_sessions(&t);
+    return result;
+}
+
+int tgt_do_end_sessions(struct tgt_engine *e, uint32_t tid, const char *initiator,
                         struct dv_err *err)
 {
     uint64_t *sids = NULL;
@@ -188,6 +236,9 @@ int tgt_do_end_sessions(const struct tgt_engine *e, uint32_t tid, const char *in
     while ((result = end_round(e, tid, initiator, &sids, &sid_count, &left, err)) == 0 &&
            left > 0) {
         if (!patience_wait(&p)) {
+            result = find_ghosts(e, tid, sids, sid_count, initiator, &left, err);
+            if (result != 0 || left == 0)
+                break;
             dv_fail(err, DV_TIMEOUT,
                     "target %u: %zu sessions of %s have not ended within %d ms; their commands "
                     "hang on the backing file",
@@ -240,7 +291,7 @@ static int new_lun(const struct tgt_engine *e, const struct plan_step *step,
 // as zeros, and stay what they were.
 static int identify_lun(const struct tgt_engine *e, const struct plan_target *t, struct dv_err *err)
 {
-    char params[PARAMS_ROOM], doing[DOING_ROOM], id[33], serial[UUID_TEXT_LEN];
+    char params[PARAMS_ROOM], doing[DOING_ROOM], id[PLAN_SCSI_ID_ROOM], serial[UUID_TEXT_LEN];
     plan_scsi_id(&t->uuid, id);
     uuid_format(&t->uuid, serial);
     snprintf(params, sizeof(params),
@@ -271,60 +322,35 @@ static int update_lun(const struct tgt_engine *e, uint32_t tid, const char *para
     return tgt_ask(e, &r, TGT_OK, err);
 }
 
-// Commands that read or write and are in the hands of tgtd's threads now; -1 when tgtd cannot be
-// talked to.
-static int commands_under_way(const struct tgt_engine *e, uint32_t tid, bool *any,
-                              struct dv_err *err)
+static int set_state(const struct tgt_engine *e, uint32_t tid, bool ready, struct dv_err *err)
 {
-    DV_FREE struct tgt_statistics *rows = NULL;
-    DV_FREE char *text = NULL;
-    size_t count;
-    struct tgt_request r = {.mode = TGT_SYSTEM, .op = TGT_STATS, .doing = "reading statistics"};
-    int status = tgt_call(e->socket, e->timeout_ms, &r, &text, err);
-    *any = false;
-    if (status != TGT_OK)
-        return status < 0 ? -1 : TGT_REFUSED;
-    if (show_statistics(text, &rows, &count, err) != 0)
-        return TGT_REFUSED;
-    for (size_t i = 0; i < count; i++)
-        *any |= rows[i].tid == tid && rows[i].lun == PLAN_LUN && rows[i].under_way > 0;
-    return 0;
-}
-
-static int wait_until_idle(const struct tgt_engine *e, uint32_t tid, struct dv_err *err)
-{
-    struct patience p = patience_new();
-    bool any;
-    int result;
-    while ((result = commands_under_way(e, tid, &any, err)) == 0 && any) {
-        if (patience_wait(&p))
-            continue;
-        dv_fail(err, DV_TIMEOUT,
-                "target %u: its new size must wait: commands hang on its backing file", tid);
-        return TGT_REFUSED;
-    }
-    return result;
+    struct tgt_request r = {.mode = TGT_TARGET, .op = TGT_UPDATE, .doing = "setting the state to"};
+    return ask_target(e, r, tid, "state", ready ? "ready" : "offline", TGT_OK, err);
 }
 
 // tgtd reads a file's size when it opens it. It closes the old descriptor first, under the hands of
-// its threads: for a moment a command would go to descriptor 0, where a write may succeed and be
-// lost. So commands are kept away (an offline LUN answers them with NOT READY, but only while it is
-// removable) and those under way are waited for.
-static int reload_lun(const struct tgt_engine *e, const struct plan_step *step, struct dv_err *err)
+// its threads: a command that is under way then would go to descriptor 0 or fail. No initiator but
+// our own repeats a command that was answered with an error, so none may be: an offline target lets
+// nobody in and drops commands without an answer, those in the threads' hands are answered and end
+// with their sessions, and whoever logs in again sends again what had no answer. The LUN goes
+// offline, gets the file and is online again in one request, which tgtd carries out in one piece.
+static int reload_lun(struct tgt_engine *e, const struct plan_step *step, struct dv_err *err)
 {
     char params[PARAMS_ROOM];
     struct dv_err ignored;
-    int result = update_lun(e, step->tid, "removable=1,online=0", "pausing its LUN", err);
+    int result = set_state(e, step->tid, false, err);
     DV_FAULT("tgt.reload.paused");
     if (result == 0)
-        result = wait_until_idle(e, step->tid, err);
-    snprintf(params, sizeof(params), "path=%s", step->name);
-    if (result == 0)
-        result = update_lun(e, step->tid, params, "opening its file again", err);
+        result = tgt_do_end_sessions(e, step->tid, NULL, err);
+    if (result != 0) {
+        if (result == TGT_REFUSED) // with the size that it had
+            (void)set_state(e, step->tid, true, &ignored);
+        return result;
+    }
+    snprintf(params, sizeof(params), "removable=0,online=0,path=%s", step->name);
+    result = update_lun(e, step->tid, params, "opening its file again", err);
     DV_FAULT("tgt.reload.opened");
-    int resumed = update_lun(e, step->tid, "online=1,removable=0", "resuming its LUN",
-                             result == 0 ? err : &ignored);
-    return result != 0 ? result : resumed;
+    return result == 0 ? set_state(e, step->tid, true, err) : result;
 }
 
 static int delete_lun(const struct tgt_engine *e, const struct plan_step *step, struct dv_err *err)
@@ -349,7 +375,7 @@ static int delete_target(const struct tgt_engine *e, const struct plan_step *ste
     return ask_when_idle(e, &r, TGT_NO_TARGET, err);
 }
 
-int tgt_do_step(const struct tgt_engine *e, const struct plan_wanted *wanted,
+int tgt_do_step(struct tgt_engine *e, const struct plan_wanted *wanted,
                 const struct plan_step *step, struct dv_err *err)
 {
     struct tgt_request target = {.mode = TGT_TARGET}, account = {.mode = TGT_ACCOUNT};
@@ -368,10 +394,7 @@ int tgt_do_step(const struct tgt_engine *e, const struct plan_wanted *wanted,
         return set_parameters(e, step, err);
     case PLAN_SET_OFFLINE:
     case PLAN_SET_READY:
-        target.op = TGT_UPDATE;
-        target.doing = "setting the state to";
-        return ask_target(e, target, step->tid, "state",
-                          step->op == PLAN_SET_READY ? "ready" : "offline", TGT_OK, err);
+        return set_state(e, step->tid, step->op == PLAN_SET_READY, err);
     case PLAN_NEW_LUN:
         return new_lun(e, step, &wanted->targets[step->target], err);
     case PLAN_IDENTIFY_LUN:

@@ -33,6 +33,7 @@ void tgt_engine_free(struct tgt_engine *e)
 {
     if (!e)
         return;
+    free(e->ghosts);
     free(e->socket);
     free(e->prefix);
     free(e);

@@ -24,7 +24,7 @@
 #define TGT_FIRST_ADDRESS "127.255.255.254"
 
 // What a volume says of itself to INQUIRY; the revision is of that, not of the program.
-#define TGT_VENDOR   "DVSAN"
+#define TGT_VENDOR   PLAN_VENDOR
 #define TGT_PRODUCT  "VOLUME"
 #define TGT_REVISION "0001"
 
@@ -48,6 +48,8 @@ struct tgt_result {
     size_t steps;        // that were carried out
     char **foreign;      // names of targets that are not ours
     size_t foreign_count;
+    char **holding; // names of our targets that have their file open, in the end
+    size_t holding_count;
 };
 void tgt_result_clear(struct tgt_result *r);
 

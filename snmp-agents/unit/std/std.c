@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/std/std.h"
 #include "base/mem.h"
+#include "logic/unit_plan.h"
 #include "snmp-agents/unit/std/rows.h"
 #include <assert.h>
 #include <stdarg.h>
@@ -9,7 +10,6 @@
 #include <string.h>
 
 #define STD_TEXT_ROOM 512
-#define TGTD_SCSI_ID  36  // bytes
 #define MOVED_MS      500 // by less the master's start only seems to move
 
 struct bound_table {
@@ -280,26 +280,25 @@ struct sn_value std_copy(const struct std *s, const void *octets, size_t len)
     return sn_octets(s->scratch->text, len);
 }
 
-// tgtd makes three designators of a LUN: what it was told as SCSI ID, in ASCII with NULs up to its
-// room for that; the target's and the LUN's number; and the SCSI ID again, as a number.
+// tgtd makes three designators of a LUN: what it was told as SCSI ID, in ASCII; the target's and
+// the LUN's number; and the end of the SCSI ID again, as a number.
 struct sn_value std_scsi_id(const struct std *s, const struct unit_volume *v, uint32_t which)
 {
     uint8_t *raw = (uint8_t *)s->scratch->text;
     if (which == 1) {
-        memset(raw, 0, TGTD_SCSI_ID);
-        for (size_t i = 0; i < sizeof(v->v.uuid.b); i++)
-            snprintf(s->scratch->text + 2 * i, 3, "%02x", v->v.uuid.b[i]);
-        return sn_octets(raw, TGTD_SCSI_ID);
+        plan_scsi_id(&v->v.uuid, s->scratch->text);
+        return sn_octets(raw, PLAN_SCSI_ID_ROOM - 1);
     }
     if (which == 2) {
-        const uint32_t parts[] = {v->v.index, v->v.lun};
+        const uint32_t parts[] = {v->tid, v->v.lun};
         for (size_t i = 0; i < 8; i++)
             raw[i] = (uint8_t)(parts[i / 4] >> (24 - 8 * (i % 4)));
         raw[0] |= 3 << 4; // NAA, locally assigned
         return sn_octets(raw, 8);
     }
     memcpy(raw, v->v.uuid.b, sizeof(v->v.uuid.b));
-    raw[0] = (uint8_t)((raw[0] & 0x0f) | 6 << 4); // NAA, IEEE registered extended
+    raw[0] = 6 << 4; // NAA, IEEE registered extended
+    raw[1] = 0;      // the vendor's end, of which no character is a digit
     return sn_octets(raw, sizeof(v->v.uuid.b));
 }
 
