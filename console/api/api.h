@@ -15,8 +15,8 @@ struct loop;
 struct api *api_new(struct loop *loop, struct cms *cms, const struct cms_config *config,
                     struct dv_err *err);
 
-// Ends requests that wait, closes all connections, returns when every thread is gone, which takes
-// civetweb up to three seconds. Call it when the loop was stopped, before cms_free. NULL is fine.
+// Ends requests that wait, closes all connections, returns when every thread is gone. Call it when
+// the loop was stopped, before cms_free. NULL is fine.
 void api_free(struct api *api);
 
 #endif

@@ -12,23 +12,6 @@
 #include "loop/loop.h"
 #include <string.h>
 
-#define PASSWORDS_MAX 8
-
-void http_answer_problem(struct http_answer *out, int status, const struct dv_err *err)
-{
-    json_t *problem = view_problem(status, err);
-    http_answer_free(out);
-    out->status = status;
-    out->text = json_dumps(problem, JSON_COMPACT);
-    json_decref(problem);
-}
-
-void http_answer_free(struct http_answer *a)
-{
-    secret_free(a->text);
-    a->text = NULL;
-}
-
 // For use in a return statement: the answer is there, nothing more is to be done.
 static bool refuse(struct http_answer *answer, int status, const struct dv_err *err)
 {
@@ -36,8 +19,8 @@ static bool refuse(struct http_answer *answer, int status, const struct dv_err *
     return false;
 }
 
-static bool check_source(const struct dispatcher *d, const struct http_head *head,
-                         struct http_answer *answer)
+bool dispatch_check_source(const struct dispatcher *d, const struct http_head *head,
+                           struct http_answer *answer)
 {
     struct dv_err err;
     if (d->loopback && !request_host_is_local(head->host)) {
@@ -55,44 +38,19 @@ static bool check_source(const struct dispatcher *d, const struct http_head *hea
     return true;
 }
 
-// Checking a password takes 64 MiB and a good part of a second, so that anybody could take all
-// memory and all threads away from those who are known by a token.
-static int authenticate(struct dispatcher *d, const struct credentials *c, bool *good,
-                        struct dv_err *err)
+void dispatch_refuse_login(const struct http_head *head, bool given, struct http_answer *answer)
 {
-    bool password = c->user != NULL;
-    if (password && atomic_fetch_add(&d->passwords, 1) >= PASSWORDS_MAX) {
-        atomic_fetch_sub(&d->passwords, 1);
-        return dv_fail(err, DV_BUSY, "too many passwords are being checked; try again");
-    }
-    *good = cms_authenticate(d->cms, c->user, c->secret);
-    if (password)
-        atomic_fetch_sub(&d->passwords, 1);
-    return 0;
-}
-
-static bool check_login(struct dispatcher *d, const struct http_head *head,
-                        struct http_answer *answer)
-{
-    struct credentials c;
+    static struct log_limit refused;
     struct dv_err err;
-    bool good = false;
-    bool given = request_credentials(head->authorization, &c);
-    int result = given ? authenticate(d, &c, &good, &err) : 0;
-    credentials_free(&c);
-    if (good)
-        return true;
-    if (result < 0)
-        return refuse(answer, 503, &err);
-    if (!given) {
+    if (given) {
+        log_limited(&refused, LOG_LEVEL_WARNING, "api", "refused a login from %s", head->client);
+        dv_fail(&err, DV_DENIED, "the API token or the password is wrong");
+    } else {
         dv_fail(&err, DV_DENIED,
                 "log in first: with an API token (Authorization: Bearer) or as admin with the "
                 "password (Authorization: Basic)");
-    } else {
-        log_warning("api", "refused a login from %s", head->client);
-        dv_fail(&err, DV_DENIED, "the API token or the password is wrong");
     }
-    return refuse(answer, 401, &err);
+    http_answer_problem(answer, 401, &err);
 }
 
 static bool check_route(const struct http_head *head, struct route_match *match,
@@ -120,20 +78,11 @@ static bool check_body(const struct http_head *head, const struct route *route,
                        struct http_answer *answer)
 {
     struct dv_err err;
-    if (head->transfer_encoding) {
-        dv_fail(&err, DV_INVALID, "send the body with a Content-Length and no Transfer-Encoding");
-        return refuse(answer, 411, &err);
-    }
-    if (head->content_length <= 0)
+    if (head->content_length == 0)
         return true; // a body that is missing is found when it is parsed
     if (!route->body) {
         dv_fail(&err, DV_INVALID, "this request takes no body");
         return refuse(answer, 400, &err);
-    }
-    if (head->content_length > REQUEST_BODY_MAX) {
-        dv_fail(&err, DV_INVALID, "the body has %lld bytes; %d is the most",
-                (long long)head->content_length, REQUEST_BODY_MAX);
-        return refuse(answer, 413, &err);
     }
     if (!request_type_is_json(head->content_type)) {
         dv_fail(&err, DV_INVALID, "the body must be sent as Content-Type: application/json");
@@ -142,20 +91,10 @@ static bool check_body(const struct http_head *head, const struct route *route,
     return true;
 }
 
-bool dispatch_check(struct dispatcher *d, const struct http_head *head, struct route_match *match,
-                    struct http_answer *answer)
-{
-    *answer = (struct http_answer){0};
-    bool good = check_source(d, head, answer) && check_login(d, head, answer) &&
-                check_route(head, match, answer) && check_body(head, match->route, answer);
-    // What was not read of a refused request would be taken for the next one.
-    answer->close = !good && (head->content_length > 0 || head->transfer_encoding);
-    return good;
-}
-
 static int parse(const struct route *route, const struct http_head *head, const char *body,
-                 size_t len, struct api_call *call, struct dv_err *err)
+                 struct api_call *call, struct dv_err *err)
 {
+    size_t len = (size_t)head->content_length;
     if (request_parse_query(head->query, route->query, &call->query, err) < 0)
         return -1;
     if (!route->body)
@@ -219,9 +158,8 @@ static json_t *sorted(json_t *array, const char *key)
     return out;
 }
 
-void dispatch_run(struct dispatcher *d, const struct http_head *head,
-                  const struct route_match *match, const char *body, size_t len,
-                  struct http_answer *answer)
+static void carry_out(struct dispatcher *d, const struct http_head *head,
+                      const struct route_match *match, const char *body, struct http_answer *answer)
 {
     struct dv_err err = {0};
     struct api_call call = {
@@ -231,8 +169,7 @@ void dispatch_run(struct dispatcher *d, const struct http_head *head,
         .stopping = &d->stopping,
         .waiters = &d->waiters,
     };
-    *answer = (struct http_answer){0};
-    if (parse(match->route, head, body, len, &call, &err) < 0 || run(d, &call, &err) < 0) {
+    if (parse(match->route, head, body, &call, &err) < 0 || run(d, &call, &err) < 0) {
         http_answer_problem(answer, dv_code_http(err.code), &err);
     } else {
         if (call.sort_key)
@@ -244,4 +181,12 @@ void dispatch_run(struct dispatcher *d, const struct http_head *head,
     json_decref(call.answer);
     json_decref(call.body);
     json_decref(call.query);
+}
+
+void dispatch_run(struct dispatcher *d, const struct http_head *head, const char *body,
+                  struct http_answer *answer)
+{
+    struct route_match match;
+    if (check_route(head, &match, answer) && check_body(head, match.route, answer))
+        carry_out(d, head, &match, body, answer);
 }

@@ -70,6 +70,13 @@ static bool store_has(struct fixture *f, const char *text)
     return found;
 }
 
+// As a server does it.
+static bool check_login(struct auth *a, const char *user, const char *secret)
+{
+    enum auth_answer answer = auth_look(a, user, secret);
+    return answer == AUTH_RIGHT || (answer == AUTH_SLOW && auth_check_password(a, secret));
+}
+
 // ---- Passwords and tokens ----------------------------------------------------------------------
 
 static void test_password(void **state)
@@ -81,22 +88,43 @@ static void test_password(void **state)
     assert_non_null(a);
     assert_non_null(password);
     assert_int_equal(strlen(password), 20);
-    assert_false(auth_check(a, "admin", ""));
-    assert_false(auth_check(a, "admin", "wrong"));
-    assert_true(auth_check(a, "admin", password));
-    assert_true(auth_check(a, "admin", password)); // remembered
-    assert_false(auth_check(a, "root", password));
-    assert_false(auth_check(a, "", password));
-    assert_false(auth_check(a, "Admin", password));
-    assert_false(auth_check(a, "admin", "wrong"));
-    assert_false(auth_check(a, NULL, password)); // it is no token
+    assert_false(check_login(a, "admin", ""));
+    assert_false(check_login(a, "admin", "wrong"));
+    assert_true(check_login(a, "admin", password));
+    assert_true(check_login(a, "admin", password)); // remembered
+    assert_false(check_login(a, "root", password));
+    assert_false(check_login(a, "", password));
+    assert_false(check_login(a, "Admin", password));
+    assert_false(check_login(a, "admin", "wrong"));
+    assert_false(check_login(a, NULL, password)); // it is no token
     assert_false(store_has(f, password));
     auth_free(a);
 
     a = auth_new(f->store, &again, &err);
     assert_non_null(a);
     assert_null(again); // shown once
-    assert_true(auth_check(a, "admin", password));
+    assert_true(check_login(a, "admin", password));
+    auth_free(a);
+    secret_free(password);
+}
+
+static void test_guesses_cost_nothing_once_the_right_one_is_known(void **state)
+{
+    struct fixture *f = *state;
+    struct dv_err err;
+    char *password;
+    struct auth *a = auth_new(f->store, &password, &err);
+    assert_non_null(a);
+    assert_int_equal(auth_look(a, "root", password), AUTH_WRONG); // no such user: nothing to check
+    assert_int_equal(auth_look(a, "admin", "guess"), AUTH_SLOW);
+    assert_false(auth_check_password(a, "guess"));
+    assert_int_equal(auth_look(a, "admin", "guess"), AUTH_SLOW);
+    assert_int_equal(auth_look(a, "admin", password), AUTH_SLOW);
+    assert_true(auth_check_password(a, password));
+    assert_int_equal(auth_look(a, "admin", password), AUTH_RIGHT);
+    assert_int_equal(auth_look(a, "admin", "guess"), AUTH_WRONG);
+    assert_int_equal(auth_look(a, "admin", ""), AUTH_WRONG);
+    assert_int_equal(auth_look(a, "root", password), AUTH_WRONG);
     auth_free(a);
     secret_free(password);
 }
@@ -109,8 +137,8 @@ static void test_long_passwords_are_refused(void **state)
     struct auth *a = auth_new(f->store, &password, &err);
     char *huge = dv_calloc(1, 1 << 20);
     memset(huge, 'x', (1 << 20) - 1);
-    assert_false(auth_check(a, "admin", huge));
-    assert_false(auth_check(a, NULL, huge));
+    assert_false(check_login(a, "admin", huge));
+    assert_false(check_login(a, NULL, huge));
     free(huge);
     secret_free(password);
     auth_free(a);
@@ -125,11 +153,11 @@ static void test_tokens(void **state)
     struct token_record *list;
     size_t n;
     struct auth *a = auth_new(f->store, &password, &err);
-    assert_false(auth_check(a, NULL, ""));
+    assert_false(check_login(a, NULL, ""));
     assert_int_equal(auth_create_token(a, "ci", token, &id, &err), 0);
     assert_int_equal(strlen(token), AUTH_TOKEN_LEN);
-    assert_true(auth_check(a, NULL, token));
-    assert_false(auth_check(a, "admin", token));
+    assert_true(check_login(a, NULL, token));
+    assert_false(check_login(a, "admin", token));
     assert_int_equal(auth_create_token(a, "ci", second, &id, &err), -1);
     assert_int_equal(err.code, DV_EXISTS);
     assert_int_equal(auth_create_token(a, "a b", second, &id, &err), -1);
@@ -144,10 +172,10 @@ static void test_tokens(void **state)
     secret_free(password);
 
     a = auth_new(f->store, &password, &err); // after a restart
-    assert_true(auth_check(a, NULL, token));
+    assert_true(check_login(a, NULL, token));
     assert_int_equal(auth_delete_token(a, list[0].id, &err), 0);
-    assert_false(auth_check(a, NULL, token));
-    assert_true(auth_check(a, NULL, second));
+    assert_false(check_login(a, NULL, token));
+    assert_true(check_login(a, NULL, second));
     assert_int_equal(auth_delete_token(a, list[0].id, &err), -1);
     assert_int_equal(err.code, DV_NOT_FOUND);
     auth_free(a);
@@ -163,7 +191,7 @@ static void *check_often(void *arg)
 {
     const struct checker *c = arg;
     for (int i = 0; i < 50; i++) {
-        if (!auth_check(c->auth, "admin", c->password) || !auth_check(c->auth, NULL, c->token))
+        if (!check_login(c->auth, "admin", c->password) || !check_login(c->auth, NULL, c->token))
             return (void *)c;
     }
     return NULL;
@@ -273,9 +301,13 @@ static void test_key_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_password), TEST(test_long_passwords_are_refused),
-        TEST(test_tokens),   TEST(test_threads),
-        TEST(test_seal),     TEST(test_key_file),
+        TEST(test_password),
+        TEST(test_guesses_cost_nothing_once_the_right_one_is_known),
+        TEST(test_long_passwords_are_refused),
+        TEST(test_tokens),
+        TEST(test_threads),
+        TEST(test_seal),
+        TEST(test_key_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

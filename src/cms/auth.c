@@ -104,43 +104,45 @@ static bool token_is_known(struct auth *a, const char *token)
     return known;
 }
 
-static bool is_remembered(struct auth *a, const uint8_t hash[HASH_LEN])
+static void hash_password(const struct auth *a, const char *password, uint8_t hash[HASH_LEN])
 {
-    pthread_mutex_lock(&a->lock);
-    bool same = sodium_memcmp(a->remembered, hash, HASH_LEN) == 0 && a->has_remembered;
-    pthread_mutex_unlock(&a->lock);
-    return same;
+    crypto_generichash(hash, HASH_LEN, (const uint8_t *)password, strlen(password), a->memory_key,
+                       sizeof(a->memory_key));
 }
 
-static void remember(struct auth *a, const uint8_t hash[HASH_LEN])
+// The password does not change while the station runs. So once the right one is known, no other one
+// needs argon2, and guesses can be as many as they like.
+static enum auth_answer look_at_password(struct auth *a, const char *user, const char *password)
 {
+    uint8_t hash[HASH_LEN];
+    if (strcmp(user, AUTH_ADMIN) != 0 || strlen(password) > PASSWORD_MAX) // neither is a secret
+        return AUTH_WRONG;
+    hash_password(a, password, hash);
+    pthread_mutex_lock(&a->lock);
+    bool same = sodium_memcmp(a->remembered, hash, HASH_LEN) == 0;
+    enum auth_answer answer = !a->has_remembered ? AUTH_SLOW : same ? AUTH_RIGHT : AUTH_WRONG;
+    pthread_mutex_unlock(&a->lock);
+    return answer;
+}
+
+enum auth_answer auth_look(struct auth *a, const char *user, const char *secret)
+{
+    if (user)
+        return look_at_password(a, user, secret);
+    return token_is_known(a, secret) ? AUTH_RIGHT : AUTH_WRONG;
+}
+
+bool auth_check_password(struct auth *a, const char *password)
+{
+    uint8_t hash[HASH_LEN];
+    if (crypto_pwhash_str_verify(a->password_hash, password, strlen(password)) != 0)
+        return false;
+    hash_password(a, password, hash);
     pthread_mutex_lock(&a->lock);
     memcpy(a->remembered, hash, HASH_LEN);
     a->has_remembered = true;
     pthread_mutex_unlock(&a->lock);
-}
-
-static bool password_is_right(struct auth *a, const char *user, const char *password)
-{
-    uint8_t hash[HASH_LEN];
-    size_t len = strlen(password);
-    if (len > PASSWORD_MAX)
-        return false;
-    bool admin = !strcmp(user, AUTH_ADMIN); // a name that is no secret
-    crypto_generichash(hash, sizeof(hash), (const uint8_t *)password, len, a->memory_key,
-                       sizeof(a->memory_key));
-    if (admin && is_remembered(a, hash))
-        return true;
-    // For another user the work is done all the same.
-    bool right = crypto_pwhash_str_verify(a->password_hash, password, len) == 0 && admin;
-    if (right)
-        remember(a, hash);
-    return right;
-}
-
-bool auth_check(struct auth *a, const char *user, const char *secret)
-{
-    return user ? password_is_right(a, user, secret) : token_is_known(a, secret);
+    return true;
 }
 
 // ---- Tokens --------------------------------------------------------------------------------

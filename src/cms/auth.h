@@ -16,8 +16,14 @@ struct store;
 struct auth *auth_new(struct store *store, char **password, struct dv_err *err);
 void auth_free(struct auth *a); // NULL is fine
 
-// Any thread. user NULL: secret is a token.
-bool auth_check(struct auth *a, const char *user, const char *secret);
+enum auth_answer { AUTH_WRONG, AUTH_RIGHT, AUTH_SLOW }; // slow: a password to be checked
+
+// Any thread. Answers at once whatever can be told at once: of tokens (user NULL: secret is a
+// token), and of passwords when the right one was seen since the start.
+enum auth_answer auth_look(struct auth *a, const char *user, const char *secret);
+// Any thread. The admin's password, by argon2id: takes 64 MiB and a good part of a second, so one
+// at a time is enough. Remembers the right one, as a keyed hash in memory.
+bool auth_check_password(struct auth *a, const char *password);
 
 // The thread that owns the store. name is checked and must be new.
 int auth_create_token(struct auth *a, const char *name, char token[65], uint64_t *id,

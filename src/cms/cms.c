@@ -179,9 +179,14 @@ void cms_notification_stats(const struct cms *cms, struct sn_listener_stats *out
     out->dropped_malformed += cms->bad_announcements;
 }
 
-bool cms_authenticate(struct cms *cms, const char *user, const char *secret)
+enum auth_answer cms_look_login(struct cms *cms, const char *user, const char *secret)
 {
-    return auth_check(cms->auth, user, secret);
+    return auth_look(cms->auth, user, secret);
+}
+
+bool cms_check_password(struct cms *cms, const char *password)
+{
+    return auth_check_password(cms->auth, password);
 }
 
 int cms_create_token(struct cms *cms, const char *name, char token[65], uint64_t *id,

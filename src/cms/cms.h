@@ -4,6 +4,7 @@
 #define DVSAN_CMS_CMS_H
 
 #include "base/err.h"
+#include "cms/auth.h"
 #include "cms/pool.h"
 #include "snmp/listener.h"
 
@@ -18,7 +19,7 @@ struct cms *cms_new(struct loop *loop, const struct cms_config *config, char **p
                     struct dv_err *err);
 void cms_free(struct cms *cms);
 
-// All below but cms_authenticate and cms_wait_task are for the loop's thread.
+// All below but cms_look_login, cms_check_password and cms_wait_task are for the loop's thread.
 struct pool *cms_pool(struct cms *cms);
 const struct cms_config *cms_config(const struct cms *cms);
 void cms_notification_stats(const struct cms *cms, struct sn_listener_stats *out);
@@ -78,10 +79,9 @@ int cms_delete_token(struct cms *cms, uint64_t id, struct dv_err *err);
 int cms_list_tokens(struct cms *cms, struct token_record **tokens, size_t *count,
                     struct dv_err *err); // the caller frees *tokens
 
-// Any thread. Checks an API token (user NULL) or the admin's password; both take about the same
-// time whether right or wrong. A password is checked by argon2id once and then remembered as a
-// keyed hash in memory, so that repeated requests are quick.
-bool cms_authenticate(struct cms *cms, const char *user, const char *secret);
+// Any thread. Who may use the API: see auth.h.
+enum auth_answer cms_look_login(struct cms *cms, const char *user, const char *secret);
+bool cms_check_password(struct cms *cms, const char *password);
 
 // Any thread but the loop's. Waits until the task's version is above seen, the task is over, or
 // timeout_ms passed, then copies it to *out. DV_NOT_FOUND when there is no such task.

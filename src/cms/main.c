@@ -67,6 +67,7 @@ static int serve(struct loop *loop, struct cms *cms, const struct cms_config *co
     struct api *api = api_new(loop, cms, config, &err);
     if (!api)
         return fail(&err);
+    signal(SIGPIPE, SIG_IGN); // a log that nobody reads any more is no reason to end
     struct loop_signal *term = loop_signal_new(loop, SIGTERM, on_signal, loop);
     struct loop_signal *interrupt = loop_signal_new(loop, SIGINT, on_signal, loop);
     log_info("cms", "dvsan-cms %s serves the pool %s at http://%s:%u", DVSAN_VERSION, config->name,
