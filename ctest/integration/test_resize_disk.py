@@ -1,6 +1,8 @@
 # Volumes on a disk grow, in place or by a copy, and shrink; what SNMP, the table and initiators say is the same.
 # SPDX-License-Identifier: BSD-2-Clause
 import contextlib
+import pathlib
+import signal
 
 import pytest
 
@@ -101,6 +103,50 @@ def test_grows_in_place(box):
     said = io(box, 2, "read -P 0x42 0 8M", "read -P 0 8M 16M")
     assert "Pattern" not in said
     assert free_extents(box) == [(33, 63)]
+    check_same(box, disk)
+
+
+@contextlib.contextmanager
+def stops_at(box, point):
+    """What is done in between leads the agent there, where it stops."""
+    stop, stat = box.dir / "stop", pathlib.Path(f"/proc/{box.agent.popen.pid}/stat")
+    stop.write_text(f"{point}:1")
+    yield
+    wait_for(point, lambda: not stop.exists() and stat.read_text().rsplit(") ", 1)[1][0] == "T", 60)
+
+
+@pytest.mark.skipif(b"DVSAN_FAULT_STOP" not in unit_box.PROGRAM.read_bytes(), reason="built without DVSAN_FAULTS")
+@pytest.mark.parametrize("why", ["journal", "SIGTERM"])
+def test_a_growth_that_cannot_be_recorded_takes_nothing_away(box, monkeypatch, why):
+    monkeypatch.setenv("DVSAN_FAULT_STOP", str(box.dir / "stop"))
+    disk = start(box)
+    two_volumes(box)
+    journal, away = box.dir / "state/unit.db", box.dir / "away.db"
+    with contextlib.closing(Lun(box.portal, HOST, box.iqn(2), user(2), SECRET)) as lun:
+        with stops_at(box, "gpt.written.change"):
+            box.set(*size_set(2, 24))
+        assert [p[1] for p in partitions(disk).values() if p[0] == 9 * BLOCKS] == [24 * BLOCKS]
+        if why == "journal":
+            journal.rename(away)
+        else:
+            box.agent.popen.send_signal(signal.SIGTERM)
+        box.agent.popen.send_signal(signal.SIGCONT)
+        if why == "journal":  # the second time says that the pass of the first one is over
+            wait_for("two passes", lambda: box.agent_log.read_text().count("cannot be recorded yet") >= 2, 60)
+            assert place(box, 2) == (9, 8)
+            assert box.volumes()[2] == ONLINE
+        else:
+            box.agent.popen.wait(60)
+        assert lun.pread(0, 512) == b"\x42" * 512, "the session did not stay"
+    if why == "journal":
+        assert capacity(box, 2) == 8
+        away.rename(journal)
+    else:
+        box.start_agent()
+        box.wait_ready()
+    wait_place(box, 2, 9, 24)
+    wait_for("the new size", lambda: capacity(box, 2) == 24)
+    assert "Pattern" not in io(box, 2, "read -P 0x42 0 8M", "read -P 0 8M 16M")
     check_same(box, disk)
 
 

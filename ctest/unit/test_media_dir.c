@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -218,11 +220,14 @@ static void test_volumes(void **state)
         &err, DV_INVALID, "only grows");
     assert_int_equal(stat_of(m, &thin).st_size, 16 * MIB);
     for (int again = 0; again < 2; again++)
-        assert_int_equal(media_volume_shrink(m, &(struct volume){.uuid = thin}, 8 * BLOCKS, &err),
+        assert_int_equal(media_volume_shrink(m,
+                                             &(struct volume){.uuid = thin, .blocks = 16 * BLOCKS},
+                                             8 * BLOCKS, &err),
                          0);
     assert_int_equal(stat_of(m, &thin).st_size, 8 * MIB);
-    fails(media_volume_shrink(m, &(struct volume){.uuid = thin}, 9 * BLOCKS, &err), &err,
-          DV_INVALID, "cannot be cut");
+    fails(media_volume_shrink(m, &(struct volume){.uuid = thin, .blocks = 16 * BLOCKS}, 9 * BLOCKS,
+                              &err),
+          &err, DV_CONFLICT, "is not cut");
 
     for (int again = 0; again < 2; again++) {
         assert_int_equal(media_volume_delete(m, &(struct volume){.uuid = thin}, NULL, &err), 0);
@@ -337,13 +342,91 @@ static void test_cancelled(void **state)
     assert_int_equal(w.last, 33);
     assert_int_equal(media_volume_create(m, &v, NULL, &err), 0);
 
-    // Growth is taken back.
-    w = (struct watcher){0};
-    v.target_blocks = 2 * LARGE;
-    stops(m, &v, &w);
-    assert_int_equal(media_volume_shrink(m, &v, v.blocks, &err), 0);
-    assert_int_equal(stat_of(m, &v.uuid).st_size, 768 * MIB);
     assert_int_equal(media_volume_delete(m, &v, NULL, &err), 0);
+    media_close(m);
+}
+
+// No file of this process gets longer than this.
+static void limit_files(rlim_t bytes)
+{
+    const struct rlimit limit = {bytes, RLIM_INFINITY};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void growth_fails(struct media *m, const struct volume *v, rlim_t room)
+{
+    struct dv_err err;
+    limit_files(room);
+    int rc = media_volume_grow(m, v, v->target_blocks, NULL, &err);
+    limit_files(RLIM_INFINITY);
+    fails(rc, &err, DV_INVALID, "larger than its file system takes");
+}
+
+// Of a growth that fails what this process did is undone, over all slices, and no more than that.
+static void test_growth_is_taken_back(void **state)
+{
+    (void)state;
+    struct media *m = open_folder();
+    struct dv_err err;
+    struct watcher w = {0};
+    struct volume v = {.uuid = uuid_random(), .blocks = 4 * BLOCKS, .target_blocks = LARGE};
+    uint64_t blocks;
+    assert_int_equal(media_volume_create(m, &v, NULL, &err), 0);
+    stops(m, &v, &w);
+    assert_int_equal(stat_of(m, &v.uuid).st_size, 260 * MIB);
+    growth_fails(m, &v, 300 * MIB);
+    assert_int_equal(stat_of(m, &v.uuid).st_size, 4 * MIB);
+    assert_int_equal(media_volume_length(m, &v, &blocks, &err), 0);
+    assert_int_equal(blocks, 4 * BLOCKS);
+
+    stops(m, &v, &w);
+    media_close(m);
+    m = open_folder();
+    growth_fails(m, &v, 300 * MIB);
+    assert_int_equal(media_volume_length(m, &v, &blocks, &err), 0);
+    assert_int_equal(blocks, 260 * BLOCKS);
+    // Not a whole MiB, as a kill in between leaves it.
+    DV_FREE char *path = media_volume_path(m, &v, &err);
+    assert_int_equal(truncate(path, 260 * MIB + 4096), 0);
+    growth_fails(m, &v, 300 * MIB);
+    assert_int_equal(media_volume_length(m, &v, &blocks, &err), 0);
+    assert_int_equal(blocks, 261 * BLOCKS);
+    assert_int_equal(media_volume_delete(m, &v, NULL, &err), 0);
+    media_close(m);
+}
+
+// A file that is longer than is recorded, as after unit.db came from a backup, holds what nobody
+// here knows of.
+static void test_nothing_unknown_is_cut(void **state)
+{
+    (void)state;
+    struct media *m = open_folder();
+    struct dv_err err;
+    struct volume v = {.uuid = uuid_random(), .blocks = 8 * BLOCKS, .thin = true}, old;
+    char byte = 0;
+    assert_int_equal(media_volume_create(m, &v, NULL, &err), 0);
+    DV_FREE char *path = media_volume_path(m, &v, &err);
+    DV_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(ftruncate(fd, 20 * MIB), 0);
+    assert_int_equal(pwrite(fd, "x", 1, 20 * MIB - 1), 1);
+    fails(media_volume_grow(m, &v, 16 * BLOCKS, NULL, &err), &err, DV_INVALID, "only grows");
+    fails(media_volume_shrink(m, &v, 4 * BLOCKS, &err), &err, DV_CONFLICT, "is not cut");
+    fails(media_volume_shrink(m, &v, 8 * BLOCKS - 1, &err), &err, DV_CONFLICT, "is not cut");
+    old = v;
+    old.target_blocks = 28 * BLOCKS;
+    growth_fails(
+        m,
+        &(struct volume){
+            .uuid = v.uuid, .blocks = 8 * BLOCKS, .target_blocks = 28 * BLOCKS, .thin = false},
+        24 * MIB);
+    assert_int_equal(stat_of(m, &v.uuid).st_size, 20 * MIB);
+    assert_int_equal(pread(fd, &byte, 1, 20 * MIB - 1), 1);
+    assert_int_equal(byte, 'x');
+    old.blocks = 21 * BLOCKS;
+    fails(media_volume_grow(m, &old, 28 * BLOCKS, NULL, &err), &err, DV_INVALID, "only grows");
+    assert_int_equal(stat_of(m, &v.uuid).st_size, 20 * MIB);
+    assert_int_equal(media_volume_grow(m, &v, 20 * BLOCKS, NULL, &err), 0); // it is there
     media_close(m);
 }
 
@@ -553,6 +636,8 @@ int main(void)
         TEST(test_bad_folders),       TEST(test_no_permission),
         TEST(test_volumes),           TEST(test_broken_off),
         TEST(test_progress),          TEST(test_cancelled),
+        TEST(test_progress),          TEST(test_growth_is_taken_back),
+        TEST(test_progress),          TEST(test_nothing_unknown_is_cut),
         TEST(test_large_files),       TEST(test_full),
         TEST(test_read_only),         TEST(test_without_fallocate),
         TEST(test_files_are_volumes), TEST(test_owner),

@@ -192,6 +192,38 @@ static void a_resized_volume_gets_its_place(void **state)
     state_free(s);
 }
 
+// What of a growth could not be undone is the volume's; what a copy leaves behind is not free.
+static void a_growth_that_failed_keeps_what_is_there(void **state)
+{
+    struct fixture *f = *state;
+    for (uint32_t i = 1; i <= 2; i++) {
+        struct unit_volume *row = add_volume(f, i, true);
+        row->v.target_start_lba = 10 * i * ALLOC_BLOCKS;
+        row->v.target_blocks = 4 * ALLOC_BLOCKS;
+    }
+    struct order *o = order_new(f->state);
+    dv_fail(&o->volumes[0].resize_err, DV_NO_SPACE, "the disk is full");
+    o->volumes[0].kept_blocks = 3 * ALLOC_BLOCKS;
+    o->volumes[1].resized = true;
+    o->volumes[1].left = (struct extent){2 * ALLOC_BLOCKS, ALLOC_BLOCKS};
+    assert_int_equal(order_record_made(o, f->state, f->journal, NULL), 0);
+    struct state *s = journaled(f);
+    struct state *both[] = {f->state, s};
+    for (size_t i = 0; i < 2; i++) {
+        const struct volume *v = &state_volume(both[i], 1)->v;
+        assert_int_equal(v->start_lba, 10 * ALLOC_BLOCKS);
+        assert_int_equal(v->blocks, 3 * ALLOC_BLOCKS);
+        assert_int_equal(v->target_blocks, 0);
+        assert_int_equal(state_volume(both[i], 2)->v.start_lba, 20 * ALLOC_BLOCKS);
+    }
+    const struct unit_medium *m = state_medium(f->state, 1);
+    assert_int_equal(m->free_count, 4);
+    assert_int_equal(m->free[0].blocks, 2 * ALLOC_BLOCKS);
+    assert_int_equal(m->free[1].start, 3 * ALLOC_BLOCKS);
+    state_free(s);
+    order_free(o);
+}
+
 static void results_become_states(void **state)
 {
     struct fixture *f = *state;
@@ -430,6 +462,7 @@ int main(void)
         TEST(what_was_made_is_recorded_before_it_is_served),
         TEST(a_volumes_tgtd_is_recorded),
         TEST(a_resized_volume_gets_its_place),
+        TEST(a_growth_that_failed_keeps_what_is_there),
         TEST(results_become_states),
         TEST(a_failed_end_is_no_end),
         TEST(a_rule_ends_when_tgtd_has_let_go),

@@ -209,6 +209,9 @@ static bool settle_place(const struct order_volume *ov, struct volume *v)
     if (ov->resized) {
         v->start_lba = v->target_start_lba;
         v->blocks = v->target_blocks;
+    } else if (ov->kept_blocks > 0) {
+        v->start_lba = v->target_start_lba;
+        v->blocks = ov->kept_blocks;
     }
     v->target_start_lba = v->target_blocks = 0;
     return true;
@@ -247,6 +250,7 @@ static void apply_made(struct order_volume *ov, struct state *state)
     row->v.progress = 100;
     state_volume_changed(state, row);
     state_set_resize_error(state, row, text);
+    state_reserve(state, row->v.medium, &ov->left);
     state_count_free(state, row->v.medium);
 }
 

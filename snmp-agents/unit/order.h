@@ -37,13 +37,15 @@ struct order_volume {
     bool moved;               // tgtd is another one now
     bool resized;             // its backing has the target's size
     struct dv_err resize_err; // else why it could not be had; it stays as it was
-    bool closed;              // nothing serves it, until its backing is finished
-    bool let_go;              // nothing serves it, for whatever reason
-    struct dv_err held;       // else what may be serving it still, where nothing should
-    bool done;                // all is as wanted
-    bool unfinished;          // the next pass goes on with it
-    uint32_t percent;         // of what is unfinished
-    struct dv_err err;        // else what is in the way
+    uint64_t kept_blocks;     // or became so long; 0: it did not
+    struct extent left; // what the resizing leaves on the medium to be cleared; 0 blocks: none
+    bool closed;        // nothing serves it, until its backing is finished
+    bool let_go;        // nothing serves it, for whatever reason
+    struct dv_err held; // else what may be serving it still, where nothing should
+    bool done;          // all is as wanted
+    bool unfinished;    // the next pass goes on with it
+    uint32_t percent;   // of what is unfinished
+    struct dv_err err;  // else what is in the way
 };
 
 struct order_account {

@@ -200,14 +200,6 @@ static bool make_backing(const struct pass *p, const struct order *o, struct ord
     return ov->made;
 }
 
-// Puts a backing back to the size that is recorded, of whose end nobody knows yet.
-static void put_back(struct media *m, const struct order_volume *ov)
-{
-    struct dv_err err;
-    if (media_volume_shrink(m, &ov->v, ov->v.blocks, &err) != 0)
-        log_warning("unit", "volume %s: %s", ov->v.name, err.text);
-}
-
 static bool is_copied(const struct media *m, const struct order_volume *ov)
 {
     return m && order_moves(ov) && media_moves_by_copy(m);
@@ -227,9 +219,10 @@ static bool is_resized_open(const struct pass *p, const struct order *o, struct 
 }
 
 // What a move leaves behind is out of use until the next pass finds it and clears it.
-static void leave_behind(struct order *o, uint32_t medium, uint64_t start, uint64_t blocks)
+static void leave_behind(struct order *o, struct order_volume *ov, uint64_t start, uint64_t blocks)
 {
-    struct order_medium *om = looked_at(o, medium);
+    struct order_medium *om = looked_at(o, ov->v.medium);
+    ov->left = (struct extent){start, blocks};
     if (!om || !om->has_layout)
         return;
     *DV_APPEND(om->layout.reserved, om->layout.reserved_count) = (struct extent){start, blocks};
@@ -253,16 +246,27 @@ static bool move_backing(struct media *m, struct order *o, struct order_volume *
     const struct media_progress progress = {.report = report, .arg = &making};
     ov->resized = media_volume_move(m, &ov->v, &progress, &ov->resize_err) == 0;
     if (ov->resized) {
-        leave_behind(o, ov->v.medium, ov->v.start_lba, ov->v.blocks);
+        leave_behind(o, ov, ov->v.start_lba, ov->v.blocks);
         return true;
     }
     if (ov->resize_err.code != DV_CANCELLED) {
-        leave_behind(o, ov->v.medium, ov->v.target_start_lba, ov->v.target_blocks);
+        leave_behind(o, ov, ov->v.target_start_lba, ov->v.target_blocks);
         return true;
     }
     ov->closed = true;
     goes_on(ov, &making);
     return false;
+}
+
+// Of a growth that failed: what of it cannot be undone is the volume's.
+static void note_length(struct media *m, struct order_volume *ov)
+{
+    struct dv_err err;
+    uint64_t blocks;
+    if (media_volume_length(m, &ov->v, &blocks, &err) != 0)
+        log_warning("unit", "volume %s: %s", ov->v.name, err.text);
+    else if (blocks > ov->v.blocks && blocks < ov->v.target_blocks && blocks % ALLOC_BLOCKS == 0)
+        ov->kept_blocks = blocks;
 }
 
 // Whether something is to be recorded. While its medium is away a volume goes on waiting.
@@ -285,21 +289,30 @@ static bool resize_backing(const struct pass *p, struct order *o, struct order_v
         return false;
     }
     if (rc != 0 && order_grows(ov))
-        put_back(m, ov);
+        note_length(m, ov);
     return true;
 }
 
-static void take_back_growth(const struct pass *p, const struct order *o, struct order_volume *ov,
-                             const struct dv_err *why)
+// What was made and cannot be recorded is not served; the next pass finds it made. A growth that
+// cannot be recorded is wanted still, and served as it was: what is recorded is served.
+static void take_back(struct order *o, const struct dv_err *why)
 {
-    struct media *m = medium_of(p, o, ov, &ov->err);
-    if (m)
-        put_back(m, ov);
-    ov->resized = false;
-    ov->err = *why;
+    log_warning("unit", "what was made or resized cannot be recorded yet, and waits: %s",
+                why->text);
+    for (size_t i = 0; i < o->volume_count; i++) {
+        struct order_volume *ov = &o->volumes[i];
+        ov->resized = false;
+        ov->resize_err = (struct dv_err){0};
+        if (!ov->made)
+            continue;
+        ov->made = ov->moved = false;
+        ov->tgtd = 0;
+        ov->err = *why;
+    }
 }
 
-static void make_backings(const struct pass *p, struct order *o, const struct pass_calls *calls)
+// False when the pass must end here, and leave all else as it is: the program is being stopped.
+static bool make_backings(const struct pass *p, struct order *o, const struct pass_calls *calls)
 {
     struct dv_err err;
     bool any = false;
@@ -309,16 +322,9 @@ static void make_backings(const struct pass *p, struct order *o, const struct pa
         else if (is_resized_open(p, o, &o->volumes[i]))
             any = resize_backing(p, o, &o->volumes[i], calls) || any;
     if (!any || calls->record(calls->arg, &err) == 0)
-        return;
-    for (size_t i = 0; i < o->volume_count; i++) {
-        if (o->volumes[i].resized)
-            take_back_growth(p, o, &o->volumes[i], &err);
-        if (o->volumes[i].made) {
-            o->volumes[i].made = o->volumes[i].moved = false;
-            o->volumes[i].tgtd = 0;
-            o->volumes[i].err = err;
-        }
-    }
+        return true;
+    take_back(o, &err);
+    return err.code != DV_CANCELLED;
 }
 
 static void destroy_backing(const struct pass *p, const struct order *o, struct order_volume *ov,
@@ -467,6 +473,8 @@ static void note_let_go(const struct pass *p, struct order *o, const struct requ
 static void reconcile(struct pass *p, struct order *o)
 {
     struct request r;
+    for (size_t i = 0; i < o->volume_count; i++)
+        o->volumes[i].done = false; // as an earlier time in this pass found it
     request_make(p, &r, o);
     serving_reconcile(p->serving, o, r.wants, r.count);
     note_let_go(p, o, &r);
@@ -486,14 +494,14 @@ static struct order_volume *next_closed(const struct pass *p, struct order *o,
     return NULL;
 }
 
-// They are served no more, resized, and served again.
-static void resize_closed(struct pass *p, struct order *o, const struct pass_calls *calls)
+// They are served no more, resized, and served again. False as of make_backings.
+static bool resize_closed(struct pass *p, struct order *o, const struct pass_calls *calls)
 {
     struct dv_err err;
     struct order_volume *ov = next_closed(p, o, NULL);
     bool any = false;
     if (!ov)
-        return;
+        return true;
     reconcile(p, o);
     for (; ov; ov = next_closed(p, o, ov)) {
         if (serving_has_let_go(p->serving, o, ov, &err))
@@ -503,9 +511,12 @@ static void resize_closed(struct pass *p, struct order *o, const struct pass_cal
                     err.text);
     }
     if (!any || calls->record(calls->arg, &err) == 0)
-        return;
-    for (ov = next_closed(p, o, NULL); ov; ov = next_closed(p, o, ov))
+        return true;
+    for (ov = next_closed(p, o, NULL); ov; ov = next_closed(p, o, ov)) {
         ov->err = err;
+        ov->resized = false;
+    }
+    return err.code != DV_CANCELLED;
 }
 
 static bool is_to_move(const struct order_volume *ov)
@@ -515,7 +526,8 @@ static bool is_to_move(const struct order_volume *ov)
 
 // Volumes that are another tgtd's now, since the configuration changed, or that a medium brought
 // along: the old one has let go of them, that is recorded, and the new one may serve them.
-static void move(struct pass *p, struct order *o, const struct pass_calls *calls)
+// False as of make_backings.
+static bool move(struct pass *p, struct order *o, const struct pass_calls *calls)
 {
     struct dv_err err;
     bool any = false;
@@ -532,14 +544,17 @@ static void move(struct pass *p, struct order *o, const struct pass_calls *calls
         any = any || ov->moved;
     }
     if (!any)
-        return;
+        return true;
     bool recorded = calls->record(calls->arg, &err) == 0;
+    if (!recorded && err.code == DV_CANCELLED)
+        return false;
     for (size_t i = 0; !recorded && i < o->volume_count; i++)
         if (o->volumes[i].moved && o->volumes[i].task == ORDER_SERVE) {
             o->volumes[i].tgtd = 0;
             o->volumes[i].err = err;
         }
     reconcile(p, o);
+    return true;
 }
 
 static void delete (struct pass *p, struct order *o, const struct pass_calls *calls)
@@ -565,11 +580,14 @@ void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
     o->postponed = o->first && order_has_strangers(o);
     if (o->postponed)
         return;
-    make_backings(p, o, calls);
+    if (!make_backings(p, o, calls))
+        return;
     serving_meet(p->serving, o, calls->look, calls->arg);
-    resize_closed(p, o, calls);
+    if (!resize_closed(p, o, calls))
+        return;
     reconcile(p, o);
-    move(p, o, calls);
+    if (!move(p, o, calls))
+        return;
     delete (p, o, calls);
     // Only now that the targets are there, so that hosts which come back find them.
     serving_listen(p->serving);

@@ -577,6 +577,22 @@ void state_set_layout(struct state *s, struct unit_medium *m, uint64_t blocks,
         state_medium_changed(s, m);
 }
 
+void state_reserve(struct state *s, uint32_t medium, const struct extent *left)
+{
+    struct unit_medium *m = state_medium(s, medium);
+    struct extent *list = NULL;
+    size_t n = 0;
+    if (!m || left->blocks == 0)
+        return;
+    for (size_t i = 0; i < m->reserved_count; i++)
+        *DV_APPEND(list, n) = m->reserved[i];
+    *DV_APPEND(list, n) = *left;
+    extent_sort(list, n);
+    free(m->reserved);
+    m->reserved = list;
+    m->reserved_count = n;
+}
+
 void state_set_volume(struct state *s, struct unit_volume *v, enum volume_state state,
                       uint32_t progress, const char *error)
 {

@@ -150,6 +150,8 @@ void state_set_medium(struct state *s, struct unit_medium *m, enum medium_state 
 // What the medium tells of itself: its range, and where no volume can lie (copied).
 void state_set_layout(struct state *s, struct unit_medium *m, uint64_t blocks,
                       const struct extent *reserved, size_t count);
+// Until the medium tells of itself again, no volume can lie there either; nothing for 0 blocks.
+void state_reserve(struct state *s, uint32_t medium, const struct extent *left);
 void state_set_volume(struct state *s, struct unit_volume *v, enum volume_state state,
                       uint32_t progress, const char *error);
 void state_set_rule(struct state *s, struct unit_rule *r, enum access_state state,

@@ -24,11 +24,17 @@
 #define REPORT_BYTES (UINT64_C(1) << 22) // written as zeros between two reports
 #define CUT_BYTES    (UINT64_C(1) << 32) // of a file that is deleted
 
+// What goes on in the next pass; forgotten by a crash, after which nobody knows.
+struct making {
+    struct dv_uuid uuid;
+    uint64_t from; // bytes, of a file that grows: how long it was when that began here
+};
+
 struct dir {
     int lock; // descriptor
-    // Volumes whose unfinished files have all their room as far as they are long; forgotten by a
-    // crash, after which nobody knows.
-    struct dv_uuid *making;
+    // Volumes that grow, and those whose unfinished files have all their room as far as they are
+    // long.
+    struct making *making;
     size_t making_count;
 };
 
@@ -309,16 +315,18 @@ static int there(const char *path, uint64_t bytes, struct dv_err *err)
     return 1;
 }
 
-static void remember(struct dir *d, const struct dv_uuid *volume)
+static void remember(struct dir *d, const struct dv_uuid *volume, uint64_t from)
 {
-    *DV_APPEND(d->making, d->making_count) = *volume;
+    *DV_APPEND(d->making, d->making_count) = (struct making){*volume, from};
 }
 
-// Whether it was remembered.
-static bool forget(struct dir *d, const struct dv_uuid *volume)
+// Whether it was remembered; then *from, which may be NULL, is set.
+static bool forget(struct dir *d, const struct dv_uuid *volume, uint64_t *from)
 {
     for (size_t i = 0; i < d->making_count; i++) {
-        if (uuid_equal(&d->making[i], volume)) {
+        if (uuid_equal(&d->making[i].uuid, volume)) {
+            if (from)
+                *from = d->making[i].from;
             d->making[i] = d->making[--d->making_count];
             return true;
         }
@@ -339,11 +347,11 @@ static int dir_create(struct media *m, const struct volume *v,
         return -1;
     if (found == 0) {
         DV_FAULT("dir.create");
-        if (!forget(m->own, &v->uuid))
+        if (!forget(m->own, &v->uuid, NULL))
             unlink(unfinished); // from a time that was broken off
         if (make_file(m, unfinished, bytes, v->thin, progress, err) != 0) {
             if (err->code == DV_CANCELLED)
-                remember(m->own, &v->uuid);
+                remember(m->own, &v->uuid, 0);
             else
                 unlink(unfinished);
             return -1;
@@ -359,6 +367,32 @@ static int dir_create(struct media *m, const struct volume *v,
     return file_sync_dir(m->path, err);
 }
 
+// Makes an open file longer. Room is claimed from its end on, so what was broken off goes on there.
+static int lengthen(const struct media *m, const char *path, int fd, const struct volume *v,
+                    uint64_t now, uint64_t bytes, const struct media_progress *progress,
+                    struct dv_err *err)
+{
+    if (!v->thin && bytes > now &&
+        (check_room(m, bytes - now, err) != 0 ||
+         claim(fd, path, v->blocks * BLOCK_SIZE, now, bytes, progress, err) != 0))
+        return -1;
+    DV_FAULT("dir.grow.claimed");
+    if (ftruncate(fd, (off_t)bytes) != 0)
+        return fail_room(err, path, errno);
+    DV_FAULT("dir.grow.sized");
+    return fsync(fd) == 0 ? 0 : dv_fail_errno(err, errno, "cannot write %s to disk", path);
+}
+
+// What is there is never cut: it is as long as it was when this process began to make it longer, or
+// up to the next whole MiB.
+static int give_back(const char *path, int fd, uint64_t from, struct dv_err *err)
+{
+    const uint64_t whole = ALLOC_BLOCKS * BLOCK_SIZE;
+    if (ftruncate(fd, (off_t)((from + whole - 1) / whole * whole)) != 0)
+        return dv_fail_errno(err, errno, "cannot give back the room of %s", path);
+    return -1;
+}
+
 static int dir_grow(struct media *m, const struct volume *v, uint64_t blocks,
                     const struct media_progress *progress, struct dv_err *err)
 {
@@ -370,27 +404,29 @@ static int dir_grow(struct media *m, const struct volume *v, uint64_t blocks,
     DV_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0)
         return dv_fail_errno(err, errno, "cannot open %s", path);
-    uint64_t old = (uint64_t)st.st_size;
+    uint64_t now = (uint64_t)st.st_size, from = now;
     DV_FAULT("dir.grow");
-    if (bytes < old)
+    if (now > bytes || now < v->blocks * BLOCK_SIZE)
         return dv_fail(err, DV_INVALID,
-                       "%s has %" PRIu64 " bytes and cannot be cut to %" PRIu64
-                       ": a volume only grows",
-                       path, old, bytes);
-    // Room is claimed from the old end on, so what was broken off goes on from there.
-    if (!v->thin && bytes > old &&
-        (check_room(m, bytes - old, err) != 0 ||
-         claim(fd, path, v->blocks * BLOCK_SIZE, old, bytes, progress, err) != 0)) {
-        if (err->code != DV_CANCELLED && ftruncate(fd, (off_t)old) != 0)
-            return dv_fail_errno(err, errno, "cannot give back the room of %s", path);
-        return -1;
-    }
-    DV_FAULT("dir.grow.claimed");
-    if (ftruncate(fd, (off_t)bytes) != 0)
-        return fail_room(err, path, errno);
-    DV_FAULT("dir.grow.sized");
-    if (fsync(fd) != 0)
-        return dv_fail_errno(err, errno, "cannot write %s to disk", path);
+                       "%s has %" PRIu64 " bytes, and a volume only grows, from %" PRIu64
+                       " to %" PRIu64,
+                       path, now, v->blocks * BLOCK_SIZE, bytes);
+    (void)forget(m->own, &v->uuid, &from);
+    int rc = lengthen(m, path, fd, v, now, bytes, progress, err);
+    if (rc != 0 && err->code == DV_CANCELLED)
+        remember(m->own, &v->uuid, from);
+    else if (rc != 0)
+        rc = give_back(path, fd, from, err);
+    return rc;
+}
+
+static int dir_length(struct media *m, const struct volume *v, uint64_t *blocks, struct dv_err *err)
+{
+    DV_FREE char *path = file_of(m, &v->uuid);
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return dv_fail_errno(err, errno, "cannot look at %s", path);
+    *blocks = (uint64_t)st.st_size / BLOCK_SIZE;
     return 0;
 }
 
@@ -404,9 +440,11 @@ static int dir_shrink(struct media *m, const struct volume *v, uint64_t blocks, 
     DV_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0)
         return dv_fail_errno(err, errno, "cannot open %s", path);
-    if (bytes > (uint64_t)st.st_size)
-        return dv_fail(err, DV_INVALID, "%s has only %lld bytes and cannot be cut to %" PRIu64,
-                       path, (long long)st.st_size, bytes);
+    if ((uint64_t)st.st_size != bytes && (uint64_t)st.st_size != v->blocks * BLOCK_SIZE)
+        return dv_fail(err, DV_CONFLICT,
+                       "%s has %" PRIu64 " bytes and is not cut to %" PRIu64
+                       ", since it should have %" PRIu64,
+                       path, (uint64_t)st.st_size, bytes, v->blocks * BLOCK_SIZE);
     DV_FAULT("dir.shrink");
     if (ftruncate(fd, (off_t)bytes) != 0 || fsync(fd) != 0)
         return dv_fail_errno(err, errno, "cannot cut %s", path);
@@ -447,7 +485,7 @@ static int dir_remove(struct media *m, const struct volume *v,
 {
     DV_FREE char *path = file_of(m, &v->uuid);
     DV_FREE char *unfinished = unfinished_of(m, &v->uuid);
-    (void)forget(m->own, &v->uuid);
+    (void)forget(m->own, &v->uuid, NULL);
     DV_FAULT("dir.remove");
     // What is cut is no volume any more, even to one who does not know that it is deleted.
     if (rename(path, unfinished) != 0 && errno != ENOENT)
@@ -551,6 +589,7 @@ const struct media_kind media_dir = {
     .path = dir_path,
     .create = dir_create,
     .grow = dir_grow,
+    .length = dir_length,
     .shrink = dir_shrink,
     .grows_open = true,
     .remove = dir_remove,

@@ -225,6 +225,15 @@ static int check_place(const struct media *m, const struct volume *v, const stru
                    m->path, p->blocks, p->start, v->blocks, v->start_lba);
 }
 
+// While a growth in place is recorded, its partition may be as long as it is to become. It is
+// served as long as is recorded.
+static void leave_out_growth(const struct volume *v, struct gpt_part *p)
+{
+    if (v->target_start_lba == v->start_lba && p->blocks > v->blocks &&
+        p->blocks <= v->target_blocks)
+        p->blocks = v->blocks;
+}
+
 static char *disk_path(struct media *m, const struct volume *v, struct dv_err *err)
 {
     struct disk *d = m->own;
@@ -235,6 +244,8 @@ static char *disk_path(struct media *m, const struct volume *v, struct dv_err *e
                       "its partition is gone from the table of %s; put it back, or delete the "
                       "volume",
                       m->path);
+    if (found > 0)
+        leave_out_growth(v, &p);
     if (found <= 0 || check_place(m, v, &p, err) != 0)
         return NULL;
     if (p.unfinished) {
@@ -344,13 +355,17 @@ static int disk_grow(struct media *m, const struct volume *v, uint64_t blocks,
 {
     struct disk *d = m->own;
     struct gpt_part p;
+    forget(d); // what is cleared must be nobody's now
     if (find_own(m, v, &p, err) != 0)
         return -1;
-    if (blocks <= p.blocks)
-        return blocks == p.blocks
-                   ? 0
-                   : dv_fail(err, DV_INVALID, "a volume only grows; it has %" PRIu64 " blocks",
-                             p.blocks);
+    if (p.start != v->start_lba || p.blocks > blocks || p.blocks < v->blocks)
+        return dv_fail(err, DV_INVALID,
+                       "its partition on %s has %" PRIu64 " blocks from %" PRIu64
+                       " on, and a volume only grows, from %" PRIu64 " to %" PRIu64
+                       " blocks from %" PRIu64 " on",
+                       m->path, p.blocks, p.start, v->blocks, blocks, v->start_lba);
+    if (p.blocks == blocks)
+        return 0;
     if (!has_room(&d->seen, &p, blocks))
         return dv_fail(err, DV_NO_SPACE, "there is no room behind the volume's partition on %s",
                        m->path);
@@ -367,8 +382,10 @@ static int disk_shrink(struct media *m, const struct volume *v, uint64_t blocks,
     struct gpt_part p;
     if (find_own(m, v, &p, err) != 0)
         return -1;
-    if (blocks == p.blocks)
+    if (blocks == p.blocks && p.start == v->start_lba)
         return 0;
+    if (check_place(m, v, &p, err) != 0)
+        return -1;
     if (blocks > p.blocks)
         return dv_fail(err, DV_INVALID, "the volume has only %" PRIu64 " blocks", p.blocks);
     if (windows_close(d->windows, &p, err) != 0)

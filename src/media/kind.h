@@ -17,6 +17,8 @@ struct media_kind {
                   struct dv_err *err);
     int (*grow)(struct media *m, const struct volume *v, uint64_t blocks,
                 const struct media_progress *progress, struct dv_err *err);
+    // NULL: a growth that fails leaves nothing behind.
+    int (*length)(struct media *m, const struct volume *v, uint64_t *blocks, struct dv_err *err);
     // NULL: it cannot.
     int (*shrink)(struct media *m, const struct volume *v, uint64_t blocks, struct dv_err *err);
     int (*move)(struct media *m, const struct volume *v, const struct media_progress *progress,

@@ -126,6 +126,13 @@ int media_volume_grow(struct media *m, const struct volume *v, uint64_t blocks,
     return m->kind->grow(m, v, blocks, progress, err);
 }
 
+int media_volume_length(struct media *m, const struct volume *v, uint64_t *blocks,
+                        struct dv_err *err)
+{
+    *blocks = v->blocks;
+    return m->kind->length ? m->kind->length(m, v, blocks, err) : 0;
+}
+
 bool media_grows_open(const struct media *m)
 {
     return m->kind->grows_open;

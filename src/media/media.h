@@ -102,13 +102,20 @@ const char *media_store(const struct media *m, const char **options);
 int media_volume_create(struct media *m, const struct volume *v,
                         const struct media_progress *progress, struct dv_err *err);
 
-// Makes a volume `blocks` long, in place; what is new reads as zeros. Never makes one shorter.
-// While that goes on, v->target_blocks is the length to come.
+// Makes a volume `blocks` long, in place; what is new reads as zeros. Never makes one shorter: what
+// is longer than that, or shorter than v->blocks, is DV_INVALID and is left as it is. While that
+// goes on, v->target_blocks is the length to come. When it fails, only what this process did is
+// undone; what there is then media_volume_length tells.
 int media_volume_grow(struct media *m, const struct volume *v, uint64_t blocks,
                       const struct media_progress *progress, struct dv_err *err);
 
-// Makes a volume shorter, which nothing serves now; what was behind its new end is gone. Never
-// makes one longer.
+// How long a volume is after a growth that failed: v->blocks, or more when another process had
+// begun it.
+int media_volume_length(struct media *m, const struct volume *v, uint64_t *blocks,
+                        struct dv_err *err);
+
+// Makes a volume shorter, which nothing serves now; what was behind its new end is gone. One that
+// has neither v->blocks nor `blocks` is DV_CONFLICT and is left as it is.
 int media_volume_shrink(struct media *m, const struct volume *v, uint64_t blocks,
                         struct dv_err *err);
 
