@@ -96,6 +96,7 @@ def test_it_is_taken_in_where_it_comes_back(lab, disk):
     assert until(lambda: medium(lab, "unit1")["state"] == "failed", 30)
     lab.dvsan("volume", "delete", "lost", "--forget")
     give_disk(lab, "unit2", disk + ".other")
+    lab.take("unit2", "disk7")
     assert until(lambda: any(v["uuid"] == uuid and v["unit"] == "unit2" and v["state"] == "online"
                              for v in lab.client.get("/volumes")), 30)
     lab.done(lab.client.delete("/volumes/lost"))

@@ -261,6 +261,10 @@ def test_a_disk_moved_to_another_unit_brings_its_volumes(box):
     assert "its medium cannot be used" in error_of(box, 1)
     wait_for("its lock to be free", lambda: not loops_over(other.dir / "moved.img"))
     other.start()
+    # It says whose it is; another machine that sees it, or a tgtd whose agent is gone, may serve it.
+    assert re.search("is used by unit .*--take", other.get(f"{unit_box.MEDIUM}.8.1"))
+    assert not other.volumes() and not loops_over(other.dir / "moved.img")
+    other.take("d9")
     wait_for("both volumes", lambda: len(other.volumes()) == 2)
     for index in other.volumes():
         other.wait_volume(index, ONLINE)
@@ -275,6 +279,9 @@ def test_a_disk_moved_to_another_unit_brings_its_volumes(box):
     other.agent.end()
     other.tgtd.kill()
     os.rename(other.dir / "moved.img", disk)
+    poke(box)
+    wait_for("the refusal", lambda: "is used by unit" in error_of(box, 1))
+    box.take("d1")
     poke(box)
     box.wait_volume(1, ONLINE)
     box.wait_volume(5, ONLINE)
@@ -551,3 +558,46 @@ def test_a_device_that_returns_errors(box):
         box.agent.kill()
         box.tgtd.kill()
         subprocess.run(["losetup", "-d", loop], check=True)
+
+
+def test_too_few_descriptors_take_no_volume_away(box):
+    """What the agent is short of tells nothing of its media, and there is room for what it needs itself."""
+    count = 70
+    box.write_config('<medium index="1" name="d1" kind="disk" path="disk.img" initialise="yes"/>')
+    disk = image(box.dir, 2 * count + 16)
+    box.start()
+    for index in range(1, count + 1):
+        box.create(index, f"v{index}", 1)
+    wait_for("all volumes", lambda: list(box.volumes().values()) == [ONLINE] * count, 60)
+    grant(box, 1)
+    grant(box, count)
+    loops = sorted(loops_over(disk))
+    assert len(loops) == count
+
+    # A session that lives through it all.
+    target = box.iqn(count)
+    with contextlib.closing(Lun(box.portal, HOST, target, user(count), SECRET)) as lun:
+        lun.pread(0, 512)
+        box.agent.end()
+        box.agent = box.process("dvsan-unit", ["prlimit", "--nofile=80", box.program, "-c", box.dir / "unit.xml"])
+        box.wait_ready()
+        wait_for("all volumes", lambda: list(box.volumes().values()) == [ONLINE] * count, 60)
+        lun.pread(0, 512)
+        poke(box)
+        poke(box)
+        lun.pread(0, 512)
+    assert sorted(loops_over(disk)) == loops
+    assert box.get(f"{unit_box.MEDIUM}.{unit_box.M_OPER}.1") == str(unit_box.M_ONLINE)
+    assert "Pattern" not in io(box, 1, "write -P 0x21 0 4k", "read -P 0x21 0 4k")
+    box.create(count + 1, "one-too-many", 1)
+    box.wait_volume(count + 1, FAILED)
+    assert "limit of open files is near" in error_of(box, count + 1)
+    box.destroy(count + 1)
+    wait_for("its end", lambda: count + 1 not in box.volumes())
+
+    # With the limit that it is given by its service it goes on.
+    box.agent.end()
+    box.start_agent()
+    box.wait_ready()
+    box.create(count + 2, "there-is-room", 1)
+    box.wait_volume(count + 2, ONLINE)

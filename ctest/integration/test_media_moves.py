@@ -40,6 +40,7 @@ def test_volumes_and_their_hosts_follow_the_disk(lab, disk):
     os.rename(disk, moved)
     assert is_on(lab, "unit1", "failed"), lab.volume("moving")
     give_disk(lab, "unit2", moved)
+    lab.take("unit2", "disk7")
     assert is_on(lab, "unit2"), lab.volume("moving")
     after = lab.volume("moving")
     assert (after["uuid"], after["name"], after["blocks"]) == (before["uuid"], "moving", before["blocks"])

@@ -171,6 +171,10 @@ def test_media_that_disagree(lab, disk):
     os.rename(disk + ".away", disk)
     assert run_unit(lab, "--rebuild=" + uuid).returncode == 0
     unit.start(unit.agent)
+    # Which unit this is does not say that the other one does not serve the disk.
+    assert until(lambda: "is used by unit deadbeef" in
+                 next(m["last_error"] or "" for m in lab.unit("unit1")["media"] if m["name"] == "disk7"), 30)
+    lab.take("unit1", "disk7")
     assert until(lambda: lab.unit("unit1")["state"] == "up", 30), lab.unit("unit1")
     assert all_active(lab)
     assert lab.unit("unit1")["uuid"] == uuid

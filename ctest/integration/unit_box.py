@@ -180,6 +180,12 @@ class Box:
     def start_agent(self):
         self.agent = self.process("dvsan-unit", [self.program, "-c", self.dir / "unit.xml"])
 
+    def take(self, medium):
+        """Says that no other unit serves the medium of this name."""
+        done = subprocess.run([self.program, "-c", self.dir / "unit.xml", f"--take={medium}"], capture_output=True,
+                              text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+
     def start_receiver(self):
         self.receiver = self.process(
             "snmptrapd", ["snmptrapd", "-f", "-Lf", self.dir / "traps", "-On",

@@ -615,6 +615,54 @@ static void test_owner(void **state)
     media_close(m);
 }
 
+static struct media *open_as(const struct media_owner *owner, const char *take, struct dv_err *err)
+{
+    const struct media_spec spec = {
+        .kind = MEDIUM_DIR, .path = folder, .blocks = BLOCKS, .owner = *owner, .take = take};
+    return media_open(&spec, err);
+}
+
+// A lock tells nothing of a tgtd whose agent is gone, nor of another machine's.
+static void test_another_owners(void **state)
+{
+    (void)state;
+    const struct media_owner one = {.unit = {{1}}, .place = 7}, two = {.unit = {{2}}, .place = 7},
+                             cloned = {.unit = {{1}}, .place = 8};
+    const struct media_spec spec = {.kind = MEDIUM_DIR, .path = folder};
+    struct media_space space;
+    struct dv_err err;
+    DV_FREE char *none = NULL, *of_one = NULL, *of_two = NULL;
+    struct media *m = open_as(&one, NULL, &err);
+    assert_int_equal(media_ask_mark(&spec, &none, &err), 0);
+    assert_string_equal(none, "");
+    assert_int_equal(media_tell_owner(m, &one, &err), 0);
+    assert_int_equal(media_probe(m, &space, &err), 0);
+    media_close(m);
+    assert_int_equal(media_ask_mark(&spec, &of_one, &err), 0);
+    fails(open_as(&two, NULL, &err) ? 0 : -1, &err, DV_CONFLICT, "is used by unit 01000000-");
+    fails(open_as(&cloned, NULL, &err) ? 0 : -1, &err, DV_CONFLICT, "on another machine");
+    fails(open_as(&two, "", &err) ? 0 : -1, &err, DV_CONFLICT, "--take");
+    m = open_as(&one, NULL, &err);
+    assert_non_null(m);
+    media_close(m);
+
+    // Two machines that see one file system do not see each other's locks.
+    m = open_as(&two, of_one, &err);
+    assert_non_null(m);
+    assert_int_equal(media_tell_owner(m, &two, &err), 0);
+    assert_int_equal(media_probe(m, &space, &err), 0);
+    assert_int_equal(media_ask_mark(&spec, &of_two, &err), 0);
+    DV_FREE char *marker = dv_printf("%s/.dvsan-medium", folder);
+    char uuid[UUID_TEXT_LEN];
+    FILE *f = fopen(marker, "w");
+    fprintf(f, "%s\n%s", uuid_format(media_uuid(m), uuid), of_one);
+    fclose(f);
+    fails(media_probe(m, &space, &err), &err, DV_CONFLICT, "is used by unit 01000000-");
+    media_close(m);
+    // The word was about another note.
+    fails(open_as(&two, of_two, &err) ? 0 : -1, &err, DV_CONFLICT, "is used by unit 01000000-");
+}
+
 // One that had an identity and has none is not made a new one.
 static void test_identity_lost(void **state)
 {
@@ -641,7 +689,7 @@ int main(void)
         TEST(test_large_files),       TEST(test_full),
         TEST(test_read_only),         TEST(test_without_fallocate),
         TEST(test_files_are_volumes), TEST(test_owner),
-        TEST(test_identity_lost),
+        TEST(test_identity_lost),     TEST(test_another_owners),
     };
     return cmocka_run_group_tests_name("media_dir", tests, NULL, NULL);
 }

@@ -220,8 +220,8 @@ static void a_medium_that_is_not_configured_comes_back_as_gone(void **state)
     struct volume v = volume(3), w = volume(4);
     v.medium = 7;
     w.medium = 9; // of which nothing else is known
-    assert_int_equal(journal_put_medium(j, &m, &uuid, NULL), 0);
-    assert_int_equal(journal_put_medium(j, &empty, &uuid, NULL), 0);
+    assert_int_equal(journal_put_medium(j, &m, &uuid, "wwid naa.1", NULL), 0);
+    assert_int_equal(journal_put_medium(j, &empty, &uuid, "", NULL), 0);
     put_volume(j, v, true);
     put_volume(j, w, true);
     journal_close(j);
@@ -236,6 +236,7 @@ static void a_medium_that_is_not_configured_comes_back_as_gone(void **state)
     assert_int_equal(row->m.blocks, 4 * ALLOC_BLOCKS);
     assert_int_equal(row->m.free_blocks, 0);
     assert_true(uuid_equal(&row->uuid, &uuid));
+    assert_string_equal(row->identity, "wwid naa.1");
     assert_null(state_medium(s, 8));
     assert_string_equal(state_medium(s, 9)->m.name, "medium9");
     state_free(s);

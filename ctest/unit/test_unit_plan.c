@@ -181,7 +181,8 @@ static void read_wanted(struct want *w, char *words[WORDS])
 {
     struct plan_target *last = w->target_count ? &w->targets[w->target_count - 1] : NULL;
     if (strcmp(words[0], "target") == 0) {
-        struct plan_target *t = want_target(w, number(words[1]), words[2], words[3]);
+        struct plan_target *t = want_target(w, number(words[1]), words[2],
+                                            strcmp(words[3], "unknown") == 0 ? NULL : words[3]);
         t->online = !has_word(words, "offline");
         t->blocks = number_after(words, "blocks");
         t->most_blocks = number_after(words, "most");

@@ -99,6 +99,8 @@ static const char *const SCHEMA[] = {
     "ALTER TABLE medium ADD COLUMN kind INTEGER NOT NULL DEFAULT 1;"
     "ALTER TABLE member ADD COLUMN last_index INTEGER NOT NULL DEFAULT 0;"
     "UPDATE member SET last_index = (SELECT ifnull(max(idx), 0) FROM volume);",
+    // Which device a medium is, whatever it is called.
+    "ALTER TABLE medium ADD COLUMN identity TEXT NOT NULL DEFAULT '';",
 };
 
 enum statement {
@@ -120,9 +122,9 @@ enum statement {
 };
 
 static const char *const SQL[STATEMENTS] = {
-    [PUT_MEDIUM] = "INSERT INTO medium (idx, uuid, name, kind) VALUES (?, ?, ?, ?)"
+    [PUT_MEDIUM] = "INSERT INTO medium (idx, uuid, name, kind, identity) VALUES (?, ?, ?, ?, ?)"
                    " ON CONFLICT (idx) DO UPDATE SET uuid = excluded.uuid, name = excluded.name,"
-                   " kind = excluded.kind",
+                   " kind = excluded.kind, identity = excluded.identity",
     [PUT_VOLUME] = "INSERT INTO volume (idx, uuid, name, medium, start_lba, blocks, thin, iqn, lun,"
                    " admin_online, made, deleting, target_start_lba, target_blocks)"
                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -332,8 +334,10 @@ static int load_medium(struct db_stmt *s, struct state *state, struct dv_err *er
     if (!state_medium(state, index) && state_medium_has_volumes(state, index))
         add_gone(state, index, db_text(s, 2), (enum medium_kind)db_int(s, 3));
     struct unit_medium *m = state_medium(state, index);
-    if (m)
-        memcpy(m->uuid.b, db_blob(s, 1, &len), sizeof(m->uuid.b));
+    if (!m)
+        return 0;
+    memcpy(m->uuid.b, db_blob(s, 1, &len), sizeof(m->uuid.b));
+    dv_copy(m->identity, sizeof(m->identity), db_text(s, 4));
     return 0;
 }
 
@@ -446,7 +450,7 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
              " FROM volume ORDER BY idx",
              s, load_volume, err) != 0 ||
         load(j, "SELECT last_index FROM member", s, load_last, err) != 0 ||
-        load(j, "SELECT idx, uuid, name, kind FROM medium", s, load_medium, err) != 0)
+        load(j, "SELECT idx, uuid, name, kind, identity FROM medium", s, load_medium, err) != 0)
         return -1;
     add_unrecorded(s);
     return load(j,
@@ -544,13 +548,14 @@ void journal_rollback(struct journal *j)
 }
 
 int journal_put_medium(struct journal *j, const struct medium *m, const struct dv_uuid *uuid,
-                       struct dv_err *err)
+                       const char *identity, struct dv_err *err)
 {
     struct db_stmt *s = j->statements[PUT_MEDIUM];
     db_bind_int(s, 1, m->index);
     db_bind_blob(s, 2, uuid->b, sizeof(uuid->b));
     db_bind_text(s, 3, m->name);
     db_bind_int(s, 4, m->kind);
+    db_bind_text(s, 5, identity);
     return db_run(s, err);
 }
 

@@ -52,7 +52,7 @@ void journal_rollback(struct journal *j);
 
 // Remembers what the configuration says of a medium, and which one was found there.
 int journal_put_medium(struct journal *j, const struct medium *m, const struct dv_uuid *uuid,
-                       struct dv_err *err);
+                       const char *identity, struct dv_err *err);
 // Writes a row, new or changed; DV_CONFLICT when the index is another volume's. Of a volume's state
 // only creating and deleting are kept apart from the rest, and of a rule's only revoking: what else
 // there is follows from what is served.

@@ -1,9 +1,11 @@
 // The command line of dvsan-unit.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "base/file.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/service.h"
 #include "snmp-agents/unit/rebuild.h"
+#include "snmp-agents/unit/take.h"
 #include "snmp-agents/unit/unit.h"
 #include <getopt.h>
 #include <signal.h>
@@ -12,7 +14,8 @@
 #define DEFAULT_CONFIG "/etc/dvsan/dvsan-unit.xml"
 
 static const char HELP[] =
-    "usage: dvsan-unit [-c FILE] [-t] [-v] [--rebuild[=UUID]] [--help] [--version]\n"
+    "usage: dvsan-unit [-c FILE] [-t] [-v] [--take=MEDIUM] [--rebuild[=UUID]] [--help] "
+    "[--version]\n"
     "\n"
     "The agent of an IP SAN unit: an AgentX subagent beside snmpd(8) and tgtd(8).\n"
     "It runs in the foreground until it gets SIGTERM or SIGINT.\n"
@@ -22,15 +25,18 @@ static const char HELP[] =
     "  -v, --verbose      log what happens in detail\n"
     "      --rebuild[=UUID]\n"
     "                     make the journal of a unit that lost it anew, and exit\n"
+    "      --take=MEDIUM  say that no other unit serves this medium, and that it is the right\n"
+    "                     one, and exit\n"
     "      --help         print this text and exit\n"
     "      --version      print the version and exit\n";
 
-enum { OPTION_HELP = 256, OPTION_VERSION, OPTION_REBUILD };
+enum { OPTION_HELP = 256, OPTION_VERSION, OPTION_REBUILD, OPTION_TAKE };
 
 static const struct option OPTIONS[] = {{"config", required_argument, NULL, 'c'},
                                         {"check", no_argument, NULL, 't'},
                                         {"verbose", no_argument, NULL, 'v'},
                                         {"rebuild", optional_argument, NULL, OPTION_REBUILD},
+                                        {"take", required_argument, NULL, OPTION_TAKE},
                                         {"help", no_argument, NULL, OPTION_HELP},
                                         {"version", no_argument, NULL, OPTION_VERSION},
                                         {0}};
@@ -74,6 +80,7 @@ struct options {
     const char *path;
     bool check, verbose, rebuild;
     const char *unit; // to be rebuilt; NULL: the media know
+    const char *take; // the name of a medium; NULL: none
 };
 
 static int rebuild(const struct unit_config *config, const char *unit)
@@ -97,6 +104,8 @@ static int load_and_run(const struct options *o)
     int rc = 0;
     if (o->check)
         printf("%s is good.\n", o->path);
+    else if (o->take)
+        rc = take_medium(config, o->take, &err) == 0 ? 0 : fail(&err);
     else if (o->rebuild)
         rc = rebuild(config, o->unit);
     else
@@ -110,6 +119,7 @@ int unit_main(int argc, char **argv)
     struct options o = {.path = DEFAULT_CONFIG};
     int option;
     secret_harden_process();
+    file_raise_limit();
     // snmpd closes the session of a subagent that stalled, and Net-SNMP then writes to it.
     signal(SIGPIPE, SIG_IGN);
     log_init("dvsan-unit", LOG_LEVEL_INFO);
@@ -127,6 +137,9 @@ int unit_main(int argc, char **argv)
         case OPTION_REBUILD:
             o.rebuild = true;
             o.unit = optarg;
+            break;
+        case OPTION_TAKE:
+            o.take = optarg;
             break;
         case OPTION_HELP:
             fputs(HELP, stdout);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+static struct log_limit shortages;
+
 // ---- What is wanted ---------------------------------------------------------------------------
 
 static int compare_accounts(const void *a, const void *b)
@@ -98,9 +100,11 @@ struct order *order_new(const struct state *state)
     sort_by_uuid(o);
     sort_accounts(o);
     const struct unit_medium *m = NULL;
-    while ((m = state_medium_next(state, m ? m->m.index : 0)))
-        *DV_APPEND(o->media, o->medium_count) =
-            (struct order_medium){.index = m->m.index, .uuid = m->uuid, .state = m->m.state};
+    while ((m = state_medium_next(state, m ? m->m.index : 0))) {
+        struct order_medium *om = DV_APPEND(o->media, o->medium_count);
+        *om = (struct order_medium){.index = m->m.index, .uuid = m->uuid, .state = m->m.state};
+        dv_copy(om->identity, sizeof(om->identity), m->identity);
+    }
     const struct unit_portal *p = NULL;
     while ((p = state_portal_next(state, p ? p->p.index : 0, p ? p->p.group : 0)))
         *DV_APPEND(o->portals, o->portal_count) = p->p;
@@ -310,11 +314,12 @@ static int journal_volume(const struct order_volume *ov, struct journal *journal
                                                 : 0;
 }
 
-// A medium is remembered when it was first there.
+// A medium is remembered when it was first there, or a person said that it is the right one.
 static bool is_new_medium(const struct state *state, const struct order_medium *om)
 {
     const struct unit_medium *m = state_medium(state, om->index);
-    return m && uuid_is_zero(&m->uuid) && !uuid_is_zero(&om->uuid);
+    return m && ((uuid_is_zero(&m->uuid) && !uuid_is_zero(&om->uuid)) ||
+                 strcmp(m->identity, om->identity) != 0);
 }
 
 // ---- Volumes that a medium brought along --------------------------------------------------------
@@ -439,7 +444,7 @@ static int journal_results(const struct order *o, struct state *state, struct jo
     for (size_t i = 0; i < o->medium_count; i++)
         if (is_new_medium(state, &o->media[i]) &&
             journal_put_medium(journal, &state_medium(state, o->media[i].index)->m,
-                               &o->media[i].uuid, err) != 0)
+                               &o->media[i].uuid, o->media[i].identity, err) != 0)
             return -1;
     for (size_t i = 0; i < o->medium_count; i++)
         if (journal_adoptions(o, &o->media[i], state, journal, err) != 0)
@@ -513,6 +518,11 @@ static void apply_volume(const struct order *o, const struct order_volume *ov, s
     struct unit_volume *v = meant(state, ov);
     if (!v)
         return;
+    if (!ov->done && dv_is_shortage(&ov->err)) { // that tells nothing of the volume
+        log_limited(&shortages, LOG_LEVEL_WARNING, "unit", "volume %s was not looked at: %s",
+                    v->v.name, ov->err.text);
+        return;
+    }
     apply_rules(o, ov, state);
     apply_secretless(ov, state);
     if (ov->unfinished && !ov->done) {
@@ -568,11 +578,17 @@ static void apply_medium(const struct order_medium *om, struct state *state)
     struct unit_medium *m = state_medium(state, om->index);
     if (!m)
         return;
+    if (om->unjudged) {
+        log_limited(&shortages, LOG_LEVEL_WARNING, "unit", "medium %s was not looked at: %s",
+                    m->m.name, om->error);
+        return;
+    }
     if (m->m.state != om->state)
         log_at(om->state == MEDIUM_ONLINE ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "unit",
                "medium %s is %s%s%s", m->m.name, medium_state_name(om->state),
                om->error[0] ? ": " : "", om->error);
     m->uuid = om->uuid;
+    dv_copy(m->identity, sizeof(m->identity), om->identity);
     tell_left_out(om, m, state);
     if (om->has_layout)
         state_set_layout(state, m, om->layout.blocks, om->layout.reserved,

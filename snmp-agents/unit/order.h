@@ -55,10 +55,13 @@ struct order_account {
 
 struct order_medium { // filled in by the worker
     uint32_t index;
-    struct dv_uuid uuid; // of what was there before; zero when nothing was yet
+    struct dv_uuid uuid;                // of what was there before; zero when nothing was yet
+    char identity[MEDIA_IDENTITY_ROOM]; // likewise; see media_identity
+    bool taken; // it was opened while a person's word about it was there: see take.h
     enum medium_state state;
     char error[LAST_ERROR_ROOM];
     bool full;
+    bool unjudged; // there were no descriptors or memory to look: it is as it was
     bool has_layout;
     struct media_layout layout;
     bool unfinished; // the next pass goes on clearing what nobody knows of

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "media/media.h"
 #include "snmp-agents/unit/serving.h"
+#include "snmp-agents/unit/take.h"
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 struct pass {
     const struct unit_config *config;
     struct media **media; // as in the configuration; NULL while one cannot be opened
+    bool *full;           // likewise: as judged last
     struct serving *serving;
 };
 
@@ -23,6 +25,7 @@ struct pass *pass_new(const struct unit_config *config, const struct state *stat
     p->config = config;
     p->serving = serving_new(config, state);
     p->media = dv_calloc(config->media_count, sizeof(*p->media));
+    p->full = dv_calloc(config->media_count, sizeof(*p->full));
     return p;
 }
 
@@ -33,6 +36,7 @@ void pass_free(struct pass *p)
     for (size_t i = 0; i < p->config->media_count; i++)
         media_close(p->media[i]);
     free(p->media);
+    free(p->full);
     serving_free(p->serving);
     free(p);
 }
@@ -41,16 +45,20 @@ void pass_free(struct pass *p)
 
 // A folder whose file system is not mounted is there, but it is not the medium; whoever wrote to
 // it would lose what he wrote from sight later.
-static int open_medium(const struct medium_config *c, const struct order_medium *om,
+static int open_medium(const struct pass *p, const struct medium_config *c, struct order_medium *om,
                        const struct media_owner *owner, struct media **out, struct dv_err *err)
 {
+    DV_FREE char *take = take_mark(p->config, c->index);
     const struct media_spec spec = {.kind = c->kind,
                                     .path = c->path,
                                     .blocks = c->bytes / BLOCK_SIZE,
                                     .initialise = c->initialise,
                                     .uuid = om->uuid,
                                     .ceph_conf = c->ceph_conf,
-                                    .ceph_user = c->ceph_user};
+                                    .ceph_user = c->ceph_user,
+                                    .owner = *owner,
+                                    .identity = om->identity,
+                                    .take = take};
     struct media *m = media_open(&spec, err);
     if (!m)
         return -1;
@@ -68,31 +76,36 @@ static int open_medium(const struct medium_config *c, const struct order_medium 
         media_close(m);
         return -1;
     }
+    om->taken = take != NULL;
     *out = m;
     return 0;
 }
 
-static void check_medium(const struct medium_config *c, const struct media_owner *owner,
-                         struct media **m, struct order_medium *om)
+static void check_medium(const struct pass *p, const struct medium_config *c,
+                         const struct media_owner *owner, struct media **m, struct order_medium *om)
 {
     struct media_space space;
     struct dv_err err;
     om->error[0] = '\0';
-    if ((*m || open_medium(c, om, owner, m, &err) == 0) && media_probe(*m, &space, &err) == 0 &&
+    if ((*m || open_medium(p, c, om, owner, m, &err) == 0) && media_probe(*m, &space, &err) == 0 &&
         media_read_layout(*m, &om->layout, &err) == 0) {
         om->state = space.state;
         om->full = space.full;
         om->uuid = *media_uuid(*m);
+        dv_copy(om->identity, sizeof(om->identity), media_identity(*m));
         om->has_layout = true;
         if (om->state == MEDIUM_LOW)
             dv_copy(om->error, sizeof(om->error), "what lies below the medium is nearly full");
         return;
     }
+    dv_copy(om->error, sizeof(om->error), err.text);
+    om->unjudged = dv_is_shortage(&err);
+    if (om->unjudged)
+        return;
     // Opened anew next time, when another file system may be there.
     media_close(*m);
     *m = NULL;
     om->state = MEDIUM_FAILED;
-    dv_copy(om->error, sizeof(om->error), err.text);
 }
 
 // The place of a medium in the configuration, or media_count where that names it no more.
@@ -108,10 +121,15 @@ static void check_media(const struct pass *p, struct order *o)
 {
     for (size_t i = 0; i < o->medium_count; i++) {
         size_t k = place_of(p, o->media[i].index);
-        if (k < p->config->media_count)
-            check_medium(&p->config->media[k], &o->owner, &p->media[k], &o->media[i]);
-        else
-            dv_copy(o->media[i].error, sizeof(o->media[i].error), MEDIUM_GONE);
+        struct order_medium *om = &o->media[i];
+        if (k == p->config->media_count) {
+            dv_copy(om->error, sizeof(om->error), MEDIUM_GONE);
+            continue;
+        }
+        check_medium(p, &p->config->media[k], &o->owner, &p->media[k], om);
+        if (om->unjudged)
+            om->full = p->full[k];
+        p->full[k] = om->full;
     }
 }
 
@@ -417,7 +435,7 @@ static uint64_t most_blocks(const struct pass *p, const struct order_volume *ov)
 static void add_target(const struct pass *p, struct request *r, const struct order_volume *ov,
                        size_t place, const struct media *m, char *path)
 {
-    const char *options, *store = media_store(m, &options);
+    const char *options = NULL, *store = m ? media_store(m, &options) : NULL;
     struct plan_rule *rules = dv_calloc(ov->rule_count + 1, sizeof(*rules));
     for (size_t k = 0; k < ov->rule_count; k++)
         rules[k] = (struct plan_rule){ov->rules[k].initiator, ov->rules[k].user};
@@ -436,13 +454,23 @@ static void add_target(const struct pass *p, struct request *r, const struct ord
                                      .rule_count = ov->rule_count};
 }
 
+// Whether a volume's path is not known for want of descriptors or memory: what tgtd has open stays.
+static bool is_unknown(const struct pass *p, const struct order *o, const struct order_volume *ov)
+{
+    struct dv_err err;
+    const struct order_medium *om = looked_at(o, ov->v.medium);
+    return ov->task == ORDER_SERVE && ov->tgtd == ov->v.group &&
+           (medium_of(p, o, ov, &err) ? dv_is_shortage(&ov->err) : om && om->unjudged);
+}
+
 static void request_make(const struct pass *p, struct request *r, struct order *o)
 {
     *r = (struct request){.wants = dv_calloc(o->volume_count + 1, sizeof(*r->wants))};
     for (size_t i = 0; i < o->volume_count; i++) {
-        char *path = path_to_serve(p, o, &o->volumes[i]);
-        if (path)
-            add_target(p, r, &o->volumes[i], i, medium_of(p, o, &o->volumes[i], NULL), path);
+        struct order_volume *ov = &o->volumes[i];
+        char *path = path_to_serve(p, o, ov);
+        if (path || is_unknown(p, o, ov))
+            add_target(p, r, ov, i, medium_of(p, o, ov, NULL), path);
     }
 }
 

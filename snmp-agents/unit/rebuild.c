@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "snmp-agents/unit/journal.h"
+#include "snmp-agents/unit/take.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -104,6 +105,25 @@ static int write_journal(const struct unit_config *config, const struct dv_uuid 
     return rc;
 }
 
+// Those that name the unit are the unit's, though from another place, as when the machine is a new
+// one; of all others that is to be said.
+static int take_media(const struct unit_config *config, const struct dv_uuid *unit,
+                      struct dv_err *err)
+{
+    for (size_t i = 0; i < config->media_count; i++) {
+        const struct medium_config *c = &config->media[i];
+        const struct media_spec spec = {.kind = c->kind, .path = c->path};
+        struct media_owner owner;
+        bool holds_volumes;
+        DV_FREE char *mark = NULL;
+        if (ask(c, &owner, &holds_volumes, NULL) == 0 && uuid_equal(&owner.unit, unit) &&
+            (media_ask_mark(&spec, &mark, err) != 0 ||
+             take_mark_put(config, c->index, mark, err) != 0))
+            return -1;
+    }
+    return 0;
+}
+
 int rebuild_journal(const struct unit_config *config, const struct dv_uuid *unit,
                     struct dv_err *err)
 {
@@ -115,5 +135,7 @@ int rebuild_journal(const struct unit_config *config, const struct dv_uuid *unit
             config->state_dir);
     if (!unit && find_unit(config, &found, err) != 0)
         return -1;
-    return write_journal(config, unit ? unit : &found, err);
+    if (!unit)
+        unit = &found;
+    return write_journal(config, unit, err) != 0 ? -1 : take_media(config, unit, err);
 }

@@ -9,6 +9,7 @@
 #define DVSAN_UNIT_STATE_H
 
 #include "logic/extent.h"
+#include "media/media.h"
 #include "model/unit.h"
 #include <stddef.h>
 
@@ -20,10 +21,11 @@
 
 struct unit_medium {
     struct medium m;
-    bool thin;               // what a volume is when its creator does not say
-    bool gone;               // from the configuration: it is shown while it has volumes on record
-    struct dv_uuid uuid;     // of the medium itself; zero until it was there for the first time
-    struct extent *reserved; // where no volume can lie; sorted
+    bool thin;           // what a volume is when its creator does not say
+    bool gone;           // from the configuration: it is shown while it has volumes on record
+    struct dv_uuid uuid; // of the medium itself; zero until it was there for the first time
+    char identity[MEDIA_IDENTITY_ROOM]; // likewise, ""; see media_identity
+    struct extent *reserved;            // where no volume can lie; sorted
     size_t reserved_count;
     struct extent *free; // its free extents, ascending
     size_t free_count;

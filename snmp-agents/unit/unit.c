@@ -12,6 +12,7 @@
 #include "snmp-agents/unit/refusal.h"
 #include "snmp-agents/unit/std/std.h"
 #include "snmp-agents/unit/tables.h"
+#include "snmp-agents/unit/take.h"
 #include "snmp-agents/unit/tgtd.h"
 #include "snmp-agents/unit/worker.h"
 #include <errno.h>
@@ -217,6 +218,14 @@ static void read_logs(struct unit *u)
         tgtd_read_log(u->tgtds[i]);
 }
 
+// What they said is on the media, and recorded.
+static void forget_words(const struct unit *u, const struct order *o)
+{
+    for (size_t i = 0; i < o->medium_count; i++)
+        if (o->media[i].taken)
+            take_done(u->config, o->media[i].index);
+}
+
 static void on_done(void *arg, struct order *o)
 {
     struct unit *u = arg;
@@ -232,6 +241,8 @@ static void on_done(void *arg, struct order *o)
         log_error("unit", "what was done cannot be recorded and will be done again: %s", err.text);
         failed = true;
         brings = false;
+    } else {
+        forget_words(u, o);
     }
     u->unfinished = order_is_unfinished(o) || brings || postponed;
     order_free(o);
@@ -434,7 +445,7 @@ static int record_media(struct unit *u, struct dv_err *err)
     if (journal_begin(u->journal, err) != 0)
         return -1;
     while ((m = state_medium_next(u->state, m ? m->m.index : 0)))
-        if (!m->gone && journal_put_medium(u->journal, &m->m, &m->uuid, err) != 0) {
+        if (!m->gone && journal_put_medium(u->journal, &m->m, &m->uuid, m->identity, err) != 0) {
             journal_rollback(u->journal);
             return -1;
         }

@@ -3,6 +3,7 @@
 #include "base/err.h"
 
 #include "base/text.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +28,7 @@ static void format(struct dv_err *err, enum dv_code code, const char *suffix, co
     dv_copy(text + used, sizeof(text) - used, suffix);
     text_make_printable(text);
     err->code = code;
+    err->errnum = 0;
     memcpy(err->text, text, sizeof(text));
 }
 
@@ -50,6 +52,12 @@ int dv_fail_errno(struct dv_err *err, int errnum, const char *fmt, ...)
         va_start(args, fmt);
         format(err, dv_code_from_errno(errnum), suffix, fmt, args);
         va_end(args);
+        err->errnum = errnum;
     }
     return -1;
+}
+
+bool dv_is_shortage(const struct dv_err *err)
+{
+    return err->errnum == EMFILE || err->errnum == ENFILE || err->errnum == ENOMEM;
 }

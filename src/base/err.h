@@ -3,6 +3,8 @@
 #ifndef DVSAN_BASE_ERR_H
 #define DVSAN_BASE_ERR_H
 
+#include <stdbool.h>
+
 // The classes of failure. err_map.c maps each to a name, an exit code and an HTTP status, and an
 // errno to its class; an SNMP error-status gets its class in src/snmp, which knows what was asked.
 enum dv_code {
@@ -24,6 +26,7 @@ enum dv_code {
 
 struct dv_err {
     enum dv_code code;
+    int errnum;     // of the failed system call; 0: there was none, or it is not known
     char text[480]; // one whole sentence, saying what to do where there is something to do
 };
 
@@ -37,6 +40,10 @@ int dv_fail(struct dv_err *err, enum dv_code code, const char *fmt, ...)
 // directory" is added to the text.
 int dv_fail_errno(struct dv_err *err, int errnum, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+// Whether this process, or the machine, had no descriptors or memory left for what was to be done:
+// that tells nothing of the thing with which it was to be done.
+bool dv_is_shortage(const struct dv_err *err);
 
 // The stable snake_case name of a class: "not_found". It is part of the API and of --json output.
 const char *dv_code_name(enum dv_code code);

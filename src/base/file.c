@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -141,6 +142,25 @@ int file_lock(const char *path, struct dv_err *err)
     int held = fd;
     fd = -1;
     return held;
+}
+
+void file_raise_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// A new descriptor has the lowest number that is free.
+bool file_limit_is_near(unsigned spare)
+{
+    struct rlimit limit;
+    DV_CLOSE int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return false;
+    return fd < 0 || (rlim_t)fd + spare >= limit.rlim_cur;
 }
 
 static int make_dir(const char *path, mode_t mode, struct dv_err *err)

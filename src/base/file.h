@@ -4,6 +4,7 @@
 #define DVSAN_BASE_FILE_H
 
 #include "base/err.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -23,6 +24,11 @@ int file_sync_dir(const char *path, struct dv_err *err);
 // it. Returns the descriptor that holds the lock, or -1 with DV_BUSY when another process has it.
 // The lock ends when the descriptor is closed, as by the end of the process; the file stays.
 int file_lock(const char *path, struct dv_err *err);
+
+// Lets this process, and those that it starts, open as many files as its hard limit says.
+void file_raise_limit(void);
+// Whether fewer than so many can be opened before the limit is reached.
+bool file_limit_is_near(unsigned spare);
 
 // mkdir -p with the mode (less the umask) for what it makes.
 int file_make_dirs(const char *path, mode_t mode, struct dv_err *err);

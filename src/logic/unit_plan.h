@@ -45,7 +45,8 @@ struct plan_rule {
 struct plan_target {
     uint32_t tid; // 1..2^31-1; see plan_tid
     const char *iqn;
-    const char *path;    // the backing file; absolute, without commas and control characters
+    const char *path;    // the backing file; absolute, without commas and control characters;
+                         // NULL: it is not known now, so what the daemon has open stays
     const char *store;   // the backing store's type, whose paths may be relative; NULL: PLAN_STORE
     const char *options; // of the store, under the same rules; not shown by the daemon; or NULL
     struct dv_uuid uuid;

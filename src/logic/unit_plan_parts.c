@@ -261,10 +261,34 @@ static bool tid_is_taken(const struct planner *p, const struct view *v)
     return false;
 }
 
+// What is not known stays as it is seen: nothing is taken from hosts for want of knowledge.
+static bool fill_path(struct planner *p, struct view *v, const struct seen_target *t, size_t at)
+{
+    bool same = t && strcmp(t->name, v->want->iqn) == 0;
+    if (same)
+        p->kept[at] = true;
+    for (size_t i = 0; same && i < t->lun_count; i++) {
+        if (t->luns[i].lun != PLAN_LUN)
+            continue;
+        v->filled = *v->want;
+        v->filled.path = t->luns[i].path;
+        v->filled.store = t->luns[i].store;
+        v->filled.options = NULL;
+        v->filled.blocks = 0;
+        v->want = &v->filled;
+        return true;
+    }
+    problem(p, v->index, DV_BUSY, "it is not served, and what to serve is not known now");
+    return false;
+}
+
 static void look_at_target(struct planner *p, struct view *v)
 {
     size_t at;
     const struct seen_target *t = seen_by_tid(p->seen, v->want->tid, &at);
+    v->blocked = !v->want->path && !fill_path(p, v, t, at);
+    if (v->blocked)
+        return;
     v->blocked = !target_is_sane(p, v);
     if (v->blocked)
         return;

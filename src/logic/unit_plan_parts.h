@@ -18,6 +18,7 @@ enum account_state {
 // One wanted target. Arrays are owned, their texts borrowed from the planner's inputs.
 struct view {
     const struct plan_target *want;
+    struct plan_target filled;      // want, where the daemon tells what is not known
     const struct seen_target *seen; // the same tid and name, or NULL
     size_t index;                   // among the wanted targets
     bool blocked;                   // it cannot be made; a problem tells why

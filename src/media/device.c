@@ -4,23 +4,53 @@
 // What it holds is somebody's: it is never written to here, neither when its volume is made nor
 // when that is deleted.
 #include "base/mem.h"
+#include "media/identity.h"
 #include "media/kind.h"
 #include "media/storage.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <string.h>
 
 static uint64_t whole_blocks(const struct storage *s)
 {
     return s->bytes / BLOCK_SIZE / ALLOC_BLOCKS * ALLOC_BLOCKS;
 }
 
+// A name may be another device's after a restart, and what that holds is somebody else's.
+static int identify(struct media *m, const struct storage *s, struct dv_err *err)
+{
+    char *now = identity_of(s->fd);
+    if (m->identity && strcmp(m->identity, now) != 0 && !(m->take && strcmp(m->take, now) == 0)) {
+        (void)dv_fail(err, DV_CONFLICT,
+                      "another device is at %s now: %s, and it was %s; name the right one, or take "
+                      "this one by dvsan-unit --take",
+                      m->path, now[0] ? now : "one that tells nothing of itself", m->identity);
+        free(now);
+        return -1;
+    }
+    free(m->identity);
+    m->identity = now;
+    return 0;
+}
+
 static int device_open(struct media *m, struct dv_err *err)
 {
     struct storage *s = m->own = dv_calloc(1, sizeof(*s));
-    s->fd = -1;
-    if (storage_open(s, m->path, err) != 0)
+    s->fd = s->below = -1;
+    if (storage_open(s, m->path, HOLD_WHOLE, err) != 0 || identify(m, s, err) != 0)
         return -1;
     m->blocks = whole_blocks(s);
     return 0;
+}
+
+static char *device_ask_identity(const char *path, struct dv_err *err)
+{
+    DV_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+        return identity_of(fd);
+    (void)dv_fail_errno(err, errno, "cannot open %s", path);
+    return NULL;
 }
 
 static void device_close(struct media *m)
@@ -101,4 +131,5 @@ const struct media_kind media_device = {
     .grow = device_grow,
     .shrink = device_shrink,
     .remove = device_remove,
+    .ask_identity = device_ask_identity,
 };

@@ -17,7 +17,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define IDENTITY     ".dvsan-medium"
+#define IDENTITY     STORAGE_FOLDER_MARKER
 #define LOCK         ".dvsan-lock"
 #define CLAIM_BYTES  (UINT64_C(1) << 28) // claimed with one fallocate between two reports
 #define WRITE_BYTES  (UINT64_C(1) << 20)
@@ -126,6 +126,16 @@ static int identify(struct media *m, struct dv_err *err)
     return write_marker(m, "", err);
 }
 
+static int check_owner(const struct media *m, struct dv_err *err)
+{
+    DV_FREE char *path = dv_printf("%s/%s", m->path, IDENTITY);
+    DV_FREE char *text = NULL;
+    struct media_owner found;
+    if (read_marker(path, &text, err) != 0)
+        return -1;
+    return owner_in(text, &found) ? owner_check(m, &found, err) : 0;
+}
+
 static int dir_tell_owner(struct media *m, const struct media_owner *owner, struct dv_err *err)
 {
     DV_FREE char *path = dv_printf("%s/%s", m->path, IDENTITY);
@@ -148,7 +158,7 @@ static int dir_open(struct media *m, struct dv_err *err)
         return -1;
     DV_FREE char *lock = dv_printf("%s/%s", m->path, LOCK);
     d->lock = file_lock(lock, err);
-    return d->lock < 0 ? -1 : identify(m, err);
+    return d->lock < 0 || identify(m, err) != 0 ? -1 : check_owner(m, err);
 }
 
 static void dir_close(struct media *m)
@@ -186,7 +196,7 @@ static int dir_probe(struct media *m, struct media_space *space, struct dv_err *
         return -1;
     if (!uuid_equal(&now.uuid, &m->uuid))
         return dv_fail(err, DV_CONFLICT, "another medium is at %s now", m->path);
-    return space_of(m, space, err);
+    return check_owner(m, err) != 0 ? -1 : space_of(m, space, err);
 }
 
 // ---- Room ---------------------------------------------------------------------------------

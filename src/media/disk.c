@@ -4,6 +4,7 @@
 // A partition is served only after its blocks were made to read as zeros, and is removed only
 // after they were again. In between it is marked in the table as unfinished, so that whoever finds
 // it, after a crash or in another machine, knows that what it holds is to be cleared first.
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "media/copy.h"
@@ -37,6 +38,15 @@ struct disk {
 
 // ---- Opening ----------------------------------------------------------------------------------
 
+static int check_owner(const struct media *m, struct dv_err *err)
+{
+    DV_FREE char *note = NULL;
+    struct media_owner found;
+    if (gpt_read_note(m->path, &note, err) != 0)
+        return -1;
+    return owner_parse(note, &found) ? owner_check(m, &found, err) : 0;
+}
+
 static int initialise(struct media *m, const struct disk *d, struct dv_err *err)
 {
     if (!uuid_is_zero(&m->uuid))
@@ -61,11 +71,12 @@ static int disk_open(struct media *m, struct dv_err *err)
     struct disk *d = m->own = dv_calloc(1, sizeof(*d));
     enum gpt_presence there;
     struct gpt_table t;
-    d->storage.fd = d->table.fd = -1;
-    if (storage_open(&d->storage, m->path, err) != 0 ||
+    d->storage.fd = d->storage.below = d->table.fd = -1;
+    d->table.path = m->path;
+    // Not even a damaged table is repaired before it is known whose it is.
+    if (storage_open(&d->storage, m->path, HOLD_PARTS, err) != 0 || check_owner(m, err) != 0 ||
         !(d->windows = windows_new(&d->storage, err)))
         return -1;
-    d->table.path = m->path;
     d->table.sector = d->storage.sector;
     d->table.fd = open(m->path, O_RDWR | O_CLOEXEC | O_DSYNC);
     if (d->table.fd < 0)
@@ -106,7 +117,7 @@ static int disk_tell_owner(struct media *m, const struct media_owner *owner, str
     struct media_owner now;
     DV_FREE char *line = owner_format(owner);
     DV_FREE char *found = NULL;
-    if (gpt_read_note(&d->table, &found, err) != 0)
+    if (gpt_read_note(m->path, &found, err) != 0)
         return -1;
     if (owner_parse(found, &now) ? owner_equal(&now, owner) : found[0] != '\0')
         return 0; // it says so already, or holds what boots a machine
@@ -118,12 +129,7 @@ static int disk_ask_owner(const char *path, struct media_owner *out, bool *holds
                           struct dv_err *err)
 {
     DV_FREE char *note = NULL;
-    struct gpt_disk d = {.path = path, .sector = BLOCK_SIZE};
-    DV_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return dv_fail_errno(err, errno, "cannot open %s", path);
-    d.fd = fd;
-    if (gpt_read_note(&d, &note, err) != 0)
+    if (gpt_read_note(path, &note, err) != 0)
         return -1;
     *holds_volumes = owner_parse(note, out);
     return 0;
@@ -132,7 +138,7 @@ static int disk_ask_owner(const char *path, struct media_owner *out, bool *holds
 static int disk_probe(struct media *m, struct media_space *space, struct dv_err *err)
 {
     struct disk *d = m->own;
-    return storage_probe(&d->storage, space, err);
+    return storage_probe(&d->storage, space, err) != 0 ? -1 : check_owner(m, err);
 }
 
 // ---- What lies where --------------------------------------------------------------------------
@@ -317,6 +323,11 @@ static int disk_create(struct media *m, const struct volume *v,
 {
     struct disk *d = m->own;
     struct gpt_part p;
+    if (file_limit_is_near(WINDOWS_SPARE + 1))
+        return dv_fail(err, DV_BUSY,
+                       "the unit holds so many volumes open that its limit of open files is near, "
+                       "so no more are made on disks; raise LimitNOFILE of its service, and "
+                       "restart it");
     int found = find(d, &v->uuid, &p, err);
     if (found < 0 || (found > 0 && check_place(m, v, &p, err) != 0) ||
         (found == 0 && add_partition(d, v, &p, err) != 0))

@@ -45,7 +45,7 @@ static struct fdisk_context *open_context(const struct gpt_disk *d, struct dv_er
 {
     struct fdisk_context *cxt = fdisk_new_context();
     if (!cxt) {
-        (void)dv_fail(err, DV_INTERNAL, "libfdisk has no memory");
+        (void)dv_fail_errno(err, ENOMEM, "libfdisk cannot read the partition table of %s", d->path);
         return NULL;
     }
     fdisk_set_ask(cxt, on_ask, (void *)d);

@@ -67,9 +67,10 @@ int gpt_remove(const struct gpt_disk *d, const struct gpt_part *part, struct dv_
 int gpt_look(const struct gpt_disk *d, enum gpt_presence *out, struct dv_err *err);
 
 // A note in the room of the first sector where a machine's first boot code lies, if it boots from
-// the disk: "" when that is empty, and whatever is there. The caller frees *note.
+// the disk: "" when that is empty, and whatever is there. It is read past the page cache where that
+// is possible, since another machine may have written it. The caller frees *note.
 #define GPT_NOTE_MAX 440u
-int gpt_read_note(const struct gpt_disk *d, char **note, struct dv_err *err);
+int gpt_read_note(const char *path, char **note, struct dv_err *err);
 int gpt_write_note(const struct gpt_disk *d, const char *note, struct dv_err *err);
 
 #endif

@@ -6,12 +6,15 @@
 #include "media/storage.h"
 #include <endian.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define SIGNATURE  "EFI PART"
 #define HEADER_MIN 92u // bytes, UEFI 2.10 table 5-5
 #define PROTECTIVE 0xee
+
+#define NOTE_SECTOR 4096u // bytes; what any disk can read past the page cache
 
 struct header {
     char signature[8];
@@ -123,14 +126,22 @@ int gpt_look(const struct gpt_disk *d, enum gpt_presence *out, struct dv_err *er
 
 // ---- The note ---------------------------------------------------------------------------------
 
-int gpt_read_note(const struct gpt_disk *d, char **note, struct dv_err *err)
+int gpt_read_note(const char *path, char **note, struct dv_err *err)
 {
-    char *text = dv_calloc(1, GPT_NOTE_MAX + 1);
-    ssize_t n = pread(d->fd, text, GPT_NOTE_MAX, 0);
-    *note = text;
-    return n == GPT_NOTE_MAX ? 0
-                             : dv_fail_errno(err, n < 0 ? errno : EIO,
-                                             "cannot read the first sector of %s", d->path);
+    void *sector = NULL;
+    DV_CLOSE int fd = storage_open_direct(path, err);
+    if (fd < 0)
+        return -1;
+    if (posix_memalign(&sector, NOTE_SECTOR, NOTE_SECTOR) != 0)
+        return dv_fail_errno(err, ENOMEM, "cannot read %s", path);
+    ssize_t n = pread(fd, sector, NOTE_SECTOR, 0);
+    int errnum = n < 0 ? errno : EIO;
+    *note = dv_calloc(1, GPT_NOTE_MAX + 1);
+    memcpy(*note, sector, n == NOTE_SECTOR ? GPT_NOTE_MAX : 0);
+    free(sector);
+    return n == NOTE_SECTOR
+               ? 0
+               : dv_fail_errno(err, errnum, "cannot read the first sector of %s", path);
 }
 
 int gpt_write_note(const struct gpt_disk *d, const char *note, struct dv_err *err)

@@ -31,6 +31,8 @@ struct media_kind {
     int (*tell_owner)(struct media *m, const struct media_owner *owner, struct dv_err *err);
     int (*ask_owner)(const char *path, struct media_owner *out, bool *holds_volumes,
                      struct dv_err *err);
+    // What tells the device at the path from others; the caller frees it. NULL: a UUID on it does.
+    char *(*ask_identity)(const char *path, struct dv_err *err);
     bool resumes;
     bool grows_open;
 };
@@ -42,7 +44,10 @@ struct media {
     bool initialise;
     char *ceph_conf, *ceph_user;
     struct dv_uuid uuid; // before it is opened: of what was there before
-    void *own;           // the kind's
+    struct media_owner owner;
+    char *identity; // before it is opened: of what was there before; NULL: nothing was
+    char *take;     // may be NULL
+    void *own;      // the kind's
 };
 
 extern const struct media_kind media_dir, media_disk, media_device, media_rbd;

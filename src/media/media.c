@@ -3,6 +3,7 @@
 #include "media/media.h"
 #include "base/mem.h"
 #include "media/kind.h"
+#include "media/owner.h"
 
 static const struct media_kind *const kinds[] = {
     [MEDIUM_DIR] = &media_dir,
@@ -42,6 +43,9 @@ struct media *media_open(const struct media_spec *spec, struct dv_err *err)
     m->uuid = spec->uuid;
     m->ceph_conf = dv_strdup(spec->ceph_conf);
     m->ceph_user = dv_strdup(spec->ceph_user);
+    m->owner = spec->owner;
+    m->identity = spec->identity && spec->identity[0] ? dv_strdup(spec->identity) : NULL;
+    m->take = spec->take ? dv_strdup(spec->take) : NULL;
     if (m->kind->open(m, err) != 0) {
         media_close(m);
         return NULL;
@@ -57,6 +61,8 @@ void media_close(struct media *m)
     free(m->path);
     free(m->ceph_conf);
     free(m->ceph_user);
+    free(m->identity);
+    free(m->take);
     free(m);
 }
 
@@ -65,9 +71,32 @@ const struct dv_uuid *media_uuid(const struct media *m)
     return &m->uuid;
 }
 
+const char *media_identity(const struct media *m)
+{
+    return m->identity ? m->identity : "";
+}
+
+int media_ask_mark(const struct media_spec *spec, char **mark, struct dv_err *err)
+{
+    const struct media_kind *kind = spec->kind < DV_COUNT(kinds) ? kinds[spec->kind] : NULL;
+    struct media_owner owner;
+    bool holds_volumes;
+    *mark = NULL;
+    if (kind && kind->ask_identity)
+        return (*mark = kind->ask_identity(spec->path, err)) ? 0 : -1;
+    if (media_ask_owner(spec, &owner, &holds_volumes, err) != 0)
+        return -1;
+    *mark = uuid_is_zero(&owner.unit) ? dv_strdup("") : owner_format(&owner);
+    return 0;
+}
+
 int media_tell_owner(struct media *m, const struct media_owner *owner, struct dv_err *err)
 {
-    return m->kind->tell_owner ? m->kind->tell_owner(m, owner, err) : 0;
+    if (m->kind->tell_owner && m->kind->tell_owner(m, owner, err) != 0)
+        return -1;
+    free(m->take); // the word was about what it said before
+    m->take = NULL;
+    return 0;
 }
 
 int media_ask_owner(const struct media_spec *spec, struct media_owner *out, bool *holds_volumes,

@@ -16,6 +16,13 @@
 
 struct media;
 
+// Which unit holds a medium, as it says itself: a lock lives as long as its process, but the target
+// daemon that serves the medium may live longer, or on another machine that sees the same storage.
+struct media_owner {
+    struct dv_uuid unit; // zero: it does not say
+    uint64_t place;      // tells the machine and state directory of the unit from others
+};
+
 struct media_spec {
     enum medium_kind kind;
     const char *path;
@@ -23,6 +30,9 @@ struct media_spec {
     bool initialise;                   // a disk that holds nothing may be given a partition table
     struct dv_uuid uuid;               // of the medium that was there before; zero: none was yet
     const char *ceph_conf, *ceph_user; // of an RBD pool, whose name is the path; NULL: the usual
+    struct media_owner owner;          // who opens it; no unit: whose it is does not matter
+    const char *identity;              // of a device that was there before; NULL or "": none was
+    const char *take;                  // NULL, or the mark that a person said may be taken over
 };
 
 struct media_space {
@@ -42,13 +52,6 @@ struct media_found {
     bool thin;
 };
 
-// Which unit holds a medium, as it says itself. It is a note for one that lost its journal: nothing
-// else depends on it, and a medium that comes to another unit is that one's from then on.
-struct media_owner {
-    struct dv_uuid unit; // zero: it does not say
-    uint64_t place;      // tells the machine and state directory of the unit from others
-};
-
 struct media_layout {
     uint64_t blocks;         // the whole range: LBA 0 .. blocks - 1
     bool lists_volumes;      // found tells of all volumes that are there; else it is empty
@@ -66,7 +69,8 @@ struct media_progress {
     void *arg;
 };
 
-// Opens and locks a medium. Fails with DV_BUSY when another process has it.
+// Opens and locks a medium. Fails with DV_BUSY when another process has it, and with DV_CONFLICT
+// when it is another owner's, or another device than before, unless its mark is the one to take.
 struct media *media_open(const struct media_spec *spec, struct dv_err *err);
 void media_close(struct media *m); // NULL is fine
 
@@ -75,13 +79,22 @@ void media_close(struct media *m); // NULL is fine
 // system is not mounted. Zero for the kinds that have none.
 const struct dv_uuid *media_uuid(const struct media *m);
 
+// Of a device or image that is a volume as it is: what tells it from all others, whatever it is
+// called. "" for the other kinds, and for a device that does not tell.
+#define MEDIA_IDENTITY_ROOM 192
+const char *media_identity(const struct media *m);
+
+// What is on or of the medium at the path that says whose, or which, it is, as a line of text:
+// media_spec.take. "" when nothing does. The caller frees *mark.
+int media_ask_mark(const struct media_spec *spec, char **mark, struct dv_err *err);
+
 // Has the medium tell whose it is from now on; of kinds that cannot, and disks that boot, nothing.
 int media_tell_owner(struct media *m, const struct media_owner *owner, struct dv_err *err);
 // Asks one that is not open, and changes nothing. holds_volumes: it may hold some.
 int media_ask_owner(const struct media_spec *spec, struct media_owner *out, bool *holds_volumes,
                     struct dv_err *err);
 
-// Fails when the medium cannot be used as it stands.
+// Fails when the medium cannot be used as it stands, or is another owner's meanwhile.
 int media_probe(struct media *m, struct media_space *space, struct dv_err *err);
 // What lies where, read anew. Clear it when 0 was returned.
 int media_read_layout(struct media *m, struct media_layout *out, struct dv_err *err);

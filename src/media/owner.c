@@ -27,3 +27,22 @@ bool owner_equal(const struct media_owner *a, const struct media_owner *b)
 {
     return uuid_equal(&a->unit, &b->unit) && a->place == b->place;
 }
+
+int owner_check(const struct media *m, const struct media_owner *found, struct dv_err *err)
+{
+    char unit[UUID_TEXT_LEN];
+    DV_FREE char *mark = owner_format(found);
+    if (uuid_is_zero(&m->owner.unit) || uuid_is_zero(&found->unit) ||
+        owner_equal(found, &m->owner) || (m->take && strcmp(m->take, mark) == 0))
+        return 0;
+    if (uuid_equal(&found->unit, &m->owner.unit))
+        return dv_fail(err, DV_CONFLICT,
+                       "%s was used by this unit on another machine or with another state-dir, as "
+                       "its note says, where tgtd may still serve it; if none does, say so by "
+                       "dvsan-unit --take",
+                       m->path);
+    return dv_fail(err, DV_CONFLICT,
+                   "%s is used by unit %s, as its note says, which may still serve it; if it does "
+                   "not, say so by dvsan-unit --take",
+                   m->path, uuid_format(&found->unit, unit));
+}

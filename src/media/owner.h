@@ -3,10 +3,13 @@
 #ifndef DVSAN_MEDIA_OWNER_H
 #define DVSAN_MEDIA_OWNER_H
 
-#include "media/media.h"
+#include "media/kind.h"
 
 char *owner_format(const struct media_owner *o); // the caller frees it
 bool owner_parse(const char *line, struct media_owner *out);
 bool owner_equal(const struct media_owner *a, const struct media_owner *b);
+// Fails with DV_CONFLICT when what was found on a medium is not the note of who opened it, unless a
+// person said that it may be taken over.
+int owner_check(const struct media *m, const struct media_owner *found, struct dv_err *err);
 
 #endif

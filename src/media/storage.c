@@ -2,13 +2,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "media/storage.h"
 #include "base/fault.h"
+#include "base/file.h"
 #include "base/mem.h"
+#include "media/holder.h"
 #include <blkid/blkid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -56,23 +60,102 @@ static int look(struct storage *s, struct dv_err *err)
     return 0;
 }
 
-int storage_open(struct storage *s, const char *path, struct dv_err *err)
+// ---- Nobody else's ----------------------------------------------------------------------------
+
+static int fail_in_use(const char *path, char *who, struct dv_err *err)
+{
+    (void)dv_fail(err, DV_BUSY, "%s is in use on this machine: %s", path,
+                  who ? who : "something has it for itself");
+    free(who);
+    return -1;
+}
+
+static int lock(int fd, const char *path, struct dv_err *err)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno != EWOULDBLOCK)
+        return dv_fail_errno(err, errno, "cannot lock %s", path);
+    return dv_fail(err, DV_BUSY,
+                   "%s is in use by another process, which holds its lock, or is another medium of "
+                   "this unit by another name",
+                   path);
+}
+
+// A loop device and the file below it are one medium.
+static int lock_below(struct storage *s, const struct stat *st, struct dv_err *err)
+{
+    size_t len;
+    DV_FREE char *path = NULL;
+    DV_FREE char *file =
+        dv_printf("/sys/dev/block/%u:%u/loop/backing_file", major(st->st_rdev), minor(st->st_rdev));
+    if (file_read(file, PATH_MAX + 16, &path, &len, NULL) != 0)
+        return 0;
+    path[strcspn(path, "\n")] = '\0';
+    s->below = open(path, O_RDONLY | O_CLOEXEC);
+    return s->below < 0 ? 0 : lock(s->below, path, err);
+}
+
+// A volume of a folder is not a medium, too.
+static int check_folder(const char *path, struct dv_err *err)
+{
+    DV_FREE char *real = realpath(path, NULL);
+    char *slash = real ? strrchr(real, '/') : NULL;
+    if (!slash)
+        return 0;
+    *slash = '\0';
+    DV_FREE char *marker = dv_printf("%s/" STORAGE_FOLDER_MARKER, real);
+    if (access(marker, F_OK) != 0)
+        return 0;
+    return dv_fail(err, DV_CONFLICT, "%s lies in the folder %s, which is a medium itself", path,
+                   real);
+}
+
+static int check_unused(struct storage *s, enum storage_hold hold, struct dv_err *err)
+{
+    struct stat st;
+    if (fstat(s->fd, &st) != 0)
+        return dv_fail_errno(err, errno, "cannot look at %s", s->path);
+    char *who = holder_loop(&st);
+    if (who)
+        return fail_in_use(s->path, who, err);
+    if (!S_ISBLK(st.st_mode))
+        return check_folder(s->path, err);
+    if (hold == HOLD_PARTS && (who = holder_of(&st)))
+        return fail_in_use(s->path, who, err);
+    return lock_below(s, &st, err);
+}
+
+// The kernel keeps what was opened so from file systems, arrays and volume groups. Files know no
+// such thing: there the flag means nothing without O_CREAT.
+static int open_for_us(struct storage *s, enum storage_hold hold, struct dv_err *err)
+{
+    struct stat st;
+    int exclusive =
+        hold == HOLD_WHOLE && stat(s->path, &st) == 0 && S_ISBLK(st.st_mode) ? O_EXCL : 0;
+    s->fd = open(s->path, O_RDWR | O_CLOEXEC | exclusive);
+    if (s->fd >= 0)
+        return 0;
+    if (!exclusive || errno != EBUSY)
+        return dv_fail_errno(err, errno, "cannot open %s", s->path);
+    char *who = holder_of(&st);
+    return fail_in_use(s->path, who ? who : holder_of_part(&st), err);
+}
+
+int storage_open(struct storage *s, const char *path, enum storage_hold hold, struct dv_err *err)
 {
     s->path = path;
-    s->fd = open(path, O_RDWR | O_CLOEXEC);
-    if (s->fd < 0)
-        return dv_fail_errno(err, errno, "cannot open %s", path);
-    if (flock(s->fd, LOCK_EX | LOCK_NB) != 0)
-        return errno == EWOULDBLOCK
-                   ? dv_fail(err, DV_BUSY, "%s is in use by another process, which holds its lock",
-                             path)
-                   : dv_fail_errno(err, errno, "cannot lock %s", path);
+    s->fd = s->below = -1;
+    if (open_for_us(s, hold, err) != 0 || lock(s->fd, path, err) != 0 ||
+        check_unused(s, hold, err) != 0)
+        return -1;
     return look(s, err);
 }
 
 void storage_close(struct storage *s)
 {
     dv_cleanup_close(&s->fd);
+    dv_cleanup_close(&s->below);
 }
 
 // ---- Is it well? ------------------------------------------------------------------------------
@@ -91,6 +174,14 @@ static int check_place(const struct storage *s, struct dv_err *err)
     return 0;
 }
 
+// What took it after it was opened, as far as it was not kept from that.
+static int check_still_unused(const struct storage *s, struct dv_err *err)
+{
+    struct stat st;
+    char *who = s->is_block && fstat(s->fd, &st) == 0 ? holder_of(&st) : NULL;
+    return who ? fail_in_use(s->path, who, err) : 0;
+}
+
 static int check_writable(const struct storage *s, struct dv_err *err)
 {
     int read_only = 0;
@@ -107,16 +198,22 @@ static int check_writable(const struct storage *s, struct dv_err *err)
     return 0;
 }
 
+int storage_open_direct(const char *path, struct dv_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+    if (fd < 0)
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 ? fd : dv_fail_errno(err, errno, "cannot open %s", path);
+}
+
 int storage_check_readable(const char *path, uint64_t bytes, struct dv_err *err)
 {
     void *buffer = NULL;
-    DV_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+    DV_CLOSE int fd = storage_open_direct(path, err);
     if (fd < 0)
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return dv_fail_errno(err, errno, "cannot open %s", path);
+        return -1;
     if (posix_memalign(&buffer, PROBE_BYTES, PROBE_BYTES) != 0)
-        return dv_fail(err, DV_INTERNAL, "no memory to read %s", path);
+        return dv_fail_errno(err, ENOMEM, "cannot read %s", path);
     ssize_t front = pread(fd, buffer, PROBE_BYTES, 0), back = front;
     if (front > 0 && bytes > PROBE_BYTES)
         back = pread(fd, buffer, PROBE_BYTES, (off_t)((bytes - 1) / PROBE_BYTES * PROBE_BYTES));
@@ -153,7 +250,8 @@ static void tell_space(const struct storage *s, struct media_space *space)
 int storage_probe(const struct storage *s, struct media_space *space, struct dv_err *err)
 {
     uint64_t bytes;
-    if (check_place(s, err) != 0 || storage_size(s->fd, s->path, &bytes, err) != 0)
+    if (check_place(s, err) != 0 || check_still_unused(s, err) != 0 ||
+        storage_size(s->fd, s->path, &bytes, err) != 0)
         return -1;
     if (bytes < s->bytes)
         return dv_fail(err, DV_IO, "%s has shrunk from %llu to %llu bytes", s->path,

@@ -6,16 +6,25 @@
 #include "media/media.h"
 #include <sys/statvfs.h>
 
+// In the folder of a dir medium, which tells it by that.
+#define STORAGE_FOLDER_MARKER ".dvsan-medium"
+
 struct storage {
     const char *path; // borrowed
     int fd;           // reads and writes; holds the lock
+    int below;        // holds that of the file that a loop device lies over; or -1
     bool is_block;
     uint64_t bytes;
     unsigned sector; // bytes; 512 for an image
 };
 
-// Opens a device or an image and locks it against a second process: DV_BUSY.
-int storage_open(struct storage *s, const char *path, struct dv_err *err);
+// How a block device is kept from others on this machine, who would write to it as well: as a
+// whole, or by what of it is served (see window.h), so that its other partitions may be used.
+enum storage_hold { HOLD_WHOLE, HOLD_PARTS };
+
+// Opens a device or an image and locks it against a second process, and a second medium of another
+// name: DV_BUSY, as when something on this machine uses it already.
+int storage_open(struct storage *s, const char *path, enum storage_hold hold, struct dv_err *err);
 void storage_close(struct storage *s);
 
 // Fails when what was opened is not at its path any more, became smaller or read-only, or cannot
@@ -25,6 +34,9 @@ int storage_probe(const struct storage *s, struct media_space *space, struct dv_
 // Reads the beginning and the end of something that long: past the page cache where that is
 // possible, since what is remembered says nothing about the disk.
 int storage_check_readable(const char *path, uint64_t bytes, struct dv_err *err);
+
+// For reading: past the page cache where that is possible. A descriptor, or -1.
+int storage_open_direct(const char *path, struct dv_err *err);
 
 // What a file system has left for what takes room as it is written.
 void storage_tell_space(const struct statvfs *fs, struct media_space *space);

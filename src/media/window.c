@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "media/holder.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -25,22 +26,67 @@
 #define LOOP_TRIES   16 // others take free loop devices, too
 #define CLOSE_TRIES  10 // others, such as udevd, look at devices for a moment
 
-struct loop {
+// Whatever it is, it is held with O_EXCL: tgtd, which opens it without, is not hindered, but the
+// kernel keeps it from file systems, md arrays and volume groups of this machine, which would take
+// what hosts wrote there for their own.
+struct window {
     uint64_t offset, bytes;
-    int fd;
+    bool node; // a partition node, else a loop device
+    int fd;    // -1: something else has it for itself, or there are too few descriptors
     char *path;
 };
 
 struct windows {
     const struct storage *storage;
     bool nodes; // whether the kernel takes partitions from us
-    struct loop *loops;
+    struct window *list;
     size_t count;
 };
 
 static void wait_a_moment(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+}
+
+// ---- Held -------------------------------------------------------------------------------------
+
+static void keep(struct windows *w, bool node, uint64_t offset, uint64_t bytes, int fd,
+                 const char *path)
+{
+    *DV_APPEND(w->list, w->count) = (struct window){
+        .offset = offset, .bytes = bytes, .node = node, .fd = fd, .path = dv_strdup(path)};
+}
+
+static struct window *find(const struct windows *w, const struct gpt_part *part, bool node)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (w->list[i].node == node && w->list[i].offset == part->start * BLOCK_SIZE)
+            return &w->list[i];
+    return NULL;
+}
+
+static void drop(struct windows *w, struct window *l)
+{
+    dv_cleanup_close(&l->fd);
+    free(l->path);
+    *l = w->list[--w->count];
+}
+
+static void drop_named(struct windows *w, const char *path)
+{
+    for (size_t i = w->count; i-- > 0;)
+        if (strcmp(w->list[i].path, path) == 0)
+            drop(w, &w->list[i]);
+}
+
+static int fail_held(const char *path, int errnum, struct dv_err *err)
+{
+    struct stat st;
+    if (errnum != EBUSY)
+        return dv_fail_errno(err, errnum, "cannot open %s", path);
+    DV_FREE char *who = stat(path, &st) == 0 ? holder_of(&st) : NULL;
+    return dv_fail(err, DV_BUSY, "%s, where it lies, is in use on this machine: %s", path,
+                   who ? who : "something has it for itself");
 }
 
 // ---- Partition nodes --------------------------------------------------------------------------
@@ -104,24 +150,51 @@ static char *node_path(const char *name)
     return NULL;
 }
 
-static char *open_node(const struct storage *s, const struct gpt_part *part)
+// Has the kernel make the node be where the part is; false where it does not.
+static bool place_node(struct windows *w, const char *name, const struct gpt_part *part)
 {
-    DV_FREE char *name = node_name(s, part->number);
-    if (!name)
-        return NULL;
-    if (!kernel_has(name, part)) {
-        bool grew = number_in(name, "start") == part->start;
-        if (!grew)
-            (void)tell_kernel(s, BLKPG_DEL_PARTITION, part); // one that lay elsewhere
-        if (tell_kernel(s, grew ? BLKPG_RESIZE_PARTITION : BLKPG_ADD_PARTITION, part) != 0)
-            return NULL;
+    if (kernel_has(name, part))
+        return true;
+    bool grew = number_in(name, "start") == part->start;
+    if (!grew) { // one that lay elsewhere
+        DV_FREE char *path = dv_printf("/dev/%s", name);
+        drop_named(w, path);
+        (void)tell_kernel(w->storage, BLKPG_DEL_PARTITION, part);
     }
-    return node_path(name);
+    return tell_kernel(w->storage, grew ? BLKPG_RESIZE_PARTITION : BLKPG_ADD_PARTITION, part) == 0;
 }
 
-static int close_node(const struct storage *s, const struct gpt_part *part, struct dv_err *err)
+// 1 with its path, 0 when the kernel has no node for the part, or -1.
+static int open_node(struct windows *w, const struct gpt_part *part, char **out, struct dv_err *err)
 {
+    DV_FREE char *name = node_name(w->storage, part->number);
+    DV_FREE char *path = name && place_node(w, name, part) ? node_path(name) : NULL;
+    if (!path)
+        return 0;
+    struct window *held = find(w, part, true);
+    if (held && strcmp(held->path, path) != 0) {
+        drop(w, held);
+        held = NULL;
+    }
+    if (held) {
+        held->bytes = part->blocks * BLOCK_SIZE;
+    } else {
+        int fd = open(path, O_RDWR | O_CLOEXEC | O_EXCL);
+        if (fd < 0)
+            return fail_held(path, errno, err);
+        keep(w, true, part->start * BLOCK_SIZE, part->blocks * BLOCK_SIZE, fd, path);
+    }
+    *out = dv_strdup(path);
+    return 1;
+}
+
+static int close_node(struct windows *w, const struct gpt_part *part, struct dv_err *err)
+{
+    const struct storage *s = w->storage;
     DV_FREE char *name = node_name(s, part->number);
+    struct window *held = find(w, part, true);
+    if (held)
+        drop(w, held);
     if (!name || number_in(name, "size") == UINT64_MAX)
         return 0;
     int errnum = EBUSY;
@@ -146,10 +219,10 @@ static bool lies_on(const struct loop_info64 *info, const struct storage *s)
     return fstat(s->fd, &st) == 0 && info->lo_inode == st.st_ino && info->lo_device == st.st_dev;
 }
 
-static void keep(struct windows *w, const struct loop_info64 *info, int fd, const char *path)
+static bool is_window(const struct windows *w, const struct loop_info64 *info)
 {
-    *DV_APPEND(w->loops, w->count) = (struct loop){
-        .offset = info->lo_offset, .bytes = info->lo_sizelimit, .fd = fd, .path = dv_strdup(path)};
+    return lies_on(info, w->storage) && (info->lo_flags & LO_FLAGS_AUTOCLEAR) &&
+           info->lo_sizelimit > 0;
 }
 
 // Takes over one loop device if it is of this disk and ends by itself.
@@ -160,14 +233,12 @@ static void take_over(struct windows *w, const char *name)
     DV_FREE char *path = dv_printf("/dev/%s", name);
     if (access(active, F_OK) != 0)
         return;
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0)
+    DV_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || ioctl(fd, LOOP_GET_STATUS64, &info) != 0 || !is_window(w, &info))
         return;
-    if (ioctl(fd, LOOP_GET_STATUS64, &info) == 0 && lies_on(&info, w->storage) &&
-        (info.lo_flags & LO_FLAGS_AUTOCLEAR) && info.lo_sizelimit > 0)
-        keep(w, &info, fd, path);
-    else
-        close(fd);
+    bool few = file_limit_is_near(WINDOWS_SPARE);
+    keep(w, false, info.lo_offset, info.lo_sizelimit,
+         few ? -1 : open(path, O_RDWR | O_CLOEXEC | O_EXCL), path);
 }
 
 static void take_over_all(struct windows *w)
@@ -178,14 +249,6 @@ static void take_over_all(struct windows *w)
             take_over(w, e->d_name);
     if (d)
         closedir(d);
-}
-
-static struct loop *find_loop(const struct windows *w, const struct gpt_part *part)
-{
-    for (size_t i = 0; i < w->count; i++)
-        if (w->loops[i].offset == part->start * BLOCK_SIZE)
-            return &w->loops[i];
-    return NULL;
 }
 
 static int configure(const struct windows *w, const struct gpt_part *part, struct loop_config *c,
@@ -203,7 +266,7 @@ static int configure(const struct windows *w, const struct gpt_part *part, struc
     if (below < 0)
         return errno;
     *path = dv_printf("/dev/loop%d", number);
-    *fd = open(*path, O_RDWR | O_CLOEXEC);
+    *fd = open(*path, O_RDWR | O_CLOEXEC | O_EXCL); // before anybody can see what it will hold
     *c = (struct loop_config){.fd = (uint32_t)below,
                               .info = {.lo_offset = part->start * BLOCK_SIZE,
                                        .lo_sizelimit = part->blocks * BLOCK_SIZE,
@@ -216,12 +279,14 @@ static int configure(const struct windows *w, const struct gpt_part *part, struc
 }
 
 // A part that grew: what has the loop device open goes on and can see the new size.
-static int resize_loop(struct loop *l, const struct gpt_part *part, struct dv_err *err)
+static int resize_loop(struct window *l, const struct gpt_part *part, struct dv_err *err)
 {
     struct loop_info64 info;
     uint64_t bytes = part->blocks * BLOCK_SIZE;
     if (l->bytes == bytes)
         return 0;
+    if (l->fd < 0)
+        return dv_fail_errno(err, EMFILE, "%s cannot be made larger", l->path);
     if (ioctl(l->fd, LOOP_GET_STATUS64, &info) != 0)
         return dv_fail_errno(err, errno, "cannot look at %s", l->path);
     info.lo_sizelimit = bytes;
@@ -233,12 +298,37 @@ static int resize_loop(struct loop *l, const struct gpt_part *part, struct dv_er
     return 0;
 }
 
+// One that was taken over while something else had it for itself, or that there was no descriptor
+// for: then it is used without being held. 1 when it has ended since.
+static int hold_again(struct windows *w, struct window *l, struct dv_err *err)
+{
+    struct loop_info64 info;
+    if (l->fd >= 0)
+        return 0;
+    DV_CLOSE int fd = open(l->path, O_RDWR | O_CLOEXEC | O_EXCL);
+    if (fd < 0)
+        return fail_held(l->path, errno, err);
+    if (ioctl(fd, LOOP_GET_STATUS64, &info) != 0 || !is_window(w, &info) ||
+        info.lo_offset != l->offset) {
+        drop(w, l);
+        return 1;
+    }
+    if (file_limit_is_near(WINDOWS_SPARE))
+        return 0;
+    l->fd = fd;
+    fd = -1;
+    return 0;
+}
+
 static char *open_loop(struct windows *w, const struct gpt_part *part, struct dv_err *err)
 {
-    struct loop *l = find_loop(w, part);
-    if (l)
+    struct window *l = find(w, part, false);
+    int gone = l ? hold_again(w, l, err) : 1;
+    if (gone < 0)
+        return NULL;
+    if (gone == 0)
         return resize_loop(l, part, err) == 0 ? dv_strdup(l->path) : NULL;
-    int errnum = EBUSY;
+    int errnum = file_limit_is_near(WINDOWS_SPARE) ? EMFILE : EBUSY;
     for (int i = 0; i < LOOP_TRIES && errnum == EBUSY; i++) {
         struct loop_config c;
         DV_FREE char *path = NULL;
@@ -248,7 +338,7 @@ static char *open_loop(struct windows *w, const struct gpt_part *part, struct dv
             // A write error of the device's former user, of which nobody was told, is told here:
             // else to the first that flushes.
             (void)fdatasync(fd);
-            keep(w, &c.info, fd, path);
+            keep(w, false, c.info.lo_offset, c.info.lo_sizelimit, fd, path);
             return dv_strdup(path);
         }
         dv_cleanup_close(&fd);
@@ -257,15 +347,8 @@ static char *open_loop(struct windows *w, const struct gpt_part *part, struct dv
     return NULL;
 }
 
-static void drop_loop(struct windows *w, struct loop *l)
-{
-    close(l->fd);
-    free(l->path);
-    *l = w->loops[--w->count];
-}
-
 // Closing was enough unless somebody else has it open.
-static bool is_gone(const struct windows *w, const char *path, const struct loop *was)
+static bool is_gone(const struct windows *w, const char *path, const struct window *was)
 {
     struct loop_info64 info;
     DV_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -275,13 +358,13 @@ static bool is_gone(const struct windows *w, const char *path, const struct loop
 
 static int close_loop(struct windows *w, const struct gpt_part *part, struct dv_err *err)
 {
-    struct loop *l = find_loop(w, part);
+    struct window *l = find(w, part, false);
     if (!l)
         return 0;
-    struct loop was = *l;
+    struct window was = *l;
     DV_FREE char *path = dv_strdup(l->path);
     DV_FAULT("window.loop.close");
-    drop_loop(w, l);
+    drop(w, l);
     DV_FAULT("window.loop.closed");
     for (int i = 0; i < CLOSE_TRIES; i++) {
         if (is_gone(w, path, &was))
@@ -330,20 +413,21 @@ void windows_free(struct windows *w)
     if (!w)
         return;
     while (w->count > 0)
-        drop_loop(w, &w->loops[w->count - 1]);
-    free(w->loops);
+        drop(w, &w->list[w->count - 1]);
+    free(w->list);
     free(w);
 }
 
 char *windows_open(struct windows *w, const struct gpt_part *part, struct dv_err *err)
 {
-    char *node = open_node(w->storage, part);
-    return node ? node : open_loop(w, part, err);
+    char *node = NULL;
+    int found = open_node(w, part, &node, err);
+    return found == 0 ? open_loop(w, part, err) : node;
 }
 
 int windows_close(struct windows *w, const struct gpt_part *part, struct dv_err *err)
 {
     if (close_loop(w, part, err) != 0)
         return -1;
-    return close_node(w->storage, part, err);
+    return close_node(w, part, err);
 }

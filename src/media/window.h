@@ -12,6 +12,10 @@
 
 struct windows;
 
+// So many descriptors are left to the rest of the process: windows are not made, and those that are
+// there are used without being held, when fewer are free. DV_BUSY, and a shortage.
+#define WINDOWS_SPARE 32u
+
 // The storage is borrowed. NULL where this process may make neither.
 struct windows *windows_new(const struct storage *storage, struct dv_err *err);
 void windows_free(struct windows *w); // NULL is fine
@@ -21,7 +25,8 @@ void windows_free(struct windows *w); // NULL is fine
 bool windows_make_nodes(const struct windows *w);
 
 // The device's path, which the caller frees; NULL after a failure. Opening again gives it again,
-// with the size that the part has now.
+// with the size that the part has now. From then on nothing else on this machine can mount it or
+// have it in an array or volume group; DV_BUSY when something has already.
 char *windows_open(struct windows *w, const struct gpt_part *part, struct dv_err *err);
 // Takes the device away; DV_BUSY while somebody still has it open. None is fine.
 int windows_close(struct windows *w, const struct gpt_part *part, struct dv_err *err);

@@ -142,6 +142,12 @@ class TestLab:
             f.write(text.replace("</media>", lines + "</media>"))
         u.start(u.agent)
 
+    def take(self, unit, medium):
+        """Says at a unit that no other one serves this medium."""
+        done = subprocess.run([os.path.join(BUILD, "bin", "dvsan-unit"), "-c", self.units[unit].path("unit.xml"),
+                               f"--take={medium}"], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+
     def has_medium(self, unit, name):
         """Whether the pool can place volumes on a medium."""
         return any(m["name"] == name and m["free_blocks"] > 0 for m in self.unit(unit)["media"])
