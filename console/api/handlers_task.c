@@ -75,7 +75,7 @@ int get_task(struct api_call *call, struct dv_err *err)
     struct pool *pool = cms_pool(call->cms);
     const struct pool_task *t = pool_find_task(pool, id);
     if (!t)
-        return dv_fail(err, DV_NOT_FOUND, "there is no task %llu", (unsigned long long)id);
+        return cms_no_task(call->cms, id, err);
     call->answer = view_task(pool, &t->rec);
     return 0;
 }

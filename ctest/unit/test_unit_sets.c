@@ -368,7 +368,18 @@ static void a_volume_is_changed_and_deleted(void **state)
     assert_false(state_volume(f->state, 1)->v.admin_online);
 
     assert_int_equal(ask(f, destroy(volume_row(9))), SN_NO_ERROR); // there is none
-    assert_int_equal(ask(f, destroy(volume_row(1))), SN_NO_ERROR);
+    r = destroy(volume_row(1));
+    set(&r, SUB_dvsanVolumeUuid, sn_octets(UUIDS[7], 16)); // another one is meant
+    assert_refused(f, r, SN_INCONSISTENT_VALUE, SUB_dvsanVolumeUuid);
+    set(&r, SUB_dvsanVolumeForce, sn_int(1));
+    assert_refused(f, r, SN_INCONSISTENT_VALUE, SUB_dvsanVolumeUuid);
+    struct row pair[] = {volume_row(1), destroy(rule_row(1, 1))};
+    set(&pair[0], SUB_dvsanVolumeUuid, sn_octets(UUIDS[7], 16));
+    assert_int_equal(request(f, pair, 2, NO_FAULT), SN_INCONSISTENT_VALUE);
+    assert_int_not_equal(state_volume(f->state, 1)->v.state, VOLUME_DELETING);
+    r = destroy(volume_row(1));
+    set(&r, SUB_dvsanVolumeUuid, sn_octets(state_volume(f->state, 1)->v.uuid.b, 16));
+    assert_int_equal(ask(f, r), SN_NO_ERROR);
     assert_int_equal(state_volume(f->state, 1)->v.state, VOLUME_DELETING);
     assert_int_equal(ask(f, destroy(volume_row(1))), SN_NO_ERROR);
     assert_refused(f, create(1, 0, "c", 1), SN_INCONSISTENT_VALUE, 0);
@@ -581,7 +592,12 @@ static void rules_are_checked(void **state)
     assert_int_equal(ask(f, grant(1, 1, iqn, "alice", "secret-of-alice")), SN_NO_ERROR);
     assert_int_equal(state_generation(f->state), before);
     assert_refused(f, destroy(volume_row(1)), SN_INCONSISTENT_VALUE, SUB_dvsanVolumeRowStatus);
-    assert_int_equal(ask(f, destroy(rule_row(1, 1))), SN_NO_ERROR);
+    struct row other = destroy(rule_row(1, 1));
+    set(&other, SUB_dvsanAccessInitiator, sn_text("iqn.2026-11.host:b"));
+    assert_refused(f, other, SN_INCONSISTENT_VALUE, SUB_dvsanAccessInitiator);
+    other = destroy(rule_row(1, 1));
+    set(&other, SUB_dvsanAccessInitiator, sn_text(iqn));
+    assert_int_equal(ask(f, other), SN_NO_ERROR);
     assert_int_equal(state_rule(f->state, 1, 1)->r.state, ACCESS_REVOKING);
     assert_int_equal(ask(f, destroy(rule_row(1, 1))), SN_NO_ERROR);
     assert_int_equal(ask(f, destroy(rule_row(1, 9))), SN_NO_ERROR);

@@ -148,9 +148,14 @@ static int check_change(struct tables *t, struct sn_change *c, const struct unit
     return SN_NO_ERROR;
 }
 
-static int check_destroy(const struct unit_rule *rule, struct intent *in)
+static int check_destroy(struct sn_change *c, const struct unit_rule *rule, const struct request *r,
+                         struct intent *in)
 {
-    if (!rule || rule->r.state == ACCESS_REVOKING) // RFC 2579: destroying nothing succeeds
+    if (!rule) // RFC 2579: destroying nothing succeeds
+        return SN_NO_ERROR;
+    if (r->has_initiator && strcmp(r->initiator, rule->r.initiator) != 0)
+        return table_blame(c, SUB_dvsanAccessInitiator, SN_INCONSISTENT_VALUE);
+    if (rule->r.state == ACCESS_REVOKING)
         return SN_NO_ERROR;
     in->kind = INTENT_DELETE_RULE;
     in->rule = rule->r;
@@ -163,7 +168,7 @@ static int check_request(struct tables *t, struct sn_change *c, const struct req
 {
     const struct unit_rule *rule = c->row;
     if (r->status == ROW_DESTROY)
-        return check_destroy(rule, in);
+        return check_destroy(c, rule, r, in);
     if (rule && r->status == ROW_CREATE_AND_GO && !r->has_initiator)
         return table_blame(c, SUB_dvsanAccessRowStatus, SN_INCONSISTENT_VALUE);
     if (rule)

@@ -295,7 +295,7 @@ static int check_change(struct tables *t, struct sn_change *c, const struct unit
 static int check_destroy(struct tables *t, struct sn_change *c, const struct unit_volume *v,
                          struct intent *in)
 {
-    if (!v || v->v.state == VOLUME_DELETING) // RFC 2579: destroying nothing succeeds
+    if (v->v.state == VOLUME_DELETING)
         return SN_NO_ERROR;
     if (sets_volume_has_rules(t->sets, v->v.index))
         return table_blame(c, SUB_dvsanVolumeRowStatus, SN_INCONSISTENT_VALUE);
@@ -309,8 +309,6 @@ static int check_destroy(struct tables *t, struct sn_change *c, const struct uni
 static int check_forget(struct tables *t, struct sn_change *c, const struct unit_volume *v,
                         struct intent *in)
 {
-    if (!v)
-        return SN_NO_ERROR;
     const struct unit_medium *m = state_medium(t->state, v->v.medium);
     if (m && m->m.state != MEDIUM_FAILED) {
         log_warning("unit", "volume %s: it cannot be forgotten, since its medium is there",
@@ -320,6 +318,17 @@ static int check_forget(struct tables *t, struct sn_change *c, const struct unit
     in->kind = INTENT_FORGET_VOLUME;
     in->volume = v->v;
     return SN_NO_ERROR;
+}
+
+// Which volume is meant a manager tells by its UUID, since an index may be another one's by now.
+static int check_end(struct tables *t, struct sn_change *c, const struct unit_volume *v,
+                     const struct request *r, struct intent *in)
+{
+    if (!v) // RFC 2579: destroying nothing succeeds
+        return SN_NO_ERROR;
+    if (r->has_uuid && !uuid_equal(&r->uuid, &v->v.uuid))
+        return table_blame(c, SUB_dvsanVolumeUuid, SN_INCONSISTENT_VALUE);
+    return r->force ? check_forget(t, c, v, in) : check_destroy(t, c, v, in);
 }
 
 static int check(void *ctx, struct sn_change *c)
@@ -334,7 +343,7 @@ static int check(void *ctx, struct sn_change *c)
     if (status != SN_NO_ERROR)
         return status;
     if (r.status == ROW_DESTROY)
-        status = r.force ? check_forget(t, c, v, &in) : check_destroy(t, c, v, &in);
+        status = check_end(t, c, v, &r, &in);
     else if (r.status == ROW_CREATE_AND_GO)
         status = v ? check_again(c, v, &r) : check_create(t, c, &r, &in);
     else

@@ -221,6 +221,16 @@ static struct timespec deadline_after(uint32_t ms)
     return t;
 }
 
+int cms_no_task(const struct cms *cms, uint64_t task, struct dv_err *err)
+{
+    if (task > 0 && task <= cms->last_task)
+        return dv_fail(err, DV_NOT_FOUND,
+                       "task %llu is over, and was dropped since many others ended after it; "
+                       "`dvsan event list` may tell how it ended",
+                       (unsigned long long)task);
+    return dv_fail(err, DV_NOT_FOUND, "there is no task %llu", (unsigned long long)task);
+}
+
 int cms_wait_task(struct cms *cms, uint64_t task, uint64_t seen, uint32_t timeout_ms,
                   struct task_record *out, struct dv_err *err)
 {
@@ -230,7 +240,7 @@ int cms_wait_task(struct cms *cms, uint64_t task, uint64_t seen, uint32_t timeou
     for (;;) {
         const struct pool_task *t = pool_find_task(cms->pool, task);
         if (!t) {
-            rc = dv_fail(err, DV_NOT_FOUND, "there is no task %llu", (unsigned long long)task);
+            rc = cms_no_task(cms, task, err);
             break;
         }
         *out = t->rec;

@@ -43,7 +43,7 @@ int cms_resize_volume(struct cms *cms, const char *volume, uint64_t bytes, bool 
 // The new name is the volume's from now on; the task is over when its unit has it, too.
 int cms_rename_volume(struct cms *cms, const char *volume, const char *name, uint64_t *task,
                       struct dv_err *err);
-// DV_CONFLICT while a host has it, or while it is being made or resized.
+// DV_CONFLICT while a host has it, or while it is being made.
 int cms_delete_volume(struct cms *cms, const char *volume, uint64_t *task, struct dv_err *err);
 // With its medium away: the record of it goes, here and on its unit, and what the medium holds is
 // left alone.
@@ -82,6 +82,9 @@ int cms_list_tokens(struct cms *cms, struct token_record **tokens, size_t *count
 // Any thread. Who may use the API: see auth.h.
 enum auth_answer cms_look_login(struct cms *cms, const char *user, const char *secret);
 bool cms_check_password(struct cms *cms, const char *password);
+
+// Fails with why there is no such task: there never was, or it is over and not kept any more.
+int cms_no_task(const struct cms *cms, uint64_t task, struct dv_err *err);
 
 // Any thread but the loop's. Waits until the task's version is above seen, the task is over, or
 // timeout_ms passed, then copies it to *out. DV_NOT_FOUND when there is no such task.

@@ -22,7 +22,7 @@
 enum { ROW_CREATE_AND_GO = 4, ROW_DESTROY = 6 }; // RowStatus, RFC 2579
 enum { TRUTH_TRUE = 1, TRUTH_FALSE = 2 };        // TruthValue
 
-#define STEP_VARS 6
+#define STEP_VARS 8
 
 // ---- Planning ------------------------------------------------------------------------------
 
@@ -126,6 +126,11 @@ struct target { // what a step is about, as the pool knows it now
 static struct target target_of(const struct unit_link *link, const struct order *s)
 {
     struct target t = {.volume = pool_volume_by_uuid(link->cms->pool, &s->volume)};
+    // It may be another unit's by now, where other rows have these indexes.
+    if (t.volume && (!uuid_equal(&t.volume->rec.unit, &link->uuid) ||
+                     s->volume_index !=
+                         (t.volume->actual.index ? t.volume->actual.index : t.volume->rec.index)))
+        t.volume = NULL;
     if (t.volume && !uuid_is_zero(&s->host))
         t.assignment = pool_assignment_of(t.volume, &s->host);
     return t;
@@ -174,6 +179,15 @@ static void var(struct sn_var *vars, size_t *n, const struct sn_oid *column, con
     ++*n;
 }
 
+// A row is named by its index, which may be another volume's on a unit that lost its memory: that
+// the row is of this volume is checked by the unit.
+static void guard(const struct order *s, const struct volume_record *rec, struct sn_var *vars,
+                  size_t *n)
+{
+    static const struct sn_oid uuid = OID_dvsanVolumeUuid;
+    var(vars, n, &uuid, &s->volume_index, 1, sn_octets(rec->uuid.b, sizeof(rec->uuid.b)));
+}
+
 static size_t volume_vars(const struct order *s, const struct volume_record *rec,
                           struct sn_var *vars)
 {
@@ -183,6 +197,8 @@ static size_t volume_vars(const struct order *s, const struct volume_record *rec
                                force = OID_dvsanVolumeForce;
     const uint32_t *i = &s->volume_index;
     size_t n = 0;
+    if (s->kind != ORDER_CREATE_VOLUME)
+        guard(s, rec, vars, &n);
     if (s->kind == ORDER_DELETE_VOLUME) {
         var(vars, &n, &status, i, 1, sn_int(ROW_DESTROY));
         if (rec->forced)
@@ -209,14 +225,20 @@ static size_t volume_vars(const struct order *s, const struct volume_record *rec
     return n;
 }
 
-static size_t rule_vars(const struct order *s, const struct host_record *host, const char *secret,
+static size_t rule_vars(const struct order *s, const struct target *t, const char *secret,
                         struct sn_var *vars)
 {
     static const struct sn_oid status = OID_dvsanAccessRowStatus,
                                initiator = OID_dvsanAccessInitiator, user = OID_dvsanAccessChapUser,
                                chap = OID_dvsanAccessChapSecret;
     const uint32_t i[] = {s->volume_index, s->rule_index};
+    const struct host_record *host = t->assignment ? &t->assignment->host->rec : NULL;
+    const struct pool_volume *v = t->volume;
     size_t n = 0;
+    guard(s, &v->rec, vars, &n);
+    for (size_t k = 0; s->kind != ORDER_ADD_RULE && k < v->rule_count; k++)
+        if (v->rules[k].index == s->rule_index && iqn_check(v->rules[k].initiator, NULL) == 0)
+            var(vars, &n, &initiator, i, 2, sn_text(v->rules[k].initiator));
     if (s->kind == ORDER_REMOVE_RULE) {
         var(vars, &n, &status, i, 2, sn_int(ROW_DESTROY));
         return n;
@@ -335,7 +357,7 @@ static bool send_step(struct unit_link *link, const struct order *s, const struc
             refused(link, s, err.code, err.text);
             return false;
         }
-        n = rule_vars(s, host, secret, vars);
+        n = rule_vars(s, t, secret, vars);
     }
     struct sn_timing timing = {link->cms->config->poll_timeout_ms, 1};
     link->work = LINK_SETTING;

@@ -57,11 +57,11 @@ static void tell_stranger(struct unit_link *link, const char *why)
 {
     if (!strcmp(link->trouble, why))
         return;
-    dv_copy(link->trouble, sizeof(link->trouble), why);
     struct changes c = {0};
     events_add(link->cms, &c, EVENT_WARNING, "unit", link->name,
                "announced itself at %s and cannot be read: %s", link->address, why);
-    cms_apply_or_log(link->cms, &c);
+    if (cms_apply_or_log(link->cms, &c))
+        dv_copy(link->trouble, sizeof(link->trouble), why);
     changes_free(&c);
 }
 
@@ -204,13 +204,13 @@ static void weigh_next_address(struct unit_link *link)
     if (link->moving)
         return;
     if (strcmp(link->clone, link->next_address) != 0) {
-        dv_copy(link->clone, sizeof(link->clone), link->next_address);
         struct changes c = {0};
         events_add(link->cms, &c, EVENT_WARNING, "unit", link->name,
                    "answers at %s and is announced from %s, too: if that is a clone, stop it and "
                    "remove its state folder and that of its snmpd",
                    link->address, link->next_address);
-        cms_apply_or_log(link->cms, &c);
+        if (cms_apply_or_log(link->cms, &c))
+            dv_copy(link->clone, sizeof(link->clone), link->next_address);
         changes_free(&c);
     }
     link->next_address[0] = '\0';

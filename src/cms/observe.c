@@ -110,7 +110,6 @@ static void tell_trouble(struct observation *o)
                    now);
     else
         events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name, "can record changes again");
-    dv_copy(o->link->recording, sizeof(o->link->recording), now);
 }
 
 static void observe_unit(struct observation *o)
@@ -473,6 +472,7 @@ static void joined(struct observation *o)
     const struct sn_user notify = {user->name, user->auth_pass, user->priv_pass};
     struct dv_err err;
     dv_copy(o->link->name, sizeof(o->link->name), o->rec.name);
+    dv_copy(o->link->recording, sizeof(o->link->recording), o->r->last_error);
     o->link->state_before = 0;
     if (!o->unit) {
         o->unit = link_unit(o->link);

@@ -110,6 +110,12 @@ const struct medium *pool_medium(const struct pool_unit *u, uint32_t index)
     return NULL;
 }
 
+bool pool_medium_is_away(const struct pool_volume *v)
+{
+    const struct medium *m = pool_medium(v->unit, v->actual.medium);
+    return v->actual.index != 0 && (!m || m->state == MEDIUM_FAILED);
+}
+
 // ---- Applying ------------------------------------------------------------------------------
 
 static void *copy(const void *data, size_t count, size_t size)

@@ -34,6 +34,7 @@ struct pool_hold {
     uint64_t until; // loop_now_ms
     uint32_t ms;    // how long it was held last; doubles
     bool refused;
+    bool told;               // by an event
     char why[HOLD_WHY_ROOM]; // what the unit said when it refused; else ""
 };
 
@@ -122,6 +123,8 @@ struct pool_assignment *pool_assignment_of(struct pool_volume *v, const struct d
 // The tasks about a volume that are not over, linked by of_next; NULL when there are none.
 struct pool_task *pool_tasks_of(struct pool *p, const struct dv_uuid *volume);
 const struct medium *pool_medium(const struct pool_unit *u, uint32_t index); // NULL: none
+// Whether the medium that a shown volume lies on has failed, or is not in its unit's configuration.
+bool pool_medium_is_away(const struct pool_volume *v);
 
 // What people are shown: "creating", "online", "offline", "failed", "deleting", and
 // "unreachable" when its unit is not up.

@@ -255,12 +255,6 @@ int cms_create_volume(struct cms *cms, const struct volume_request *request, uin
 
 // ---- Deleting ------------------------------------------------------------------------------
 
-static const struct medium *failed_medium(const struct pool_volume *v)
-{
-    const struct medium *m = v->actual.index ? pool_medium(v->unit, v->actual.medium) : NULL;
-    return m && m->state == MEDIUM_FAILED ? m : NULL;
-}
-
 static int check_unassigned(const struct pool_volume *v, struct dv_err *err)
 {
     const struct pool_assignment *a;
@@ -277,20 +271,22 @@ static int check_delete(struct cms *cms, const struct pool_volume *v, struct dv_
 {
     if (check_unassigned(v, err) < 0)
         return -1;
-    const struct medium *m = failed_medium(v);
-    if (m)
+    const struct medium *m = pool_medium(v->unit, v->actual.medium);
+    if (pool_medium_is_away(v) && m)
         return dv_fail(err, DV_CONFLICT,
                        "medium %s of unit %s, which holds volume %s, has failed (%s): bring it "
                        "back, or forget the volume (dvsan volume delete --forget)",
                        m->name, v->unit->rec.name, v->rec.name, m->last_error);
+    if (pool_medium_is_away(v))
+        return dv_fail(err, DV_CONFLICT,
+                       "the medium that holds volume %s is not in the configuration of unit %s: "
+                       "put it back there and start the unit again, or forget the volume (dvsan "
+                       "volume delete --forget)",
+                       v->rec.name, v->unit->rec.name);
     const struct pool_task *t = tasks_open(cms, TASK_VOLUME_CREATE, &v->rec.uuid, NULL);
     if (t)
         return dv_fail(err, DV_CONFLICT,
                        "volume %s is still being created: cancel task %" PRIu64 " instead",
-                       v->rec.name, t->rec.id);
-    t = tasks_open(cms, TASK_VOLUME_RESIZE, &v->rec.uuid, NULL);
-    if (t)
-        return dv_fail(err, DV_CONFLICT, "volume %s is being resized: wait for task %" PRIu64,
                        v->rec.name, t->rec.id);
     t = tasks_open(cms, TASK_VOLUME_DELETE, &v->rec.uuid, NULL);
     if (t)
@@ -299,7 +295,18 @@ static int check_delete(struct cms *cms, const struct pool_volume *v, struct dv_
     return 0;
 }
 
-// forget: its medium is away, and what that holds of it is left alone.
+static void end_open_task(struct cms *cms, struct changes *c, enum task_kind kind,
+                          const struct dv_uuid *volume, const struct dv_uuid *host)
+{
+    const struct pool_task *open = tasks_open(cms, kind, volume, host);
+    if (!open)
+        return;
+    struct task_record t = open->rec;
+    tasks_end(cms, c, &t, TASK_CANCELLED, DV_CANCELLED, "it was taken back");
+}
+
+// forget: its medium is away, and what that holds of it is left alone. What else was to become of
+// it is taken back, however long that waits.
 static int end_volume(struct cms *cms, struct pool_volume *v, bool forget, uint64_t *task,
                       struct dv_err *err)
 {
@@ -315,6 +322,8 @@ static int end_volume(struct cms *cms, struct pool_volume *v, bool forget, uint6
     tasks_step(&t, STEP_WAITING, forget ? "forget it on %s" : "delete on %s", unit);
 
     struct changes c = {0};
+    end_open_task(cms, &c, TASK_VOLUME_RESIZE, &rec.uuid, NULL);
+    end_open_task(cms, &c, TASK_VOLUME_RENAME, &rec.uuid, NULL);
     changes_volume(&c, &rec);
     if (forget)
         events_add(
@@ -338,7 +347,12 @@ int cms_forget_volume(struct cms *cms, const char *volume, uint64_t *task, struc
     struct pool_volume *v = request_volume(cms, volume, err);
     if (!v || check_unassigned(v, err) < 0)
         return -1;
-    if (v->actual.index != 0 && !failed_medium(v))
+    if (v->actual.index != 0 && !pool_medium_is_away(v) && !health_takes_orders(v->unit->rec.state))
+        return dv_fail(err, DV_CONFLICT,
+                       "the medium of volume %s was there when unit %s answered last: start the "
+                       "unit, or forget it with all its volumes (dvsan unit forget %s)",
+                       v->rec.name, v->unit->rec.name, v->unit->rec.name);
+    if (v->actual.index != 0 && !pool_medium_is_away(v))
         return dv_fail(err, DV_CONFLICT,
                        "the medium of volume %s is there, and would bring it back: delete it",
                        v->rec.name);
@@ -416,16 +430,6 @@ int cms_assign(struct cms *cms, const char *volume, const char *host, uint64_t *
     return request_begin(cms, &c, &t, v->unit, NULL, task, err);
 }
 
-static void end_open_task(struct cms *cms, struct changes *c, enum task_kind kind,
-                          const struct dv_uuid *volume, const struct dv_uuid *host)
-{
-    const struct pool_task *open = tasks_open(cms, kind, volume, host);
-    if (!open)
-        return;
-    struct task_record t = open->rec;
-    tasks_end(cms, c, &t, TASK_CANCELLED, DV_CANCELLED, "it was taken back");
-}
-
 int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t *task,
                  struct dv_err *err)
 {
@@ -458,6 +462,35 @@ int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t
 
 // ---- Cancelling ----------------------------------------------------------------------------
 
+bool request_can_cancel(const struct pool_volume *v, const struct task_record *t)
+{
+    switch (t->kind) {
+    case TASK_VOLUME_CREATE:
+        return true;
+    case TASK_ASSIGN:
+        return pool_assignment_of((struct pool_volume *)v, &t->host) != NULL;
+    case TASK_VOLUME_RESIZE:
+        return !v->resize_answered && !v->actual.target_blocks;
+    case TASK_VOLUME_RENAME:
+        return strcmp(v->rec.name, v->actual.name) != 0;
+    case TASK_VOLUME_DELETE:
+    case TASK_UNASSIGN:
+        break;
+    }
+    return false;
+}
+
+static int cannot_cancel(const struct pool_volume *v, const struct task_record *t,
+                         struct dv_err *err)
+{
+    if (v && (t->kind == TASK_VOLUME_RESIZE || t->kind == TASK_VOLUME_RENAME))
+        return dv_fail(
+            err, DV_CONFLICT, "task %" PRIu64 " (%s) cannot be taken back: %s is at it already%s%s",
+            t->id, t->summary, v->unit->rec.name, t->waiting[0] ? ". It waits: " : "", t->waiting);
+    return dv_fail(err, DV_CONFLICT, "task %" PRIu64 " (%s) cannot be taken back%s%s", t->id,
+                   t->summary, t->waiting[0] ? ". It waits: " : "", t->waiting);
+}
+
 int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
 {
     const struct pool_task *pt = pool_find_task(cms->pool, task);
@@ -470,23 +503,24 @@ int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
     struct pool_volume *v = pool_volume_by_uuid(cms->pool, &t.volume);
     struct pool_assignment *a = v ? pool_assignment_of(v, &t.host) : NULL;
     struct changes c = {0};
-    if (t.kind == TASK_VOLUME_CREATE && v) {
+    if (!v || !request_can_cancel(v, &t))
+        return cannot_cancel(v, &t, err);
+    if (t.kind == TASK_VOLUME_CREATE) {
         struct volume_record rec = v->rec;
         rec.wanted = false;
         changes_volume(&c, &rec);
         v->hold = (struct pool_hold){0};
-    } else if (t.kind == TASK_ASSIGN && a) {
+    } else if (t.kind == TASK_ASSIGN) {
         struct assignment_record rec = a->rec;
         rec.wanted = false;
         changes_assignment(&c, &rec);
         a->hold = (struct pool_hold){0};
-    } else if ((t.kind == TASK_VOLUME_RESIZE || t.kind == TASK_VOLUME_RENAME) && v) {
-        if (request_cancel_change(cms, v, &t, &c, err) < 0)
-            return -1;
+    } else if (t.kind == TASK_VOLUME_RESIZE) {
+        request_take_back_size(v, &c);
         v->hold = (struct pool_hold){0};
     } else {
-        return dv_fail(err, DV_CONFLICT, "task %" PRIu64 " (%s) cannot be taken back", task,
-                       t.summary);
+        request_take_back_name(cms, v, &c);
+        v->hold = (struct pool_hold){0};
     }
     tasks_end(cms, &c, &t, TASK_CANCELLED, DV_CANCELLED, "it was taken back");
     int rc = cms_apply(cms, &c, err);

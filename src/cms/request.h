@@ -30,7 +30,7 @@ int request_room_to_resize(const struct pool_volume *v, uint64_t blocks, bool *i
 // What is wanted becomes what the unit shows; a name stays when that one is taken here.
 void request_take_back_size(const struct pool_volume *v, struct changes *c);
 void request_take_back_name(struct cms *cms, const struct pool_volume *v, struct changes *c);
-int request_cancel_change(struct cms *cms, const struct pool_volume *v, const struct task_record *t,
-                          struct changes *c, struct dv_err *err);
+// Whether what a task that is not over asked for can be taken back.
+bool request_can_cancel(const struct pool_volume *v, const struct task_record *t);
 
 #endif

@@ -86,6 +86,11 @@ static int check_resize(struct cms *cms, const struct pool_volume *v, uint64_t b
                        "volume %s has %s: making it smaller cuts off what lies behind %s, so it "
                        "must be forced",
                        v->rec.name, had, wanted);
+    if (pool_medium_is_away(v))
+        return dv_fail(err, DV_CONFLICT,
+                       "volume %s cannot be resized while its medium is away from %s: bring it "
+                       "back, or forget the volume (dvsan volume delete %s --forget)",
+                       v->rec.name, v->unit->rec.name, v->rec.name);
     if (request_room_to_resize(v, blocks, &in_place, &why) != 0)
         return dv_fail(err, why.code, "volume %s cannot have %s: %s", v->rec.name, wanted,
                        why.text);
@@ -154,20 +159,4 @@ void request_take_back_name(struct cms *cms, const struct pool_volume *v, struct
         return;
     dv_copy(rec.name, sizeof(rec.name), v->actual.name);
     changes_volume(c, &rec);
-}
-
-int request_cancel_change(struct cms *cms, const struct pool_volume *v, const struct task_record *t,
-                          struct changes *c, struct dv_err *err)
-{
-    bool resize = t->kind == TASK_VOLUME_RESIZE;
-    if (resize ? v->resize_answered || v->actual.target_blocks
-               : strcmp(v->rec.name, v->actual.name) == 0)
-        return dv_fail(err, DV_CONFLICT,
-                       "task %" PRIu64 " (%s) cannot be taken back: %s is at it already", t->id,
-                       t->summary, v->unit->rec.name);
-    if (resize)
-        request_take_back_size(v, c);
-    else
-        request_take_back_name(cms, v, c);
-    return 0;
 }

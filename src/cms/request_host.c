@@ -5,6 +5,7 @@
 #include "cms/request.h"
 #include "cms/seal.h"
 #include "logic/health.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <utlist.h>
@@ -100,18 +101,34 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
     return rc;
 }
 
+static int tell_still_losing(struct cms *cms, const struct pool_assignment *a, struct dv_err *err)
+{
+    const char *host = a->host->rec.name, *volume = a->volume->rec.name;
+    const struct pool_task *t = tasks_open(cms, TASK_UNASSIGN, &a->rec.volume, &a->rec.host);
+    if (!t)
+        t = tasks_open(cms, TASK_VOLUME_DELETE, &a->rec.volume, NULL);
+    if (!t)
+        return dv_fail(err, DV_CONFLICT, "host %s is still losing the volume %s: wait for that",
+                       host, volume);
+    return dv_fail(err, DV_CONFLICT,
+                   "host %s is still losing the volume %s: wait for task %" PRIu64 "%s%s", host,
+                   volume, t->rec.id, t->rec.waiting[0] ? ". It waits: " : "", t->rec.waiting);
+}
+
 int cms_delete_host(struct cms *cms, const char *host, struct dv_err *err)
 {
     struct pool_host *h = request_host(cms, host, err);
     if (!h)
         return -1;
-    if (h->assignments) {
-        const struct pool_assignment *a = h->assignments;
-        return dv_fail(err, DV_CONFLICT,
-                       a->rec.wanted ? "host %s has the volume %s: unassign it first"
-                                     : "host %s is still losing the volume %s: wait for that",
-                       h->rec.name, a->volume->rec.name);
+    const struct pool_assignment *a;
+    DL_FOREACH2(h->assignments, a, host_next)
+    {
+        if (a->rec.wanted)
+            return dv_fail(err, DV_CONFLICT, "host %s has the volume %s: unassign it first",
+                           h->rec.name, a->volume->rec.name);
     }
+    if (h->assignments)
+        return tell_still_losing(cms, h->assignments, err);
     struct changes c = {0};
     changes_host_gone(&c, &h->rec.uuid);
     events_add(cms, &c, EVENT_INFO, "host", h->rec.name, "was deleted");

@@ -169,6 +169,10 @@ bool executor_step(struct unit_link *link);
 void executor_forget(struct unit_link *link); // drops the steps not taken yet
 void executor_settled(struct pool_volume *v); // it has moved: what was held may be tried again
 
+// ---- waits.c ----
+// Fills in for what the unfinished task about the volume waits.
+void waits_tell(struct task_record *t, const struct pool_volume *v);
+
 // ---- tasks.c ----
 void tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh);
 // A step was refused for good.

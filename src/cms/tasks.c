@@ -14,7 +14,11 @@
 #include <string.h>
 #include <utlist.h>
 
-#define FINISHED_KEPT 1000
+// Of finished tasks so many are kept, and those that ended a moment ago, whose requesters may not
+// have asked for them yet; but never more than are told in one answer.
+#define FINISHED_KEPT    1000
+#define FINISHED_KEPT_MS (600 * 1000)
+#define FINISHED_MAX     10000
 
 struct judging {
     struct cms *cms;
@@ -96,29 +100,6 @@ struct pool_task *tasks_open(struct cms *cms, enum task_kind kind, const struct 
 
 // ---- Judging -------------------------------------------------------------------------------
 
-static void wait_for_unit(struct task_record *t, const struct pool_unit *u)
-{
-    const char *name = u->rec.name;
-    switch (u->rec.state) {
-    case UNIT_UP:
-    case UNIT_DEGRADED:
-        t->waiting[0] = '\0';
-        break;
-    case UNIT_JOINING:
-        snprintf(t->waiting, sizeof(t->waiting), "%s is starting", name);
-        break;
-    case UNIT_DOWN:
-        snprintf(t->waiting, sizeof(t->waiting), "%s does not answer", name);
-        break;
-    case UNIT_STOPPED:
-        snprintf(t->waiting, sizeof(t->waiting), "%s is stopped", name);
-        break;
-    case UNIT_CONFLICT:
-        snprintf(t->waiting, sizeof(t->waiting), "%s is in conflict with another engine", name);
-        break;
-    }
-}
-
 // The step at this place is running, those before it are done.
 static void reach_step(struct task_record *t, size_t place)
 {
@@ -182,29 +163,21 @@ static void judge_create(struct judging *j, struct task_record *t, struct pool_v
     }
 }
 
-// The end of something is never given up: it is tried again, and the task tells why it takes long.
-static void wait_for_consent(struct task_record *t, const struct pool_unit *u,
-                             const struct pool_hold *hold)
-{
-    if (hold->why[0] && !t->waiting[0])
-        snprintf(t->waiting, sizeof(t->waiting), "%.50s refuses: %s", u->rec.name, hold->why);
-}
-
 static void judge_delete(struct judging *j, struct task_record *t, struct pool_volume *v)
 {
-    const struct pool_assignment *a;
     if (!v) {
         tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+        return;
+    }
+    if (v->rec.wanted) {
+        tasks_end(j->cms, &j->c, t, TASK_FAILED, DV_CONFLICT,
+                  "its medium is back on %s, and the volume with it: use it, or delete it",
+                  v->unit->rec.name);
         return;
     }
     reach_step(t, v->rule_count > 0 ? 0 : 1);
     if (v->actual.state == VOLUME_DELETING)
         t->progress = 5 + v->actual.progress * 9 / 10;
-    wait_for_consent(t, v->unit, &v->hold);
-    DL_FOREACH2(v->assignments, a, volume_next)
-    {
-        wait_for_consent(t, v->unit, &a->hold);
-    }
 }
 
 static void judge_assign(struct judging *j, struct task_record *t, struct pool_volume *v)
@@ -220,15 +193,13 @@ static void judge_assign(struct judging *j, struct task_record *t, struct pool_v
         tasks_end(j->cms, &j->c, t, TASK_CANCELLED, DV_CANCELLED, "the right was taken back");
         return;
     }
-    bool there = v->actual.state == VOLUME_ONLINE || v->actual.state == VOLUME_OFFLINE;
     reach_step(t, 0);
-    if (a->actual.index == 0) {
-        if (!there && !t->waiting[0])
-            snprintf(t->waiting, sizeof(t->waiting), "the volume is %s",
-                     v->rec.seen ? volume_state_name(v->actual.state) : "being created");
+    if (a->actual.index == 0)
         return;
-    }
     if (a->actual.state == ACCESS_FAILED) {
+        // While the volume cannot be served, its rules cannot be in force.
+        if (v->actual.state == VOLUME_FAILED || !health_takes_orders(v->unit->rec.state))
+            return;
         tasks_end(j->cms, &j->c, t, TASK_FAILED, DV_IO, "%s could not admit the host: %s",
                   v->unit->rec.name,
                   a->actual.last_error[0] ? a->actual.last_error : "it does not say why");
@@ -248,7 +219,6 @@ static void judge_unassign(struct judging *j, struct task_record *t, struct pool
         return;
     }
     reach_step(t, 0);
-    wait_for_consent(t, v->unit, &a->hold);
 }
 
 // Whether there is still a volume to change. While it is not shown it is waited for.
@@ -258,8 +228,6 @@ static bool is_there(struct judging *j, struct task_record *t, const struct pool
         tasks_end(j->cms, &j->c, t, TASK_FAILED, DV_CONFLICT, "the volume is gone");
         return false;
     }
-    if (v->actual.index == 0 && !t->waiting[0])
-        snprintf(t->waiting, sizeof(t->waiting), "%s does not show the volume", v->unit->rec.name);
     return v->actual.index != 0;
 }
 
@@ -299,8 +267,6 @@ static void judge(struct judging *j, struct pool_task *pt)
     if (v && v->unit != j->unit)
         return;
     struct task_record t = pt->rec;
-    if (v)
-        wait_for_unit(&t, v->unit);
     if (t.state == TASK_QUEUED) {
         t.state = TASK_RUNNING;
         t.started = cms_now_ms();
@@ -325,11 +291,23 @@ static void judge(struct judging *j, struct pool_task *pt)
         judge_rename(j, &t, v);
         break;
     }
+    if (!task_is_over(&t) && v)
+        waits_tell(&t, v);
     if (!task_is_over(&t) && memcmp(&t, &pt->rec, sizeof(t)) != 0)
         changes_task(&j->c, &t);
 }
 
 // ---- Settling ------------------------------------------------------------------------------
+
+// A medium that came back brings what was to be forgotten along: it is kept, unless it was to be
+// deleted before.
+static void keep_what_came_back(struct judging *j, const struct pool_volume *v)
+{
+    struct volume_record rec = v->rec;
+    rec.forced = false;
+    rec.wanted = v->actual.state != VOLUME_DELETING;
+    changes_volume(&j->c, &rec);
+}
 
 // What was to go and is not shown any more is gone.
 static void drop_what_went(struct judging *j)
@@ -342,6 +320,9 @@ static void drop_what_went(struct judging *j)
             changes_volume_gone(&j->c, &v->rec.uuid);
             continue;
         }
+        if (!v->rec.wanted && v->rec.forced && !pool_medium_is_away(v) &&
+            health_takes_orders(j->unit->rec.state))
+            keep_what_came_back(j, v);
         DL_FOREACH2(v->assignments, a, volume_next)
         {
             if (!a->rec.wanted && a->actual.index == 0)
@@ -355,18 +336,20 @@ static void trim(struct judging *j)
     size_t over = 0;
     for (struct pool_task *t = j->cms->pool->tasks; t; t = t->hh.next)
         over += task_is_over(&t->rec);
+    int64_t recent = cms_now_ms() - FINISHED_KEPT_MS;
     for (struct pool_task *t = j->cms->pool->tasks; t && over > FINISHED_KEPT; t = t->hh.next) {
-        if (task_is_over(&t->rec)) {
+        if (task_is_over(&t->rec) && (over > FINISHED_MAX || t->rec.finished < recent)) {
             changes_task_gone(&j->c, t->rec.id);
             over--;
         }
     }
 }
 
-static void flush(struct judging *j)
+static bool flush(struct judging *j)
 {
-    cms_apply_or_log(j->cms, &j->c);
+    bool good = cms_apply_or_log(j->cms, &j->c);
     changes_free(&j->c);
+    return good;
 }
 
 void tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh)
@@ -411,9 +394,12 @@ static void refused_new(struct judging *j, const struct order *s, struct pool_vo
         return;
     }
     // Healing, not a request: it is tried again, ever more seldom; said once.
-    if ((a ? a->hold.ms : v->hold.ms) <= 1000)
+    struct pool_hold *hold = a ? &a->hold : &v->hold;
+    if (!hold->told)
         events_add(j->cms, &j->c, EVENT_WARNING, "volume", v->rec.name, "%s refuses to %s: %s",
                    j->unit->rec.name, order_kind_name(s->kind), why);
+    if (flush(j))
+        hold->told = true;
 }
 
 // A new size or name. Why a size was refused the volume's row tells, which is read next.

@@ -106,7 +106,7 @@ struct task_record {
     size_t step_count;
     int error_code; // enum dv_code, DV_OK when none
     char error[LAST_ERROR_ROOM];
-    char waiting[160]; // what it waits for just now: "unit2 does not answer"; may be ""
+    char waiting[512];                  // for what it waits just now, and the ways out; may be ""
     int64_t created, started, finished; // milliseconds since 1970; 0 when not yet
     uint64_t version;                   // goes up with every change; not kept over a restart
 };

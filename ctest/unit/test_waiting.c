@@ -1,0 +1,152 @@
+// Tests of what is told of a task that waits: for what, and the ways out.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
+#include "logic/waiting.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum trouble { NONE, MEDIUM_BAD, MEDIUM_NOT_THERE, TGTD_HANGS, REFUSED, NOT_SHOWN };
+
+struct line {
+    enum task_kind kind;
+    enum unit_state unit;
+    enum volume_state volume;
+    enum trouble trouble;
+    bool can_cancel;
+    const char *says; // "" when it goes on
+};
+
+#define CREATE   TASK_VOLUME_CREATE
+#define DELETE   TASK_VOLUME_DELETE
+#define RESIZE   TASK_VOLUME_RESIZE
+#define RENAME   TASK_VOLUME_RENAME
+#define UP       UNIT_UP
+#define ONLINE   VOLUME_ONLINE
+#define FAILED   VOLUME_FAILED
+#define DELETING VOLUME_DELETING
+#define AWAY     ": start it; or, if it will not come back, forget it (dvsan unit forget u)"
+#define CANCEL   "; or cancel this (dvsan task cancel 7)"
+#define FORGET   "; or forget the volume (dvsan volume delete v --forget)"
+#define BAD      "medium m of u has failed (gone): bring it back"
+#define NO_SUCH                                                                                    \
+    "the volume's medium is not in the configuration of u: put it back there and start the unit "  \
+    "again"
+#define MEND ": mend that there (a tgtd that hangs is ended and started)"
+
+static const struct line lines[] = {
+    // Units that are away
+    {CREATE, UNIT_DOWN, VOLUME_CREATING, NONE, true, "u does not answer" AWAY CANCEL},
+    {DELETE, UNIT_DOWN, ONLINE, NONE, false, "u does not answer" AWAY},
+    {DELETE, UNIT_STOPPED, ONLINE, NONE, false, "u is stopped" AWAY},
+    {TASK_UNASSIGN, UNIT_DOWN, ONLINE, MEDIUM_BAD, false, "u does not answer" AWAY},
+    {RESIZE, UNIT_DOWN, ONLINE, NONE, true, "u does not answer" AWAY CANCEL},
+    {RENAME, UNIT_STOPPED, ONLINE, NONE, true, "u is stopped" AWAY CANCEL},
+    {TASK_ASSIGN, UNIT_JOINING, ONLINE, NONE, true, "u is starting" CANCEL},
+    {DELETE, UNIT_CONFLICT, ONLINE, NONE, false,
+     "u is in conflict with another engine that uses its UUID: end one of the two"},
+    // Media that are away
+    {DELETE, UP, DELETING, MEDIUM_BAD, false, BAD FORGET},
+    {DELETE, UP, DELETING, MEDIUM_NOT_THERE, false, NO_SUCH FORGET},
+    {TASK_UNASSIGN, UP, FAILED, MEDIUM_BAD, false, BAD FORGET},
+    {RESIZE, UP, FAILED, MEDIUM_BAD, false, BAD FORGET},
+    {RESIZE, UP, FAILED, MEDIUM_NOT_THERE, true, NO_SUCH CANCEL},
+    {TASK_ASSIGN, UP, FAILED, MEDIUM_BAD, true, BAD CANCEL},
+    {RENAME, UP, FAILED, MEDIUM_BAD, true, ""},
+    // A tgtd that hangs
+    {CREATE, UP, FAILED, TGTD_HANGS, true, "u cannot serve the volume yet: it hangs" MEND CANCEL},
+    {DELETE, UNIT_DEGRADED, DELETING, TGTD_HANGS, false,
+     "u cannot delete the volume yet: it hangs" MEND},
+    {DELETE, UP, ONLINE, TGTD_HANGS, false, "u cannot end the hosts' access yet: it hangs" MEND},
+    {TASK_UNASSIGN, UP, FAILED, TGTD_HANGS, false, "u cannot end the access yet: it hangs" MEND},
+    {TASK_ASSIGN, UP, FAILED, TGTD_HANGS, true,
+     "u cannot admit the host yet: it hangs" MEND CANCEL},
+    {RESIZE, UP, FAILED, TGTD_HANGS, false, "u cannot serve the volume yet: it hangs" MEND},
+    {RENAME, UP, FAILED, TGTD_HANGS, true, ""},
+    // Others
+    {DELETE, UP, ONLINE, REFUSED, false, "u refuses: it will not"},
+    {RESIZE, UP, ONLINE, NOT_SHOWN, true, "u does not show the volume" CANCEL},
+    {CREATE, UP, ONLINE, NOT_SHOWN, true, ""},
+    {TASK_ASSIGN, UP, VOLUME_CREATING, NONE, true, "the volume is being created" CANCEL},
+    {CREATE, UP, VOLUME_CREATING, NONE, true, ""},
+    {DELETE, UP, DELETING, NONE, false, ""},
+    {RESIZE, UP, ONLINE, NONE, false, ""},
+    {TASK_UNASSIGN, UP, ONLINE, NONE, false, ""},
+};
+
+static void test_lines(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < DV_COUNT(lines); i++) {
+        const struct line *l = &lines[i];
+        bool medium = l->trouble == MEDIUM_BAD || l->trouble == MEDIUM_NOT_THERE;
+        const char *error = medium || l->trouble == TGTD_HANGS ? "it hangs" : "";
+        struct waiting_case c = {
+            .task = 7,
+            .kind = l->kind,
+            .can_cancel = l->can_cancel,
+            .unit = "u",
+            .unit_state = l->unit,
+            .volume = "v",
+            .shown = l->trouble != NOT_SHOWN,
+            .volume_state = l->volume,
+            .volume_error = error,
+            .medium_away = medium,
+            .medium = l->trouble == MEDIUM_NOT_THERE ? NULL : "m",
+            .medium_error = "gone",
+            .access_error = error,
+            .refusal = l->trouble == REFUSED ? "it will not" : "",
+        };
+        char text[WAITING_ROOM];
+        waiting_text(&c, text);
+        print_message("line %zu\n", i);
+        assert_string_equal(text, l->says);
+    }
+}
+
+// Whatever the unit says, the text fits, and the way out is in it.
+static void test_long_reasons(void **state)
+{
+    (void)state;
+    char name[NAME_MAX_LEN + 1], reason[LAST_ERROR_ROOM], text[WAITING_ROOM];
+    memset(name, 'n', sizeof(name) - 1);
+    memset(reason, 'r', sizeof(reason) - 1);
+    name[sizeof(name) - 1] = reason[sizeof(reason) - 1] = '\0';
+    struct waiting_case c = {
+        .task = UINT64_MAX,
+        .kind = TASK_VOLUME_DELETE,
+        .unit = name,
+        .unit_state = UNIT_UP,
+        .volume = name,
+        .shown = true,
+        .volume_state = VOLUME_DELETING,
+        .volume_error = reason,
+        .medium_away = true,
+        .medium = name,
+        .medium_error = reason,
+        .access_error = reason,
+        .refusal = reason,
+    };
+    waiting_text(&c, text);
+    assert_non_null(strstr(text, "--forget)"));
+    c.kind = TASK_ASSIGN;
+    c.can_cancel = true;
+    waiting_text(&c, text);
+    assert_non_null(strstr(text, "(dvsan task cancel 18446744073709551615)"));
+    c.unit_state = UNIT_DOWN;
+    waiting_text(&c, text);
+    assert_non_null(strstr(text, "(dvsan task cancel 18446744073709551615)"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_long_reasons),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

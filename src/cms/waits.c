@@ -1,0 +1,52 @@
+// What a task waits for, out of what the pool shows.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/request.h"
+#include "cms/station.h"
+#include "logic/waiting.h"
+#include <string.h>
+#include <utlist.h>
+
+static bool concerns(const struct task_record *t, const struct pool_assignment *a)
+{
+    return t->kind == TASK_VOLUME_DELETE || uuid_equal(&a->rec.host, &t->host);
+}
+
+static void look_at_rights(const struct task_record *t, const struct pool_volume *v,
+                           struct waiting_case *c)
+{
+    const struct pool_assignment *a;
+    enum access_state bad = t->kind == TASK_ASSIGN ? ACCESS_FAILED : ACCESS_REVOKING;
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        if (!concerns(t, a))
+            continue;
+        if (a->actual.index != 0 && a->actual.state == bad && a->actual.last_error[0])
+            c->access_error = a->actual.last_error;
+        if (a->hold.why[0])
+            c->refusal = a->hold.why;
+    }
+}
+
+void waits_tell(struct task_record *t, const struct pool_volume *v)
+{
+    const struct medium *m = pool_medium(v->unit, v->actual.medium);
+    struct waiting_case c = {
+        .task = t->id,
+        .kind = t->kind,
+        .forgets = v->rec.forced,
+        .can_cancel = request_can_cancel(v, t),
+        .unit = v->unit->rec.name,
+        .unit_state = v->unit->rec.state,
+        .volume = v->rec.name,
+        .shown = v->actual.index != 0,
+        .volume_state = v->actual.state,
+        .volume_error = v->actual.last_error,
+        .medium_away = pool_medium_is_away(v),
+        .medium = m ? m->name : NULL,
+        .medium_error = m ? m->last_error : "",
+        .access_error = "",
+        .refusal = v->hold.why,
+    };
+    look_at_rights(t, v, &c);
+    waiting_text(&c, t->waiting);
+}

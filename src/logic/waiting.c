@@ -1,0 +1,138 @@
+// For what a task waits, and what a person can do about it.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "logic/waiting.h"
+
+#include "logic/health.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ERROR_SHOWN 160 // characters of a unit's own reason
+
+static void add(char out[WAITING_ROOM], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(char out[WAITING_ROOM], const char *fmt, ...)
+{
+    size_t len = strlen(out);
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(out + len, WAITING_ROOM - len, fmt, args);
+    va_end(args);
+}
+
+static void add_cancel(const struct waiting_case *c, char out[WAITING_ROOM])
+{
+    if (c->can_cancel)
+        add(out, "; or cancel this (dvsan task cancel %llu)", (unsigned long long)c->task);
+}
+
+// Nothing is known of what it does, and nothing reaches it.
+static void unit_is_away(const struct waiting_case *c, char out[WAITING_ROOM])
+{
+    switch (c->unit_state) {
+    case UNIT_JOINING:
+        add(out, "%s is starting", c->unit);
+        break;
+    case UNIT_CONFLICT:
+        add(out, "%s is in conflict with another engine that uses its UUID: end one of the two",
+            c->unit);
+        break;
+    case UNIT_STOPPED:
+    case UNIT_DOWN:
+    default:
+        add(out, "%s %s: start it; or, if it will not come back, forget it (dvsan unit forget %s)",
+            c->unit, c->unit_state == UNIT_STOPPED ? "is stopped" : "does not answer", c->unit);
+        break;
+    }
+    add_cancel(c, out);
+}
+
+static void medium_is_away(const struct waiting_case *c, char out[WAITING_ROOM])
+{
+    if (c->medium)
+        add(out, "medium %s of %s has failed (%.*s): bring it back", c->medium, c->unit,
+            ERROR_SHOWN, c->medium_error);
+    else
+        add(out,
+            "the volume's medium is not in the configuration of %s: put it back there and start "
+            "the unit again",
+            c->unit);
+    if (c->can_cancel)
+        add_cancel(c, out);
+    else
+        add(out, "; or forget the volume (dvsan volume delete %s --forget)", c->volume);
+}
+
+// Whether a medium that is away is what is in the way.
+static bool needs_medium(const struct waiting_case *c)
+{
+    switch (c->kind) {
+    case TASK_VOLUME_DELETE:
+        return !c->forgets;
+    case TASK_UNASSIGN: // its end is a matter of tgtd alone
+        return c->access_error[0] != '\0';
+    case TASK_VOLUME_RENAME:
+        return false;
+    case TASK_VOLUME_CREATE:
+    case TASK_ASSIGN:
+    case TASK_VOLUME_RESIZE:
+        break;
+    }
+    return true;
+}
+
+static const char *what_fails(const struct waiting_case *c)
+{
+    switch (c->kind) {
+    case TASK_VOLUME_DELETE:
+        return c->volume_state == VOLUME_DELETING ? "delete the volume" : "end the hosts' access";
+    case TASK_UNASSIGN:
+        return "end the access";
+    case TASK_ASSIGN:
+        return "admit the host";
+    default:
+        return "serve the volume";
+    }
+}
+
+// What its unit says of that which is asked of it; "" when it is at work, or says nothing.
+static const char *reason_of_unit(const struct waiting_case *c)
+{
+    if (c->forgets) // that needs neither medium nor tgtd
+        return "";
+    bool of_volume = c->volume_state == VOLUME_FAILED || c->volume_state == VOLUME_DELETING;
+    switch (c->kind) {
+    case TASK_UNASSIGN:
+        return c->access_error;
+    case TASK_VOLUME_RENAME:
+        return "";
+    default:
+        return of_volume && c->volume_error[0] ? c->volume_error : c->access_error;
+    }
+}
+
+void waiting_text(const struct waiting_case *c, char out[WAITING_ROOM])
+{
+    bool changes =
+        c->kind != TASK_VOLUME_CREATE && c->kind != TASK_VOLUME_DELETE && c->kind != TASK_UNASSIGN;
+    const char *why = reason_of_unit(c);
+    out[0] = '\0';
+    if (!health_takes_orders(c->unit_state)) {
+        unit_is_away(c, out);
+    } else if (c->shown && c->medium_away && needs_medium(c)) {
+        medium_is_away(c, out);
+    } else if (c->refusal[0]) {
+        add(out, "%s refuses: %.*s", c->unit, ERROR_SHOWN, c->refusal);
+        add_cancel(c, out);
+    } else if (!c->shown && changes) {
+        add(out, "%s does not show the volume", c->unit);
+        add_cancel(c, out);
+    } else if (why[0]) {
+        add(out, "%s cannot %s yet: %.*s: mend that there (a tgtd that hangs is ended and started)",
+            c->unit, what_fails(c), ERROR_SHOWN, why);
+        add_cancel(c, out);
+    } else if (c->kind == TASK_ASSIGN && c->volume_state == VOLUME_CREATING) {
+        add(out, "the volume is being created");
+        add_cancel(c, out);
+    }
+}

@@ -1,0 +1,33 @@
+// For what a task waits, and what a person can do about it: a pure decision.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_LOGIC_WAITING_H
+#define DVSAN_LOGIC_WAITING_H
+
+#include "model/pool.h"
+
+// What is known of the things that an unfinished task is about. Texts are borrowed, never NULL
+// unless it says so.
+struct waiting_case {
+    uint64_t task;
+    enum task_kind kind;
+    bool forgets;    // of a delete: what the medium holds is left alone
+    bool can_cancel; // it can be taken back now
+    const char *unit;
+    enum unit_state unit_state;
+    const char *volume;
+    bool shown; // its unit shows the volume
+    enum volume_state volume_state;
+    const char *volume_error;
+    bool medium_away;         // failed, or not in the unit's configuration
+    const char *medium;       // NULL: its unit knows no such medium
+    const char *medium_error; // why it failed
+    const char *access_error; // why a rule could not be put in force, or ended
+    const char *refusal;      // what the unit said when it refused last
+};
+
+#define WAITING_ROOM sizeof(((struct task_record *)0)->waiting)
+
+// Writes a sentence, or "" when the task goes on by itself.
+void waiting_text(const struct waiting_case *c, char out[WAITING_ROOM]);
+
+#endif
