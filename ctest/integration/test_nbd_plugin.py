@@ -359,7 +359,7 @@ def test_blocksize_filter_takes_any_request(params, serve):
     ({"chap_secret": "Wrong-secret-123"}, "authentication failure"),
     ({"chap_user": "somebody"}, "authentication failure"),
     ({"chap_user": None, "chap_secret": None}, "authentication failure"),
-    ({"initiator": "iqn.2026-11.test.dvsan:stranger"}, "target not found"),
+    ({"initiator": "iqn.2026-11.test.dvsan:stranger"}, "not for this initiator"),
     ({"target": "iqn.2026-11.test.dvsan:nothing"}, "target not found"),
     ({"lun": 7}, "LUN 7 is not ready"),
 ])

@@ -12,11 +12,12 @@
 #include <stddef.h>
 #include <string.h>
 
-#define PART_ATTEMPTS 50 // of a command that the target is too busy for, or interrupts
-#define LATER_MS      100
-#define SOON_ATTEMPTS 5 // so many come sooner: a unit that re-reads a size is back in a moment
-#define SOON_MS       5
-#define START_OVER    (-1) // leg_req.error: cut it up again from the start
+#define LATER_MS         100
+#define SOON_ATTEMPTS    5 // so many come sooner: a unit that re-reads a size is back in a moment
+#define SOON_MS          5
+#define AT_ONCE_ATTEMPTS 3           // so many come at once, if the target interrupted the command
+#define START_OVER       (-1)        // leg_req.error: cut it up again from the start
+#define HELD_AT_MOST     (64u << 20) // bytes of copies; until they are written no command is added
 
 static void queue_add(struct req_queue *q, struct leg_req *req)
 {
@@ -54,16 +55,22 @@ static struct part *part_pop(struct part_list *list)
 
 static void on_command(struct iscsi_context *ctx, int status, void *data, void *arg);
 
-static struct scsi_task *send_data(struct part *part, void *data)
+// Reading, libiscsi gathers the data by itself, since it counts only then what has come.
+static struct scsi_task *send_read(struct part *part)
+{
+    struct iscsi_leg *l = part->leg;
+    uint32_t block = l->limits.block_size;
+    return iscsi_read16_task(l->ctx, (int)l->lun, part->offset / block, part->bytes, (int)block, 0,
+                             0, 0, 0, 0, on_command, part);
+}
+
+static struct scsi_task *send_write(struct part *part, void *data)
 {
     struct iscsi_leg *l = part->leg;
     uint64_t lba = part->offset / l->limits.block_size;
     int block = (int)l->limits.block_size, lun = (int)l->lun;
-    part->iov = (struct scsi_iovec){.iov_base = data, .iov_len = part->bytes};
-    if (part->command == SPLIT_READ)
-        return iscsi_read16_iov_task(l->ctx, lun, lba, part->bytes, block, 0, 0, 0, 0, 0,
-                                     on_command, part, &part->iov, 1);
     int fua = (part->req->flags & LEG_FUA) && l->fua;
+    part->iov = (struct scsi_iovec){.iov_base = data, .iov_len = part->bytes};
     return iscsi_write16_iov_task(l->ctx, lun, lba, NULL, part->bytes, block, 0, 0, fua, 0, 0,
                                   on_command, part, &part->iov, 1);
 }
@@ -75,6 +82,12 @@ static void *zeros(struct iscsi_leg *l)
     return l->zeros;
 }
 
+// Where the data of a part are, in those of its request.
+static char *place_of(const struct part *part)
+{
+    return (char *)part->req->data + (part->offset - part->req->offset);
+}
+
 static struct scsi_task *send_command(struct part *part)
 {
     struct iscsi_leg *l = part->leg;
@@ -83,10 +96,11 @@ static struct scsi_task *send_command(struct part *part)
     struct unmap_list range = {.lba = lba, .num = blocks};
     switch (part->command) {
     case SPLIT_READ:
+        return send_read(part);
     case SPLIT_WRITE:
-        return send_data(part, (char *)part->req->data + (part->offset - part->req->offset));
+        return send_write(part, place_of(part));
     case SPLIT_WRITE_ZEROS:
-        return send_data(part, zeros(l));
+        return send_write(part, zeros(l));
     case SPLIT_SAME:
         part->iov = (struct scsi_iovec){.iov_base = zeros(l), .iov_len = block};
         return iscsi_writesame16_iov_task(l->ctx, (int)l->lun, lba, NULL, block, blocks, 0, 1, 0, 0,
@@ -163,6 +177,11 @@ static bool whole(const struct leg_req *req)
     return req->error != 0 || req->cursor >= req->bytes;
 }
 
+static bool may_send(const struct iscsi_leg *l)
+{
+    return l->leg.state == LEG_READY && !l->over && l->free.first && l->held_bytes < HELD_AT_MOST;
+}
+
 // Sends as much of the first waiting request as the window takes.
 static void send_some(struct iscsi_leg *l, struct leg_req *req)
 {
@@ -177,7 +196,7 @@ static void send_some(struct iscsi_leg *l, struct leg_req *req)
         req->synced = true;
         send_part(new_part(l, req, command, 0));
     }
-    while (!whole(req) && l->free.first && !l->over) {
+    while (!whole(req) && may_send(l)) {
         uint32_t bytes = split_next(command, req->bytes - req->cursor, &l->limits);
         struct part *part = new_part(l, req, command, bytes);
         req->cursor += bytes;
@@ -192,7 +211,7 @@ static void send_some(struct iscsi_leg *l, struct leg_req *req)
 
 void leg_send_waiting(struct iscsi_leg *l)
 {
-    while (l->leg.state == LEG_READY && !l->over && l->waiting.first && l->free.first)
+    while (may_send(l) && l->waiting.first)
         send_some(l, l->waiting.first);
 }
 
@@ -218,36 +237,50 @@ static void same_as_zeros(struct part *part)
     end_part(part, START_OVER);
 }
 
+static void set_later_timer(struct iscsi_leg *l);
+
 static void on_later(struct pump_timer *t)
 {
     struct iscsi_leg *l = (struct iscsi_leg *)((char *)t - offsetof(struct iscsi_leg, later_timer));
     struct part *part = l->later.first;
+    uint64_t now = pump_now_ms();
     l->later.first = NULL;
     while (part) {
         struct part *next = part->next;
-        send_part(part);
+        if (part->due_ms <= now && !l->over)
+            send_part(part);
+        else
+            part_push(&l->later, part);
         part = next;
     }
+    set_later_timer(l);
     l->source.dirty = true;
 }
 
+// For the first that is due.
+static void set_later_timer(struct iscsi_leg *l)
+{
+    uint64_t now = pump_now_ms(), due = UINT64_MAX;
+    for (const struct part *part = l->later.first; part; part = part->next)
+        if (part->due_ms < due)
+            due = part->due_ms;
+    l->later_timer.fn = on_later;
+    if (due != UINT64_MAX && !l->over)
+        pump_timer_set(l->pump, &l->later_timer, due > now ? (uint32_t)(due - now) : 0);
+}
+
+// As often as it takes: the request's deadline is its owner's, attempts only choose the pause.
 static void again(struct part *part, bool later)
 {
     struct iscsi_leg *l = part->leg;
-    if (++part->attempts >= PART_ATTEMPTS) {
-        end_part(part, EIO);
-        return;
-    }
     l->source.dirty = true;
-    if (!later) {
+    if (part->attempts++ < AT_ONCE_ATTEMPTS && !later) {
         send_part(part);
         return;
     }
+    part->due_ms = pump_now_ms() + (part->attempts <= SOON_ATTEMPTS ? SOON_MS : LATER_MS);
     part_push(&l->later, part);
-    l->later_timer.fn = on_later;
-    if (!l->later_timer.due_ms)
-        pump_timer_set(l->pump, &l->later_timer,
-                       part->attempts <= SOON_ATTEMPTS ? SOON_MS : LATER_MS);
+    set_later_timer(l);
 }
 
 // It is completed when the session is taken down.
@@ -259,40 +292,160 @@ static void lose_part(struct part *part)
     part_push(&part->leg->later, part);
 }
 
-static void on_command(struct iscsi_context *ctx, int status, void *data, void *arg)
+static void lose_session(struct part *part, int status)
 {
-    struct part *part = arg;
     struct iscsi_leg *l = part->leg;
-    struct scsi_task *task = data;
+    if (status == SCSI_STATUS_CHECK_CONDITION)
+        session_over(l, LEG_LOSS_ABSENT, "%s: %s has no LUN %u any more", l->portal, l->target,
+                     l->lun);
+    else if (status == SCSI_STATUS_CANCELLED)
+        session_over(l, LEG_LOSS_CLOSED, "%s: the session was closed", l->portal);
+    else
+        session_over(l, LEG_LOSS_PROTOCOL, "%s: the other side answered what makes no sense",
+                     l->portal);
+    lose_part(part);
+}
+
+// Whether the target moved exactly the bytes that it was asked for, by its own word and, of those
+// that it sent, by count.
+static bool moved_all(const struct part *part, const struct scsi_task *task)
+{
+    if (part->command == SPLIT_CAPACITY || part->command == SPLIT_UNMAP)
+        return true; // its reader counts; of UNMAP tgtd says that it left some of the list
+    return task->residual_status == SCSI_RESIDUAL_NO_RESIDUAL &&
+           (part->command != SPLIT_READ || (uint32_t)task->datain.size == part->bytes);
+}
+
+// Takes what a command that is done has brought; false: the answer is not to be believed.
+static bool take_data(struct part *part, const struct scsi_task *task)
+{
+    if (!moved_all(part, task))
+        return false;
+    if (part->command == SPLIT_READ)
+        memcpy(place_of(part), task->datain.data, part->bytes);
+    return part->command != SPLIT_CAPACITY || probe_take_size(part->leg, task);
+}
+
+static void judge(struct part *part, int status, const struct scsi_task *task)
+{
+    struct iscsi_leg *l = part->leg;
+    struct sense sense = {0};
     int error;
-    (void)ctx;
-    enum verdict v = verdict_of(status, (int)task->sense.key, task->sense.ascq, &error);
-    bool short_read = part->command == SPLIT_READ && v == VERDICT_DONE &&
-                      task->residual_status == SCSI_RESIDUAL_UNDERFLOW;
-    part->sent = false;
-    if (v == VERDICT_DONE && part->command == SPLIT_CAPACITY && !l->over &&
-        !probe_take_size(l, task)) {
+    if (status == SCSI_STATUS_CHECK_CONDITION)
+        sense = verdict_sense(task->datain.data, (size_t)task->datain.size);
+    enum verdict v = verdict_of(status, &sense, &error);
+    if (l->over || v == VERDICT_LOST) {
+        lose_session(part, status);
+        return;
+    }
+    // With a recovered error the sense stands where the data would, so they cannot be counted.
+    bool counted = status == SCSI_STATUS_GOOD || part->command != SPLIT_READ;
+    if (v == VERDICT_DONE && !(counted && take_data(part, task))) {
         v = VERDICT_FAILED;
         error = EIO;
     }
-    scsi_free_scsi_task(task);
-    if (l->over || v == VERDICT_LOST) {
-        bool late = status == (int)SCSI_STATUS_TIMEOUT;
-        session_over(l, late ? LEG_LOSS_SILENT : LEG_LOSS_CLOSED, "%s: %s", l->portal,
-                     late ? "a command was not answered in time" : "the session was closed");
-        lose_part(part);
-        return;
-    }
     l->heard = true;
     l->source.dirty = true;
-    if (v == VERDICT_DONE && !short_read)
+    if (v == VERDICT_DONE)
         end_part(part, 0);
     else if (v == VERDICT_AGAIN || v == VERDICT_LATER)
         again(part, v == VERDICT_LATER);
     else if (part->command == SPLIT_SAME)
         same_as_zeros(part);
     else
-        end_part(part, short_read ? EIO : error);
+        end_part(part, error);
+}
+
+static void on_command(struct iscsi_context *ctx, int status, void *data, void *arg)
+{
+    struct part *part = arg;
+    struct scsi_task *task = data;
+    (void)ctx;
+    part->sent = false;
+    if (task->xfer_dir == SCSI_XFER_WRITE) {
+        part->task = task;
+        part->status = status;
+        part_push(&part->leg->answered, part);
+        return;
+    }
+    judge(part, status, task);
+    leg_spend(part->leg, task);
+}
+
+// Tasks that were answered ---------------------------------------------------------------------
+
+// libiscsi may have pieces of data queued for a task although it is answered: when a target answers
+// early, or asks for data where there are none. They point to the task, and to the data. So
+// neither is freed before libiscsi has been served, and what became of the pieces is looked at.
+void leg_spend(struct iscsi_leg *l, struct scsi_task *task)
+{
+    free(task->datain.data);
+    task->datain = (struct scsi_data){0};
+    task->ptr = l->spent;
+    l->spent = task;
+}
+
+static void free_tasks(struct scsi_task **list)
+{
+    struct scsi_task *task;
+    while ((task = *list)) {
+        *list = task->ptr;
+        scsi_free_scsi_task(task);
+    }
+}
+
+// An answered command is not queued any more, so that only pieces of its data can be found.
+static void check_answer(struct iscsi_leg *l, struct scsi_task *task)
+{
+    if (!l->over && iscsi_scsi_cancel_task(l->ctx, task) == 0)
+        session_over(l, LEG_LOSS_PROTOCOL,
+                     "%s: a command was answered before all of its data were sent", l->portal);
+}
+
+// The one piece that libiscsi has begun to write is not in its queue, and nothing tells whose it
+// is. So the task lives on, with a copy of the data, until the queue was seen empty.
+static void copy_data(struct part *part)
+{
+    struct scsi_task *task = part->task;
+    if (task->iovector_out.iov != &part->iov)
+        return; // the data are the task's own
+    struct scsi_iovec *iov = scsi_malloc(task, sizeof(*iov));
+    void *data = scsi_malloc(task, part->iov.iov_len);
+    if (!iov || !data)
+        abort();
+    memcpy(data, part->iov.iov_base, part->iov.iov_len);
+    *iov = (struct scsi_iovec){.iov_base = data, .iov_len = part->iov.iov_len};
+    task->iovector_out.iov = iov;
+    part->leg->held_bytes += part->iov.iov_len;
+}
+
+void leg_take_answers(struct iscsi_leg *l)
+{
+    struct part *part;
+    struct scsi_task *task;
+    bool empty = !l->ctx || !(iscsi_which_events(l->ctx) & POLLOUT);
+    if (empty) {
+        free_tasks(&l->held);
+        l->held_bytes = 0;
+    }
+    for (task = l->spent; task && !empty; task = task->ptr)
+        check_answer(l, task);
+    while ((part = part_pop(&l->answered))) {
+        task = part->task;
+        if (!empty)
+            check_answer(l, task);
+        if (!empty && !l->over)
+            copy_data(part);
+        judge(part, part->status, task);
+        leg_spend(l, task);
+    }
+    while (!empty && (task = l->spent)) {
+        l->spent = task->ptr;
+        task->ptr = l->held;
+        l->held = task;
+        l->held_bytes += sizeof(*task);
+    }
+    free_tasks(&l->spent);
 }
 
 void leg_fail_all(struct iscsi_leg *l, int error)
@@ -325,10 +478,10 @@ static void do_connect(struct leg *leg)
         session_connect(of(leg));
 }
 
-static void do_disconnect(struct leg *leg)
+static void do_disconnect(struct leg *leg, enum leg_loss loss, const char *why)
 {
     if (leg->state != LEG_DOWN)
-        session_over(of(leg), LEG_LOSS_ASKED, "%s: disconnected", of(leg)->portal);
+        session_over(of(leg), loss, "%s: %s", of(leg)->portal, why);
 }
 
 static void do_submit(struct leg *leg, struct leg_req *req)
@@ -352,6 +505,7 @@ static void do_free(struct leg *leg)
     leg_fail_all(l, ENOTCONN);
     pump_source_remove(l->pump, &l->source);
     free(l->portal);
+    free(l->at);
     free(l->target);
     free(l->initiator);
     free(l->chap_user);
@@ -368,7 +522,10 @@ static struct iscsi_leg *of_source(struct pump_source *s)
 static void on_ready(struct pump_source *s, unsigned revents)
 {
     struct iscsi_leg *l = of_source(s);
-    session_service(l, revents);
+    if (l->look >= 0)
+        presence_service(l, revents);
+    else
+        session_service(l, revents);
     session_settle(l);
 }
 
@@ -396,7 +553,6 @@ void iscsi_leg_defaults(struct iscsi_leg_config *config)
 {
     config->connect_ms = 10000;
     config->nop_ms = 2000;
-    config->command_s = 60;
 }
 
 struct leg *iscsi_leg_new(struct pump *pump, const struct iscsi_leg_config *config)
@@ -413,8 +569,8 @@ struct leg *iscsi_leg_new(struct pump *pump, const struct iscsi_leg_config *conf
     l->header_digest = config->header_digest;
     l->connect_ms = config->connect_ms;
     l->nop_ms = config->nop_ms;
-    l->command_s = config->command_s;
     random_fill(&l->isid, sizeof(l->isid));
+    l->look = -1;
     l->waiting.end = &l->waiting.first;
     l->refused.end = &l->refused.first;
     for (unsigned i = 0; i < LEG_WINDOW; i++) {

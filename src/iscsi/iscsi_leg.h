@@ -14,12 +14,11 @@ struct iscsi_leg_config {
     const char *chap_user;   // NULL: no CHAP
     const char *chap_secret; // copied, and wiped with the leg
     bool header_digest;      // CRC32C on every header
-    uint32_t connect_ms;     // TCP connect to ready
+    uint32_t connect_ms;     // TCP connect to login, and each answer on the way to ready
     uint32_t nop_ms;         // a NOP-Out this often; the fourth finding silence ends the session
-    uint32_t command_s;      // one command may take this long before the session is ended
 };
 
-// Values that suit a local network: 10 s, 2 s, 60 s.
+// Values that suit a local network: 10 s, 2 s.
 void iscsi_leg_defaults(struct iscsi_leg_config *config);
 // With the pump's lock. The strings are copied.
 struct leg *iscsi_leg_new(struct pump *pump, const struct iscsi_leg_config *config);

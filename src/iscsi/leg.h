@@ -2,12 +2,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // All calls and callbacks happen with the lock of the pump that drives the leg. A leg never
-// reconnects by itself: its owner decides when to call leg_connect again. The interface is a
-// table of functions so that a mirror can be tested on legs made of memory.
+// reconnects by itself: its owner decides when to call leg_connect again. Nor does it limit how
+// long a request takes, as long as the other side shows that it lives: the owner keeps the
+// deadlines, and takes back what a leg holds by leg_disconnect. The interface is a table of
+// functions so that a mirror can be tested on legs made of memory.
 #ifndef DVSAN_ISCSI_LEG_H
 #define DVSAN_ISCSI_LEG_H
 
 #include "base/err.h"
+#include "base/uuid.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,7 +18,7 @@ struct leg;
 
 enum leg_state {
     LEG_DOWN,       // no session; leg_connect starts one
-    LEG_CONNECTING, // ends in LEG_READY or LEG_DOWN within the leg's connect timeout
+    LEG_CONNECTING, // ends in LEG_READY, or in LEG_DOWN when the other side stops answering
     LEG_READY,      // takes requests
 };
 
@@ -24,7 +27,8 @@ enum leg_loss {
     LEG_LOSS_NONE,
     LEG_LOSS_UNREACHABLE, // no connection, or no answer to connecting
     LEG_LOSS_REFUSED,     // the login was refused: access revoked, wrong name or secret
-    LEG_LOSS_ABSENT,      // the unit is there, the target or LUN is not, or is not ready
+    LEG_LOSS_ABSENT,      // the unit is there, the target or LUN is not
+    LEG_LOSS_NOT_READY,   // the LUN is there and cannot be used yet
     LEG_LOSS_CLOSED,      // the other side ended the session
     LEG_LOSS_SILENT,      // the other side stopped answering
     LEG_LOSS_PROTOCOL,    // it answered what makes no sense
@@ -53,6 +57,10 @@ struct leg_info {
     bool read_only;
     bool can_trim;
     bool can_zero; // zeroing without sending zeros
+    // Which boot of its machine the unit runs in, if it tells: a write that was not flushed
+    // may not outlive it.
+    bool tells_boot;
+    struct dv_uuid boot;
 };
 
 // A request. The submitter owns it, and its data, until done is called.
@@ -74,7 +82,7 @@ struct leg_req {
 
 struct leg_ops {
     void (*connect)(struct leg *leg);
-    void (*disconnect)(struct leg *leg);
+    void (*disconnect)(struct leg *leg, enum leg_loss loss, const char *why);
     void (*submit)(struct leg *leg, struct leg_req *req);
     void (*free)(struct leg *leg);
 };
@@ -83,7 +91,7 @@ struct leg {
     const struct leg_ops *ops;
     enum leg_state state;
     enum leg_loss loss; // the reason of the last LEG_DOWN
-    struct dv_err why;  // and its sentence
+    struct dv_err why;  // and its sentence; while connecting, what is waited for
     struct leg_info info;
     // The owner's: called after each change of state. Going down, requests are completed with
     // ENOTCONN first. It may call leg_connect, not leg_free.
@@ -95,9 +103,11 @@ static inline void leg_connect(struct leg *leg) // no effect unless LEG_DOWN
 {
     leg->ops->connect(leg);
 }
-static inline void leg_disconnect(struct leg *leg)
+// Ends the session for a reason, whose sentence `why` is; no effect when LEG_DOWN. on_state is not
+// called from within.
+static inline void leg_disconnect(struct leg *leg, enum leg_loss loss, const char *why)
 {
-    leg->ops->disconnect(leg);
+    leg->ops->disconnect(leg, loss, why);
 }
 static inline void leg_submit(struct leg *leg, struct leg_req *req)
 {

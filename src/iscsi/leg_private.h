@@ -9,7 +9,8 @@
 #include <iscsi/scsi-lowlevel.h>
 
 // Commands outstanding at the target: below tgtd's MaxQueueCmd of 128, above what nbdkit asks for.
-#define LEG_WINDOW 64
+#define LEG_WINDOW   64
+#define LEG_PDU_HEAD 48
 
 struct iscsi_leg;
 
@@ -20,10 +21,13 @@ struct part {
     enum split_command command;
     uint64_t offset;
     uint32_t bytes;
-    unsigned attempts;
-    bool sent; // libiscsi has it
+    unsigned attempts; // choose the pause before the next one
+    uint64_t due_ms;   // in later: when it is sent again
+    bool sent;         // libiscsi has it
     struct scsi_iovec iov;
-    struct part *next; // in free, or in later
+    struct scsi_task *task; // in answered: what was answered, and
+    int status;             // how
+    struct part *next;      // in free, later, or answered
 };
 
 struct part_list {
@@ -42,14 +46,18 @@ struct iscsi_leg {
     char *portal, *target, *initiator, *chap_user, *chap_secret;
     unsigned lun;
     bool header_digest;
-    uint32_t connect_ms, nop_ms, command_s;
+    uint32_t connect_ms, nop_ms;
     uint32_t isid; // the same for the leg's life: a new login replaces the old session
 
     // The session.
     struct iscsi_context *ctx; // NULL while down
     bool logged_in;
     bool over; // the session is lost; taken down when control is back from libiscsi
-    unsigned step, step_attempts; // of getting ready, after the login
+    char *at;  // the portal that was logged in to last, after redirections; owned
+    int look;  // the socket that asks whether the target hides from us; -1: none
+    uint8_t look_head[LEG_PDU_HEAD]; // what it has been answered,
+    unsigned look_len;               // so much of it
+    unsigned step;                   // of getting ready, after the login
     bool settle; // commands that change blocks were lost: wait for the target to finish them
     struct split_pages pages;
     struct leg_info fresh; // being probed
@@ -58,15 +66,20 @@ struct iscsi_leg {
     bool heard;
     unsigned redirects;
     unsigned burst; // pieces that libiscsi was given since the last write
-    struct pump_timer connect_timer, nop_timer, tick_timer, later_timer;
+    struct pump_timer connect_timer, nop_timer, later_timer;
 
     // Requests.
     struct split_limits limits;
     struct req_queue waiting; // not yet cut up completely
     struct req_queue refused; // never taken; completed at the next flush
     struct part parts[LEG_WINDOW];
-    struct part_list free, later; // later: to be sent again after a pause
-    void *zeros;                  // SPLIT_TRANSFER_CAP bytes, when first needed
+    struct part_list free;
+    struct part_list later;    // to be sent again after a pause
+    struct part_list answered; // commands that sent data; judged when control is back from libiscsi
+    struct scsi_task *spent;   // tasks that were answered while libiscsi was served
+    struct scsi_task *held;    // and those that its queue may still hold something of,
+    uint64_t held_bytes;       // of so many bytes, with copies of their data
+    void *zeros;               // SPLIT_TRANSFER_CAP bytes, when first needed
 };
 
 // session.c
@@ -80,14 +93,29 @@ void session_over(struct iscsi_leg *l, enum leg_loss loss, const char *fmt, ...)
 // Takes down a session that is over and brings the source's fd and events up to date.
 void session_settle(struct iscsi_leg *l);
 void session_close(struct iscsi_leg *l); // without telling anybody
+// The other side answered: it has connect_ms more.
+void session_alive(struct iscsi_leg *l);
 
 // probe.c: from the login to ready, step by step.
 void probe_start(struct iscsi_leg *l);
 // Takes over the size from the answer to a READ CAPACITY of a leg that is ready.
-bool probe_take_size(struct iscsi_leg *l, struct scsi_task *task);
+bool probe_take_size(struct iscsi_leg *l, const struct scsi_task *task);
+
+// presence.c: a target that does not admit this initiator says that it does not exist. After that
+// answer to a login, this asks once more in the way that tells, and ends the session with
+// LEG_LOSS_REFUSED when the target is there, and LEG_LOSS_ABSENT when it is not.
+void presence_start(struct iscsi_leg *l);
+void presence_service(struct iscsi_leg *l, unsigned revents); // while l->look >= 0
+void presence_unknown(struct iscsi_leg *l);                   // there is no answer
+void presence_close(struct iscsi_leg *l);
 
 // iscsi_leg.c
 void leg_send_waiting(struct iscsi_leg *l);
+// Takes over an answered task, to free it when nothing points to it any more; frees its data.
+void leg_spend(struct iscsi_leg *l, struct scsi_task *task);
+// Judges the answers that came in while libiscsi was served, and frees what can be freed. Also
+// without a session.
+void leg_take_answers(struct iscsi_leg *l);
 void leg_fail_all(struct iscsi_leg *l, int error); // with no session
 
 #endif

@@ -1,15 +1,14 @@
 // From the login to ready: waits until the LUN is, and learns its size and limits.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "iscsi/answers.h"
 #include "iscsi/leg_private.h"
 #include "iscsi/verdict.h"
 
 #include "base/mem.h"
-#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
-#define STEP_ATTEMPTS 20 // unit attentions and not-ready answers that one step puts up with
-#define STEP_PAUSE_MS 100
+#define STEP_PAUSE_MS 100 // before a step is tried again
 #define VPD_BYTES     255
 
 // A step sends one command; its answer goes to `take`, which returns false when it makes no
@@ -18,7 +17,7 @@ struct step {
     const char *name;
     bool optional;
     struct scsi_task *(*send)(struct iscsi_leg *l, iscsi_command_cb cb);
-    bool (*take)(struct iscsi_leg *l, struct scsi_task *task);
+    bool (*take)(struct iscsi_leg *l, const uint8_t *data, size_t len);
 };
 
 static void send_step(struct iscsi_leg *l);
@@ -33,21 +32,18 @@ static struct scsi_task *send_capacity(struct iscsi_leg *l, iscsi_command_cb cb)
     return iscsi_readcapacity16_task(l->ctx, (int)l->lun, cb, l);
 }
 
-static bool take_capacity(struct iscsi_leg *l, struct scsi_task *task)
+static bool take_capacity(struct iscsi_leg *l, const uint8_t *data, size_t len)
 {
-    struct scsi_readcapacity16 *c = scsi_datain_unmarshall(task);
-    if (!c || c->block_length < 512 || c->block_length > 65536 ||
-        (c->block_length & (c->block_length - 1)) || c->returned_lba >= INT64_MAX / c->block_length)
+    if (!answer_capacity(data, len, &l->fresh))
         return false;
-    l->fresh.block_size = l->pages.block_size = c->block_length;
-    l->fresh.physical_block = c->lbppbe < 8 ? c->block_length << c->lbppbe : c->block_length;
-    l->fresh.bytes = (c->returned_lba + 1) * c->block_length;
+    l->pages.block_size = l->fresh.block_size;
     return true;
 }
 
-bool probe_take_size(struct iscsi_leg *l, struct scsi_task *task)
+bool probe_take_size(struct iscsi_leg *l, const struct scsi_task *task)
 {
-    if (!take_capacity(l, task) || l->fresh.block_size != l->leg.info.block_size)
+    if (!take_capacity(l, task->datain.data, (size_t)task->datain.size) ||
+        l->fresh.block_size != l->leg.info.block_size)
         return false;
     l->leg.info.bytes = l->fresh.bytes;
     return true;
@@ -59,16 +55,9 @@ static struct scsi_task *send_limits(struct iscsi_leg *l, iscsi_command_cb cb)
                               cb, l);
 }
 
-static bool take_limits(struct iscsi_leg *l, struct scsi_task *task)
+static bool take_limits(struct iscsi_leg *l, const uint8_t *data, size_t len)
 {
-    struct scsi_inquiry_block_limits *b = scsi_datain_unmarshall(task);
-    if (!b)
-        return false;
-    l->pages.max_transfer = b->max_xfer_len;
-    l->pages.max_unmap = b->max_unmap;
-    l->pages.max_unmap_descriptors = b->max_unmap_bdc;
-    l->pages.max_same = b->max_ws_len;
-    return true;
+    return answer_limits(data, len, &l->pages);
 }
 
 static struct scsi_task *send_provisioning(struct iscsi_leg *l, iscsi_command_cb cb)
@@ -77,14 +66,9 @@ static struct scsi_task *send_provisioning(struct iscsi_leg *l, iscsi_command_cb
                               SCSI_INQUIRY_PAGECODE_LOGICAL_BLOCK_PROVISIONING, VPD_BYTES, cb, l);
 }
 
-static bool take_provisioning(struct iscsi_leg *l, struct scsi_task *task)
+static bool take_provisioning(struct iscsi_leg *l, const uint8_t *data, size_t len)
 {
-    struct scsi_inquiry_logical_block_provisioning *b = scsi_datain_unmarshall(task);
-    if (!b)
-        return false;
-    l->pages.can_unmap = b->lbpu;
-    l->pages.can_same = b->lbpws;
-    return true;
+    return answer_provisioning(data, len, &l->pages);
 }
 
 static struct scsi_task *send_mode(struct iscsi_leg *l, iscsi_command_cb cb)
@@ -93,12 +77,20 @@ static struct scsi_task *send_mode(struct iscsi_leg *l, iscsi_command_cb cb)
                                  SCSI_MODEPAGE_CACHING, 0, VPD_BYTES, cb, l);
 }
 
-static bool take_mode(struct iscsi_leg *l, struct scsi_task *task)
+static bool take_mode(struct iscsi_leg *l, const uint8_t *data, size_t len)
 {
-    if (task->datain.size < 4) // MODE SENSE(6): the device-specific parameter is byte 2
-        return false;
-    l->fresh.read_only = task->datain.data[2] & 0x80;
-    l->fua = task->datain.data[2] & 0x10;
+    return answer_mode(data, len, &l->fresh.read_only, &l->fua);
+}
+
+static struct scsi_task *send_boot(struct iscsi_leg *l, iscsi_command_cb cb)
+{
+    return iscsi_modesense6_task(l->ctx, (int)l->lun, 1, SCSI_MODESENSE_PC_CURRENT,
+                                 ANSWER_BOOT_PAGE, 0, VPD_BYTES, cb, l);
+}
+
+static bool take_boot(struct iscsi_leg *l, const uint8_t *data, size_t len)
+{
+    l->fresh.tells_boot = answer_boot(data, len, &l->fresh.boot);
     return true;
 }
 
@@ -108,6 +100,7 @@ static const struct step steps[] = {
     {"INQUIRY of block limits", true, send_limits, take_limits},
     {"INQUIRY of provisioning", true, send_provisioning, take_provisioning},
     {"MODE SENSE", true, send_mode, take_mode},
+    {"MODE SENSE of the unit's boot", true, send_boot, take_boot},
 };
 
 static void now_ready(struct iscsi_leg *l)
@@ -127,7 +120,6 @@ static void now_ready(struct iscsi_leg *l)
     l->settle = false;
     l->heard = true;
     pump_timer_cancel(l->pump, &l->connect_timer);
-    pump_timer_set(l->pump, &l->nop_timer, l->nop_ms);
     if (l->leg.on_state)
         l->leg.on_state(&l->leg, l->leg.owner);
     l->source.dirty = true;
@@ -135,7 +127,6 @@ static void now_ready(struct iscsi_leg *l)
 
 static void next_step(struct iscsi_leg *l)
 {
-    l->step_attempts = 0;
     if (++l->step < DV_COUNT(steps))
         send_step(l);
     else
@@ -147,6 +138,24 @@ static void on_pause_over(struct pump_timer *t)
     send_step((struct iscsi_leg *)((char *)t - offsetof(struct iscsi_leg, later_timer)));
 }
 
+// The session ended below a command on the way to ready: that says nothing about the LUN.
+static void lost_below(struct iscsi_leg *l, int status)
+{
+    bool closed = status == SCSI_STATUS_CANCELLED;
+    session_over(l, closed ? LEG_LOSS_CLOSED : LEG_LOSS_PROTOCOL, "%s: %s", l->portal,
+                 closed ? "the session was closed by the other side before the volume was ready"
+                        : "the other side answered what makes no sense");
+}
+
+// Tries the step again, as often as it takes: whoever waits has a deadline of his own.
+static void step_again(struct iscsi_leg *l)
+{
+    (void)dv_fail(&l->leg.why, DV_UNREACHABLE, "%s: %s LUN %u is not ready yet: %s says so",
+                  l->portal, l->target, l->lun, steps[l->step].name);
+    l->later_timer.fn = on_pause_over;
+    pump_timer_set(l->pump, &l->later_timer, STEP_PAUSE_MS);
+}
+
 static void on_answer(struct iscsi_context *ctx, int status, void *data, void *arg)
 {
     struct iscsi_leg *l = arg;
@@ -155,28 +164,31 @@ static void on_answer(struct iscsi_context *ctx, int status, void *data, void *a
     int error;
     (void)ctx;
     if (l->over) {
-        scsi_free_scsi_task(task);
+        leg_spend(l, task);
         return;
     }
-    enum verdict v = verdict_of(status, (int)task->sense.key, task->sense.ascq, &error);
-    bool again = v == VERDICT_AGAIN || v == VERDICT_LATER;
-    if (v == VERDICT_DONE && step->take && !step->take(l, task)) {
+    size_t len = (size_t)task->datain.size;
+    struct sense sense = {0};
+    if (status == SCSI_STATUS_CHECK_CONDITION)
+        sense = verdict_sense(task->datain.data, len);
+    enum verdict v = verdict_of(status, &sense, &error);
+    // With a recovered error the sense stands where the data would.
+    if (v == VERDICT_DONE && step->take &&
+        (status != SCSI_STATUS_GOOD || !step->take(l, task->datain.data, len)))
         v = VERDICT_FAILED;
-        error = EIO;
-    }
-    scsi_free_scsi_task(task);
-    if (v == VERDICT_DONE || (v == VERDICT_FAILED && step->optional)) {
+    leg_spend(l, task);
+    session_alive(l);
+    bool below = v == VERDICT_LOST && status != SCSI_STATUS_CHECK_CONDITION;
+    if (below)
+        lost_below(l, status);
+    else if (v == VERDICT_DONE || (v == VERDICT_FAILED && step->optional))
         next_step(l);
-    } else if (again && ++l->step_attempts < STEP_ATTEMPTS) {
-        l->later_timer.fn = on_pause_over;
-        if (v == VERDICT_AGAIN)
-            send_step(l);
-        else
-            pump_timer_set(l->pump, &l->later_timer, STEP_PAUSE_MS);
-    } else {
-        session_over(l, LEG_LOSS_ABSENT, "%s: %s LUN %u is not ready: %s failed", l->portal,
-                     l->target, l->lun, step->name);
-    }
+    else if (v == VERDICT_AGAIN || v == VERDICT_LATER)
+        step_again(l);
+    else
+        session_over(l, v == VERDICT_LOST ? LEG_LOSS_ABSENT : LEG_LOSS_NOT_READY,
+                     "%s: %s LUN %u is not ready: %s failed", l->portal, l->target, l->lun,
+                     step->name);
 }
 
 static void send_step(struct iscsi_leg *l)
@@ -193,30 +205,45 @@ static void on_reset(struct iscsi_context *ctx, int status, void *data, void *ar
     if (l->over)
         return;
     uint32_t *response = data;
-    bool done = status == SCSI_STATUS_GOOD && response &&
-                // A target without resets must have ended the old commands before the login.
-                (*response == ISCSI_TMR_FUNC_COMPLETE || *response == ISCSI_TMR_TMF_NOT_SUPPORTED);
-    if (!done)
-        session_over(l, LEG_LOSS_ABSENT, "%s: %s LUN %u could not be reset", l->portal, l->target,
-                     l->lun);
-    else
+    if (status != SCSI_STATUS_GOOD || !response) {
+        lost_below(l, status);
+        return;
+    }
+    session_alive(l);
+    // A target without resets must have ended the old commands before the login.
+    if (*response == ISCSI_TMR_FUNC_COMPLETE || *response == ISCSI_TMR_TMF_NOT_SUPPORTED)
         send_step(l);
+    else
+        session_over(l, LEG_LOSS_NOT_READY, "%s: %s LUN %u could not be reset", l->portal,
+                     l->target, l->lun);
 }
 
 // Commands of a lost session may still be at work in the target, also after a new login. If one
 // of them changes blocks, it could overwrite what is written from now on. A logical unit reset is
-// answered when all of them have ended. (iscsi_task_mgmt_lun_reset_async would free the login that
-// is just being answered.)
+// answered when all of them have ended. That takes as long as it takes: tgtd keeps one reset for
+// each command, a second one makes it forget the first, with the session that asked for it. So no
+// time ends this session while NOPs are answered. (iscsi_task_mgmt_lun_reset_async would free the
+// login that is just being answered.)
+static void send_reset(struct iscsi_leg *l)
+{
+    pump_timer_cancel(l->pump, &l->connect_timer);
+    (void)dv_fail(&l->leg.why, DV_UNREACHABLE,
+                  "%s: %s LUN %u still carries out commands of the session before", l->portal,
+                  l->target, l->lun);
+    if (iscsi_task_mgmt_async(l->ctx, (int)l->lun, ISCSI_TM_LUN_RESET, 0xffffffff, 0, on_reset,
+                              l) != 0)
+        session_over(l, LEG_LOSS_PROTOCOL, "%s: %s", l->portal, iscsi_get_error(l->ctx));
+    l->source.dirty = true;
+}
+
 void probe_start(struct iscsi_leg *l)
 {
-    l->step = l->step_attempts = 0;
+    l->step = 0;
     memset(&l->pages, 0, sizeof(l->pages));
     memset(&l->fresh, 0, sizeof(l->fresh));
     l->fua = false;
-    if (!l->settle)
+    if (l->settle)
+        send_reset(l);
+    else
         send_step(l);
-    else if (iscsi_task_mgmt_async(l->ctx, (int)l->lun, ISCSI_TM_LUN_RESET, 0xffffffff, 0, on_reset,
-                                   l) != 0)
-        session_over(l, LEG_LOSS_PROTOCOL, "%s: %s", l->portal, iscsi_get_error(l->ctx));
-    l->source.dirty = true;
 }

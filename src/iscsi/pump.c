@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define MAX_SOURCES     32   // sockets that one pump drives
-#define LONGEST_POLL_MS 1000 // libiscsi's own timers run when it is served
+#define LONGEST_POLL_MS 1000 // a poll that nothing ends
 #define HOUSEKEEPING_MS 200  // how soon idleness is noticed
 
 // pump_op.word: how the operation's thread and the others agree, without the lock.
@@ -35,6 +35,7 @@ struct poller {
     uint64_t until_ms;
     int count;
     struct pollfd fds[MAX_SOURCES + 1]; // the kick is the last
+    unsigned births[MAX_SOURCES];       // of the sources, when the poll began
 };
 
 struct pump {
@@ -49,6 +50,11 @@ struct pump {
     struct pump_timer *timers;
     unsigned generation; // changes with the set of sources
     struct poller lead, house;
+
+    pthread_mutex_t outside_lock; // held while outside is called; taken before the lock
+    void (*outside)(void *arg);
+    void *outside_arg;
+    atomic_bool call_outside;
 
     pthread_t thread;
     bool started;
@@ -239,7 +245,8 @@ static bool needs_kick(const struct pump *p, const struct poller *w)
         return true;
     int i = 0;
     for (const struct pump_source *s = p->sources; s; s = s->next, i++)
-        if (w->fds[i].fd != s->fd || (s->events & ~(unsigned)w->fds[i].events))
+        if (w->fds[i].fd != s->fd || w->births[i] != s->birth ||
+            (s->events & ~(unsigned)w->fds[i].events))
             return true;
     return false;
 }
@@ -310,8 +317,10 @@ static void clear_revents(struct poller *w)
 static void prepare_poll(struct pump *p, struct poller *w)
 {
     w->count = 0;
-    for (struct pump_source *s = p->sources; s && w->count < MAX_SOURCES; s = s->next)
+    for (struct pump_source *s = p->sources; s && w->count < MAX_SOURCES; s = s->next) {
+        w->births[w->count] = s->birth;
         w->fds[w->count++] = (struct pollfd){.fd = s->fd, .events = (short)s->events};
+    }
     w->fds[w->count] = (struct pollfd){.fd = w->kick, .events = POLLIN};
     w->until_ms = next_due(p);
     w->generation = p->generation;
@@ -343,7 +352,7 @@ static void serve_sources(struct pump *p, struct poller *w)
     for (struct pump_source *s = p->sources; s; s = s->next, i++) {
         if (w->generation != p->generation)
             return; // the set has changed: the next poll finds what is still ready
-        if (w->fds[i].revents && w->fds[i].fd == s->fd)
+        if (w->fds[i].revents && w->fds[i].fd == s->fd && w->births[i] == s->birth)
             s->ready(s, (unsigned)w->fds[i].revents);
     }
 }
@@ -443,12 +452,38 @@ static bool keep_house_once(struct pump *p)
     return idle;
 }
 
+void pump_set_outside(struct pump *p, void (*fn)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&p->outside_lock);
+    p->outside = fn;
+    p->outside_arg = arg;
+    pthread_mutex_unlock(&p->outside_lock);
+}
+
+void pump_call_outside(struct pump *p)
+{
+    atomic_store(&p->call_outside, true);
+    kick(&p->house);
+}
+
+static void go_outside(struct pump *p)
+{
+    if (!atomic_exchange(&p->call_outside, false))
+        return;
+    pthread_mutex_lock(&p->outside_lock);
+    if (p->outside)
+        p->outside(p->outside_arg);
+    pthread_mutex_unlock(&p->outside_lock);
+}
+
 static void *keep_house(void *arg)
 {
     struct pump *p = arg;
-    while (!atomic_load(&p->stopping))
+    while (!atomic_load(&p->stopping)) {
+        go_outside(p);
         if (atomic_load(&p->leader) || !keep_house_once(p))
             pause_house(p);
+    }
     return NULL;
 }
 
@@ -462,6 +497,7 @@ struct pump *pump_new(struct dv_err *err)
     pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
     pthread_mutex_init(&p->lock, &attr);
     pthread_mutexattr_destroy(&attr);
+    pthread_mutex_init(&p->outside_lock, NULL);
     p->lead.kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     p->house.kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (p->lead.kick < 0 || p->house.kick < 0) {
@@ -502,5 +538,6 @@ void pump_free(struct pump *p)
     if (p->house.kick >= 0)
         close(p->house.kick);
     pthread_mutex_destroy(&p->lock);
+    pthread_mutex_destroy(&p->outside_lock);
     free(p);
 }

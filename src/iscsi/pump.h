@@ -48,6 +48,8 @@ void pump_finish(struct pump *p, struct pump_op *op);
 struct pump_source {
     int fd;          // -1: none at present
     unsigned events; // POLLIN, POLLOUT; kept up to date by the owner
+    unsigned birth;  // the owner counts it up with each new descriptor: its number may be an old
+                     // one's, of which a poll is still under way
     bool dirty;      // something was queued: flush is called once before the lock is let go
     void (*ready)(struct pump_source *s, unsigned revents);
     void (*flush)(struct pump_source *s);
@@ -66,6 +68,12 @@ void pump_timer_set(struct pump *p, struct pump_timer *t, uint32_t in_ms);
 void pump_timer_cancel(struct pump *p, struct pump_timer *t); // also when not set
 
 uint64_t pump_now_ms(void); // CLOCK_MONOTONIC
+
+// What its housekeeping thread calls without the lock, soon after pump_call_outside (with the
+// lock); NULL: nothing. pump_set_outside returns when no such call is under way; not from within
+// one. Without a housekeeping thread nothing is called.
+void pump_set_outside(struct pump *p, void (*fn)(void *arg), void *arg);
+void pump_call_outside(struct pump *p);
 
 // Takes and leaves the lock, for short administrative work outside of operations.
 void pump_enter(struct pump *p);

@@ -1,22 +1,62 @@
-// When to connect again, and when to stop making requests wait for it.
+// When to connect again, when to tell of it, and when to stop making requests wait for it.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "iscsi/reconnect.h"
 
 #include "iscsi/backoff.h"
 
-#define BASE_MS 100
-#define CAP_MS  5000
+#define BASE_MS    100
+#define CAP_MS     5000
+#define REFUSED_MS 250 // between refused logins, until they count
 
-void reconnect_ready(struct reconnect *r)
+void reconnect_ready(struct reconnect *r, uint64_t now_ms)
 {
-    *r = (struct reconnect){0};
+    r->up = true;
+    r->ready_ms = now_ms;
+    r->refusals = 0;
+    r->refused = false;
 }
 
-uint32_t reconnect_lost(struct reconnect *r, enum leg_loss loss, uint32_t random)
+unsigned reconnect_proven(struct reconnect *r)
 {
-    r->refusals = loss == LEG_LOSS_REFUSED ? r->refusals + 1 : 0;
-    r->absences = loss == LEG_LOSS_ABSENT ? r->absences + 1 : 0;
-    if (r->refusals >= RECONNECT_REFUSALS || r->absences >= RECONNECT_ABSENCES)
+    unsigned lost = r->was_lost;
+    r->attempts = 0;
+    r->was_lost = 0;
+    return lost;
+}
+
+// Whether a refusal now makes access count as gone.
+static bool is_gone(struct reconnect *r, uint64_t now_ms)
+{
+    if (r->refusals++ == 0)
+        r->refused_since_ms = now_ms;
+    return r->refusals >= RECONNECT_REFUSALS &&
+           now_ms - r->refused_since_ms >= RECONNECT_REFUSED_MS;
+}
+
+struct reconnect_plan reconnect_lost(struct reconnect *r, enum leg_loss loss, uint64_t now_ms,
+                                     uint32_t random)
+{
+    struct reconnect_plan plan = {0};
+    bool was_refused = r->refused;
+    if (r->up && now_ms - r->ready_ms >= RECONNECT_PROVEN_MS)
+        r->attempts = 0;
+    r->up = false;
+    if (loss != LEG_LOSS_REFUSED)
+        r->refusals = 0;
+    else if (is_gone(r, now_ms))
         r->refused = true;
-    return backoff_ms(r->attempts++, BASE_MS, CAP_MS, random);
+    plan.pause_ms = backoff_ms(r->attempts++, BASE_MS, CAP_MS, random);
+    if (r->refusals && !r->refused && plan.pause_ms > REFUSED_MS)
+        plan.pause_ms = REFUSED_MS;
+    r->was_lost++;
+    plan.say = !r->said || now_ms - r->said_ms >= RECONNECT_SAY_MS || r->refused != was_refused;
+    if (plan.say) {
+        plan.untold = r->untold;
+        r->untold = 0;
+        r->said = true;
+        r->said_ms = now_ms;
+    } else {
+        r->untold++;
+    }
+    return plan;
 }

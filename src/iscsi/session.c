@@ -3,6 +3,7 @@
 #include "iscsi/leg_private.h"
 #include "iscsi/verdict.h"
 
+#include "base/mem.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,9 +15,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define SILENT_NOPS   2    // more unanswered NOPs than this are a dead peer
-#define TICK_MS       1000 // libiscsi's task timers run when it is served
+#define SILENT_NOPS   2 // more unanswered NOPs than this are a dead peer
 #define MAX_REDIRECTS 4
+#define HIDDEN_STATUS 0x0203 // "not found", which a target also says to whom it does not admit
 
 void session_over(struct iscsi_leg *l, enum leg_loss loss, const char *fmt, ...)
 {
@@ -40,19 +41,22 @@ void session_close(struct iscsi_leg *l)
     if (!ctx)
         return;
     l->over = true;
+    presence_close(l);
     iscsi_destroy_context(ctx); // closes, and cancels every command
     l->ctx = NULL;
+    leg_take_answers(l);
     l->logged_in = false;
     l->source.fd = -1;
     l->source.events = 0;
     pump_timer_cancel(l->pump, &l->connect_timer);
     pump_timer_cancel(l->pump, &l->nop_timer);
-    pump_timer_cancel(l->pump, &l->tick_timer);
     pump_timer_cancel(l->pump, &l->later_timer);
 }
 
 void session_settle(struct iscsi_leg *l)
 {
+    if (l->ctx && !l->over && l->look >= 0)
+        return; // its own descriptor
     if (l->ctx && !l->over) {
         l->source.fd = iscsi_get_fd(l->ctx);
         l->source.events = (unsigned)iscsi_which_events(l->ctx);
@@ -76,6 +80,7 @@ void session_service(struct iscsi_leg *l, unsigned revents)
                      "%s: %s", l->portal,
                      l->leg.state == LEG_READY ? "the session was closed by the other side"
                                                : "cannot connect");
+    leg_take_answers(l);
 }
 
 static void set_cork(int fd, int on)
@@ -128,19 +133,21 @@ static void on_nop_timer(struct pump_timer *t)
     pump_timer_set(l->pump, t, l->nop_ms);
 }
 
-static void on_tick(struct pump_timer *t)
-{
-    struct iscsi_leg *l = of_timer(t, offsetof(struct iscsi_leg, tick_timer));
-    pump_timer_set(l->pump, t, TICK_MS);
-    session_service(l, 0);
-    session_settle(l);
-}
-
 static void on_connect_timer(struct pump_timer *t)
 {
     struct iscsi_leg *l = of_timer(t, offsetof(struct iscsi_leg, connect_timer));
-    session_over(l, LEG_LOSS_UNREACHABLE, "%s: %s within %u ms", l->portal,
-                 l->logged_in ? "the volume did not become ready" : "no login", l->connect_ms);
+    if (l->look >= 0)
+        presence_unknown(l);
+    else
+        session_over(l, LEG_LOSS_UNREACHABLE, "%s: %s within %u ms", l->portal,
+                     l->logged_in ? "the volume did not answer" : "no login", l->connect_ms);
+}
+
+void session_alive(struct iscsi_leg *l)
+{
+    if (l->leg.state == LEG_CONNECTING)
+        pump_timer_set(l->pump, &l->connect_timer, l->connect_ms);
+    l->heard = true;
 }
 
 // Connecting --------------------------------------------------------------------------------
@@ -176,6 +183,9 @@ static void on_login(struct iscsi_context *ctx, int status, void *data, void *ar
     const char *address = iscsi_get_target_address(ctx);
     if (status == SCSI_STATUS_REDIRECT && address && address[0] && l->redirects++ < MAX_REDIRECTS) {
         iscsi_disconnect(ctx);
+        l->source.birth++;
+        free(l->at);
+        l->at = dv_strdup(address);
         if (iscsi_connect_async(ctx, address, on_connected, l) != 0)
             session_over(l, LEG_LOSS_UNREACHABLE, "%s: cannot follow the redirection to %s",
                          l->portal, address);
@@ -183,11 +193,17 @@ static void on_login(struct iscsi_context *ctx, int status, void *data, void *ar
     }
     if (status != SCSI_STATUS_GOOD) {
         unsigned code = login_status(ctx);
+        if (code == HIDDEN_STATUS) {
+            presence_start(l);
+            return;
+        }
         session_over(l, verdict_of_login(code), "%s: login to %s refused: %s (status 0x%04x)",
                      l->portal, l->target, verdict_login_text(code), code);
         return;
     }
     l->logged_in = true;
+    session_alive(l);
+    pump_timer_set(l->pump, &l->nop_timer, l->nop_ms);
     probe_start(l);
 }
 
@@ -201,7 +217,7 @@ static void set_up_context(struct iscsi_leg *l)
     if (l->chap_user)
         iscsi_set_initiator_username_pwd(l->ctx, l->chap_user, l->chap_secret);
     iscsi_set_noautoreconnect(l->ctx, 1);
-    iscsi_set_timeout(l->ctx, (int)l->command_s);
+    iscsi_set_timeout(l->ctx, 0); // its clock is the wall's; deadlines are the owner's
 }
 
 void session_connect(struct iscsi_leg *l)
@@ -211,9 +227,10 @@ void session_connect(struct iscsi_leg *l)
     l->leg.state = LEG_CONNECTING;
     l->connect_timer.fn = on_connect_timer;
     l->nop_timer.fn = on_nop_timer;
-    l->tick_timer.fn = on_tick;
     pump_timer_set(l->pump, &l->connect_timer, l->connect_ms);
-    pump_timer_set(l->pump, &l->tick_timer, TICK_MS);
+    l->source.birth++;
+    free(l->at);
+    l->at = dv_strdup(l->portal);
     l->source.dirty = true;
     l->ctx = iscsi_create_context(l->initiator);
     if (!l->ctx)

@@ -9,11 +9,42 @@
 
 #define ASC_SPACE_ALLOCATION_FAILED 0x2707 // write protect, thin pool exhausted
 
-static enum verdict of_sense(int key, int ascq, int *error)
+struct sense verdict_sense(const uint8_t *data, size_t len)
 {
-    switch (key) {
-    case SCSI_SENSE_NO_SENSE:
+    struct sense s = {0};
+    if (len < 2)
+        return s;
+    size_t said = (size_t)data[0] << 8 | data[1], count = said < len - 2 ? said : len - 2;
+    const uint8_t *d = data + 2;
+    if (count < 1)
+        return s;
+    switch (d[0] & 0x7f) {
+    case 0x70: // fixed; code and qualifier may be left out
+        if (count < 3)
+            return s;
+        s.known = true;
+        s.key = d[2] & 0x0f;
+        if (count >= 14)
+            s.ascq = d[12] << 8 | d[13];
+        return s;
+    case 0x72: // descriptors
+        if (count < 4)
+            return s;
+        s.known = true;
+        s.key = d[1] & 0x0f;
+        s.ascq = d[2] << 8 | d[3];
+        return s;
+    default: // 0x71 and 0x73 are about an earlier command: this one was not carried out
+        return s;
+    }
+}
+
+static enum verdict of_sense(const struct sense *sense, int *error)
+{
+    *error = EIO;
+    switch (sense->known ? sense->key : SCSI_SENSE_NO_SENSE) {
     case SCSI_SENSE_RECOVERED_ERROR:
+        *error = 0;
         return VERDICT_DONE;
     case SCSI_SENSE_UNIT_ATTENTION:
     case SCSI_SENSE_COMMAND_ABORTED:
@@ -21,31 +52,30 @@ static enum verdict of_sense(int key, int ascq, int *error)
     case SCSI_SENSE_NOT_READY: // tgtd answers this while it re-reads a size
         return VERDICT_LATER;
     case SCSI_SENSE_DATA_PROTECTION:
-        *error = ascq == ASC_SPACE_ALLOCATION_FAILED ? ENOSPC : EPERM;
+        *error = sense->ascq == ASC_SPACE_ALLOCATION_FAILED ? ENOSPC : EPERM;
         return VERDICT_FAILED;
     case SCSI_SENSE_ILLEGAL_REQUEST:
-        if (ascq == SCSI_SENSE_ASCQ_LBA_OUT_OF_RANGE)
-            *error = ENOSPC;
-        else if (ascq == SCSI_SENSE_ASCQ_LOGICAL_UNIT_NOT_SUPPORTED)
+        if (sense->ascq == SCSI_SENSE_ASCQ_LOGICAL_UNIT_NOT_SUPPORTED)
             return VERDICT_LOST;
-        else
-            *error = EINVAL;
+        *error = sense->ascq == SCSI_SENSE_ASCQ_LBA_OUT_OF_RANGE ? ENOSPC : EINVAL;
         return VERDICT_FAILED;
-    default:
-        *error = EIO;
+    default: // also a failure that does not say what failed
         return VERDICT_FAILED;
     }
 }
 
-enum verdict verdict_of(int status, int key, int ascq, int *error)
+enum verdict verdict_of(int status, const struct sense *sense, int *error)
 {
+    enum verdict v;
     *error = 0;
     switch (status) {
     case SCSI_STATUS_GOOD:
-    case SCSI_STATUS_CONDITION_MET:
         return VERDICT_DONE;
     case SCSI_STATUS_CHECK_CONDITION:
-        return of_sense(key, ascq, error);
+        v = of_sense(sense, error);
+        if (v != VERDICT_FAILED)
+            *error = 0;
+        return v;
     case SCSI_STATUS_BUSY:
     case SCSI_STATUS_TASK_SET_FULL:
     case SCSI_STATUS_ACA_ACTIVE:
@@ -56,10 +86,10 @@ enum verdict verdict_of(int status, int key, int ascq, int *error)
         *error = EPERM;
         return VERDICT_FAILED;
     case SCSI_STATUS_CANCELLED:
-    case SCSI_STATUS_TIMEOUT: // libiscsi forgot the command, the target did not
+    case SCSI_STATUS_TIMEOUT:
     case SCSI_STATUS_ERROR:
         return VERDICT_LOST;
-    default:
+    default: // CONDITION MET, too: no command is sent that it could answer
         *error = EIO;
         return VERDICT_FAILED;
     }

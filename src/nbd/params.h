@@ -39,7 +39,7 @@ void params_free(struct params *p); // wipes the secret; NULL is fine
     "  \"chap_secret_file\"  A file of mode 0600 or a pipe with the CHAP secret in its first\n"    \
     "                      line, instead of chap_secret.\n"                                        \
     "  \"header_digest\"     \"none\" (default) or \"crc32c\".\n"                                  \
-    "  \"timeout_s\"         Seconds that a request waits for a lost unit before it fails,\n"      \
+    "  \"timeout_s\"         Seconds that a request may take before it fails,\n"                   \
     "                      1 to 3600, default 60."
 
 #endif

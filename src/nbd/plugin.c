@@ -2,14 +2,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #define NBDKIT_API_VERSION 2
 
+#include "base/mem.h"
 #include "base/secret.h"
 #include "iscsi/iscsi_leg.h"
 #include "iscsi/volume.h"
 #include "nbd/params.h"
+#include "nbd/quit.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <nbdkit-plugin.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -73,7 +76,6 @@ static struct leg *make_leg(void)
         .header_digest = params->header_digest,
     };
     iscsi_leg_defaults(&config);
-    config.command_s = params->timeout_s;
     pump_enter(pump);
     struct leg *leg = iscsi_leg_new(pump, &config);
     pump_leave(pump);
@@ -101,7 +103,7 @@ static int dvsan_get_ready(void)
 static int dvsan_after_fork(void)
 {
     struct dv_err err;
-    if (pump_start(pump, &err) == 0)
+    if (pump_start(pump, &err) == 0 && quit_watch(volume, &err) == 0)
         return 0;
     nbdkit_error("%s", err.text);
     return -1;
@@ -109,6 +111,7 @@ static int dvsan_after_fork(void)
 
 static void dvsan_unload(void)
 {
+    quit_unwatch();
     if (pump)
         pump_stop(pump);
     volume_free(volume);
@@ -127,8 +130,15 @@ static void dvsan_dump_plugin(void)
 static void *dvsan_open(int readonly)
 {
     (void)readonly;
+    struct volume_client *client = dv_calloc(1, sizeof(*client));
+    volume_client_init(volume, client);
     volume_refresh(volume); // NBD tells a client the size once, when it connects
-    return NBDKIT_HANDLE_NOT_NEEDED;
+    return client;
+}
+
+static void dvsan_close(void *handle)
+{
+    free(handle);
 }
 
 static int64_t dvsan_get_size(void *handle)
@@ -202,45 +212,40 @@ static int failed(const char *what, uint32_t count, uint64_t offset, int error)
     return -1;
 }
 
-static int run(const char *what, enum leg_op op, uint32_t flags, uint32_t count, uint64_t offset,
-               void *data)
+static int run(void *client, const char *what, enum leg_op op, uint32_t flags, uint32_t count,
+               uint64_t offset, void *data)
 {
     unsigned leg_flags = ((flags & NBDKIT_FLAG_FUA) ? LEG_FUA : 0) |
                          ((flags & NBDKIT_FLAG_MAY_TRIM) ? LEG_MAY_TRIM : 0) |
                          ((flags & NBDKIT_FLAG_FAST_ZERO) ? LEG_FAST : 0);
-    int error = volume_io(volume, op, leg_flags, offset, count, data);
+    int error = volume_io(volume, client, op, leg_flags, offset, count, data);
     return error ? failed(what, count, offset, error) : 0;
 }
 
 static int dvsan_pread(void *handle, void *buf, uint32_t count, uint64_t offset, uint32_t flags)
 {
-    (void)handle;
-    return run("reading", LEG_READ, flags, count, offset, buf);
+    return run(handle, "reading", LEG_READ, flags, count, offset, buf);
 }
 
 static int dvsan_pwrite(void *handle, const void *buf, uint32_t count, uint64_t offset,
                         uint32_t flags)
 {
-    (void)handle;
-    return run("writing", LEG_WRITE, flags, count, offset, (void *)(uintptr_t)buf);
+    return run(handle, "writing", LEG_WRITE, flags, count, offset, (void *)(uintptr_t)buf);
 }
 
 static int dvsan_flush(void *handle, uint32_t flags)
 {
-    (void)handle;
-    return run("flushing", LEG_FLUSH, flags, 0, 0, NULL);
+    return run(handle, "flushing", LEG_FLUSH, flags, 0, 0, NULL);
 }
 
 static int dvsan_trim(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
-    (void)handle;
-    return run("trimming", LEG_TRIM, flags, count, offset, NULL);
+    return run(handle, "trimming", LEG_TRIM, flags, count, offset, NULL);
 }
 
 static int dvsan_zero(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
-    (void)handle;
-    return run("zeroing", LEG_ZERO, flags, count, offset, NULL);
+    return run(handle, "zeroing", LEG_ZERO, flags, count, offset, NULL);
 }
 
 static struct nbdkit_plugin plugin = {
@@ -257,6 +262,7 @@ static struct nbdkit_plugin plugin = {
     .after_fork = dvsan_after_fork,
     .dump_plugin = dvsan_dump_plugin,
     .open = dvsan_open,
+    .close = dvsan_close,
     .get_size = dvsan_get_size,
     .can_write = dvsan_can_write,
     .can_flush = dvsan_yes,
