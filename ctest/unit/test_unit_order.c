@@ -234,6 +234,7 @@ static void results_become_states(void **state)
     add_rule(f, 1, 2, "bob", "secret-of-bob!!")->r.state = ACCESS_REVOKING;
     add_rule(f, 2, 1, "alice", "secret-of-alice");
     struct order *o = order_new(f->state);
+    o->tgtds[0].there = true;
     o->volumes[0].done = o->volumes[2].done = true;
     add_rule(f, 1, 3, "carol", "");
     dv_fail(&o->volumes[1].err, DV_IO, "no luck");
@@ -251,6 +252,65 @@ static void results_become_states(void **state)
     assert_null(state_rule(s, 1, 2));
     assert_null(state_volume(s, 3));
     assert_non_null(state_rule(s, 1, 1));
+    state_free(s);
+}
+
+static void what_waits_for_tgtd_has_not_failed(void **state)
+{
+    struct fixture *f = *state;
+    add_volume(f, 1, false);
+    add_volume(f, 2, false);
+    add_volume(f, 3, true)->v.state = VOLUME_ONLINE;
+    add_rule(f, 1, 1, "alice", "secret-of-alice");
+    add_rule(f, 3, 1, "alice", "secret-of-alice");
+    struct order *o = order_new(f->state);
+    for (size_t i = 0; i < 3; i++)
+        dv_fail(&o->volumes[i].err, DV_TIMEOUT, "tgtd did not answer");
+    o->volumes[0].made = true;
+    dv_fail(&o->volumes[1].err, DV_IO, "the disk is full"); // that is no matter of tgtd's
+    apply(f, o);
+    assert_int_equal(state_volume(f->state, 1)->v.state, VOLUME_CREATING);
+    assert_string_equal(state_volume(f->state, 1)->v.last_error, "tgtd did not answer");
+    assert_int_equal(state_volume(f->state, 2)->v.state, VOLUME_FAILED);
+    assert_int_equal(state_volume(f->state, 3)->v.state, VOLUME_FAILED);
+    for (uint32_t v = 1; v <= 3; v += 2) {
+        assert_int_equal(state_rule(f->state, v, 1)->r.state, ACCESS_PENDING);
+        assert_string_equal(state_rule(f->state, v, 1)->r.last_error, "tgtd did not answer");
+    }
+}
+
+static void listeners_are_kept_until_they_are_closed(void **state)
+{
+    struct fixture *f = *state;
+    const struct portal p = {.index = 1, .group = 1, .address = "192.0.2.1", .port = 3260};
+    const struct listener old = {.tgtd = 1, .address = "192.0.2.9", .port = 3260};
+    state_add_portal(f->state, &p);
+    state_add_tgtd(f->state, "/run/tgtd.0");
+    struct order *o = order_new(f->state);
+    assert_int_equal(o->portal_count, 0); // not before it is on record
+    order_free(o);
+    assert_int_equal(order_record_listeners(f->state, f->journal, NULL), 0);
+    assert_int_equal(journal_put_listener(f->journal, "/run/tgtd.0", &old, NULL), 0);
+    state_add_listener(f->state, &old);
+    o = order_new(f->state);
+    assert_int_equal(o->portal_count, 1);
+    assert_int_equal(o->listener_count, 1);
+    assert_string_equal(o->listeners[0].l.address, "192.0.2.9");
+    o->tgtds[0].there = o->tgtds[0].portals_there = true;
+    assert_true(order_has_failures(o));
+    order_apply_listeners(o, f->state, f->journal);
+    assert_true(state_has_listener(f->state, &old));
+    o->listeners[0].closed = true;
+    assert_false(order_has_failures(o));
+    order_apply_listeners(o, f->state, f->journal);
+    order_free(o);
+    struct state *s = journaled(f);
+    size_t count;
+    for (int i = 0; i < 2; i++) {
+        const struct listener *left = state_listeners(i ? s : f->state, &count);
+        assert_int_equal(count, 1);
+        assert_string_equal(left[0].address, "192.0.2.1");
+    }
     state_free(s);
 }
 
@@ -464,6 +524,8 @@ int main(void)
         TEST(a_resized_volume_gets_its_place),
         TEST(a_growth_that_failed_keeps_what_is_there),
         TEST(results_become_states),
+        TEST(what_waits_for_tgtd_has_not_failed),
+        TEST(listeners_are_kept_until_they_are_closed),
         TEST(a_failed_end_is_no_end),
         TEST(a_rule_ends_when_tgtd_has_let_go),
         TEST(what_changed_meanwhile_is_not_believed),

@@ -101,6 +101,12 @@ static const char *const SCHEMA[] = {
     "UPDATE member SET last_index = (SELECT ifnull(max(idx), 0) FROM volume);",
     // Which device a medium is, whatever it is called.
     "ALTER TABLE medium ADD COLUMN identity TEXT NOT NULL DEFAULT '';",
+    // Where tgtds were made to listen, by their sockets.
+    "CREATE TABLE listener ("
+    " tgtd TEXT NOT NULL,"
+    " address TEXT NOT NULL,"
+    " port INTEGER NOT NULL CHECK (port BETWEEN 1 AND 65535),"
+    " PRIMARY KEY (tgtd, address, port)) STRICT, WITHOUT ROWID;",
 };
 
 enum statement {
@@ -118,6 +124,8 @@ enum statement {
     PUT_COUNTED,
     RESERVE,
     PUT_LEAD,
+    PUT_LISTENER,
+    DROP_LISTENER,
     STATEMENTS
 };
 
@@ -153,6 +161,8 @@ static const char *const SQL[STATEMENTS] = {
     [RESERVE] = "UPDATE member SET generation = ?",
     [PUT_LEAD] = "INSERT OR REPLACE INTO lead (id, station, name, number, mark, seconds)"
                  " VALUES (1, ?, ?, ?, ?, ?)",
+    [PUT_LISTENER] = "INSERT OR IGNORE INTO listener (tgtd, address, port) VALUES (?, ?, ?)",
+    [DROP_LISTENER] = "DELETE FROM listener WHERE tgtd = ? AND address = ? AND port = ?",
 };
 
 #define BOOT_ID     "/proc/sys/kernel/random/boot_id"
@@ -438,6 +448,16 @@ static int load(struct journal *j, const char *sql, struct state *state,
     return rc;
 }
 
+static int load_listener(struct db_stmt *s, struct state *state, struct dv_err *err)
+{
+    struct listener l = {.tgtd = state_add_tgtd(state, db_text(s, 0)),
+                         .port = (uint16_t)db_int(s, 2)};
+    if (!dv_copy(l.address, sizeof(l.address), db_text(s, 1)))
+        return damaged(err, "listener", db_int(s, 2));
+    state_add_listener(state, &l);
+    return 0;
+}
+
 int journal_load(struct journal *j, struct state *s, struct dv_err *err)
 {
     // Times count from the start of the machine.
@@ -450,7 +470,8 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
              " FROM volume ORDER BY idx",
              s, load_volume, err) != 0 ||
         load(j, "SELECT last_index FROM member", s, load_last, err) != 0 ||
-        load(j, "SELECT idx, uuid, name, kind, identity FROM medium", s, load_medium, err) != 0)
+        load(j, "SELECT idx, uuid, name, kind, identity FROM medium", s, load_medium, err) != 0 ||
+        load(j, "SELECT tgtd, address, port FROM listener", s, load_listener, err) != 0)
         return -1;
     add_unrecorded(s);
     return load(j,
@@ -590,6 +611,27 @@ int journal_put_tgtd(struct journal *j, uint32_t index, const char *socket, stru
     db_bind_text(s, 1, socket);
     db_bind_int(s, 2, index);
     return db_run(s, err);
+}
+
+static int put_listener(struct db_stmt *s, const char *socket, const struct listener *l,
+                        struct dv_err *err)
+{
+    db_bind_text(s, 1, socket);
+    db_bind_text(s, 2, l->address);
+    db_bind_int(s, 3, l->port);
+    return db_run(s, err);
+}
+
+int journal_put_listener(struct journal *j, const char *socket, const struct listener *l,
+                         struct dv_err *err)
+{
+    return put_listener(j->statements[PUT_LISTENER], socket, l, err);
+}
+
+int journal_drop_listener(struct journal *j, const char *socket, const struct listener *l,
+                          struct dv_err *err)
+{
+    return put_listener(j->statements[DROP_LISTENER], socket, l, err);
 }
 
 int journal_put_rule(struct journal *j, const struct access_rule *r, const char *secret,

@@ -59,6 +59,11 @@ int journal_put_medium(struct journal *j, const struct medium *m, const struct d
 int journal_put_volume(struct journal *j, const struct volume *v, bool made, struct dv_err *err);
 // Which tgtd alone may serve the volume from now on, by its socket.
 int journal_put_tgtd(struct journal *j, uint32_t index, const char *socket, struct dv_err *err);
+// Where the tgtd at this socket is made to listen, before it is.
+int journal_put_listener(struct journal *j, const char *socket, const struct listener *l,
+                         struct dv_err *err);
+int journal_drop_listener(struct journal *j, const char *socket, const struct listener *l,
+                          struct dv_err *err);
 int journal_put_rule(struct journal *j, const struct access_rule *r, const char *secret,
                      struct dv_err *err);
 // Of a rule that is there only whether it is being revoked is written; its secret is its CHAP

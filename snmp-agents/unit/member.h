@@ -14,7 +14,7 @@ struct member {
     char address[MEMBER_ADDRESS_MAX + 1]; // where snmpd is reached
     uint32_t epoch;
     enum member_state state;
-    char last_error[LAST_ERROR_ROOM]; // why changes cannot be recorded, or ""
+    char last_error[LAST_ERROR_ROOM]; // why the unit as a whole is degraded, or ""
     uint64_t lease_end; // loop_now_ms() at which the lease runs out; in the past: there is none
 };
 

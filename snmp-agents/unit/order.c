@@ -75,6 +75,28 @@ static void sort_by_uuid(struct order *o)
         qsort(o->by_uuid, o->volume_count, sizeof(struct order_volume *), compare_uuids);
 }
 
+static struct listener listener_of(const struct unit_portal *p)
+{
+    struct listener l = {.tgtd = p->p.group, .port = p->p.port};
+    dv_copy(l.address, sizeof(l.address), p->p.address);
+    return l;
+}
+
+static bool is_recorded(const struct state *state, const struct unit_portal *p)
+{
+    struct listener l = listener_of(p);
+    return state_has_listener(state, &l);
+}
+
+static bool is_wanted(const struct state *state, const struct listener *l)
+{
+    const struct unit_portal *p = NULL;
+    while ((p = state_portal_next(state, p ? p->p.index : 0, p ? p->p.group : 0)))
+        if (p->p.group == l->tgtd && p->p.port == l->port && strcmp(p->p.address, l->address) == 0)
+            return true;
+    return false;
+}
+
 struct order *order_new(const struct state *state)
 {
     struct order *o = dv_calloc(1, sizeof(*o));
@@ -107,8 +129,43 @@ struct order *order_new(const struct state *state)
     }
     const struct unit_portal *p = NULL;
     while ((p = state_portal_next(state, p ? p->p.index : 0, p ? p->p.group : 0)))
-        *DV_APPEND(o->portals, o->portal_count) = p->p;
+        if (is_recorded(state, p))
+            *DV_APPEND(o->portals, o->portal_count) = p->p;
+    size_t listeners;
+    const struct listener *l = state_listeners(state, &listeners);
+    for (size_t i = 0; i < listeners; i++)
+        if (!is_wanted(state, &l[i]))
+            *DV_APPEND(o->listeners, o->listener_count) = (struct order_listener){.l = l[i]};
     return o;
+}
+
+int order_record_listeners(struct state *state, struct journal *journal, struct dv_err *err)
+{
+    const struct unit_portal *p = NULL;
+    while ((p = state_portal_next(state, p ? p->p.index : 0, p ? p->p.group : 0))) {
+        struct listener l = listener_of(p);
+        if (state_has_listener(state, &l))
+            continue;
+        if (journal_put_listener(journal, state_tgtd(state, l.tgtd), &l, err) != 0)
+            return -1;
+        state_add_listener(state, &l);
+    }
+    return 0;
+}
+
+// One that stays on record is closed once more.
+void order_apply_listeners(const struct order *o, struct state *state, struct journal *journal)
+{
+    struct dv_err err;
+    for (size_t i = 0; i < o->listener_count; i++) {
+        const struct order_listener *old = &o->listeners[i];
+        const char *socket = state_tgtd(state, old->l.tgtd);
+        if (!old->closed || is_wanted(state, &old->l) ||
+            journal_drop_listener(journal, socket, &old->l, &err) != 0)
+            continue;
+        state_drop_listener(state, &old->l);
+        log_info("unit", "tgtd listens no more at %s, port %u", old->l.address, old->l.port);
+    }
 }
 
 void order_free(struct order *o)
@@ -123,6 +180,7 @@ void order_free(struct order *o)
         secret_wipe(o->accounts, o->account_count * sizeof(*o->accounts));
     free(o->accounts);
     free(o->portals);
+    free(o->listeners);
     for (size_t i = 0; i < o->medium_count; i++)
         media_layout_clear(&o->media[i].layout);
     free(o->by_uuid);
@@ -162,6 +220,9 @@ bool order_has_failures(const struct order *o)
             return true;
     for (uint32_t i = 0; i < o->groups; i++)
         if (!o->tgtds[i].there || !o->tgtds[i].portals_there)
+            return true;
+    for (size_t i = 0; i < o->listener_count; i++)
+        if (!o->listeners[i].closed)
             return true;
     return false;
 }
@@ -479,6 +540,12 @@ static void set_revoking(struct state *state, struct unit_rule *r, const struct 
     state_set_rule(state, r, ACCESS_REVOKING, err.text);
 }
 
+// A tgtd that has ended or hangs will be back: what waits for it has not failed.
+static bool is_waiting(const struct order *o, const struct order_volume *ov)
+{
+    return !ov->done && !o->tgtds[ov->v.group - 1].there && (ov->task != ORDER_MAKE || ov->made);
+}
+
 static void apply_rules(const struct order *o, const struct order_volume *ov, struct state *state)
 {
     for (size_t i = 0; i < ov->revoked_count; i++) {
@@ -499,7 +566,10 @@ static void apply_rules(const struct order *o, const struct order_volume *ov, st
         if (ov->closed)
             state_set_rule(state, r, ACCESS_PENDING, "");
         else
-            state_set_rule(state, r, ov->done ? ACCESS_ACTIVE : ACCESS_FAILED,
+            state_set_rule(state, r,
+                           ov->done            ? ACCESS_ACTIVE
+                           : is_waiting(o, ov) ? ACCESS_PENDING
+                                               : ACCESS_FAILED,
                            ov->done ? "" : ov->err.text);
     }
 }
@@ -550,7 +620,9 @@ static void apply_volume(const struct order *o, const struct order_volume *ov, s
         state_set_volume(state, v, ov->v.admin_online ? VOLUME_ONLINE : VOLUME_OFFLINE,
                          v->v.target_blocks ? resized : 100, v->resize_error);
     else
-        state_set_volume(state, v, VOLUME_FAILED, v->made ? 100 : 0, ov->err.text);
+        state_set_volume(
+            state, v, was == VOLUME_CREATING && is_waiting(o, ov) ? VOLUME_CREATING : VOLUME_FAILED,
+            v->made ? 100 : 0, ov->err.text);
     if (v->v.state != was)
         log_at(ov->done ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "unit", "volume %s is %s%s%s",
                v->v.name, volume_state_name(v->v.state), ov->done ? "" : ": ",

@@ -67,14 +67,21 @@ struct order_medium { // filled in by the worker
     bool unfinished; // the next pass goes on clearing what nobody knows of
 };
 
+struct order_listener { // on record, and not wanted any more
+    struct listener l;
+    bool closed;       // by the worker
+    struct dv_err err; // else why not
+};
+
 struct order_tgtd {
-    bool answers;       // it was seen to answer since the last pass
-    bool watched;       // the end of the one that was found last will be noticed
-    int watch_fd;       // becomes readable when the one found now ends; -1: none was found
-    bool there;         // it could be talked to
-    struct dv_err err;  // else why not
-    bool portals_there; // and listens at all portals of its group
-    bool foreign;       // and has targets that are somebody else's
+    bool answers;              // it was seen to answer since the last pass
+    bool watched;              // the end of the one that was found last will be noticed
+    int watch_fd;              // becomes readable when the one found now ends; -1: none was found
+    bool there;                // it could be talked to
+    struct dv_err err;         // else why not
+    bool portals_there;        // and listens at all portals of its group
+    struct dv_err portals_err; // else why not
+    bool foreign;              // and has targets that are somebody else's
 };
 
 struct order {
@@ -90,6 +97,8 @@ struct order {
     size_t medium_count;
     struct portal *portals; // at which the tgtd of each one's group is to listen
     size_t portal_count;
+    struct order_listener *listeners;
+    size_t listener_count;
     const char *iqn_prefix;   // for volumes that media tell of; borrowed
     struct order_tgtd *tgtds; // number 1 is the first; see state_add_tgtd
     uint32_t tgtd_count, groups;
@@ -106,11 +115,15 @@ bool order_moves(const struct order_volume *ov);
 const struct order_volume *order_volume_to(const struct order *o, uint32_t medium,
                                            const struct media_found *at);
 
+// Records the portals that tgtds will be made to listen at, before an order has them.
+int order_record_listeners(struct state *state, struct journal *journal, struct dv_err *err);
 // Records on stable storage what was made, resized and moved, before it may be served.
 int order_record_made(struct order *o, struct state *state, struct journal *journal,
                       struct dv_err *err);
 // Shows how far a backing is; false when it is not wanted any more.
 bool order_progress(const struct order_volume *ov, struct state *state, uint32_t percent);
+// Takes listeners that were closed off the record.
+void order_apply_listeners(const struct order *o, struct state *state, struct journal *journal);
 // Takes over all results: first into the journal, then into the state.
 int order_apply(const struct order *o, struct state *state, struct journal *journal,
                 struct dv_err *err);

@@ -17,11 +17,9 @@ struct instance {
     uint32_t number;
     const char *socket;
     struct tgt_engine *tgt, *brief;
-    bool hung;              // it did not answer in time when it was asked last
-    struct portal *portals; // those that it was asked for last
-    size_t portal_count;
-    bool portals_there; // in the tgtd that is there
-    bool complained;    // about portals, so that it is logged once
+    bool hung;        // it did not answer in time when it was asked last
+    bool complained;  // about portals, so that it is logged once
+    bool told_others; // portals of somebody else, the same
 
     // Of one pass.
     bool asked;     // it takes part
@@ -83,7 +81,6 @@ void serving_free(struct serving *s)
         tgt_engine_free(s->instances[i].tgt);
         tgt_engine_free(s->instances[i].brief);
         forget_told(&s->instances[i]);
-        free(s->instances[i].portals);
     }
     free(s->instances);
     free(s);
@@ -129,8 +126,7 @@ static void lose(struct instance *i)
     i->gone = tgt_is_gone(i->tgt);
 }
 
-// One that is watched is known to run; whether it answers is seen when it is asked something. A
-// tgtd that was not seen before has no portals of ours.
+// One that is watched is known to run; whether it answers is seen when it is asked something.
 static void *meet(void *arg)
 {
     struct instance *i = arg;
@@ -150,7 +146,6 @@ static void *meet(void *arg)
             close(fd);
         } else {
             t->watch_fd = fd;
-            i->portals_there = false;
             log_info("unit", "found tgtd, process %d, at %s", (int)pid, i->socket);
         }
     }
@@ -173,6 +168,8 @@ void serving_meet(struct serving *s, struct order *o, void (*met)(void *arg, uin
     for (size_t n = 0; n < o->volume_count; n++)
         if (o->volumes[n].tgtd > 0)
             s->instances[o->volumes[n].tgtd - 1].asked = true;
+    for (size_t n = 0; n < o->listener_count; n++)
+        s->instances[o->listeners[n].l.tgtd - 1].asked = true;
     for_each(s, meet);
 }
 
@@ -291,54 +288,80 @@ bool serving_has_let_go(const struct serving *s, const struct order *o,
 
 // ---- Portals ----------------------------------------------------------------------------------
 
-// Whether other portals are wanted than last time; those of the order are taken over.
-static bool take_portals(struct instance *i)
+static struct portal *portals_of(const struct instance *i, size_t *count)
 {
     struct portal *wanted = NULL;
-    size_t count = 0;
+    *count = 0;
     for (size_t n = 0; n < i->order->portal_count; n++)
         if (i->order->portals[n].group == i->number)
-            *DV_APPEND(wanted, count) = i->order->portals[n];
-    bool same = i->portal_count == count;
-    for (size_t n = 0; same && n < count; n++)
-        same = i->portals[n].port == wanted[n].port &&
-               strcmp(i->portals[n].address, wanted[n].address) == 0;
-    free(i->portals);
-    i->portals = wanted;
-    i->portal_count = count;
-    return !same;
+            *DV_APPEND(wanted, *count) = i->order->portals[n];
+    return wanted;
 }
 
-// What portals that follow an interface left behind.
-static int drop_portals(struct instance *i, struct dv_err *err)
+// One whose process has ended listens nowhere.
+static void close_old(struct instance *i)
 {
-    const struct unit_config *config = i->serving->config;
-    for (size_t n = 0; n < config->portal_count; n++) {
-        const struct portal_config *c = &config->portals[n];
-        if (c->interface[0] && tgt_drop_gone_portals(i->tgt, unit_config_port(c, i->number),
-                                                     i->portals, i->portal_count, err) != 0)
-            return -1;
+    struct order *o = i->order;
+    for (size_t n = 0; n < o->listener_count; n++) {
+        struct order_listener *old = &o->listeners[n];
+        if (old->l.tgtd != i->number)
+            continue;
+        struct portal p = {.port = old->l.port};
+        dv_copy(p.address, sizeof(p.address), old->l.address);
+        if (result_of(i)->there)
+            old->closed = tgt_close_portal(i->tgt, &p, &old->err) == 0;
+        else
+            old->closed = i->gone;
+        if (!old->closed && old->err.code == DV_OK)
+            old->err = result_of(i)->err;
     }
-    return 0;
 }
 
+// What nobody recorded is ours to close in a tgtd that is started from here and serves nobody else;
+// in any other it is somebody's, and is told.
+static void look_for_others(struct instance *i, const struct portal *wanted, size_t count)
+{
+    DV_FREE struct portal *others = NULL;
+    size_t n;
+    struct dv_err err;
+    bool ours = i->serving->config->tgtd.supervise && !result_of(i)->foreign;
+    if (tgt_other_portals(i->tgt, wanted, count, &others, &n, &err) != 0)
+        return;
+    for (size_t k = 0; k < n; k++) {
+        char text[PORTAL_TEXT_ROOM];
+        portal_format(&others[k], text);
+        if (ours && tgt_close_portal(i->tgt, &others[k], &err) == 0)
+            log_info("unit", "tgtd listened at %s, which is not configured; it does so no more",
+                     text);
+        else if (!i->told_others)
+            log_warning("unit",
+                        "tgtd listens at %s, too, which this unit did not ask for; its volumes "
+                        "can be reached there",
+                        text);
+    }
+    i->told_others = n > 0;
+}
+
+// Asked anew in each pass, so that what somebody closed is open again.
 static void *listen_at(void *arg)
 {
     struct instance *i = arg;
+    struct order_tgtd *t = result_of(i);
     struct dv_err err;
-    if (i->number > i->order->groups || !result_of(i)->there)
+    size_t count;
+    close_old(i);
+    if (i->number > i->order->groups || !t->there)
         return NULL;
-    if (take_portals(i))
-        i->portals_there = false;
-    if (!i->portals_there) {
-        i->portals_there = tgt_add_portals(i->tgt, i->portals, i->portal_count, &err) == 0 &&
-                           drop_portals(i, &err) == 0;
-        if (!i->portals_there && !i->complained)
+    DV_FREE struct portal *wanted = portals_of(i, &count);
+    t->portals_there = tgt_add_portals(i->tgt, wanted, count, &err) == 0;
+    if (!t->portals_there) {
+        t->portals_err = err;
+        if (!i->complained)
             log_warning("unit", "tgtd does not serve all portals of group %u yet: %s", i->number,
                         err.text);
-        i->complained = !i->portals_there;
     }
-    result_of(i)->portals_there = i->portals_there;
+    i->complained = !t->portals_there;
+    look_for_others(i, wanted, count);
     return NULL;
 }
 

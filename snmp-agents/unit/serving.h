@@ -22,7 +22,7 @@ struct serving *serving_new(const struct unit_config *config, const struct state
 void serving_free(struct serving *s); // NULL is fine
 
 // Looks which tgtds are there: those of the portal groups, and those others that volumes of the
-// order name. met(arg, number) is called for each of them, on its thread.
+// order, or portals on record, name. met(arg, number) is called for each of them, on its thread.
 void serving_meet(struct serving *s, struct order *o, void (*met)(void *arg, uint32_t number),
                   void *arg);
 
@@ -41,7 +41,8 @@ void serving_reconcile(struct serving *s, struct order *o, const struct serving_
 bool serving_has_let_go(const struct serving *s, const struct order *o,
                         const struct order_volume *ov, struct dv_err *err);
 
-// Makes each tgtd that was met and is there listen at the portals of its group.
+// Makes each tgtd that was met and is there listen at the portals of its group, and at no others
+// that are on record.
 void serving_listen(struct serving *s);
 
 #endif

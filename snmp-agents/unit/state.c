@@ -23,6 +23,8 @@ struct state {
     uint32_t groups;
     char **tgtds;
     size_t tgtd_count;
+    struct listener *listeners;
+    size_t listener_count;
     struct change *changes; // ascending by generation
     size_t change_count, change_room;
     size_t deletions; // how many of the changes are deletions
@@ -149,6 +151,7 @@ void state_free(struct state *s)
     for (size_t i = 0; i < s->tgtd_count; i++)
         free(s->tgtds[i]);
     free(s->tgtds);
+    free(s->listeners);
     free(s->changes);
     free(s);
 }
@@ -191,6 +194,39 @@ const char *state_tgtd(const struct state *s, uint32_t number)
 uint32_t state_tgtd_count(const struct state *s)
 {
     return (uint32_t)s->tgtd_count;
+}
+
+static struct listener *find_listener(const struct state *s, const struct listener *l)
+{
+    for (size_t i = 0; i < s->listener_count; i++)
+        if (s->listeners[i].tgtd == l->tgtd && s->listeners[i].port == l->port &&
+            strcmp(s->listeners[i].address, l->address) == 0)
+            return &s->listeners[i];
+    return NULL;
+}
+
+const struct listener *state_listeners(const struct state *s, size_t *count)
+{
+    *count = s->listener_count;
+    return s->listeners;
+}
+
+bool state_has_listener(const struct state *s, const struct listener *l)
+{
+    return find_listener(s, l) != NULL;
+}
+
+void state_add_listener(struct state *s, const struct listener *l)
+{
+    if (!find_listener(s, l))
+        *DV_APPEND(s->listeners, s->listener_count) = *l;
+}
+
+void state_drop_listener(struct state *s, const struct listener *l)
+{
+    struct listener *found = find_listener(s, l);
+    if (found)
+        *found = s->listeners[--s->listener_count];
 }
 
 struct unit_medium *state_medium(const struct state *s, uint32_t index)

@@ -77,6 +77,12 @@ struct unit_portal {
     uint32_t generation;
 };
 
+struct listener { // where a tgtd was made to listen
+    uint32_t tgtd;
+    char address[INET6_ADDRSTRLEN];
+    uint16_t port;
+};
+
 // Numbers as in dvsanChangeKind.
 enum change_kind { CHANGE_MEDIUM = 1, CHANGE_PORTAL, CHANGE_VOLUME, CHANGE_VOLUME_DELETED };
 
@@ -104,6 +110,12 @@ uint32_t state_groups(const struct state *s);
 uint32_t state_add_tgtd(struct state *s, const char *socket);
 const char *state_tgtd(const struct state *s, uint32_t number);
 uint32_t state_tgtd_count(const struct state *s);
+
+// What is on record of where tgtds listen, wanted or not any more.
+const struct listener *state_listeners(const struct state *s, size_t *count);
+bool state_has_listener(const struct state *s, const struct listener *l);
+void state_add_listener(struct state *s, const struct listener *l);
+void state_drop_listener(struct state *s, const struct listener *l);
 
 // Rows: by index, and the first one behind an index (0: the first of all); NULL when there is none.
 struct unit_medium *state_medium(const struct state *s, uint32_t index);

@@ -8,6 +8,7 @@
 #include "snmp-agents/unit/journal.h"
 #include "snmp-agents/unit/notifier.h"
 #include "snmp-agents/unit/portals.h"
+#include "snmp-agents/unit/reason.h"
 #include "snmp-agents/unit/rebuild.h"
 #include "snmp-agents/unit/refusal.h"
 #include "snmp-agents/unit/std/std.h"
@@ -55,11 +56,14 @@ struct unit {
     struct counters *counters;
     struct std *std;
 
-    bool unfinished;     // the last pass left something to go on with
-    bool work_wanted;    // something changed since the last order was made
-    bool *tgtds_answer;  // they were seen to since the last order was made
-    bool *tgtds_there;   // of number 1, 2..
-    bool *tgtds_foreign; // which of them have targets that are not ours
+    bool unfinished;                     // the last pass left something to go on with
+    bool work_wanted;                    // something changed since the last order was made
+    bool *tgtds_answer;                  // they were seen to since the last order was made
+    bool *tgtds_there;                   // of number 1, 2..
+    bool *tgtds_foreign;                 // which of them have targets that are not ours
+    struct dv_err *tgtd_errors;          // why they are not there
+    char unrecorded[LAST_ERROR_ROOM];    // why changes cannot be recorded, or ""
+    char portals_error[LAST_ERROR_ROOM]; // what is wrong about where tgtds listen, or ""
     uint32_t retry_ms;
     uint32_t reserved; // generations up to this one may be used
     bool had_pass, was_connected, stopping;
@@ -102,8 +106,8 @@ static bool all_served(const struct unit *u)
 static void check_journal(struct unit *u)
 {
     const char *trouble = journal_trouble(u->journal);
-    bool had = u->member.last_error[0] != '\0';
-    dv_copy(u->member.last_error, sizeof(u->member.last_error), trouble);
+    bool had = u->unrecorded[0] != '\0';
+    dv_copy(u->unrecorded, sizeof(u->unrecorded), trouble);
     if (trouble[0] && !had)
         log_error("unit", "changes cannot be recorded and are refused: %s", trouble);
     else if (!trouble[0] && had)
@@ -113,6 +117,9 @@ static void check_journal(struct unit *u)
 static void settle(struct unit *u)
 {
     enum member_state before = u->member.state;
+    if (u->had_pass)
+        reason_of_unit(u->unrecorded, u->tgtds_there, u->tgtd_errors, state_groups(u->state),
+                       u->portals_error, u->member.last_error);
     if (u->stopping)
         u->member.state = MEMBER_SHUTTING_DOWN;
     else if (u->agent)
@@ -143,8 +150,11 @@ static void start_pass(struct unit *u)
         u->work_wanted = true;
         return;
     }
+    struct dv_err err;
     u->work_wanted = false;
     loop_timer_cancel(u->next_pass);
+    if (order_record_listeners(u->state, u->journal, &err) != 0)
+        log_error("unit", "portals cannot be recorded and are not opened: %s", err.text);
     struct order *o = order_new(u->state);
     o->first = !u->had_pass;
     o->owner = u->owner;
@@ -205,6 +215,7 @@ static void note_tgtds(struct unit *u, const struct order *o)
         if (!t->there && (u->tgtds_there[i] || !u->agent))
             log_warning("unit", "nothing of portal group %u is served: %s", i + 1, t->err.text);
         u->tgtds_there[i] = t->there;
+        u->tgtd_errors[i] = t->err;
         u->tgtds_foreign[i] = t->foreign;
         if (i < u->tgtd_count)
             tgtd_answered(u->tgtds[i], t->there);
@@ -236,6 +247,8 @@ static void on_done(void *arg, struct order *o)
     if (!postponed) {
         read_logs(u);
         note_tgtds(u, o);
+        order_apply_listeners(o, u->state, u->journal);
+        reason_of_portals(o, u->portals_error);
     }
     if (order_apply(o, u->state, u->journal, &err) != 0) {
         log_error("unit", "what was done cannot be recorded and will be done again: %s", err.text);
@@ -255,7 +268,7 @@ static void on_done(void *arg, struct order *o)
     if (!u->agent && !u->stopping)
         connect_master(u);
     settle(u);
-    plan_next_pass(u, failed || u->member.last_error[0]);
+    plan_next_pass(u, failed || u->unrecorded[0]);
 }
 
 static void on_look(void *arg, uint32_t tgtd)
@@ -288,6 +301,8 @@ static void on_lost(void *arg, uint32_t tgtd)
     log_warning("unit", "tgtd has ended, at %s", state_tgtd(u->state, tgtd));
     read_logs(u);
     u->tgtds_there[tgtd - 1] = false;
+    dv_fail(&u->tgtd_errors[tgtd - 1], DV_UNREACHABLE, "the tgtd at %s has ended",
+            state_tgtd(u->state, tgtd));
     counters_lost(u->counters, tgtd);
     struct unit_volume *v = NULL;
     while ((v = state_volume_next(u->state, v ? v->v.index : 0))) {
@@ -475,6 +490,7 @@ static int open_journal(struct unit *u, struct dv_err *err)
     u->tgtds_there = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_there));
     u->tgtds_answer = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_answer));
     u->tgtds_foreign = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_foreign));
+    u->tgtd_errors = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtd_errors));
     u->member.uuid = id->uuid;
     u->member.epoch = id->epoch;
     u->member.state = MEMBER_STARTING;
@@ -621,5 +637,6 @@ void unit_free(struct unit *u)
     free(u->tgtds_there);
     free(u->tgtds_answer);
     free(u->tgtds_foreign);
+    free(u->tgtd_errors);
     free(u);
 }

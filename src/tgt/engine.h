@@ -31,6 +31,11 @@ bool tgt_is_ghost(const struct tgt_engine *e, uint32_t tid, uint64_t sid);
 int tgt_ask(const struct tgt_engine *e, const struct tgt_request *r, enum tgt_status ok,
             struct dv_err *err);
 
+extern const struct tgt_request tgt_list_portals;
+
+// The ids and names of all targets; the caller clears *names, also after a failure.
+int tgt_read_names(const struct tgt_engine *e, struct seen *names, struct dv_err *err);
+
 // Carries out one step of a plan.
 int tgt_do_step(struct tgt_engine *e, const struct plan_wanted *wanted,
                 const struct plan_step *step, struct dv_err *err);
@@ -39,6 +44,14 @@ int tgt_do_step(struct tgt_engine *e, const struct plan_wanted *wanted,
 // ghosts count as ended.
 int tgt_do_end_sessions(struct tgt_engine *e, uint32_t tid, const char *initiator,
                         struct dv_err *err);
+
+struct tgt_choice { // of sessions
+    bool (*takes)(const void *arg, const struct seen_session *s);
+    const void *arg;
+};
+// The same of those that are chosen.
+int tgt_do_end_chosen(struct tgt_engine *e, uint32_t tid, const struct tgt_choice *which,
+                      struct dv_err *err);
 
 // Whether a target offers something else than it should; false when there is no such target.
 int tgt_compare_session(const struct tgt_engine *e, uint32_t tid, bool *differs,

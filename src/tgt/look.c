@@ -16,7 +16,7 @@ static int ask_text(const struct tgt_engine *e, struct tgt_request r, char **tex
     return status == TGT_OK ? 0 : -1;
 }
 
-static int read_names(const struct tgt_engine *e, struct seen *names, struct dv_err *err)
+int tgt_read_names(const struct tgt_engine *e, struct seen *names, struct dv_err *err)
 {
     DV_FREE char *text = NULL;
     struct tgt_request r = {.mode = TGT_DRIVERS, .op = TGT_SHOW, .doing = "listing drivers"};
@@ -91,7 +91,7 @@ static int read_readable_targets(struct tgt_engine *e, struct seen *seen, struct
     for (int round = 0;; round++) {
         struct seen names = {0};
         size_t broken = 0;
-        int r = read_names(e, &names, err);
+        int r = tgt_read_names(e, &names, err);
         if (r == 0)
             r = read_targets(e, &names, seen, &broken, err);
         if (r == TGT_REFUSED && round > 0) {

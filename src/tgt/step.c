@@ -167,7 +167,7 @@ bool tgt_is_ghost(const struct tgt_engine *e, uint32_t tid, uint64_t sid)
 }
 
 // One round: tells tgtd to end each session once (sids remembers) and counts those that are left.
-static int end_round(const struct tgt_engine *e, uint32_t tid, const char *initiator,
+static int end_round(const struct tgt_engine *e, uint32_t tid, const struct tgt_choice *which,
                      uint64_t **sids, size_t *sid_count, size_t *left, struct dv_err *err)
 {
     struct seen_target t = {0};
@@ -175,7 +175,7 @@ static int end_round(const struct tgt_engine *e, uint32_t tid, const char *initi
     *left = 0;
     for (size_t i = 0; result == 0 && i < t.session_count; i++) {
         const struct seen_session *s = &t.sessions[i];
-        if ((initiator && strcmp(s->initiator, initiator) != 0) || tgt_is_ghost(e, tid, s->sid))
+        if (!which->takes(which->arg, s) || tgt_is_ghost(e, tid, s->sid))
             continue;
         ++*left;
         if (known(*sids, *sid_count, s->sid))
@@ -199,7 +199,7 @@ static bool is_busy(const struct tgt_statistics *rows, size_t count, uint32_t ti
 // The sessions that tgtd took the word to end for and still shows have no connection any more that
 // it would read from. Those that neither read nor write are ghosts; the number of the others.
 static int find_ghosts(struct tgt_engine *e, uint32_t tid, const uint64_t *sids, size_t sid_count,
-                       const char *initiator, size_t *left, struct dv_err *err)
+                       const struct tgt_choice *which, size_t *left, struct dv_err *err)
 {
     DV_FREE struct tgt_statistics *rows = NULL;
     struct seen_target t = {0};
@@ -210,7 +210,7 @@ static int find_ghosts(struct tgt_engine *e, uint32_t tid, const uint64_t *sids,
         result = TGT_REFUSED;
     for (size_t i = 0; result == 0 && i < t.session_count; i++) {
         const struct seen_session *s = &t.sessions[i];
-        if ((initiator && strcmp(s->initiator, initiator) != 0) || tgt_is_ghost(e, tid, s->sid))
+        if (!which->takes(which->arg, s) || tgt_is_ghost(e, tid, s->sid))
             continue;
         if (!known(sids, sid_count, s->sid) || is_busy(rows, count, tid, s->sid)) {
             ++*left;
@@ -226,29 +226,40 @@ static int find_ghosts(struct tgt_engine *e, uint32_t tid, const uint64_t *sids,
     return result;
 }
 
-int tgt_do_end_sessions(struct tgt_engine *e, uint32_t tid, const char *initiator,
-                        struct dv_err *err)
+int tgt_do_end_chosen(struct tgt_engine *e, uint32_t tid, const struct tgt_choice *which,
+                      struct dv_err *err)
 {
     uint64_t *sids = NULL;
     size_t sid_count = 0, left;
     struct patience p = patience_new();
     int result;
-    while ((result = end_round(e, tid, initiator, &sids, &sid_count, &left, err)) == 0 &&
-           left > 0) {
+    while ((result = end_round(e, tid, which, &sids, &sid_count, &left, err)) == 0 && left > 0) {
         if (!patience_wait(&p)) {
-            result = find_ghosts(e, tid, sids, sid_count, initiator, &left, err);
+            result = find_ghosts(e, tid, sids, sid_count, which, &left, err);
             if (result != 0 || left == 0)
                 break;
             dv_fail(err, DV_TIMEOUT,
-                    "target %u: %zu sessions of %s have not ended within %d ms; their commands "
-                    "hang on the backing file",
-                    tid, left, initiator ? initiator : "initiators", SETTLE_MS);
+                    "target %u: %zu sessions have not ended within %d ms; their commands hang on "
+                    "the backing file",
+                    tid, left, SETTLE_MS);
             result = TGT_REFUSED;
             break;
         }
     }
     free(sids);
     return result;
+}
+
+static bool is_of(const void *initiator, const struct seen_session *s)
+{
+    return !initiator || strcmp(s->initiator, initiator) == 0;
+}
+
+int tgt_do_end_sessions(struct tgt_engine *e, uint32_t tid, const char *initiator,
+                        struct dv_err *err)
+{
+    const struct tgt_choice which = {is_of, initiator};
+    return tgt_do_end_chosen(e, tid, &which, err);
 }
 
 // ---- Targets and LUNs ---------------------------------------------------------------------

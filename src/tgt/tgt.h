@@ -22,6 +22,8 @@
 // A tgtd that is told of no portal, or of none that it can have, listens at all addresses. So one
 // that is started from here is told to listen at some port of this one, until it has others.
 #define TGT_FIRST_ADDRESS "127.255.255.254"
+// So is one that is started as packaging/systemd does; it keeps that.
+#define TGT_SERVICE_ADDRESS "127.0.0.1"
 
 // What a volume says of itself to INQUIRY; the revision is of that, not of the program.
 #define TGT_VENDOR   PLAN_VENDOR
@@ -71,10 +73,12 @@ int tgt_end_sessions(struct tgt_engine *e, uint32_t tid, const char *initiator, 
 // One that fails does not keep the others from being added.
 int tgt_add_portals(struct tgt_engine *e, const struct portal *portals, size_t count,
                     struct dv_err *err);
-// Makes tgtd listen no more at this port of addresses that the machine does not have any more,
-// but for those in the list. Sessions are left alone.
-int tgt_drop_gone_portals(struct tgt_engine *e, uint16_t port, const struct portal *keep,
-                          size_t count, struct dv_err *err);
+// Makes tgtd listen there no more, and ends the sessions of our targets with those who came in
+// there. Also when it does not listen there: it may have been made to stop just before.
+int tgt_close_portal(struct tgt_engine *e, const struct portal *portal, struct dv_err *err);
+// Where else tgtd listens, but for the addresses that it is started with; the caller frees *others.
+int tgt_other_portals(struct tgt_engine *e, const struct portal *wanted, size_t count,
+                      struct portal **others, size_t *other_count, struct dv_err *err);
 
 // The tgtd that answers: its process, and a descriptor (the caller closes it) that becomes
 // readable when it ends.
