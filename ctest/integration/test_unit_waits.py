@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from unit_box import (A_ERROR, A_STATUS, ACCESS, ACTIVE, DELETING, DESTROY, FAILED, M_OPER, MEDIUM, MEMBER, REVOKING,
-                      V_ERROR, V_FORCE, V_NAME, V_OPER, V_SIZE, V_STATUS, VOLUME, Box, SnmpError, create_set,
+                      V_ERROR, V_FORCE, V_NAME, V_OPER, V_SIZE, V_START, V_STATUS, VOLUME, Box, SnmpError, create_set,
                       free_addresses, wait_for)
 
 M_NAME, M_ERROR = 2, 8
@@ -187,3 +187,44 @@ def test_it_ends_or_tells_and_has_a_way_out(box, act, state):
     assert recorded(box) == {1}
     box.wait_volume(1, 2)
     box.wait_rule(1, 1, ACTIVE)
+
+
+def test_a_medium_that_is_too_small_for_its_volumes_fails_alone(box):
+    """It does not keep the unit from starting, and is well when it has its size again."""
+    for index, mib in ((900, 24), (901, 24)):
+        box.set(*create_set(index, f"v{index}", mib, f"{index:032x}", medium=7))
+        box.wait_volume(index, 2)
+    small = SECOND.replace("64M", "40M")
+    box.write_config(FIRST + small)
+    end_agent(box)
+    wait_for("the medium to tell", lambda: says(box, f"{MEDIUM}.{M_ERROR}.7", "give it the size that it had"))
+    assert box.get(f"{MEDIUM}.{M_OPER}.7") == "3"
+    box.wait_volume(900, FAILED)
+    box.wait_volume(1, 2)
+    assert box.inquire(box.iqn(1), HOST, USER, SECRET)
+    force(box, 901)  # the other way out
+    box.wait_volume(900, 2)
+    box.write_config(FIRST + SECOND)
+    end_agent(box)
+    found = wait_for("the volume to be found", lambda: [i for i, s in box.volumes().items() if i > 901 and s == 2])
+    for index in (900, *found):
+        box.destroy(index)
+        wait_for("the volume to go", lambda index=index: gone(box, index))
+
+
+def test_accounts_that_overlap_are_mended(box):
+    for index in (910, 911):
+        box.set(*create_set(index, f"v{index}", 8, f"{index:032x}", medium=7))
+        box.wait_volume(index, 2)
+    box.agent.end()
+    with contextlib.closing(sqlite3.connect(box.dir / "state/unit.db")) as db, db:
+        db.execute("UPDATE volume SET start_lba = (SELECT start_lba FROM volume WHERE idx = 910) WHERE idx = 911")
+    box.start_agent()
+    box.wait_ready()
+    for index in (910, 911):
+        box.wait_volume(index, 2)
+    starts = box.get(*(f"{VOLUME}.{V_START}.{i}" for i in (910, 911)))
+    assert abs(int(starts[0]) - int(starts[1])) >= 8 * 2048
+    for index in (910, 911):
+        box.destroy(index)
+        wait_for("the volume to go", lambda index=index: gone(box, index))

@@ -456,6 +456,22 @@ static void what_a_medium_brings_is_taken_in(void **state)
     assert_int_equal(m->m.free_blocks, (50 - 4) * ALLOC_BLOCKS); // three volumes, and 0
 }
 
+// A SET may be about to use the number, the name or the place that it was given.
+static void nothing_is_taken_in_while_a_set_is_under_way(void **state)
+{
+    struct fixture *f = *state;
+    struct dv_uuid a = uuid_random();
+    for (int under_way = 1; under_way >= 0; under_way--) {
+        struct order *o = done(order_new(f->state));
+        found(o, &a, "brought", 10);
+        o->set_under_way = under_way;
+        assert_true(order_has_strangers(o));
+        assert_int_equal(order_brings_volumes(o, f->state), !under_way);
+        apply(f, o);
+        assert_int_equal(state_volume_count(f->state), !under_way);
+    }
+}
+
 // Behind the last index there is none, so those that are free before it are used.
 static void strangers_get_free_indexes(void **state)
 {
@@ -531,6 +547,7 @@ int main(void)
         TEST(what_changed_meanwhile_is_not_believed),
         TEST(a_medium_is_remembered),
         TEST(what_a_medium_brings_is_taken_in),
+        TEST(nothing_is_taken_in_while_a_set_is_under_way),
         TEST(strangers_get_free_indexes),
         TEST(what_is_just_deleted_is_not_taken_in),
         TEST(what_is_unfinished_stays_what_it_is),

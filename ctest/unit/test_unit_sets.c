@@ -212,6 +212,71 @@ static void a_volume_is_created(void **state)
     assert_int_equal(state_volume(f->state, 7)->v.state, VOLUME_CREATING);
 }
 
+// Between a row's check and its turn to be applied the worker may end volumes, or take some in.
+static void put(struct fixture *f, int uuid, const char *name)
+{
+    struct volume v = {.index = 7, .medium = 1, .start_lba = 50 * ALLOC_BLOCKS};
+    v.blocks = ALLOC_BLOCKS;
+    v.state = VOLUME_OFFLINE;
+    memcpy(v.uuid.b, UUIDS[uuid], sizeof(v.uuid.b));
+    dv_copy(v.name, sizeof(v.name), name);
+    snprintf(v.iqn, sizeof(v.iqn), PREFIX ":%s", name);
+    assert_int_equal(journal_put_volume(f->journal, &v, true, NULL), 0);
+    state_add_volume(f->state, &v)->made = true;
+}
+
+static void end_seventh(struct fixture *f)
+{
+    if (!state_volume(f->state, 7))
+        return;
+    assert_int_equal(journal_drop_volume(f->journal, 7, NULL), 0);
+    state_remove_volume(f->state, 7);
+}
+
+static int ask_while(struct fixture *f, struct row r, bool another_gets_its_number)
+{
+    struct sn_change *c = &r.change;
+    c->row = r.table->find(&f->tables, c->index, c->index_len);
+    assert_int_equal(r.table->check(&f->tables, c), SN_NO_ERROR);
+    assert_true(sets_under_way(f->tables.sets));
+    end_seventh(f);
+    if (another_gets_its_number)
+        put(f, 5, "another");
+    int status = r.table->apply(&f->tables, c);
+    if (status == SN_NO_ERROR)
+        r.table->commit(&f->tables, c);
+    r.table->release(&f->tables, c);
+    assert_false(sets_under_way(f->tables.sets));
+    return status;
+}
+
+static void a_row_is_written_for_its_own_volume_alone(void **state)
+{
+    struct fixture *f = *state;
+    for (int turn = 1; turn < 6; turn++) {
+        const bool another = turn % 2;
+        struct row r = turn < 4 ? volume_row(7) : create(7, 0, "made", 10);
+        if (turn < 4)
+            put(f, 6, "seventh");
+        if (turn == 1)
+            set(&r, SUB_dvsanVolumeName, sn_text("renamed"));
+        if (turn == 4) // there is nothing to end where one is to be made
+            continue;
+        bool good = ask_while(f, turn == 2 || turn == 3 ? destroy(r) : r, another) == SN_NO_ERROR;
+        assert_int_equal(good, turn == 2 || turn == 3);
+        for (int again = 0; again < 2; again++) {
+            const struct unit_volume *v = state_volume(f->state, 7);
+            assert_int_equal(v != NULL, another);
+            if (v)
+                assert_string_equal(v->v.name, "another");
+            if (v)
+                assert_int_not_equal(v->v.state, VOLUME_DELETING);
+            restart(f);
+        }
+        end_seventh(f);
+    }
+}
+
 static void a_repeated_create_succeeds_without_change(void **state)
 {
     struct fixture *f = *state;
@@ -723,6 +788,7 @@ int main(void)
         TEST(a_chap_user_has_one_secret),
         TEST(secrets_read_as_empty),
         TEST(tables_are_walked_in_order),
+        TEST(a_row_is_written_for_its_own_volume_alone),
         TEST(the_lease_runs_down),
     };
     return cmocka_run_group_tests_name("unit sets", tests, NULL, NULL);

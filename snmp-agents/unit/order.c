@@ -123,9 +123,13 @@ struct order *order_new(const struct state *state)
     sort_accounts(o);
     const struct unit_medium *m = NULL;
     while ((m = state_medium_next(state, m ? m->m.index : 0))) {
+        struct dv_err err;
         struct order_medium *om = DV_APPEND(o->media, o->medium_count);
         *om = (struct order_medium){.index = m->m.index, .uuid = m->uuid, .state = m->m.state};
         dv_copy(om->identity, sizeof(om->identity), m->identity);
+        om->misfit = m->gone || state_check_accounts(state, m, &err) != 0;
+        if (om->misfit)
+            dv_copy(om->error, sizeof(om->error), m->gone ? MEDIUM_GONE : err.text);
     }
     const struct unit_portal *p = NULL;
     while ((p = state_portal_next(state, p ? p->p.index : 0, p ? p->p.group : 0)))
@@ -385,11 +389,13 @@ static bool is_new_medium(const struct state *state, const struct order_medium *
 
 // ---- Volumes that a medium brought along --------------------------------------------------------
 
-// Neither known now nor when the medium was looked at: then it may just have been deleted.
+// Neither known now nor when the medium was looked at: then it may just have been deleted. A SET
+// that is under way was checked against what is known, and may be about this very volume.
 static bool is_stranger(const struct order *o, const struct state *state,
                         const struct media_found *f)
 {
-    return !state_volume_uuid(state, &f->uuid) && !order_volume_uuid(o, &f->uuid);
+    return !o->set_under_way && !state_volume_uuid(state, &f->uuid) &&
+           !order_volume_uuid(o, &f->uuid);
 }
 
 // A medium either tells where a volume lies, or any place will do that is free.

@@ -60,6 +60,7 @@ struct order_medium { // filled in by the worker
     bool taken; // it was opened while a person's word about it was there: see take.h
     enum medium_state state;
     char error[LAST_ERROR_ROOM];
+    bool misfit; // it is not to be used, for the reason in error
     bool full;
     bool unjudged; // there were no descriptors or memory to look: it is as it was
     bool has_layout;
@@ -86,6 +87,7 @@ struct order_tgtd {
 
 struct order {
     bool first;                   // nothing is known yet of what media bring along
+    bool set_under_way;           // now, as it is applied: nothing is taken in
     bool postponed;               // so it was only looked at, and is to be taken in before the next
     struct media_owner owner;     // what media are told; no unit: nothing
     struct order_volume *volumes; // all, ascending by index

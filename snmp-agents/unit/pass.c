@@ -86,9 +86,11 @@ static void check_medium(const struct pass *p, const struct medium_config *c,
 {
     struct media_space space;
     struct dv_err err;
+    if (om->misfit)
+        dv_fail(&err, DV_CONFLICT, "%s", om->error);
     om->error[0] = '\0';
-    if ((*m || open_medium(p, c, om, owner, m, &err) == 0) && media_probe(*m, &space, &err) == 0 &&
-        media_read_layout(*m, &om->layout, &err) == 0) {
+    if (!om->misfit && (*m || open_medium(p, c, om, owner, m, &err) == 0) &&
+        media_probe(*m, &space, &err) == 0 && media_read_layout(*m, &om->layout, &err) == 0) {
         om->state = space.state;
         om->full = space.full;
         om->uuid = *media_uuid(*m);
@@ -122,10 +124,8 @@ static void check_media(const struct pass *p, struct order *o)
     for (size_t i = 0; i < o->medium_count; i++) {
         size_t k = place_of(p, o->media[i].index);
         struct order_medium *om = &o->media[i];
-        if (k == p->config->media_count) {
-            dv_copy(om->error, sizeof(om->error), MEDIUM_GONE);
+        if (k == p->config->media_count)
             continue;
-        }
         check_medium(p, &p->config->media[k], &o->owner, &p->media[k], om);
         if (om->unjudged)
             om->full = p->full[k];

@@ -68,18 +68,36 @@ static void merge_volume(const struct intent *in, struct volume *v)
     v->target_blocks = in->volume.target_blocks;
 }
 
+// The row that was there when the intent was staged; NULL when it is gone, which is no failure: so
+// is what was asked for.
+static struct unit_volume *meant(const struct sets *s, const struct intent *in)
+{
+    struct unit_volume *row = state_volume(s->state, in->volume.index);
+    return row && !in->create && uuid_equal(&row->v.uuid, &in->volume.uuid) ? row : NULL;
+}
+
 static int write_volume(struct sets *s, const struct intent *in, struct dv_err *err)
 {
-    const struct unit_volume *row = state_volume(s->state, in->volume.index);
+    if (in->create)
+        return state_volume(s->state, in->volume.index)
+                   ? dv_fail(err, DV_CONFLICT, "another volume has the number %u now",
+                             in->volume.index)
+                   : journal_put_volume(s->journal, &in->volume, false, err);
+    const struct unit_volume *row = meant(s, in);
     if (!row)
-        return journal_put_volume(s->journal, &in->volume, false, err);
+        return in->kind == INTENT_DELETE_VOLUME
+                   ? 0
+                   : dv_fail(err, DV_CONFLICT, "volume %s is gone", in->volume.name);
     struct volume v = row->v;
     merge_volume(in, &v);
     return journal_put_volume(s->journal, &v, row->made, err);
 }
 
-static int drop_volume(struct sets *s, uint32_t volume, struct dv_err *err)
+static int drop_volume(struct sets *s, const struct intent *in, struct dv_err *err)
 {
+    const uint32_t volume = in->volume.index;
+    if (!meant(s, in))
+        return 0;
     const struct unit_rule *r = state_rule_next(s->state, volume, 0);
     for (; r && r->r.volume == volume; r = state_rule_next(s->state, volume, r->r.index))
         if (journal_drop_rule(s->journal, volume, r->r.index, err) != 0)
@@ -109,7 +127,7 @@ static int write_intent(struct sets *s, const struct intent *in, struct dv_err *
     case INTENT_DELETE_VOLUME:
         return write_volume(s, in, err);
     case INTENT_FORGET_VOLUME:
-        return drop_volume(s, in->volume.index, err);
+        return drop_volume(s, in, err);
     case INTENT_PUT_RULE:
         if (journal_put_rule(s->journal, &in->rule, in->secret, err) != 0)
             return -1;
@@ -117,7 +135,9 @@ static int write_intent(struct sets *s, const struct intent *in, struct dv_err *
                    ? journal_put_secret(s->journal, in->rule.chap_user, in->secret, err)
                    : 0;
     case INTENT_DELETE_RULE:
-        return journal_put_rule(s->journal, &in->rule, "", err);
+        return state_rule(s->state, in->rule.volume, in->rule.index)
+                   ? journal_put_rule(s->journal, &in->rule, "", err)
+                   : 0;
     }
     return dv_fail(err, DV_INTERNAL, "an intent of an unknown kind was staged");
 }
@@ -208,14 +228,14 @@ int sets_undo(struct sets *s, struct intent *intent, struct dv_err *err)
 
 static void commit_volume(struct sets *s, const struct intent *in)
 {
-    struct unit_volume *v = state_volume(s->state, in->volume.index);
-    if (!v) {
+    if (in->create) {
         state_add_volume(s->state, &in->volume);
         state_count_free(s->state, in->volume.medium);
         return;
     }
-    if (!in->resize && strcmp(v->v.name, in->volume.name) == 0 &&
-        v->v.admin_online == in->volume.admin_online)
+    struct unit_volume *v = meant(s, in);
+    if (!v || (!in->resize && strcmp(v->v.name, in->volume.name) == 0 &&
+               v->v.admin_online == in->volume.admin_online))
         return;
     merge_volume(in, &v->v);
     state_volume_changed(s->state, v);
@@ -248,16 +268,17 @@ static void commit_rule(struct sets *s, const struct intent *in)
 }
 
 // What is to go may be gone, when the request took its time.
-static void commit_delete_volume(struct sets *s, uint32_t index)
+static void commit_delete_volume(struct sets *s, const struct intent *in)
 {
-    struct unit_volume *v = state_volume(s->state, index);
+    struct unit_volume *v = meant(s, in);
     if (v)
         state_set_volume(s->state, v, VOLUME_DELETING, 0, "");
 }
 
-static void commit_forget_volume(struct sets *s, uint32_t index)
+static void commit_forget_volume(struct sets *s, const struct intent *in)
 {
-    const struct unit_volume *v = state_volume(s->state, index);
+    const uint32_t index = in->volume.index;
+    const struct unit_volume *v = meant(s, in);
     const struct unit_rule *r;
     if (!v)
         return;
@@ -290,10 +311,10 @@ void sets_commit(struct sets *s, struct intent *intent)
         commit_volume(s, intent);
         break;
     case INTENT_DELETE_VOLUME:
-        commit_delete_volume(s, volume);
+        commit_delete_volume(s, intent);
         break;
     case INTENT_FORGET_VOLUME:
-        commit_forget_volume(s, volume);
+        commit_forget_volume(s, intent);
         break;
     case INTENT_PUT_RULE:
         commit_rule(s, intent);
@@ -323,6 +344,11 @@ void sets_release(struct sets *s, struct intent *intent)
 }
 
 // ---- What is there or staged ------------------------------------------------------------------
+
+bool sets_under_way(const struct sets *s)
+{
+    return s->count > 0;
+}
 
 static const struct intent *staged_volume(const struct sets *s, size_t i)
 {

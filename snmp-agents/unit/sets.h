@@ -25,6 +25,7 @@ struct intent {
     struct volume volume; // as it is to be, its state included
     struct access_rule rule;
     uint32_t request;  // intents of one request have the same, and stand or fall together
+    bool create;       // there was no row, and its place is as was free then
     bool resize;       // the volume's target is asked for, too
     bool secret_given; // always for a new rule; it is the secret of all rules of its CHAP user
     char secret[CHAP_SECRET_MAX + 1];
@@ -46,6 +47,9 @@ int sets_apply(struct sets *s, struct intent *intent, struct dv_err *err);
 int sets_undo(struct sets *s, struct intent *intent, struct dv_err *err);
 void sets_commit(struct sets *s, struct intent *intent);
 void sets_release(struct sets *s, struct intent *intent); // wipes its secret; NULL is fine
+
+// Whether something is staged: it was checked against what there was then.
+bool sets_under_way(const struct sets *s);
 
 // What is there or staged. except is the index of the row that asks.
 bool sets_volume_uuid_taken(const struct sets *s, const struct dv_uuid *uuid, uint32_t except);

@@ -692,6 +692,21 @@ size_t state_extents(const struct state *s, uint32_t medium, struct extent **lis
     return n;
 }
 
+int state_check_accounts(const struct state *s, const struct unit_medium *m, struct dv_err *err)
+{
+    DV_FREE struct extent *used = NULL;
+    struct dv_err why;
+    if (m->gone || m->m.kind != MEDIUM_DIR)
+        return 0;
+    size_t n = state_extents(s, m->m.index, &used);
+    if (extent_check(used, n, m->m.blocks, &why) == 0)
+        return 0;
+    return dv_fail(err, DV_CONFLICT,
+                   "the volumes that are recorded for it do not fit it: give it the size that it "
+                   "had, or forget some (%s)",
+                   why.text);
+}
+
 void state_count_free(struct state *s, uint32_t medium)
 {
     struct unit_medium *m = state_medium(s, medium);

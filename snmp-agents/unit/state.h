@@ -179,6 +179,9 @@ void state_set_resize_error(struct state *s, struct unit_volume *v, const char *
 // The extents in use on a medium, sorted: reserved ones, and those that volumes are being resized
 // to, are included. The caller frees *list (NULL when there are none).
 size_t state_extents(const struct state *s, uint32_t medium, struct extent **list);
+// Fails when the volumes that are recorded for a folder do not fit it: they overlap, or its size in
+// the configuration is too small. Other media tell where their volumes lie.
+int state_check_accounts(const struct state *s, const struct unit_medium *m, struct dv_err *err);
 // Counts a medium's free extents again, after volumes came, went or changed their places.
 void state_count_free(struct state *s, uint32_t medium);
 

@@ -196,6 +196,7 @@ static int check_create(struct tables *t, struct sn_change *c, const struct requ
     if (extent_find(used, n, m->m.blocks, blocks, &start, NULL) != 0)
         return table_blame(c, SUB_dvsanVolumeSize, SN_RESOURCE_UNAVAILABLE);
     in->kind = INTENT_PUT_VOLUME;
+    in->create = true;
     fill(t, c->index[0], r, m, start, &in->volume);
     return SN_NO_ERROR;
 }

@@ -3,6 +3,7 @@
 #include "snmp-agents/unit/unit.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "snmp-agents/unit/accounts.h"
 #include "snmp-agents/unit/announcer.h"
 #include "snmp-agents/unit/counters.h"
 #include "snmp-agents/unit/journal.h"
@@ -241,9 +242,11 @@ static void on_done(void *arg, struct order *o)
 {
     struct unit *u = arg;
     struct dv_err err;
-    bool failed = order_has_failures(o);
+    o->set_under_way = sets_under_way(u->sets);
+    bool strangers_wait = o->set_under_way && order_has_strangers(o);
+    bool failed = order_has_failures(o) || strangers_wait;
     bool postponed = o->postponed, brings = order_brings_volumes(o, u->state);
-    u->had_pass = true;
+    u->had_pass = !postponed || !strangers_wait;
     if (!postponed) {
         read_logs(u);
         note_tgtds(u, o);
@@ -257,9 +260,9 @@ static void on_done(void *arg, struct order *o)
     } else {
         forget_words(u, o);
     }
-    u->unfinished = order_is_unfinished(o) || brings || postponed;
+    u->unfinished = (order_is_unfinished(o) || brings || postponed) && !strangers_wait;
     order_free(o);
-    if (postponed) {
+    if (postponed && !strangers_wait) {
         start_pass(u);
         return;
     }
@@ -432,27 +435,6 @@ static void add_media(struct unit *u)
     }
 }
 
-// The journal's volumes against the configured media: a medium that shrank below its volumes, or
-// extents that overlap, are a mistake that serving would make worse.
-static int check_extents(struct unit *u, struct dv_err *err)
-{
-    const struct unit_medium *m = NULL;
-    while ((m = state_medium_next(u->state, m ? m->m.index : 0))) {
-        DV_FREE struct extent *used = NULL;
-        struct dv_err why;
-        if (m->m.kind != MEDIUM_DIR) // it tells where its volumes lie when it is there
-            continue;
-        size_t n = state_extents(u->state, m->m.index, &used);
-        if (extent_check(used, n, m->m.blocks, &why) != 0)
-            return dv_fail(err, DV_CONFLICT,
-                           "the volumes recorded for medium %s do not fit it (%s); make its size "
-                           "what it was",
-                           m->m.name, why.text);
-        state_count_free(u->state, m->m.index);
-    }
-    return 0;
-}
-
 // As they are configured now, for a start that finds them so no more.
 static int record_media(struct unit *u, struct dv_err *err)
 {
@@ -484,8 +466,9 @@ static int open_journal(struct unit *u, struct dv_err *err)
         state_add_tgtd(u->state, socket);
     }
     add_media(u);
-    if (journal_load(u->journal, u->state, err) != 0 || check_extents(u, err) != 0 ||
-        record_media(u, err) != 0 || journal_count_start(u->journal, err) != 0)
+    if (journal_load(u->journal, u->state, err) != 0 ||
+        accounts_mend(u->state, u->journal, err) != 0 || record_media(u, err) != 0 ||
+        journal_count_start(u->journal, err) != 0)
         return -1;
     u->tgtds_there = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_there));
     u->tgtds_answer = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_answer));
