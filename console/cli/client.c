@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "console/cli/login.h"
+#include "console/cli/url.h"
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,7 +76,7 @@ struct client *client_new(const char *url, struct dv_err *err)
         client_free(c);
         return NULL;
     }
-    if (login_read(&c->login, err) < 0) {
+    if (url_check(c->url, err) < 0 || login_read(&c->login, err) < 0) {
         client_free(c);
         return NULL;
     }

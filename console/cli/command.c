@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "console/cli/cli.h"
+#include "console/cli/url.h"
 #include <string.h>
 
 static int check_size(const char *value, struct dv_err *err)
@@ -62,20 +63,10 @@ static int check_limit(const char *value, struct dv_err *err)
     return number_parse("limit", value, 1, 1000, &limit, err);
 }
 
-static int check_url(const char *value, struct dv_err *err)
-{
-    if (strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0)
-        return dv_fail(err, DV_INVALID,
-                       "\"%.80s\" is not a URL of the station; give one such as "
-                       "http://127.0.0.1:8480",
-                       value);
-    return 0;
-}
-
 // clang-format off
 const struct option_desc cli_options[OPTIONS] = {
     [OPT_JSON]    = {"json", NULL, 0, NULL, "print JSON instead of text; lists are arrays of objects"},
-    [OPT_URL]     = {"url", "URL", 0, check_url, "the station's API; else $DVSAN_URL, else http://127.0.0.1:8480"},
+    [OPT_URL]     = {"url", "URL", 0, url_check, "the station's API; else $DVSAN_URL, else http://127.0.0.1:8480"},
     [OPT_HELP]    = {"help", NULL, 'h', NULL, "show this help"},
     [OPT_VERSION] = {"version", NULL, 'V', NULL, "show the version"},
     [OPT_NO_WAIT] = {"no-wait", NULL, 0, NULL, "do not wait for the task to end; print the task"},

@@ -34,7 +34,8 @@ static int ask_password(char **secret, struct dv_err *err)
     fprintf(stderr, "\n");
     if (got)
         text[strcspn(text, "\n")] = '\0';
-    int result = got && text[0] ? 0 : dv_fail(err, DV_DENIED, "no password was given");
+    int result = got && text[0] ? secret_check("the password", text, strlen(text), err)
+                                : dv_fail(err, DV_DENIED, "no password was given");
     if (result == 0)
         *secret = dv_strdup(text);
     secret_wipe(text, sizeof(text));
@@ -47,7 +48,7 @@ int login_read(struct login *login, struct dv_err *err)
     *login = (struct login){.is_token = true, .source = "DVSAN_TOKEN"};
     if ((value = set_value("DVSAN_TOKEN"))) {
         login->secret = dv_strdup(value);
-        return 0;
+        return secret_check(login->source, value, strlen(value), err);
     }
     login->source = "DVSAN_TOKEN_FILE";
     if ((value = set_value("DVSAN_TOKEN_FILE")))

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "console/cli/parse.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct parser {
@@ -33,11 +34,14 @@ static int unknown_option(const struct parser *p, const char *typed, struct dv_e
 {
     const struct command *command =
         p->word_count >= 2 ? command_find(p->words[0], p->words[1]) : NULL;
-    const char *name = typed + strspn(typed, "-");
-    const char *near = suggest_option(command, name);
+    // Without what stands behind "=", which may be a secret.
+    char shown[41];
+    size_t len = strcspn(typed, "=");
+    snprintf(shown, sizeof(shown), "%.*s", (int)(len < sizeof(shown) ? len : sizeof(shown)), typed);
+    const char *near = suggest_option(command, shown + strspn(shown, "-"));
     if (near)
-        return dv_fail(err, DV_INVALID, "unknown option %.40s; did you mean --%s?", typed, near);
-    return dv_fail(err, DV_INVALID, "unknown option %.40s; see dvsan%s%s%s%s --help", typed,
+        return dv_fail(err, DV_INVALID, "unknown option %s; did you mean --%s?", shown, near);
+    return dv_fail(err, DV_INVALID, "unknown option %s; see dvsan%s%s%s%s --help", shown,
                    command ? " " : "", command ? command->group : "", command ? " " : "",
                    command ? command->verb : "");
 }

@@ -62,6 +62,45 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
+# ---- Who asks, and whom
+
+
+def with_token(lab, data, **env):
+    """Runs dvsan pool show with a token file that has these bytes."""
+    path = os.path.join(lab.work, "token-file")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as f:
+        f.write(data)
+    left_out = ("DVSAN_TOKEN", "DVSAN_PASSWORD_FILE")
+    env = {**{k: v for k, v in lab.env.items() if k not in left_out}, "DVSAN_TOKEN_FILE": path, **env}
+    return subprocess.run([DVSAN, "pool", "show"], env=env, capture_output=True, text=True, check=False)
+
+
+def test_token_files(lab):
+    """A file from Windows is as good; what else is odd is refused here, saying where."""
+    token = lab.client.authorization.split()[1].encode()
+    for end in (b"", b"\n", b"\r\n"):
+        done = with_token(lab, token + end)
+        assert done.returncode == 0, done.stderr
+    for data in (token + b"\r", b"\xef\xbb\xbf" + token, token + b"\0\n"):
+        done = with_token(lab, data)
+        assert done.returncode != 0 and "is not plain text: byte " in done.stderr
+        assert token.decode() not in done.stderr
+    done = with_token(lab, token, DVSAN_TOKEN=token.decode() + "\r")
+    assert f"DVSAN_TOKEN is not plain text: byte {len(token) + 1} is 0x0d" in done.stderr
+
+
+@pytest.mark.parametrize("url", [
+    "http://admin:hunter2@127.0.0.1:9", "http://hunter2@127.0.0.1:9", "https://127.0.0.1:9/?token=hunter2",
+    "admin:hunter2@127.0.0.1", "http://admin:hunter2@nowhere.invalid",
+])
+def test_no_secret_of_a_url_is_printed(lab, url):
+    token = lab.client.authorization.split()[1].encode()
+    done = with_token(lab, token, DVSAN_URL=url)
+    assert done.returncode != 0 and "hunter2" not in done.stderr + done.stdout
+    assert "the station's URL" in done.stderr
+    assert "hunter2" not in lab.dvsan("pool", "show", "--url", url, code=None).stderr
+
+
 # ---- Lists and records
 
 

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "console/cli/parse.h"
+#include "console/cli/url.h"
 #include <string.h>
 
 #define WORDS_MAX 12
@@ -107,6 +108,56 @@ static void test_refused(void **state)
     }
 }
 
+// What could be a secret is in no sentence: sentences get into logs and onto screens.
+static void test_urls(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url, *sentence; // NULL: it is one
+    } cases[] = {
+        {"http://127.0.0.1:8480", NULL},
+        {"https://san.example.org/base/", NULL},
+        {"HTTP://[2001:db8::1]:80", NULL},
+        {"http://user:hunter2@127.0.0.1:1", "has a user or a password in it"},
+        {"http://hunter2@san", "has a user or a password in it"},
+        {"http://:hunter2@san", "has a user or a password in it"},
+        {"user:hunter2@san", "has a user or a password in it"},
+        {"http://san/hunter2@x", "has a user or a password in it"},
+        {"ftp://user:hunter2@san", "has a user or a password in it"},
+        {"http://san?token=hunter2", "has a \"?\" in it"},
+        {"http://san/#hunter2", "has a \"#\" in it"},
+        {"http://san /hunter2", "byte 11 of the station's URL is 0x20"},
+        {"http://san\r", "byte 11 of the station's URL is 0x0d"},
+        {"http://s\xc3\xa4n", "byte 9 of"},
+        {"http://", "is not a URL"},
+        {"http:///x", "is not a URL"},
+        {"http://:80", "is not a URL"},
+        {"ftp://san", "is not a URL"},
+        {"san:8480", "is not a URL"},
+        {"", "is not a URL"},
+    };
+    for (size_t i = 0; i < DV_COUNT(cases); i++) {
+        struct dv_err err = {0};
+        int result = url_check(cases[i].url, &err);
+        assert_int_equal(result, cases[i].sentence ? -1 : 0);
+        if (result < 0 && !strstr(err.text, cases[i].sentence))
+            fail_msg("%s: %s", cases[i].url, err.text);
+        assert_null(strstr(err.text, "hunter2"));
+    }
+    static const char *const lines[] = {
+        "dvsan pool show --url http://user:hunter2@san",
+        "dvsan pool show --password=hunter2",
+        "dvsan host add h --iqn iqn.2026-11.org.example:h --chap-secret=hunter2",
+        "dvsan pool show --json=hunter2",
+    };
+    for (size_t i = 0; i < DV_COUNT(lines); i++) {
+        struct invocation in;
+        struct dv_err err = {0};
+        assert_int_equal(parse(lines[i], &in, &err), -1);
+        assert_null(strstr(err.text, "hunter2"));
+    }
+}
+
 // What the tables must have for parsing and help to work.
 static void test_tables(void **state)
 {
@@ -131,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accepted),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_urls),
         cmocka_unit_test(test_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -65,13 +66,53 @@ static int read_line(int fd, const char *path, char *text, size_t room, size_t *
     }
     const char *end = memchr(text, '\n', got);
     *len = end ? (size_t)(end - text) : got;
-    if (*len == 0)
-        return dv_fail(err, DV_INVALID, "secret file %s has an empty first line", path);
     if (*len == room)
         return dv_fail(err, DV_INVALID, "secret file %s has a first line of more than %zu bytes",
                        path, room - 1);
-    if (memchr(text, '\0', *len))
-        return dv_fail(err, DV_INVALID, "secret file %s is not text", path);
+    if (end && *len > 0 && text[*len - 1] == '\r') // written by an editor of Windows
+        (*len)--;
+    if (*len == 0)
+        return dv_fail(err, DV_INVALID, "secret file %s has an empty first line", path);
+    DV_FREE char *what = dv_printf("secret file %s", path);
+    return secret_check(what, text, *len, err);
+}
+
+// How many bytes the UTF-8 character at p has that is no control character; 0 for anything else.
+static size_t character(const unsigned char *p, size_t left)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t len = p[0] < 0x80       ? 1
+                 : p[0] >> 5 == 6  ? 2
+                 : p[0] >> 4 == 14 ? 3
+                 : p[0] >> 3 == 30 ? 4
+                                   : 0;
+    if (len == 0 || len > left)
+        return 0;
+    uint32_t c = len == 1 ? p[0] : p[0] & (0x7fu >> len);
+    for (size_t i = 1; i < len; i++) {
+        if (p[i] >> 6 != 2)
+            return 0;
+        c = c << 6 | (p[i] & 0x3f);
+    }
+    bool control = c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xfeff;
+    bool bad = c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000);
+    return control || bad ? 0 : len;
+}
+
+int secret_check(const char *what, const char *text, size_t len, struct dv_err *err)
+{
+    size_t at = 0, step = 1;
+    while (at < len && (step = character((const unsigned char *)text + at, len - at)) > 0)
+        at += step;
+    if (at < len)
+        return dv_fail(err, DV_INVALID,
+                       "%s is not plain text: byte %zu is 0x%02x; write it anew, as one line in "
+                       "UTF-8",
+                       what, at + 1, (unsigned)(unsigned char)text[at]);
+    if (len > 0 && (text[0] == ' ' || text[len - 1] == ' '))
+        return dv_fail(err, DV_INVALID,
+                       "%s %s with a blank, byte %zu: take it away, or choose another secret", what,
+                       text[0] == ' ' ? "begins" : "ends", text[0] == ' ' ? (size_t)1 : len);
     return 0;
 }
 
