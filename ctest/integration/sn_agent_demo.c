@@ -1,7 +1,7 @@
 // A subagent with a group of scalars, a writable table and a large one, for test_snmp_layer.py.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// usage: sn_agent_demo SOCKET STATE_DIR ROWS
+// usage: sn_agent_demo SOCKET STATE_DIR ROWS [PING_MS ANSWER_S SILENT_MS]
 // Tells on standard output, a line each, what the agent and the phases of a SET do. SIGUSR1 sends
 // a notification; SIGTERM ends it.
 #include "base/log.h"
@@ -369,7 +369,8 @@ static void on_usr1(void *arg)
     struct sn_var var = {under_root(1, 3), sn_int(d->lease)};
     var.oid = sn_oid_append(&var.oid, 0);
     struct sn_oid trap = under_root(0, 1);
-    sn_agent_notify(d->agent, &trap, &var, 1);
+    if (!sn_agent_notify(d->agent, &trap, &var, 1))
+        printf("not sent\n");
 }
 
 static void on_term(void *arg)
@@ -379,15 +380,20 @@ static void on_term(void *arg)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4)
+    if (argc != 4 && argc != 7)
         return 2;
+    struct sn_agent_timing timing;
+    if (argc == 7)
+        timing = (struct sn_agent_timing){(uint32_t)atoi(argv[4]), (uint32_t)atoi(argv[5]),
+                                          (uint32_t)atoi(argv[6])};
     setlinebuf(stdout);
     log_init("sn_agent_demo", LOG_LEVEL_INFO);
     struct dv_err err;
     struct demo demo = {.large = (uint32_t)atoi(argv[3])};
     struct loop *loop = demo.loop = loop_new();
     struct sn_env *env = sn_env_new(loop, "sn_agent_demo", argv[2], NULL, &err);
-    if (!env || !(demo.agent = sn_agent_new(env, argv[1], on_changed, &demo, &err))) {
+    if (!env || !(demo.agent = sn_agent_new(env, argv[1], argc == 7 ? &timing : NULL, on_changed,
+                                            &demo, &err))) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }

@@ -29,6 +29,7 @@ IP = f"127.11.{1 + PID // 250}.{1 + PID % 250}"  # so that runs side by side do 
 PORT = 16161
 TRAP_PORT = 16162
 MANAGER_ENGINE = "80001f880501020304"
+COLD_START = " 1.3.6.1.6.3.1.1.5.1 "
 
 
 def wait_for(condition, seconds=10, what="the condition"):
@@ -126,9 +127,9 @@ class Lab:
         self.snmpd.kill()
         self.snmpd.wait()
 
-    def start_agent(self, expect=("connected",)):
+    def start_agent(self, expect=("connected",), timing=()):
         self.agent = Process(f"{BUILD}/tests/sn_agent_demo", self.socket, f"{self.dir}/agent",
-                             str(LARGE_ROWS))
+                             str(LARGE_ROWS), *timing)
         for line in expect:
             assert self.agent.line() == line
 
@@ -416,12 +417,40 @@ def test_master_comes_later(lab):
     assert lab.get(f"{SCALAR}.1.0") == ['STRING: "demo"']
 
 
-def test_master_hangs(lab):
-    lab.snmpd.send_signal(signal.SIGSTOP)
-    assert lab.agent.line(30) == "lost"
-    lab.snmpd.send_signal(signal.SIGCONT)
+def test_notifications_after_each_pause(lab, manager):
+    """A master that hung for whatever time: the agent is told of its return, and notifies again.
+
+    A hang is found by a ping, and what follows takes its turns at asking again; here all of that
+    takes a tenth of the usual time, so that these pauses cover its phases."""
+    assert manager.ask(f"listen udp:{IP}:{TRAP_PORT}") == ["done "]
+    lab.agent.end()
+    lab.start_agent(timing=("200", "1", "700"))
+    for pause in (0.5, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2, 3.6, 4.0):
+        lab.snmpd.send_signal(signal.SIGSTOP)
+        try:
+            time.sleep(pause)
+        finally:
+            lab.snmpd.send_signal(signal.SIGCONT)
+        wait_for(lambda: lab.run("snmpget", f"{SCALAR}.1.0").stdout.endswith('"demo"\n'), 60, "the demo")
+        told = ["connected"] + lab.agent.drain()
+        while told[-1] != "connected":  # the tables are there before the agent is told
+            told.append(lab.agent.line(60))
+        assert told == ["connected"] + ["lost", "connected"] * (len(told) // 2), told
+        lab.agent.child.send_signal(signal.SIGUSR1)
+        while (line := manager.line(60)) != f"inform demo {ROOT[1:]}.0.1 0":
+            assert COLD_START in line  # snmpd's own
+        assert lab.agent.drain() == [], pause
+    lab.agent.end()
+    lab.start_agent()
+
+
+def test_nothing_goes_out_without_a_master(lab):
+    lab.kill_snmpd()
+    assert lab.agent.line() == "lost"
+    lab.agent.child.send_signal(signal.SIGUSR1)
+    assert lab.agent.line() == "not sent"
+    lab.start_snmpd()
     assert lab.agent.line(30) == "connected"
-    assert lab.get(f"{SCALAR}.1.0") == ['STRING: "demo"']
 
 
 class FakeMaster:

@@ -4,8 +4,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "snmp/manager.h"
 #include "snmp/std_oids.h"
+#include <stdio.h>
 #include <string.h>
 
 #define REPEAT_FIRST_MS 200
@@ -22,6 +24,7 @@ struct station {
     const char *address;
     struct sn_peer *peer;
     bool silent; // its last inform was not acknowledged; so that it is logged once
+    char trouble[ANNOUNCER_TROUBLE_ROOM]; // why, for as long as it lasts
 };
 
 struct announcer {
@@ -38,6 +41,7 @@ struct announcer {
     struct sn_peer *engine_peer;
     bool engine_asked; // and not answered yet
 
+    uint32_t lost; // notifications that did not go out
     bool cold_started;
     uint32_t repeat_ms;
     struct loop_timer *repeat; // the next repetition, or the end of the lease
@@ -70,6 +74,16 @@ static struct sn_user notify_user(const struct announcer *a)
     return (struct sn_user){u->name, u->auth_pass, u->priv_pass};
 }
 
+static void not_told(struct station *s, const char *what, const char *why)
+{
+    snprintf(s->trouble, sizeof(s->trouble), "the station at %.80s %s: %.120s", s->address, what,
+             why);
+    text_make_printable(s->trouble);
+    if (!s->silent)
+        log_warning("announce", "%s", s->trouble);
+    s->silent = true;
+}
+
 static bool station_open(struct station *s)
 {
     struct announcer *a = s->owner;
@@ -78,9 +92,8 @@ static bool station_open(struct station *s)
     if (s->peer)
         return true;
     s->peer = sn_peer_new(a->env, s->address, &user, NULL, &err);
-    if (!s->peer && !s->silent)
-        log_warning("announce", "the station at %s cannot be told: %s", s->address, err.text);
-    s->silent = s->silent || !s->peer;
+    if (!s->peer)
+        not_told(s, "cannot be told", err.text);
     return s->peer != NULL;
 }
 
@@ -101,11 +114,16 @@ static void inform_done(void *arg, const struct sn_result *result)
     a->under_way--;
     if (result->code == DV_CANCELLED)
         return;
-    if (result->code == DV_OK && s->silent)
-        log_info("announce", "the station at %s answers", s->address);
-    else if (result->code != DV_OK && !s->silent)
-        log_warning("announce", "the station at %s does not answer: %s", s->address, result->text);
-    s->silent = result->code != DV_OK;
+    if (result->code != DV_OK) {
+        not_told(s, "does not answer notifications", result->text);
+        if (leased(a))
+            a->lost++;
+    } else {
+        if (s->silent)
+            log_info("announce", "the station at %s answers", s->address);
+        s->silent = false;
+        s->trouble[0] = '\0';
+    }
     if (result->code == DV_DENIED) { // it may be another engine than last time
         sn_peer_free(s->peer);
         s->peer = NULL;
@@ -128,8 +146,8 @@ static void tell_stations(struct announcer *a, const struct announcement *messag
 
 static void tell_others(struct announcer *a, const struct announcement *message)
 {
-    if (a->agent)
-        sn_agent_notify(a->agent, &message->trap, message->vars, message->count);
+    if (!a->agent || !sn_agent_notify(a->agent, &message->trap, message->vars, message->count))
+        a->lost++;
 }
 
 static void tell(struct announcer *a, enum announcement_kind kind,
@@ -289,6 +307,19 @@ void announcer_stop(struct announcer *a, const struct announcement_link *links, 
         tell(a, ANNOUNCE_AGAIN, NULL, FAREWELL_TIMING);
     if (a->under_way == 0)
         loop_timer_set(a->farewell, 0);
+}
+
+uint32_t announcer_lost(const struct announcer *a)
+{
+    return a->lost;
+}
+
+const char *announcer_trouble(const struct announcer *a)
+{
+    for (size_t i = 0; i < a->station_count && leased(a); i++)
+        if (a->stations[i].silent)
+            return a->stations[i].trouble;
+    return "";
 }
 
 struct announcer *announcer_new(struct loop *loop, struct sn_env *env,

@@ -8,6 +8,8 @@
 #include "snmp-agents/unit/announcement.h"
 #include "snmp/agent.h"
 
+#define ANNOUNCER_TROUBLE_ROOM 256
+
 struct announcer;
 
 // All is borrowed and must outlive the announcer. Nothing is sent yet.
@@ -32,6 +34,11 @@ void announcer_medium(struct announcer *a, const struct unit_medium *medium);
 // Through the master alone: the station has no use for it.
 void announcer_login(struct announcer *a, const struct unit_volume *volume);
 void announcer_volume(struct announcer *a, const struct unit_volume *volume);
+// How many notifications did not go out: no master took them, or a station that leads the unit did
+// not acknowledge them. And why they do not now, as a sentence; "" when they do.
+uint32_t announcer_lost(const struct announcer *a);
+const char *announcer_trouble(const struct announcer *a);
+
 // The member is shutting down: sends a linkDown for each of the links (a dvsanMemberAnnounce when
 // there is none) and calls done(arg) when the station has them, or after two seconds.
 void announcer_stop(struct announcer *a, const struct announcement_link *links, size_t count,

@@ -503,6 +503,7 @@ static void set_address(struct unit_portal *row, const char *address)
     row->raw_len = inet_pton(AF_INET, address, row->raw) == 1    ? 4
                    : inet_pton(AF_INET6, address, row->raw) == 1 ? 16
                                                                  : 0;
+    portal_format(&row->p, row->text);
 }
 
 void state_move_portal(struct state *s, struct unit_portal *p, const char *address)

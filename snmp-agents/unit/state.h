@@ -74,6 +74,7 @@ struct unit_portal {
     struct portal p;
     uint8_t raw[16]; // the address in network byte order
     size_t raw_len;  // 4 or 16
+    char text[PORTAL_TEXT_ROOM];
     uint32_t generation;
 };
 

@@ -103,7 +103,16 @@ TABLE_GET(summary_since, struct tables, t, sn_uint(state_changes_since(t->state)
 
 TABLE_GET(summary_suppressed, struct tables, t, counter32(notifier_suppressed(t->notifier)))
 
-TABLE_GET(summary_error, struct tables, t, sn_text(t->member->last_error))
+// What concerns the data comes before what concerns the news of it.
+static const char *error_text(const struct tables *t)
+{
+    return t->member->last_error[0] ? t->member->last_error : announcer_trouble(t->announcer);
+}
+
+TABLE_GET(summary_error, struct tables, t, sn_text(error_text(t)))
+TABLE_GET(summary_heartbeat, struct tables, t,
+          counter32((uint32_t)((loop_now_ms() - t->started_ms) / 1000)))
+TABLE_GET(summary_lost, struct tables, t, counter32(announcer_lost(t->announcer)))
 
 static const struct sn_column SUMMARY_COLUMNS[] = {
     {SUB_dvsanUnitMedia, SN_UINT, SN_READ_ONLY, 0, 0, summary_media},
@@ -111,6 +120,8 @@ static const struct sn_column SUMMARY_COLUMNS[] = {
     {SUB_dvsanUnitChangesSince, SN_UINT, SN_READ_ONLY, 0, 0, summary_since},
     {SUB_dvsanUnitNotificationsSuppressed, SN_COUNTER32, SN_READ_ONLY, 0, 0, summary_suppressed},
     {SUB_dvsanUnitLastError, SN_OCTETS, SN_READ_ONLY, 0, 0, summary_error},
+    {SUB_dvsanUnitHeartbeat, SN_COUNTER32, SN_READ_ONLY, 0, 0, summary_heartbeat},
+    {SUB_dvsanUnitNotificationsLost, SN_COUNTER32, SN_READ_ONLY, 0, 0, summary_lost},
 };
 
 const struct sn_table table_summary = {
@@ -192,12 +203,15 @@ TABLE_GET(portal_port, struct unit_portal, p, sn_uint(p->p.port))
 TABLE_GET(portal_interface, struct unit_portal, p, sn_int((int32_t)p->p.if_index))
 TABLE_GET(portal_state, struct unit_portal, p, sn_int(p->p.up ? PORTAL_UP : PORTAL_DOWN))
 
+TABLE_GET(portal_text, struct unit_portal, p, sn_text(p->text))
+
 static const struct sn_column PORTAL_COLUMNS[] = {
     {SUB_dvsanPortalAddressType, SN_INT, SN_READ_ONLY, 0, 0, portal_type},
     {SUB_dvsanPortalAddress, SN_OCTETS, SN_READ_ONLY, 0, 0, portal_address},
     {SUB_dvsanPortalPort, SN_UINT, SN_READ_ONLY, 0, 0, portal_port},
     {SUB_dvsanPortalIfIndex, SN_INT, SN_READ_ONLY, 0, 0, portal_interface},
     {SUB_dvsanPortalOperState, SN_INT, SN_READ_ONLY, 0, 0, portal_state},
+    {SUB_dvsanPortalText, SN_OCTETS, SN_READ_ONLY, 0, 0, portal_text},
 };
 
 static const void *find_portal(void *ctx, const uint32_t *index, size_t len)

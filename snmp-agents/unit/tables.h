@@ -3,6 +3,7 @@
 #ifndef DVSAN_UNIT_TABLES_H
 #define DVSAN_UNIT_TABLES_H
 
+#include "snmp-agents/unit/announcer.h"
 #include "snmp-agents/unit/member.h"
 #include "snmp-agents/unit/notifier.h"
 #include "snmp-agents/unit/sets.h"
@@ -14,6 +15,8 @@ struct tables {
     struct sets *sets;
     struct member *member;
     const struct notifier *notifier;
+    const struct announcer *announcer;
+    uint64_t started_ms;       // when the agent was
     const char *iqn_prefix;    // a volume's IQN is iqn_prefix:uuid
     void (*leased)(void *arg); // dvsanMemberLease was written to member
     void *arg;

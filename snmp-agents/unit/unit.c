@@ -367,7 +367,7 @@ static void connect_master(struct unit *u)
     struct dv_err err;
     loop_timer_cancel(u->first_pass);
     loop_timer_set(u->no_master, MASTER_MS);
-    u->agent = sn_agent_new(u->env, u->config->snmp.agentx, on_master, u, &err);
+    u->agent = sn_agent_new(u->env, u->config->snmp.agentx, NULL, on_master, u, &err);
     if (u->agent && tables_register(u->agent, &u->tables, &err) == 0 &&
         (u->std = std_new(u->agent, u->config, u->state, counters_traffic(u->counters), &err)))
         return;
@@ -552,6 +552,8 @@ struct unit *unit_new(struct loop *loop, const struct unit_config *config, struc
     (void)find_address(u);
     u->notifier = notifier_new(loop, u->state, u->portals, u->announcer);
     u->tables.notifier = u->notifier;
+    u->tables.announcer = u->announcer;
+    u->tables.started_ms = loop_now_ms();
     reserve(u);
     u->next_pass = loop_timer_new(loop, on_next_pass, u);
     u->first_pass = loop_timer_new(loop, on_first_pass_slow, u);

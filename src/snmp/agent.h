@@ -15,13 +15,19 @@ struct sn_agent;
 // when all tables are registered with the master, changed(arg, false) when the master is lost.
 // It must not free the agent. One agent a process, because Net-SNMP's is global.
 typedef void sn_agent_fn(void *arg, bool connected);
-struct sn_agent *sn_agent_new(struct sn_env *env, const char *socket, sn_agent_fn *changed,
-                              void *arg, struct dv_err *err);
+struct sn_agent_timing {
+    uint32_t ping_ms;   // between looks at whether the master answers
+    uint32_t answer_s;  // for which one that does not is not given up
+    uint32_t silent_ms; // until a master that accepted and kept silent is tried again
+};
+struct sn_agent *sn_agent_new(struct sn_env *env, const char *socket,
+                              const struct sn_agent_timing *timing, // NULL: the usual one
+                              sn_agent_fn *changed, void *arg, struct dv_err *err);
 void sn_agent_free(struct sn_agent *a); // unregisters and closes in order
 
-// Sends a notification through the master to whatever receivers it is configured with. Dropped
-// without a trace while there is no master. sysUpTime.0 and snmpTrapOID.0 are put in front.
-void sn_agent_notify(struct sn_agent *a, const struct sn_oid *trap, const struct sn_var *vars,
+// Sends a notification through the master to whatever receivers it is configured with; false when
+// it did not go out, as while there is no master. sysUpTime.0 and snmpTrapOID.0 are put in front.
+bool sn_agent_notify(struct sn_agent *a, const struct sn_oid *trap, const struct sn_var *vars,
                      size_t count);
 
 // The master's sysUpTime.0 now, as far as it told; hundredths of a second.

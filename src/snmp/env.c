@@ -217,6 +217,12 @@ static void set_engine(const struct sn_engine *engine)
     remember("engineBoots %u", engine->boots - 1); // which Net-SNMP increments
 }
 
+static const int settings[] = {
+    NETSNMP_DS_LIB_DONT_READ_CONFIGS,    NETSNMP_DS_LIB_DONT_PERSIST_STATE,
+    NETSNMP_DS_LIB_DONT_LOAD_HOST_FILES, NETSNMP_DS_LIB_ALARM_DONT_USE_SIG,
+    NETSNMP_DS_LIB_NO_DISCOVERY, // of RFC 5343, answered to anyone
+};
+
 static void init_library(struct sn_env *env, const char *state_dir, const struct sn_engine *engine)
 {
     // Net-SNMP looks for files along these even where it is told to read none.
@@ -224,17 +230,25 @@ static void init_library(struct sn_env *env, const char *state_dir, const struct
     setenv("MIBDIRS", "/dev/null", 1); // it would read all files in a folder
     setenv("SNMPCONFPATH", state_dir, 1);
     setenv("SNMP_PERSISTENT_DIR", state_dir, 1);
-    static const int on[] = {NETSNMP_DS_LIB_DONT_READ_CONFIGS, NETSNMP_DS_LIB_DONT_PERSIST_STATE,
-                             NETSNMP_DS_LIB_DONT_LOAD_HOST_FILES, NETSNMP_DS_LIB_ALARM_DONT_USE_SIG,
-                             NETSNMP_DS_LIB_NO_DISCOVERY}; // of RFC 5343, answered to anyone
-    for (size_t i = 0; i < DV_COUNT(on); i++)
-        netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, on[i], 1);
+    for (size_t i = 0; i < DV_COUNT(settings); i++)
+        netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, settings[i], 1);
 
     snmp_disable_log();
     snmp_enable_calllog();
     snmp_register_callback(SNMP_CALLBACK_LIBRARY, SNMP_CALLBACK_LOGGING, on_log, env);
     set_engine(engine);
     init_snmp(env->app);
+}
+
+// Its start has to go by them, so they are set before; and it may set some back.
+static bool kept_settings(struct dv_err *err)
+{
+    for (size_t i = 0; i < DV_COUNT(settings); i++)
+        if (!netsnmp_ds_get_boolean(NETSNMP_DS_LIBRARY_ID, settings[i])) {
+            dv_fail(err, DV_INTERNAL, "Net-SNMP did not keep its setting %d", settings[i]);
+            return false;
+        }
+    return true;
 }
 
 // Compares what Net-SNMP has with what it was given, and takes its count of boots over: for the
@@ -273,7 +287,7 @@ struct sn_env *sn_env_new(struct loop *loop, const char *app, const char *state_
     uint32_t boots = engine.boots;
     init_library(env, state_dir, &engine);
 
-    if (!took_engine(&engine, err) ||
+    if (!kept_settings(err) || !took_engine(&engine, err) ||
         (engine.boots > boots && sn_engine_save(state_dir, &engine, err) != 0)) {
         sn_env_free(env);
         return NULL;
