@@ -601,3 +601,66 @@ def test_too_few_descriptors_take_no_volume_away(box):
     box.wait_ready()
     box.create(count + 2, "there-is-room", 1)
     box.wait_volume(count + 2, ONLINE)
+
+
+@pytest.mark.parametrize("agent", ["there", "away"])
+def test_a_file_put_in_place_of_one_that_is_served(box, agent):
+    """As cp, mv and rsync restore an image: by a new file of the old name, while tgtd has the old one open."""
+    box.start()
+    box.create(1, "restored", 8)
+    box.create(2, "other", 8)
+    box.wait_volume(2, ONLINE)
+    grant(box, 1)
+    path = next(p for p in (box.dir / "media").glob("*.img")
+                if p.stem.replace("-", "") in rows(box) and rows(box)[p.stem.replace("-", "")][2] == "restored")
+    assert "wrote" in io(box, 1, "write -P 0x11 0 64k", "flush")
+    subprocess.run(["cp", path, f"{path}.restored"], check=True)
+    assert "wrote" in io(box, 1, "write -P 0x22 0 64k", "flush")
+    if agent == "away":
+        box.agent.kill()
+    os.rename(f"{path}.restored", path)
+    if agent == "away":
+        box.start_agent()
+        box.wait_ready()
+    said = "tgtd had another file open than the one at"
+    wait_for("what was put there to be served", lambda: "Pattern" not in io(box, 1, "read -P 0x11 0 64k"))
+    wait_for("that to be said", lambda: said in box.agent_log.read_text())
+    if agent == "there":
+        assert "restored is failed: another file was put in place" in box.agent_log.read_text()
+    box.wait_volume(1, ONLINE)
+    assert box.agent_log.read_text().count(said) == 1 and box.volumes()[2] == ONLINE
+    # What is written now is not lost when tgtd ends.
+    assert "wrote" in io(box, 1, "write -P 0x33 0 64k", "flush")
+    box.tgtd.kill()
+    box.start_tgtd()
+    wait_for("the same again", lambda: "Pattern" not in io(box, 1, "read -P 0x33 0 64k")
+             and "read 65536" in io(box, 1, "read -P 0x33 0 64k"))
+    assert box.agent_log.read_text().count(said) == 1
+    box.destroy(2)
+    wait_for("its end", lambda: 2 not in box.volumes())
+    assert "that are not known" not in box.agent_log.read_text()
+
+
+def test_a_device_that_grew(box):
+    """lvextend below a volume ends no session; the volume grows when that is asked for."""
+    disk = image(box.dir, 32, "lun.img")
+    box.write_config('<medium index="1" name="lun" kind="device" path="lun.img"/>')
+    box.start()
+    box.create(1, "whole", 32)
+    box.wait_volume(1, ONLINE)
+    grant(box, 1)
+    with contextlib.closing(Lun(box.portal, HOST, box.iqn(1), user(1), SECRET)) as lun:
+        os.truncate(disk, 48 * MIB)
+        blocks = f"{unit_box.MEDIUM}.4.1"
+        wait_for("the medium to be larger", lambda: box.get(blocks) == str(48 * MIB // 512))
+        poke(box)
+        lun.pread(0, 512)
+    assert box.volumes() == {1: ONLINE}
+    assert box.get(f"{VOLUME}.{V_BLOCKS}.1") == str(32 * MIB // 512)
+    box.set((f"{VOLUME}.{unit_box.V_SIZE}.1", "u", 48))
+    wait_for("the volume to be larger", lambda: box.get(f"{VOLUME}.{V_BLOCKS}.1") == str(48 * MIB // 512))
+    box.wait_volume(1, ONLINE)
+    wait_for("its end to be written to", lambda: "wrote 65536" in io(box, 1, f"write -P 0x44 {47 * MIB} 64k", "flush"))
+    with open(disk, "rb") as f:
+        f.seek(47 * MIB)
+        assert f.read(65536) == b"\x44" * 65536

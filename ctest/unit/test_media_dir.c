@@ -663,6 +663,51 @@ static void test_another_owners(void **state)
     fails(open_as(&two, of_two, &err) ? 0 : -1, &err, DV_CONFLICT, "is used by unit 01000000-");
 }
 
+// What a create or a delete left behind that a lost journal began.
+static void test_left_behind(void **state)
+{
+    (void)state;
+    struct media_layout l;
+    struct dv_err err;
+    struct media *m = open_folder();
+    touch("00000000-1111-4222-8333-444444444444.new", (off_t)MIB);
+    touch("00000000-1111-4222-8333-555555555555.new", (off_t)MIB);
+    touch("00000000-1111-4222-8333-555555555555.img", (off_t)MIB);
+    touch("somebodys.new", 1);
+    assert_int_equal(media_read_layout(m, &l, &err), 0);
+    assert_int_equal(l.found_count, 1);
+    assert_int_equal(l.unfinished_count, 1); // deleting the other would delete a volume
+    const struct volume v = {.uuid = l.unfinished[0].uuid};
+    assert_int_equal(v.uuid.b[15], 0x44);
+    assert_int_equal(media_volume_delete(m, &v, NULL, &err), 0);
+    media_layout_clear(&l);
+    assert_int_equal(media_read_layout(m, &l, &err), 0);
+    assert_int_equal(l.unfinished_count, 0);
+    assert_int_equal(l.found_count, 1);
+    assert_int_equal(images(), 3);
+    media_layout_clear(&l);
+    media_close(m);
+}
+
+// A copy has the same marker, but not the lock.
+static void test_another_folder(void **state)
+{
+    (void)state;
+    struct media_space space;
+    struct dv_err err;
+    struct media *m = open_folder();
+    char command[512];
+    snprintf(command, sizeof(command),
+             "cp -a %s %s.copy && mv %s %s.old && mv %s.copy %s && rm -r %s.old", folder, folder,
+             folder, folder, folder, folder, folder);
+    assert_int_equal(system(command), 0);
+    fails(media_probe(m, &space, &err), &err, DV_CONFLICT, "another folder");
+    media_close(m);
+    m = open_folder();
+    assert_int_equal(media_probe(m, &space, &err), 0);
+    media_close(m);
+}
+
 // One that had an identity and has none is not made a new one.
 static void test_identity_lost(void **state)
 {
@@ -690,6 +735,7 @@ int main(void)
         TEST(test_read_only),         TEST(test_without_fallocate),
         TEST(test_files_are_volumes), TEST(test_owner),
         TEST(test_identity_lost),     TEST(test_another_owners),
+        TEST(test_left_behind),       TEST(test_another_folder),
     };
     return cmocka_run_group_tests_name("media_dir", tests, NULL, NULL);
 }

@@ -185,6 +185,7 @@ static void read_wanted(struct want *w, char *words[WORDS])
                                             strcmp(words[3], "unknown") == 0 ? NULL : words[3]);
         t->online = !has_word(words, "offline");
         t->blocks = number_after(words, "blocks");
+        t->replaced = has_word(words, "replaced");
         t->most_blocks = number_after(words, "most");
     } else if (strcmp(words[0], "rule") == 0 && last) {
         want_rule(last, words[1], words[2]);

@@ -636,13 +636,13 @@ static void apply_volume(const struct order *o, const struct order_volume *ov, s
 }
 
 // Volumes for which it has no room, as when the configuration gives it less than before.
-static void tell_left_out(const struct order_medium *om, struct unit_medium *m,
-                          const struct state *state)
+static void tell_left_out(const struct order *o, const struct order_medium *om,
+                          struct unit_medium *m, const struct state *state)
 {
     size_t n = 0;
     for (size_t i = 0; i < om->layout.found_count; i++)
         n += om->layout.found[i].start_lba == MEDIA_ANYWHERE &&
-             !state_volume_uuid(state, &om->layout.found[i].uuid);
+             is_stranger(o, state, &om->layout.found[i]);
     if (n > m->left_out)
         log_warning("unit",
                     "medium %s holds %zu volumes that are not known and for which it has no room: "
@@ -651,7 +651,7 @@ static void tell_left_out(const struct order_medium *om, struct unit_medium *m,
     m->left_out = n;
 }
 
-static void apply_medium(const struct order_medium *om, struct state *state)
+static void apply_medium(const struct order *o, const struct order_medium *om, struct state *state)
 {
     struct unit_medium *m = state_medium(state, om->index);
     if (!m)
@@ -667,7 +667,7 @@ static void apply_medium(const struct order_medium *om, struct state *state)
                om->error[0] ? ": " : "", om->error);
     m->uuid = om->uuid;
     dv_copy(m->identity, sizeof(m->identity), om->identity);
-    tell_left_out(om, m, state);
+    tell_left_out(o, om, m, state);
     if (om->has_layout)
         state_set_layout(state, m, om->layout.blocks, om->layout.reserved,
                          om->layout.reserved_count);
@@ -694,6 +694,6 @@ int order_apply(const struct order *o, struct state *state, struct journal *jour
     for (size_t i = 0; i < o->volume_count && !o->postponed; i++)
         apply_volume(o, &o->volumes[i], state);
     for (size_t i = 0; i < o->medium_count; i++)
-        apply_medium(&o->media[i], state);
+        apply_medium(o, &o->media[i], state);
     return 0;
 }

@@ -375,6 +375,8 @@ static void clear_unknown(struct media *m, const struct order *o, struct order_m
             continue;
         }
         om->unfinished = om->unfinished || making.expired;
+        if (f->start_lba == MEDIA_ANYWHERE)
+            continue;
         *DV_APPEND(l->reserved, l->reserved_count) = (struct extent){f->start_lba, f->blocks};
         extent_sort(l->reserved, l->reserved_count);
     }

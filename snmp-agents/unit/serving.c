@@ -3,6 +3,7 @@
 #include "snmp-agents/unit/serving.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "snmp-agents/unit/open_files.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +13,21 @@
 // seen to answer somebody else.
 #define BRIEF_MS 250
 
+// A file that a volume's tgtd was made to open in place of the one that it had.
+struct reopened {
+    struct dv_uuid volume;
+    dev_t dev;
+    ino_t ino;
+};
+
 struct instance {
     struct serving *serving;
     uint32_t number;
     const char *socket;
     struct tgt_engine *tgt, *brief;
+    pid_t pid;                 // of the one that was found last
+    struct reopened *reopened; // by that one: of a volume the last, which is not replaced again
+    size_t reopened_count;
     bool hung;        // it did not answer in time when it was asked last
     bool complained;  // about portals, so that it is logged once
     bool told_others; // portals of somebody else, the same
@@ -81,6 +92,7 @@ void serving_free(struct serving *s)
         tgt_engine_free(s->instances[i].tgt);
         tgt_engine_free(s->instances[i].brief);
         forget_told(&s->instances[i]);
+        free(s->instances[i].reopened);
     }
     free(s->instances);
     free(s);
@@ -146,6 +158,10 @@ static void *meet(void *arg)
             close(fd);
         } else {
             t->watch_fd = fd;
+            i->pid = pid;
+            free(i->reopened);
+            i->reopened = NULL;
+            i->reopened_count = 0;
             log_info("unit", "found tgtd, process %d, at %s", (int)pid, i->socket);
         }
     }
@@ -208,6 +224,37 @@ static bool is_own(const struct instance *i, const struct serving_want *w)
     return ov->tgtd == i->number && ov->v.group == i->number;
 }
 
+static struct reopened *find_reopened(const struct instance *i, const struct dv_uuid *volume)
+{
+    for (size_t n = 0; n < i->reopened_count; n++)
+        if (uuid_equal(&i->reopened[n].volume, volume))
+            return &i->reopened[n];
+    return NULL;
+}
+
+// Whether it has another file open than the one that is at the path by now, as after a restore by
+// rename: what hosts write into that one is lost when it is closed.
+static bool is_replaced(const struct instance *i, const struct open_files *open,
+                        const struct plan_target *t)
+{
+    struct stat st;
+    if (!open || !t->path || t->store || stat(t->path, &st) != 0 || open_files_have(open, &st))
+        return false;
+    const struct reopened *r = find_reopened(i, &t->uuid);
+    return !r || r->dev != st.st_dev || r->ino != st.st_ino;
+}
+
+static void note_reopened(struct instance *i, const struct plan_target *t)
+{
+    struct stat st;
+    struct reopened *r = find_reopened(i, &t->uuid);
+    if (stat(t->path, &st) != 0)
+        return;
+    if (!r)
+        r = DV_APPEND(i->reopened, i->reopened_count);
+    *r = (struct reopened){.volume = t->uuid, .dev = st.st_dev, .ino = st.st_ino};
+}
+
 // Only what concerns this tgtd's own volumes is written to, so others may do the same.
 static void *reconcile(void *arg)
 {
@@ -219,17 +266,33 @@ static void *reconcile(void *arg)
         return NULL;
     DV_FREE struct plan_target *targets = dv_calloc(i->want_count + 1, sizeof(*targets));
     DV_FREE struct plan_account *accounts = accounts_of(i, &account_count);
-    for (size_t n = 0; n < i->want_count; n++)
-        if (is_own(i, &i->wants[n]))
-            targets[count++] = i->wants[n].target;
+    struct open_files *open = open_files_of(i->pid);
+    for (size_t n = 0; n < i->want_count; n++) {
+        if (!is_own(i, &i->wants[n]))
+            continue;
+        targets[count] = i->wants[n].target;
+        targets[count].replaced = is_replaced(i, open, &targets[count]);
+        count++;
+    }
+    open_files_free(open);
     t->there =
         tgt_reconcile(i->tgt, targets, count, accounts, account_count, &result, &t->err) == 0;
     for (size_t n = 0; n < i->want_count; n++) {
         if (!is_own(i, &i->wants[n]))
             continue;
         struct order_volume *ov = &i->order->volumes[i->wants[n].volume];
+        bool reopened = result.reloaded[own] && targets[own].replaced;
         ov->err = result.targets[own++];
         ov->done = t->there && ov->err.code == DV_OK;
+        if (ov->done && reopened) { // for this pass
+            ov->done = false;
+            note_reopened(i, &i->wants[n].target);
+            log_warning("unit", "volume %s: tgtd had another file open than the one at %s",
+                        ov->v.name, targets[own - 1].path);
+            (void)dv_fail(&ov->err, DV_CONFLICT,
+                          "another file was put in place of the one that was served, into which "
+                          "hosts wrote until now; that one is lost, and the new one is served");
+        }
     }
     t->foreign = result.foreign_count > 0;
     forget_told(i);

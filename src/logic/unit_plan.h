@@ -53,7 +53,8 @@ struct plan_target {
     // What the backing file has at least, and at most: a file that is just growing has something in
     // between. 0: not compared.
     uint64_t blocks, most_blocks;
-    bool online; // or its target stays, but refuses everybody and has closed the file
+    bool replaced; // another file is at the path than the one that the daemon has open
+    bool online;   // or its target stays, but refuses everybody and has closed the file
     const struct plan_rule *rules;
     size_t rule_count; // 0: nobody may log in
 };

@@ -274,7 +274,7 @@ static bool fill_path(struct planner *p, struct view *v, const struct seen_targe
         v->filled.path = t->luns[i].path;
         v->filled.store = t->luns[i].store;
         v->filled.options = NULL;
-        v->filled.blocks = 0;
+        v->filled.blocks = v->filled.most_blocks = 0;
         v->want = &v->filled;
         return true;
     }
@@ -376,6 +376,7 @@ bool lun_is_stale(const struct seen_target *t, const struct plan_target *want)
         const struct seen_lun *l = &t->luns[i];
         if (l->lun == PLAN_LUN)
             return !l->online || l->removable || // a reload was broken off
+                   want->replaced ||
                    (want->blocks != 0 && l->megabytes < plan_megabytes(want->blocks)) ||
                    (want->most_blocks != 0 && l->megabytes > plan_megabytes(want->most_blocks));
     }

@@ -77,38 +77,45 @@ static int device_layout(struct media *m, struct media_layout *out, struct dv_er
     return 0;
 }
 
-static int check_whole(const struct media *m, uint64_t start, uint64_t blocks, struct dv_err *err)
+// What is on record is served, also when the device is larger by now.
+static int check_fits(const struct media *m, uint64_t start, uint64_t blocks, struct dv_err *err)
 {
-    if (start == 0 && blocks == m->blocks)
+    if (start == 0 && blocks > 0 && blocks <= m->blocks)
         return 0;
-    return dv_fail(err, DV_INVALID,
-                   "a device is one volume: the one of %s must have %" PRIu64 " MiB", m->path,
-                   m->blocks / BLOCKS_PER_MIB);
+    return dv_fail(err, DV_INVALID, "%s has %" PRIu64 " MiB, and the volume should have %" PRIu64,
+                   m->path, m->blocks / BLOCKS_PER_MIB, blocks / BLOCKS_PER_MIB);
 }
 
 static char *device_path(struct media *m, const struct volume *v, struct dv_err *err)
 {
-    return check_whole(m, v->start_lba, v->blocks, err) == 0 ? dv_strdup(m->path) : NULL;
+    return check_fits(m, v->start_lba, v->blocks, err) == 0 ? dv_strdup(m->path) : NULL;
 }
 
 static int device_create(struct media *m, const struct volume *v,
                          const struct media_progress *progress, struct dv_err *err)
 {
     (void)progress;
-    return check_whole(m, v->start_lba, v->blocks, err);
+    if (v->start_lba == 0 && v->blocks == m->blocks)
+        return 0;
+    return dv_fail(err, DV_INVALID,
+                   "a device is one volume: the one of %s must have %" PRIu64 " MiB", m->path,
+                   m->blocks / BLOCKS_PER_MIB);
 }
 
 static int device_grow(struct media *m, const struct volume *v, uint64_t blocks,
                        const struct media_progress *progress, struct dv_err *err)
 {
     (void)progress;
-    return check_whole(m, v->start_lba, blocks, err);
+    return check_fits(m, v->start_lba, blocks, err);
 }
 
 static int device_shrink(struct media *m, const struct volume *v, uint64_t blocks,
                          struct dv_err *err)
 {
-    return check_whole(m, v->start_lba, blocks, err);
+    if (blocks == v->blocks)
+        return 0;
+    return dv_fail(err, DV_INVALID, "%s is served as it is, so its volume is not made shorter",
+                   m->path);
 }
 
 static int device_remove(struct media *m, const struct volume *v,
@@ -130,6 +137,7 @@ const struct media_kind media_device = {
     .create = device_create,
     .grow = device_grow,
     .shrink = device_shrink,
+    .grows_open = true,
     .remove = device_remove,
     .ask_identity = device_ask_identity,
 };

@@ -186,10 +186,15 @@ static int dir_probe(struct media *m, struct media_space *space, struct dv_err *
     if (check_folder(m->path, err) != 0)
         return -1;
     // A file system that stopped itself after an error may still be mounted for writing.
+    const struct dir *d = m->own;
+    struct stat held, there_now;
     DV_FREE char *lock = dv_printf("%s/%s", m->path, LOCK);
     DV_CLOSE int fd = open(lock, O_RDWR | O_CLOEXEC);
     if (fd < 0 && errno != ENOENT)
         return dv_fail_errno(err, errno, "cannot write into the folder %s", m->path);
+    if (fd < 0 || fstat(fd, &there_now) != 0 || fstat(d->lock, &held) != 0 ||
+        held.st_dev != there_now.st_dev || held.st_ino != there_now.st_ino)
+        return dv_fail(err, DV_CONFLICT, "another folder, or copy of it, is at %s now", m->path);
     struct media now = {.path = m->path, .uuid = m->uuid};
     DV_FREE char *path = dv_printf("%s/%s", m->path, IDENTITY);
     if (identify(&now, err) != 0 || storage_check_readable(path, 1, err) != 0)
@@ -506,24 +511,40 @@ static int dir_remove(struct media *m, const struct volume *v,
     return file_sync_dir(m->path, err);
 }
 
-static bool uuid_of_file(const char *name, struct dv_uuid *out)
+static bool uuid_of_file(const char *name, const char *end, struct dv_uuid *out)
 {
     char uuid[UUID_TEXT_LEN];
-    if (strlen(name) != UUID_TEXT_LEN - 1 + 4 || strcmp(name + UUID_TEXT_LEN - 1, ".img") != 0)
+    if (strlen(name) != UUID_TEXT_LEN - 1 + strlen(end) ||
+        strcmp(name + UUID_TEXT_LEN - 1, end) != 0)
         return false;
     memcpy(uuid, name, UUID_TEXT_LEN - 1);
     uuid[UUID_TEXT_LEN - 1] = '\0';
     return uuid_parse(uuid, out) && !uuid_is_zero(out);
 }
 
+// Unless there is the volume itself, too, which deleting the rest would take.
+static void add_unfinished(int folder, const char *name, const struct dv_uuid *uuid,
+                           const struct stat *st, struct media_layout *out)
+{
+    DV_FREE char *image = dv_printf("%.*s.img", UUID_TEXT_LEN - 1, name);
+    if (faccessat(folder, image, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+        return;
+    *DV_APPEND(out->unfinished, out->unfinished_count) = (struct media_found){
+        .uuid = *uuid, .start_lba = MEDIA_ANYWHERE, .blocks = (uint64_t)st->st_size / BLOCK_SIZE};
+}
+
 // Where in the range a file lies is a matter of the unit's accounts.
-static void add_found(int folder, const char *name, struct media_layout *out)
+static void add_file(int folder, const char *name, struct media_layout *out)
 {
     struct stat st;
     struct dv_uuid uuid;
-    if (!uuid_of_file(name, &uuid) || fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-        !S_ISREG(st.st_mode) || st.st_size <= 0 ||
-        st.st_size % (off_t)(ALLOC_BLOCKS * BLOCK_SIZE) != 0)
+    bool whole = uuid_of_file(name, ".img", &uuid);
+    if ((!whole && !uuid_of_file(name, ".new", &uuid)) ||
+        fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+        return;
+    if (!whole)
+        add_unfinished(folder, name, &uuid, &st, out);
+    if (!whole || st.st_size <= 0 || st.st_size % (off_t)(ALLOC_BLOCKS * BLOCK_SIZE) != 0)
         return;
     struct media_found *f = DV_APPEND(out->found, out->found_count);
     *f = (struct media_found){.uuid = uuid,
@@ -540,7 +561,7 @@ static int list_files(const char *path, struct media_layout *out, struct dv_err 
     if (!folder)
         return dv_fail_errno(err, errno, "cannot list the folder %s", path);
     while (errno = 0, (entry = readdir(folder)))
-        add_found(dirfd(folder), entry->d_name, out);
+        add_file(dirfd(folder), entry->d_name, out);
     int rc = errno == 0 ? 0 : dv_fail_errno(err, errno, "cannot list the folder %s", path);
     closedir(folder);
     return rc;

@@ -196,6 +196,7 @@ static int disk_layout(struct media *m, struct media_layout *out, struct dv_err 
         return -1;
     if (!uuid_equal(&d->seen.uuid, &m->uuid))
         return dv_fail(err, DV_CONFLICT, "%s has another partition table now", m->path);
+    windows_prune(d->windows, &d->seen);
     fill_layout(&d->seen, out);
     return 0;
 }

@@ -59,7 +59,8 @@ struct media_layout {
     size_t reserved_count;
     struct media_found *found;
     size_t found_count;
-    struct media_found *unfinished; // their create or delete was broken off; no names
+    struct media_found
+        *unfinished; // their create or delete was broken off; no names, some no place
     size_t unfinished_count;
 };
 

@@ -3,6 +3,7 @@
 #include "media/window.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "media/holder.h"
 #include <ctype.h>
@@ -430,4 +431,29 @@ int windows_close(struct windows *w, const struct gpt_part *part, struct dv_err 
     if (close_loop(w, part, err) != 0)
         return -1;
     return close_node(w, part, err);
+}
+
+static bool is_of(const struct gpt_table *t, const struct window *l)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (t->parts[i].ours && t->parts[i].start * BLOCK_SIZE == l->offset)
+            return true;
+    return false;
+}
+
+void windows_prune(struct windows *w, const struct gpt_table *t)
+{
+    for (size_t i = w->count; i-- > 0;) {
+        if (is_of(t, &w->list[i]))
+            continue;
+        struct window was = w->list[i];
+        DV_FREE char *path = dv_strdup(was.path);
+        drop(w, &w->list[i]);
+        if (is_gone(w, path, &was))
+            log_info("media", "%s, where no volume lies any more, has ended", path);
+        else
+            log_warning("media",
+                        "%s over %s, where no volume lies any more, is still open in some process",
+                        path, w->storage->path);
+    }
 }

@@ -28,6 +28,8 @@ bool windows_make_nodes(const struct windows *w);
 // with the size that the part has now. From then on nothing else on this machine can mount it or
 // have it in an array or volume group; DV_BUSY when something has already.
 char *windows_open(struct windows *w, const struct gpt_part *part, struct dv_err *err);
+// Lets go of those that were taken over and lie where none of the table's volumes does.
+void windows_prune(struct windows *w, const struct gpt_table *t);
 // Takes the device away; DV_BUSY while somebody still has it open. None is fine.
 int windows_close(struct windows *w, const struct gpt_part *part, struct dv_err *err);
 

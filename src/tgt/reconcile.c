@@ -18,6 +18,7 @@
 struct run {
     struct tgt_engine *e;
     struct plan_wanted wanted;
+    struct plan_target *targets;
     struct plan_account *accounts; // with tags
     char guard[sizeof(PLAN_GUARD) + SALT_TEXT];
     struct seen seen;
@@ -139,6 +140,15 @@ static bool is_set_aside(struct run *r, const struct plan_step *step)
 
 // ---- Rounds -------------------------------------------------------------------------------
 
+// What was opened just now is what is at the path.
+static void note_opened(struct run *r, const struct plan_step *step)
+{
+    if (step->target == PLAN_NONE || (step->op != PLAN_RELOAD_LUN && step->op != PLAN_NEW_LUN))
+        return;
+    r->targets[step->target].replaced = false;
+    r->result->reloaded[step->target] = step->op == PLAN_RELOAD_LUN;
+}
+
 static int carry_out(struct run *r, const struct plan *plan, struct dv_err *err)
 {
     for (size_t i = 0; i < plan->step_count; i++) {
@@ -155,6 +165,8 @@ static int carry_out(struct run *r, const struct plan *plan, struct dv_err *err)
         }
         if (done == TGT_REFUSED)
             set_aside(r, step, &why);
+        else
+            note_opened(r, step);
         r->result->steps++;
     }
     return 0;
@@ -245,6 +257,7 @@ static void fail_all(struct tgt_result *result, const struct dv_err *err)
 static void run_end(struct run *r)
 {
     seen_clear(&r->seen);
+    free(r->targets);
     free(r->accounts);
     free(r->bad_tids);
     for (size_t i = 0; i < r->bad_user_count; i++)
@@ -259,20 +272,24 @@ int tgt_reconcile(struct tgt_engine *e, const struct plan_target *targets, size_
     *result = (struct tgt_result){
         .targets = dv_calloc(target_count + 1, sizeof(*result->targets)),
         .sessions = dv_calloc(target_count + 1, sizeof(*result->sessions)),
+        .reloaded = dv_calloc(target_count + 1, sizeof(*result->reloaded)),
         .target_count = target_count,
     };
     if (sodium_init() < 0)
         return dv_fail(err, DV_INTERNAL, "libsodium does not start");
     struct run r = {
         .e = e,
+        .targets = dv_calloc(target_count + 1, sizeof(*r.targets)),
         .accounts = dv_calloc(account_count + 1, sizeof(*r.accounts)),
         .result = result,
     };
     for (size_t i = 0; i < account_count; i++)
         r.accounts[i] = accounts[i];
+    for (size_t i = 0; i < target_count; i++)
+        r.targets[i] = targets[i];
     r.wanted = (struct plan_wanted){.prefix = e->prefix,
                                     .guard = r.guard,
-                                    .targets = targets,
+                                    .targets = r.targets,
                                     .target_count = target_count,
                                     .accounts = r.accounts,
                                     .account_count = account_count};
@@ -302,5 +319,6 @@ void tgt_result_clear(struct tgt_result *r)
     free(r->holding);
     free(r->targets);
     free(r->sessions);
+    free(r->reloaded);
     *r = (struct tgt_result){0};
 }

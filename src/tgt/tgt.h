@@ -45,6 +45,7 @@ struct tgt_result {
     // its rules name; else what is in the way.
     struct dv_err *targets;
     uint32_t *sessions; // live ones of each wanted target
+    bool *reloaded;     // whether the file of a wanted target was opened anew
     size_t target_count;
     struct dv_err other; // trouble with an account, or with a target nobody wants any more
     size_t steps;        // that were carried out
