@@ -381,8 +381,10 @@ def test_revoked_access_fails_requests(target, params, serve):
     handle.pwrite(b"y" * 512, 0)
     target.revoke()
     target.drop_sessions()
+    began = time.monotonic()
     with pytest.raises(nbd.Error) as failure:
         handle.pread(512, 0)
+    print(f"refused after {time.monotonic() - began:.2f} s")
     assert failure.value.errnum == errno.EPERM
     assert "refused" in server.said()
     assert target.sessions() == []
@@ -474,6 +476,126 @@ def test_an_idle_server_notices_and_returns(target, params, serve):
     wait_for("the session to be back", target.sessions)
     assert handle.pread(512, 0) == bytes(512)
     handle.shutdown()
+
+
+# A target that lies ----------------------------------------------------------------------------
+
+READ, FLUSH = 0x88, 0x91  # what a rule of it is about
+SHORT, CLOSE, SILENCE = 1, 8, 9
+
+
+class Liar:
+    """The program of ctest/support/liar.h; each call is one line to it."""
+
+    def __init__(self):
+        self.process = subprocess.Popen([os.path.join(BUILD, "tests", "liar_demo"), ADDRESS,
+                                         str(SIZE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True)
+        self.portal = self.process.stdout.readline().strip()
+
+    def say(self, *words):
+        print(*words, file=self.process.stdin, flush=True)
+        return int(self.process.stdout.readline())
+
+    def stop(self):
+        self.process.stdin.close()
+        try:
+            assert self.process.wait(timeout=60) == 0
+        finally:
+            self.process.kill()
+            self.process.stdout.close()
+
+
+@pytest.fixture
+def liar():
+    target = Liar()
+    yield target
+    target.stop()
+
+
+def lying(liar, **more):
+    return dict({"portal": liar.portal, "target": "iqn.2026-11.test.dvsan:liar",
+                 "initiator": INITIATOR, "timeout_s": 3600}, **more)
+
+
+class Request(threading.Thread):
+    """One request that may take long, and its end."""
+
+    def __init__(self, act):
+        super().__init__()
+        self.act, self.error = act, None
+        self.start()
+
+    def run(self):
+        try:
+            self.act()
+        except nbd.Error as error:
+            self.error = error
+
+    def end(self):
+        self.join(timeout=90)
+        assert not self.is_alive(), "a request hangs"
+        return self.error
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_requests_at_once(liar, serve, signum):
+    server = serve(lying(liar)).wait()
+    handle = server.connect()
+    liar.say("rule", READ, 0, 0, SILENCE, 0)
+    request = Request(lambda: handle.pread(4096, 0))
+    wait_for("the read", lambda: liar.say("count", READ))
+    server.process.send_signal(signum)
+    assert request.end()  # an hour before its deadline
+
+
+def test_a_signal_ends_requests_that_wait_for_a_session(target, params, serve):
+    server = serve(dict(params, timeout_s=3600)).wait()
+    handle = server.connect()
+    target.kill()
+    wait_for("the loss to be noticed", lambda: "closed" in server.said())
+    request = Request(lambda: handle.pread(4096, 0))
+    server.process.send_signal(signal.SIGTERM)
+    assert request.end()
+
+
+def test_a_read_without_data_is_an_error(liar, serve):
+    handle = serve(lying(liar)).wait().connect()
+    for sent in (0, 2048):
+        liar.say("rule", READ, 0, 1, SHORT, sent)
+        with pytest.raises(nbd.Error) as failure:
+            handle.pread(4096, 0)
+        assert failure.value.errnum == errno.EIO
+    assert handle.pread(4096, 0) == bytes(4096)
+    handle.shutdown()
+
+
+def test_a_session_that_ends_at_each_read(liar, serve):
+    server = serve(lying(liar)).wait()
+    handle = server.connect()
+    liar.say("rule", READ, 0, 0, CLOSE, 0)
+    with pytest.raises(nbd.Error) as failure:
+        handle.pread(4096, 0)
+    assert failure.value.errnum == errno.EIO
+    assert liar.say("count", READ) == 5
+    wait_for("the log", lambda: "5 sessions in a row ended under it" in server.said())
+    assert server.said().count("the session was closed") <= 2  # the loss, and why the read failed
+    handle.shutdown()
+
+
+def test_a_reboot_fails_the_next_flush_of_every_client(liar, serve):
+    server = serve(lying(liar)).wait()
+    writer, other = server.connect(), server.connect()
+    writer.pwrite(b"w" * 4096, 0)
+    liar.say("reboot")
+    for handle in (writer, other):
+        with pytest.raises(nbd.Error) as failure:
+            handle.flush()
+        assert failure.value.errnum == errno.EIO
+        handle.flush()
+    wait_for("the log", lambda: "restarted after blocks had been written" in server.said())
+    for handle in (writer, other):
+        handle.shutdown()
 
 
 # Parameters ------------------------------------------------------------------------------------

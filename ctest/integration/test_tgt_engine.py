@@ -10,7 +10,7 @@ import tempfile
 import time
 
 import pytest
-from raw_initiator import OPERATIONAL, Refused, Session
+from raw_initiator import OPERATIONAL, Lun, Refused, Session
 
 BUILD = os.environ.get("DVSAN_BUILD", "build/debug")
 DEMO = os.path.join(BUILD, "tests", "tgt_demo")
@@ -180,6 +180,23 @@ def test_what_initiators_see(unit):
     assert "Lun:1" in run.stdout
     with unit.tool("iscsi-inq", 5, H1, ALICE, "-e", "1", "-c", str(0x80)) as tool:
         assert uuid(5) in tool.communicate(timeout=20)[0]
+
+
+def test_hosts_are_told_of_the_boot(unit):
+    """By a mode page of a vendor's; the page that all read is what it was."""
+    unit.volume(5, (H1, "alice"))
+    assert unit.reconcile().all_ok()
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as f:
+        boot = bytes.fromhex(f.read().strip().replace("-", ""))
+    lun = Lun(unit.address, H1, f"{PREFIX}v5", *ALICE)
+    try:
+        page = lun.command(bytes([0x1A, 0x08, 0x3E, 0, 255, 0]), room=255)
+        assert page[4:] == bytes([0x3E, 20]) + b"DVSN" + boot
+        assert page[0] == len(page) - 1 and page[3] == 0
+        caching = lun.command(bytes([0x1A, 0x08, 0x08, 0, 255, 0]), room=255)
+        assert caching[4:6] == bytes([0x08, 18])
+    finally:
+        lun.close()
 
 
 def test_parameters(unit):

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "iscsi/answers.h"
 
+#include "base/boot.h"
 #include <string.h>
 
 #define CAPACITY_BYTES   32
@@ -11,7 +12,6 @@
 #define MODE_HEAD        4
 #define WRITE_PROTECTED  0x80
 #define DPO_FUA          0x10
-#define BOOT_PAGE_BYTES  (2 + sizeof(ANSWER_BOOT_MARK) - 1 + sizeof(struct dv_uuid))
 #define SMALLEST_BLOCK   512
 #define LARGEST_BLOCK    65536
 #define PHYSICAL_AT_MOST 8 // logical blocks in a physical one, as a power of two
@@ -97,9 +97,9 @@ bool answer_boot(const uint8_t *data, size_t len, struct dv_uuid *boot)
     if (!mode_is_whole(data, len))
         return false;
     size_t at = MODE_HEAD + (size_t)data[3]; // behind the block descriptors
-    const size_t mark = sizeof(ANSWER_BOOT_MARK) - 1;
-    if (at + BOOT_PAGE_BYTES > (size_t)data[0] + 1 || (data[at] & 0x3f) != ANSWER_BOOT_PAGE ||
-        data[at + 1] < BOOT_PAGE_BYTES - 2 || memcmp(data + at + 2, ANSWER_BOOT_MARK, mark) != 0)
+    const size_t mark = sizeof(BOOT_MARK) - 1;
+    if (at + 2 + BOOT_PAGE_BYTES > (size_t)data[0] + 1 || (data[at] & 0x3f) != BOOT_PAGE ||
+        data[at + 1] < BOOT_PAGE_BYTES || memcmp(data + at + 2, BOOT_MARK, mark) != 0)
         return false;
     memcpy(boot->b, data + at + 2 + mark, sizeof(boot->b));
     return true;

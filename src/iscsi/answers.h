@@ -3,6 +3,7 @@
 #ifndef DVSAN_ISCSI_ANSWERS_H
 #define DVSAN_ISCSI_ANSWERS_H
 
+#include "base/uuid.h"
 #include "iscsi/leg.h"
 #include "iscsi/split.h"
 #include <stddef.h>
@@ -19,10 +20,7 @@ bool answer_provisioning(const uint8_t *data, size_t len, struct split_pages *pa
 // The header of MODE SENSE(6), SPC-4 section 7.5.5: whether it is write-protected, and takes FUA.
 bool answer_mode(const uint8_t *data, size_t len, bool *read_only, bool *fua);
 
-// The mode page, of the codes left to vendors, by which a unit tells in which boot of its machine
-// it runs: after the page's header ANSWER_BOOT_MARK and the 16 bytes of the kernel's boot id.
-#define ANSWER_BOOT_PAGE 0x3e
-#define ANSWER_BOOT_MARK "DVSN"
+// The mode page BOOT_PAGE (base/boot.h).
 bool answer_boot(const uint8_t *data, size_t len, struct dv_uuid *boot);
 
 #endif

@@ -4,6 +4,7 @@
 #include "iscsi/leg_private.h"
 #include "iscsi/verdict.h"
 
+#include "base/boot.h"
 #include "base/mem.h"
 #include <stddef.h>
 #include <string.h>
@@ -84,8 +85,8 @@ static bool take_mode(struct iscsi_leg *l, const uint8_t *data, size_t len)
 
 static struct scsi_task *send_boot(struct iscsi_leg *l, iscsi_command_cb cb)
 {
-    return iscsi_modesense6_task(l->ctx, (int)l->lun, 1, SCSI_MODESENSE_PC_CURRENT,
-                                 ANSWER_BOOT_PAGE, 0, VPD_BYTES, cb, l);
+    return iscsi_modesense6_task(l->ctx, (int)l->lun, 1, SCSI_MODESENSE_PC_CURRENT, BOOT_PAGE, 0,
+                                 VPD_BYTES, cb, l);
 }
 
 static bool take_boot(struct iscsi_leg *l, const uint8_t *data, size_t len)

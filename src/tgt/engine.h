@@ -9,6 +9,7 @@
 struct tgt_engine {
     char *socket, *prefix;
     int timeout_ms;
+    struct dv_uuid boot; // of this machine; zero: it cannot be read
     struct session_parameters session;
     bool session_compared;    // by all targets of the tgtd that was met last
     struct tgt_ghost *ghosts; // of the tgtd that was met last

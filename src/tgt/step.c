@@ -1,5 +1,6 @@
 // The target daemon: each kind of step as requests.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "base/boot.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -297,6 +298,21 @@ static int new_lun(const struct tgt_engine *e, const struct plan_step *step,
     return tgt_ask(e, &r, TGT_OK, err);
 }
 
+// Tells hosts by a mode page in which boot of this machine the LUN was made: tgtd, and with it the
+// LUN, lives in one alone. Without a boot id nothing is told.
+static void add_boot_page(const struct tgt_engine *e, char params[PARAMS_ROOM])
+{
+    static const char mark[] = BOOT_MARK;
+    size_t at = strlen(params);
+    if (uuid_is_zero(&e->boot))
+        return;
+    at += (size_t)snprintf(params + at, PARAMS_ROOM - at, ",mode_page=%#x:0:%zu", BOOT_PAGE,
+                           BOOT_PAGE_BYTES);
+    for (size_t i = 0; i < BOOT_PAGE_BYTES; i++)
+        at += (size_t)snprintf(params + at, PARAMS_ROOM - at, ":%d",
+                               i < sizeof(mark) - 1 ? mark[i] : e->boot.b[i - sizeof(mark) + 1]);
+}
+
 // UNMAP is not offered, which tgtd calls thin provisioning: tgt 1.0.85 counts the bytes to unmap in
 // 32 bits, so that 4 GiB at once are answered with success, and with the promise that they read
 // as zeros, and stay what they were.
@@ -309,6 +325,7 @@ static int identify_lun(const struct tgt_engine *e, const struct plan_target *t,
              "vendor_id=" TGT_VENDOR ",product_id=" TGT_PRODUCT ",product_rev=" TGT_REVISION ","
              "scsi_id=%s,scsi_sn=%s,thin_provisioning=0",
              id, serial);
+    add_boot_page(e, params);
     snprintf(doing, sizeof(doing), "target %u: identifying its LUN", t->tid);
     struct tgt_request r = {.mode = TGT_DEVICE,
                             .op = TGT_UPDATE,

@@ -1,6 +1,8 @@
 // The target daemon: the engine, its statistics, and watching it live.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tgt/tgt.h"
+#include "base/boot.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "tgt/engine.h"
 #include "tgt/show.h"
@@ -19,6 +21,9 @@ struct tgt_engine *tgt_engine_new(const char *socket, const char *prefix, int ti
     e->prefix = dv_strdup(prefix);
     e->timeout_ms = timeout_ms;
     e->session = SESSION_DEFAULTS;
+    struct dv_err err;
+    if (boot_id(&e->boot, &err) != 0)
+        log_warning("tgt", "hosts are not told of restarts of this machine: %s", err.text);
     return e;
 }
 
