@@ -265,10 +265,28 @@ static bool lied(struct conn *c, const uint8_t *head, const struct rule *r)
     }
 }
 
+static void send_for_ever(struct conn *c, uint32_t itt)
+{
+    static const uint8_t data[PIECE];
+    for (uint32_t sn = 0; !c->closed; sn++) {
+        uint8_t head[HEAD] = {DATA_IN};
+        put(head + 16, itt, 4);
+        put(head + 20, 0xffffffff, 4);
+        put(head + 36, sn, 4);
+        put(head + 40, (uint64_t)sn * PIECE, 4);
+        answer(c, head, data, PIECE, false);
+        poll(NULL, 0, 1); // libiscsi hands back control only when nothing is there to be read
+    }
+}
+
 // What a command reads, cut, stretched, or with a residual.
 static void give(struct conn *c, uint32_t itt, const struct rule *r, uint8_t *data, uint32_t len)
 {
     uint8_t flags = r->lie == LIAR_UNDERFLOW ? UNDER : r->lie == LIAR_OVERFLOW ? OVER : 0;
+    if (r->lie == LIAR_ENDLESS) {
+        send_for_ever(c, itt);
+        return;
+    }
     if (r->lie == LIAR_SHORT || (r->lie == LIAR_CLAIM && r->arg < len))
         len = (uint32_t)r->arg;
     if (r->lie == LIAR_LONG)

@@ -37,6 +37,7 @@ enum liar_lie {
     LIAR_HONEST,
     LIAR_SHORT,     // sends arg bytes of data instead of all, and GOOD, without residual
     LIAR_LONG,      // sends arg bytes more
+    LIAR_ENDLESS,   // sends data until nobody takes them any more
     LIAR_UNDERFLOW, // all data, GOOD, and a residual of arg
     LIAR_OVERFLOW,
     LIAR_STATUS,   // that SCSI status

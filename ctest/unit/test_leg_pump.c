@@ -276,6 +276,62 @@ static void timers_run_when_idle(void **state)
     pump_free(pump);
 }
 
+static unsigned readies;
+
+static void on_counted_ready(struct pump_source *s, unsigned revents)
+{
+    char byte;
+    (void)revents;
+    readies++;
+    assert_int_equal(recv(s->fd, &byte, 1, MSG_DONTWAIT), 1);
+}
+
+static unsigned readies_now(struct pump *pump)
+{
+    pump_enter(pump);
+    unsigned now = readies;
+    pump_leave(pump);
+    return now;
+}
+
+// What a poll found for a descriptor means nothing for a new one with the same number.
+static void a_number_that_is_used_again_is_another_descriptor(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    struct pump *pump = pump_new(&err);
+    assert_int_equal(pump_start(pump, &err), 0);
+    for (unsigned i = 0; i < 10; i++) {
+        int old[2], new[2];
+        readies = 0;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, old), 0);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, new), 0);
+        struct pump_source source = {.fd = old[0], .events = POLLIN, .ready = on_counted_ready};
+        pump_enter(pump);
+        pump_source_add(pump, &source);
+        pump_leave(pump);
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL); // the housekeeper polls it
+        pump_enter(pump);
+        assert_int_equal(write(old[1], "x", 1), 1);
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL); // and finds it, most likely
+        assert_int_equal(dup2(new[0], old[0]), old[0]);
+        source.birth++;
+        pump_leave(pump);
+        assert_int_equal(write(new[1], "y", 1), 1);
+        for (unsigned ms = 0; ms < PATIENCE_MS && readies_now(pump) == 0; ms++)
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        assert_int_equal(readies_now(pump), 1);
+        pump_enter(pump);
+        pump_source_remove(pump, &source);
+        pump_leave(pump);
+        close(old[0]);
+        close(old[1]);
+        close(new[0]);
+        close(new[1]);
+    }
+    pump_free(pump);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +339,7 @@ int main(void)
         cmocka_unit_test(operations_end_in_any_way),
         cmocka_unit_test(others_may_finish_the_leaders),
         cmocka_unit_test(timers_run_when_idle),
+        cmocka_unit_test(a_number_that_is_used_again_is_another_descriptor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

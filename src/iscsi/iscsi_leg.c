@@ -117,6 +117,7 @@ static struct scsi_task *send_command(struct part *part)
 static void send_part(struct part *part)
 {
     struct iscsi_leg *l = part->leg;
+    session_allow(l, part->command == SPLIT_READ ? part->bytes : 0);
     if (send_command(part)) {
         part->sent = true;
         l->burst += part->command == SPLIT_READ || part->command == SPLIT_SYNC ? 1 : 2;

@@ -66,6 +66,9 @@ struct iscsi_leg {
     bool heard;
     unsigned redirects;
     unsigned burst; // pieces that libiscsi was given since the last write
+    // libiscsi gathers whatever comes for a command: bytes that the target may have sent by now,
+    // with room for headers.
+    uint64_t allowed;
     struct pump_timer connect_timer, nop_timer, later_timer;
 
     // Requests.
@@ -95,6 +98,8 @@ void session_settle(struct iscsi_leg *l);
 void session_close(struct iscsi_leg *l); // without telling anybody
 // The other side answered: it has connect_ms more.
 void session_alive(struct iscsi_leg *l);
+// The target may send so many bytes more, with the headers that go with them.
+void session_allow(struct iscsi_leg *l, uint64_t bytes);
 
 // probe.c: from the login to ready, step by step.
 void probe_start(struct iscsi_leg *l);

@@ -194,6 +194,7 @@ static void on_answer(struct iscsi_context *ctx, int status, void *data, void *a
 
 static void send_step(struct iscsi_leg *l)
 {
+    session_allow(l, 0);
     if (!steps[l->step].send(l, on_answer))
         session_over(l, LEG_LOSS_PROTOCOL, "%s: %s", l->portal, iscsi_get_error(l->ctx));
     l->source.dirty = true;

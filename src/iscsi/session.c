@@ -5,8 +5,8 @@
 
 #include "base/mem.h"
 #include <errno.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,9 +15,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define SILENT_NOPS   2 // more unanswered NOPs than this are a dead peer
-#define MAX_REDIRECTS 4
-#define HIDDEN_STATUS 0x0203 // "not found", which a target also says to whom it does not admit
+#define SILENT_NOPS     2 // more unanswered NOPs than this are a dead peer
+#define MAX_REDIRECTS   4
+#define ALLOWED_HEADERS 4096      // for each command
+#define ALLOWED_AHEAD   (1 << 20) // what nobody asked for: the login, NOPs of the other side
+#define HIDDEN_STATUS   0x0203    // "not found", which a target also says to whom it does not admit
 
 void session_over(struct iscsi_leg *l, enum leg_loss loss, const char *fmt, ...)
 {
@@ -71,11 +73,30 @@ void session_settle(struct iscsi_leg *l)
         l->leg.on_state(&l->leg, l->leg.owner);
 }
 
+void session_allow(struct iscsi_leg *l, uint64_t bytes)
+{
+    l->allowed += bytes + bytes / 4 + ALLOWED_HEADERS;
+}
+
+// A target that sends without end would fill the memory. (One that does so faster than libiscsi
+// reads keeps it from coming back to here.)
+static void check_received(struct iscsi_leg *l)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof(info);
+    if (getsockopt(iscsi_get_fd(l->ctx), IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+        info.tcpi_bytes_received > l->allowed)
+        session_over(l, LEG_LOSS_PROTOCOL, "%s: the other side sends more than it was asked for",
+                     l->portal);
+}
+
 void session_service(struct iscsi_leg *l, unsigned revents)
 {
     if (!l->ctx || l->over)
         return;
-    if (iscsi_service(l->ctx, (int)revents) != 0)
+    if (l->logged_in && (revents & POLLIN))
+        check_received(l);
+    if (!l->over && iscsi_service(l->ctx, (int)revents) != 0)
         session_over(l, l->leg.state == LEG_READY ? LEG_LOSS_CLOSED : LEG_LOSS_UNREACHABLE,
                      "%s: %s", l->portal,
                      l->leg.state == LEG_READY ? "the session was closed by the other side"
@@ -127,6 +148,7 @@ static void on_nop_timer(struct pump_timer *t)
                      l->silent, l->nop_ms);
         return;
     }
+    session_allow(l, 0);
     if (iscsi_nop_out_async(l->ctx, on_nop, NULL, 0, l) != 0)
         session_over(l, LEG_LOSS_CLOSED, "%s: %s", l->portal, iscsi_get_error(l->ctx));
     l->source.dirty = true;
@@ -224,6 +246,7 @@ void session_connect(struct iscsi_leg *l)
 {
     l->over = l->logged_in = l->heard = false;
     l->silent = l->redirects = 0;
+    l->allowed = ALLOWED_AHEAD;
     l->leg.state = LEG_CONNECTING;
     l->connect_timer.fn = on_connect_timer;
     l->nop_timer.fn = on_nop_timer;
