@@ -1,0 +1,221 @@
+"""What the station makes of a unit that shows odd tables: by a lying unit, below a real snmpd."""
+import os
+import re
+import socket
+import unicodedata
+
+import pytest
+
+from tools.liar import Liar
+from tools.testlab import Refused, until
+
+LAB = {"units": 2, "hosts": 1}
+SECONDS = 60  # until something is there, on a busy machine
+SECRET = "abcdefghijklmnop"
+
+
+@pytest.fixture(name="liar")
+def fixture_liar(lab):
+    """unit2, with its agent gone and a lying one in its place."""
+    with Liar(lab, "unit2") as liar:
+        yield liar
+    forget(lab, liar)
+
+
+def forget(lab, liar):
+    """All that the liar brought, and itself."""
+    unit = unit_of(lab, liar)
+    if unit is None:
+        return
+    assert until(lambda: unit_of(lab, liar)["state"] in ("down", "stopped"), SECONDS)
+    lab.dvsan("unit", "forget", str(liar.number), "--yes")
+
+
+def unit_of(lab, liar):
+    try:
+        return lab.unit(str(liar.number))
+    except Refused as e:
+        assert e.code == "not_found"
+        return None
+
+
+def volumes_of(lab, liar):
+    unit = unit_of(lab, liar)
+    return [v for v in lab.client.get("/volumes") if unit and v["unit"] == unit["name"]]
+
+
+def joins(lab, liar, volumes):
+    """Announces the liar, and waits until so many of its volumes are in the pool."""
+    liar.tell()
+    liar.announce()
+    assert until(lambda: len(volumes_of(lab, liar)) == volumes, SECONDS), unit_of(lab, liar)
+    return volumes_of(lab, liar)
+
+
+def station_log(lab):
+    with open(os.path.join(lab.lab.station.folder, "cms.log"), encoding="utf-8", errors="replace") as f:
+        return f.read()
+
+
+def processor_seconds(lab):
+    """What the station has computed so far."""
+    pid = next(p.pid() for p in lab.lab.station.processes)
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def seen_again(lab, liar, times):
+    for _ in range(times):
+        before = unit_of(lab, liar)["last_seen"]
+        assert until(lambda: unit_of(lab, liar)["last_seen"] not in (None, before), SECONDS)
+
+
+def told(lab, words):
+    return [e for e in lab.client.get("/events?limit=1000") if words in e["text"]]
+
+
+# Rows that are not taken
+
+def test_wrong_rows(lab, liar):
+    good = liar.volume(1)
+    for index, iqn in enumerate(("iqn.2026-11.evil:x;touch${IFS}pwned;#", "iqn.2026-11.evil:$(reboot)",
+                                 "iqn.2026-11.Evil:x", "ALL", ""), 2):
+        liar.volume(index, dvsanVolumeIqn=("s", iqn))
+    liar.volume(20, dvsanVolumeIqn=("x", "iqn.2026-11.evil:\x1b[2J".encode().hex()))
+    liar.volume(21, dvsanVolumeLun=("u", 4000000000))
+    liar.volume(22, dvsanVolumePortalGroup=("u", 99))
+    liar.volume(23, dvsanVolumeName=("x", "00"))
+    liar.volume(24, dvsanVolumeUuid=("x", "00" * 16))
+    liar.rule(1, 1, "iqn.2026-11.good:one")
+    liar.rule(1, 2, "iqn.2026-11.evil:x`reboot`")
+    liar.rule(1, 3, "iqn.2026-11.good:three", dvsanAccessChapUser=("s", "$(reboot)"))
+    for index, address in enumerate(("0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1"), 2):
+        liar.portal(index, address=address)
+    for index, address in enumerate(("::", "fe80::1", "ff02::1", "::ffff:192.0.2.1"), 10):
+        liar.portal(index, dvsanPortalAddressType=("i", 2),
+                    dvsanPortalAddress=("x", packed(address)))
+    liar.medium(2, dvsanMediumName=("s", "a/b"))
+    volumes = joins(lab, liar, 1)
+    assert [v["uuid"] for v in volumes] == [good]
+    assert [a["initiator"] for a in lab.client.get("/assignments")
+            if a["volume"] == volumes[0]["name"]] == ["iqn.2026-11.good:one"]
+    unit = unit_of(lab, liar)
+    assert [p["address"] for p in unit["portals"]] == ["192.0.2.77"]
+    assert [m["name"] for m in unit["media"]] == ["m1"]
+    assert "table of volumes, index 2.0, does not follow the MIB" in station_log(lab)
+
+
+def packed(address):
+    return socket.inet_pton(socket.AF_INET6, address).hex()
+
+
+def test_text_that_would_draw(lab, liar):
+    """Escapes, direction marks and what is not seen do not reach who reads the API."""
+    odd = "a\x1b]0;t\x07\u202eb\u2066c\u200bd\u2028e\ufefff\x85g"
+    hexed = ("x", odd.encode().hex())
+    liar.volume(1, dvsanVolumeName=hexed, dvsanVolumeOperState=("i", 4), dvsanVolumeLastError=hexed)
+    liar.medium(1, dvsanMediumLastError=hexed, dvsanMediumOperState=("i", 3))
+    liar.scalar("dvsanMemberSoftwareVersion", hexed)
+    liar.scalar("dvsanUnitLastError", hexed)
+    liar.scalar("dvsanMemberName", hexed)
+    liar.is_asked = lambda: liar.get("dvsanMemberEpoch") == "1"
+    joins(lab, liar, 1)
+    for path in ("/units", "/volumes", "/media", "/events?limit=1000"):
+        answer = str(lab.client.get(path))
+        strange = {c for c in answer if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")}
+        assert not strange, (path, strange)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]",
+                         station_log(lab))
+
+
+def test_names_that_read_as_uuids(lab, liar):
+    """Who names a thing by a UUID means the thing with that UUID."""
+    victim = lab.create("victim", "16M", unit="unit1")
+    host = lab.client.get("/hosts/host1")
+    liar.volume(1, dvsanVolumeName=("s", victim["uuid"].upper()))
+    liar.rule(1, 1, f"iqn.2026-11.a:{host['uuid']}")
+    liar.scalar("dvsanMemberName", ("s", lab.unit("unit1")["uuid"]))
+    liar_volume = joins(lab, liar, 1)[0]
+    assert liar_volume["name"] == "volume-" + victim["uuid"].upper()
+    assert unit_of(lab, liar)["name"] == "unit-" + lab.unit("unit1")["uuid"]
+    assert lab.volume(victim["uuid"])["name"] == "victim"
+    assert lab.unit(lab.unit("unit1")["uuid"])["name"] == "unit1"
+    assert lab.client.get("/hosts/" + host["uuid"])["name"] == "host1"
+    for body in ({"name": victim["uuid"], "size": "16M"}, {"name": str(liar.number), "size": "16M"}):
+        with pytest.raises(Refused, match="reads as a UUID"):
+            lab.client.post("/volumes", body)
+    lab.done(lab.client.delete("/volumes/" + victim["uuid"]))
+    assert [v["uuid"] for v in volumes_of(lab, liar)] == [liar_volume["uuid"]]
+
+
+# Much of it
+
+def test_many_volumes_of_one_name(lab, liar):
+    """They are taken in at once, and so is what comes later. The work is counted in test_pool.c."""
+    for index in range(1, 3001):
+        liar.volume(index, mib=1, dvsanVolumeName=("s", "same"))
+    before = processor_seconds(lab)
+    volumes = joins(lab, liar, 3000)
+    assert {v["name"] for v in volumes} == {"same"} | {f"same-{n}" for n in range(2, 3001)}
+    assert processor_seconds(lab) - before < 25  # under sanitizers; it was minutes
+    named = [e for e in told(lab, "was found on liar and taken in") if "volume same" in e["subject"]]
+    assert len(named) == 16
+    assert told(lab, "in all, 3000 volumes and 0 hosts were found there and taken in")
+
+
+def test_many_initiators(lab, liar):
+    """A unit brings as many hosts as it may, rules beyond that stay as they are, a person can still
+    add hosts, and nothing goes on computing."""
+    for volume in range(1, 161):
+        liar.volume(volume, mib=1)
+        for rule in range(1, 101):
+            liar.rule(volume, rule, f"iqn.2026-11.liar:{volume}-{rule}")
+    joins(lab, liar, 100)
+    assert told(lab, "60 of its volumes are not taken in, since more than 10000 initiators")
+    lab.client.post("/hosts", {"name": "added", "iqn": "iqn.2026-11.liar:added",
+                               "chap_secret": SECRET})
+    seen_again(lab, liar, 1)
+    before = processor_seconds(lab)
+    seen_again(lab, liar, 5)
+    assert processor_seconds(lab) - before < 2.5  # each second at most half a core, with sanitizers
+    lab.client.delete("/hosts/added")
+
+
+# Without end
+
+@pytest.mark.parametrize("name, value, what", [
+    ("dvsanVolumeName", ("s", "x"), "more volumes than the 16384"),
+    ("dvsanMediumName", ("s", "x"), "more media than the 1024"),
+    ("dvsanPortalPort.7", ("u", 1), "more portals than the 1024"),
+])
+def test_endless_tables(lab, liar, name, value, what):
+    column, _, index = name.partition(".")
+    liar.volume(1)
+    liar.endless(column, value, index and "." + index)
+    at = len(station_log(lab))
+    liar.tell()
+    liar.announce()
+    assert until(lambda: any(what in e["text"] for e in told(lab, "announced itself at")), SECONDS)
+    assert unit_of(lab, liar) is None
+    lines = [line for line in station_log(lab)[at:].splitlines() if "does not follow the MIB" in line]
+    assert len(lines) <= 20, lines
+
+
+def test_a_unit_that_turns_endless(lab, liar):
+    """Its tables are left alone for a while, and are read when they are good again."""
+    liar.volume(1)
+    joins(lab, liar, 1)
+    liar.endless("dvsanVolumeName", ("s", "x"))
+    liar.next_generation(5)
+    liar.tell()
+    assert until(lambda: unit_of(lab, liar)["state"] == "down", SECONDS)
+    assert [v["name"] for v in volumes_of(lab, liar)] == ["v1"]
+    at = processor_seconds(lab)
+    assert until(lambda: told(lab, "is down: its tables have no end")
+                 or told(lab, "is down: it shows more volumes than the 16384"), SECONDS)
+    assert processor_seconds(lab) - at < 20
+    liar.extra.clear()
+    liar.next_generation(6)
+    liar.tell()
+    assert until(lambda: unit_of(lab, liar)["state"] == "up", SECONDS)
