@@ -1,11 +1,14 @@
 """What the station makes of a unit that shows odd tables: by a lying unit, below a real snmpd."""
+import concurrent.futures
 import os
 import re
 import socket
 import unicodedata
+import uuid
 
 import pytest
 
+from tools import packets
 from tools.liar import Liar
 from tools.testlab import Refused, until
 
@@ -186,8 +189,8 @@ def test_many_initiators(lab, liar):
 
 @pytest.mark.parametrize("name, value, what", [
     ("dvsanVolumeName", ("s", "x"), "more volumes than the 16384"),
-    ("dvsanMediumName", ("s", "x"), "more media than the 1024"),
-    ("dvsanPortalPort.7", ("u", 1), "more portals than the 1024"),
+    ("dvsanMediumName", ("s", "x"), "more media than the 256"),
+    ("dvsanPortalPort.7", ("u", 1), "more portals than the 512"),
 ])
 def test_endless_tables(lab, liar, name, value, what):
     column, _, index = name.partition(".")
@@ -219,3 +222,28 @@ def test_a_unit_that_turns_endless(lab, liar):
     liar.next_generation(6)
     liar.tell()
     assert until(lambda: unit_of(lab, liar)["state"] == "up", SECONDS)
+
+
+# Announcements
+
+def test_announcements_of_units_that_do_not_exist(lab, liar):
+    """Whoever has the key can announce as many as he likes: others get their place all the same,
+    and he does not fill the log or the events."""
+    nowhere = lab.lab.station.address.rpartition(".")[0] + ".200"
+    folder = os.path.join(lab.work, "flood")
+    before = len(told(lab, "announced itself at"))
+    liar.volume(1)
+    liar.tell()
+
+    def ghost(number):
+        said = {"engine_id": "80001f8805" + f"{number:024x}", "uuid": str(uuid.uuid4()), "name": "ghost",
+                "address": f"udp:{nowhere}:1161", "epoch": 1, "generation": 1, "software": "0"}
+        return packets.notify(lab, packets.announcement(said), timeout=10,
+                              folder=f"{folder}-{number % 8}")
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda part: [ghost(n) for n in range(part, 300, 8)], range(8)))
+    assert all(map(all, taken))
+    liar.announce()
+    assert until(lambda: unit_of(lab, liar), SECONDS)
+    assert len(told(lab, "announced itself at")) - before <= 20

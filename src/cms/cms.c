@@ -104,7 +104,7 @@ static void resume(struct cms *cms)
         struct dv_err err;
         memcpy(engine.b, u->rec.engine_id, sizeof(u->rec.engine_id));
         struct unit_link *link =
-            link_new(cms, &u->rec.uuid, u->rec.name, u->rec.address, &engine, &err);
+            link_new(cms, &u->rec.uuid, u->rec.name, u->rec.address, &engine, "", &err);
         if (link)
             link->state_before = u->rec.state;
         else

@@ -6,6 +6,7 @@
 #include "store/store.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 int64_t cms_now_ms(void)
@@ -28,8 +29,8 @@ static enum log_level level_of(enum event_severity severity)
     return LOG_LEVEL_INFO;
 }
 
-void events_add(struct cms *cms, struct changes *c, enum event_severity severity, const char *kind,
-                const char *name, const char *fmt, ...)
+static void add(struct cms *cms, struct changes *c, enum event_severity severity, const char *kind,
+                const char *name, uint64_t left_out, const char *fmt, va_list args)
 {
     struct event_record e = {
         .id = ++cms->last_event,
@@ -37,12 +38,35 @@ void events_add(struct cms *cms, struct changes *c, enum event_severity severity
         .severity = severity,
     };
     snprintf(e.subject, sizeof(e.subject), "%s%s%s", kind, *name ? " " : "", name);
-    va_list args;
-    va_start(args, fmt);
     vsnprintf(e.text, sizeof(e.text), fmt, args);
-    va_end(args);
+    size_t len = strlen(e.text);
+    if (left_out > 0)
+        snprintf(e.text + len, sizeof(e.text) - len, " (%llu more like this were left out)",
+                 (unsigned long long)left_out);
     text_make_printable(e.text);
     changes_event(c, &e);
+}
+
+void events_add(struct cms *cms, struct changes *c, enum event_severity severity, const char *kind,
+                const char *name, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    add(cms, c, severity, kind, name, 0, fmt, args);
+    va_end(args);
+}
+
+void events_add_limited(struct log_limit *limit, struct cms *cms, struct changes *c,
+                        enum event_severity severity, const char *kind, const char *name,
+                        const char *fmt, ...)
+{
+    uint64_t left_out = 0;
+    if (!log_limit_passes(limit, loop_now_ms(), &left_out))
+        return;
+    va_list args;
+    va_start(args, fmt);
+    add(cms, c, severity, kind, name, left_out, fmt, args);
+    va_end(args);
 }
 
 void events_log(const struct changes *c)

@@ -268,7 +268,8 @@ static void refused(struct unit_link *link, const struct order *s, enum dv_code 
                     const char *why)
 {
     struct target t = target_of(link, s);
-    log_warning("executor", "%s: %s refused: %s", link->name, order_kind_name(s->kind), why);
+    log_limited(&link->refusals, LOG_LEVEL_WARNING, "executor", "%s: %s refused: %s", link->name,
+                order_kind_name(s->kind), why);
     if (!t.volume)
         return;
     hold_step(&t, why);

@@ -9,19 +9,22 @@
 void faults_tell_media(struct cms *cms, struct changes *c, const char *name,
                        const struct pool_unit *unit, const struct medium *now, size_t count)
 {
+    struct log_limit first = {0}; // of one that is new
+    struct log_limit *limit = unit && unit->link ? &((struct unit_link *)unit->link)->told : &first;
     for (size_t i = 0; i < count; i++) {
         const struct medium *m = &now[i];
         const struct medium *before = unit ? pool_medium(unit, m->index) : NULL;
         if (m->state == (before ? before->state : MEDIUM_ONLINE))
             continue;
         if (m->state == MEDIUM_FAILED)
-            events_add(cms, c, EVENT_ERROR, "unit", name, "its medium %s has failed: %s", m->name,
-                       m->last_error);
+            events_add_limited(limit, cms, c, EVENT_ERROR, "unit", name,
+                               "its medium %s has failed: %s", m->name, m->last_error);
         else if (m->state == MEDIUM_LOW)
-            events_add(cms, c, EVENT_WARNING, "unit", name, "its medium %s is running low: %s",
-                       m->name, m->last_error);
+            events_add_limited(limit, cms, c, EVENT_WARNING, "unit", name,
+                               "its medium %s is running low: %s", m->name, m->last_error);
         else
-            events_add(cms, c, EVENT_INFO, "unit", name, "its medium %s is well again", m->name);
+            events_add_limited(limit, cms, c, EVENT_INFO, "unit", name,
+                               "its medium %s is well again", m->name);
     }
 }
 

@@ -16,15 +16,16 @@
 // that do not follow the MIB count, too.
 #define VOLUMES_MAX 16384
 #define RULES_MAX   65536
-#define OTHERS_MAX  1024
+#define MEDIA_MAX   256
+#define PORTALS_MAX 512
 
 static const struct {
     const char *name;
     size_t max;
 } tables[] = {
-    [READING_MEDIA] = {"media", OTHERS_MAX},
-    [READING_FREE] = {"free extents", VOLUMES_MAX + OTHERS_MAX}, // behind each volume, and a first
-    [READING_PORTALS] = {"portals", OTHERS_MAX},
+    [READING_MEDIA] = {"media", MEDIA_MAX},
+    [READING_FREE] = {"free extents", VOLUMES_MAX + MEDIA_MAX}, // behind each volume, and a first
+    [READING_PORTALS] = {"portals", PORTALS_MAX},
     [READING_VOLUMES] = {"volumes", VOLUMES_MAX},
     [READING_RULES] = {"access rules", RULES_MAX},
 };

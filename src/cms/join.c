@@ -8,8 +8,10 @@
 #include "logic/health.h"
 #include <string.h>
 
-#define ANSWER_MS 50  // longer than an answer takes
-#define LOST_MS   200 // after this a question is taken to be lost, if the unit speaks again
+#define ANSWER_MS     50  // longer than an answer takes
+#define OVER_FIRST_MS 500 // after it was started over; until it has answered
+#define OVER_MAX_MS   30000
+#define LOST_MS       200 // after this a question is taken to be lost, if the unit speaks again
 
 static struct sn_engine_id engine_of(const struct announcement *a)
 {
@@ -45,7 +47,21 @@ static bool is_vain(const struct unit_link *link, const struct announcement *a)
     return false;
 }
 
-static void query(struct cms *cms, struct unit_link *link, const struct announcement *a)
+// Announcements prove little: a false one must not keep the station from ever reading a unit.
+static bool may_start_over(struct unit_link *link)
+{
+    uint64_t now = loop_now_ms();
+    if (link->over_ms && now - link->over_at < link->over_ms)
+        return false;
+    link->over_at = now;
+    link->over_ms = link->over_ms ? link->over_ms * 2 : OVER_FIRST_MS;
+    if (link->over_ms > OVER_MAX_MS)
+        link->over_ms = OVER_MAX_MS;
+    return true;
+}
+
+static void query(struct cms *cms, struct unit_link *link, const struct announcement *a,
+                  const char *from)
 {
     if (link && stranger_changed(link, a)) {
         link_free(link);
@@ -53,15 +69,19 @@ static void query(struct cms *cms, struct unit_link *link, const struct announce
     }
     if (!link) {
         struct sn_engine_id engine = engine_of(a);
+        static struct log_limit limit;
         struct dv_err err;
-        link = link_new(cms, &a->uuid, a->name, a->address, &engine, &err);
+        char sender[SENDER_ROOM];
+        link = link_new(cms, &a->uuid, a->name, a->address, &engine, stranger_sender(from, sender),
+                        &err);
         if (!link) {
-            log_warning("join", "%s announced itself at %s and cannot be asked: %s", a->name,
-                        a->address, err.text);
+            log_limited(&limit, LOG_LEVEL_WARNING, "join",
+                        "%s announced itself at %s and cannot be asked: %s", a->name, a->address,
+                        err.text);
             return;
         }
     }
-    if (is_vain(link, a))
+    if (is_vain(link, a) && may_start_over(link))
         link_start_over(link);
     const struct pool_unit *unit = link_unit(link);
     if (unit && (unit->rec.state == UNIT_DOWN || unit->rec.state == UNIT_STOPPED))
@@ -95,13 +115,15 @@ void join_notification(void *arg, const struct sn_notification *n)
     struct cms *cms = arg;
     struct announcement a;
     const char *why;
+    static struct log_limit bad;
     switch (announce_parse(n, &a, &why)) {
     case ANNOUNCE_FOREIGN:
         log_debug("join", "a notification from %s is not about joining", n->from);
         return;
     case ANNOUNCE_BAD:
         cms->bad_announcements++;
-        log_warning("join", "dropped an announcement from %s: %s", n->from, why);
+        log_limited(&bad, LOG_LEVEL_WARNING, "join", "dropped an announcement from %s: %s", n->from,
+                    why);
         return;
     case ANNOUNCE_OURS:
         break;
@@ -125,7 +147,7 @@ void join_notification(void *arg, const struct sn_notification *n)
     case JOIN_IGNORE:
         break;
     case JOIN_QUERY:
-        query(cms, link, &a);
+        query(cms, link, &a, n->from);
         break;
     case JOIN_LEAVE:
         leave(cms, link, unit);

@@ -36,20 +36,36 @@ static void on_timer(void *arg)
         link_next(link);
 }
 
+// A newcomer always gets a place: who announces many that do not exist loses his oldest.
+static void make_place(struct cms *cms)
+{
+    struct stranger list[STRANGERS_MAX];
+    struct unit_link *links[STRANGERS_MAX];
+    size_t n = 0;
+    for (struct unit_link *l = cms->links; l && n < STRANGERS_MAX; l = l->hh.next) {
+        if (!l->stranger)
+            continue;
+        links[n] = l;
+        list[n++] = (struct stranger){l->sender, l->announced_at, l->work == LINK_READING};
+    }
+    if (n > 0)
+        link_free(links[strangers_weakest(list, n)]);
+}
+
 struct unit_link *link_new(struct cms *cms, const struct dv_uuid *uuid, const char *name,
                            const char *address, const struct sn_engine_id *engine,
-                           struct dv_err *err)
+                           const char *sender, struct dv_err *err)
 {
     bool stranger = !pool_unit_by_uuid(cms->pool, uuid);
-    if (stranger && cms->strangers >= STRANGERS_MAX) {
-        dv_fail(err, DV_BUSY, "%d other units are waiting to be read", STRANGERS_MAX);
-        return NULL;
-    }
     struct sn_peer *peer = sn_peer_new(cms->env, address, &cms->provision, engine, err);
     if (!peer)
         return NULL;
+    if (stranger && cms->strangers >= STRANGERS_MAX)
+        make_place(cms);
     struct unit_link *link = dv_calloc(1, sizeof(*link));
     link->cms = cms;
+    link->announced_at = loop_now_ms();
+    dv_copy(link->sender, sizeof(link->sender), sender);
     link->uuid = *uuid;
     link->engine = *engine;
     link->peer = peer;

@@ -57,9 +57,10 @@ static void tell_stranger(struct unit_link *link, const char *why)
 {
     if (!strcmp(link->trouble, why))
         return;
+    static struct log_limit limit;
     struct changes c = {0};
-    events_add(link->cms, &c, EVENT_WARNING, "unit", link->name,
-               "announced itself at %s and cannot be read: %s", link->address, why);
+    events_add_limited(&limit, link->cms, &c, EVENT_WARNING, "unit", link->name,
+                       "announced itself at %s and cannot be read: %s", link->address, why);
     if (cms_apply_or_log(link->cms, &c))
         dv_copy(link->trouble, sizeof(link->trouble), why);
     changes_free(&c);
@@ -93,7 +94,8 @@ static void lease_written(void *arg, const struct sn_result *result)
     if (result->code == DV_OK)
         link->lease_until = loop_now_ms() + link->cms->config->lease_s * 1000ull;
     else
-        log_warning("join", "%s: cannot write its lease: %s", link->name, result->text);
+        log_limited(&link->told, LOG_LEVEL_WARNING, "join", "%s: cannot write its lease: %s",
+                    link->name, result->text);
 }
 
 // When less than half of the lease is left.
@@ -131,6 +133,7 @@ static void answered(struct unit_link *link)
         return;
     }
     link->misses = 0;
+    link->over_ms = 0;
     link->trouble[0] = '\0';
     link->lease_until = loop_now_ms() + r->lease * 1000ull;
     renew_lease(link);
@@ -205,10 +208,11 @@ static void weigh_next_address(struct unit_link *link)
         return;
     if (strcmp(link->clone, link->next_address) != 0) {
         struct changes c = {0};
-        events_add(link->cms, &c, EVENT_WARNING, "unit", link->name,
-                   "answers at %s and is announced from %s, too: if that is a clone, stop it and "
-                   "remove its state folder and that of its snmpd",
-                   link->address, link->next_address);
+        events_add_limited(
+            &link->odd, link->cms, &c, EVENT_WARNING, "unit", link->name,
+            "answers at %s and is announced from %s, too: if that is a clone, stop it and "
+            "remove its state folder and that of its snmpd",
+            link->address, link->next_address);
         if (cms_apply_or_log(link->cms, &c))
             dv_copy(link->clone, sizeof(link->clone), link->next_address);
         changes_free(&c);
@@ -250,8 +254,9 @@ static void looked(void *arg, const struct sn_result *result)
     struct unit_link *link = arg;
     const char *why = check(link, result);
     if (why && link->trial) {
-        log_warning("join", "%s does not answer at its new address %s: %s", link->name,
-                    link->next_address, why);
+        log_limited(&link->odd, LOG_LEVEL_WARNING, "join",
+                    "%s does not answer at its new address %s: %s", link->name, link->next_address,
+                    why);
         drop_trial(link);
         link->urgent = true;
         finish(link);
@@ -287,8 +292,8 @@ static void try_next_address(struct unit_link *link)
     link->trial =
         sn_peer_new(link->cms->env, link->next_address, &link->cms->provision, &link->engine, &err);
     if (!link->trial) {
-        log_warning("join", "%s announced an address that cannot be used: %s", link->name,
-                    err.text);
+        log_limited(&link->odd, LOG_LEVEL_WARNING, "join",
+                    "%s announced an address that cannot be used: %s", link->name, err.text);
         drop_trial(link);
     }
 }

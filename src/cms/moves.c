@@ -78,18 +78,62 @@ static uint32_t group_now(const struct volume **list, size_t count, const struct
     return found ? (*found)->group : v->actual.group;
 }
 
-static void tell_hosts(struct cms *cms, struct changes *c, const struct pool_volume *v,
-                       const struct place *now, const struct place *before)
+// What became of a group that another one was before. Volumes are many and groups few, so each pair
+// is compared once.
+struct pair {
+    bool known, same;
+    char *is, *was;
+};
+#define GROUPS (UNIT_GROUPS_MAX + 1)
+
+static const struct pair *compare(struct pair *pairs, const struct place *now,
+                                  const struct place *before)
+{
+    struct pair *p = &pairs[now->group * GROUPS + before->group];
+    if (p->known)
+        return p;
+    p->known = true;
+    p->same = same(now, before);
+    p->is = p->same ? NULL : list_of(now);
+    p->was = p->same ? NULL : list_of(before);
+    return p;
+}
+
+static void tell_hosts(struct cms *cms, struct changes *c, struct log_limit *limit,
+                       const struct pool_volume *v, const struct pair *p)
 {
     const struct pool_assignment *a;
-    if (before->group == 0 || same(now, before)) // or it was never shown, so nobody was told
-        return;
-    DV_FREE char *is = list_of(now), *was = list_of(before);
     DL_FOREACH2(v->assignments, a, volume_next)
     {
         if (a->rec.wanted)
-            events_add(cms, c, EVENT_WARNING, "host", a->host->rec.name,
-                       "reaches its volume %s at %s now; before at %s", v->rec.name, is, was);
+            events_add_limited(limit, cms, c, EVENT_WARNING, "host", a->host->rec.name,
+                               "reaches its volume %s at %s now; before at %s", v->rec.name, p->is,
+                               p->was);
+    }
+}
+
+static void tell_volumes(struct cms *cms, struct changes *c, struct log_limit *limit,
+                         const struct pool_unit *unit, const struct reading *r)
+{
+    struct place now = {r->portals, r->portal_count, 0};
+    struct place before = {unit->portals, unit->portal_count, 0};
+    struct pair pairs[GROUPS * GROUPS] = {{.known = false}};
+    DV_FREE const struct volume **volumes = sorted_volumes(r);
+    const struct pool_volume *v;
+    DL_FOREACH2(unit->volumes, v, unit_next)
+    {
+        now.group = group_now(volumes, r->volume_count, v);
+        before.group = v->actual.group;
+        // One that was never shown nobody was told of.
+        if (before.group == 0 || before.group >= GROUPS || now.group >= GROUPS)
+            continue;
+        const struct pair *p = compare(pairs, &now, &before);
+        if (!p->same)
+            tell_hosts(cms, c, limit, v, p);
+    }
+    for (size_t i = 0; i < DV_COUNT(pairs); i++) {
+        free(pairs[i].is);
+        free(pairs[i].was);
     }
 }
 
@@ -101,13 +145,9 @@ void moves_tell(struct cms *cms, struct changes *c, const struct pool_unit *unit
     if (same(&now, &before))
         return;
     DV_FREE char *is = list_of(&now), *was = list_of(&before);
-    DV_FREE const struct volume **volumes = sorted_volumes(r);
-    const struct pool_volume *v;
-    events_add(cms, c, EVENT_INFO, "unit", unit->rec.name, "serves at %s; before at %s", is, was);
-    DL_FOREACH2(unit->volumes, v, unit_next)
-    {
-        now.group = group_now(volumes, r->volume_count, v);
-        before.group = v->actual.group;
-        tell_hosts(cms, c, v, &now, &before);
-    }
+    struct unit_link *link = unit->link;
+    struct log_limit first = {0};
+    events_add_limited(link ? &link->told : &first, cms, c, EVENT_INFO, "unit", unit->rec.name,
+                       "serves at %s; before at %s", is, was);
+    tell_volumes(cms, c, link ? &link->moves : &first, unit, r);
 }

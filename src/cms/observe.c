@@ -90,13 +90,14 @@ static void tell_state(struct observation *o, enum unit_state was)
     if (is == was)
         return;
     if (is == UNIT_UP)
-        events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
-                   was == UNIT_DEGRADED ? "is well again" : "is up");
+        events_add_limited(&o->link->told, o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
+                           was == UNIT_DEGRADED ? "is well again" : "is up");
     else if (is == UNIT_DEGRADED)
-        events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
-                   "is degraded: it cannot serve all it should; see its media and volumes");
+        events_add_limited(&o->link->told, o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
+                           "is degraded: it cannot serve all it should; see its media and volumes");
     else if (is == UNIT_STOPPED)
-        events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name, "is being stopped");
+        events_add_limited(&o->link->told, o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
+                           "is being stopped");
 }
 
 // While the unit did not answer, its record told of that instead.
@@ -106,10 +107,11 @@ static void tell_trouble(struct observation *o)
     if (strcmp(o->link->recording, now) == 0)
         return;
     if (now[0])
-        events_add(o->cms, &o->c, EVENT_ERROR, "unit", o->rec.name, "cannot record changes: %s",
-                   now);
+        events_add_limited(&o->link->told, o->cms, &o->c, EVENT_ERROR, "unit", o->rec.name,
+                           "cannot record changes: %s", now);
     else
-        events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name, "can record changes again");
+        events_add_limited(&o->link->told, o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
+                           "can record changes again");
 }
 
 static void observe_unit(struct observation *o)
@@ -123,7 +125,8 @@ static void observe_unit(struct observation *o)
         char name[NAME_MAX_LEN + 1];
         names_for_unit(o->pool, r->name, &r->uuid, name);
         if (o->unit)
-            events_add(o->cms, &o->c, EVENT_INFO, "unit", name, "was called %s before", rec->name);
+            events_add_limited(&o->link->told, o->cms, &o->c, EVENT_INFO, "unit", name,
+                               "was called %s before", rec->name);
         memcpy(rec->name, name, sizeof(rec->name));
     }
     dv_copy(rec->address, sizeof(rec->address), o->link->address);

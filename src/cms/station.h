@@ -8,9 +8,11 @@
 #ifndef DVSAN_CMS_STATION_H
 #define DVSAN_CMS_STATION_H
 
+#include "base/log.h"
 #include "cms/cms.h"
 #include "config/cms_config.h"
 #include "logic/orders.h"
+#include "logic/strangers.h"
 #include "loop/loop.h"
 #include "snmp/listener.h"
 #include "snmp/manager.h"
@@ -58,6 +60,10 @@ int64_t cms_now_ms(void); // milliseconds since 1970
 void events_add(struct cms *cms, struct changes *c, enum event_severity severity, const char *kind,
                 const char *name, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 void events_log(const struct changes *c); // once they have been applied
+// The same for what strangers can cause: as log_limited, none beyond the limit.
+void events_add_limited(struct log_limit *limit, struct cms *cms, struct changes *c,
+                        enum event_severity severity, const char *kind, const char *name,
+                        const char *fmt, ...) __attribute__((format(printf, 7, 8)));
 
 // ---- link.c: the connection to one unit ----
 enum link_work { LINK_IDLE, LINK_LOOKING, LINK_READING, LINK_SETTING };
@@ -91,6 +97,14 @@ struct unit_link {
     uint64_t lease_until;         // loop_now_ms
     bool lease_under_way;
     bool stranger;                          // not in the pool yet
+    char sender[SENDER_ROOM];               // of a stranger's announcement
+    uint64_t announced_at;                  // loop_now_ms
+    uint32_t over_ms;                       // until it may be started over again; doubles
+    uint64_t over_at;                       // when it was, loop_now_ms
+    struct log_limit told;                  // events about what it shows of itself
+    struct log_limit refusals;              // lines
+    struct log_limit moves;                 // events for the hosts of moved portals
+    struct log_limit odd;                   // lines and events about odd announcements of it
     size_t not_adopted;                     // volumes, as told last
     bool accepted;                          // the listener takes this engine's traps
     uint64_t stranger_at;                   // when another engine used the UUID last; 0 never
@@ -107,10 +121,11 @@ struct unit_link {
 };
 
 struct unit_link *link_find(struct cms *cms, const struct dv_uuid *uuid);
-// NULL with an error when the address cannot be used. Starts with an urgent look.
+// NULL with an error when the address cannot be used. Starts with an urgent look. sender: who
+// announced it; "" of a unit that is known.
 struct unit_link *link_new(struct cms *cms, const struct dv_uuid *uuid, const char *name,
                            const char *address, const struct sn_engine_id *engine,
-                           struct dv_err *err);
+                           const char *sender, struct dv_err *err);
 void link_free(struct unit_link *link); // NULL is fine; may be called from its callbacks
 struct pool_unit *link_unit(const struct unit_link *link); // NULL: not in the pool yet
 void link_next(struct unit_link *link); // does what is due, when nothing is under way

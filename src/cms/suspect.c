@@ -57,8 +57,9 @@ static void answered(void *arg, const struct sn_result *result)
     const char *why = check(link, result);
     link->suspect = NULL;
     if (why)
-        log_warning("join", "%s was announced by another engine at %s, which is not it: %s",
-                    link->name, s->address, why);
+        log_limited(&link->odd, LOG_LEVEL_WARNING, "join",
+                    "%s was announced by another engine at %s, which is not it: %s", link->name,
+                    s->address, why);
     else if (link_unit(link))
         conflict(link, s->address);
     suspect_free(s);
@@ -73,7 +74,8 @@ void suspect_ask(struct unit_link *link, const struct sn_engine_id *engine, cons
         return;
     struct sn_peer *peer = sn_peer_new(cms->env, address, &cms->provision, engine, &err);
     if (!peer) {
-        log_warning("join", "%s was announced by another engine at %s, which cannot be asked: %s",
+        log_limited(&link->odd, LOG_LEVEL_WARNING, "join",
+                    "%s was announced by another engine at %s, which cannot be asked: %s",
                     link->name, address, err.text);
         return;
     }

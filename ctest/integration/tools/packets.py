@@ -28,11 +28,12 @@ def send_raw(lab, *packets):
 
 
 def notify(lab, varbinds, *, user="dvsan-notify", phrase=None, level="authPriv", version="3",
-           trap=COLD_START, inform=True, target=None, timeout=1):
+           trap=COLD_START, inform=True, target=None, timeout=1, folder=None):
     """Sends a notification with snmpinform or snmptrap; returns whether it was acknowledged (which
-    a trap never is). varbinds: flat list of OID, type, value. phrase None: the right one."""
+    a trap never is). varbinds: flat list of OID, type, value. phrase None: the right one. folder: of
+    the tool's own files; one for each of several that run at once."""
     phrase = phrase or secret.read(lab.lab.settings, "notify")
-    folder = os.path.join(lab.work, "snmp")
+    folder = folder or os.path.join(lab.work, "snmp")
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, "snmp.conf")
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w",
