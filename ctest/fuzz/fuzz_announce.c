@@ -1,9 +1,8 @@
-// Fuzzes the parsing of announcements, and what a unit's answers are made into.
+// Fuzzes the parsing of announcements.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/address.h"
 #include "base/mem.h"
 #include "cms/announce.h"
-#include "cms/reading.h"
 #include "dvsan_oids.h"
 #include "snmp/std_oids.h"
 #include <stdint.h>
@@ -106,31 +105,8 @@ static void parse_announcement(struct input in)
         free(memory[i]);
 }
 
-static void read_rows(struct input in)
-{
-    uint32_t index[2] = {(uint32_t)number(&in), (uint32_t)number(&in)};
-    size_t len = byte(&in) % 3;
-    struct sn_value v[READING_COLUMNS_MAX];
-    void *memory[READING_COLUMNS_MAX];
-    for (size_t i = 0; i < READING_COLUMNS_MAX; i++)
-        v[i] = detached(value(&in), &memory[i]);
-    struct medium medium;
-    struct portal portal;
-    struct volume volume;
-    struct access_rule rule;
-    if (reading_medium(index, len, v, &medium) && medium.free_blocks > medium.blocks)
-        __builtin_trap();
-    reading_portal(index, len, v, &portal);
-    if (reading_volume(index, len, v, &volume) && volume.progress > 100)
-        __builtin_trap();
-    reading_rule(index, len, v, &rule);
-    for (size_t i = 0; i < READING_COLUMNS_MAX; i++)
-        free(memory[i]);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     parse_announcement((struct input){data, size});
-    read_rows((struct input){data, size});
     return 0;
 }

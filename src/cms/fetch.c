@@ -290,21 +290,15 @@ static bool is_named(const struct fetch *f, uint32_t volume)
 static bool change_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
 {
     struct fetch *f = arg;
-    int32_t kind;
-    uint32_t which;
+    struct reading_change row;
     if (!has_time(f))
         return false;
-    if (len != 1 || !sn_get_int(&v[0], 1, dvsanChangeKind_volumeDeleted, &kind) ||
-        !sn_get_uint(&v[1], &which)) {
+    if (!reading_change(index, len, v, &row) || ++f->changes > tables[READING_FREE].max) {
         f->too_much = true;
         return false;
     }
-    f->newest = index[0];
-    if (++f->changes > tables[READING_FREE].max) {
-        f->too_much = true;
-        return false;
-    }
-    switch (kind) {
+    f->newest = row.generation;
+    switch (row.kind) {
     case dvsanChangeKind_medium:
         f->media_changed = true;
         break;
@@ -312,20 +306,20 @@ static bool change_row(void *arg, const uint32_t *index, size_t len, const struc
         f->portals_changed = true;
         break;
     case dvsanChangeKind_volume:
-        if (is_named(f, which))
+        if (is_named(f, row.index))
             break;
         if (f->changed_count == ONE_BY_ONE) {
             f->too_much = true;
             return false;
         }
-        f->changed[f->changed_count++] = (struct one){f, which};
+        f->changed[f->changed_count++] = (struct one){f, row.index};
         break;
     case dvsanChangeKind_volumeDeleted:
         if (f->r->gone_count == VOLUMES_MAX) {
             f->too_much = true;
             return false;
         }
-        *DV_APPEND(f->r->gone, f->r->gone_count) = which;
+        *DV_APPEND(f->r->gone, f->r->gone_count) = row.index;
         break;
     }
     return true;
@@ -353,11 +347,10 @@ static void changes_read(void *arg, const struct sn_result *result)
 
 static void read_changes(struct fetch *f)
 {
-    static const struct sn_oid kind = OID_dvsanChangeKind, index = OID_dvsanChangeIndex;
-    struct sn_oid oids[] = {kind, index};
+    struct sn_oid oids[READING_COLUMNS_MAX];
+    size_t n = reading_change_columns(oids);
     f->open++;
-    sn_walk(f->peer, oids, DV_COUNT(oids), &f->since, 1, &f->proof, f->timing, change_row,
-            changes_read, f);
+    sn_walk(f->peer, oids, n, &f->since, 1, &f->proof, f->timing, change_row, changes_read, f);
 }
 
 // ---- What it says behind the walks -----------------------------------------------------------

@@ -19,10 +19,13 @@ static void make_valid(const char *wanted, const char *fallback, char out[NAME_M
     }
     out[n] = '\0';
     struct dv_uuid uuid;
-    if (n == 0)
+    if (n == 0) {
         dv_copy(out, NAME_MAX_LEN + 1, fallback);
-    else if (uuid_parse(out, &uuid))
-        snprintf(out, NAME_MAX_LEN + 1, "%s-%.36s", fallback, wanted);
+    } else if (uuid_parse(out, &uuid)) {
+        char text[UUID_TEXT_LEN];
+        memcpy(text, out, sizeof(text));
+        snprintf(out, NAME_MAX_LEN + 1, "%s-%s", fallback, text);
+    }
 }
 
 static void with_number(const char *stem, unsigned number, char out[NAME_MAX_LEN + 1])

@@ -284,3 +284,19 @@ bool reading_rule(const uint32_t *index, size_t len, const struct sn_value *v,
     out->state = (enum access_state)state;
     return iqn_check(out->initiator, NULL) == 0 && chap_user_check(out->chap_user, NULL) == 0;
 }
+
+size_t reading_change_columns(struct sn_oid *oids)
+{
+    static const struct sn_oid list[] = {OID_dvsanChangeKind, OID_dvsanChangeIndex};
+    return columns(list, DV_COUNT(list), oids);
+}
+
+bool reading_change(const uint32_t *index, size_t len, const struct sn_value *v,
+                    struct reading_change *out)
+{
+    if (len != 1 || !label(&v[0], dvsanChangeKind_volumeDeleted, &out->kind) ||
+        !sn_get_uint(&v[1], &out->index))
+        return false;
+    out->generation = index[0];
+    return true;
+}

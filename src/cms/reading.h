@@ -94,4 +94,13 @@ size_t reading_rule_columns(struct sn_oid *oids);
 bool reading_rule(const uint32_t *index, size_t len, const struct sn_value *v,
                   struct access_rule *out);
 
+struct reading_change {
+    uint32_t generation;
+    int32_t kind; // dvsanChangeKind
+    uint32_t index;
+};
+size_t reading_change_columns(struct sn_oid *oids);
+bool reading_change(const uint32_t *index, size_t len, const struct sn_value *v,
+                    struct reading_change *out);
+
 #endif
