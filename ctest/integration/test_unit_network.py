@@ -11,7 +11,7 @@ from unit_box import (ACTIVE, ANNOUNCE, BUILD, COLD_START, LINK_DOWN, LINK_UP, M
                       Process, wait_for)
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
-PORTAL = UNIT + ".5.1"
+PORTAL, TROUBLE = UNIT + ".5.1", UNIT + ".1.5.0"
 P_TYPE, P_ADDRESS, P_PORT, P_INTERFACE, P_STATE = range(3, 8)
 
 
@@ -168,12 +168,15 @@ def test_a_link_is_told_of_the_portal_that_it_carries(wire, make):
         assert down[column] == f"INTEGER: {index}"
     assert box.rows() == {1: ("3260", "1"), 2: ("3260", "2")}
     assert box.get(f"{MEMBER}.7.0") == "3"
+    wait_for("the reason", lambda: box.get(TROUBLE) ==
+             "portal 2 at 198.51.100.7:3260 is down: its interface has no carrier")
     assert box.reaches("192.0.2.7:3260")
     wire.ip("host", "link", "set", "host1", "up")
     for user in ("notify", "third"):
         up = wait_for("linkUp", lambda who=user: box.traps(LINK_UP, who))[0]
         assert up[column] == f"INTEGER: {index}"
     assert box.rows()[2] == ("3260", "1")
+    wait_for("no trouble", lambda: box.get(TROUBLE) == "")
     wait_for("the portal to be reached", lambda: box.reaches("198.51.100.7:3260"))
 
 
@@ -210,6 +213,7 @@ def test_an_interface_without_an_address_is_waited_for(wire, make):
     box.start()
     assert box.rows() == {}
     assert box.get(f"{MEMBER}.7.0", f"{MEMBER}.4.0") == ["3", ""]
+    wait_for("the reason", lambda: "portal 1 is not there: interface san0 " in box.get(TROUBLE))
     assert not announcements(box)
     wire.addresses("san0", "192.0.2.7/24")
     told = wait_for("the announcement", lambda: announcements(box))[0]

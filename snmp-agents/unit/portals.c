@@ -172,3 +172,39 @@ bool portals_address(const struct state *state, const char *pattern, char *out, 
                 : -1;
     return n >= 0 && (size_t)n < room;
 }
+
+static bool is_there(const struct portals *p, const struct portal_config *c)
+{
+    return state_portal(p->state, c->index, 1) != NULL;
+}
+
+void portals_reason(const struct portals *p, char out[LAST_ERROR_ROOM])
+{
+    const struct unit_portal *row = NULL;
+    struct netlink_interface found = {0};
+    char text[PORTAL_TEXT_ROOM];
+    out[0] = '\0';
+    for (size_t i = 0; i < p->config->portal_count; i++) {
+        const struct portal_config *c = &p->config->portals[i];
+        if (is_there(p, c))
+            continue;
+        snprintf(out, LAST_ERROR_ROOM,
+                 "portal %u is not there: interface %s is not there or has no %s address that "
+                 "others could reach",
+                 c->index, c->interface, c->family == AF_INET6 ? "IPv6" : "IPv4");
+        return;
+    }
+    while ((row = next(p->state, row)) && row->p.up)
+        ;
+    if (!row)
+        return;
+    portal_format(&row->p, text);
+    if (!netlink_find(p->netlink, row->raw, row->raw_len, &found))
+        snprintf(out, LAST_ERROR_ROOM,
+                 "portal %u at %s is down: no interface of this machine has its address, or it is "
+                 "still checked for duplicates",
+                 row->p.index, text);
+    else
+        snprintf(out, LAST_ERROR_ROOM, "portal %u at %s is down: %s", row->p.index, text,
+                 found.admin_up ? "its interface has no carrier" : "its interface is down");
+}

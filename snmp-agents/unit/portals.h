@@ -30,6 +30,9 @@ void portals_free(struct portals *p); // NULL is fine
 // when there is no room.
 bool portals_address(const struct state *state, const char *pattern, char *out, size_t room);
 
+// Why the first portal that is not up is not; "" when all are.
+void portals_reason(const struct portals *p, char out[LAST_ERROR_ROOM]);
+
 // The interface as it is now.
 struct announcement_link portals_link(const struct portals *p, uint32_t interface);
 // The interfaces that hold portals now, each once; returns how many.

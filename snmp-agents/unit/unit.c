@@ -118,9 +118,12 @@ static void check_journal(struct unit *u)
 static void settle(struct unit *u)
 {
     enum member_state before = u->member.state;
-    if (u->had_pass)
+    if (u->had_pass) {
+        char down[LAST_ERROR_ROOM];
+        portals_reason(u->portals, down);
         reason_of_unit(u->unrecorded, u->tgtds_there, u->tgtd_errors, state_groups(u->state),
-                       u->portals_error, u->member.last_error);
+                       down[0] ? down : u->portals_error, u->member.last_error);
+    }
     if (u->stopping)
         u->member.state = MEMBER_SHUTTING_DOWN;
     else if (u->agent)
