@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from tools import packets
+from tools import initiators, packets
 from tools.liar import Liar
 from tools.testlab import Refused, until
 
@@ -247,3 +247,40 @@ def test_announcements_of_units_that_do_not_exist(lab, liar):
     liar.announce()
     assert until(lambda: unit_of(lab, liar), SECONDS)
     assert len(told(lab, "announced itself at")) - before <= 20
+
+
+# iSCSI names in capitals
+
+def test_a_host_that_spells_its_name_in_capitals(lab):
+    """It gets in with the spelling that was given for it, and in no other; the name is taken in any."""
+    loud, quiet = "iqn.2018-12.com.wz:TEST001", "iqn.2018-12.com.wz:test001"
+    lab.client.post("/hosts", {"name": "loud", "iqn": loud, "chap_secret": SECRET})
+    with pytest.raises(Refused, match="same name in another spelling") as e:
+        lab.client.post("/hosts", {"name": "quiet", "iqn": quiet, "chap_secret": SECRET})
+    assert e.value.code == "exists"
+    lab.create("capital", "16M", unit="unit1")
+    lab.assign("capital", "loud")
+    info = lab.client.get("/hosts/loud/connect-info")
+    assert info["iqn"] == loud
+    assert loud in lab.dvsan("host", "connect-info", "loud").stdout
+    volume = info["volumes"][0]
+    how = {"portal": volume["portals"][0], "iqn": volume["iqn"], "lun": volume["lun"],
+           "initiator": loud, "user": info["chap_user"], "secret": SECRET}
+    assert initiators.can_log_in(how)
+    assert not initiators.can_log_in(dict(how, initiator=quiet))
+    lab.unassign("capital", "loud")
+    assert not initiators.can_log_in(how)
+    lab.done(lab.client.delete("/volumes/capital"))
+    lab.client.delete("/hosts/loud")
+
+
+def test_a_found_rule_in_another_spelling(lab, liar):
+    """Two units that spell one name differently know one host."""
+    liar.volume(1)
+    liar.volume(2)
+    liar.rule(1, 1, "iqn.2018-12.com.wz:Found")
+    liar.rule(2, 1, "iqn.2018-12.com.wz:found")
+    joins(lab, liar, 2)
+    hosts = [h for h in lab.client.get("/hosts") if h["iqn"].lower() == "iqn.2018-12.com.wz:found"]
+    assert len(hosts) == 1
+    assert sorted(hosts[0]["volumes"]) == ["v1", "v2"]
