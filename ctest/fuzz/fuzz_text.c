@@ -1,5 +1,5 @@
-// Fuzzes the rules for what is typed or shown: names, addresses, sizes, times, and making
-// printable. SPDX-License-Identifier: BSD-2-Clause
+// Fuzzes the rules for what is typed or shown: names, addresses, sizes, times, and text.
+// SPDX-License-Identifier: BSD-2-Clause
 //
 // The input is one text. What a rule takes must have the properties that others rely on.
 #include "base/address.h"
