@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "console/api/rescan.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -294,6 +295,7 @@ json_t *view_connect_info(const struct pool_host *h)
         put_text(v, "access", pool_assignment_state(a));
         put_extent(v, a->volume);
         json_object_set_new(v, "portals", portal_list(a->volume));
+        json_object_set_new(v, "rescan", rescan_lines(a->volume->actual.iqn));
         json_array_append_new(volumes, v);
     }
     put_text(o, "host", h->rec.name);

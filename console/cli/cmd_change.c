@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "console/cli/cli.h"
+#include <string.h>
 
 static uint64_t size_of(const json_t *volume)
 {
@@ -33,22 +34,49 @@ static int confirm_cut(struct cli *cli, const json_t *volume, uint64_t bytes, st
     return cli_confirm(cli, question, err);
 }
 
+// Hosts do not ask for a new size by themselves; what makes them ask is told with how they connect.
+static int print_rescan(struct cli *cli, const json_t *volume, struct dv_err *err)
+{
+    const char *host = json_string_value(json_array_get(json_object_get(volume, "hosts"), 0));
+    const char *kind, *name = json_string_value(json_object_get(volume, "name"));
+    json_t *info, *line, *v;
+    size_t i;
+    if (!host)
+        return 0;
+    DV_FREE char *path = client_path("/hosts/", host, "/connect-info");
+    if (client_request(cli->client, "GET", path, NULL, &info, err) < 0)
+        return -1;
+    printf("Its hosts do not see that by themselves. On each of them, for\n");
+    json_array_foreach(json_object_get(info, "volumes"), i, v)
+    {
+        if (strcmp(json_string_value(json_object_get(v, "name")), name) != 0)
+            continue;
+        json_object_foreach(json_object_get(v, "rescan"), kind, line)
+            printf("  %-11s %s\n", kind, json_string_value(line));
+    }
+    json_decref(info);
+    return 0;
+}
+
 static int print_resized(struct cli *cli, const char *path, struct dv_err *err)
 {
     json_t *volume;
     char size[16];
+    int result = 0;
     if (client_request(cli->client, "GET", path, NULL, &volume, err) < 0)
         return -1;
-    if (cli->json)
+    if (cli->json) {
         cli_print_json(volume);
-    else
+    } else {
         printf("Volume %s has %s now, LBA %lld to %lld of medium %s.\n", cli->in->args[0],
                size_format(size_of(volume), size, sizeof(size)),
                (long long)json_integer_value(json_object_get(volume, "start_lba")),
                (long long)json_integer_value(json_object_get(volume, "end_lba")),
                json_string_value(json_object_get(volume, "media")));
+        result = print_rescan(cli, volume, err);
+    }
     json_decref(volume);
-    return 0;
+    return result;
 }
 
 int volume_resize(struct cli *cli, struct dv_err *err)

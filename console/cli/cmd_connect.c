@@ -5,18 +5,12 @@
 #include "console/cli/connect.h"
 #include <string.h>
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 // Only the one that is asked for, if one is.
 static int select_volume(const struct cli *cli, json_t *volumes, struct dv_err *err)
 {
     const char *wanted = cli_value(cli, OPT_VOLUME);
     for (size_t i = json_array_size(volumes); wanted && i-- > 0;)
-        if (strcmp(text_of(json_array_get(volumes, i), "name"), wanted) != 0)
+        if (strcmp(connect_text(json_array_get(volumes, i), "name"), wanted) != 0)
             json_array_remove(volumes, i);
     if (wanted && json_array_size(volumes) == 0)
         return dv_fail(err, DV_NOT_FOUND,
@@ -28,11 +22,11 @@ static int select_volume(const struct cli *cli, json_t *volumes, struct dv_err *
 
 static int check_ready(const json_t *volume, struct dv_err *err)
 {
-    if (json_array_size(json_object_get(volume, "portals")) > 0 && *text_of(volume, "iqn"))
+    if (json_array_size(json_object_get(volume, "portals")) > 0 && *connect_text(volume, "iqn"))
         return 0;
     return dv_fail(err, DV_CONFLICT,
                    "volume %s cannot be reached yet: it is %s; wait until it is online",
-                   text_of(volume, "name"), text_of(volume, "state"));
+                   connect_text(volume, "name"), connect_text(volume, "state"));
 }
 
 static int print_plugin(const json_t *info, const char *secret_file, struct dv_err *err)
@@ -40,10 +34,10 @@ static int print_plugin(const json_t *info, const char *secret_file, struct dv_e
     const json_t *volumes = json_object_get(info, "volumes"), *volume = json_array_get(volumes, 0);
     if (!volume)
         return dv_fail(err, DV_CONFLICT, "host %s has no volumes; assign it one first",
-                       text_of(info, "host"));
+                       connect_text(info, "host"));
     if (json_array_size(volumes) > 1)
         return dv_fail(err, DV_INVALID, "host %s has %zu volumes; choose one with --volume",
-                       text_of(info, "host"), json_array_size(volumes));
+                       connect_text(info, "host"), json_array_size(volumes));
     if (check_ready(volume, err) < 0)
         return -1;
     json_t *params = connect_plugin(info, volume, secret_file);
@@ -52,25 +46,16 @@ static int print_plugin(const json_t *info, const char *secret_file, struct dv_e
     return 0;
 }
 
-static int print_lines(const json_t *info, const char *secret_file, struct dv_err *err)
+static int print_lines(const json_t *info, const char *kind, const char *secret_file,
+                       struct dv_err *err)
 {
     struct strbuf out = {0};
-    const json_t *volumes = json_object_get(info, "volumes"), *volume;
+    const json_t *volume;
     size_t i;
-    json_array_foreach(volumes, i, volume) if (check_ready(volume, err) < 0) return -1;
-    connect_secret(&out, text_of(info, "host"), secret_file);
-    strbuf_add(&out, "\n");
-    connect_open_iscsi_host(&out, text_of(info, "iqn"), text_of(info, "chap_user"), secret_file);
-    json_array_foreach(volumes, i, volume)
-    {
-        strbuf_add(&out, "\n");
-        connect_volume(&out, info, volume, secret_file);
-    }
-    if (json_array_size(volumes) == 0)
-        strbuf_add(
-            &out,
-            "\n# This host has no volumes. Assign one: dvsan volume assign VOLUME --host %s\n",
-            text_of(info, "host"));
+    json_array_foreach(json_object_get(info, "volumes"), i,
+                       volume) if (check_ready(volume, err) < 0) return -1;
+    const struct connection c = {info, secret_file};
+    connect_print(&out, &c, kind ? connect_kind(kind, err) : connect_default(info), !kind);
     fputs(out.text, stdout);
     strbuf_free(&out);
     return 0;
@@ -80,13 +65,13 @@ static int print_info(struct cli *cli, const json_t *info, struct dv_err *err)
 {
     const char *given = cli_value(cli, OPT_CHAP_SECRET_FILE);
     DV_FREE char *secret_file =
-        given ? dv_strdup(given) : dv_printf("/etc/dvsan/%s.secret", text_of(info, "host"));
+        given ? dv_strdup(given) : dv_printf("/etc/dvsan/%s.secret", connect_text(info, "host"));
     if (select_volume(cli, json_object_get(info, "volumes"), err) < 0)
         return -1;
     if (cli_flag(cli, OPT_PLUGIN))
         return print_plugin(info, secret_file, err);
     if (!cli->json)
-        return print_lines(info, secret_file, err);
+        return print_lines(info, cli_value(cli, OPT_FOR), secret_file, err);
     cli_print_json(info);
     return 0;
 }

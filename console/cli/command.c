@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "console/cli/cli.h"
+#include "console/cli/connect.h"
 #include "console/cli/url.h"
 #include <string.h>
 
@@ -85,6 +86,7 @@ const struct option_desc cli_options[OPTIONS] = {
     [OPT_CHAP_SECRET_FILE] = {"chap-secret-file", "FILE", 0, NULL, "the file with the CHAP secret: one line of 12 to 16 characters, mode 0600"},
     [OPT_SAVE_SECRET] = {"save-secret", "FILE", 0, NULL, "write the new CHAP secret to this new file, mode 0600, instead of showing it"},
     [OPT_VOLUME]  = {"volume", "VOLUME", 0, check_volume, "only this volume"},
+    [OPT_FOR]     = {"for", "KIND", 0, connect_kind_check, "what reaches them: open-iscsi, multipath, md, windows, esxi, proxmox, libvirt, qemu or dvsan"},
     [OPT_PLUGIN]  = {"plugin", NULL, 0, NULL, "print only the parameter file of nbdkit-dvsan-plugin"},
     [OPT_FOLLOW]  = {"follow", NULL, 'f', NULL, "go on with new ones as they come"},
     [OPT_LIMIT]   = {"limit", "N", 0, check_limit, "show the newest N, 1 to 1000; else 100"},
@@ -137,7 +139,8 @@ const struct command cli_commands[] = {
      "Show a host and the volumes it may use."},
     {"host", "delete", ARG("HOST", check_host), 0, 0, 0, host_delete,
      "Delete a host that has no volumes."},
-    {"host", "connect-info", ARG("HOST", check_host), BIT(OPT_VOLUME) | BIT(OPT_PLUGIN) | BIT(OPT_CHAP_SECRET_FILE), 0, 0, host_connect_info,
+    {"host", "connect-info", ARG("HOST", check_host), BIT(OPT_FOR) | BIT(OPT_VOLUME) | BIT(OPT_PLUGIN) | BIT(OPT_CHAP_SECRET_FILE), 0,
+     BIT(OPT_FOR) | BIT(OPT_PLUGIN), host_connect_info,
      "Print what to type on a host to reach its volumes."},
 
     {"task", "list", NO_ARG, BIT(OPT_LIMIT), 0, 0, task_list,

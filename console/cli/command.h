@@ -27,6 +27,7 @@ enum option {
     OPT_CHAP_SECRET_FILE,
     OPT_SAVE_SECRET,
     OPT_VOLUME,
+    OPT_FOR,
     OPT_PLUGIN,
     OPT_FOLLOW,
     OPT_LIMIT,

@@ -1,150 +1,207 @@
-// What to type on a host to reach a volume.
+// What to type on a host: the kinds of hosts, and those that take a volume without the kernel.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "console/cli/connect.h"
 
 #include "base/mem.h"
+#include "console/cli/quote.h"
 #include <string.h>
 
-static const char *text_of(const json_t *object, const char *key)
+const char *connect_text(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "";
 }
 
-static const char *first_portal(const json_t *connection)
+const char *connect_portal(const json_t *volume)
 {
-    const char *portal =
-        json_string_value(json_array_get(json_object_get(connection, "portals"), 0));
+    const char *portal = json_string_value(json_array_get(json_object_get(volume, "portals"), 0));
     return portal ? portal : "";
 }
 
-static long long lun_of(const json_t *connection)
+long long connect_lun(const json_t *volume)
 {
-    return (long long)json_integer_value(json_object_get(connection, "lun"));
+    return (long long)json_integer_value(json_object_get(volume, "lun"));
 }
 
-// For a shell: as it is, or in single quotes. The caller frees it.
-static char *quoted(const char *text)
+struct endpoint connect_endpoint(const char *portal)
 {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-                                "-_.:/,=@%+[]";
-    struct strbuf b = {0};
-    if (*text && strspn(text, plain) == strlen(text))
-        return dv_strdup(text);
-    strbuf_add(&b, "'");
-    for (const char *p = text; *p; p++)
-        strbuf_add(&b, *p == '\'' ? "'\\''" : "%c", *p);
-    strbuf_add(&b, "'");
-    return b.text;
+    struct endpoint e = {"", ""};
+    const char *colon = strrchr(portal, ':');
+    size_t len = colon ? (size_t)(colon - portal) : strlen(portal);
+    if (len >= 2 && portal[0] == '[' && portal[len - 1] == ']') {
+        portal++;
+        len -= 2;
+    }
+    snprintf(e.address, sizeof(e.address), "%.*s", (int)len, portal);
+    dv_copy(e.port, sizeof(e.port), colon ? colon + 1 : "3260");
+    return e;
 }
 
-// For a value inside qemu's options, where a comma is doubled.
-static char *qemu_value(const char *text)
+void connect_secret(struct strbuf *out, const struct connection *c)
 {
-    struct strbuf b = {0};
-    strbuf_add(&b, "%s", "");
-    for (const char *p = text; *p; p++)
-        strbuf_add(&b, *p == ',' ? ",," : "%c", *p);
-    return b.text;
-}
-
-void connect_secret(struct strbuf *out, const char *host, const char *secret_file)
-{
-    DV_FREE char *folder = dv_strdup(secret_file);
+    DV_FREE char *folder = dv_strdup(c->secret_file);
     char *slash = strrchr(folder, '/');
-    strbuf_add(
-        out,
-        "# For bash. The CHAP secret of %s, once: into a file that only root can read. Paste\n"
-        "# these two lines alone; they ask for it.\n"
-        "(umask 077",
-        host);
+    strbuf_add(out,
+               "# The CHAP secret of %s, once, for bash: into a file that only root can read.\n"
+               "# Paste these two lines alone; they ask for it.\n"
+               "(umask 077",
+               connect_text(c->host, "host"));
     if (slash && slash != folder) {
         *slash = '\0';
-        DV_FREE char *word = quoted(folder);
+        DV_FREE char *word = quote_shell(folder);
         strbuf_add(out, "; mkdir -p %s", word);
     }
-    DV_FREE char *file = quoted(secret_file);
+    DV_FREE char *file = quote_shell(c->secret_file);
     strbuf_add(out, "\n read -rsp 'CHAP secret: ' s && printf %%s \"$s\" > %s)\n", file);
 }
 
-void connect_open_iscsi_host(struct strbuf *out, const char *initiator, const char *chap_user,
-                             const char *secret_file)
-{
-    DV_FREE char *file = quoted(secret_file), *user = quoted(chap_user);
-    strbuf_add(out,
-               "# open-iscsi, once for this host: its name, and its login for all targets.\n"
-               "echo InitiatorName=%s > /etc/iscsi/initiatorname.iscsi\n"
-               "{ echo node.session.auth.authmethod = CHAP\n"
-               "  echo node.session.auth.username = %s\n"
-               "  echo node.session.auth.password = \"$(cat %s)\"\n"
-               "} >> /etc/iscsi/iscsid.conf\n"
-               "chmod 600 /etc/iscsi/iscsid.conf\n"
-               "systemctl restart iscsid\n",
-               initiator, user, file);
-}
-
-static void open_iscsi(struct strbuf *out, const json_t *c)
-{
-    const char *portal = first_portal(c);
-    strbuf_add(out,
-               "# open-iscsi\n"
-               "iscsiadm -m discovery -t sendtargets -p %s\n"
-               "iscsiadm -m node -T %s -p %s --login\n",
-               portal, text_of(c, "iqn"), portal);
-}
-
-static void libiscsi(struct strbuf *out, const json_t *host, const json_t *c,
-                     const char *secret_file)
-{
-    DV_FREE char *file = quoted(secret_file), *user = quoted(text_of(host, "chap_user"));
-    strbuf_add(out,
-               "# libiscsi's tools\n"
-               "export LIBISCSI_CHAP_USERNAME=%s\n"
-               "export LIBISCSI_CHAP_PASSWORD=\"$(cat %s)\"\n"
-               "iscsi-inq -i %s iscsi://%s/%s/%lld\n",
-               user, file, text_of(host, "iqn"), first_portal(c), text_of(c, "iqn"), lun_of(c));
-}
-
 // qemu takes a secret's file as it is, so a newline at its end would be part of the secret.
-static void qemu(struct strbuf *out, const json_t *host, const json_t *c, const char *secret_file)
+static void qemu_volume(struct strbuf *out, const struct connection *c, const json_t *v)
 {
-    DV_FREE char *file = quoted(secret_file), *user = qemu_value(text_of(host, "chap_user"));
+    DV_FREE char *file = quote_shell(c->secret_file);
+    DV_FREE char *user = quote_qemu(connect_text(c->host, "chap_user"));
+    DV_FREE char *name = quote_qemu(connect_text(c->host, "iqn"));
+    DV_FREE char *target = quote_qemu(connect_text(v, "iqn"));
     DV_FREE char *image =
         dv_printf("driver=iscsi,transport=tcp,portal=%s,target=%s,lun=%lld,initiator-name=%s,"
                   "user=%s,password-secret=chap",
-                  first_portal(c), text_of(c, "iqn"), lun_of(c), text_of(host, "iqn"), user);
-    DV_FREE char *image_word = quoted(image);
+                  connect_portal(v), target, connect_lun(v), name, user);
+    DV_FREE char *word = quote_shell(image);
     strbuf_add(out,
-               "# qemu\n"
+               "# For qemu-system, --drive takes the same behind --image-opts, as one word.\n"
                "qemu-img info --object secret,id=chap,file=<(tr -d '\\n' < %s) \\\n"
                "  --image-opts %s\n",
-               file, image_word);
+               file, word);
 }
 
-void connect_volume(struct strbuf *out, const json_t *host, const json_t *volume,
-                    const char *secret_file)
+static const struct connect_kind connect_qemu = {
+    .name = "qemu",
+    .what = "qemu and qemu-img, without the kernel (package qemu-block-extra)",
+    .host = connect_secret,
+    .volume = qemu_volume,
+};
+
+static void dvsan_volume(struct strbuf *out, const struct connection *c, const json_t *v)
 {
-    char size[16];
-    const char *name = text_of(volume, "name");
-    uint64_t blocks = (uint64_t)json_integer_value(json_object_get(volume, "blocks"));
-    strbuf_add(out, "### Volume %s, %s, LUN %lld, at %s\n", name,
-               size_format(blocks * 512, size, sizeof(size)), lun_of(volume), first_portal(volume));
-    open_iscsi(out, volume);
-    strbuf_add(out, "\n");
-    libiscsi(out, host, volume, secret_file);
-    strbuf_add(out, "\n");
-    qemu(out, host, volume, secret_file);
+    DV_FREE char *file = quote_shell(c->secret_file);
+    DV_FREE char *user = quote_shell(connect_text(c->host, "chap_user"));
+    DV_FREE char *initiator = quote_shell(connect_text(c->host, "iqn"));
+    DV_FREE char *url =
+        dv_printf("iscsi://%s/%s/%lld", connect_portal(v), connect_text(v, "iqn"), connect_lun(v));
+    DV_FREE char *word = quote_shell(url);
+    DV_FREE char *name = quote_shell(connect_text(v, "name"));
     strbuf_add(out,
-               "\n# nbdkit, with a parameter file made by: dvsan host connect-info %s \\\n"
-               "#   --volume %s --plugin > %s.json\n"
-               "nbdkit dvsan params=%s.json\n",
-               text_of(host, "host"), name, name, name);
+               "# nbdkit with our data path; its parameter file is made by the station's\n"
+               "#   dvsan host connect-info %s --volume %s --plugin > %s.json\n"
+               "nbdkit dvsan params=%s.json\n"
+               "# libiscsi's tools\n"
+               "export LIBISCSI_CHAP_USERNAME=%s\n"
+               "export LIBISCSI_CHAP_PASSWORD=\"$(cat %s)\"\n"
+               "iscsi-inq -i %s %s\n",
+               connect_text(c->host, "host"), name, name, name, user, file, initiator, word);
 }
 
-json_t *connect_plugin(const json_t *host, const json_t *c, const char *secret_file)
+static const struct connect_kind connect_dvsan = {
+    .name = "dvsan",
+    .what = "nbdkit with our own data path, and libiscsi's tools",
+    .host = connect_secret,
+    .volume = dvsan_volume,
+};
+
+// In the order in which help shows them.
+static const struct connect_kind *const kinds[] = {
+    &connect_open_iscsi, &connect_multipath, &connect_md,   &connect_windows, &connect_esxi,
+    &connect_proxmox,    &connect_libvirt,   &connect_qemu, &connect_dvsan,
+};
+
+const struct connect_kind *connect_kind(const char *name, struct dv_err *err)
 {
-    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "portal", first_portal(c), "target",
-                     text_of(c, "iqn"), "lun", (json_int_t)lun_of(c), "initiator",
-                     text_of(host, "iqn"), "chap_user", text_of(host, "chap_user"),
+    for (size_t i = 0; i < DV_COUNT(kinds); i++)
+        if (strcmp(kinds[i]->name, name) == 0)
+            return kinds[i];
+    struct strbuf names = {0};
+    for (size_t i = 0; i < DV_COUNT(kinds); i++)
+        strbuf_add(&names, "%s%s",
+                   i == 0                    ? ""
+                   : i + 1 < DV_COUNT(kinds) ? ", "
+                                             : " or ",
+                   kinds[i]->name);
+    dv_fail(err, DV_INVALID, "\"%.40s\" is not a kind of host; choose %s", name, names.text);
+    strbuf_free(&names);
+    return NULL;
+}
+
+int connect_kind_check(const char *name, struct dv_err *err)
+{
+    return connect_kind(name, err) ? 0 : -1;
+}
+
+const struct connect_kind *connect_default(const json_t *host)
+{
+    const json_t *volume;
+    size_t i;
+    json_array_foreach(json_object_get(host, "volumes"), i,
+                       volume) if (json_array_size(json_object_get(volume, "portals")) >
+                                   1) return &connect_multipath;
+    return &connect_open_iscsi;
+}
+
+static void volume_head(struct strbuf *out, const json_t *v)
+{
+    char size[24];
+    uint64_t blocks = (uint64_t)json_integer_value(json_object_get(v, "blocks"));
+    const json_t *portal, *portals = json_object_get(v, "portals");
+    size_t i;
+    strbuf_add(out, "\n### Volume %s, %s, LUN %lld, at", connect_text(v, "name"),
+               size_format(blocks * 512, size, sizeof(size)), connect_lun(v));
+    json_array_foreach(portals, i, portal)
+        strbuf_add(out, "%s %s", i ? "," : "", json_string_value(portal));
+    strbuf_add(out, "\n");
+}
+
+static void name_others(struct strbuf *out, const struct connection *c,
+                        const struct connect_kind *kind)
+{
+    strbuf_add(out, "\n# This is for %s. For others: dvsan host connect-info %s --for KIND\n",
+               kind->name, connect_text(c->host, "host"));
+    for (size_t i = 0; i < DV_COUNT(kinds); i++)
+        if (kinds[i] != kind)
+            strbuf_add(out, "#   %-10s  %s\n", kinds[i]->name, kinds[i]->what);
+}
+
+void connect_print(struct strbuf *out, const struct connection *c, const struct connect_kind *kind,
+                   bool others)
+{
+    const json_t *volume, *volumes = json_object_get(c->host, "volumes");
+    size_t i;
+    strbuf_add(out, "# Host %s: %s.\n", connect_text(c->host, "host"), kind->what);
+    if (kind->host)
+        kind->host(out, c);
+    json_array_foreach(volumes, i, volume)
+    {
+        const char *grown =
+            connect_text(json_object_get(volume, "rescan"), kind->name); // a comment, one line
+        volume_head(out, volume);
+        kind->volume(out, c, volume);
+        if (*grown)
+            strbuf_add(out, "# When volume %s was made larger: %s\n", connect_text(volume, "name"),
+                       grown);
+    }
+    if (json_array_size(volumes) == 0)
+        strbuf_add(out,
+                   "\n# This host has no volumes. Assign one: "
+                   "dvsan volume assign VOLUME --host %s\n",
+                   connect_text(c->host, "host"));
+    else if (kind->end)
+        kind->end(out, c);
+    if (others)
+        name_others(out, c, kind);
+}
+
+json_t *connect_plugin(const json_t *host, const json_t *v, const char *secret_file)
+{
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "portal", connect_portal(v), "target",
+                     connect_text(v, "iqn"), "lun", (json_int_t)connect_lun(v), "initiator",
+                     connect_text(host, "iqn"), "chap_user", connect_text(host, "chap_user"),
                      "chap_secret_file", secret_file);
 }

@@ -76,6 +76,29 @@ def test_a_process_is_killed_and_started(lab):
     assert until(lambda: lab.unit("unit1")["state"] == "up", 30)
 
 
+def test_what_a_person_changed_is_kept(lab):
+    """Also by a lab whose program makes other files than it did when it made these."""
+    unit = lab.units["unit1"]
+    made = {}
+    for name in ("unit.xml", "snmpd.conf"):
+        with open(unit.path(name), encoding="utf-8") as f:
+            made[name] = f.read()
+        with open(unit.path(name), "a", encoding="utf-8") as f:
+            f.write("<!-- mine -->\n" if name == "unit.xml" else "# mine\n")
+    assert "changed by hand" not in lab.run("start", "unit1")  # nothing is left out by keeping it
+    for name, text in made.items():
+        with open(unit.path(name), encoding="utf-8") as f:
+            assert f.read().startswith(text) and "mine" in open(unit.path(name)).read()
+    with open(unit.path("unit.xml.made"), "a", encoding="utf-8") as f:
+        f.write("<!-- as an earlier program made it -->\n")
+    assert f"{unit.path('unit.xml')} was changed by hand" in lab.run("start", "unit1")
+    assert "mine" in open(unit.path("unit.xml"), encoding="utf-8").read()
+    os.unlink(unit.path("unit.xml"))
+    lab.run("start", "unit1")
+    with open(unit.path("unit.xml"), encoding="utf-8") as f:
+        assert f.read() == made["unit.xml"]
+
+
 def test_a_process_is_not_taken_for_another_with_its_pid(lab):
     pidfile = lab.units["unit1"].tgtds[0].pidfile
     with open(pidfile, encoding="ascii") as f:

@@ -152,7 +152,13 @@ static void test_host(void **state)
        "{\"volume\":\"db1\",\"host\":\"web\",\"unit\":\"unit1\","
        "\"initiator\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\",\"state\":\"active\","
        "\"last_error\":null}");
-    is(view_connect_info(&t.host),
+    json_t *info = view_connect_info(&t.host),
+           *volume = json_array_get(json_object_get(info, "volumes"), 0);
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(volume, "rescan"), "open-iscsi")),
+        "iscsiadm -m node -T iqn.2026-11.org.dvsan:x -R; then resize2fs or xfs_growfs");
+    json_object_del(volume, "rescan");
+    is(info,
        "{\"host\":\"web\",\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\","
        "\"volumes\":[{\"name\":\"db1\",\"state\":\"online\",\"access\":\"active\",\"blocks\":4096,"
        "\"block_size\":512,\"size\":2097152,\"start_lba\":2048,\"end_lba\":6143,\"lun\":1,"
@@ -160,9 +166,9 @@ static void test_host(void **state)
        "\"portals\":[\"[2001:db8::1]:3261\",\"192.0.2.1:3260\"]}]}");
     // What is being taken away is no longer offered.
     t.assignment.rec.wanted = false;
-    json_t *info = view_connect_info(&t.host);
-    assert_int_equal(json_array_size(json_object_get(info, "volumes")), 0);
-    json_decref(info);
+    json_t *none = view_connect_info(&t.host);
+    assert_int_equal(json_array_size(json_object_get(none, "volumes")), 0);
+    json_decref(none);
 }
 
 static void test_task(void **state)

@@ -1,63 +1,164 @@
-// What connect-info prints.
+// What connect-info prints: ctest/golden/connect has a text for each kind of host.
 // SPDX-License-Identifier: BSD-2-Clause
+//
+// The names in it hold what a shell, PowerShell, XML and qemu's options take for their own. To
+// write the texts anew after a change that is meant: DVSAN_GOLDEN=write test_cli_connect
+#include "base/file.h"
+#include "base/mem.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
+#include "console/cli/command.h"
 #include "console/cli/connect.h"
+#include "console/cli/quote.h"
+#include <stdio.h>
 #include <string.h>
 
 static const char info[] =
-    "{\"host\":\"web\",\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"w,e'b\","
-    "\"volumes\":[{\"name\":\"db1\",\"iqn\":\"iqn.2026-11.org.dvsan:u1:x\",\"lun\":1,"
-    "\"portals\":[\"127.0.0.1:3260\",\"127.0.0.2:3260\"],\"blocks\":20971520}]}";
+    "{\"host\":\"web\",\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"w,e'b<&\","
+    "\"volumes\":[{\"name\":\"db1\",\"iqn\":\"iqn.2026-11.org.dvsan:x;touch${IFS}y;#\","
+    "\"lun\":1,\"portals\":[\"192.0.2.1:3260\",\"[2001:db8::1]:3261\"],\"blocks\":20971520,"
+    "\"rescan\":{\"open-iscsi\":\"iscsiadm -m node -T iqn.2026-11.org.dvsan:x -R\"}},"
+    "{\"name\":\"db2\",\"iqn\":\"iqn.2026-11.org.dvsan:z\",\"lun\":1,"
+    "\"portals\":[\"192.0.2.2:3260\"],\"blocks\":2048}]}";
+static const char *const kinds[] = {"open-iscsi", "multipath", "md",   "windows", "esxi",
+                                    "proxmox",    "libvirt",   "qemu", "dvsan"};
 
-static void test_lines(void **state)
+static char *text_for(const char *kind)
 {
-    (void)state;
+    struct dv_err err;
     struct strbuf out = {0};
     json_t *host = json_loads(info, 0, NULL);
-    const json_t *volume = json_array_get(json_object_get(host, "volumes"), 0);
-    connect_secret(&out, "web", "/etc/dvsan/web.secret");
-    connect_open_iscsi_host(&out, "iqn.2026-11.org.example:web", "w,e'b", "/etc/my secret");
-    connect_volume(&out, host, volume, "/etc/dvsan/web.secret");
-    static const char *const wanted[] = {
-        "(umask 077; mkdir -p /etc/dvsan\n"
-        " read -rsp 'CHAP secret: ' s && printf %s \"$s\" > /etc/dvsan/web.secret)\n",
-        "echo InitiatorName=iqn.2026-11.org.example:web > /etc/iscsi/initiatorname.iscsi\n",
-        "  echo node.session.auth.username = 'w,e'\\''b'\n",
-        "  echo node.session.auth.password = \"$(cat '/etc/my secret')\"\n",
-        "### Volume db1, 10G, LUN 1, at 127.0.0.1:3260\n",
-        "iscsiadm -m discovery -t sendtargets -p 127.0.0.1:3260\n",
-        "iscsiadm -m node -T iqn.2026-11.org.dvsan:u1:x -p 127.0.0.1:3260 --login\n",
-        "export LIBISCSI_CHAP_USERNAME='w,e'\\''b'\n",
-        "export LIBISCSI_CHAP_PASSWORD=\"$(cat /etc/dvsan/web.secret)\"\n",
-        "iscsi-inq -i iqn.2026-11.org.example:web "
-        "iscsi://127.0.0.1:3260/iqn.2026-11.org.dvsan:u1:x/1\n",
-        "--object secret,id=chap,file=<(tr -d '\\n' < /etc/dvsan/web.secret) \\\n",
-        "lun=1,initiator-name=iqn.2026-11.org.example:web,user=w,,e'\\''b,password-secret=chap'\n",
-        "nbdkit dvsan params=db1.json\n",
-    };
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-        if (!strstr(out.text, wanted[i]))
-            fail_msg("%s is not in:\n%s", wanted[i], out.text);
-    strbuf_free(&out);
+    const struct connection c = {host, "/etc/my folder/web.secret"};
+    connect_print(&out, &c, connect_kind(kind, &err), false);
     json_decref(host);
+    return out.text;
+}
+
+static char *slurp(const char *path)
+{
+    struct strbuf b = {0};
+    char part[4096];
+    size_t n;
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return dv_strdup("");
+    while ((n = fread(part, 1, sizeof(part), f)) > 0)
+        strbuf_addn(&b, part, n);
+    fclose(f);
+    return b.text ? b.text : dv_strdup("");
+}
+
+static void test_golden(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < DV_COUNT(kinds); i++) {
+        DV_FREE char *path = dv_printf(DVSAN_SOURCE_DIR "/ctest/golden/connect/%s.txt", kinds[i]);
+        DV_FREE char *text = text_for(kinds[i]);
+        if (getenv("DVSAN_GOLDEN")) {
+            FILE *f = fopen(path, "w");
+            assert_non_null(f);
+            fputs(text, f);
+            fclose(f);
+        }
+        DV_FREE char *wanted = slurp(path);
+        if (strcmp(text, wanted) != 0)
+            fail_msg("%s is not what is printed:\n%s", path, text);
+    }
+}
+
+// What a shell reads of a text, by a shell: each word of `words` behind the others, in brackets.
+static char *read_by_shell(const char *words)
+{
+    DV_FREE char *command = dv_printf("printf '[%%s]' %s", words);
+    char got[512];
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    size_t n = fread(got, 1, sizeof(got) - 1, f);
+    got[n] = '\0';
+    assert_int_equal(pclose(f), 0);
+    return dv_strdup(got);
+}
+
+static void test_quote_shell(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "plain", "",    "a b",     "it's",  "$(touch x)", "`id`",  "a;b",
+        "~root", "*",   "${IFS}",  "a\\b",  "#x",         "\"q\"", "!1",
+        "-n",    "a&b", "<in>out", "x=y z", "{a,b}",      "[a-z]", "\xc3\xa9",
+    };
+    for (size_t i = 0; i < DV_COUNT(texts); i++) {
+        DV_FREE char *word = quote_shell(texts[i]);
+        DV_FREE char *got = read_by_shell(word);
+        DV_FREE char *wanted = dv_printf("[%s]", texts[i]);
+        assert_string_equal(got, wanted);
+    }
+    DV_FREE char *control = quote_shell("a\nb\x1b[31m");
+    assert_string_equal(control, "'a?b?[31m'");
+}
+
+static void test_quote_others(void **state)
+{
+    (void)state;
+    DV_FREE char *power = quote_powershell("it's $x `y");
+    assert_string_equal(power, "'it''s $x `y'");
+    DV_FREE char *xml = quote_xml("<a b='c' d=\"e\">&</a>\x07");
+    assert_string_equal(xml, "&lt;a b=&apos;c&apos; d=&quot;e&quot;&gt;&amp;&lt;/a&gt;?");
+    DV_FREE char *qemu = quote_qemu("a,b=c");
+    assert_string_equal(qemu, "a,,b=c");
+}
+
+static void test_kinds(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    for (size_t i = 0; i < DV_COUNT(kinds); i++) {
+        assert_int_equal(connect_kind_check(kinds[i], &err), 0);
+        assert_non_null(strstr(cli_options[OPT_FOR].help, kinds[i]));
+    }
+    assert_int_equal(connect_kind_check("linux", &err), -1);
+    assert_string_equal(err.text, "\"linux\" is not a kind of host; choose open-iscsi, multipath, "
+                                  "md, windows, esxi, proxmox, libvirt, qemu or dvsan");
+}
+
+// Several portals are several disks, unless multipath makes one of them.
+static void test_default(void **state)
+{
+    (void)state;
+    json_t *host = json_loads(info, 0, NULL);
+    assert_string_equal(connect_default(host)->name, "multipath");
+    json_array_remove(json_object_get(host, "volumes"), 0);
+    assert_string_equal(connect_default(host)->name, "open-iscsi");
+    json_decref(host);
+}
+
+static void test_endpoint(void **state)
+{
+    (void)state;
+    struct endpoint e = connect_endpoint("[2001:db8::1]:3261");
+    assert_string_equal(e.address, "2001:db8::1");
+    assert_string_equal(e.port, "3261");
+    e = connect_endpoint("192.0.2.1:3260");
+    assert_string_equal(e.address, "192.0.2.1");
+    assert_string_equal(e.port, "3260");
 }
 
 static void test_plugin(void **state)
 {
     (void)state;
     json_t *host = json_loads(info, 0, NULL);
-    json_t *params = connect_plugin(host, json_array_get(json_object_get(host, "volumes"), 0),
+    json_t *params = connect_plugin(host, json_array_get(json_object_get(host, "volumes"), 1),
                                     "/etc/dvsan/web.secret");
-    json_t *wanted = json_loads("{\"portal\":\"127.0.0.1:3260\",\"lun\":1,"
-                                "\"target\":\"iqn.2026-11.org.dvsan:u1:x\","
+    json_t *wanted = json_loads("{\"portal\":\"192.0.2.2:3260\",\"lun\":1,"
+                                "\"target\":\"iqn.2026-11.org.dvsan:z\","
                                 "\"initiator\":\"iqn.2026-11.org.example:web\","
-                                "\"chap_user\":\"w,e'b\","
+                                "\"chap_user\":\"w,e'b<&\","
                                 "\"chap_secret_file\":\"/etc/dvsan/web.secret\"}",
                                 0, NULL);
     assert_true(json_equal(params, wanted));
@@ -69,7 +170,9 @@ static void test_plugin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_golden),       cmocka_unit_test(test_quote_shell),
+        cmocka_unit_test(test_quote_others), cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_default),      cmocka_unit_test(test_endpoint),
         cmocka_unit_test(test_plugin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

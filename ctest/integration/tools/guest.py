@@ -127,7 +127,7 @@ class Guest:
         """Runs a script to its end; returns what it printed."""
         status, text = self.result(self.begin(script), seconds)
         if status != 0:
-            raise Failed(f"status {status} in the guest of:\n{script}\n{text}\n{self.console()}")
+            raise Failed(f"{self.console()}\n--- status {status} in the guest of:\n{script}\n--- which said\n{text}")
         return text
 
     def state(self):
@@ -158,14 +158,20 @@ class Guest:
         self.stop()
         self.start()
 
+    def udev(self):
+        """Starts udev, which names disks by their paths. A reboot with enabled services does, too."""
+        self.run("""pidof systemd-udevd > /dev/null && exit
+            /usr/lib/systemd/systemd-udevd --daemon --resolve-names=never
+            udevadm trigger --action=add --subsystem-match=block
+            udevadm settle --timeout=60""")
+
     # The initiator
 
     def initiator(self, name=None):
         """Starts open-iscsi, as its service would. name: of the initiator, else the one it has."""
         set_name = f"echo InitiatorName={name} > /etc/iscsi/initiatorname.iscsi\n" if name else ""
         self.run(f"""{set_name}modprobe -a iscsi_tcp sd_mod sg
-            pidof iscsid > /dev/null || iscsid
-            until grep -q ISCSIADM_ABSTRACT_NAMESPACE /proc/net/unix; do usleep 50000; done""")
+            systemctl start iscsid""")
 
     def disk_of(self, iqn, seconds=60):
         """/dev/sdX of the session to a target, when it is there."""

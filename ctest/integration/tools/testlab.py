@@ -54,9 +54,11 @@ class TestLab:
             raise AssertionError(f"lab {' '.join(args)} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def up(self, units, hosts=0, instances=1):
-        self.run("up", "--units", str(units), "--hosts", str(hosts), "--base", self.base,
-                 "--build", self.build, "--instances", str(instances))
+    def up(self, units, **more):
+        """more: the options of `lab up` by their names."""
+        options = [word for name, value in more.items()
+                   for word in ("--" + name.replace("_", "-"), str(value))]
+        self.run("up", "--units", str(units), "--base", self.base, "--build", self.build, *options)
         self.lab = labs.get(self.folder)
         self.units = {unit.name: unit for unit in self.lab.units}
         self.client = self.lab.client()

@@ -12,6 +12,9 @@ Brings up a whole dvsan on this machine: a station (dvsan-cms) and units, each w
 tgtd and dvsan-unit on its own loopback address. Everything a lab has lies in one folder; several
 labs run side by side when they have different folders and addresses.
 
+The configuration files in it, unit1/unit.xml, unit1/snmpd.conf and their like, are yours to change:
+`lab start` and `lab up` make them once and keep what you did to them.
+
 NAME is a member, such as unit1 or cms, or one process of it: unit1/snmpd, unit1/tgtd,
 unit1/agent.
 """
@@ -46,6 +49,13 @@ def parser():
     c.add_argument("--units", type=int, metavar="N", help="how many units (default: 3)")
     c.add_argument("--instances", type=int, metavar="N",
                    help="how many tgtd serve the volumes of each unit (default: 1)")
+    c.add_argument("--portals", type=int, metavar="N",
+                   help="how many portals each unit has, 1 or 2 (default: 1)")
+    c.add_argument("--media", type=int, metavar="N",
+                   help="how many folders each unit has for volumes (default: 1)")
+    c.add_argument("--traps-to", metavar="ADDRESS:PORT",
+                   help="a manager that gets the units' notifications too, by SNMPv3 as the user "
+                        "dvsan-monitor (default: none)")
     c.add_argument("--hosts", type=int, metavar="N",
                    help="how many host records, host1 and so on (default: 0)")
     c.add_argument("--base", metavar="ADDRESS",
@@ -85,7 +95,9 @@ def up(args):
     lab = labs.up(places.Settings(
         folder, choose(args.base, "base", places.DEFAULT_BASE), choose(args.units, "units", 3),
         choose(args.hosts, "hosts", 0), choose(build, "build", places.default_build()),
-        choose(args.log, "log", "info"), choose(args.instances, "instances", 1)), say)
+        choose(args.log, "log", "info"), choose(args.instances, "instances", 1),
+        choose(args.portals, "portals", 1), choose(args.media, "media", 1),
+        choose(args.traps_to, "traps", "")), say)
     say(f"up: the console is at {lab.settings.url()}")
 
 

@@ -10,10 +10,10 @@ UNIT = """\
 <?xml version="1.0" encoding="UTF-8"?>
 <unit name={name} state-dir="state" log="{log}">
   <media>
-    <medium index="1" name="pool0" kind="dir" path="media" size="{size}" thin="yes"/>
+{media}
   </media>
   <portals>
-    <portal index="1" address="{address}" port="{iscsi}"/>
+{portals}
   </portals>
   <tgtd socket={tgtd} control-port="{first}" instances="{instances}" threads="2"/>
   <snmp agentx={agentx} management-address="udp:{address}:{snmp}">
@@ -22,6 +22,9 @@ UNIT = """\
   <cms address="udp:{station}:{notify_port}"/>
 </unit>
 """
+
+MEDIUM = '    <medium index="{}" name="{}" kind="dir" path="{}" size="{}" thin="yes"/>'
+PORTAL = '    <portal index="{}" address="{}" port="{}"/>'
 
 STATION = """\
 <?xml version="1.0" encoding="UTF-8"?>
@@ -39,7 +42,11 @@ STATION = """\
 
 def unit(u):
     return UNIT.format(
-        log=u.settings.log, name=quoteattr(u.name), size=MEDIUM_SIZE, address=u.address, iscsi=ISCSI_PORT,
+        log=u.settings.log, name=quoteattr(u.name), address=u.address,
+        media="\n".join(MEDIUM.format(n, f"pool{n - 1}", folder, MEDIUM_SIZE)
+                        for n, folder in enumerate(u.media, 1)),
+        portals="\n".join(PORTAL.format(n, address, ISCSI_PORT)
+                          for n, address in enumerate(u.portals, 1)),
         tgtd=quoteattr(u.path("tgtd.sock")), first=u.control_port(1), instances=u.settings.instances,
         agentx=quoteattr(u.path("agentx.sock")), snmp=SNMP_PORT,
         notify=quoteattr(secret.path(u.settings, "notify")),

@@ -21,8 +21,8 @@ class Lab:
 
     def __init__(self, settings, say=print):
         self.settings, self.say = settings, say
-        self.station = Station(settings)
-        self.units = [Unit(settings, n) for n in range(1, settings.units + 1)]
+        self.station = Station(settings, say)
+        self.units = [Unit(settings, n, say) for n in range(1, settings.units + 1)]
         self.members = [self.station] + self.units
 
     def find(self, name):
@@ -144,9 +144,10 @@ def _grown(there, asked):
     if asked.base != there.base:
         raise LabError(f"The lab in {there.folder} is at {there.base}; take it down first, or "
                        f"choose another folder with --dir.")
-    if asked.instances != there.instances:
-        raise LabError(f"The units of the lab in {there.folder} have {there.instances} instances of "
-                       f"tgtd; take it down first.")
+    for what in ("instances", "portals", "media", "traps"):
+        if getattr(asked, what) != getattr(there, what):
+            raise LabError(f"The lab in {there.folder} was made with other {what} "
+                           f"({getattr(there, what) or 'none'}); take it down first.")
     if asked.units < there.units or asked.hosts < there.hosts:
         raise LabError(f"The lab in {there.folder} has {there.units} units and {there.hosts} hosts "
                        f"already; to make it smaller take it down first.")

@@ -3,6 +3,7 @@ import fcntl
 import ipaddress
 import json
 import os
+import re
 import shutil
 
 from .errors import LabError
@@ -14,6 +15,9 @@ BUILDS = ("release", "debug", "asan")
 MAX_UNITS = 200
 MAX_INSTANCES = 16 # of tgtd in a unit
 MAX_HOSTS = 200
+MAX_PORTALS = 2 # of a unit
+MAX_MEDIA = 16 # of a unit
+SECOND_PORTAL = 100 # from a unit's address to that of its second portal
 
 SNMP_PORT = 1161
 NOTIFY_PORT = 1162
@@ -21,6 +25,7 @@ ISCSI_PORT = 3260
 HTTP_PORT = 8480
 LONGEST_SOCKET = len("/unit200/tgtd.sock.3215")
 BARELY_MADE = ([], ["lab.json.new"]) # what a folder holds when `up` ended just after making it
+TRAPS = re.compile(r"\d+(\.\d+){3}:\d{1,5}")
 SOCKET_PATH_MAX = 107  # sun_path, less the NUL
 
 
@@ -33,13 +38,19 @@ def default_build():
     return os.path.join(ROOT, "build", BUILDS[0])
 
 
+KEPT = ("base", "units", "hosts", "build", "log", "instances", "portals", "media", "traps")
+
+
 class Settings:
     """What a lab is: its folder, its addresses, its size, whose programs it runs. instances: of
-    tgtd in each unit."""
+    tgtd in each unit; portals and media: of each unit; traps: "ADDRESS:PORT" of a receiver of
+    notifications besides the station, "" for none."""
 
-    def __init__(self, folder, base, units, hosts, build, log="info", instances=1):
+    def __init__(self, folder, base, units, hosts, build, log="info", instances=1, portals=1,
+                 media=1, traps=""):
         self.folder, self.base, self.build, self.log = folder, base, build, log
         self.units, self.hosts, self.instances = units, hosts, instances
+        self.portals, self.media, self.traps = portals, media, traps
 
     def path(self, *names):
         return os.path.join(self.folder, *names)
@@ -59,8 +70,7 @@ class Settings:
 
     def save(self):
         write_file(self.path("lab.json"), json.dumps(
-            {"base": self.base, "units": self.units, "hosts": self.hosts, "build": self.build,
-             "log": self.log, "instances": self.instances}, indent=4) + "\n")
+            {name: getattr(self, name) for name in KEPT}, indent=4) + "\n")
 
 
 def write_file(path, text, mode=0o600):
@@ -73,13 +83,30 @@ def write_file(path, text, mode=0o600):
     os.replace(temporary, path)
 
 
+def write_made(path, text, say):
+    """Writes a file that is made from the settings. One that a person changed behind that is kept,
+    and said to be; what was written last lies beside it."""
+    made = path + ".made"
+    try:
+        with open(path, encoding="utf-8") as f, open(made, encoding="utf-8") as m:
+            there, before = f.read(), m.read()
+    except FileNotFoundError:
+        there = before = None
+    if there != before:
+        if text != before:
+            say(f"{path} was changed by hand and is kept as it is; the lab's options of now are "
+                f"not in it. Remove it to have it made anew.")
+        return
+    write_file(made, text)
+    write_file(path, text)
+
+
 def load(folder):
     """The settings of the lab in this folder; None when there is no lab."""
     try:
         with open(os.path.join(folder, "lab.json"), encoding="utf-8") as f:
             kept = json.load(f)
-        return Settings(folder, kept["base"], kept["units"], kept["hosts"], kept["build"],
-                        kept["log"], kept["instances"])
+        return Settings(folder, **{name: kept[name] for name in KEPT})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, NotADirectoryError) as e:
@@ -100,6 +127,14 @@ def check(settings):
         raise LabError(f"A lab has at most {MAX_UNITS} units and {MAX_HOSTS} hosts.")
     if not 1 <= settings.instances <= MAX_INSTANCES:
         raise LabError(f"A unit has 1 to {MAX_INSTANCES} instances of tgtd.")
+    if not 1 <= settings.portals <= MAX_PORTALS or not 1 <= settings.media <= MAX_MEDIA:
+        raise LabError(f"A unit has 1 to {MAX_PORTALS} portals and 1 to {MAX_MEDIA} media.")
+    if settings.portals > 1 and settings.units >= SECOND_PORTAL:
+        raise LabError(f"A lab whose units have a second portal has at most {SECOND_PORTAL - 1} "
+                       f"units.")
+    if settings.traps and not TRAPS.fullmatch(settings.traps):
+        raise LabError(f"--traps-to {settings.traps} is not ADDRESS:PORT of IPv4, such as "
+                       f"127.0.0.1:162.")
     if len(settings.folder) + LONGEST_SOCKET > SOCKET_PATH_MAX:
         raise LabError(f"The folder {settings.folder} has too long a path for the Unix sockets in "
                        f"it; choose one of at most {SOCKET_PATH_MAX - LONGEST_SOCKET} characters "

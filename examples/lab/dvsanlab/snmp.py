@@ -3,12 +3,16 @@ import os
 import secrets
 
 from . import secret
-from .settings import ROOT, write_file
+from .settings import ROOT, write_file, write_made
 
 USER = "dvsan-{}"
 MIBS = os.path.join(ROOT, "mibs")
 SNMPD_CONF = os.path.join(ROOT, "snmp-agents", "snmpd.conf.in") # as for any unit
 QUIET = "\n# The lab asks often whether it is there.\ndontLogTCPWrappersConnects yes\n"
+TRAPS = """
+# The lab's receiver of notifications: SNMPv3 traps, signed by this engine.
+trapsess -v 3 -l authPriv -u {user} -a SHA-256 -A {phrase} -x AES -X {phrase} -e {engine} udp:{receiver}
+"""
 ENGINE_HEAD = "0x80001f8805" # RFC 3411 SnmpEngineID: Net-SNMP's enterprise number, octets follow
 
 SNMP_CONF = """\
@@ -23,7 +27,7 @@ defPrivPassphrase {phrase}
 """
 
 
-def write_snmpd(settings, address, folder):
+def write_snmpd(settings, address, folder, say):
     """Writes what snmpd reads."""
     state = os.path.join(folder, "snmpd.state")
     make_state(state)
@@ -37,7 +41,11 @@ def write_snmpd(settings, address, folder):
                       f"{user.upper()}_PRIV": phrase})
     for word, value in words.items():
         text = text.replace(f"@{word}@", value)
-    write_file(os.path.join(folder, "snmpd.conf"), text + QUIET)
+    if settings.traps:
+        phrase = secret.read(settings, "monitor")
+        text += TRAPS.format(engine=engine_id(os.path.join(state, "engine-id")), phrase=phrase,
+                             user=USER.format("monitor"), receiver=settings.traps)
+    write_made(os.path.join(folder, "snmpd.conf"), text + QUIET, say)
 
 
 def engine_id(path):

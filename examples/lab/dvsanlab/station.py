@@ -5,7 +5,7 @@ import re
 from . import config, probe, rest, secret
 from .errors import LabError
 from .process import Process
-from .settings import HTTP_PORT, NOTIFY_PORT, write_file
+from .settings import HTTP_PORT, NOTIFY_PORT, write_made
 
 START_SECONDS = 30
 STOP_SECONDS = 15
@@ -16,8 +16,8 @@ HOST_IQN = "iqn.2026-11.lab.dvsan:{}"
 class Station:
     name, kind = "cms", "station"
 
-    def __init__(self, settings):
-        self.settings = settings
+    def __init__(self, settings, say=print):
+        self.settings, self.say = settings, say
         self.address = settings.address(0)
         self.folder = settings.path(self.name)
         # What it prints goes to a file of its own: at the first start that is the password, which
@@ -34,7 +34,7 @@ class Station:
 
     def prepare(self):
         os.makedirs(os.path.join(self.folder, "state"), mode=0o700, exist_ok=True)
-        write_file(os.path.join(self.folder, "cms.xml"), config.station(self))
+        write_made(os.path.join(self.folder, "cms.xml"), config.station(self), self.say)
 
     def ready(self):
         return probe.tcp_answers(self.address, HTTP_PORT)

@@ -4,7 +4,7 @@ import subprocess
 
 from . import config, probe, snmp
 from .process import Process
-from .settings import ISCSI_PORT, MAX_INSTANCES, SNMP_PORT, write_file
+from .settings import ISCSI_PORT, MAX_INSTANCES, SECOND_PORTAL, SNMP_PORT, write_made
 
 START_SECONDS = 30   # for one process to be ready, on a busy machine
 GOODBYE_SECONDS = 15 # for the agent to tell the station that it stops
@@ -15,10 +15,13 @@ class Unit:
 
     kind = "unit"
 
-    def __init__(self, settings, number):
-        self.settings, self.number = settings, number
+    def __init__(self, settings, number, say=print):
+        self.settings, self.number, self.say = settings, number, say
         self.name = f"unit{number}"
         self.address = settings.address(number)
+        self.portals = [settings.address(number + n * SECOND_PORTAL)
+                        for n in range(settings.portals)]
+        self.media = ["media"] + [f"media{n}" for n in range(1, settings.media)]
         self.folder = settings.path(self.name)
         self.snmpd = self._process(
             "snmpd", ["/usr/sbin/snmpd", "-f", "-Lo", "-I", "-smux"], # whose port all would share
@@ -60,10 +63,10 @@ class Unit:
     def prepare(self):
         """Makes its folder and configuration; keeps what is there of its state."""
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        for name in ("state", "media"):
+        for name in ("state", *self.media):
             os.makedirs(self.path(name), mode=0o700, exist_ok=True)
-        snmp.write_snmpd(self.settings, f"udp:{self.address}:{SNMP_PORT}", self.folder)
-        write_file(self.path("unit.xml"), config.unit(self))
+        snmp.write_snmpd(self.settings, f"udp:{self.address}:{SNMP_PORT}", self.folder, self.say)
+        write_made(self.path("unit.xml"), config.unit(self), self.say)
 
     def snmpd_ready(self):
         return probe.snmp_answers(self.address, SNMP_PORT) \
