@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "store/db.h"
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -295,7 +296,7 @@ static void a_group_is_whole_or_not_at_all(void **state)
 // Writes volumes one group each, telling of each one once it is committed, until it is killed.
 static void write_until_killed(int tell)
 {
-    struct journal *j = journal_open(dir, NULL);
+    struct journal *j = open_journal();
     for (uint32_t i = 1; j; i++) {
         struct volume v = volume(i);
         struct access_rule r = rule(i, 1, "alice");
@@ -419,6 +420,122 @@ static void damage_is_found_and_left_alone(void **state)
     journal_close(open_journal());
 }
 
+// What a person, or a program that is not this one, may have written there.
+static const char *const DAMAGES[] = {
+    "UPDATE member SET epoch = 4294967295",
+    "UPDATE member SET epoch = -1",
+    "UPDATE member SET generation = 4294967296",
+    "UPDATE member SET last_index = 2147483648",
+    "UPDATE member SET uuid = zeroblob(16)",
+    "UPDATE member SET uuid = x'01'",
+    "DELETE FROM member",
+    "UPDATE medium SET kind = 5",
+    "UPDATE medium SET kind = 0",
+    "UPDATE medium SET idx = -1",
+    "UPDATE medium SET name = 'a/b'",
+    "UPDATE medium SET uuid = x''",
+    "UPDATE medium SET identity = hex(zeroblob(200))",
+    "UPDATE volume SET idx = 0 WHERE idx = 2",
+    "UPDATE volume SET idx = 4294967297 WHERE idx = 2",
+    "UPDATE volume SET uuid = zeroblob(16) WHERE idx = 2",
+    "UPDATE volume SET name = '' WHERE idx = 2",
+    "UPDATE volume SET name = 'a b' WHERE idx = 2",
+    "UPDATE volume SET name = hex(zeroblob(40)) WHERE idx = 2",
+    "UPDATE volume SET iqn = 'iqn.2026-11.evil:x;touch${IFS}pwned;#' WHERE idx = 2",
+    "UPDATE volume SET iqn = 'target' WHERE idx = 2",
+    "UPDATE volume SET medium = 0 WHERE idx = 2",
+    "UPDATE volume SET medium = 4294967297 WHERE idx = 2",
+    "UPDATE volume SET start_lba = 1 WHERE idx = 2",
+    "UPDATE volume SET start_lba = -2048 WHERE idx = 2",
+    "UPDATE volume SET start_lba = 9223372036854773760 WHERE idx = 2",
+    "UPDATE volume SET blocks = 0 WHERE idx = 2",
+    "UPDATE volume SET blocks = 2049 WHERE idx = 2",
+    "UPDATE volume SET blocks = 18014398509481984 WHERE idx = 2",
+    "UPDATE volume SET target_blocks = -2048 WHERE idx = 2",
+    "UPDATE volume SET target_blocks = 3000 WHERE idx = 2",
+    "UPDATE volume SET target_blocks = blocks WHERE idx = 2",
+    "UPDATE volume SET target_start_lba = 2048 WHERE idx = 2",
+    "UPDATE volume SET target_blocks = 4096, target_start_lba = -2048 WHERE idx = 2",
+    "UPDATE volume SET lun = 2 WHERE idx = 2",
+    "UPDATE volume SET thin = 2 WHERE idx = 2",
+    "UPDATE volume SET admin_online = -1 WHERE idx = 2",
+    "UPDATE volume SET made = 7 WHERE idx = 2",
+    "UPDATE volume SET deleting = 7 WHERE idx = 2",
+    "UPDATE volume SET read_bytes = -1 WHERE idx = 2",
+    "UPDATE volume SET refused = -1 WHERE idx = 2",
+    "UPDATE volume SET refused_initiator = 'nobody' WHERE idx = 2",
+    "UPDATE volume SET tgtd = 'relative' WHERE idx = 2",
+    "UPDATE volume SET tgtd = '/' || hex(zeroblob(60)) WHERE idx = 2",
+    "WITH RECURSIVE n (i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 70)"
+    " INSERT INTO listener SELECT '/run/tgtd.' || i, '127.0.0.1', 3260 FROM n",
+    "DELETE FROM volume WHERE idx = 1",
+    "UPDATE rule SET volume = 9",
+    "UPDATE rule SET volume = 4294967297",
+    "UPDATE rule SET idx = 0 WHERE idx = 1",
+    "UPDATE rule SET revoking = 2",
+    "UPDATE rule SET initiator = 'x' WHERE idx = 1",
+    "UPDATE rule SET initiator = initiator || hex(zeroblob(200))",
+    "UPDATE rule SET chap_user = ''",
+    "UPDATE rule SET chap_user = 'a b'",
+    "UPDATE rule SET chap_user = hex(zeroblob(40))",
+    "UPDATE rule SET secret = 'short'",
+    "UPDATE rule SET secret = hex(zeroblob(40))",
+    "UPDATE rule SET secret = 'another-secret' WHERE idx = 2",
+    "UPDATE rule SET logins = -1",
+    "UPDATE counted SET tid = -1",
+    "UPDATE counted SET read_commands = 4294967296",
+    "INSERT INTO listener VALUES ('/run/tgtd.0', 'localhost', 3260)",
+    "INSERT INTO listener VALUES ('tgtd', '127.0.0.1', 3260)",
+    "INSERT INTO listener VALUES ('/run/tgtd.0', '127.0.0.1', 65537)",
+    "ALTER TABLE volume RENAME COLUMN lun TO lan",
+    "DROP TABLE counted",
+};
+
+// The same for what is whole as a file, and cannot be.
+static void what_cannot_be_is_refused_and_left_alone(void **state)
+{
+    (void)state;
+    DV_FREE char *db = dv_printf("%s/unit.db", dir);
+    DV_FREE char *good = NULL;
+    const struct medium m = {.index = 1, .name = "m1", .kind = MEDIUM_DIR};
+    const struct dv_uuid uuid = {{7}};
+    const struct access_rule rules[] = {rule(1, 1, "alice"), rule(1, 2, "alice")};
+    const struct tgt_statistics row = {.tid = 1, .sid = 1, .lun = 1};
+    struct journal *j = open_journal();
+    assert_int_equal(journal_put_medium(j, &m, &uuid, "", NULL), 0);
+    put_volume(j, volume(1), true);
+    put_volume(j, volume(2), true);
+    for (size_t i = 0; i < DV_COUNT(rules); i++)
+        assert_int_equal(journal_put_rule(j, &rules[i], "secret-of-alice", NULL), 0);
+    assert_int_equal(journal_put_counted(j, "run 1", &row, 1, NULL), 0);
+    journal_close(j);
+    journal_close(open_journal());
+    size_t len = file_len(db, &good);
+    for (size_t i = 0; i < DV_COUNT(DAMAGES); i++) {
+        DV_FREE char *now = NULL;
+        DV_FREE char *after = NULL;
+        struct dv_err err;
+        struct db *d = db_open(db, DB_BACK, &err);
+        if (!d ||
+            db_exec(d, "PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF", &err) !=
+                0 ||
+            db_exec(d, DAMAGES[i], &err) != 0)
+            fail_msg("%s: %s", DAMAGES[i], err.text);
+        db_close(d);
+        size_t damaged = file_len(db, &now);
+        j = journal_open(dir, &err);
+        if (j)
+            fail_msg("%s is taken", DAMAGES[i]);
+        assert_int_equal(err.code, DV_IO);
+        if (!strstr(err.text, "damaged") || !strstr(err.text, "backup"))
+            fail_msg("%s: %s", DAMAGES[i], err.text);
+        assert_int_equal(file_len(db, &after), damaged);
+        assert_memory_equal(now, after, damaged);
+        assert_int_equal(file_write_atomic(db, good, len, 0600, NULL), 0);
+    }
+    journal_close(open_journal());
+}
+
 static void a_journal_that_is_moved_away_takes_nothing(void **state)
 {
     (void)state;
@@ -474,6 +591,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_open_directory_is_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_told, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_is_found_and_left_alone, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(what_cannot_be_is_refused_and_left_alone, make_dir,
+                                        remove_dir),
         cmocka_unit_test_setup_teardown(a_journal_that_is_moved_away_takes_nothing, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(an_identity_is_taken, make_dir, remove_dir),

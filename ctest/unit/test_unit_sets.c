@@ -44,7 +44,7 @@ static void open_all(struct fixture *f)
     struct medium m = {
         .index = 1, .name = "one", .state = MEDIUM_ONLINE, .blocks = 100 * ALLOC_BLOCKS};
     f->journal = journal_open(f->dir, &err);
-    if (!f->journal)
+    if (!f->journal || journal_count_start(f->journal, &err) != 0)
         fail_msg("%s", err.text);
     f->state = state_new(journal_identity(f->journal)->generation, 1);
     state_add_medium(f->state, &m, true);
@@ -215,7 +215,7 @@ static void a_volume_is_created(void **state)
 // Between a row's check and its turn to be applied the worker may end volumes, or take some in.
 static void put(struct fixture *f, int uuid, const char *name)
 {
-    struct volume v = {.index = 7, .medium = 1, .start_lba = 50 * ALLOC_BLOCKS};
+    struct volume v = {.index = 7, .medium = 1, .lun = 1, .start_lba = 50 * ALLOC_BLOCKS};
     v.blocks = ALLOC_BLOCKS;
     v.state = VOLUME_OFFLINE;
     memcpy(v.uuid.b, UUIDS[uuid], sizeof(v.uuid.b));
