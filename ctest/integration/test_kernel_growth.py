@@ -1,4 +1,6 @@
-"""Volumes grow under the load of Linux's own initiator, below a file system and below a mirror."""
+"""Volumes grow, and give room back, under Linux's own initiator, below a file system and below a mirror."""
+import subprocess
+
 import pytest
 
 from test_kernel import log_in
@@ -71,3 +73,26 @@ def test_a_mirror_keeps_both_legs(lab, guest, disks):
     grow_under_writes(lab, guest, ["grow1", "grow2"], FIRST_MIB + GROWTHS)
     assert "[UU]" in guest.run("cat /proc/mdstat")
     guest.run("umount /mnt; mdadm --stop /dev/md0")
+
+
+def test_what_is_deleted_is_given_back(lab, guest, disks):
+    """By fstrim and by blkdiscard, of which what is read behind it is zero."""
+    def allocated():
+        name = lab.volume("grow1")["uuid"]
+        found = subprocess.run(["find", lab.folder, "-name", f"{name}.img", "-printf", "%b"], check=True,
+                               capture_output=True, text=True).stdout
+        return int(found) * 512
+
+    disk = disks[0]
+    guest.run(f"""set -e
+        mkfs.ext4 -q {disk} && mount {disk} /mnt
+        dd if=/dev/urandom of=/mnt/large bs=1M count=32 conv=fsync 2>/dev/null""")
+    before = allocated()
+    guest.run("rm /mnt/large; sync; fstrim /mnt; umount /mnt; sync")
+    assert allocated() <= before - (31 << 20)
+    guest.run(f"""set -e
+        dd if=/dev/urandom of={disk} bs=1M count=16 oflag=direct 2>/dev/null
+        blkdiscard {disk}
+        dd if={disk} bs=1M count=16 iflag=direct 2>/dev/null | cmp -n {16 << 20} - /dev/zero""")
+    assert allocated() < 1 << 20
+    assert not guest.run(f"dmesg | grep -E '{TROUBLE}' || true")

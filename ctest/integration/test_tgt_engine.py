@@ -169,6 +169,21 @@ def test_who_gets_in(unit):
         assert unit.logs_in(6, initiator, account) is None
 
 
+def test_a_name_in_capital_letters(unit):
+    """It is the name in small ones, too; but tgtd compares bytes, so any other mixture is not admitted."""
+    spelled = "iqn.2018-12.com.wz:TEST001"
+    unit.volume(5, (spelled, "alice"))
+    assert unit.reconcile().all_ok()
+    sessions = [unit.session(5, name, ALICE, isid=n) for n, name in enumerate((spelled, spelled.lower()))]
+    assert unit.logs_in(5, "iqn.2018-12.com.wz:Test001", ALICE) is None
+    again = unit.reconcile()
+    assert again.all_ok() and again.steps == 0
+    assert not any(s.ended(0.1) for s in sessions)
+    unit.targets[5][0] = []
+    assert unit.reconcile().all_ok()
+    assert all(s.ended(5) for s in sessions)
+
+
 def test_what_initiators_see(unit):
     unit.volume(5, (H1, "alice"))
     unit.volume(6, (H2, "bob"))

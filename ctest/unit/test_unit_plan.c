@@ -187,6 +187,7 @@ static void read_wanted(struct want *w, char *words[WORDS])
         t->blocks = number_after(words, "blocks");
         t->replaced = has_word(words, "replaced");
         t->most_blocks = number_after(words, "most");
+        t->unmaps = has_word(words, "unmaps");
     } else if (strcmp(words[0], "rule") == 0 && last) {
         want_rule(last, words[1], words[2]);
     } else if (strcmp(words[0], "account") == 0) {
@@ -435,6 +436,7 @@ static void do_lun(struct model *m, struct seen_target *t, const struct plan_ste
     assert_true(at < t->lun_count);
     if (step->op == PLAN_IDENTIFY_LUN) {
         identify(&t->luns[at], &w->uuid);
+        t->luns[at].unmaps = w->unmaps;
         return;
     }
     if (step->op == PLAN_RELOAD_LUN) {

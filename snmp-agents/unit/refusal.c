@@ -15,7 +15,7 @@ struct unit_volume *refusal_volume(const struct state *s, uint32_t tgtd, const c
     struct unit_volume *found = NULL;
     const struct unit_rule *r = state_rule_next(s, 0, 0);
     for (; r; r = state_rule_next(s, r->r.volume, r->r.index)) {
-        if (strcmp(r->r.initiator, initiator) != 0)
+        if (!iqn_equal(r->r.initiator, initiator))
             continue;
         struct unit_volume *v = state_volume(s, r->r.volume);
         if (!may_serve(v, tgtd))

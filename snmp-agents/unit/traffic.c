@@ -75,7 +75,7 @@ static struct unit_rule *rule_of(const struct state *state, const struct observe
 {
     struct unit_rule *r = state_rule_next(state, s->tid, 0);
     for (; r && r->r.volume == s->tid; r = state_rule_next(state, s->tid, r->r.index))
-        if (strcmp(r->r.initiator, s->initiator) == 0)
+        if (iqn_equal(r->r.initiator, s->initiator))
             return r;
     return NULL;
 }

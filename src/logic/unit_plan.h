@@ -49,6 +49,7 @@ struct plan_target {
                          // NULL: it is not known now, so what the daemon has open stays
     const char *store;   // the backing store's type, whose paths may be relative; NULL: PLAN_STORE
     const char *options; // of the store, under the same rules; not shown by the daemon; or NULL
+    bool unmaps;         // hosts may give back blocks
     struct dv_uuid uuid;
     // What the backing file has at least, and at most: a file that is just growing has something in
     // between. 0: not compared.

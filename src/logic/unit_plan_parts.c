@@ -192,6 +192,18 @@ void view_sees(struct view *v, const struct seen_target *t)
         *DV_APPEND(v->bound, v->bound_count) = t->accounts[i];
 }
 
+// The daemon compares bytes. A name in another case is the same name (RFC 7143 section 4.2.7.1),
+// and a host may use it as it was given or in its canonical form.
+static void add_canonical(struct view *v, const char *initiator)
+{
+    char name[IQN_MAX_LEN + 1];
+    iqn_canonical(initiator, name);
+    if (among(name, v->names, v->name_count))
+        return;
+    char *own = *DV_APPEND(v->spelled, v->spelled_count) = dv_strdup(name);
+    *DV_APPEND(v->names, v->name_count) = own;
+}
+
 static void look_at_rules(struct planner *p, struct view *v)
 {
     for (size_t i = 0; i < v->want->rule_count; i++) {
@@ -210,6 +222,7 @@ static void look_at_rules(struct planner *p, struct view *v)
                     r->initiator, r->user);
         } else if (v->want->online) {
             add_once(&v->names, &v->name_count, r->initiator);
+            add_canonical(v, r->initiator);
             add_once(&v->users, &v->user_count, r->user);
         }
     }
@@ -328,7 +341,7 @@ bool session_may_stay(const struct planner *p, const struct view *v, const char 
         return false;
     for (size_t i = 0; i < v->want->rule_count; i++) {
         const struct plan_rule *r = &v->want->rules[i];
-        if (strcmp(r->initiator, initiator) == 0 && stays_bound(p, v, r->user) &&
+        if (iqn_equal(r->initiator, initiator) && stays_bound(p, v, r->user) &&
             among(r->user, (const char *const *)v->seen->accounts, v->seen->account_count))
             return true;
     }
@@ -391,7 +404,8 @@ bool lun_is_identified(const struct seen_target *t, const struct plan_target *wa
     for (size_t i = 0; i < t->lun_count; i++) {
         const struct seen_lun *l = &t->luns[i];
         if (l->lun == PLAN_LUN)
-            return strcmp(l->scsi_id, id) == 0 && strcmp(l->serial, serial) == 0 && !l->unmaps;
+            return strcmp(l->scsi_id, id) == 0 && strcmp(l->serial, serial) == 0 &&
+                   l->unmaps == want->unmaps;
     }
     return false;
 }
@@ -428,6 +442,9 @@ void planner_done(struct planner *p)
         free(p->views[i].users);
         free(p->views[i].names);
         free(p->views[i].bound);
+        for (size_t k = 0; k < p->views[i].spelled_count; k++)
+            free(p->views[i].spelled[k]);
+        free(p->views[i].spelled);
     }
     free(p->views);
     free(p->accounts);

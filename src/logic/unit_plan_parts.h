@@ -25,6 +25,8 @@ struct view {
     bool ready;                     // as after the steps so far
     const char **users, **names;    // what its rules allow, each once; none while it is offline
     size_t user_count, name_count;
+    char **spelled; // those of the names that are owned
+    size_t spelled_count;
     const char **bound; // its accounts, as after the steps so far
     size_t bound_count;
 };

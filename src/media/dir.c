@@ -36,6 +36,7 @@ struct dir {
     // long.
     struct making *making;
     size_t making_count;
+    bool punches; // the file system can give back blocks within a file
 };
 
 static char *file_of(const struct media *m, const struct dv_uuid *volume)
@@ -158,7 +159,16 @@ static int dir_open(struct media *m, struct dv_err *err)
         return -1;
     DV_FREE char *lock = dv_printf("%s/%s", m->path, LOCK);
     d->lock = file_lock(lock, err);
+    // Behind the end of a file there is nothing to give back, but who cannot says so.
+    d->punches = d->lock >= 0 && fallocate(d->lock, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                           CLAIM_BYTES, ALLOC_BLOCKS * BLOCK_SIZE) == 0;
     return d->lock < 0 || identify(m, err) != 0 ? -1 : check_owner(m, err);
+}
+
+static bool dir_unmaps(const struct media *m, const struct volume *v)
+{
+    const struct dir *d = m->own;
+    return v->thin && d->punches;
 }
 
 static void dir_close(struct media *m)
@@ -618,6 +628,7 @@ const struct media_kind media_dir = {
     .probe = dir_probe,
     .read_layout = dir_layout,
     .path = dir_path,
+    .unmaps = dir_unmaps,
     .create = dir_create,
     .grow = dir_grow,
     .length = dir_length,

@@ -12,6 +12,7 @@ struct media_kind {
     int (*probe)(struct media *m, struct media_space *space, struct dv_err *err);
     int (*read_layout)(struct media *m, struct media_layout *out, struct dv_err *err);
     char *(*path)(struct media *m, const struct volume *v, struct dv_err *err);
+    bool (*unmaps)(const struct media *m, const struct volume *v);     // NULL: none of its volumes
     const char *(*store)(const struct media *m, const char **options); // NULL: the usual one
     int (*create)(struct media *m, const struct volume *v, const struct media_progress *progress,
                   struct dv_err *err);

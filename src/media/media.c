@@ -162,6 +162,11 @@ int media_volume_length(struct media *m, const struct volume *v, uint64_t *block
     return m->kind->length ? m->kind->length(m, v, blocks, err) : 0;
 }
 
+bool media_unmaps(const struct media *m, const struct volume *v)
+{
+    return m->kind->unmaps && m->kind->unmaps(m, v);
+}
+
 bool media_grows_open(const struct media *m)
 {
     return m->kind->grows_open;

@@ -142,6 +142,9 @@ int media_volume_move(struct media *m, const struct volume *v,
 // Whether its volumes must be moved so to have other LBAs; else those are a matter of accounts.
 bool media_moves_by_copy(const struct media *m);
 
+// Whether hosts may give back blocks of a volume: it is thin, and what lies below can.
+bool media_unmaps(const struct media *m, const struct volume *v);
+
 // Whether a volume may be served while it grows.
 bool media_grows_open(const struct media *m);
 

@@ -313,9 +313,10 @@ static void add_boot_page(const struct tgt_engine *e, char params[PARAMS_ROOM])
                                i < sizeof(mark) - 1 ? mark[i] : e->boot.b[i - sizeof(mark) + 1]);
 }
 
-// UNMAP is not offered, which tgtd calls thin provisioning: tgt 1.0.85 counts the bytes to unmap in
-// 32 bits, so that 4 GiB at once are answered with success, and with the promise that they read
-// as zeros, and stay what they were.
+// What tgtd calls thin provisioning is UNMAP. tgt 1.0.85 counts the bytes to unmap in 32 bits and
+// names no limit, so that of 4 GiB and more at once some stay what they were, behind the answer
+// that all went well. The standard allows that of UNMAP; of WRITE SAME, by which blocks are made
+// zero, it does not. Linux and qemu ask for less than 4 GiB at once in any case.
 static int identify_lun(const struct tgt_engine *e, const struct plan_target *t, struct dv_err *err)
 {
     char params[PARAMS_ROOM], doing[DOING_ROOM], id[PLAN_SCSI_ID_ROOM], serial[UUID_TEXT_LEN];
@@ -323,8 +324,8 @@ static int identify_lun(const struct tgt_engine *e, const struct plan_target *t,
     uuid_format(&t->uuid, serial);
     snprintf(params, sizeof(params),
              "vendor_id=" TGT_VENDOR ",product_id=" TGT_PRODUCT ",product_rev=" TGT_REVISION ","
-             "scsi_id=%s,scsi_sn=%s,thin_provisioning=0",
-             id, serial);
+             "scsi_id=%s,scsi_sn=%s,thin_provisioning=%d",
+             id, serial, t->unmaps);
     add_boot_page(e, params);
     snprintf(doing, sizeof(doing), "target %u: identifying its LUN", t->tid);
     struct tgt_request r = {.mode = TGT_DEVICE,

@@ -251,7 +251,7 @@ const struct unit_rule *std_rule_of(const struct std *s, const struct traffic_se
     const struct unit_rule *r = state_rule_next(s->state, session->of.tid, 0);
     for (; r && r->r.volume == session->of.tid;
          r = state_rule_next(s->state, r->r.volume, r->r.index))
-        if (strcmp(r->r.initiator, session->of.initiator) == 0)
+        if (iqn_equal(r->r.initiator, session->of.initiator))
             return r;
     return NULL;
 }
