@@ -1,5 +1,6 @@
 # What a unit tells by notifications of its media and volumes, and how often.
 # SPDX-License-Identifier: BSD-2-Clause
+import contextlib
 import subprocess
 import time
 
@@ -11,6 +12,9 @@ from unit_box import (ANNOUNCE, FAILED, MEMBER, OFFLINE, ONLINE, ROOT, UNIT, VOL
 NEWS = ROOT + ".1.2.0"
 VOLUME_CHANGE, LOW, MEDIUM_FAILED, MEDIUM_ONLINE = (f"{NEWS}.{n}" for n in range(1, 5))
 SUPPRESSED = f"{UNIT}.1.4.0"
+UNIT_ERROR, HEARTBEAT, LOST = (f"{UNIT}.1.{n}.0" for n in (5, 6, 7))
+PORTAL_TEXT = f"{UNIT}.5.1.8.1.1"
+START_LBA = 8  # of a volume
 BURST = 20
 
 
@@ -147,3 +151,47 @@ def test_what_happened_while_no_master_was_there_is_told_then(box):
     wait_for("the failure to be told", lambda: states(box, "third") == [FAILED])
     box.start_tgtd()
     wait_for("the recovery to be told", lambda: states(box, "third") == [FAILED, ONLINE])
+
+
+def test_the_master_has_nothing_to_complain_about(box):
+    """What goes through snmpd has no 64-bit number, of which it cannot make a v1 trap."""
+    box.create(7, "data")
+    box.wait_volume(7, ONLINE)
+    before = [len(box.traps(ANNOUNCE, user)) for user in ("notify", "third")]
+    lease(box, 0)
+    wait_for("announcements with the volume", lambda: all(
+        len(box.traps(ANNOUNCE, user)) > n for user, n in zip(("notify", "third"), before)))
+    told = {user: box.traps(ANNOUNCE, user)[-1] for user in ("notify", "third")}
+    lbas = {user: [oid for oid, value in n.items() if value.startswith("Counter64:")] for user, n in told.items()}
+    assert f".{VOLUME}.{V_UUID}.7" in told["notify"] and f".{VOLUME}.{V_UUID}.7" in told["third"]
+    assert len(lbas["notify"]) == 3 and lbas["third"] == []
+    assert "Counter64" not in (box.dir / "snmpd.log").read_text()
+
+
+def test_a_heartbeat_tells_that_the_agent_lives(box):
+    """snmpd goes on when the agent is gone: a manager sees it by what does not move any more."""
+    first = int(box.get(HEARTBEAT))
+    wait_for("the heartbeat to move", lambda: int(box.get(HEARTBEAT)) > first)
+    # And where the unit's disks are reached is there as people write it.
+    assert box.get(PORTAL_TEXT) == f"{box.portal}:3260"
+    box.agent.kill()
+    wait_for("the heartbeat to stop", lambda: box.try_get(HEARTBEAT) is None)
+    assert box.try_get("1.3.6.1.2.1.1.3.0") is not None or box.try_get("1.3.6.1.6.3.10.2.1.3.0") is not None
+
+
+def test_what_does_not_go_out_is_counted_and_said(box):
+    """A station that leads and takes no notifications: the unit shows that it hears nothing."""
+    box.create(7, "data")
+    box.wait_volume(7, ONLINE)
+    assert box.get(LOST, UNIT_ERROR) == ["0", ""]
+    box.receiver.kill()
+    admin(box, 7, False)
+    wait_for("it to be said", lambda: "does not answer notifications" in box.get(UNIT_ERROR), 60)
+    assert int(box.get(LOST)) == 1
+    box.start_receiver()
+    for online in (True, False, True, False):  # the receiver may take a moment
+        admin(box, 7, online)
+        with contextlib.suppress(AssertionError):
+            wait_for("it to be over", lambda: box.get(UNIT_ERROR) == "", 15)
+            return
+    pytest.fail(box.get(UNIT_ERROR))

@@ -242,6 +242,25 @@ static void sizes_are_those_of_ber(void **state)
     }
 }
 
+// snmpd makes an SNMPv1 trap of it, which has no 64-bit counters (RFC 3584 section 3.2).
+static void nothing_has_64_bits_for_the_master(void **state)
+{
+    (void)state;
+    struct state *s = state_with(2);
+    struct member m = member();
+    struct announcement a;
+    announcement_make(&a, ANNOUNCE_COLD_START, NULL, &m, s, &ENGINE);
+    size_t all = a.count;
+    struct sn_oid first = a.vars[0].oid;
+    announcement_narrow(&a);
+    assert_int_equal(a.count, all - 2 * 3); // where each of the two lies
+    assert_memory_equal(&a.vars[0].oid, &first, sizeof(first));
+    for (size_t i = 0; i < a.count; i++)
+        assert_int_not_equal(a.vars[i].value.type, SN_COUNTER64);
+    announcement_clear(&a);
+    state_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +271,7 @@ int main(void)
         cmocka_unit_test(a_medium_is_told_by_what_it_has_become),
         cmocka_unit_test(what_does_not_fit_stays_away),
         cmocka_unit_test(sizes_are_those_of_ber),
+        cmocka_unit_test(nothing_has_64_bits_for_the_master),
     };
     return cmocka_run_group_tests_name("unit announcement", tests, NULL, NULL);
 }

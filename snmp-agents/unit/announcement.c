@@ -264,6 +264,15 @@ void announcement_make_login(struct announcement *a, const struct unit_volume *v
     add_identity(a, member, state);
 }
 
+void announcement_narrow(struct announcement *a)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < a->count; i++)
+        if (a->vars[i].value.type != SN_COUNTER64)
+            a->vars[kept++] = a->vars[i];
+    a->count = kept;
+}
+
 void announcement_clear(struct announcement *a)
 {
     free(a->vars);

@@ -51,6 +51,10 @@ void announcement_make_volume(struct announcement *a, const struct volume *volum
 void announcement_make_login(struct announcement *a, const struct unit_volume *volume,
                              const struct member *member, const struct state *state,
                              const struct sn_engine_id *engine);
+// Leaves out what cannot go through snmpd: it makes an SNMPv1 trap of all that it passes on,
+// whoever receives it, and these have no 64-bit counters. Those are additions to the notification
+// alone.
+void announcement_narrow(struct announcement *a);
 void announcement_clear(struct announcement *a);
 
 // The bytes that the varbinds take in a message.

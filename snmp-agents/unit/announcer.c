@@ -144,8 +144,9 @@ static void tell_stations(struct announcer *a, const struct announcement *messag
     }
 }
 
-static void tell_others(struct announcer *a, const struct announcement *message)
+static void tell_others(struct announcer *a, struct announcement *message)
 {
+    announcement_narrow(message);
     if (!a->agent || !sn_agent_notify(a->agent, &message->trap, message->vars, message->count))
         a->lost++;
 }
