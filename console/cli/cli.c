@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "console/cli/cli.h"
 
+#include "base/mem.h"
+#include "base/text.h"
 #include "console/cli/wait.h"
 #include <stdio.h>
 #include <string.h>
@@ -38,11 +40,33 @@ int cli_list(struct cli *cli, const char *what, const char *path, const struct c
     return 0;
 }
 
+#define NAMES_SHOWN 5
+
+char *cli_names(const json_t *array)
+{
+    struct strbuf b = {0};
+    size_t count = json_array_size(array), shown = count > NAMES_SHOWN ? NAMES_SHOWN - 1 : count;
+    for (size_t i = 0; i < shown; i++)
+        strbuf_add(&b, "%s%s",
+                   i == 0           ? ""
+                   : i + 1 == count ? " and "
+                                    : ", ",
+                   json_string_value(json_array_get(array, i)));
+    if (shown < count)
+        strbuf_add(&b, " and %zu more", count - shown);
+    return b.text ? b.text : dv_strdup("");
+}
+
 int cli_confirm(const struct cli *cli, const char *question, struct dv_err *err)
 {
     char answer[16];
-    if (!cli->ask)
+    if (cli->yes)
         return 0;
+    if (!cli->terminal)
+        return dv_fail(err, DV_INVALID,
+                       "%s There is no terminal to ask that on: say so with --yes. Nothing was "
+                       "changed",
+                       question);
     fprintf(stderr, "%s [y/N] ", question);
     if (!fgets(answer, sizeof(answer), stdin))
         fprintf(stderr, "\n");

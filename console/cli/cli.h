@@ -12,7 +12,8 @@ struct cli {
     struct client *client;
     struct table_style style; // of standard output
     bool json;
-    bool ask; // standard input and error are a terminal, and --yes was not given
+    bool yes;      // --yes was given
+    bool terminal; // standard input and error are one
 };
 
 // The commands; see the table in command.c.
@@ -36,7 +37,13 @@ int cli_list(struct cli *cli, const char *what, const char *path, const struct c
              size_t count, struct dv_err *err);
 void cli_print_json(const json_t *value);
 
-// Asks on a terminal, "y" means yes; elsewhere, and with --yes, true. DV_CANCELLED when false.
+// "a, b and c", of an array of texts; the first few of many, and how many more there are. "" for
+// none. The caller frees it.
+char *cli_names(const json_t *array);
+
+// Before anything that destroys or drops. With --yes it is done; a terminal is asked, and "y" means
+// yes (else DV_CANCELLED); where there is none it fails, and tells to say --yes. The question is a
+// sentence that names what is lost, and who uses it.
 int cli_confirm(const struct cli *cli, const char *question, struct dv_err *err);
 
 // Sends a request that is answered with a task. With --no-wait prints the task and sets *waited

@@ -41,7 +41,14 @@ int volume_assign(struct cli *cli, struct dv_err *err)
 int volume_unassign(struct cli *cli, struct dv_err *err)
 {
     DV_FREE char *path = assignment_path(cli);
+    DV_FREE char *question =
+        dv_printf("Take volume %s from host %s? Its sessions are ended, whatever it does with it.",
+                  cli->in->args[0], cli_value(cli, OPT_HOST));
     bool waited;
+    // That there is something to take is said first.
+    if (client_request(cli->client, "GET", path, NULL, NULL, err) < 0 ||
+        cli_confirm(cli, question, err) < 0)
+        return -1;
     if (cli_do_task(cli, "DELETE", path, NULL, true, &waited, err) < 0)
         return -1;
     if (waited && !cli->json)

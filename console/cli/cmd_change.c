@@ -26,11 +26,13 @@ static int new_size(const struct cli *cli, const json_t *volume, uint64_t *bytes
 static int confirm_cut(struct cli *cli, const json_t *volume, uint64_t bytes, struct dv_err *err)
 {
     char from[16], to[16];
-    if (!cli->ask || bytes >= size_of(volume))
+    if (bytes >= size_of(volume))
         return 0;
+    DV_FREE char *hosts = cli_names(json_object_get(volume, "hosts"));
     DV_FREE char *question = dv_printf(
-        "Cut volume %s from %s to %s, with what lies behind?", cli->in->args[0],
-        size_format(size_of(volume), from, sizeof(from)), size_format(bytes, to, sizeof(to)));
+        "Cut volume %s from %s to %s and lose what lies behind%s%s?", cli->in->args[0],
+        size_format(size_of(volume), from, sizeof(from)), size_format(bytes, to, sizeof(to)),
+        *hosts ? ", while it is in the hands of " : "", hosts);
     return cli_confirm(cli, question, err);
 }
 

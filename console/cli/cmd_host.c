@@ -149,7 +149,13 @@ int host_delete(struct cli *cli, struct dv_err *err)
     json_t *host;
     if (client_request(cli->client, "GET", path, NULL, &host, err) < 0)
         return -1;
-    int result = client_request(cli->client, "DELETE", path, NULL, NULL, err);
+    DV_FREE char *volumes = cli_names(json_object_get(host, "volumes"));
+    DV_FREE char *question =
+        dv_printf("Delete host %s%s%s? Its CHAP secret is gone then.", cli->in->args[0],
+                  *volumes ? ", which has the volumes " : "", volumes);
+    int result = cli_confirm(cli, question, err) < 0
+                     ? -1
+                     : client_request(cli->client, "DELETE", path, NULL, NULL, err);
     if (result == 0 && cli->json)
         cli_print_json(host);
     else if (result == 0)

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "console/cli/cli.h"
+#include <string.h>
 
 int pool_show(struct cli *cli, struct dv_err *err)
 {
@@ -77,23 +78,59 @@ int unit_show(struct cli *cli, struct dv_err *err)
     return 0;
 }
 
+// The hosts of all volumes of a unit, each once, in the order of the volumes.
+static json_t *hosts_of(const json_t *volumes, const char *unit)
+{
+    json_t *volume, *hosts = json_array(), *seen = json_object(), *host;
+    size_t i, j;
+    json_array_foreach(volumes, i, volume)
+    {
+        const char *on = json_string_value(json_object_get(volume, "unit"));
+        if (!on || strcmp(on, unit) != 0)
+            continue;
+        json_array_foreach(json_object_get(volume, "hosts"), j, host)
+        {
+            if (json_object_get(seen, json_string_value(host)))
+                continue;
+            json_object_set(seen, json_string_value(host), host);
+            json_array_append(hosts, host);
+        }
+    }
+    json_decref(seen);
+    return hosts;
+}
+
+static int confirm_forget(struct cli *cli, const json_t *unit, struct dv_err *err)
+{
+    json_t *volumes;
+    if (client_request(cli->client, "GET", "/volumes", NULL, &volumes, err) < 0)
+        return -1;
+    const char *name = json_string_value(json_object_get(unit, "name"));
+    json_int_t count = json_integer_value(json_object_get(unit, "volumes"));
+    json_t *hosts = hosts_of(volumes, name);
+    DV_FREE char *names = cli_names(hosts);
+    DV_FREE char *question = dv_printf(
+        "Forget unit %s with its %lld volume%s%s%s? Nothing on the unit is changed: should it come "
+        "back, it joins again by itself, with its volumes and the hosts that may use them.",
+        name, (long long)count, count == 1 ? "" : "s", *names ? ", which are used by " : "", names);
+    json_decref(hosts);
+    json_decref(volumes);
+    return cli_confirm(cli, question, err);
+}
+
 int unit_forget(struct cli *cli, struct dv_err *err)
 {
-    const char *name = cli->in->args[0];
-    DV_FREE char *path = client_path("/units/", name, "");
+    DV_FREE char *path = client_path("/units/", cli->in->args[0], "");
     json_t *unit;
     if (client_request(cli->client, "GET", path, NULL, &unit, err) < 0)
         return -1;
-    json_int_t volumes = json_integer_value(json_object_get(unit, "volumes"));
-    DV_FREE char *question = dv_printf("Forget unit %s with its %lld volume%s?", name,
-                                       (long long)volumes, volumes == 1 ? "" : "s");
-    int result = cli_confirm(cli, question, err) < 0
+    int result = confirm_forget(cli, unit, err) < 0
                      ? -1
                      : client_request(cli->client, "DELETE", path, NULL, NULL, err);
     if (result == 0 && cli->json)
         cli_print_json(unit);
     else if (result == 0)
-        printf("Unit %s is forgotten.\n", name);
+        printf("Unit %s is forgotten.\n", cli->in->args[0]);
     json_decref(unit);
     return result;
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "console/cli/cli.h"
+#include <string.h>
 
 int token_create(struct cli *cli, struct dv_err *err)
 {
@@ -30,14 +31,49 @@ int token_list(struct cli *cli, struct dv_err *err)
     return cli_list(cli, "API tokens", "/tokens", columns, DV_COUNT(columns), err);
 }
 
-int token_delete(struct cli *cli, struct dv_err *err)
+// By its name, or by its number; a name that is a number comes first.
+static json_t *find_token(const json_t *tokens, const char *typed, struct dv_err *err)
 {
-    DV_FREE char *path = client_path("/tokens/", cli->in->args[0], "");
-    if (client_request(cli->client, "DELETE", path, NULL, NULL, err) < 0)
+    size_t i;
+    json_t *token, *numbered = NULL;
+    json_array_foreach(tokens, i, token)
+    {
+        DV_FREE char *id =
+            dv_printf("%lld", (long long)json_integer_value(json_object_get(token, "id")));
+        if (strcmp(typed, json_string_value(json_object_get(token, "name"))) == 0)
+            return token;
+        if (strcmp(typed, id) == 0)
+            numbered = token;
+    }
+    if (!numbered)
+        dv_fail(err, DV_NOT_FOUND, "there is no API token \"%.64s\"; see dvsan token list", typed);
+    return numbered;
+}
+
+static int delete_token(struct cli *cli, const json_t *token, struct dv_err *err)
+{
+    const char *name = json_string_value(json_object_get(token, "name"));
+    DV_FREE char *path =
+        dv_printf("/tokens/%lld", (long long)json_integer_value(json_object_get(token, "id")));
+    DV_FREE char *question =
+        dv_printf("Delete the API token %s? Who uses it is shut out at once.", name);
+    if (cli_confirm(cli, question, err) < 0 ||
+        client_request(cli->client, "DELETE", path, NULL, NULL, err) < 0)
         return -1;
     if (cli->json)
-        printf("{}\n");
+        cli_print_json(token);
     else
-        printf("Token %s is deleted.\n", cli->in->args[0]);
+        printf("Token %s is deleted.\n", name);
     return 0;
+}
+
+int token_delete(struct cli *cli, struct dv_err *err)
+{
+    json_t *tokens;
+    if (client_request(cli->client, "GET", "/tokens", NULL, &tokens, err) < 0)
+        return -1;
+    const json_t *token = find_token(tokens, cli->in->args[0], err);
+    int result = token ? delete_token(cli, token, err) : -1;
+    json_decref(tokens);
+    return result;
 }

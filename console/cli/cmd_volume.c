@@ -113,11 +113,14 @@ static int confirm_delete(struct cli *cli, struct dv_err *err)
         return -1;
     uint64_t blocks = (uint64_t)json_integer_value(json_object_get(volume, "blocks"));
     const char *unit = json_string_value(json_object_get(volume, "unit"));
+    DV_FREE char *hosts = cli_names(json_object_get(volume, "hosts"));
     DV_FREE char *question = dv_printf(
         cli_flag(cli, OPT_FORGET)
-            ? "Forget volume %s (%s on unit %s), whose data stay where they are?"
-            : "Delete volume %s (%s on unit %s) with all its data?",
-        cli->in->args[0], size_format(blocks * 512, size, sizeof(size)), unit ? unit : "?");
+            ? "Forget volume %s (%s on unit %s%s%s)? Its data stay where they are, and should its "
+              "medium come back, it comes back with it."
+            : "Delete volume %s (%s on unit %s%s%s) with all its data?",
+        cli->in->args[0], size_format(blocks * 512, size, sizeof(size)), unit ? unit : "?",
+        *hosts ? ", used by " : "", hosts);
     json_decref(volume);
     return cli_confirm(cli, question, err);
 }
@@ -126,7 +129,7 @@ int volume_delete(struct cli *cli, struct dv_err *err)
 {
     bool forget = cli_flag(cli, OPT_FORGET), waited;
     DV_FREE char *path = client_path("/volumes/", cli->in->args[0], forget ? "/forget" : "");
-    if ((cli->ask && confirm_delete(cli, err) < 0) ||
+    if (confirm_delete(cli, err) < 0 ||
         cli_do_task(cli, forget ? "POST" : "DELETE", path, NULL, true, &waited, err) < 0)
         return -1;
     if (waited && !cli->json)

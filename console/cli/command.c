@@ -52,12 +52,6 @@ static int check_task(const char *value, struct dv_err *err)
     return number_parse("task", value, 1, INT64_MAX, &id, err);
 }
 
-static int check_token(const char *value, struct dv_err *err)
-{
-    uint64_t id;
-    return number_parse("token", value, 1, INT64_MAX, &id, err);
-}
-
 static int check_limit(const char *value, struct dv_err *err)
 {
     uint64_t limit;
@@ -71,7 +65,7 @@ const struct option_desc cli_options[OPTIONS] = {
     [OPT_HELP]    = {"help", NULL, 'h', NULL, "show this help"},
     [OPT_VERSION] = {"version", NULL, 'V', NULL, "show the version"},
     [OPT_NO_WAIT] = {"no-wait", NULL, 0, NULL, "do not wait for the task to end; print the task"},
-    [OPT_YES]     = {"yes", NULL, 'y', NULL, "do not ask; questions are asked on a terminal only"},
+    [OPT_YES]     = {"yes", NULL, 'y', NULL, "yes to the question; needed where no terminal is to ask it on"},
     [OPT_SIZE]    = {"size", "SIZE", 0, check_new_size, "its size, such as 512M, 10G or 1.5T; units are powers of 1024"},
     [OPT_UNIT]    = {"unit", "UNIT", 0, check_unit, "the unit to put it on; else the one with the most free space"},
     [OPT_MEDIUM]  = {"medium", "MEDIUM", 0, check_medium, "the medium to put it on, by name"},
@@ -126,7 +120,7 @@ const struct command cli_commands[] = {
      "Delete a volume with all its data, or forget one that is lost."},
     {"volume", "assign", ARG("VOLUME", check_volume), BIT(OPT_HOST) | BIT(OPT_NO_WAIT), BIT(OPT_HOST), 0, volume_assign,
      "Let a host use a volume."},
-    {"volume", "unassign", ARG("VOLUME", check_volume), BIT(OPT_HOST) | BIT(OPT_NO_WAIT), BIT(OPT_HOST), 0, volume_unassign,
+    {"volume", "unassign", ARG("VOLUME", check_volume), BIT(OPT_HOST) | BIT(OPT_YES) | BIT(OPT_NO_WAIT), BIT(OPT_HOST), 0, volume_unassign,
      "Take a volume from a host; its sessions are ended."},
 
     {"host", "add", ARG("HOST", check_host),
@@ -137,7 +131,7 @@ const struct command cli_commands[] = {
      "List the hosts."},
     {"host", "show", ARG("HOST", check_host), 0, 0, 0, host_show,
      "Show a host and the volumes it may use."},
-    {"host", "delete", ARG("HOST", check_host), 0, 0, 0, host_delete,
+    {"host", "delete", ARG("HOST", check_host), BIT(OPT_YES), 0, 0, host_delete,
      "Delete a host that has no volumes."},
     {"host", "connect-info", ARG("HOST", check_host), BIT(OPT_FOR) | BIT(OPT_VOLUME) | BIT(OPT_PLUGIN) | BIT(OPT_CHAP_SECRET_FILE), 0,
      BIT(OPT_FOR) | BIT(OPT_PLUGIN), host_connect_info,
@@ -159,8 +153,8 @@ const struct command cli_commands[] = {
      "Make an API token; it is shown once."},
     {"token", "list", NO_ARG, 0, 0, 0, token_list,
      "List the API tokens."},
-    {"token", "delete", ARG("TOKEN", check_token), 0, 0, 0, token_delete,
-     "Delete an API token by its number."},
+    {"token", "delete", ARG("TOKEN", check_token_name), BIT(OPT_YES), 0, 0, token_delete,
+     "Delete an API token by its name or number."},
 };
 // clang-format on
 const size_t cli_command_count = DV_COUNT(cli_commands);

@@ -14,7 +14,8 @@ static int run(const struct invocation *in, struct dv_err *err)
         .in = in,
         .style = table_style_of(stdout),
         .json = in->values[OPT_JSON] != NULL,
-        .ask = !in->values[OPT_YES] && isatty(STDIN_FILENO) && isatty(STDERR_FILENO),
+        .yes = in->values[OPT_YES] != NULL,
+        .terminal = isatty(STDIN_FILENO) && isatty(STDERR_FILENO),
         .client = client_new(in->values[OPT_URL], err),
     };
     if (!cli.client)

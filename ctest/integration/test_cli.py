@@ -122,7 +122,7 @@ def test_units(lab):
     assert "pool0" in lab.dvsan("unit", "show", "unit1").stdout
     media = lab.dvsan_json("medium", "list")
     assert [(m["unit"], m["name"]) for m in media] == [("unit1", "pool0"), ("unit2", "pool0")]
-    assert "is up" in lab.dvsan("unit", "forget", "unit1", code=4).stderr
+    assert "is up" in lab.dvsan("unit", "forget", "unit1", "--yes", code=4).stderr
 
 
 def test_nothing_to_list(lab):
@@ -147,8 +147,8 @@ def test_volume(lab):
     assert lab.dvsan_json("volume", "show", "db1")["hosts"] == ["host1"]
     assert re.search(r"^Hosts:\s+host1$", lab.dvsan("volume", "show", "db1").stdout, re.M)
     assert rows(lab.dvsan("host", "show", "host1").stdout)[-1] == ["db1", "unit2", "active", "-"]
-    assert "unassign" in lab.dvsan("volume", "delete", "db1", code=4).stderr
-    lab.dvsan("volume", "unassign", "db1", "--host", "host1")
+    assert "unassign" in lab.dvsan("volume", "delete", "db1", "--yes", code=4).stderr
+    lab.dvsan("volume", "unassign", "db1", "--host", "host1", "--yes")
     # Not on a terminal nobody is asked: scripts need no --yes, and may give it.
     task = lab.dvsan_json("volume", "delete", "db1", "--yes")
     assert task["kind"] == "volume_delete" and task["state"] == "done"
@@ -160,8 +160,8 @@ def test_json_of_what_was_made(lab):
     assert volume["name"] == "db2" and volume["state"] == "online"
     assignment = lab.dvsan_json("volume", "assign", "db2", "--host", "host1")
     assert (assignment["volume"], assignment["host"], assignment["state"]) == ("db2", "host1", "active")
-    assert lab.dvsan_json("volume", "unassign", "db2", "--host", "host1")["state"] == "done"
-    assert lab.dvsan_json("volume", "delete", "db2")["state"] == "done"
+    assert lab.dvsan_json("volume", "unassign", "db2", "--host", "host1", "--yes")["state"] == "done"
+    assert lab.dvsan_json("volume", "delete", "db2", "--yes")["state"] == "done"
 
 
 def test_no_wait(lab):
@@ -169,7 +169,7 @@ def test_no_wait(lab):
     assert task["kind"] == "volume_create"
     watched = lab.dvsan_json("task", "watch", str(task["id"]))
     assert watched["state"] == "done"
-    done = lab.dvsan("volume", "delete", "db3", "--no-wait")
+    done = lab.dvsan("volume", "delete", "db3", "--no-wait", "--yes")
     assert f"dvsan task watch {task['id'] + 1}" in done.stdout
     lab.dvsan("task", "watch")
     assert lab.dvsan("task", "watch").stdout == "No task is under way.\n"
@@ -202,7 +202,7 @@ def test_tasks(lab):
     (3, ["volume", "delete", "nope"], "nope"),
     (3, ["unit", "show", "nope"], "nope"),
     (3, ["host", "connect-info", "nope"], "nope"),
-    (3, ["token", "delete", "999999"], "999999"),
+    (3, ["token", "delete", "999999", "--yes"], "999999"),
     (2, ["volum", "list"], "did you mean volume?"),
     (2, ["volume", "lits"], "did you mean volume list?"),
 ])
@@ -216,7 +216,46 @@ def test_refused(lab, code, args, sentence):
 def test_name_is_taken(lab):
     lab.dvsan("volume", "create", "twice", "--size", "1M")
     assert "twice" in lab.dvsan("volume", "create", "twice", "--size", "1M", code=4).stderr
-    lab.dvsan("volume", "delete", "twice")
+    lab.dvsan("volume", "delete", "twice", "--yes")
+
+
+# ---- What destroys or drops asks first
+
+
+DROPS = [
+    (["volume", "delete", "kept"], ["kept", "unit1", "used by host1"]),
+    (["volume", "delete", "kept", "--forget"], ["kept", "used by host1", "comes back"]),
+    (["volume", "resize", "kept", "--size", "32M", "--force"], ["64M", "32M", "host1"]),
+    (["volume", "unassign", "kept", "--host", "host1"], ["kept", "host1", "sessions are ended"]),
+    (["host", "delete", "host1"], ["host1", "has the volumes kept", "secret"]),
+    (["token", "delete", "kept"], ["token kept", "shut out"]),
+    (["unit", "forget", "unit1"], ["unit1", "1 volume, which are used by host1", "joins again by itself"]),
+]
+
+
+def test_without_a_terminal_yes_is_needed(lab):
+    lab.create("kept", "64M", unit="unit1")
+    lab.assign("kept", "host1")
+    token = lab.client.post("/tokens", {"name": "kept"})
+    before = lab.everything(), lab.client.get("/tokens")
+    for args, told in DROPS:
+        for stdin in ("", "y\n"): # what is no terminal is not asked, whatever it would say
+            done = lab.dvsan(*args, code=2, stdin=stdin)
+            assert "say so with --yes" in done.stderr and done.stdout == ""
+            assert all(word in done.stderr for word in told), done.stderr
+    assert (lab.everything(), lab.client.get("/tokens")) == before
+    lab.unassign("kept", "host1")
+    lab.done(lab.client.delete("/volumes/kept"))
+    lab.client.delete(f"/tokens/{token['id']}")
+
+
+def test_a_token_by_its_name(lab):
+    """A name that reads as another token's number is a name."""
+    first = lab.dvsan_json("token", "create", "ci")
+    second = lab.dvsan_json("token", "create", str(first["id"]))
+    assert lab.dvsan_json("token", "delete", str(first["id"]), "--yes")["id"] == second["id"]
+    assert "Token ci is deleted" in lab.dvsan("token", "delete", "ci", "--yes").stdout
+    lab.dvsan("token", "delete", "ci", "--yes", code=3)
 
 
 # ---- Hosts and their secrets
@@ -230,7 +269,7 @@ def test_host_secret_is_shown_once(lab):
     assert "CHAP user two" in text and re.search(r"shown only now: [A-Za-z0-9_-]{16}\n", text)
     assert [h["name"] for h in lab.dvsan_json("host", "list")] == ["h1", "h2", "host1"]
     for name in ("h1", "h2"):
-        lab.dvsan("host", "delete", name)
+        lab.dvsan("host", "delete", name, "--yes")
     lab.dvsan("host", "show", "h1", code=3)
 
 
@@ -241,7 +280,7 @@ def test_host_secret_in_files(lab):
         secret = f.read()
     assert re.fullmatch(r"[A-Za-z0-9_-]{16}", secret) and secret not in done.stdout
     assert os.stat(path).st_mode & 0o777 == 0o600
-    lab.dvsan("host", "delete", "h3")
+    lab.dvsan("host", "delete", "h3", "--yes")
     # A file that is there is never overwritten, and a host that is refused leaves no file.
     assert "exists" in lab.dvsan("host", "add", "h3", "--iqn", IQN + "h3", "--save-secret", path,
                                  code=4).stderr
@@ -250,7 +289,7 @@ def test_host_secret_in_files(lab):
     assert not os.path.exists(path + "2")
     host = lab.dvsan_json("host", "add", "h3", "--iqn", IQN + "h3", "--chap-secret-file", path)
     assert "chap_secret" not in host
-    lab.dvsan("host", "delete", "h3")
+    lab.dvsan("host", "delete", "h3", "--yes")
     os.chmod(path, 0o644)
     assert "chmod 600" in lab.dvsan("host", "add", "h3", "--iqn", IQN + "h3", "--chap-secret-file",
                                     path, code=6).stderr
@@ -261,8 +300,8 @@ def connected(lab):
     lab.dvsan("volume", "create", "c1", "--size", "8M")
     lab.dvsan("volume", "assign", "c1", "--host", "host1")
     yield lab
-    lab.dvsan("volume", "unassign", "c1", "--host", "host1")
-    lab.dvsan("volume", "delete", "c1")
+    lab.dvsan("volume", "unassign", "c1", "--host", "host1", "--yes")
+    lab.dvsan("volume", "delete", "c1", "--yes")
 
 
 def test_pasted_lines_work(connected):
@@ -348,7 +387,7 @@ def test_tokens(lab):
     url = {"DVSAN_URL": lab.env["DVSAN_URL"], "DVSAN_TOKEN": token["token"]}
     assert dvsan(url, "pool", "show").returncode == 0
     assert "ci" in [t["name"] for t in lab.dvsan_json("token", "list")]
-    assert "deleted" in lab.dvsan("token", "delete", str(token["id"])).stdout
+    assert "deleted" in lab.dvsan("token", "delete", str(token["id"]), "--yes").stdout
     assert dvsan(url, "pool", "show").returncode == 6
 
 
@@ -473,13 +512,15 @@ def test_forget(lab):
     """A unit that is gone is listed as down, holds up nobody, and can be forgotten; if it comes back
     all the same, it joins again with what it has."""
     lab.dvsan("volume", "create", "left", "--size", "1M", "--unit", "unit2")
+    lab.assign("left", "host1")
     lab.run("kill", "unit2")
     assert until(lambda: lab.unit("unit2")["state"] == "down", 60)
     assert rows(lab.dvsan("unit", "list").stdout)[2][:2] == ["unit2", "down"]
     assert lab.dvsan_json("volume", "show", "left")["state"] == "unreachable"
     assert lab.dvsan_json("volume", "create", "meanwhile", "--size", "1M")["unit"] == "unit1"
     terminal = Terminal(lab.env, "unit", "forget", "unit2")
-    terminal.read("Forget unit unit2 with its 1 volume? [y/N] ")
+    terminal.read("1 volume, which are used by host1?")
+    terminal.read("[y/N] ")
     terminal.type("y\n")
     assert terminal.end() == 0
     assert [u["name"] for u in lab.dvsan_json("unit", "list")] == ["unit1"]
@@ -487,7 +528,8 @@ def test_forget(lab):
     lab.run("start", "unit2")
     assert until(lambda: any(u["name"] == "unit2" and u["state"] == "up"
                              for u in lab.dvsan_json("unit", "list")), 60)
-    lab.dvsan("volume", "delete", "meanwhile")
+    assert until(lambda: [v["hosts"] for v in lab.client.get("/volumes") if v["name"] == "left"] == [["host1"]], 60)
+    lab.dvsan("volume", "delete", "meanwhile", "--yes")
 
 
 # ---- Events
@@ -515,7 +557,7 @@ def test_events_as_they_come(lab):
         follow.terminate()
         follow.wait()
         follow.stdout.close()
-    lab.dvsan("volume", "delete", "followed")
+    lab.dvsan("volume", "delete", "followed", "--yes")
 
 
 def test_output_that_cannot_be_written(lab):

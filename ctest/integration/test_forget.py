@@ -69,7 +69,7 @@ def test_it_is_not_deleted_but_forgotten(lab, disk):
     with pytest.raises(Refused, match="would bring it back"):
         lab.unassign("well", "host1")
         lab.client.post("/volumes/well/forget", None)
-    assert "lost is forgotten" in lab.dvsan("volume", "delete", "lost", "--forget").stdout
+    assert "lost is forgotten" in lab.dvsan("volume", "delete", "lost", "--forget", "--yes").stdout
     assert [v["name"] for v in lab.client.get("/volumes")] == ["well"]
     assert until(lambda: rows(lab, "unit1") == ["well"], 10), rows(lab, "unit1")
     assert not [t for t in lab.client.get("/tasks") if t["state"] in ("queued", "running")]
@@ -94,7 +94,7 @@ def test_it_is_taken_in_where_it_comes_back(lab, disk):
     # Lost again, forgotten, and put into another unit.
     os.rename(disk, disk + ".other")
     assert until(lambda: medium(lab, "unit1")["state"] == "failed", 30)
-    lab.dvsan("volume", "delete", "lost", "--forget")
+    lab.dvsan("volume", "delete", "lost", "--forget", "--yes")
     give_disk(lab, "unit2", disk + ".other")
     lab.take("unit2", "disk7")
     assert until(lambda: any(v["uuid"] == uuid and v["unit"] == "unit2" and v["state"] == "online"

@@ -311,7 +311,7 @@ def test_the_command_line_does_it_all(lab):
     assert "iscsiadm" in info and "iscsi://" in info and lab.volume("bycli")["iqn"] in info
     assert lab.secret("host2") not in info
     params = os.path.join(lab.work, "bycli.json")
-    lab.dvsan("volume", "unassign", "bycli", "--host", "host2")
-    lab.dvsan("volume", "delete", "bycli")
+    lab.dvsan("volume", "unassign", "bycli", "--host", "host2", "--yes")
+    lab.dvsan("volume", "delete", "bycli", "--yes")
     assert not os.path.exists(params)
     assert "bycli" not in lab.dvsan("volume", "list").stdout

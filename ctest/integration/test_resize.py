@@ -277,7 +277,7 @@ def test_the_command_line_resizes_and_renames(lab, volume):
     del volume
     lab.create("cli", "64M")
     assert "128M" in lab.dvsan("volume", "resize", "cli", "--size", "+64M").stdout
-    assert "32M" in lab.dvsan("volume", "resize", "cli", "--size", "32M", "--force").stdout
+    assert "32M" in lab.dvsan("volume", "resize", "cli", "--size", "32M", "--force", "--yes").stdout
     assert lab.volume("cli")["size"] == 32 << 20
     assert "other" in lab.dvsan("volume", "rename", "cli", "other").stdout
     assert lab.volume("other")["size"] == 32 << 20
