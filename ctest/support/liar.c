@@ -551,6 +551,12 @@ static void hang_up(struct conn *c)
     free(c);
 }
 
+static void answer_ahead(struct conn *c, const uint8_t *head)
+{
+    for (uint32_t i = 0; i < CMD_WINDOW; i++)
+        respond(c, (uint32_t)number(head + 16, 4) + i, 0, 0, 0, NULL, 0);
+}
+
 static void *conn_main(void *arg)
 {
     struct conn *c = arg;
@@ -564,9 +570,9 @@ static void *conn_main(void *arg)
         if ((head[0] & 0x3f) == COMMAND && !(head[0] & 0x40))
             c->exp_cmd_sn = (uint32_t)number(head + 24, 4) + 1;
         if (r.lie == LIAR_EARLY) {
-            for (uint32_t i = 0; i < CMD_WINDOW; i++)
-                respond(c, (uint32_t)number(head + 16, 4) + i, 0, 0, 0, NULL, 0);
+            answer_ahead(c, head);
             poll(NULL, 0, (int)r.arg);
+            answer_ahead(c, head);
         }
         if (len > DATA_MOST || !read_all(c->fd, data, (len + 3) / 4 * 4))
             break;

@@ -46,7 +46,7 @@ enum liar_lie {
     LIAR_CLOSE,    // ends the session
     LIAR_SILENCE,  // never answers
     LIAR_EARLY,    // GOOD as soon as the header is there, also for the 63 commands that may follow
-                   // on it; then reads nothing for arg ms
+                   // on it, and once more after arg ms, in which nothing is read
     LIAR_REJECT,   // a Reject PDU, reason arg
     LIAR_ASK_DATA, // asks for data of a command that has none, then GOOD
     LIAR_REFUSE,   // a login: status arg; a reset: response arg

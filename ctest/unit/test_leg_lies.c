@@ -447,21 +447,19 @@ static void early_answers(struct fixture *f, uint64_t stall_ms, size_t bytes)
     expect_works(f, 64 * KIB);
 }
 
-// A write that is answered while pieces of it are queued.
+// A write that is answered while pieces of it are queued: a socket takes some megabytes, so that of
+// some sizes the last piece does not fit.
 static void a_write_that_is_answered_early(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {4096, 512 * KIB, LARGE};
-    for (unsigned burst = 8192; burst <= 262144; burst *= 32)
-        for (size_t i = 0; i < DV_COUNT(sizes); i++) {
-            struct fixture *f = set_up(PATIENCE_S * 1000);
-            struct dv_err err;
-            liar_limits(f->liar, 8192, burst);
-            assert_int_equal(volume_open(f->volume, &err), 0);
-            early_answers(f, 0, sizes[i]);
-            early_answers(f, 20, sizes[i]);
-            tear_down(f);
-        }
+    for (size_t bytes = 512 * KIB; bytes <= 6144 * KIB; bytes += 512 * KIB) {
+        struct fixture *f = set_up(PATIENCE_S * 1000);
+        struct dv_err err;
+        liar_limits(f->liar, 8192, 262144);
+        assert_int_equal(volume_open(f->volume, &err), 0);
+        early_answers(f, 50, bytes);
+        tear_down(f);
+    }
 }
 
 static void writes_that_are_always_answered_early_fail(void **state)
@@ -473,10 +471,12 @@ static void writes_that_are_always_answered_early_fail(void **state)
     liar_limits(f->liar, 8192, 262144);
     assert_int_equal(volume_open(f->volume, &err), 0);
     liar_rule(f->liar, LIAR_WRITE, 0, 0, LIAR_EARLY, 20);
-    assert_int_equal(io(f, LEG_WRITE, 0, LARGE, data), EIO);
+    int error = io(f, LEG_WRITE, 0, LARGE, data);
+    free(data); // under ASan: nobody sends it any more
+    (void)io(f, LEG_FLUSH, 0, 0, NULL);
+    assert_int_equal(error, EIO);
     await_events(&f->bad, 2);
     assert_non_null(strstr(f->last, "ended under it"));
-    free(data);
     tear_down(f);
 }
 
