@@ -5,6 +5,7 @@
 #include "media/media.h"
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -411,6 +413,48 @@ static void a_growth_that_is_not_recorded_is_not_shown(void **state)
     media_close(m);
 }
 
+// A file system of so few MiB, in a mount namespace of this program's own, over the folder.
+static void use_small_folder(const char *options)
+{
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", folder, "tmpfs", 0, options) != 0)
+        skip();
+    DV_CLOSE int fd = open(image, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    assert_int_equal(ftruncate(fd, 64 * MIB), 0);
+}
+
+// What a host wrote and the kernel cannot write is not in a copy, and no later flush tells it. So
+// that ends the move, and the shrinking, before anything is changed.
+static void what_cannot_be_written_ends_a_move(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    use_small_folder("size=6M");
+    struct media *m = open_disk(image);
+    const struct volume v = volume_at(2, 8);
+    is(media_volume_create(m, &v, NULL, &err), &err);
+    const struct volume moving = moving_to(v, 20, 16);
+    for (int shrinks = 0; shrinks < 2; shrinks++) {
+        DV_FREE char *path = media_volume_path(m, &v, &err);
+        if (!path)
+            fail_msg("%s", err.text);
+        DV_FREE char *data = dv_calloc(1, MIB);
+        DV_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
+        for (int i = 0; i < 8; i++) { // more than there is room for
+            memset(data, 'a' + i, MIB);
+            assert_int_equal(pwrite(fd, data, MIB, (off_t)(i * MIB)), MIB);
+        }
+        assert_int_equal(close(fd), 0);
+        fd = -1;
+        int rc = shrinks ? media_volume_shrink(m, &v, 4 * BLOCKS, &err)
+                         : media_volume_move(m, &moving, NULL, &err);
+        fails(rc != 0, &err, err.code, "cannot be written");
+        layout_says(m, &v, 2, 8, 0, NULL);
+    }
+    media_close(m);
+    assert_int_equal(umount2(folder, MNT_DETACH), 0);
+}
+
 static void shrinks_only_while_nobody_has_it_open(void **state)
 {
     (void)state;
@@ -445,6 +489,7 @@ int main(void)
         DISK_TEST(shrinks_in_place),
         DISK_TEST(nothing_unknown_is_cut),
         DISK_TEST(a_growth_that_is_not_recorded_is_not_shown),
+        DISK_TEST(what_cannot_be_written_ends_a_move),
         DISK_TEST(shrinks_only_while_nobody_has_it_open),
     };
     return cmocka_run_group_tests_name("media_move", tests, NULL, NULL);

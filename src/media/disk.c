@@ -400,7 +400,7 @@ static int disk_shrink(struct media *m, const struct volume *v, uint64_t blocks,
         return -1;
     if (blocks > p.blocks)
         return dv_fail(err, DV_INVALID, "the volume has only %" PRIu64 " blocks", p.blocks);
-    if (windows_close(d->windows, &p, err) != 0)
+    if (windows_flush(d->windows, &p, err) != 0 || windows_close(d->windows, &p, err) != 0)
         return -1;
     p.blocks = blocks;
     return edit(d, gpt_change, &p, err);
@@ -491,7 +491,8 @@ static int disk_move(struct media *m, const struct volume *v, const struct media
         return dv_fail(err, DV_NOT_FOUND, "its partition is gone from the table of %s", m->path);
     if (from.start == v->target_start_lba && from.blocks == v->target_blocks)
         return 0;
-    if (check_place(m, v, &from, err) != 0 || windows_close(d->windows, &from, err) != 0 ||
+    if (check_place(m, v, &from, err) != 0 || windows_flush(d->windows, &from, err) != 0 ||
+        windows_close(d->windows, &from, err) != 0 ||
         prepare_target(d, v, &to, progress, err) != 0 ||
         fill_target(d, &from, &to, v->thin, progress, err) != 0)
         return -1;

@@ -426,6 +426,20 @@ char *windows_open(struct windows *w, const struct gpt_part *part, struct dv_err
     return found == 0 ? open_loop(w, part, err) : node;
 }
 
+int windows_flush(const struct windows *w, const struct gpt_part *part, struct dv_err *err)
+{
+    for (int node = 0; node <= 1; node++) {
+        const struct window *l = find(w, part, node);
+        if (!l)
+            continue;
+        DV_CLOSE int own = l->fd < 0 ? open(l->path, O_RDONLY | O_CLOEXEC) : -1;
+        if (fdatasync(l->fd < 0 ? own : l->fd) != 0)
+            return dv_fail_errno(err, errno, "what hosts wrote to it last cannot be written to %s",
+                                 w->storage->path);
+    }
+    return 0;
+}
+
 int windows_close(struct windows *w, const struct gpt_part *part, struct dv_err *err)
 {
     if (close_loop(w, part, err) != 0)

@@ -30,6 +30,9 @@ bool windows_make_nodes(const struct windows *w);
 char *windows_open(struct windows *w, const struct gpt_part *part, struct dv_err *err);
 // Lets go of those that were taken over and lie where none of the table's volumes does.
 void windows_prune(struct windows *w, const struct gpt_table *t);
+// Writes what was written to the device and is not on the disk yet. One that fails is the last that
+// is heard of it: the kernel tells it once, and not who closes the device. None is fine.
+int windows_flush(const struct windows *w, const struct gpt_part *part, struct dv_err *err);
 // Takes the device away; DV_BUSY while somebody still has it open. None is fine.
 int windows_close(struct windows *w, const struct gpt_part *part, struct dv_err *err);
 
