@@ -98,6 +98,7 @@ void link_free(struct unit_link *link)
     fetch_free(link->fetch);
     reading_free(link->reading);
     executor_forget(link);
+    loop_timer_free(link->parts);
     loop_timer_free(link->timer);
     free(link);
 }
@@ -179,6 +180,8 @@ void link_start_over(struct unit_link *link)
     reading_free(link->reading);
     link->reading = NULL;
     executor_forget(link);
+    loop_timer_free(link->parts);
+    link->parts = NULL;
     link->work = LINK_IDLE;
     link->discard = false;
     link->lease_under_way = false;

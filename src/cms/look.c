@@ -124,9 +124,17 @@ static void set_pace(struct unit_link *link, bool moved, bool unsettled)
         link->pace_ms = link->pace_ms * 2 < PACE_MAX_MS ? link->pace_ms * 2 : PACE_MAX_MS;
 }
 
-static void answered(struct unit_link *link)
+static void end_parts(struct unit_link *link)
+{
+    loop_timer_free(link->parts);
+    link->parts = NULL;
+    link->parts_at = 0;
+}
+
+static void conclude(struct unit_link *link)
 {
     const struct reading *r = link->reading;
+    end_parts(link);
     if (link->discard || !observe_reading(link, r)) {
         link->pace_ms = 0;
         finish(link);
@@ -142,6 +150,23 @@ static void answered(struct unit_link *link)
     bool unsettled = health_takes_orders(unit->rec.state) && executor_plan(link);
     set_pace(link, r->tables, unsettled || r->oper == MEMBER_STARTING);
     finish(link);
+}
+
+// Other work of the loop comes between the parts of a long reading.
+static void take_in(void *arg)
+{
+    struct unit_link *link = arg;
+    if (!link->discard && observe_part(link))
+        loop_timer_set(link->parts, 0);
+    else
+        conclude(link);
+}
+
+static void answered(struct unit_link *link)
+{
+    link->parts_at = 0;
+    link->parts = loop_timer_new(link->cms->loop, take_in, link);
+    take_in(link);
 }
 
 #define EXCESS_FIRST_MS 10000

@@ -32,12 +32,11 @@ struct observation {
     struct unit_record rec;    // as it will be
     struct access_rule *rules; // those of r, by volume and index
     uint64_t mark;
-    struct fault_counts faults;
     struct names names;       // given in this reading
     struct found_host *found; // in this reading, by canonical name
     struct new_volume *adopted_ones;
-    size_t strange_hosts;        // found on this unit, now or before, and not completed
-    size_t adopted, not_adopted; // volumes
+    size_t strange_hosts; // found on this unit, now or before, and not completed
+    size_t not_adopted;   // volumes
     struct changes c;
 };
 
@@ -80,8 +79,8 @@ static void tell_joined(struct observation *o)
     events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name, "joined at %s: %s on %zu %s, %zu %s",
                o->rec.address,
                blocks ? size_format(blocks * BLOCK_SIZE, size, sizeof(size)) : "nothing",
-               o->r->media_count, o->r->media_count == 1 ? "medium" : "media", o->r->volume_count,
-               o->r->volume_count == 1 ? "volume" : "volumes");
+               o->r->media_count, o->r->media_count == 1 ? "medium" : "media", o->r->shows,
+               o->r->shows == 1 ? "volume" : "volumes");
 }
 
 static void tell_state(struct observation *o, enum unit_state was)
@@ -242,7 +241,7 @@ static struct dv_uuid adopt_host(struct observation *o, const struct access_rule
     iqn_canonical(host.iqn, found->iqn);
     HASH_ADD_STR(o->found, iqn, found);
     o->strange_hosts++;
-    if (HASH_COUNT(o->found) <= ADOPTED_TOLD)
+    if (++o->link->found <= ADOPTED_TOLD)
         events_add(o->cms, &o->c, EVENT_INFO, "host", host.name,
                    "was found as %s in the access rules of %s; its CHAP secret is not known here",
                    host.iqn, o->rec.name);
@@ -281,7 +280,7 @@ static bool adopt_volume(struct observation *o, const struct volume *v,
     names_for_volume(o->pool, &o->names, v->name, rec.name);
     changes_volume(&o->c, &rec);
     note_adopted(o, &rec.uuid);
-    if (++o->adopted <= ADOPTED_TOLD)
+    if (++o->link->adopted <= ADOPTED_TOLD)
         events_add(o->cms, &o->c, EVENT_INFO, "volume", rec.name, "was found on %s and taken in",
                    o->rec.name);
     for (size_t i = 0; i < count; i++) {
@@ -300,10 +299,10 @@ static bool adopt_volume(struct observation *o, const struct volume *v,
 
 static void tell_adopted(struct observation *o)
 {
-    size_t hosts = HASH_COUNT(o->found);
-    if (o->adopted > ADOPTED_TOLD || hosts > ADOPTED_TOLD)
+    size_t volumes = o->link->adopted, hosts = o->link->found;
+    if (volumes > ADOPTED_TOLD || hosts > ADOPTED_TOLD)
         events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
-                   "in all, %zu volumes and %zu hosts were found there and taken in", o->adopted,
+                   "in all, %zu volumes and %zu hosts were found there and taken in", volumes,
                    hosts);
     if (o->not_adopted > 0 && o->not_adopted != o->link->not_adopted)
         events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
@@ -383,7 +382,7 @@ static void observe_volume(struct observation *o, const struct volume *v)
     }
     pv->mark = o->mark;
     if (pv->unit == o->unit)
-        faults_tell_volume(o->cms, &o->c, pv, v, o->r->media, o->r->media_count, &o->faults);
+        faults_tell_volume(o->cms, &o->c, pv, v, o->r->media, o->r->media_count, &o->link->faults);
     struct volume_record rec = pv->rec;
     rec.unit = o->rec.uuid;
     rec.medium = v->medium;
@@ -431,6 +430,16 @@ static void observe_absence(struct observation *o)
     }
 }
 
+// A walk brings them sorted.
+static void sort_rules(struct access_rule *rules, size_t count)
+{
+    size_t i = 1;
+    while (i < count && by_volume(&rules[i - 1], &rules[i]) <= 0)
+        i++;
+    if (i < count)
+        qsort(rules, count, sizeof(*rules), by_volume);
+}
+
 static void observe_tables(struct observation *o)
 {
     static uint64_t readings; // tells one reading's marks from another's
@@ -448,14 +457,15 @@ static void observe_tables(struct observation *o)
     if (r->has_portals)
         changes_portals(&o->c, unit, r->portals, r->portal_count);
     o->rules = r->rules;
-    if (r->rule_count > 1)
-        qsort(o->rules, r->rule_count, sizeof(*o->rules), by_volume);
+    sort_rules(o->rules, r->rule_count);
     count_strange_hosts(o);
     for (size_t i = 0; i < r->volume_count; i++)
         observe_volume(o, &r->volumes[i]);
+    if (r->part)
+        return;
     tell_adopted(o);
     if (o->unit)
-        faults_tell_rest(o->cms, &o->c, o->unit, &o->faults);
+        faults_tell_rest(o->cms, &o->c, o->unit, &o->link->faults);
     observe_absence(o);
 }
 
@@ -512,6 +522,54 @@ bool observe_reading(struct unit_link *link, const struct reading *r)
     o.unit->rec.last_seen = time(NULL);
     take_progress(&o);
     return true;
+}
+
+// ---- Long readings ---------------------------------------------------------------------------
+
+// What a turn of the loop has time for: some milliseconds.
+#define PART_VOLUMES 100
+#define PART_RULES   500
+
+// Where the part that begins at a volume ends.
+static size_t part_end(const struct reading *r, size_t at)
+{
+    struct observation o = {.r = r, .rules = r->rules};
+    size_t end = at, rules = 0;
+    while (end < r->volume_count && end - at < PART_VOLUMES && rules < PART_RULES) {
+        size_t count;
+        (void)rules_of(&o, r->volumes[end++].index, &count);
+        rules += count;
+    }
+    return end;
+}
+
+bool observe_part(struct unit_link *link)
+{
+    struct reading *r = link->reading;
+    const struct pool_unit *unit = link_unit(link);
+    if (link->parts_at == 0) {
+        link->adopted = link->found = 0;
+        link->faults = (struct fault_counts){0};
+        r->shows = r->volume_count;
+        sort_rules(r->rules, r->rule_count);
+    }
+    size_t at = link->parts_at, end = part_end(r, at);
+    if (end == r->volume_count)
+        return false; // few are left
+    struct reading part = *r;
+    part.part = true;
+    part.whole = false;
+    part.volumes = r->volumes + at;
+    part.volume_count = end - at;
+    part.gone_count = part.progress_count = 0;
+    part.epoch = unit ? unit->rec.epoch : 0;
+    part.generation = unit ? unit->rec.generation : 0;
+    if (!unit || unit->rec.state == UNIT_JOINING)
+        part.oper = MEMBER_STARTING; // nothing is asked of it before all is known
+    // A new one's media come first, as volumes name them; else they are told of at the end.
+    part.has_media = part.has_portals = !unit;
+    link->parts_at = end;
+    return observe_reading(link, &part);
 }
 
 // ---- Silence and leaving ---------------------------------------------------------------------

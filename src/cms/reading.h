@@ -35,6 +35,8 @@ struct reading {
     struct reading_progress progress[READING_PROGRESS_MAX];
     size_t progress_count;
 
+    size_t shows;                // volumes in all, of which volumes may hold a part alone
+    bool part;                   // others follow: nothing is concluded from what is missing
     bool tables;                 // something was read beyond the above: generation counts from here
     bool whole;                  // volumes holds all there are
     bool has_media, has_portals; // has_media: and the free extents

@@ -65,6 +65,10 @@ void events_add_limited(struct log_limit *limit, struct cms *cms, struct changes
                         enum event_severity severity, const char *kind, const char *name,
                         const char *fmt, ...) __attribute__((format(printf, 7, 8)));
 
+struct fault_counts {
+    size_t failed, healed;
+};
+
 // ---- link.c: the connection to one unit ----
 enum link_work { LINK_IDLE, LINK_LOOKING, LINK_READING, LINK_SETTING };
 
@@ -105,6 +109,10 @@ struct unit_link {
     struct log_limit refusals;              // lines
     struct log_limit moves;                 // events for the hosts of moved portals
     struct log_limit odd;                   // lines and events about odd announcements of it
+    struct loop_timer *parts;               // while a long reading is taken in part by part
+    size_t parts_at;                        // the first volume that was not
+    size_t adopted, found;                  // volumes and hosts taken in since the reading began
+    struct fault_counts faults;             // told since then
     size_t not_adopted;                     // volumes, as told last
     bool accepted;                          // the listener takes this engine's traps
     uint64_t stranger_at;                   // when another engine used the UUID last; 0 never
@@ -149,6 +157,10 @@ void suspect_free(struct suspect *s); // NULL is fine
 // Takes what was read into the pool: unit, tables, adoptions and events in one transaction. False
 // when the store failed; then nothing has changed.
 bool observe_reading(struct unit_link *link, const struct reading *r);
+// Takes in the next part of the link's reading, as a turn of the loop has time for, in a
+// transaction of its own, and leaves the unit's generation as it was: a crash in between reads all
+// again. False when observe_reading can do the rest, or the store failed.
+bool observe_part(struct unit_link *link);
 // Sets the state of a unit that did not answer or took its leave, with the event that belongs to
 // it. why is a short reason.
 void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state state, const char *why);
@@ -160,10 +172,6 @@ void moves_tell(struct cms *cms, struct changes *c, const struct pool_unit *unit
                 const struct reading *now);
 
 // ---- faults.c ----
-struct fault_counts {
-    size_t failed, healed;
-};
-
 // An event for each medium that is in another state than before. unit is NULL for a new one.
 void faults_tell_media(struct cms *cms, struct changes *c, const char *name,
                        const struct pool_unit *unit, const struct medium *now, size_t count);
