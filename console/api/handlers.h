@@ -7,6 +7,8 @@
 
 // handlers_pool.c
 api_handler get_pool, list_units, get_unit, forget_unit, list_media, list_events;
+// handlers_station.c
+api_handler get_station, adopt_station;
 // handlers_volume.c
 api_handler list_volumes, get_volume, create_volume, change_volume, delete_volume, forget_volume;
 // handlers_assignment.c

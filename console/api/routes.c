@@ -52,10 +52,18 @@ static const struct field token_body[] = {
     {.name = NULL},
 };
 
+static const struct field adopt_body[] = {
+    {.name = "from", .kind = FIELD_TEXT, .max = 8, .required = true},
+    {.name = "take_over", .kind = FIELD_BOOL},
+    {.name = NULL},
+};
+
 // Method, path, handler, body, query, what waits before it.
 // clang-format off
 const struct route api_routes[] = {
     {"GET",    "/api/v1/pool",                         get_pool, NULL, NULL, NULL},
+    {"GET",    "/api/v1/station",                      get_station, NULL, NULL, NULL},
+    {"POST",   "/api/v1/station/adopt",                adopt_station, adopt_body, NULL, NULL},
     {"GET",    "/api/v1/units",                        list_units, NULL, NULL, NULL},
     {"GET",    "/api/v1/units/{unit}",                 get_unit, NULL, NULL, NULL},
     {"DELETE", "/api/v1/units/{unit}",                 forget_unit, NULL, NULL, NULL},

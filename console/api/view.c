@@ -157,6 +157,8 @@ json_t *view_unit(const struct pool_unit *u)
     put_text(o, "kind", member_kind_name(MEMBER_UNIT));
     put_text(o, "state", unit_state_name(u->rec.state));
     put_text(o, "address", u->rec.address);
+    put_text(o, "lead", lead_standing_name(u->standing));
+    put_text_or_null(o, "leader", u->lead.name);
     put_number(o, "block_size", BLOCK_SIZE);
     put_number(o, "blocks", blocks);
     put_number(o, "free_blocks", free_blocks);
@@ -170,6 +172,37 @@ json_t *view_unit(const struct pool_unit *u)
     put_text_or_null(o, "last_error", u->rec.last_error);
     json_object_set_new(o, "media", media);
     json_object_set_new(o, "portals", portals);
+    return o;
+}
+
+static json_t *view_lead(const struct pool_unit *u)
+{
+    json_t *o = json_object();
+    put_text(o, "unit", u->rec.name);
+    put_text(o, "lead", lead_standing_name(u->standing));
+    put_text_or_null(o, "leader", u->lead.name);
+    put_uuid(o, "leader_uuid", &u->lead.word.station);
+    return o;
+}
+
+json_t *view_station(const struct pool *pool, const struct station_view *station,
+                     const struct station_difference *differences, size_t count)
+{
+    json_t *o = json_object(), *units = json_array(), *list = json_array();
+    for (const struct pool_unit *u = pool->units; u; u = u->hh.next)
+        json_array_append_new(units, view_lead(u));
+    for (size_t i = 0; i < count; i++) {
+        json_t *d = json_object();
+        put_text(d, "unit", differences[i].unit);
+        put_text(d, "text", differences[i].text);
+        json_array_append_new(list, d);
+    }
+    put_uuid(o, "uuid", &station->uuid);
+    put_text(o, "name", station->name);
+    put_number(o, "intent", station->intent);
+    put_bool(o, "stopped", station->stopped);
+    json_object_set_new(o, "units", units);
+    json_object_set_new(o, "differences", list);
     return o;
 }
 

@@ -3,11 +3,13 @@
 #ifndef DVSAN_API_VIEW_H
 #define DVSAN_API_VIEW_H
 
-#include "cms/pool.h"
+#include "cms/cms.h"
 #include "snmp/listener.h"
 #include <jansson.h>
 
 json_t *view_pool(const struct pool *pool, const char *name, const struct sn_listener_stats *stats);
+json_t *view_station(const struct pool *pool, const struct station_view *station,
+                     const struct station_difference *differences, size_t count);
 json_t *view_unit(const struct pool_unit *u);
 json_t *view_medium(const struct pool_unit *u, const struct medium *m);
 json_t *view_volume(const struct pool_volume *v);

@@ -45,6 +45,7 @@ static void print_unit(const struct cli *cli, const json_t *unit)
     static const struct column columns[] = {
         {"Name", "name", COLUMN_TEXT},           {"UUID", "uuid", COLUMN_TEXT},
         {"State", "state", COLUMN_STATE},        {"Address", "address", COLUMN_TEXT},
+        {"Lead", "lead", COLUMN_TEXT},           {"Led by", "leader", COLUMN_NOTE},
         {"Engine ID", "engine_id", COLUMN_TEXT}, {"Software", "software", COLUMN_TEXT},
         {"Last seen", "last_seen", COLUMN_TIME}, {"Last error", "last_error", COLUMN_NOTE},
         {"Size", "blocks", COLUMN_BLOCKS},       {"Free", "free_blocks", COLUMN_BLOCKS},

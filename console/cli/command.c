@@ -41,6 +41,16 @@ static int check_host(const char *value, struct dv_err *err)
     return name_check("host", value, err);
 }
 
+static int check_from(const char *value, struct dv_err *err)
+{
+    if (strcmp(value, "units") != 0 && strcmp(value, "store") != 0)
+        return dv_fail(err, DV_INVALID,
+                       "\"%.20s\" is not a side: say units, for what the units have, or store, for "
+                       "what the station's store says",
+                       value);
+    return 0;
+}
+
 static int check_token_name(const char *value, struct dv_err *err)
 {
     return name_check("token", value, err);
@@ -64,6 +74,7 @@ const struct option_desc cli_options[OPTIONS] = {
     [OPT_URL]     = {"url", "URL", 0, url_check, "the station's API; else $DVSAN_URL, else http://127.0.0.1:8480"},
     [OPT_HELP]    = {"help", NULL, 'h', NULL, "show this help"},
     [OPT_VERSION] = {"version", NULL, 'V', NULL, "show the version"},
+    [OPT_TAKE_OVER] = {"take-over", NULL, 0, NULL, "also units that another station leads"},
     [OPT_NO_WAIT] = {"no-wait", NULL, 0, NULL, "do not wait for the task to end; print the task"},
     [OPT_YES]     = {"yes", NULL, 'y', NULL, "yes to the question; needed where no terminal is to ask it on"},
     [OPT_SIZE]    = {"size", "SIZE", 0, check_new_size, "its size, such as 512M, 10G or 1.5T; units are powers of 1024"},
@@ -93,6 +104,11 @@ const struct option_desc cli_options[OPTIONS] = {
 const struct command cli_commands[] = {
     {"pool", "show", NO_ARG, 0, 0, 0, pool_show,
      "Show what the pool has in all."},
+
+    {"station", "show", NO_ARG, 0, 0, 0, station_show,
+     "Show who leads each unit, and what units have that the store does not say."},
+    {"station", "adopt", ARG("units|store", check_from), BIT(OPT_TAKE_OVER) | BIT(OPT_YES), 0, 0, station_adopt,
+     "Say what counts, what such units have or what the store says, and go on."},
 
     {"unit", "list", NO_ARG, 0, 0, 0, unit_list,
      "List the units of the pool."},

@@ -31,6 +31,7 @@ enum option {
     OPT_PLUGIN,
     OPT_FOLLOW,
     OPT_LIMIT,
+    OPT_TAKE_OVER,
     OPT_NO_WAIT,
     OPT_YES,
     OPTIONS

@@ -55,11 +55,17 @@ class Stopped:
 
 
 def set_on_unit(lab, unit, *varbinds):
-    """A SET by somebody else than the station, who has its key."""
+    """A SET by somebody else than the station, who has its key and speaks in its name: the unit
+    refuses most of what others ask for."""
     settings = lab.lab.settings
     env = dict(os.environ, MIBS="", SNMPCONFPATH=settings.path("snmp", "provision"),
                SNMP_PERSISTENT_DIR=lab.work)
-    subprocess.run(["snmpset", lab.unit(unit)["address"], *varbinds], env=env, check=True,
+    address, word = lab.unit(unit)["address"], [f"{packets.MEMBER}.{n}.0" for n in (10, 12, 13)]
+    done = subprocess.run(["snmpget", "-Oqv", "-Ox", address, *word], env=env, check=True,
+                          capture_output=True, text=True)
+    values = [line.strip().strip('"').replace(" ", "") for line in done.stdout.splitlines()]
+    name = [part for three in zip(word, "xuu", values) for part in three]
+    subprocess.run(["snmpset", address, *name, *varbinds], env=env, check=True,
                    stdout=subprocess.DEVNULL)
 
 
@@ -466,6 +472,8 @@ def small_state(lab):
     lab.run("start", "cms")
     yield state
     lab.run("stop", "cms")
+    shutil.rmtree(state + ".own")  # an older one than units were told
+    shutil.copytree(state, state + ".own")
     subprocess.run(["umount", state], check=True)
     os.rmdir(state)
     os.rename(state + ".own", state)
@@ -518,6 +526,10 @@ def test_a_new_station_cuts_nobody_off(lab):
         (before["uuid"], before["iqn"], before["start_lba"], ["host1"])
     assert not lab.client.get("/hosts/host1")["secret_known"]
     assert initiators.can_log_in(how)
+    # The units still keep the lead for the station of the lost store; nobody waits for its end.
+    for name in ("unit1", "unit2"):
+        assert until(lambda unit=name: lab.unit(unit)["lead"] == "held", 10), lab.unit(name)
+    lab.client.post("/station/adopt", {"from": "units", "take_over": True})
 
     lab.create("more", "16M")
     with pytest.raises(Refused) as e:

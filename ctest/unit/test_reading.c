@@ -255,9 +255,13 @@ static size_t head_vars(struct sn_var *vars, const uint32_t *volumes, size_t cou
 {
     struct sn_oid oids[READING_HEAD_MAX];
     const struct sn_value values[] = {
-        octets(UUID),   sn_int(1),   octets("unit1"), sn_uint(3), sn_uint(70000),
-        sn_int(2),      sn_uint(25), octets("0.1.0"), sn_uint(5), octets(ADDRESS),
-        octets("full"), sn_uint(40), sn_uint(101),
+        octets(UUID),    sn_int(1),       octets("unit1"),
+        sn_uint(3),      sn_uint(70000),  sn_int(2),
+        sn_uint(25),     octets("0.1.0"), sn_uint(5),
+        octets(ADDRESS), octets("full"),  octets(UUID),
+        octets("lab"),   sn_uint(6),      sn_uint(7),
+        sn_uint(9),      octets("why"),   {.type = SN_COUNTER32, .u = 8},
+        sn_int(12),      sn_uint(40),     sn_uint(101),
     };
     size_t n = reading_head_oids(volumes, count, oids);
     for (size_t i = 0; i < n; i++)
@@ -293,6 +297,14 @@ static void test_head(void **state)
     assert_int_equal(r.lease, 25);
     assert_int_equal(r.changes_since, 5);
     assert_string_equal(r.last_error, "full");
+    assert_memory_equal(r.lead.word.station.b, UUID, 16);
+    assert_string_equal(r.lead.name, "lab");
+    assert_int_equal(r.lead.word.number, 6);
+    assert_int_equal(r.lead.word.mark, 7);
+    assert_int_equal(r.held_for, 9);
+    assert_string_equal(r.refused, "why");
+    assert_int_equal(r.refusals, 8);
+    assert_int_equal(r.spin_lock, 12);
     assert_int_equal(r.progress_count, 1); // 101 percent is none
     assert_int_equal(r.progress[0].volume, 7);
     assert_int_equal(r.progress[0].percent, 40);
@@ -313,6 +325,12 @@ static void test_head(void **state)
         vars[9].value = octets(addresses[i]);
         assert_false(read_head(vars, n, volumes, 0, &r));
     }
+    n = head_vars(vars, volumes, 0);
+    vars[11].value = octets(""); // nobody ever led it
+    assert_true(read_head(vars, n, volumes, 0, &r));
+    assert_true(uuid_is_zero(&r.lead.word.station));
+    vars[11].value = octets("half of one");
+    assert_false(read_head(vars, n, volumes, 0, &r));
     n = head_vars(vars, volumes, 0);
     vars[1].value = sn_int(2); // a host
     assert_false(read_head(vars, n, volumes, 0, &r));

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-enum trouble { NONE, MEDIUM_BAD, MEDIUM_NOT_THERE, TGTD_HANGS, REFUSED, NOT_SHOWN };
+enum trouble { NONE, MEDIUM_BAD, MEDIUM_NOT_THERE, TGTD_HANGS, REFUSED, NOT_SHOWN, NOT_LED };
 
 struct line {
     enum task_kind kind;
@@ -68,6 +68,9 @@ static const struct line lines[] = {
     {RESIZE, UP, FAILED, TGTD_HANGS, false, "u cannot serve the volume yet: it hangs" MEND},
     {RENAME, UP, FAILED, TGTD_HANGS, true, ""},
     // Others
+    {DELETE, UP, ONLINE, NOT_LED, false, "another station leads u"},
+    {TASK_ASSIGN, UP, ONLINE, NOT_LED, true, "another station leads u" CANCEL},
+    {CREATE, UNIT_DOWN, VOLUME_CREATING, NOT_LED, true, "u does not answer" AWAY CANCEL},
     {DELETE, UP, ONLINE, REFUSED, false, "u refuses: it will not"},
     {RESIZE, UP, ONLINE, NOT_SHOWN, true, "u does not show the volume" CANCEL},
     {CREATE, UP, ONLINE, NOT_SHOWN, true, ""},
@@ -91,6 +94,7 @@ static void test_lines(void **state)
             .can_cancel = l->can_cancel,
             .unit = "u",
             .unit_state = l->unit,
+            .not_led = l->trouble == NOT_LED ? "another station leads u" : "",
             .volume = "v",
             .shown = l->trouble != NOT_SHOWN,
             .volume_state = l->volume,

@@ -138,6 +138,8 @@ static int write_intent(struct sets *s, const struct intent *in, struct dv_err *
         return state_rule(s->state, in->rule.volume, in->rule.index)
                    ? journal_put_rule(s->journal, &in->rule, "", err)
                    : 0;
+    case INTENT_LEAD:
+        return journal_put_lead(s->journal, &in->lead, err);
     }
     return dv_fail(err, DV_INTERNAL, "an intent of an unknown kind was staged");
 }
@@ -165,6 +167,8 @@ static int write_back(struct sets *s, const struct intent *in, struct dv_err *er
             return -1;
         return journal_put_secret(s->journal, in->rule.chap_user,
                                   user_secret(s, in->rule.chap_user), err);
+    case INTENT_LEAD:
+        return journal_put_lead(s->journal, &in->lead_before, err);
     }
     return dv_fail(err, DV_INTERNAL, "an intent of an unknown kind was staged");
 }
@@ -306,6 +310,7 @@ void sets_commit(struct sets *s, struct intent *intent)
     uint32_t volume = intent->volume.index;
     switch (intent->kind) {
     case INTENT_NOTHING:
+    case INTENT_LEAD:
         return;
     case INTENT_PUT_VOLUME:
         commit_volume(s, intent);

@@ -17,13 +17,15 @@ enum intent_kind {
     INTENT_DELETE_VOLUME,
     INTENT_FORGET_VOLUME, // the row and its rules, and nothing else
     INTENT_PUT_RULE,
-    INTENT_DELETE_RULE
+    INTENT_DELETE_RULE,
+    INTENT_LEAD // another station's word, or a newer one; who asks makes it true
 };
 
 struct intent {
     enum intent_kind kind;
     struct volume volume; // as it is to be, its state included
     struct access_rule rule;
+    struct lead lead, lead_before;
     uint32_t request;  // intents of one request have the same, and stand or fall together
     bool create;       // there was no row, and its place is as was free then
     bool resize;       // the volume's target is asked for, too

@@ -4,6 +4,7 @@
 #include "base/secret.h"
 #include "dvsan_oids.h"
 #include "snmp-agents/unit/tables.h"
+#include <stdio.h>
 #include <string.h>
 
 #define GETTER(name, value)   TABLE_GET(get_##name, struct unit_rule, r, value)
@@ -185,6 +186,10 @@ static int check(void *ctx, struct sn_change *c)
         c->index[1] > INDEX_MAX)
         return SN_NO_CREATION;
     int status = parse(c, &r);
+    char what[48];
+    snprintf(what, sizeof(what), "rule %u of volume %u", c->index[1], c->index[0]);
+    if (status == SN_NO_ERROR)
+        status = table_may_change(t, c, true, what);
     if (status == SN_NO_ERROR)
         status = check_request(t, c, &r, &in);
     if (status == SN_NO_ERROR)

@@ -332,6 +332,16 @@ static int check_end(struct tables *t, struct sn_change *c, const struct unit_vo
     return r->force ? check_forget(t, c, v, in) : check_destroy(t, c, v, in);
 }
 
+// A station takes over what is made, and another size. Making what is there changes nothing.
+static int may_change(struct tables *t, const struct sn_change *c, const struct request *r)
+{
+    bool undone = r->status == ROW_DESTROY ||
+                  (r->status != ROW_CREATE_AND_GO && (r->has_name || r->has_admin));
+    char what[32];
+    snprintf(what, sizeof(what), "volume %u", c->index[0]);
+    return table_may_change(t, c, undone, what);
+}
+
 static int check(void *ctx, struct sn_change *c)
 {
     struct tables *t = ctx;
@@ -341,6 +351,8 @@ static int check(void *ctx, struct sn_change *c)
     if (c->index_len != 1 || c->index[0] < 1 || c->index[0] > INDEX_MAX)
         return SN_NO_CREATION;
     int status = parse(c, &r);
+    if (status == SN_NO_ERROR)
+        status = may_change(t, c, &r);
     if (status != SN_NO_ERROR)
         return status;
     if (r.status == ROW_DESTROY)

@@ -4,17 +4,16 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "dvsan_oids.h"
-#include "loop/loop.h"
 
 // ---- Scalars: tables with the one row {0}, which is their context -----------------------------
 
-static const void *find_scalar(void *ctx, const uint32_t *index, size_t len)
+const void *table_find_scalar(void *ctx, const uint32_t *index, size_t len)
 {
     return len == 1 && index[0] == 0 ? ctx : NULL;
 }
 
-static const void *next_scalar(void *ctx, const uint32_t *index, size_t len, uint32_t *out,
-                               size_t *out_len)
+const void *table_next_scalar(void *ctx, const uint32_t *index, size_t len, uint32_t *out,
+                              size_t *out_len)
 {
     (void)index;
     if (len > 0)
@@ -23,74 +22,6 @@ static const void *next_scalar(void *ctx, const uint32_t *index, size_t len, uin
     *out_len = 1;
     return ctx;
 }
-
-static uint32_t lease_left(const struct member *m)
-{
-    uint64_t now = loop_now_ms();
-    return m->lease_end > now ? (uint32_t)((m->lease_end - now + 999) / 1000) : 0;
-}
-
-TABLE_GET(member_uuid, struct tables, t, sn_octets(t->member->uuid.b, sizeof(t->member->uuid.b)))
-TABLE_CONSTANT(member_kind, sn_int(MEMBER_UNIT))
-TABLE_GET(member_name, struct tables, t, sn_text(t->member->name))
-TABLE_GET(member_address, struct tables, t, sn_text(t->member->address))
-TABLE_GET(member_epoch, struct tables, t, sn_uint(t->member->epoch))
-TABLE_GET(member_generation, struct tables, t, sn_uint(state_generation(t->state)))
-TABLE_GET(member_state_of, struct tables, t, sn_int((int32_t)t->member->state))
-TABLE_GET(member_lease, struct tables, t, sn_uint(lease_left(t->member)))
-TABLE_CONSTANT(member_version, sn_text(DVSAN_VERSION))
-
-static const struct sn_column MEMBER_COLUMNS[] = {
-    {SUB_dvsanMemberUuid, SN_OCTETS, SN_READ_ONLY, 0, 0, member_uuid},
-    {SUB_dvsanMemberKind, SN_INT, SN_READ_ONLY, 0, 0, member_kind},
-    {SUB_dvsanMemberName, SN_OCTETS, SN_READ_ONLY, 0, 0, member_name},
-    {SUB_dvsanMemberAddress, SN_OCTETS, SN_READ_ONLY, 0, 0, member_address},
-    {SUB_dvsanMemberEpoch, SN_UINT, SN_READ_ONLY, 0, 0, member_epoch},
-    {SUB_dvsanMemberGeneration, SN_UINT, SN_READ_ONLY, 0, 0, member_generation},
-    {SUB_dvsanMemberOperState, SN_INT, SN_READ_ONLY, 0, 0, member_state_of},
-    {SUB_dvsanMemberLease, SN_UINT, SN_READ_WRITE, 0, MEMBER_LEASE_MAX, member_lease},
-    {SUB_dvsanMemberSoftwareVersion, SN_OCTETS, SN_READ_ONLY, 0, 0, member_version},
-};
-
-// The lease is not kept across restarts and its range was checked: there is nothing to do before
-// it is sure that the whole request succeeds.
-static int lease_ready(void *ctx, struct sn_change *c)
-{
-    (void)ctx;
-    (void)c;
-    return SN_NO_ERROR;
-}
-
-static void lease_commit(void *ctx, struct sn_change *c)
-{
-    struct tables *t = ctx;
-    uint32_t seconds;
-    const struct sn_value *v = sn_change_value(c, SUB_dvsanMemberLease);
-    if (!v || !sn_get_uint(v, &seconds))
-        return;
-    t->member->lease_end = seconds > 0 ? loop_now_ms() + seconds * (uint64_t)1000 : 0;
-    t->leased(t->arg);
-}
-
-static void lease_release(void *ctx, struct sn_change *c)
-{
-    (void)ctx;
-    (void)c;
-}
-
-const struct sn_table table_member = {
-    .name = "member",
-    .entry = OID_dvsanMemberObjects,
-    .columns = MEMBER_COLUMNS,
-    .column_count = DV_COUNT(MEMBER_COLUMNS),
-    .find = find_scalar,
-    .next = next_scalar,
-    .check = lease_ready,
-    .apply = lease_ready,
-    .undo = lease_ready,
-    .commit = lease_commit,
-    .release = lease_release,
-};
 
 TABLE_GET(summary_media, struct tables, t, sn_uint((uint32_t)state_media_count(t->state)))
 TABLE_GET(summary_volumes, struct tables, t, sn_uint((uint32_t)state_volume_count(t->state)))
@@ -129,8 +60,8 @@ const struct sn_table table_summary = {
     .entry = OID_dvsanUnitSummary,
     .columns = SUMMARY_COLUMNS,
     .column_count = DV_COUNT(SUMMARY_COLUMNS),
-    .find = find_scalar,
-    .next = next_scalar,
+    .find = table_find_scalar,
+    .next = table_next_scalar,
 };
 
 // ---- Media ------------------------------------------------------------------------------------

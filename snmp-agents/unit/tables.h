@@ -20,7 +20,16 @@ struct tables {
     const char *iqn_prefix;    // a volume's IQN is iqn_prefix:uuid
     void (*leased)(void *arg); // dvsanMemberLease was written to member
     void *arg;
+    // What the SET that is being checked says of who asks: valid for this request.
+    bool asked;
+    uint32_t asked_request;
+    struct lead_ask ask;
 };
+
+// Whether a request may change rows of volumes and rules, by who leads the unit; else the reason is
+// shown, and SN_NO_ACCESS returned. undone: the station that leads would not take it over. what
+// names the row ("volume 7").
+int table_may_change(struct tables *t, const struct sn_change *c, bool undone, const char *what);
 
 // Registers all tables with struct tables as their context.
 int tables_register(struct sn_agent *agent, struct tables *t, struct dv_err *err);
@@ -47,6 +56,11 @@ enum {
 };
 
 #define INDEX_MAX 2147483647u // of everything that has an index of its creator's choice
+
+// Scalars are a table with the one row {0}, which is their context.
+const void *table_find_scalar(void *ctx, const uint32_t *index, size_t len);
+const void *table_next_scalar(void *ctx, const uint32_t *index, size_t len, uint32_t *out,
+                              size_t *out_len);
 
 // Defines a column's get: value is an expression over the row, or one that needs none.
 #define TABLE_GET(name, row_type, row_name, value)                                                 \

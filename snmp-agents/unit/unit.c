@@ -3,6 +3,7 @@
 #include "snmp-agents/unit/unit.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "snmp-agents/unit/accounts.h"
 #include "snmp-agents/unit/announcer.h"
 #include "snmp-agents/unit/counters.h"
@@ -477,6 +478,12 @@ static int open_journal(struct unit *u, struct dv_err *err)
     u->tgtds_answer = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_answer));
     u->tgtds_foreign = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtds_foreign));
     u->tgtd_errors = dv_calloc(state_tgtd_count(u->state), sizeof(*u->tgtd_errors));
+    if (journal_load_lead(u->journal, &u->member.lead, err) != 0)
+        return -1;
+    random_fill(&u->member.spin_lock, sizeof(u->member.spin_lock));
+    u->member.spin_lock &= INT32_MAX;
+    // Whoever led it when it was stopped has not given it up by that.
+    u->member.held_until = loop_now_ms() + u->member.lead.seconds * (uint64_t)1000;
     u->member.uuid = id->uuid;
     u->member.epoch = id->epoch;
     u->member.state = MEMBER_STARTING;

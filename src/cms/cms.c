@@ -10,11 +10,13 @@
 #include "cms/seal.h"
 #include "store/store.h"
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #define STORE_TELL_MS 10000
+#define STATION_NAME  "station" // the setting that holds its UUID
 
 // ---- Changing ------------------------------------------------------------------------------
 
@@ -83,6 +85,30 @@ static int load(struct cms *cms, struct dv_err *err)
     return rc;
 }
 
+// Made with the store, so that whoever starts with an empty one is another station.
+static int identify(struct cms *cms, struct dv_err *err)
+{
+    DV_FREE void *kept = NULL;
+    size_t len;
+    char host[64] = "?";
+    if (store_get(cms->store, STATION_NAME, &kept, &len, err) < 0)
+        return -1;
+    if (kept && len != sizeof(cms->uuid.b))
+        return dv_fail(err, DV_IO,
+                       "the store is damaged: the station's UUID in it is not one; put a backup of "
+                       "pool.db in its place");
+    cms->uuid = uuid_random();
+    if (kept)
+        memcpy(cms->uuid.b, kept, sizeof(cms->uuid.b));
+    else if (store_set(cms->store, STATION_NAME, cms->uuid.b, sizeof(cms->uuid.b), err) < 0)
+        return -1;
+    (void)gethostname(host, sizeof(host) - 1);
+    snprintf(cms->name, sizeof(cms->name), "%.32s at %.46s:%u on %.32s", cms->config->name,
+             cms->config->http.address, cms->config->http.port, host);
+    text_make_printable(cms->name);
+    return store_begin_run(cms->store, err);
+}
+
 static int open_network(struct cms *cms, struct dv_err *err)
 {
     const struct user_config *notify = &cms->config->snmp.notify;
@@ -133,8 +159,8 @@ struct cms *cms_new(struct loop *loop, const struct cms_config *config, char **p
     pthread_cond_init(&cms->tasks_changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     // The password comes last: it is shown once, so nothing may fail after it was made.
-    if (open_state(cms, err) < 0 || load(cms, err) < 0 || open_network(cms, err) < 0 ||
-        !(cms->auth = auth_new(cms->store, password, err))) {
+    if (open_state(cms, err) < 0 || load(cms, err) < 0 || identify(cms, err) < 0 ||
+        open_network(cms, err) < 0 || !(cms->auth = auth_new(cms->store, password, err))) {
         cms_free(cms);
         return NULL;
     }

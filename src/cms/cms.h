@@ -68,6 +68,27 @@ int cms_delete_host(struct cms *cms, const char *host,
 // while it is up.
 int cms_forget_unit(struct cms *cms, const char *unit, struct dv_err *err);
 
+// Who leads the units. A unit that was told what this station's store does not know is ordered
+// nothing until a person has said what counts: what the units have, or what the store says.
+struct station_view {
+    struct dv_uuid uuid;
+    char name[LEAD_NAME_MAX + 1];
+    uint32_t intent;
+    bool stopped; // nothing is ordered of any unit: this store is older than what they were told
+};
+void cms_station(const struct cms *cms, struct station_view *out);
+// What the store and such units, or those that another station leads, say differently: a sentence
+// each. The caller frees *out.
+struct station_difference {
+    char unit[NAME_MAX_LEN + 1];
+    char text[300];
+};
+void cms_differences(struct cms *cms, struct station_difference **out, size_t *count);
+enum adopt_from { ADOPT_UNITS, ADOPT_STORE };
+// Settles it for all units that answer and wait for it; with take_over also for those that another
+// station leads, which are led by this one then. DV_CONFLICT when there are none.
+int cms_adopt(struct cms *cms, enum adopt_from from, bool take_over, struct dv_err *err);
+
 // The newest limit events with an id above after, oldest first. The caller frees *events.
 int cms_events(struct cms *cms, uint64_t after, size_t limit, struct event_record **events,
                size_t *count, struct dv_err *err);

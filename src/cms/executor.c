@@ -22,7 +22,7 @@
 enum { ROW_CREATE_AND_GO = 4, ROW_DESTROY = 6 }; // RowStatus, RFC 2579
 enum { TRUTH_TRUE = 1, TRUTH_FALSE = 2 };        // TruthValue
 
-#define STEP_VARS 8
+#define STEP_VARS (LEAD_VARS + 8)
 
 // ---- Planning ------------------------------------------------------------------------------
 
@@ -314,6 +314,15 @@ static void postponed(struct unit_link *link, const struct order *s, const char 
     executor_forget(link);
 }
 
+// By its word the unit was led by another station, or told by another copy of this one's store.
+// The look that follows shows it.
+static void led_by_another(struct unit_link *link, const struct order *s, const char *why)
+{
+    link->leads = false;
+    link->urgent = true;
+    postponed(link, s, why);
+}
+
 // It tells at its next look; until it has, its log does.
 static const char *not_recorded(const struct unit_link *link)
 {
@@ -334,6 +343,8 @@ static void step_answered(void *arg, const struct sn_result *result)
         accepted(link, &step);
     else if (is_passing(result))
         postponed(link, &step, result->text);
+    else if (result->error_status == SN_NO_ACCESS)
+        led_by_another(link, &step, result->text);
     else if (result->error_status == SN_COMMIT_FAILED)
         refused(link, &step, result->code, not_recorded(link));
     else
@@ -347,9 +358,10 @@ static bool send_step(struct unit_link *link, const struct order *s, const struc
 {
     struct sn_var vars[STEP_VARS];
     char secret[CHAP_SECRET_MAX + 1] = "";
-    size_t n;
+    size_t n = LEAD_VARS;
+    lead_word_vars(link, vars); // first: what follows is judged by it
     if (s->kind >= ORDER_DELETE_VOLUME && s->kind <= ORDER_CREATE_VOLUME) {
-        n = volume_vars(s, &t->volume->rec, vars);
+        n += volume_vars(s, &t->volume->rec, vars + n);
     } else {
         const struct host_record *host = t->assignment ? &t->assignment->host->rec : NULL;
         struct dv_err err;
@@ -358,7 +370,7 @@ static bool send_step(struct unit_link *link, const struct order *s, const struc
             refused(link, s, err.code, err.text);
             return false;
         }
-        n = rule_vars(s, t, secret, vars);
+        n += rule_vars(s, t, secret, vars + n);
     }
     struct sn_timing timing = {link->cms->config->poll_timeout_ms, 1};
     link->work = LINK_SETTING;

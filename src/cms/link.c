@@ -125,7 +125,7 @@ static uint64_t due_at(struct unit_link *link)
 static bool take_step(struct unit_link *link)
 {
     struct pool_unit *unit = link_unit(link);
-    if (!unit || !health_takes_orders(unit->rec.state)) {
+    if (!unit || !health_takes_orders(unit->rec.state) || !lead_takes_orders(link)) {
         executor_forget(link);
         return false;
     }
@@ -184,7 +184,7 @@ void link_start_over(struct unit_link *link)
     link->parts = NULL;
     link->work = LINK_IDLE;
     link->discard = false;
-    link->lease_under_way = false;
+    link->lease_under_way = link->leads = false;
 }
 
 void link_new_orders(struct unit_link *link)

@@ -85,31 +85,6 @@ static void missed(struct unit_link *link, const char *why)
 
 // ---- An answer -----------------------------------------------------------------------------
 
-static void lease_written(void *arg, const struct sn_result *result)
-{
-    if (result->code == DV_CANCELLED)
-        return;
-    struct unit_link *link = arg;
-    link->lease_under_way = false;
-    if (result->code == DV_OK)
-        link->lease_until = loop_now_ms() + link->cms->config->lease_s * 1000ull;
-    else
-        log_limited(&link->told, LOG_LEVEL_WARNING, "join", "%s: cannot write its lease: %s",
-                    link->name, result->text);
-}
-
-// When less than half of the lease is left.
-static void renew_lease(struct unit_link *link)
-{
-    static const struct sn_oid lease = OID_dvsanMemberLease;
-    uint32_t seconds = link->cms->config->lease_s;
-    if (link->lease_under_way || link->lease_until >= loop_now_ms() + seconds * 500ull)
-        return;
-    link->lease_under_way = true;
-    struct sn_var var = {sn_oid_append(&lease, 0), sn_uint(seconds)};
-    sn_set(link->peer, &var, 1, timing(link, 1), lease_written, link);
-}
-
 // How soon to look again: at once after something has moved, then ever more slowly while work is
 // under way on the unit, and by the poll interval when all is settled.
 static void set_pace(struct unit_link *link, bool moved, bool unsettled)
@@ -144,10 +119,11 @@ static void conclude(struct unit_link *link)
     link->over_ms = 0;
     link->trouble[0] = '\0';
     link->lease_until = loop_now_ms() + r->lease * 1000ull;
-    renew_lease(link);
+    lead_look(link, r);
     struct pool_unit *unit = link_unit(link);
     tasks_settle(link->cms, unit, true);
-    bool unsettled = health_takes_orders(unit->rec.state) && executor_plan(link);
+    bool unsettled =
+        health_takes_orders(unit->rec.state) && lead_takes_orders(link) && executor_plan(link);
     set_pace(link, r->tables, unsettled || r->oper == MEMBER_STARTING);
     finish(link);
 }

@@ -137,6 +137,8 @@ static void observe_unit(struct observation *o)
     rec->state = next_state(o);
     dv_copy(rec->last_error, sizeof(rec->last_error), r->last_error);
     if (!o->unit)
+        rec->accepted = r->lead.word; // all that it holds is taken in
+    if (!o->unit)
         tell_joined(o);
     else
         tell_state(o, o->link->state_before ? o->link->state_before : o->unit->rec.state);

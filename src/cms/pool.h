@@ -6,6 +6,7 @@
 #ifndef DVSAN_CMS_POOL_H
 #define DVSAN_CMS_POOL_H
 
+#include "logic/lead.h"
 #include "model/change.h"
 #include <uthash.h>
 
@@ -23,8 +24,13 @@ struct pool_unit {
     size_t volume_count;
     struct pool_volume *shown; // those it shows, by actual.index
     void *link;                // the station's connection to it, private to src/cms
-    UT_hash_handle hh;         // by rec.uuid
-    UT_hash_handle hh_name;    // by rec.name
+    // Whether this station leads it, as it showed last; 0 until it has answered. Like its lead, not
+    // kept.
+    enum lead_standing standing;
+    struct lead lead;
+    uint64_t held_until;    // loop_now_ms
+    UT_hash_handle hh;      // by rec.uuid
+    UT_hash_handle hh_name; // by rec.name
 };
 
 #define HOLD_WHY_ROOM 96 // bytes, with the NUL

@@ -35,8 +35,13 @@ static const struct sn_oid head[] = {
     OID_dvsanMemberGeneration, OID_dvsanMemberOperState,
     OID_dvsanMemberLease,      OID_dvsanMemberSoftwareVersion,
     OID_dvsanUnitChangesSince, OID_dvsanMemberAddress,
-    OID_dvsanUnitLastError,
+    OID_dvsanUnitLastError,    OID_dvsanMemberHolder,
+    OID_dvsanMemberHolderName, OID_dvsanMemberIntent,
+    OID_dvsanMemberIntentMark, OID_dvsanMemberHeldFor,
+    OID_dvsanMemberRefused,    OID_dvsanMemberRefusals,
+    OID_dvsanMemberSpinLock,
 };
+#define HEAD_LEAD 11 // the place of the first that tells who leads it
 
 size_t reading_head_oids(const uint32_t *volumes, size_t count, struct sn_oid *oids)
 {
@@ -63,6 +68,23 @@ static bool label(const struct sn_value *v, int32_t max, int32_t *out)
     return sn_get_int(v, 1, max, out);
 }
 
+// Who leads it. The holder is empty when nobody ever did.
+static bool read_lead(const struct sn_value *holder, const struct sn_var *rest, struct reading *out)
+{
+    struct lead_word *word = &out->lead.word;
+    bool none = holder->type == SN_OCTETS && holder->octets.len == 0;
+    if (!none && !sn_get_octets(holder, word->station.b, sizeof(word->station.b)))
+        return false;
+    if (rest[5].value.type != SN_COUNTER32)
+        return false;
+    out->refusals = rest[5].value.u;
+    return text(&rest[0].value, out->lead.name, sizeof(out->lead.name)) &&
+           sn_get_uint(&rest[1].value, &word->number) && sn_get_uint(&rest[2].value, &word->mark) &&
+           sn_get_uint(&rest[3].value, &out->held_for) &&
+           text(&rest[4].value, out->refused, sizeof(out->refused)) &&
+           sn_get_int(&rest[6].value, 0, INT32_MAX, &out->spin_lock);
+}
+
 bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_t count,
                   struct reading *out, const char **why)
 {
@@ -84,7 +106,8 @@ bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_
         text(&v[7].value, out->software, sizeof(out->software)) &&
         sn_get_text(&v[9].value, out->address, sizeof(out->address)) &&
         transport_check(out->address, ADDRESS_OF_HOST, NULL) == 0 && !uuid_is_zero(&out->uuid) &&
-        text(&v[10].value, out->last_error, sizeof(out->last_error));
+        text(&v[10].value, out->last_error, sizeof(out->last_error)) &&
+        read_lead(&v[HEAD_LEAD].value, &v[HEAD_LEAD + 1], out);
     if (!good) {
         *why = "its answer does not follow the MIB";
         return false;

@@ -32,6 +32,11 @@ struct reading {
     char software[64];
     uint32_t changes_since;
     char last_error[LAST_ERROR_ROOM]; // why it cannot record changes, or ""
+    struct lead lead;
+    uint32_t held_for; // seconds for which that station goes on leading it
+    char refused[LAST_ERROR_ROOM];
+    uint32_t refusals;
+    int32_t spin_lock; // to be named when another station or mark is to lead it
     struct reading_progress progress[READING_PROGRESS_MAX];
     size_t progress_count;
 
@@ -58,7 +63,7 @@ struct reading {
 void reading_free(struct reading *r); // NULL is fine
 
 // The request of a look: the member's scalars, and the progress of some volumes.
-#define READING_HEAD_MAX (12 + READING_PROGRESS_MAX)
+#define READING_HEAD_MAX (20 + READING_PROGRESS_MAX)
 size_t reading_head_oids(const uint32_t *volumes, size_t count, struct sn_oid *oids);
 // False with *why when the answer is not that of a unit. volumes as in the request.
 bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_t count,

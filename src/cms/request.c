@@ -50,7 +50,11 @@ int request_begin(struct cms *cms, struct changes *c, const struct task_record *
                   struct dv_err *err)
 {
     changes_task(c, t);
-    int rc = cms_apply(cms, c, err);
+    int rc = cms->newer > 0
+                 ? dv_fail(err, DV_CONFLICT,
+                           "units were told more than this station's store knows, so nothing is "
+                           "ordered: see dvsan station show")
+                 : cms_apply(cms, c, err);
     changes_free(c);
     if (rc < 0)
         return -1;

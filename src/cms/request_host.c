@@ -169,6 +169,7 @@ int cms_forget_unit(struct cms *cms, const char *unit, struct dv_err *err)
     events_add(cms, &c, EVENT_WARNING, "unit", u->rec.name, "was forgotten, with %zu %s",
                u->volume_count, u->volume_count == 1 ? "volume" : "volumes");
     struct unit_link *link = u->link;
+    lead_forget(cms, u); // until it is seen again, if this fails
     int rc = cms_apply(cms, &c, err);
     changes_free(&c);
     if (rc == 0)

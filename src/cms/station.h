@@ -42,6 +42,9 @@ struct cms {
     size_t strangers;        // links to units that are not in the pool
     uint64_t bad_announcements;
     uint64_t last_event, last_task;
+    struct dv_uuid uuid;          // of this station; made with its store
+    char name[LEAD_NAME_MAX + 1]; // what units are told
+    size_t newer;                 // units that stand as LEAD_NEWER: nobody is ordered anything
 
     pthread_mutex_t tasks_lock; // pool->tasks: held to change them, and to read them elsewhere
     pthread_cond_t tasks_changed;
@@ -100,6 +103,14 @@ struct unit_link {
     enum unit_state state_before; // the station's restart, until the unit has answered; else 0
     uint64_t lease_until;         // loop_now_ms
     bool lease_under_way;
+    bool leads;                 // the unit takes orders from here
+    enum adopt_from adopt_from; // as a person said
+    uint64_t adopt_until;       // loop_now_ms; 0 for never
+    bool take_over;             // the next lease is written though another station leads
+    struct dv_uuid knocked;     // the station that leads it and was let known of this one
+    uint32_t refusals_known;    // of the unit, and told
+    bool refusals_counted;      // once
+    uint64_t refusals_told_at;
     bool stranger;                          // not in the pool yet
     char sender[SENDER_ROOM];               // of a stranger's announcement
     uint64_t announced_at;                  // loop_now_ms
@@ -144,6 +155,23 @@ void link_new_orders(struct unit_link *link); // intent has changed
 
 // ---- look.c ----
 void look_start(struct unit_link *link);
+
+// ---- lead.c: who leads the unit ----
+#define LEAD_VARS 3 // of a word
+// What follows from what the unit showed: the lease is written, or orders are stopped and it is
+// told why.
+void lead_look(struct unit_link *link, const struct reading *r);
+bool lead_takes_orders(const struct unit_link *link);
+// Why not; "" when they are, or soon will be.
+void lead_why_not(const struct unit_link *link, char *out, size_t room);
+// The word that an order begins with. What they point to lives as long as the station.
+void lead_word_vars(const struct unit_link *link, struct sn_var vars[LEAD_VARS]);
+// The unit is taken out of the pool.
+void lead_forget(struct cms *cms, struct pool_unit *unit);
+
+// ---- adopt.c ----
+// A unit was told more since a person said what counts: that counts for this, too.
+void adopt_again(struct unit_link *link);
 
 // ---- join.c ----
 void join_notification(void *cms, const struct sn_notification *n);

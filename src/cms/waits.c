@@ -30,6 +30,9 @@ static void look_at_rights(const struct task_record *t, const struct pool_volume
 void waits_tell(struct task_record *t, const struct pool_volume *v)
 {
     const struct medium *m = pool_medium(v->unit, v->actual.medium);
+    char not_led[WAITING_ROOM] = "";
+    if (v->unit->link)
+        lead_why_not(v->unit->link, not_led, sizeof(not_led));
     struct waiting_case c = {
         .task = t->id,
         .kind = t->kind,
@@ -37,6 +40,7 @@ void waits_tell(struct task_record *t, const struct pool_volume *v)
         .can_cancel = request_can_cancel(v, t),
         .unit = v->unit->rec.name,
         .unit_state = v->unit->rec.state,
+        .not_led = not_led,
         .volume = v->rec.name,
         .shown = v->actual.index != 0,
         .volume_state = v->actual.state,

@@ -18,9 +18,17 @@ static bool refuse(char why[LEAD_WHY_ROOM], const char *what, const struct lead 
 
 static bool may_speak(const struct lead *now, const struct lead_ask *ask, char why[LEAD_WHY_ROOM])
 {
-    if (ask->word.number > now->word.number ||
-        (ask->word.number == now->word.number && ask->word.mark == now->word.mark))
+    bool same = ask->word.mark == now->word.mark;
+    if (same && ask->word.number >= now->word.number)
         return true;
+    if (!same && ask->word.number > now->word.number) {
+        if (ask->lease && ask->knows)
+            return true;
+        dv_copy(why, LEAD_WHY_ROOM,
+                "the station was refused: it was started again, or is another copy, and does not "
+                "know what this unit was told last");
+        return false;
+    }
     snprintf(why, LEAD_WHY_ROOM,
              "%.60s was refused: it speaks for state %u of its intent, and this unit was told of "
              "state %u: it has an older store, or another copy of it",
@@ -46,8 +54,9 @@ bool lead_may_set(const struct lead *now, bool held, const struct lead_ask *ask,
         return may_speak(now, ask, why);
     if (!ask->lease) {
         snprintf(why, LEAD_WHY_ROOM,
-                 "an order was refused of a station that does not lead this unit: it must write "
-                 "its lease first");
+                 "%.60s asked for something and does not lead this unit: it must take the lease "
+                 "first",
+                 ask->name && ask->name[0] ? ask->name : "another station");
         return false;
     }
     if (held && !ask->take_over) {
@@ -55,6 +64,11 @@ bool lead_may_set(const struct lead *now, bool held, const struct lead_ask *ask,
         snprintf(what, sizeof(what), "%.60s asked for the lead",
                  ask->name && ask->name[0] ? ask->name : "another station");
         return refuse(why, what, now, "");
+    }
+    if (!uuid_is_zero(&now->word.station) && !ask->knows) {
+        dv_copy(why, LEAD_WHY_ROOM,
+                "a station was refused that does not know what this unit was told last");
+        return false;
     }
     return true;
 }
@@ -79,4 +93,10 @@ enum lead_standing lead_stand(const struct lead_look *look)
     if (lead_word_equal(&look->shown, &look->accepted))
         return LEAD_FREE;
     return ours ? LEAD_NEWER : LEAD_FOREIGN;
+}
+
+const char *lead_standing_name(enum lead_standing standing)
+{
+    static const char *const names[] = {"unknown", "leads", "free", "held", "foreign", "newer"};
+    return (unsigned)standing < DV_COUNT(names) ? names[standing] : "unknown";
 }

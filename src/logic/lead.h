@@ -20,6 +20,7 @@ struct lead_ask {
     const char *name;      // that the SET gives, or NULL
     bool lease;            // it writes the lease
     bool take_over;
+    bool knows; // what the unit was told last: it names the present value of the spin lock
     // It changes rows, and what it asks for is not taken over by the station that leads.
     bool undone;
 };
@@ -49,5 +50,7 @@ struct lead_look {
 };
 
 enum lead_standing lead_stand(const struct lead_look *look);
+// "leads", "free", "held", "foreign", "newer"; "unknown" for 0, before the unit has answered.
+const char *lead_standing_name(enum lead_standing standing);
 
 #endif

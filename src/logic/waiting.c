@@ -119,6 +119,9 @@ void waiting_text(const struct waiting_case *c, char out[WAITING_ROOM])
     out[0] = '\0';
     if (!health_takes_orders(c->unit_state)) {
         unit_is_away(c, out);
+    } else if (c->not_led && c->not_led[0]) {
+        add(out, "%s", c->not_led);
+        add_cancel(c, out);
     } else if (c->shown && c->medium_away && needs_medium(c)) {
         medium_is_away(c, out);
     } else if (c->refusal[0]) {

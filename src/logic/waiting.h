@@ -14,6 +14,7 @@ struct waiting_case {
     bool can_cancel; // it can be taken back now
     const char *unit;
     enum unit_state unit_state;
+    const char *not_led; // why the station orders nothing of the unit now; NULL or "": it does
     const char *volume;
     bool shown; // its unit shows the volume
     enum volume_state volume_state;

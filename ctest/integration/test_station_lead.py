@@ -1,0 +1,328 @@
+"""Who leads the units: a store that was put back, a second station, a copy, and somebody's own SETs."""
+import contextlib
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import uuid
+
+import pytest
+
+from dvsanlab import rest, secret
+from tools import initiators, packets
+from tools.testlab import BUILD, Refused, until
+
+LAB = {"units": 2, "hosts": 3}
+MIB = packets.ROOT_OID + ".1"
+MEMBER, VOLUME, ACCESS = MIB + ".1.1", MIB + ".2.1.3.1", MIB + ".2.1.4.1"
+SECONDS = 60  # bounds only that a hang ends
+
+
+def pool_db(lab):
+    return os.path.join(lab.lab.station.folder, "state", "pool.db")
+
+
+def station(client):
+    return client.get("/station")
+
+
+def lead(client, unit="unit1"):
+    return next(u["lead"] for u in station(client)["units"] if u["unit"] == unit)
+
+
+def told(client, unit, words):
+    return any(e["subject"] == f"unit {unit}" and words in e["text"]
+               for e in client.get("/events?limit=500"))
+
+
+def differences(client):
+    return sorted(d["text"] for d in station(client)["differences"])
+
+
+def leads_all(lab, seconds=SECONDS):
+    assert until(lambda: {u["lead"] for u in station(lab.client)["units"]} == {"leads"}, seconds), \
+        station(lab.client)
+    assert until(lambda: all(u["state"] == "up" for u in lab.client.get("/units")), seconds)
+
+
+def snmp(lab, tool, *args):
+    """Somebody who has the station's key."""
+    env = dict(os.environ, MIBS="", SNMPCONFPATH=lab.lab.settings.path("snmp", "provision"),
+               SNMP_PERSISTENT_DIR=lab.work)
+    return subprocess.run([tool, lab.env["DVSAN_UNIT1_SNMP"], *args], env=env, check=False,
+                          capture_output=True, text=True)
+
+
+def index_of(lab, name):
+    done = snmp(lab, "snmpwalk", "-On", "-Oq", f"{VOLUME}.3")
+    return next(line.split()[0].rpartition(".")[2] for line in done.stdout.splitlines()
+                if line.split()[1].strip('"') == name)
+
+
+def drop_all(lab):
+    for a in lab.client.get("/assignments"):
+        lab.unassign(a["volume"], a["host"])
+    for v in lab.client.get("/volumes"):
+        lab.done(lab.client.delete(f"/volumes/{v['name']}"))
+
+
+# Somebody's own SETs
+
+def test_what_a_station_would_undo_its_unit_refuses(lab):
+    leads_all(lab)
+    lab.create("mine", "16M", unit="unit1")
+    lab.create("spare", "16M", unit="unit1")
+    lab.assign("mine", "host1")
+    before = lab.everything()
+    mine, spare = index_of(lab, "mine"), index_of(lab, "spare")
+    for args in ([f"{VOLUME}.3.{mine}", "s", "yours"],
+                 [f"{VOLUME}.13.{mine}", "i", "2"],
+                 [f"{VOLUME}.23.{spare}", "i", "6"],
+                 [f"{ACCESS}.9.{mine}.1", "i", "6"],
+                 [f"{ACCESS}.2.{mine}.9", "s", "iqn.2026-11.example:thief", f"{ACCESS}.3.{mine}.9", "s", "thief",
+                  f"{ACCESS}.4.{mine}.9", "s", "thiefs-own-word", f"{ACCESS}.9.{mine}.9", "i", "4"],
+                 [f"{MEMBER}.8.0", "u", "1"]):
+        done = snmp(lab, "snmpset", *args)
+        assert done.returncode != 0 and "noAccess" in done.stdout + done.stderr, (args, done)
+        assert "lab at" in snmp(lab, "snmpget", "-Oqv", f"{MEMBER}.16.0").stdout
+    assert until(lambda: told(lab.client, "unit1", "changes of others")
+                 or told(lab.client, "unit1", "change of others"), SECONDS)
+    assert lab.everything() == before
+    assert initiators.can_log_in(initiators.access(lab, "host1", "mine"))
+    # A volume that somebody makes is taken over.
+    done = snmp(lab, "snmpset", f"{VOLUME}.23.77", "i", "4", f"{VOLUME}.2.77", "x", uuid.uuid4().hex,
+                f"{VOLUME}.3.77", "s", "theirs", f"{VOLUME}.4.77", "u", "1", f"{VOLUME}.5.77", "u", "16")
+    assert done.returncode == 0, done
+    assert until(lambda: any(v["name"] == "theirs" and v["state"] == "online"
+                             for v in lab.client.get("/volumes")), SECONDS)
+    drop_all(lab)
+
+
+# A store that was put back
+
+@contextlib.contextmanager
+def put_back(lab):
+    """The store as it is now replaces what it has become by the end of the block."""
+    kept = os.path.join(lab.work, "backup.db")
+    source, copy = sqlite3.connect(pool_db(lab)), sqlite3.connect(kept)
+    source.backup(copy)  # what INSTALL says, as sqlite3's command does it
+    source.close()
+    copy.close()
+    yield
+    lab.run("stop", "cms")
+    for tail in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(pool_db(lab) + tail)
+    shutil.copy(kept, pool_db(lab))
+    os.unlink(kept)
+    lab.run("start", "cms")
+    lab.client = lab.lab.client()
+
+
+def history(lab):
+    """What was changed since the backup: host2 admitted, host1 not any more, one volume new, one gone."""
+    lab.create("kept", "16M", unit="unit1")
+    lab.create("gone", "16M", unit="unit2")
+    lab.assign("kept", "host1")
+    ways = {host: dict(initiators.access(lab, "host1", "kept"), initiator=lab.client.get(f"/hosts/{host}")["iqn"],
+                       user=host, secret=lab.secret(host)) for host in ("host1", "host2")}
+    with put_back(lab):
+        lab.assign("kept", "host2")
+        lab.unassign("kept", "host1")
+        lab.done(lab.client.delete("/volumes/gone"))
+        lab.create("new", "16M", unit="unit1")
+        lab.assign("new", "host2")
+        ways["new"] = initiators.access(lab, "host2", "new")
+    return ways
+
+
+def asks(lab):
+    assert until(lambda: station(lab.client)["stopped"], SECONDS), station(lab.client)
+    assert until(lambda: {u["lead"] for u in station(lab.client)["units"]} == {"newer"}, SECONDS)
+    assert until(lambda: len(differences(lab.client)) == 3, SECONDS), differences(lab.client)
+
+
+def test_a_store_put_back_orders_nothing_and_asks(lab):
+    leads_all(lab)
+    ways = history(lab)
+    asks(lab)
+    assert told(lab.client, "unit1", "was told more than this station's store knows")
+    assert differences(lab.client) == [
+        "host1 may not use volume kept, and may by the store: it would be admitted",
+        "host2 may use volume kept, and may not by the store: its access would end",
+        "volume gone is not there, and is by the store"]
+    for body, path in (({"name": "no", "size": "16M"}, "/volumes"),
+                       ({"volume": "new", "host": "host3"}, "/assignments")):
+        with pytest.raises(Refused) as e:
+            lab.client.post(path, body)
+        assert e.value.code == "conflict" and "dvsan station show" in str(e.value), e.value
+    for _ in range(3):  # looks, each of which would order something
+        seen = lab.unit("unit1")["last_seen"]
+        assert until(lambda: lab.unit("unit1")["last_seen"] != seen, SECONDS)
+    assert initiators.can_log_in(ways["host2"]) and initiators.can_log_in(ways["new"])
+    assert not initiators.can_log_in(ways["host1"])
+    # It asks again after a restart. Then what the units have counts.
+    lab.run("stop", "cms")
+    lab.run("start", "cms")
+    asks(lab)
+    done = subprocess.run(["dvsan", "station", "show"], env=lab.env, capture_output=True, text=True, check=True)
+    assert "host2 may use volume kept" in done.stdout and "dvsan station adopt units" in done.stdout
+    done = subprocess.run(["dvsan", "station", "adopt", "them"], env=lab.env, capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 2 and "units" in done.stderr
+    subprocess.run(["dvsan", "station", "adopt", "units", "--yes"], env=lab.env, check=True, stdout=subprocess.DEVNULL)
+    leads_all(lab)
+    assert sorted((a["volume"], a["host"], a["state"]) for a in lab.client.get("/assignments")) == [
+        ("kept", "host2", "active"), ("new", "host2", "active")]
+    assert sorted(v["name"] for v in lab.client.get("/volumes")) == ["kept", "new"]
+    assert initiators.can_log_in(ways["host2"]) and not initiators.can_log_in(ways["host1"])
+    with pytest.raises(Refused):
+        lab.client.post("/station/adopt", {"from": "units"})  # there is nothing to settle
+    lab.assign("new", "host1")
+    drop_all(lab)
+
+
+def test_the_store_counts_when_a_person_says_so(lab):
+    leads_all(lab)
+    ways = history(lab)
+    asks(lab)
+    lab.client.post("/station/adopt", {"from": "store"})
+    leads_all(lab)
+    assert until(lambda: sorted((a["volume"], a["host"], a["state"]) for a in lab.client.get("/assignments"))
+                 == [("kept", "host1", "active"), ("new", "host2", "active")], SECONDS)
+    assert initiators.can_log_in(ways["host1"]) and not initiators.can_log_in(ways["host2"])
+    drop_all(lab)
+
+
+def test_a_store_that_is_as_new_goes_on(lab):
+    leads_all(lab)
+    lab.create("same", "16M", unit="unit1")
+    with put_back(lab):
+        pass
+    leads_all(lab)
+    assert not station(lab.client)["stopped"]
+    lab.assign("same", "host1")
+    drop_all(lab)
+
+
+# A second station
+
+class Second:
+    """Another dvsan-cms with the same keys, at a port of its own; state: its folder, {} for an empty one."""
+
+    def __init__(self, lab, state=None):
+        first = lab.lab.station
+        self.lab, self.folder = lab, os.path.join(lab.work, "second")
+        os.makedirs(self.folder, mode=0o700)
+        if state:
+            shutil.copytree(state, os.path.join(self.folder, "state"), ignore=shutil.ignore_patterns("lock"))
+        with open(os.path.join(first.folder, "cms.xml"), encoding="utf-8") as f:
+            text = f.read()
+        http = re.search(r'<http address="([^"]+)" port="(\d+)"', text)
+        notify = re.search(r'listen="udp:([^:]+):(\d+)"', text)
+        self.url = f"http://{http[1]}:{int(http[2]) + 1}"
+        self.listen = notify[1], int(notify[2]) + 1
+        text = text.replace(http[0], f'<http address="{http[1]}" port="{int(http[2]) + 1}"')
+        text = text.replace(notify[0], f'listen="udp:{notify[1]}:{int(notify[2]) + 1}"')
+        with open(os.path.join(self.folder, "cms.xml"), "w", encoding="utf-8") as f:
+            f.write(text)
+        with open(os.path.join(self.folder, "second.log"), "wb") as log:
+            self.process = subprocess.Popen(
+                [os.path.join(BUILD, "bin", "dvsan-cms"), "-c", os.path.join(self.folder, "cms.xml")],
+                stdout=subprocess.PIPE, stderr=log, text=True)
+
+    def __enter__(self):
+        return self
+
+    def log_in(self):
+        password = re.search(r"admin password: (\S+)", self.process.stdout.readline())[1]
+        self.client = rest.Client(self.url, password=password)
+        return self
+
+    def log_in_as_first(self):
+        self.client = rest.Client(self.url, token=secret.read(self.lab.lab.settings, "token"))
+        assert until(lambda: answers(self.client), SECONDS)
+        return self
+
+    def hears_of(self, unit):
+        """As if units announced themselves to it, too."""
+        row = self.lab.unit(unit)
+
+        def heard():
+            packets.notify(self.lab, packets.announcement(row), target=self.listen)
+            return any(u["name"] == unit and u["state"] == "up" for u in self.client.get("/units"))
+        assert until(heard, SECONDS), self.client.get("/units")
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        assert self.process.wait(SECONDS) == 0
+        self.process.stdout.close()
+        shutil.move(os.path.join(self.folder, "second.log"), os.path.join(self.lab.work, "second.log"))
+        shutil.rmtree(self.folder)
+
+
+def answers(client):
+    try:
+        return client.get("/station")
+    except rest.Unanswered:
+        return None
+
+
+def test_a_second_station_leads_nothing_and_both_are_told(lab):
+    leads_all(lab)
+    lab.create("shared", "16M", unit="unit1")
+    lab.assign("shared", "host1")
+    with Second(lab).log_in() as second:
+        second.hears_of("unit1")
+        assert until(lambda: lead(second.client) == "held", SECONDS), station(second.client)
+        assert told(second.client, "unit1", "is led by another station, lab at")
+        row = second.client.get("/units/unit1")
+        assert row["lead"] == "held" and row["leader"] == station(lab.client)["name"]
+        assert until(lambda: told(lab.client, "unit1", station(second.client)["name"]), SECONDS)
+        # What is asked of the second one waits; the first one goes on.
+        task = second.client.post("/volumes", {"name": "waits", "size": "16M"})
+        assert "is led by another station" in second.client.get(f"/tasks/{task['id']}")["waiting"]
+        lab.assign("shared", "host2")
+        assert lead(lab.client) == "leads" and lead(second.client) == "held"
+        assert second.client.get(f"/tasks/{task['id']}")["state"] == "running"
+        with pytest.raises(Refused):
+            second.client.post("/station/adopt", {"from": "units"})
+        # It takes over on purpose.
+        second.client.post("/station/adopt", {"from": "units", "take_over": True})
+        assert until(lambda: lead(second.client) == "leads", SECONDS), station(second.client)
+        assert until(lambda: lead(lab.client) == "held", SECONDS)
+        assert until(lambda: told(lab.client, "unit1", "is led by another station, lab at"), SECONDS)
+        assert sorted(a["host"] for a in second.client.get("/assignments")) == ["host1", "host2"]
+        waits = lab.client.post("/assignments", {"volume": "shared", "host": "host3"})
+        assert "is led by another station" in lab.client.get(f"/tasks/{waits['id']}")["waiting"]
+        lab.client.post(f"/tasks/{waits['id']}/cancel", None)
+        second.client.delete("/assignments/shared/host2")
+        assert until(lambda: lab.volume("shared")["hosts"] != [] and
+                     any("host2" in d for d in differences(lab.client)), SECONDS), differences(lab.client)
+        # And the first one back, with what is so now.
+        lab.client.post("/station/adopt", {"from": "units", "take_over": True})
+        leads_all(lab)
+        assert until(lambda: lead(second.client) == "held", SECONDS)
+        assert lab.volume("shared")["hosts"] == ["host1"]
+    assert initiators.can_log_in(initiators.access(lab, "host1", "shared"))
+    drop_all(lab)
+
+
+def test_a_copy_of_the_station_is_told_from_it(lab):
+    leads_all(lab)
+    lab.create("one", "16M", unit="unit1")
+    with Second(lab, os.path.dirname(pool_db(lab))).log_in_as_first() as copy:
+        assert station(copy.client)["uuid"] == station(lab.client)["uuid"]
+        assert until(lambda: lead(copy.client) == "leads", SECONDS), station(copy.client)
+        copy.client.post("/assignments", {"volume": "one", "host": "host2"})
+        assert until(lambda: copy.client.get("/assignments")[0]["state"] == "active", SECONDS)
+        assert until(lambda: station(lab.client)["stopped"], SECONDS), station(lab.client)
+        assert until(lambda: told(lab.client, "unit1", station(copy.client)["name"]) or
+                     told(lab.client, "unit2", station(copy.client)["name"]), SECONDS)
+        assert told(copy.client, "unit1", "if that one still runs, with a copy of this store, stop it")
+    assert until(lambda: {u["lead"] for u in station(lab.client)["units"]} == {"newer"}, SECONDS)
+    lab.client.post("/station/adopt", {"from": "units"})
+    leads_all(lab)
+    assert lab.volume("one")["hosts"] == ["host2"]
+    drop_all(lab)

@@ -1,0 +1,250 @@
+// The member's scalars, and who may change what: the lease, the station's word, and refusals by it.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A SET that carries a word has it before its rows, so it is checked before them; what it says of
+// who asks is kept in the tables' context until the request ends.
+#include "base/log.h"
+#include "base/mem.h"
+#include "dvsan_oids.h"
+#include "loop/loop.h"
+#include "snmp-agents/unit/tables.h"
+#include <stdio.h>
+#include <string.h>
+
+static uint32_t seconds_until(uint64_t end)
+{
+    uint64_t now = loop_now_ms();
+    return end > now ? (uint32_t)((end - now + 999) / 1000) : 0;
+}
+
+static struct sn_value holder_of(const struct member *m)
+{
+    const struct dv_uuid *u = &m->lead.word.station;
+    return sn_octets(u->b, uuid_is_zero(u) ? 0 : sizeof(u->b));
+}
+
+TABLE_GET(member_uuid, struct tables, t, sn_octets(t->member->uuid.b, sizeof(t->member->uuid.b)))
+TABLE_CONSTANT(member_kind, sn_int(MEMBER_UNIT))
+TABLE_GET(member_name, struct tables, t, sn_text(t->member->name))
+TABLE_GET(member_address, struct tables, t, sn_text(t->member->address))
+TABLE_GET(member_epoch, struct tables, t, sn_uint(t->member->epoch))
+TABLE_GET(member_generation, struct tables, t, sn_uint(state_generation(t->state)))
+TABLE_GET(member_state_of, struct tables, t, sn_int((int32_t)t->member->state))
+TABLE_GET(member_lease, struct tables, t, sn_uint(seconds_until(t->member->lease_end)))
+TABLE_CONSTANT(member_version, sn_text(DVSAN_VERSION))
+TABLE_GET(member_holder, struct tables, t, holder_of(t->member))
+TABLE_GET(member_holder_name, struct tables, t, sn_text(t->member->lead.name))
+TABLE_GET(member_intent, struct tables, t, sn_uint(t->member->lead.word.number))
+TABLE_GET(member_mark, struct tables, t, sn_uint(t->member->lead.word.mark))
+TABLE_CONSTANT(member_take_over, sn_int(TRUTH_FALSE))
+TABLE_GET(member_held_for, struct tables, t, sn_uint(seconds_until(t->member->held_until)))
+TABLE_GET(member_spin_lock, struct tables, t, sn_int(t->member->spin_lock))
+TABLE_GET(member_refused, struct tables, t, sn_text(t->member->refused))
+TABLE_GET(member_refusals, struct tables, t,
+          ((struct sn_value){.type = SN_COUNTER32, .u = t->member->refusals}))
+
+static const struct sn_column MEMBER_COLUMNS[] = {
+    {SUB_dvsanMemberUuid, SN_OCTETS, SN_READ_ONLY, 0, 0, member_uuid},
+    {SUB_dvsanMemberKind, SN_INT, SN_READ_ONLY, 0, 0, member_kind},
+    {SUB_dvsanMemberName, SN_OCTETS, SN_READ_ONLY, 0, 0, member_name},
+    {SUB_dvsanMemberAddress, SN_OCTETS, SN_READ_ONLY, 0, 0, member_address},
+    {SUB_dvsanMemberEpoch, SN_UINT, SN_READ_ONLY, 0, 0, member_epoch},
+    {SUB_dvsanMemberGeneration, SN_UINT, SN_READ_ONLY, 0, 0, member_generation},
+    {SUB_dvsanMemberOperState, SN_INT, SN_READ_ONLY, 0, 0, member_state_of},
+    {SUB_dvsanMemberLease, SN_UINT, SN_READ_WRITE, 0, MEMBER_LEASE_MAX, member_lease},
+    {SUB_dvsanMemberSoftwareVersion, SN_OCTETS, SN_READ_ONLY, 0, 0, member_version},
+    {SUB_dvsanMemberHolder, SN_OCTETS, SN_READ_WRITE, 16, 16, member_holder},
+    {SUB_dvsanMemberHolderName, SN_OCTETS, SN_READ_WRITE, 0, LEAD_NAME_MAX, member_holder_name},
+    {SUB_dvsanMemberIntent, SN_UINT, SN_READ_WRITE, 0, 0, member_intent},
+    {SUB_dvsanMemberIntentMark, SN_UINT, SN_READ_WRITE, 0, 0, member_mark},
+    {SUB_dvsanMemberTakeOver, SN_INT, SN_READ_WRITE, TRUTH_TRUE, TRUTH_FALSE, member_take_over},
+    {SUB_dvsanMemberHeldFor, SN_UINT, SN_READ_ONLY, 0, 0, member_held_for},
+    {SUB_dvsanMemberRefused, SN_OCTETS, SN_READ_ONLY, 0, 0, member_refused},
+    {SUB_dvsanMemberRefusals, SN_COUNTER32, SN_READ_ONLY, 0, 0, member_refusals},
+    {SUB_dvsanMemberSpinLock, SN_INT, SN_READ_WRITE, 0, INT32_MAX, member_spin_lock},
+};
+
+// ---- Who may ----------------------------------------------------------------------------------
+
+static bool is_held(const struct member *m)
+{
+    return m->held_until > loop_now_ms();
+}
+
+static int refuse(struct member *m, const char *what, const char *why)
+{
+    int n = snprintf(m->refused, sizeof(m->refused), "%s: ", what);
+    dv_copy(m->refused + n, sizeof(m->refused) - (size_t)n, why);
+    text_make_printable(m->refused);
+    m->refusals++;
+    log_limited(&m->refused_log, LOG_LEVEL_WARNING, "unit", "%s", m->refused);
+    return SN_NO_ACCESS;
+}
+
+int table_may_change(struct tables *t, const struct sn_change *c, bool undone, const char *what)
+{
+    struct lead_ask ask = {0};
+    char why[LEAD_WHY_ROOM];
+    if (t->asked && t->asked_request == c->request)
+        ask = t->ask;
+    ask.undone = undone;
+    if (lead_may_set(&t->member->lead, is_held(t->member), &ask, why))
+        return SN_NO_ERROR;
+    return refuse(t->member, what, why);
+}
+
+// ---- SET --------------------------------------------------------------------------------------
+
+struct request {
+    bool lease, spins;
+    uint32_t seconds;
+    struct lead lead;      // as it will be recorded
+    struct intent *intent; // that it is; NULL: nothing to record
+};
+
+static int parse(const struct sn_change *c, struct request *r, struct lead_ask *ask)
+{
+    const struct sn_value *lease = sn_change_value(c, SUB_dvsanMemberLease),
+                          *holder = sn_change_value(c, SUB_dvsanMemberHolder),
+                          *name = sn_change_value(c, SUB_dvsanMemberHolderName),
+                          *number = sn_change_value(c, SUB_dvsanMemberIntent),
+                          *mark = sn_change_value(c, SUB_dvsanMemberIntentMark),
+                          *take_over = sn_change_value(c, SUB_dvsanMemberTakeOver);
+    int32_t truth = TRUTH_FALSE;
+    struct lead_word *word = &r->lead.word;
+    if (lease && sn_get_uint(lease, &r->seconds))
+        r->lease = true;
+    if (!holder)
+        return number || mark || name ? SN_INCONSISTENT_VALUE : SN_NO_ERROR;
+    if (!number || !mark)
+        return SN_INCONSISTENT_VALUE;
+    if (!sn_get_octets(holder, word->station.b, sizeof(word->station.b)) ||
+        uuid_is_zero(&word->station) || !sn_get_uint(number, &word->number) ||
+        !sn_get_uint(mark, &word->mark) ||
+        (name && !sn_get_text(name, r->lead.name, sizeof(r->lead.name))))
+        return SN_WRONG_VALUE;
+    text_make_printable(r->lead.name);
+    ask->word = *word;
+    ask->name = r->lead.name;
+    ask->take_over =
+        take_over && sn_get_int(take_over, TRUTH_TRUE, TRUTH_FALSE, &truth) && truth == TRUTH_TRUE;
+    return SN_NO_ERROR;
+}
+
+// What is kept of the station: its lease is renewed far more often than anything else changes.
+static void stage(struct tables *t, const struct sn_change *c, struct request *r)
+{
+    const struct lead *now = &t->member->lead;
+    bool same = uuid_equal(&r->lead.word.station, &now->word.station);
+    if (!sn_change_value(c, SUB_dvsanMemberHolderName) && same)
+        memcpy(r->lead.name, now->name, sizeof(r->lead.name));
+    r->lead.seconds = r->lease ? r->seconds : same ? now->seconds : 0;
+    if (lead_word_equal(&r->lead.word, &now->word) && r->lead.seconds == now->seconds &&
+        strcmp(r->lead.name, now->name) == 0)
+        return;
+    struct intent in = {
+        .kind = INTENT_LEAD, .request = c->request, .lead = r->lead, .lead_before = *now};
+    r->intent = sets_stage(t->sets, &in);
+}
+
+static int check(void *ctx, struct sn_change *c)
+{
+    struct tables *t = ctx;
+    struct request r = {0};
+    struct lead_ask ask = {0};
+    char why[LEAD_WHY_ROOM];
+    int32_t spin_lock;
+    const struct sn_value *spin = sn_change_value(c, SUB_dvsanMemberSpinLock);
+    if (spin && (!sn_get_int(spin, 0, INT32_MAX, &spin_lock) || spin_lock != t->member->spin_lock))
+        return table_blame(c, SUB_dvsanMemberSpinLock, SN_INCONSISTENT_VALUE);
+    int status = parse(c, &r, &ask);
+    ask.lease = r.lease;
+    ask.knows = r.spins = spin != NULL;
+    if (status != SN_NO_ERROR)
+        return status;
+    if (!lead_may_set(&t->member->lead, is_held(t->member), &ask, why))
+        return refuse(t->member, "the lease", why);
+    if (!uuid_is_zero(&ask.word.station))
+        stage(t, c, &r);
+    struct request *kept = dv_calloc(1, sizeof(*kept));
+    *kept = r;
+    c->memory = kept;
+    ask.name = kept->lead.name;
+    t->ask = ask;
+    t->asked = true;
+    t->asked_request = c->request;
+    return SN_NO_ERROR;
+}
+
+static int record(struct tables *t, struct sn_change *c, int (*phase)(void *, struct sn_change *))
+{
+    struct request *r = c->memory;
+    if (!r->intent)
+        return SN_NO_ERROR;
+    struct sn_change part = {.request = c->request, .memory = r->intent};
+    return phase(t, &part);
+}
+
+static int apply(void *ctx, struct sn_change *c)
+{
+    return record(ctx, c, table_apply);
+}
+
+static int undo(void *ctx, struct sn_change *c)
+{
+    return record(ctx, c, table_undo);
+}
+
+static void tell_lead(const struct lead *before, const struct lead *now)
+{
+    char uuid[UUID_TEXT_LEN];
+    if (!uuid_equal(&before->word.station, &now->word.station))
+        log_info("unit", "the station %s (%s) leads this unit now", now->name,
+                 uuid_format(&now->word.station, uuid));
+}
+
+static void commit(void *ctx, struct sn_change *c)
+{
+    struct tables *t = ctx;
+    const struct request *r = c->memory;
+    struct member *m = t->member;
+    bool told = !uuid_is_zero(&r->lead.word.station);
+    if (r->spins || (told && !lead_word_equal(&m->lead.word, &r->lead.word)))
+        m->spin_lock = m->spin_lock < INT32_MAX ? m->spin_lock + 1 : 0;
+    if (told) {
+        tell_lead(&m->lead, &r->lead);
+        m->lead = r->lead;
+    }
+    if (!r->lease)
+        return;
+    m->lease_end = r->seconds > 0 ? loop_now_ms() + r->seconds * (uint64_t)1000 : 0;
+    if (!uuid_is_zero(&r->lead.word.station))
+        m->held_until = m->lease_end;
+    t->leased(t->arg);
+}
+
+static void release(void *ctx, struct sn_change *c)
+{
+    struct tables *t = ctx;
+    struct request *r = c->memory;
+    t->asked = false;
+    if (!r)
+        return;
+    sets_release(t->sets, r->intent);
+    free(r);
+    c->memory = NULL;
+}
+
+const struct sn_table table_member = {
+    .name = "member",
+    .entry = OID_dvsanMemberObjects,
+    .columns = MEMBER_COLUMNS,
+    .column_count = DV_COUNT(MEMBER_COLUMNS),
+    .find = table_find_scalar,
+    .next = table_next_scalar,
+    .check = check,
+    .apply = apply,
+    .undo = undo,
+    .commit = commit,
+    .release = release,
+};

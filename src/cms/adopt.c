@@ -1,0 +1,325 @@
+// Units that were told what this station's store does not know: what differs, and what counts.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// It comes about when a backup of the store was put back, when two copies of it are in use, and
+// when another station led the units meanwhile. To go on by the store would then end the access of
+// hosts that were admitted since, and admit those whose access was ended. So a person decides.
+#include "cms/station.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "cms/names.h"
+#include "logic/health.h"
+#include "store/store.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+// A person's word stands this long for a unit that another station tells more meanwhile.
+#define ADOPT_MS 10000
+
+// ---- What differs ----------------------------------------------------------------------------
+
+struct comparison {
+    struct pool *pool;
+    const struct pool_unit *unit;
+    struct station_difference *list;
+    size_t count;
+};
+
+static void differ(struct comparison *c, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+static void differ(struct comparison *c, const char *fmt, ...)
+{
+    struct station_difference *d = DV_APPEND(c->list, c->count);
+    dv_copy(d->unit, sizeof(d->unit), c->unit->rec.name);
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(d->text, sizeof(d->text), fmt, args);
+    va_end(args);
+    text_make_printable(d->text);
+}
+
+static struct pool_assignment *assignment_of(const struct pool_volume *v, const char *iqn)
+{
+    struct pool_assignment *a;
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        if (iqn_equal(a->host->rec.iqn, iqn))
+            return a;
+    }
+    return NULL;
+}
+
+static bool admits(const struct pool_assignment *a)
+{
+    return a->actual.index != 0 && a->actual.state != ACCESS_REVOKING;
+}
+
+static uint64_t shown_blocks(const struct pool_volume *v)
+{
+    return v->actual.target_blocks ? v->actual.target_blocks : v->actual.blocks;
+}
+
+static void compare_rights(struct comparison *c, const struct pool_volume *v)
+{
+    const char *name = v->rec.name;
+    const struct pool_assignment *a;
+    for (size_t i = 0; i < v->rule_count; i++) {
+        const struct access_rule *r = &v->rules[i];
+        a = assignment_of(v, r->initiator);
+        if (r->state == ACCESS_REVOKING)
+            continue;
+        if (!a || !a->rec.wanted) {
+            const struct pool_host *h = pool_host_by_iqn(c->pool, r->initiator);
+            differ(c, "%s may use volume %s, and may not by the store: its access would end",
+                   h ? h->rec.name : r->initiator, name);
+        }
+        if (a && a->rec.wanted && strcmp(r->chap_user, a->host->rec.chap_user) != 0)
+            differ(c, "%s uses volume %s as the CHAP user %s, and as %s by the store",
+                   a->host->rec.name, name, r->chap_user, a->host->rec.chap_user);
+    }
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        if (a->rec.wanted && !admits(a))
+            differ(c, "%s may not use volume %s, and may by the store: it would be admitted",
+                   a->host->rec.name, name);
+    }
+}
+
+static void compare_volume(struct comparison *c, const struct pool_volume *v)
+{
+    const char *name = v->rec.name;
+    if (v->actual.index == 0) {
+        if (v->rec.wanted && v->rec.seen)
+            differ(c, "volume %s is not there, and is by the store", name);
+        else if (v->rec.wanted)
+            differ(c, "volume %s is not there, and is to be made by the store", name);
+        return;
+    }
+    if (!v->rec.wanted)
+        differ(c, "volume %s is there, and is to be deleted by the store", name);
+    if (strcmp(v->actual.name, name) != 0)
+        differ(c, "volume %s is called %s there", name, v->actual.name);
+    if (shown_blocks(v) != v->rec.blocks)
+        differ(c, "volume %s has another size than by the store", name);
+    compare_rights(c, v);
+}
+
+static bool is_asked_about(const struct pool_unit *u)
+{
+    return u->standing == LEAD_NEWER || u->standing == LEAD_FOREIGN || u->standing == LEAD_HELD;
+}
+
+void cms_differences(struct cms *cms, struct station_difference **out, size_t *count)
+{
+    struct comparison c = {.pool = cms->pool};
+    for (struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
+        const struct pool_volume *v;
+        c.unit = u;
+        if (!is_asked_about(u))
+            continue;
+        DL_FOREACH2(u->volumes, v, unit_next)
+        {
+            compare_volume(&c, v);
+        }
+    }
+    *out = c.list;
+    *count = c.count;
+}
+
+void cms_station(const struct cms *cms, struct station_view *out)
+{
+    size_t count;
+    const struct lead_run *runs = store_runs(cms->store, &count);
+    *out = (struct station_view){
+        .uuid = cms->uuid, .intent = runs[count - 1].number, .stopped = cms->newer > 0};
+    dv_copy(out->name, sizeof(out->name), cms->name);
+}
+
+// ---- What the units have counts --------------------------------------------------------------
+
+struct adoption {
+    struct cms *cms;
+    struct changes c;
+    struct names names;
+};
+
+// A host that logs in as another CHAP user was added anew since, and its secret is not known here.
+static void adopt_user(struct adoption *a, const struct host_record *host,
+                       const struct access_rule *rule)
+{
+    struct host_record rec = *host;
+    if (strcmp(rec.chap_user, rule->chap_user) == 0)
+        return;
+    memset(rec.chap_user, 0, sizeof(rec.chap_user));
+    dv_copy(rec.chap_user, sizeof(rec.chap_user), rule->chap_user);
+    memset(rec.sealed_secret, 0, sizeof(rec.sealed_secret));
+    rec.sealed_len = 0;
+    changes_host(&a->c, &rec);
+}
+
+static struct dv_uuid adopt_host(struct adoption *a, const struct access_rule *rule)
+{
+    for (size_t i = 0; i < a->c.count; i++) {
+        const struct change *c = &a->c.items[i];
+        if (c->kind == CHANGE_HOST && iqn_equal(c->host_record->iqn, rule->initiator))
+            return c->host_record->uuid;
+    }
+    struct host_record host = {.uuid = uuid_random()};
+    names_for_host(a->cms->pool, &a->names, rule->initiator, host.name);
+    dv_copy(host.iqn, sizeof(host.iqn), rule->initiator);
+    dv_copy(host.chap_user, sizeof(host.chap_user), rule->chap_user);
+    changes_host(&a->c, &host);
+    return host.uuid;
+}
+
+static void adopt_rights(struct adoption *adoption, const struct pool_volume *v)
+{
+    struct changes *c = &adoption->c;
+    const struct pool_assignment *a;
+    for (size_t i = 0; i < v->rule_count; i++) {
+        const struct access_rule *r = &v->rules[i];
+        if (r->state == ACCESS_REVOKING)
+            continue;
+        const struct pool_host *h = pool_host_by_iqn(adoption->cms->pool, r->initiator);
+        struct assignment_record rec = {.volume = v->rec.uuid, .index = r->index, .wanted = true};
+        rec.host = h ? h->rec.uuid : adopt_host(adoption, r);
+        if (h) {
+            adopt_user(adoption, &h->rec, r);
+            rec.pushed_version = h->rec.secret_version; // the unit has the one that is used
+        }
+        changes_assignment(c, &rec);
+    }
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        if (!admits(a))
+            changes_assignment_gone(c, &a->rec.volume, &a->rec.host);
+    }
+}
+
+static void adopt_volume(struct adoption *a, const struct pool_volume *v)
+{
+    struct volume_record rec = v->rec;
+    if (v->actual.index == 0) {
+        changes_volume_gone(&a->c, &rec.uuid);
+        return;
+    }
+    rec.wanted = true;
+    rec.forced = false;
+    rec.blocks = shown_blocks(v);
+    if (strcmp(rec.name, v->actual.name) != 0) {
+        memset(rec.name, 0, sizeof(rec.name));
+        names_for_volume(a->cms->pool, &a->names, v->actual.name, rec.name);
+    }
+    changes_volume(&a->c, &rec);
+    adopt_rights(a, v);
+}
+
+static void end_tasks(struct adoption *a, const struct pool_unit *u)
+{
+    struct cms *cms = a->cms;
+    for (struct pool_task *t = cms->pool->tasks; t; t = t->hh.next) {
+        const struct pool_volume *v = pool_volume_by_uuid(cms->pool, &t->rec.volume);
+        struct task_record rec = t->rec;
+        if (v && v->unit == u && !task_is_over(&rec))
+            tasks_end(cms, &a->c, &rec, TASK_FAILED, DV_CONFLICT,
+                      "what %s has was taken over instead", u->rec.name);
+    }
+}
+
+static void adopt_unit(struct adoption *a, const struct pool_unit *u)
+{
+    const struct pool_volume *v;
+    end_tasks(a, u);
+    DL_FOREACH2(u->volumes, v, unit_next)
+    {
+        adopt_volume(a, v);
+    }
+    events_add(a->cms, &a->c, EVENT_WARNING, "unit", u->rec.name,
+               "is led by this station from now on; what the unit has was taken over");
+}
+
+// ---- What the store says counts --------------------------------------------------------------
+
+// The secrets, too: the unit may have newer ones.
+static void impose_unit(struct adoption *adoption, const struct pool_unit *u)
+{
+    struct cms *cms = adoption->cms;
+    struct changes *c = &adoption->c;
+    const struct pool_volume *v;
+    const struct pool_assignment *a;
+    DL_FOREACH2(u->volumes, v, unit_next)
+    {
+        DL_FOREACH2(v->assignments, a, volume_next)
+        {
+            struct assignment_record rec = a->rec;
+            rec.pushed_version = 0;
+            changes_assignment(c, &rec);
+        }
+    }
+    events_add(cms, c, EVENT_WARNING, "unit", u->rec.name,
+               "is led by this station from now on; what the store says was kept, and is ordered");
+}
+
+// ---- Settling --------------------------------------------------------------------------------
+
+static bool is_settled_now(const struct pool_unit *u, bool take_over)
+{
+    return is_asked_about(u) && (u->standing != LEAD_HELD || take_over) && u->link &&
+           health_takes_orders(u->rec.state);
+}
+
+// What the unit was told last is known here from then on, in the way that the person chose.
+static int settle(struct cms *cms, struct pool_unit *u, enum adopt_from from, struct dv_err *err)
+{
+    struct adoption a = {.cms = cms};
+    struct unit_record rec = u->rec;
+    rec.accepted = u->lead.word;
+    changes_unit(&a.c, &rec);
+    if (from == ADOPT_UNITS)
+        adopt_unit(&a, u);
+    else
+        impose_unit(&a, u);
+    // First: a number that is too high does no harm, and one that is too low is refused by units.
+    int rc = store_number_above(cms->store, u->lead.word.number, err);
+    if (rc == 0)
+        rc = cms_apply(cms, &a.c, err);
+    changes_free(&a.c);
+    names_free(&a.names);
+    return rc;
+}
+
+void adopt_again(struct unit_link *link)
+{
+    struct pool_unit *u = link_unit(link);
+    struct dv_err err;
+    if (link->adopt_until <= loop_now_ms() || !is_settled_now(u, true) ||
+        lead_word_equal(&u->rec.accepted, &u->lead.word))
+        return;
+    if (settle(link->cms, u, link->adopt_from, &err) < 0)
+        log_error("join", "%s: %s", u->rec.name, err.text);
+}
+
+int cms_adopt(struct cms *cms, enum adopt_from from, bool take_over, struct dv_err *err)
+{
+    size_t count = 0;
+    for (struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
+        struct unit_link *link = u->link;
+        if (!is_settled_now(u, take_over))
+            continue;
+        if (settle(cms, u, from, err) < 0)
+            return -1;
+        link->take_over = u->standing == LEAD_HELD;
+        link->adopt_from = from;
+        link->adopt_until = loop_now_ms() + ADOPT_MS;
+        link_look(link);
+        count++;
+    }
+    return count > 0
+               ? 0
+               : dv_fail(err, DV_CONFLICT,
+                         "no unit that answers waits for this: see dvsan station show; one that "
+                         "another station leads is taken over with --take-over");
+}

@@ -1,0 +1,276 @@
+// Who leads a unit: the lease, the word that orders begin with, and what is told of other stations.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// logic/lead.h decides. A unit is ordered something only while it shows a word that this store
+// knows, or has just taken this station's lease.
+#include "cms/station.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "cms/reading.h"
+#include "dvsan_oids.h"
+#include "store/store.h"
+#include <stdio.h>
+#include <string.h>
+
+#define TELL_REFUSALS_MS 60000 // of one unit, at most that often
+
+static struct lead_run present(const struct cms *cms)
+{
+    size_t count;
+    const struct lead_run *runs = store_runs(cms->store, &count);
+    return runs[count - 1];
+}
+
+static struct sn_var scalar(const struct sn_oid *object, struct sn_value value)
+{
+    return (struct sn_var){sn_oid_append(object, 0), value};
+}
+
+void lead_word_vars(const struct unit_link *link, struct sn_var vars[LEAD_VARS])
+{
+    static const struct sn_oid holder = OID_dvsanMemberHolder, intent = OID_dvsanMemberIntent,
+                               mark = OID_dvsanMemberIntentMark;
+    const struct cms *cms = link->cms;
+    const struct lead_run now = present(cms);
+    vars[0] = scalar(&holder, sn_octets(cms->uuid.b, sizeof(cms->uuid.b)));
+    vars[1] = scalar(&intent, sn_uint(now.number));
+    vars[2] = scalar(&mark, sn_uint(now.mark));
+}
+
+// ---- The lease -------------------------------------------------------------------------------
+
+static void lease_written(void *arg, const struct sn_result *result)
+{
+    if (result->code == DV_CANCELLED)
+        return;
+    struct unit_link *link = arg;
+    link->lease_under_way = false;
+    if (result->code == DV_OK) {
+        bool new = !link->leads;
+        link->lease_until = loop_now_ms() + link->cms->config->lease_s * 1000ull;
+        link->leads = true;
+        if (new)
+            link_look(link); // and then plan
+        return;
+    }
+    if (result->error_status == SN_NO_ACCESS || result->error_status == SN_INCONSISTENT_VALUE) {
+        link->leads = false; // it was told something else since the look: the next one shows it
+        log_debug("join", "%s: its lease was refused", link->name);
+        return;
+    }
+    log_limited(&link->told, LOG_LEVEL_WARNING, "join", "%s: cannot write its lease: %s",
+                link->name, result->text);
+}
+
+// It names what was looked at: a unit that was told anything else since then refuses it.
+static void write_lease(struct unit_link *link, const struct reading *r)
+{
+    static const struct sn_oid spin_lock = OID_dvsanMemberSpinLock, lease = OID_dvsanMemberLease,
+                               name = OID_dvsanMemberHolderName,
+                               take_over = OID_dvsanMemberTakeOver;
+    const struct cms *cms = link->cms;
+    struct sn_var vars[LEAD_VARS + 4];
+    size_t n = LEAD_VARS;
+    lead_word_vars(link, vars);
+    vars[n++] = scalar(&name, sn_text(cms->name));
+    if (link->take_over)
+        vars[n++] = scalar(&take_over, sn_int(1));
+    if (!link->leads)
+        vars[n++] = scalar(&spin_lock, sn_int(r->spin_lock));
+    vars[n++] = scalar(&lease, sn_uint(cms->config->lease_s));
+    link->lease_under_way = true;
+    struct sn_timing timing = {cms->config->poll_timeout_ms, 1};
+    sn_set(link->peer, vars, n, timing, lease_written, link);
+}
+
+// When it is to be led and is not yet, and when less than half of the lease is left.
+static void renew_lease(struct unit_link *link, const struct reading *r)
+{
+    uint32_t half = link->cms->config->lease_s * 500;
+    if (!link->lease_under_way && (!link->leads || link->lease_until < loop_now_ms() + half))
+        write_lease(link, r);
+}
+
+static void knocked(void *arg, const struct sn_result *result)
+{
+    (void)arg;
+    (void)result; // it is refused: the unit shows that, and so the station that leads hears of it
+}
+
+// Lets the station that leads the unit know of this one: an order without a lease is never taken.
+static void knock(struct unit_link *link, const struct lead *shown)
+{
+    static const struct sn_oid name = OID_dvsanMemberHolderName;
+    struct sn_var vars[LEAD_VARS + 1];
+    if (uuid_equal(&link->knocked, &shown->word.station))
+        return;
+    link->knocked = shown->word.station;
+    lead_word_vars(link, vars);
+    vars[LEAD_VARS] = scalar(&name, sn_text(link->cms->name));
+    struct sn_timing timing = {link->cms->config->poll_timeout_ms, 0};
+    sn_set(link->peer, vars, LEAD_VARS + 1, timing, knocked, link);
+}
+
+// ---- Standing --------------------------------------------------------------------------------
+
+static void tell(struct cms *cms, enum event_severity severity, const struct pool_unit *unit,
+                 const char *text)
+{
+    struct changes c = {0};
+    events_add(cms, &c, severity, "unit", unit->rec.name, "%s", text);
+    cms_apply_or_log(cms, &c);
+    changes_free(&c);
+}
+
+static const char *name_of(const struct lead *lead)
+{
+    return lead->name[0] ? lead->name : "without a name";
+}
+
+static void tell_standing(struct cms *cms, const struct pool_unit *unit, enum lead_standing before)
+{
+    char text[300];
+    const char *name = name_of(&unit->lead);
+    switch (unit->standing) {
+    case LEAD_OURS:
+        if (before == LEAD_HELD || before == LEAD_FOREIGN || before == LEAD_NEWER)
+            tell(cms, EVENT_INFO, unit, "is led by this station");
+        return;
+    case LEAD_FREE:
+        if (before != LEAD_OURS && !uuid_is_zero(&unit->lead.word.station) &&
+            !uuid_equal(&unit->lead.word.station, &cms->uuid)) {
+            snprintf(text, sizeof(text), "was led by the station %s and is led by this one now",
+                     name);
+            tell(cms, EVENT_WARNING, unit, text);
+        }
+        return;
+    case LEAD_HELD:
+        snprintf(
+            text, sizeof(text),
+            "is led by another station, %s: this one orders nothing of it; stop one of the two, "
+            "or take it over (dvsan station adopt --take-over)",
+            name);
+        break;
+    case LEAD_FOREIGN:
+        snprintf(text, sizeof(text),
+                 "was led by another station, %s, which told it what this station's store does not "
+                 "know: nothing is ordered of it until you say what counts (dvsan station show)",
+                 name);
+        break;
+    case LEAD_NEWER:
+        snprintf(
+            text, sizeof(text),
+            "was told more than this station's store knows, by %s: the store was put back from "
+            "a backup, or a copy of it is in use; nothing is ordered until you say what counts "
+            "(dvsan station show)",
+            name);
+        break;
+    }
+    tell(cms, EVENT_ERROR, unit, text);
+}
+
+static void set_standing(struct cms *cms, struct pool_unit *unit, enum lead_standing standing)
+{
+    cms->newer -= unit->standing == LEAD_NEWER;
+    cms->newer += standing == LEAD_NEWER;
+    unit->standing = standing;
+}
+
+void lead_forget(struct cms *cms, struct pool_unit *unit)
+{
+    set_standing(cms, unit, 0);
+}
+
+// A station that is started again goes on by itself, and so does a copy of its store.
+static void tell_copy(struct cms *cms, const struct pool_unit *unit)
+{
+    char text[300];
+    if (unit->lead.word.mark == present(cms).mark || strcmp(unit->lead.name, cms->name) == 0)
+        return;
+    snprintf(text, sizeof(text),
+             "was led by this station as %s, and is by %s now: if that one still runs, with a copy "
+             "of this store, stop it",
+             name_of(&unit->lead), cms->name);
+    tell(cms, EVENT_WARNING, unit, text);
+}
+
+static void tell_refusals(struct unit_link *link, const struct pool_unit *unit,
+                          const struct reading *r)
+{
+    uint64_t now = loop_now_ms();
+    char text[300];
+    if (!link->refusals_counted)
+        link->refusals_known = r->refusals;
+    else if (r->refusals < link->refusals_known) // it has started again
+        link->refusals_known = 0;
+    link->refusals_counted = true;
+    uint32_t count = r->refusals - link->refusals_known;
+    if (count == 0 || unit->standing != LEAD_OURS ||
+        (link->refusals_told_at && now - link->refusals_told_at < TELL_REFUSALS_MS))
+        return;
+    link->refusals_known = r->refusals;
+    link->refusals_told_at = now;
+    snprintf(text, sizeof(text), "refused %u %s of others; the last: %.240s", count,
+             count == 1 ? "change" : "changes", r->refused);
+    tell(link->cms, EVENT_WARNING, unit, text);
+}
+
+static enum lead_standing stand(const struct cms *cms, const struct pool_unit *unit,
+                                const struct reading *r)
+{
+    struct lead_look look = {.shown = r->lead.word,
+                             .held = r->held_for > 0,
+                             .station = cms->uuid,
+                             .accepted = unit->rec.accepted};
+    look.runs = store_runs(cms->store, &look.run_count);
+    return lead_stand(&look);
+}
+
+void lead_look(struct unit_link *link, const struct reading *r)
+{
+    struct cms *cms = link->cms;
+    struct pool_unit *unit = link_unit(link);
+    enum lead_standing before = unit->standing, now = stand(cms, unit, r);
+    bool other = !uuid_equal(&unit->lead.word.station, &r->lead.word.station);
+    tell_refusals(link, unit, r);
+    unit->lead = r->lead;
+    unit->held_until = loop_now_ms() + r->held_for * 1000ull;
+    set_standing(cms, unit, now);
+    if (now != before || (other && now != LEAD_OURS))
+        tell_standing(cms, unit, before);
+    if (before == 0 && now == LEAD_OURS && r->held_for > 0)
+        tell_copy(cms, unit);
+    adopt_again(link);
+    now = stand(cms, unit, r); // for what was just accepted
+    set_standing(cms, unit, now);
+    link->take_over = link->take_over && now == LEAD_HELD && link->adopt_until > loop_now_ms();
+    bool take_over = link->take_over && lead_word_equal(&r->lead.word, &unit->rec.accepted);
+    if (now != LEAD_OURS)
+        link->leads = false;
+    else if (r->lead.word.mark == present(cms).mark)
+        link->leads = true; // else it was told so before this start, and the lease comes first
+    if (now == LEAD_OURS || now == LEAD_FREE || take_over)
+        renew_lease(link, r);
+    else
+        executor_forget(link);
+    if (now == LEAD_HELD && !take_over)
+        knock(link, &r->lead);
+}
+
+bool lead_takes_orders(const struct unit_link *link)
+{
+    return link->leads && link->cms->newer == 0;
+}
+
+void lead_why_not(const struct unit_link *link, char *out, size_t room)
+{
+    const struct pool_unit *unit = link_unit(link);
+    enum lead_standing standing = unit ? unit->standing : 0;
+    out[0] = '\0';
+    if (standing == LEAD_HELD)
+        snprintf(out, room, "%.50s is led by another station, %.80s", unit->rec.name,
+                 name_of(&unit->lead));
+    else if (standing == LEAD_FOREIGN || link->cms->newer > 0)
+        snprintf(out, room, "units were told what the store does not know: dvsan station show");
+}
