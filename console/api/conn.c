@@ -8,8 +8,9 @@
 #include "base/text.h"
 #include "console/api/dispatch.h"
 #include "console/api/logins.h"
+#include "console/api/relay.h"
 #include "console/api/source.h"
-#include "console/api/workers.h"
+#include "console/api/web.h"
 #include "loop/loop.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,7 +24,7 @@
 enum conn_state {
     CONN_READING,  // a request, or between two
     CONN_PASSWORD, // it waits until its password is checked
-    CONN_BUSY,     // a thread carries it out
+    CONN_BUSY,     // civetweb carries it out
     CONN_HELD,     // a refused login; its answer comes later
     CONN_WRITING,
     CONN_LEAVING // the last answer was written; what still comes is thrown away
@@ -51,7 +52,8 @@ struct conn {
     char *body;
     struct login login;
     struct http_answer answer;
-    bool close; // after the answer
+    struct relay *relay; // to civetweb, while CONN_BUSY
+    bool close;          // after the answer
 
     struct strbuf out;
     size_t out_sent;
@@ -127,6 +129,7 @@ static void answer(struct conn *c)
 // For what is no request, or is too large: nothing behind it can be one.
 static bool refuse(struct conn *c, int status, const struct dv_err *err)
 {
+    strbuf_free(&c->out); // a part of an answer
     http_answer_problem(&c->answer, status, err);
     c->close = true;
     answer(c);
@@ -135,23 +138,28 @@ static bool refuse(struct conn *c, int status, const struct dv_err *err)
 
 static void go_on(struct conn *c);
 
-static void work(void *arg)
+static void carried_out(void *arg, bool answered)
 {
     struct conn *c = arg;
-    dispatch_run(c->env->dispatcher, &c->head, c->body, &c->answer);
-}
-
-static void work_done(void *arg)
-{
-    struct conn *c = arg;
-    answer(c);
+    struct dv_err err;
+    relay_free(c->relay);
+    c->relay = NULL;
+    if (answered) {
+        enter(c, CONN_WRITING, CONN_ANSWER_MS);
+    } else {
+        dv_fail(&err, DV_INTERNAL, "the request could not be carried out; see the station's log");
+        refuse(c, 500, &err);
+    }
     go_on(c);
 }
 
 static void carry_out(struct conn *c)
 {
+    struct strbuf request = {0};
+    c->close |= c->head.close;
+    web_request(c->env->web, &c->head, c->body, c->close, &request);
     enter(c, CONN_BUSY, 0);
-    workers_add(c->env->workers, work, work_done, c);
+    c->relay = relay_new(c->env->loop, web_port(c->env->web), &request, &c->out, carried_out, c);
 }
 
 static void refuse_login(struct conn *c, bool given)
@@ -421,6 +429,7 @@ void conn_end(struct conn *c)
 {
     c->env->ended(c->env->arg, c);
     logins_drop(c->env->logins, &c->login);
+    relay_free(c->relay);
     forget_request(c);
     wiping_free(c->in, c->in_room);
     if (c->out.text)

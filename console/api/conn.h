@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Reading and writing never wait for a client: they are events of the server's loop. Only a whole
-// request gets a thread. Each wait for a client has one end in time, for all of a request and for
-// all of an answer.
+// request of somebody who may ask is handed to civetweb, and gets a thread there. Each wait for a
+// client has one end in time, for all of a request and for all of an answer.
 #ifndef DVSAN_API_CONN_H
 #define DVSAN_API_CONN_H
 
@@ -18,13 +18,13 @@ struct dispatcher;
 struct logins;
 struct loop;
 struct source;
-struct workers;
+struct web;
 
 // What all connections share.
 struct conn_env {
     struct loop *loop;
     struct dispatcher *dispatcher;
-    struct workers *workers;
+    struct web *web;
     struct logins *logins;
     void (*ended)(void *arg, struct conn *c); // it is about to be freed
     void *arg;
@@ -32,7 +32,7 @@ struct conn_env {
 
 // Owns fd, which does not block. env must outlive it; source has a place for it.
 struct conn *conn_new(const struct conn_env *env, int fd, struct source *source);
-void conn_end(struct conn *c); // at once; not while it is PLACE_BUSY, unless the workers are gone
+void conn_end(struct conn *c); // at once; what civetweb carries out for it goes on
 
 struct place conn_place(const struct conn *c);
 struct source *conn_source(const struct conn *c);

@@ -10,6 +10,7 @@
 #include "console/api/dispatch.h"
 #include "console/api/logins.h"
 #include "console/api/source.h"
+#include "console/api/web.h"
 #include "console/api/workers.h"
 #include "loop/loop.h"
 #include <arpa/inet.h>
@@ -21,7 +22,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define THREADS          32 // more than may wait for tasks
 #define BACKLOG          128
 #define ACCEPT_AT_A_TIME 16
 #define ACCEPT_AGAIN_MS  100 // when the process has no descriptor left
@@ -29,6 +29,7 @@
 struct api {
     struct dispatcher dispatcher;
     struct conn_env env;
+    struct workers *workers; // one, for passwords
     struct sources sources;
     struct conn *conns[PLACES_MAX];
     size_t conn_count;
@@ -155,10 +156,13 @@ static int start(struct api *api, const struct cms_config *config, struct dv_err
         return -1;
     api->env = (struct conn_env){
         .loop = loop_new(), .dispatcher = &api->dispatcher, .ended = on_ended, .arg = api};
-    api->env.workers = workers_new(api->env.loop, THREADS);
-    if (!api->env.workers)
-        return dv_fail(err, DV_INTERNAL, "cannot start threads for the API");
-    api->env.logins = logins_new(api->dispatcher.cms, api->env.workers);
+    api->env.web = web_new(&api->dispatcher, err);
+    if (!api->env.web)
+        return -1;
+    api->workers = workers_new(api->env.loop, 1);
+    if (!api->workers)
+        return dv_fail(err, DV_INTERNAL, "cannot start a thread for the API");
+    api->env.logins = logins_new(api->dispatcher.cms, api->workers);
     api->again = loop_timer_new(api->env.loop, on_again, api);
     api->listener = loop_fd_new(api->env.loop, api->fd, LOOP_READ, on_connection, api);
     api->running = pthread_create(&api->thread, NULL, run, api->env.loop) == 0;
@@ -190,9 +194,10 @@ void api_free(struct api *api)
         loop_stop(api->env.loop);
         pthread_join(api->thread, NULL);
     }
-    workers_free(api->env.workers);
+    workers_free(api->workers);
     while (api->conn_count > 0)
         conn_end(api->conns[0]);
+    web_free(api->env.web); // behind the connections, so that no thread waits for one to read
     sources_free(&api->sources);
     logins_free(api->env.logins);
     loop_fd_free(api->listener);

@@ -338,7 +338,7 @@ def test_bad_volumes(api, change, code, status):
 
 @pytest.mark.parametrize("change, code", [
     ({"iqn": "nonsense"}, "invalid"), ({"iqn": "iqn.2026-13.org.example:x"}, "invalid"),
-    ({"iqn": "IQN.2026-11.org.example:x"}, "invalid"), ({"chap_secret": "short"}, "invalid"),
+    ({"iqn": "iqn.2026-11.org.example:x;y"}, "invalid"), ({"chap_secret": "short"}, "invalid"),
     ({"chap_secret": "x" * 17}, "invalid"), ({"chap_secret": "has blanks in it"}, "invalid"),
     ({"chap_secret": 1234567890123}, "invalid"), ({"name": "host1"}, "exists"),
     ({"iqn": "iqn.2026-11.lab.dvsan:host1"}, "exists"), ({"chap_user": ""}, "invalid"),

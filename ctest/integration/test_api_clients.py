@@ -315,3 +315,27 @@ def test_wrong_tokens_log_a_number(api):
     # Ten of a minute and then powers of ten; the tests before may have begun a minute.
     assert log.count("refused a login") - lines <= 2 * 12
     assert "refused a login from 127." in log
+
+
+def listening_ports(pid):
+    """The TCP ports of IPv4 at which a process listens."""
+    inodes = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            inodes.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        rows = [line.split() for line in f][1:]
+    return {int(row[1].split(":")[1], 16) for row in rows
+            if row[3] == "0A" and f"socket:[{row[9]}]" in inodes}
+
+
+def test_civetweb_hears_the_front_alone(api):
+    """Its own port answers nobody who has not the key of this run, whatever his token."""
+    ports = listening_ports(api.lab.lab.station.cms.pid()) - {api.address[1]}
+    assert len(ports) == 1
+    for key in (b"", b"X-Dvsan-From: \r\n", b"X-Dvsan-From: " + 43 * b"A" + b" 127.0.0.1 keep\r\n",
+                b"X-Dvsan-From: " + 5000 * b"A" + b"\r\n"):
+        with socket.create_connection(("127.0.0.1", *ports), timeout=LONG) as s:
+            s.sendall(b"GET /api/v1/pool" + api.line + key + b"Connection: close\r\n\r\n")
+            assert b"HTTP/1.1 200" not in read_all(s)
+    assert api.get() == [200]

@@ -61,6 +61,7 @@ FOREIGN = {
     "avahi-": "src/discover",
     "ares.h": "src/discover",
     "nbdkit-plugin.h": "src/nbd",
+    "civetweb.h": "console/api",
     "curl/": "console/cli",
     "libsmartcols.h": "console/cli",
     "rrd.h": "src/cms",

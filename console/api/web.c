@@ -1,0 +1,180 @@
+// civetweb: its start, its requests and its end.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "console/api/web.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "console/api/dispatch.h"
+#include <civetweb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define KEY_CHARS   43             // 258 bits
+#define FROM_HEADER "X-Dvsan-From" // the key, the client's address, "close" or "keep"
+
+struct web {
+    struct dispatcher *dispatcher;
+    struct mg_context *server;
+    char key[KEY_CHARS + 1];
+    char refusal[128]; // why civetweb did not start
+};
+
+static void send_answer(struct mg_connection *conn, const struct http_answer *a, bool head_only,
+                        bool close)
+{
+    struct strbuf out = {0};
+    http_answer_print(a, head_only, close, &out);
+    mg_write(conn, out.text, out.len);
+    secret_wipe(out.text, out.len);
+    strbuf_free(&out);
+}
+
+static char *read_body(struct mg_connection *conn, size_t len)
+{
+    char *body = dv_calloc(len + 1, 1);
+    for (size_t got = 0; got < len;) {
+        int n = mg_read(conn, body + got, len - got);
+        if (n <= 0) {
+            secret_wipe(body, len);
+            free(body);
+            return NULL;
+        }
+        got += (size_t)n;
+    }
+    return body;
+}
+
+static void carry_out(struct mg_connection *conn, struct web *w, struct http_head *head, bool close)
+{
+    struct http_answer answer = {0};
+    char *body = read_body(conn, (size_t)head->content_length);
+    if (!body)
+        return; // this process is ending
+    dispatch_run(w->dispatcher, head, body, &answer);
+    log_debug("api", "%s %s %s: %d", head->client, head->method, head->path, answer.status);
+    send_answer(conn, &answer, strcmp(head->method, "HEAD") == 0, close);
+    http_answer_free(&answer);
+    secret_wipe(body, (size_t)head->content_length);
+    free(body);
+}
+
+// Anything but 0 tells civetweb that the request was answered.
+static int on_request(struct mg_connection *conn)
+{
+    struct web *w = mg_get_user_data(mg_get_context(conn));
+    const struct mg_request_info *info = mg_get_request_info(conn);
+    const char *from = mg_get_header(conn, FROM_HEADER);
+    char key[KEY_CHARS + 1], client[64], close[8];
+    mg_disable_connection_keep_alive(conn);
+    if (!from || sscanf(from, "%43s %63s %7s", key, client, close) != 3 ||
+        !secret_equal(key, w->key))
+        return 403; // and not a word
+    struct http_head head = {
+        .method = info->request_method,
+        .path = info->local_uri_raw,
+        .query = info->query_string,
+        .content_type = mg_get_header(conn, "Content-Type"),
+        .client = client,
+        .content_length = info->content_length > 0 ? (uint64_t)info->content_length : 0,
+    };
+    carry_out(conn, w, &head, strcmp(close, "close") == 0);
+    return 200;
+}
+
+// What civetweb does not take, though it is well-formed: a method that it does not know, say.
+static int on_http_error(struct mg_connection *conn, int status, const char *message)
+{
+    struct http_answer answer = {0};
+    struct dv_err err;
+    dv_fail(&err, status >= 500 ? DV_INTERNAL : DV_INVALID, "%s",
+            message && *message ? message : "this is not a request for the API");
+    http_answer_problem(&answer, status, &err);
+    send_answer(conn, &answer, false, true);
+    http_answer_free(&answer);
+    return 0;
+}
+
+static int on_log(const struct mg_connection *conn, const char *message)
+{
+    struct web *w = mg_get_user_data(mg_get_context(conn));
+    if (w && !w->server) // it is starting, in this very thread: mg_start itself says no more
+        dv_copy(w->refusal, sizeof(w->refusal), message);
+    log_debug("api", "civetweb: %s", message);
+    return 1;
+}
+
+struct web *web_new(struct dispatcher *dispatcher, struct dv_err *err)
+{
+    char threads[8];
+    struct web *w = dv_calloc(1, sizeof(*w));
+    snprintf(threads, sizeof(threads), "%d", WEB_THREADS);
+    // decode_url: paths are decoded by segment, so that %2F is no slash. request_timeout_ms: what
+    // comes from this process comes at once.
+    const char *options[] = {"listening_ports",
+                             "127.0.0.1:0",
+                             "num_threads",
+                             threads,
+                             "connection_queue",
+                             "64",
+                             "tcp_nodelay",
+                             "1",
+                             "enable_keep_alive",
+                             "no",
+                             "request_timeout_ms",
+                             "10000",
+                             "max_request_size",
+                             "32768",
+                             "decode_url",
+                             "no",
+                             "enable_directory_listing",
+                             "no",
+                             NULL};
+    const struct mg_callbacks callbacks = {
+        .begin_request = on_request,
+        .http_error = on_http_error,
+        .log_message = on_log,
+    };
+    struct sigaction child;
+    secret_random_text(w->key, KEY_CHARS);
+    w->dispatcher = dispatcher;
+    sigaction(SIGCHLD, NULL, &child);
+    mg_init_library(0);
+    w->server = mg_start(&callbacks, w, options);
+    sigaction(SIGCHLD, &child, NULL); // civetweb ignores it, which would break waitpid
+    if (w->server)
+        return w;
+    dv_fail(err, DV_INTERNAL, "cannot start civetweb: %s", w->refusal);
+    web_free(w);
+    return NULL;
+}
+
+void web_free(struct web *w)
+{
+    if (!w)
+        return;
+    if (w->server)
+        mg_stop(w->server);
+    mg_exit_library();
+    secret_wipe(w->key, sizeof(w->key));
+    free(w);
+}
+
+uint16_t web_port(const struct web *w)
+{
+    struct mg_server_port port = {0};
+    return mg_get_server_ports(w->server, 1, &port) == 1 ? (uint16_t)port.port : 0;
+}
+
+void web_request(const struct web *w, const struct http_head *head, const char *body, bool close,
+                 struct strbuf *out)
+{
+    strbuf_add(out, "%s %s%s%s HTTP/1.1\r\nHost: localhost\r\n" FROM_HEADER ": %s %s %s\r\n",
+               head->method, head->path, head->query ? "?" : "", head->query ? head->query : "",
+               w->key, head->client, close ? "close" : "keep");
+    if (head->content_type)
+        strbuf_add(out, "Content-Type: %s\r\n", head->content_type);
+    strbuf_add(out, "Content-Length: %llu\r\n\r\n", (unsigned long long)head->content_length);
+    strbuf_addn(out, body, (size_t)head->content_length);
+}
