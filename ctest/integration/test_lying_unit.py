@@ -253,7 +253,8 @@ def test_announcements_of_units_that_do_not_exist(lab, liar):
 # iSCSI names in capitals
 
 def test_a_host_that_spells_its_name_in_capitals(lab):
-    """It gets in with the spelling that was given for it, and in no other; the name is taken in any."""
+    """It gets in with the spelling that was given for it and with the canonical one, and with no
+    other; the name is taken in any."""
     loud, quiet = "iqn.2018-12.com.wz:TEST001", "iqn.2018-12.com.wz:test001"
     lab.client.post("/hosts", {"name": "loud", "iqn": loud, "chap_secret": SECRET})
     with pytest.raises(Refused, match="same name in another spelling") as e:
@@ -268,7 +269,8 @@ def test_a_host_that_spells_its_name_in_capitals(lab):
     how = {"portal": volume["portals"][0], "iqn": volume["iqn"], "lun": volume["lun"],
            "initiator": loud, "user": info["chap_user"], "secret": SECRET}
     assert initiators.can_log_in(how)
-    assert not initiators.can_log_in(dict(how, initiator=quiet))
+    assert initiators.can_log_in(dict(how, initiator=quiet))
+    assert not initiators.can_log_in(dict(how, initiator="iqn.2018-12.com.wz:Test001"))
     lab.unassign("capital", "loud")
     assert not initiators.can_log_in(how)
     lab.done(lab.client.delete("/volumes/capital"))

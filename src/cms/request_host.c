@@ -52,8 +52,8 @@ static int check_host(struct cms *cms, const char *name, const char *iqn, const 
                        self->rec.iqn,
                        strcmp(self->rec.iqn, iqn) == 0
                            ? ""
-                           : ", which is the same name in another spelling: the host can log in "
-                             "with that one alone");
+                           : ", which is the same name in another spelling: the host logs in "
+                             "with that one or in lower case");
     if (count_added(cms->pool) >= HOSTS_MAX)
         return dv_fail(err, DV_BUSY, "there are %d hosts, which is the most: delete one first",
                        HOSTS_MAX);
