@@ -36,8 +36,10 @@ int get_unit(struct api_call *call, struct dv_err *err)
 
 int forget_unit(struct api_call *call, struct dv_err *err)
 {
-    return call_unit(call, call->params[0], err) ? cms_forget_unit(call->cms, call->params[0], err)
-                                                 : -1;
+    bool force = call_bool(call->query, "force") == 1;
+    return call_unit(call, call->params[0], err)
+               ? cms_forget_unit(call->cms, call->params[0], force, err)
+               : -1;
 }
 
 int list_media(struct api_call *call, struct dv_err *err)

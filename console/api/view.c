@@ -111,6 +111,25 @@ static json_t *free_extents(const struct pool_unit *u, uint32_t medium)
     return list;
 }
 
+// When what is shown of a unit was so; null while it is so now.
+static void put_as_of(json_t *o, const struct pool_unit *u)
+{
+    put_time(o, "as_of", u && !pool_is_current(u) ? u->rec.last_seen * 1000 : 0);
+}
+
+static void put_last_state(json_t *o, const struct pool_unit *u, const char *state)
+{
+    put_text_or_null(o, "last_state", u && !pool_is_current(u) ? state : "");
+}
+
+static void put_note(json_t *o, const struct pool_unit *u)
+{
+    char note[POOL_NOTE_ROOM] = "";
+    if (u)
+        pool_unit_note(u, note, sizeof(note));
+    put_text_or_null(o, "note", note);
+}
+
 json_t *view_medium(const struct pool_unit *u, const struct medium *m)
 {
     json_t *o = json_object();
@@ -118,7 +137,9 @@ json_t *view_medium(const struct pool_unit *u, const struct medium *m)
     put_text(o, "unit", u->rec.name);
     put_number(o, "index", m->index);
     put_text(o, "kind", medium_kind_name(m->kind));
-    put_text(o, "state", medium_state_name(m->state));
+    put_text(o, "state", pool_medium_state(u, m));
+    put_last_state(o, u, medium_state_name(m->state));
+    put_as_of(o, u);
     put_number(o, "block_size", BLOCK_SIZE);
     put_number(o, "blocks", m->blocks);
     put_number(o, "free_blocks", m->free_blocks);
@@ -128,15 +149,44 @@ json_t *view_medium(const struct pool_unit *u, const struct medium *m)
     return o;
 }
 
-static json_t *view_portal(const struct portal *p)
+static json_t *view_portal(const struct pool_unit *u, const struct portal *p)
 {
     json_t *o = json_object();
     put_number(o, "index", p->index);
     put_number(o, "group", p->group);
     put_text(o, "address", p->address);
     put_number(o, "port", p->port);
-    put_bool(o, "up", p->up);
+    if (pool_is_current(u))
+        put_bool(o, "up", p->up);
+    else
+        json_object_set_new(o, "up", json_null());
     return o;
+}
+
+static void put_reason(json_t *o, const struct pool_unit *u)
+{
+    char reason[POOL_NOTE_ROOM];
+    pool_unit_reason(u, reason, sizeof(reason));
+    put_text_or_null(o, "reason", reason);
+}
+
+// The names of those that use its volumes, each once.
+static json_t *hosts_of_unit(const struct pool_unit *u)
+{
+    json_t *names = json_object(), *list = json_array();
+    const struct pool_volume *v;
+    const char *name;
+    json_t *value;
+    DL_FOREACH2(u->volumes, v, unit_next)
+    {
+        const struct pool_assignment *a;
+        DL_FOREACH2(v->assignments, a, volume_next)
+        if (a->rec.wanted)
+            json_object_set_new(names, a->host->rec.name, json_true());
+    }
+    json_object_foreach(names, name, value) json_array_append_new(list, json_string(name));
+    json_decref(names);
+    return list;
 }
 
 json_t *view_unit(const struct pool_unit *u)
@@ -151,7 +201,7 @@ json_t *view_unit(const struct pool_unit *u)
         json_array_append_new(media, view_medium(u, &u->media[i]));
     }
     for (size_t i = 0; i < u->portal_count; i++)
-        json_array_append_new(portals, view_portal(&u->portals[i]));
+        json_array_append_new(portals, view_portal(u, &u->portals[i]));
     put_text(o, "name", u->rec.name);
     put_uuid(o, "uuid", &u->rec.uuid);
     put_text(o, "kind", member_kind_name(MEMBER_UNIT));
@@ -170,6 +220,10 @@ json_t *view_unit(const struct pool_unit *u)
     put_number(o, "generation", u->rec.generation);
     put_time(o, "last_seen", u->rec.last_seen * 1000);
     put_text_or_null(o, "last_error", u->rec.last_error);
+    put_reason(o, u);
+    put_bool(o, "current", pool_is_current(u));
+    put_note(o, u);
+    json_object_set_new(o, "hosts", hosts_of_unit(u));
     json_object_set_new(o, "media", media);
     json_object_set_new(o, "portals", portals);
     return o;
@@ -270,6 +324,9 @@ json_t *view_volume(const struct pool_volume *v)
     put_extent(o, v);
     put_bool(o, "thin", known ? v->actual.thin : v->rec.thin);
     put_text(o, "state", pool_volume_state(v));
+    put_last_state(o, v->unit, pool_volume_last_state(v));
+    put_as_of(o, v->unit);
+    put_note(o, v->unit);
     put_number(o, "progress", known ? v->actual.progress : 0);
     put_text_or_null(o, "last_error", v->actual.last_error);
     uint64_t target = v->actual.target_blocks;
@@ -295,6 +352,8 @@ json_t *view_assignment(const struct pool_assignment *a)
     put_text(o, "initiator", a->host->rec.iqn);
     put_text(o, "chap_user", a->host->rec.chap_user);
     put_text(o, "state", pool_assignment_state(a));
+    put_as_of(o, a->volume->unit);
+    put_note(o, a->volume->unit);
     put_text_or_null(o, "last_error", a->actual.last_error);
     return o;
 }
@@ -326,6 +385,8 @@ json_t *view_connect_info(const struct pool_host *h)
         put_text(v, "name", a->volume->rec.name);
         put_text(v, "state", pool_volume_state(a->volume));
         put_text(v, "access", pool_assignment_state(a));
+        put_as_of(v, a->volume->unit);
+        put_note(v, a->volume->unit);
         put_extent(v, a->volume);
         json_object_set_new(v, "portals", portal_list(a->volume));
         json_object_set_new(v, "rescan", rescan_lines(a->volume->actual.iqn));

@@ -115,9 +115,8 @@ static int print_host(struct cli *cli, const json_t *host, struct dv_err *err)
         {"CHAP secret known", "secret_known", COLUMN_YES},
     };
     static const struct column assignments[] = {
-        {"VOLUME", "volume", COLUMN_TEXT},
-        {"UNIT", "unit", COLUMN_TEXT},
-        {"STATE", "state", COLUMN_STATE},
+        {"VOLUME", "volume", COLUMN_TEXT},    {"UNIT", "unit", COLUMN_TEXT},
+        {"STATE", "state", COLUMN_STATE},     {"AS OF", "as_of", COLUMN_TIME},
         {"ERROR", "last_error", COLUMN_NOTE},
     };
     record_print(stdout, columns, DV_COUNT(columns), host, &cli->style);

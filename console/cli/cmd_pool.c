@@ -37,7 +37,7 @@ static const struct column media_columns[] = {
     {"MEDIUM", "name", COLUMN_TEXT},        {"KIND", "kind", COLUMN_TEXT},
     {"STATE", "state", COLUMN_STATE},       {"SIZE", "blocks", COLUMN_BLOCKS},
     {"FREE", "free_blocks", COLUMN_BLOCKS}, {"LARGEST", "largest_free_blocks", COLUMN_BLOCKS},
-    {"ERROR", "last_error", COLUMN_NOTE},
+    {"AS OF", "as_of", COLUMN_TIME},        {"ERROR", "last_error", COLUMN_NOTE},
 };
 
 static void print_unit(const struct cli *cli, const json_t *unit)
@@ -48,6 +48,7 @@ static void print_unit(const struct cli *cli, const json_t *unit)
         {"Lead", "lead", COLUMN_TEXT},           {"Led by", "leader", COLUMN_NOTE},
         {"Engine ID", "engine_id", COLUMN_TEXT}, {"Software", "software", COLUMN_TEXT},
         {"Last seen", "last_seen", COLUMN_TIME}, {"Last error", "last_error", COLUMN_NOTE},
+        {"Why", "reason", COLUMN_NOTE},          {"Note", "note", COLUMN_NOTE},
         {"Size", "blocks", COLUMN_BLOCKS},       {"Free", "free_blocks", COLUMN_BLOCKS},
         {"Volumes", "volumes", COLUMN_NUMBER},
     };
@@ -125,9 +126,10 @@ int unit_forget(struct cli *cli, struct dv_err *err)
     json_t *unit;
     if (client_request(cli->client, "GET", path, NULL, &unit, err) < 0)
         return -1;
+    DV_FREE char *forced = client_path("/units/", cli->in->args[0], "?force=true");
     int result = confirm_forget(cli, unit, err) < 0
                      ? -1
-                     : client_request(cli->client, "DELETE", path, NULL, NULL, err);
+                     : client_request(cli->client, "DELETE", forced, NULL, NULL, err);
     if (result == 0 && cli->json)
         cli_print_json(unit);
     else if (result == 0)
@@ -189,6 +191,7 @@ int medium_list(struct cli *cli, struct dv_err *err)
         {"SIZE", "blocks", COLUMN_BLOCKS},
         {"FREE", "free_blocks", COLUMN_BLOCKS},
         {"LARGEST", "largest_free_blocks", COLUMN_BLOCKS},
+        {"AS OF", "as_of", COLUMN_TIME},
         {"ERROR", "last_error", COLUMN_NOTE},
     };
     return cli_list(cli, "media", "/media", columns, DV_COUNT(columns), err);

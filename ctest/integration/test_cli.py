@@ -146,7 +146,7 @@ def test_volume(lab):
     lab.dvsan("volume", "assign", "db1", "--host", "host1")
     assert lab.dvsan_json("volume", "show", "db1")["hosts"] == ["host1"]
     assert re.search(r"^Hosts:\s+host1$", lab.dvsan("volume", "show", "db1").stdout, re.M)
-    assert rows(lab.dvsan("host", "show", "host1").stdout)[-1] == ["db1", "unit2", "active", "-"]
+    assert rows(lab.dvsan("host", "show", "host1").stdout)[-1] == ["db1", "unit2", "active", "-", "-"]
     assert "unassign" in lab.dvsan("volume", "delete", "db1", "--yes", code=4).stderr
     lab.dvsan("volume", "unassign", "db1", "--host", "host1", "--yes")
     # Not on a terminal nobody is asked: scripts need no --yes, and may give it.

@@ -99,8 +99,10 @@ static void test_unit(void **state)
        "\"leader\":null,\"block_size\":512,\"blocks\":8192,"
        "\"free_blocks\":4096,\"largest_free_blocks\":2048,\"volumes\":1,\"engine_id\":\"80001f\","
        "\"software\":null,\"epoch\":3,\"generation\":7,\"last_seen\":\"2026-11-22T13:30:23.000Z\","
-       "\"last_error\":null,\"media\":[{\"name\":\"pool0\",\"unit\":\"unit1\",\"index\":1,"
-       "\"kind\":\"dir\",\"state\":\"online\",\"block_size\":512,\"blocks\":8192,"
+       "\"last_error\":null,\"reason\":null,\"current\":true,\"note\":null,\"hosts\":[],"
+       "\"media\":[{\"name\":\"pool0\",\"unit\":\"unit1\",\"index\":1,"
+       "\"kind\":\"dir\",\"state\":\"online\",\"last_state\":null,"
+       "\"as_of\":null,\"block_size\":512,\"blocks\":8192,"
        "\"free_blocks\":4096,\"largest_free_blocks\":2048,\"last_error\":null,"
        "\"free_extents\":[{\"start_lba\":0,\"blocks\":2048,\"end_lba\":2047}]}],"
        "\"portals\":[{\"index\":1,\"group\":2,\"address\":\"192.0.2.1\",\"port\":3260,"
@@ -118,7 +120,8 @@ static void test_volume(void **state)
        "{\"name\":\"db1\",\"uuid\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\",\"unit\":\"unit1\","
        "\"media\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":2048,"
        "\"end_lba\":6143,\"lun\":1,\"iqn\":\"iqn.2026-11.org.dvsan:x\",\"thin\":true,"
-       "\"state\":\"online\",\"progress\":100,\"last_error\":null,\"target_size\":4194304,"
+       "\"state\":\"online\",\"last_state\":null,\"as_of\":null,"
+       "\"note\":null,\"progress\":100,\"last_error\":null,\"target_size\":4194304,"
        "\"portal_group\":2,\"portals\":[\"[2001:db8::1]:3261\",\"192.0.2.1:3260\"],\"hosts\":["
        "\"web\"]}");
 }
@@ -136,6 +139,7 @@ static void test_new_volume(void **state)
        "{\"name\":\"db1\",\"uuid\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\",\"unit\":\"unit1\","
        "\"media\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":null,"
        "\"end_lba\":null,\"lun\":null,\"iqn\":null,\"thin\":false,\"state\":\"creating\","
+       "\"last_state\":null,\"as_of\":null,\"note\":null,"
        "\"progress\":0,\"last_error\":null,\"target_size\":null,\"portal_group\":null,"
        "\"portals\":[],\"hosts\":[]}");
 }
@@ -152,7 +156,7 @@ static void test_host(void **state)
     is(view_assignment(&t.assignment),
        "{\"volume\":\"db1\",\"host\":\"web\",\"unit\":\"unit1\","
        "\"initiator\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\",\"state\":\"active\","
-       "\"last_error\":null}");
+       "\"as_of\":null,\"note\":null,\"last_error\":null}");
     json_t *info = view_connect_info(&t.host),
            *volume = json_array_get(json_object_get(info, "volumes"), 0);
     assert_string_equal(
@@ -161,7 +165,8 @@ static void test_host(void **state)
     json_object_del(volume, "rescan");
     is(info,
        "{\"host\":\"web\",\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\","
-       "\"volumes\":[{\"name\":\"db1\",\"state\":\"online\",\"access\":\"active\",\"blocks\":4096,"
+       "\"volumes\":[{\"name\":\"db1\",\"state\":\"online\",\"access\":\"active\","
+       "\"as_of\":null,\"note\":null,\"blocks\":4096,"
        "\"block_size\":512,\"size\":2097152,\"start_lba\":2048,\"end_lba\":6143,\"lun\":1,"
        "\"iqn\":\"iqn.2026-11.org.dvsan:x\","
        "\"portals\":[\"[2001:db8::1]:3261\",\"192.0.2.1:3260\"]}]}");

@@ -65,8 +65,8 @@ int cms_delete_host(struct cms *cms, const char *host,
                     struct dv_err *err); // DV_CONFLICT: has volumes
 
 // Takes a unit that will not come back out of the pool, with its volumes' records; DV_CONFLICT
-// while it is up.
-int cms_forget_unit(struct cms *cms, const char *unit, struct dv_err *err);
+// while it is up, and, unless forced, while hosts may use its volumes.
+int cms_forget_unit(struct cms *cms, const char *unit, bool force, struct dv_err *err);
 
 // Who leads the units. A unit that was told what this station's store does not know is ordered
 // nothing until a person has said what counts: what the units have, or what the store says.

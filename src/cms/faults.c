@@ -1,13 +1,16 @@
 // Tells of media and volumes that fail on a unit, and of those that are well again.
 // SPDX-License-Identifier: BSD-2-Clause
+//
+// What has one cause is told once: volumes whose medium is told of are not, and those that fail for
+// the same reason are counted.
 #include "cms/station.h"
 
+#include "base/mem.h"
 #include <string.h>
 
-#define TOLD_MAX 8 // volumes that one reading tells of by name
-
 void faults_tell_media(struct cms *cms, struct changes *c, const char *name,
-                       const struct pool_unit *unit, const struct medium *now, size_t count)
+                       const struct pool_unit *unit, const struct medium *now, size_t count,
+                       struct faults *f)
 {
     struct log_limit first = {0}; // of one that is new
     struct log_limit *limit = unit && unit->link ? &((struct unit_link *)unit->link)->told : &first;
@@ -25,6 +28,7 @@ void faults_tell_media(struct cms *cms, struct changes *c, const char *name,
         else
             events_add_limited(limit, cms, c, EVENT_INFO, "unit", name,
                                "its medium %s is well again", m->name);
+        f->told |= m->state == MEDIUM_FAILED;
     }
 }
 
@@ -41,33 +45,60 @@ static bool has_failed(const struct pool_unit *unit, const struct medium *now, s
     return false;
 }
 
-void faults_tell_volume(struct cms *cms, struct changes *c, const struct pool_volume *v,
-                        const struct volume *now, const struct medium *media, size_t count,
-                        struct fault_counts *n)
+static void count_in(struct faults *f, const struct pool_volume *v, const char *why)
 {
-    enum volume_state was = v->actual.state;
-    bool fails = now->state == VOLUME_FAILED && (was == VOLUME_ONLINE || was == VOLUME_OFFLINE);
-    bool heals = now->state == VOLUME_ONLINE && was == VOLUME_FAILED;
-    if (v->actual.index == 0 || (!fails && !heals) ||
-        has_failed(v->unit, media, count, now->medium))
+    size_t i = 0;
+    while (i < f->count && strcmp(f->groups[i].why, why) != 0)
+        i++;
+    if (i == FAULTS_MAX) {
+        f->others++;
         return;
-    if (n->failed + n->healed >= TOLD_MAX)
-        ; // counted alone
-    else if (fails)
-        events_add(cms, c, EVENT_ERROR, "volume", v->rec.name, "has failed on %s: %s",
-                   v->unit->rec.name, now->last_error);
-    else
-        events_add(cms, c, EVENT_INFO, "volume", v->rec.name, "is served again by %s",
-                   v->unit->rec.name);
-    n->failed += fails;
-    n->healed += heals;
+    }
+    struct fault_group *g = &f->groups[i];
+    if (i == f->count) {
+        f->count++;
+        dv_copy(g->why, sizeof(g->why), why);
+        dv_copy(g->first, sizeof(g->first), v->rec.name);
+    }
+    g->volumes++;
 }
 
-void faults_tell_rest(struct cms *cms, struct changes *c, const struct pool_unit *unit,
-                      const struct fault_counts *n)
+void faults_note_volume(struct faults *f, const struct pool_volume *v, const struct volume *now,
+                        const struct medium *media, size_t count, bool starting)
 {
-    if (n->failed + n->healed > TOLD_MAX)
-        events_add(cms, c, n->failed ? EVENT_ERROR : EVENT_INFO, "unit", unit->rec.name,
-                   "in all, %zu of its volumes have failed, and %zu are served again", n->failed,
-                   n->healed);
+    // While a unit starts, nothing is served yet, and that was to be expected.
+    bool was_starting = v->unit->rec.state == UNIT_JOINING;
+    enum volume_state was = v->actual.state;
+    bool served = was == VOLUME_ONLINE || was == VOLUME_OFFLINE || was_starting;
+    bool fails = now->state == VOLUME_FAILED && served;
+    bool heals = now->state == VOLUME_ONLINE && was == VOLUME_FAILED && !was_starting;
+    if (v->actual.index == 0 || starting || (!fails && !heals) ||
+        has_failed(v->unit, media, count, now->medium))
+        return;
+    if (fails)
+        count_in(f, v, now->last_error);
+    else if (f->healed++ == 0)
+        dv_copy(f->first_healed, sizeof(f->first_healed), v->rec.name);
+}
+
+void faults_tell_volumes(struct cms *cms, struct changes *c, const char *unit, struct faults *f)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        const struct fault_group *g = &f->groups[i];
+        if (g->volumes == 1)
+            events_add(cms, c, EVENT_ERROR, "volume", g->first, "has failed on %s: %s", unit,
+                       g->why);
+        else
+            events_add(cms, c, EVENT_ERROR, "unit", unit, "%zu of its volumes have failed: %s",
+                       g->volumes, g->why);
+    }
+    if (f->others)
+        events_add(cms, c, EVENT_ERROR, "unit", unit,
+                   "%zu more of its volumes have failed, for other reasons", f->others);
+    if (f->healed == 1)
+        events_add(cms, c, EVENT_INFO, "volume", f->first_healed, "is served again by %s", unit);
+    else if (f->healed > 1)
+        events_add(cms, c, EVENT_INFO, "unit", unit, "%zu of its volumes are served again",
+                   f->healed);
+    f->told |= f->count > 0;
 }

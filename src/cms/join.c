@@ -99,7 +99,7 @@ static void leave(struct cms *cms, struct unit_link *link, struct pool_unit *uni
         link->discard = true; // it may still have answered that it is well
     if (link)
         link->pace_ms = 0;
-    observe_state(cms, unit, UNIT_STOPPED, "it said good-bye");
+    observe_state(cms, unit, UNIT_STOPPED, observe_stopped);
     tasks_settle(cms, unit, false);
 }
 

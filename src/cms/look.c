@@ -76,6 +76,7 @@ static void missed(struct unit_link *link, const char *why)
         link->urgent |= link->next_address[0] != '\0'; // it may be there by now
         static const struct health_look silence = {.answered = false};
         enum unit_state state = health_next(unit->rec.state, &silence, &link->misses);
+        unit->agent_away = !strcmp(why, reading_no_agent);
         log_debug("look", "%s: %s (%u in a row)", unit->rec.name, why, link->misses);
         observe_state(link->cms, unit, state, why);
         tasks_settle(link->cms, unit, false);

@@ -53,6 +53,8 @@ struct found_host {
     UT_hash_handle hh;
 };
 
+const char observe_stopped[] = "its agent was stopped";
+
 // ---- The unit itself -------------------------------------------------------------------------
 
 static enum unit_state next_state(const struct observation *o)
@@ -91,12 +93,27 @@ static void tell_state(struct observation *o, enum unit_state was)
     if (is == UNIT_UP)
         events_add_limited(&o->link->told, o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
                            was == UNIT_DEGRADED ? "is well again" : "is up");
-    else if (is == UNIT_DEGRADED)
-        events_add_limited(&o->link->told, o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
-                           "is degraded: it cannot serve all it should; see its media and volumes");
     else if (is == UNIT_STOPPED)
         events_add_limited(&o->link->told, o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
                            "is being stopped");
+}
+
+// Unless it was told what has failed, perhaps by the reading before; that is the reason.
+static void tell_degraded(struct observation *o, enum unit_state was)
+{
+    if (o->rec.state != UNIT_DEGRADED || was == UNIT_DEGRADED || o->link->faults.told ||
+        o->link->faults_told || o->r->last_error[0])
+        return;
+    for (size_t i = 0; i < o->r->portal_count; i++) {
+        char text[PORTAL_TEXT_ROOM];
+        if (o->r->portals[i].up)
+            continue;
+        events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
+                   "is degraded: its portal %s is not up", portal_format(&o->r->portals[i], text));
+        return;
+    }
+    events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
+               "is degraded: it cannot serve all it should (dvsan unit show tells why)");
 }
 
 // While the unit did not answer, its record told of that instead.
@@ -135,7 +152,8 @@ static void observe_unit(struct observation *o)
     rec->epoch = r->epoch;
     rec->generation = r->generation;
     rec->state = next_state(o);
-    dv_copy(rec->last_error, sizeof(rec->last_error), r->last_error);
+    dv_copy(rec->last_error, sizeof(rec->last_error),
+            rec->state == UNIT_STOPPED && !r->last_error[0] ? observe_stopped : r->last_error);
     if (!o->unit)
         rec->accepted = r->lead.word; // all that it holds is taken in
     if (!o->unit)
@@ -384,7 +402,8 @@ static void observe_volume(struct observation *o, const struct volume *v)
     }
     pv->mark = o->mark;
     if (pv->unit == o->unit)
-        faults_tell_volume(o->cms, &o->c, pv, v, o->r->media, o->r->media_count, &o->link->faults);
+        faults_note_volume(&o->link->faults, pv, v, o->r->media, o->r->media_count,
+                           o->link->reading->oper == MEMBER_STARTING);
     struct volume_record rec = pv->rec;
     rec.unit = o->rec.uuid;
     rec.medium = v->medium;
@@ -449,7 +468,8 @@ static void observe_tables(struct observation *o)
     const struct dv_uuid *unit = &o->rec.uuid;
     o->mark = ++readings;
     if (r->has_media)
-        faults_tell_media(o->cms, &o->c, o->rec.name, o->unit, r->media, r->media_count);
+        faults_tell_media(o->cms, &o->c, o->rec.name, o->unit, r->media, r->media_count,
+                          &o->link->faults);
     if (r->has_media)
         changes_media(&o->c, unit, r->media, r->media_count);
     if (r->has_media)
@@ -467,7 +487,7 @@ static void observe_tables(struct observation *o)
         return;
     tell_adopted(o);
     if (o->unit)
-        faults_tell_rest(o->cms, &o->c, o->unit, &o->link->faults);
+        faults_tell_volumes(o->cms, &o->c, o->rec.name, &o->link->faults);
     observe_absence(o);
 }
 
@@ -488,7 +508,9 @@ static void joined(struct observation *o)
     struct dv_err err;
     dv_copy(o->link->name, sizeof(o->link->name), o->rec.name);
     dv_copy(o->link->recording, sizeof(o->link->recording), o->r->last_error);
-    o->link->state_before = 0;
+    o->link->faults_told = o->link->faults.told || (o->link->faults_told && o->rec.state != UNIT_UP);
+    if (!o->r->part)
+        o->link->state_before = 0;
     if (!o->unit) {
         o->unit = link_unit(o->link);
         o->unit->link = o->link;
@@ -512,8 +534,11 @@ bool observe_reading(struct unit_link *link, const struct reading *r)
         .unit = link_unit(link),
     };
     observe_unit(&o);
+    enum unit_state was = link->state_before ? link->state_before : o.unit ? o.unit->rec.state : 0;
     if (r->tables)
         observe_tables(&o);
+    if (!r->part)
+        tell_degraded(&o, was);
     bool good = cms_apply_or_log(o.cms, &o.c);
     changes_free(&o.c);
     names_free(&o.names);
@@ -551,7 +576,7 @@ bool observe_part(struct unit_link *link)
     const struct pool_unit *unit = link_unit(link);
     if (link->parts_at == 0) {
         link->adopted = link->found = 0;
-        link->faults = (struct fault_counts){0};
+        link->faults = (struct faults){0};
         r->shows = r->volume_count;
         sort_rules(r->rules, r->rule_count);
     }

@@ -467,30 +467,6 @@ void pool_free(struct pool *p)
 
 // ---- What people are shown -----------------------------------------------------------------
 
-const char *pool_volume_state(const struct pool_volume *v)
-{
-    if (!health_takes_orders(v->unit->rec.state) && v->unit->rec.state != UNIT_CONFLICT)
-        return "unreachable";
-    if (v->actual.index == 0) {
-        if (!v->rec.wanted)
-            return volume_state_name(VOLUME_DELETING);
-        // What the unit once had and has no more is lost until it shows it again.
-        return volume_state_name(v->rec.seen ? VOLUME_FAILED : VOLUME_CREATING);
-    }
-    if (!v->rec.wanted)
-        return volume_state_name(VOLUME_DELETING);
-    return volume_state_name(v->actual.state);
-}
-
-const char *pool_assignment_state(const struct pool_assignment *a)
-{
-    if (!a->rec.wanted)
-        return access_state_name(ACCESS_REVOKING);
-    if (a->actual.index == 0)
-        return access_state_name(ACCESS_PENDING);
-    return access_state_name(a->actual.state);
-}
-
 void pool_totals(const struct pool *p, struct pool_totals *out)
 {
     *out = (struct pool_totals){0};

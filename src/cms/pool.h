@@ -22,6 +22,7 @@ struct pool_unit {
     size_t portal_count;
     struct pool_volume *volumes; // those on it, by utlist's DL_ macros over unit_prev, unit_next
     size_t volume_count;
+    bool agent_away;           // while it is down: its machine answers, and its agent does not run
     struct pool_volume *shown; // those it shows, by actual.index
     void *link;                // the station's connection to it, private to src/cms
     // Whether this station leads it, as it showed last; 0 until it has answered. Like its lead, not
@@ -132,11 +133,20 @@ const struct medium *pool_medium(const struct pool_unit *u, uint32_t index); // 
 // Whether the medium that a shown volume lies on has failed, or is not in its unit's configuration.
 bool pool_medium_is_away(const struct pool_volume *v);
 
-// What people are shown: "creating", "online", "offline", "failed", "deleting", and
-// "unreachable" when its unit is not up.
+// ---- shown.c: what people are shown ----
+// Whether the unit answers, so that what is known of it is so now.
+bool pool_is_current(const struct pool_unit *u);
+// "creating", "online", "offline", "failed", "deleting", and "unreachable" while that is not known.
 const char *pool_volume_state(const struct pool_volume *v);
-// "pending", "active", "failed", "revoking".
+const char *pool_volume_last_state(const struct pool_volume *v); // when the unit answered last
+// "pending", "active", "failed", "revoking", and "unknown".
 const char *pool_assignment_state(const struct pool_assignment *a);
+const char *pool_medium_state(const struct pool_unit *u, const struct medium *m); // or "unknown"
+#define POOL_NOTE_ROOM 512 // bytes, with the NUL
+// What is known of a unit that does not answer, and what not; "" when it answers.
+void pool_unit_note(const struct pool_unit *u, char *out, size_t room);
+// Why a unit is degraded; "" when it is not.
+void pool_unit_reason(const struct pool_unit *u, char *out, size_t room);
 
 struct pool_totals {
     uint64_t blocks, free_blocks; // of the media of units that are up or degraded

@@ -85,6 +85,8 @@ static bool read_lead(const struct sn_value *holder, const struct sn_var *rest, 
            sn_get_int(&rest[6].value, 0, INT32_MAX, &out->spin_lock);
 }
 
+const char reading_no_agent[] = "its agent is not running";
+
 bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_t count,
                   struct reading *out, const char **why)
 {
@@ -94,7 +96,7 @@ bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_
     }
     const struct sn_var *v = answer->vars;
     if (sn_is_exception(&v[0].value)) {
-        *why = "its agent is not running";
+        *why = reading_no_agent;
         return false;
     }
     int32_t kind, oper;

@@ -62,6 +62,8 @@ struct reading {
 };
 void reading_free(struct reading *r); // NULL is fine
 
+extern const char reading_no_agent[]; // why there is no head: another agent answers for it
+
 // The request of a look: the member's scalars, and the progress of some volumes.
 #define READING_HEAD_MAX (20 + READING_PROGRESS_MAX)
 size_t reading_head_oids(const uint32_t *volumes, size_t count, struct sn_oid *oids);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/station.h"
 
+#include "base/mem.h"
 #include "cms/request.h"
 #include "cms/seal.h"
 #include "logic/health.h"
@@ -150,7 +151,33 @@ static void end_tasks_of(struct cms *cms, struct changes *c, const struct pool_u
     }
 }
 
-int cms_forget_unit(struct cms *cms, const char *unit, struct dv_err *err)
+// Refuses while hosts may use its volumes, and names some of them.
+static int check_unused(const struct pool_unit *u, struct dv_err *err)
+{
+    enum { NAMED = 4 };
+    const struct pool_volume *v;
+    struct strbuf names = {0};
+    size_t n = 0;
+    DL_FOREACH2(u->volumes, v, unit_next)
+    {
+        const struct pool_assignment *a;
+        DL_FOREACH2(v->assignments, a, volume_next)
+        {
+            if (a->rec.wanted && n++ < NAMED)
+                strbuf_add(&names, "%s%s (%s)", n > 1 ? ", " : "", v->rec.name, a->host->rec.name);
+        }
+    }
+    DV_FREE char *list = names.text;
+    if (n == 0)
+        return 0;
+    return dv_fail(
+        err, DV_CONFLICT,
+        "hosts use volumes of unit %s: %.200s%s. They lose their records here, and are "
+        "taken in again only if the unit comes back; to forget it all the same, force it",
+        u->rec.name, list, n > NAMED ? " and more" : "");
+}
+
+int cms_forget_unit(struct cms *cms, const char *unit, bool force, struct dv_err *err)
 {
     struct pool_unit *u = request_unit(cms, unit, err);
     if (!u)
@@ -158,6 +185,8 @@ int cms_forget_unit(struct cms *cms, const char *unit, struct dv_err *err)
     if (health_takes_orders(u->rec.state) || u->rec.state == UNIT_JOINING)
         return dv_fail(err, DV_CONFLICT, "unit %s is %s: stop it first", u->rec.name,
                        unit_state_name(u->rec.state));
+    if (!force && check_unused(u, err) < 0)
+        return -1;
     struct changes c = {0};
     const struct pool_volume *v;
     end_tasks_of(cms, &c, u);

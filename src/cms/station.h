@@ -68,8 +68,18 @@ void events_add_limited(struct log_limit *limit, struct cms *cms, struct changes
                         enum event_severity severity, const char *kind, const char *name,
                         const char *fmt, ...) __attribute__((format(printf, 7, 8)));
 
-struct fault_counts {
-    size_t failed, healed;
+// ---- Faults of one reading, see faults.c ----
+#define FAULTS_MAX 8 // reasons that one reading tells of
+struct fault_group { // volumes that have failed for one reason
+    char why[LAST_ERROR_ROOM];
+    char first[NAME_MAX_LEN + 1];
+    size_t volumes;
+};
+struct faults { // of one reading; zero before
+    struct fault_group groups[FAULTS_MAX];
+    size_t count, others, healed;
+    char first_healed[NAME_MAX_LEN + 1];
+    bool told; // why the unit is worse than before
 };
 
 // ---- link.c: the connection to one unit ----
@@ -123,7 +133,7 @@ struct unit_link {
     struct loop_timer *parts;               // while a long reading is taken in part by part
     size_t parts_at;                        // the first volume that was not
     size_t adopted, found;                  // volumes and hosts taken in since the reading began
-    struct fault_counts faults;             // told since then
+    struct faults faults;                   // met since then
     size_t not_adopted;                     // volumes, as told last
     bool accepted;                          // the listener takes this engine's traps
     uint64_t stranger_at;                   // when another engine used the UUID last; 0 never
@@ -133,6 +143,7 @@ struct unit_link {
     struct fetch *fetch;                    // while tables are read
     struct orders queue;                    // being sent
     size_t queue_next;
+    bool faults_told;                // why the unit is, or will be, degraded
     char trouble[LAST_ERROR_ROOM];   // the last trouble told, so that it is told once
     char recording[LAST_ERROR_ROOM]; // why it cannot record changes, as told last
     struct loop_timer *timer;
@@ -189,6 +200,7 @@ bool observe_reading(struct unit_link *link, const struct reading *r);
 // transaction of its own, and leaves the unit's generation as it was: a crash in between reads all
 // again. False when observe_reading can do the rest, or the store failed.
 bool observe_part(struct unit_link *link);
+extern const char observe_stopped[]; // why, of one that told that it is being stopped
 // Sets the state of a unit that did not answer or took its leave, with the event that belongs to
 // it. why is a short reason.
 void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state state, const char *why);
@@ -202,14 +214,14 @@ void moves_tell(struct cms *cms, struct changes *c, const struct pool_unit *unit
 // ---- faults.c ----
 // An event for each medium that is in another state than before. unit is NULL for a new one.
 void faults_tell_media(struct cms *cms, struct changes *c, const char *name,
-                       const struct pool_unit *unit, const struct medium *now, size_t count);
-// An event when a volume has failed or is served again, unless its medium says that already; of
-// very many, after the last, one that counts them. n is zero before the first.
-void faults_tell_volume(struct cms *cms, struct changes *c, const struct pool_volume *v,
-                        const struct volume *now, const struct medium *media, size_t count,
-                        struct fault_counts *n);
-void faults_tell_rest(struct cms *cms, struct changes *c, const struct pool_unit *unit,
-                      const struct fault_counts *n);
+                       const struct pool_unit *unit, const struct medium *now, size_t count,
+                       struct faults *f);
+// Notes when a volume has failed or is served again, unless its medium says that already, or the
+// unit is starting.
+void faults_note_volume(struct faults *f, const struct pool_volume *v, const struct volume *now,
+                        const struct medium *media, size_t count, bool starting);
+// An event for each reason, and one for what is well again.
+void faults_tell_volumes(struct cms *cms, struct changes *c, const char *unit, struct faults *f);
 
 // ---- executor.c ----
 // Makes the list of steps that bring the link's unit to what is wanted. True when the unit is not

@@ -1,0 +1,122 @@
+"""What a person is told of units that fail, are away, or are forgotten: what is so now, what was, and what is not known."""
+import os
+import signal
+
+import pytest
+
+from dvsanlab.process import kill_all
+from tools import initiators
+from tools.testlab import Refused, until
+
+LAB = {"units": 2, "hosts": 2}
+SECONDS = 60  # until something that is sure to come has come
+VOLUMES = ("one", "two", "three")
+
+
+def state_of(lab, unit):
+    return lab.unit(unit)["state"]
+
+
+def events(lab, after=0):
+    return [(e["subject"], e["text"]) for e in lab.client.get(f"/events?limit=1000&after={after}")]
+
+
+def last_event(lab):
+    return lab.client.get("/events?limit=1")[-1]["id"]
+
+
+@pytest.fixture(name="volumes", scope="module")
+def fixture_volumes(lab):
+    for name in VOLUMES:
+        lab.create(name, "16M", unit="unit1")
+        lab.assign(name, "host1")
+    return VOLUMES
+
+
+def test_one_cause_is_told_once(lab, volumes):
+    before, unit = last_event(lab), lab.units["unit1"]
+    kill_all(unit.tgtds)
+    assert until(lambda: state_of(lab, "unit1") == "degraded", SECONDS)
+    assert until(lambda: all(lab.volume(v)["state"] == "failed" for v in volumes), SECONDS)
+    assert lab.unit("unit1")["reason"].startswith("3 of its volumes cannot be served: tgtd ")
+    assert "3 of its volumes cannot be served" in " ".join(lab.dvsan("unit", "show", "unit1").stdout.split())
+    told = events(lab, before)
+    assert len(told) == 1 and told[0][0] == "unit unit1", told
+    assert told[0][1].startswith("3 of its volumes have failed: tgtd "), told
+    before = last_event(lab)
+    unit.start(unit.tgtds[0])
+    assert until(lambda: state_of(lab, "unit1") == "up", SECONDS)
+    assert events(lab, before) == [("unit unit1", "is well again"),
+                                   ("unit unit1", "3 of its volumes are served again")]
+    assert lab.unit("unit1")["reason"] is None
+
+
+def test_a_start_is_no_failure(lab, volumes):
+    """Also where its first pass takes long: what is not served yet has not failed."""
+    before, unit = last_event(lab), lab.units["unit1"]
+    kill_all([unit.agent])
+    os.kill(unit.tgtds[0].pid(), signal.SIGSTOP)
+    try:
+        unit.start(unit.agent)
+        assert until(lambda: "failed" in (lab.volume("one")["state"], lab.volume("one")["last_state"]), SECONDS)
+    finally:
+        os.kill(unit.tgtds[0].pid(), signal.SIGCONT)
+    assert until(lambda: state_of(lab, "unit1") == "up", SECONDS)
+    assert not [e for e in events(lab, before) if e[0].startswith("volume")], events(lab, before)
+
+
+def check_unknown(lab, volumes):
+    """What depends on unit1 is not shown as if it were so now."""
+    unit = lab.unit("unit1")
+    assert not unit["current"] and unit["note"] and unit["last_seen"]
+    assert {p["up"] for p in unit["portals"]} == {None}
+    medium, = [m for m in lab.client.get("/media") if m["unit"] == "unit1"]
+    assert (medium["state"], medium["last_state"], medium["as_of"]) == ("unknown", "online", unit["last_seen"])
+    for name in volumes:
+        volume = lab.volume(name)
+        assert (volume["state"], volume["last_state"], volume["note"]) == ("unreachable", "online", unit["note"])
+        assert volume["as_of"] == unit["last_seen"]
+    rights = lab.client.get("/assignments?host=host1")
+    assert {(a["state"], a["note"]) for a in rights} == {("unknown", unit["note"])}
+    info = lab.client.get("/hosts/host1/connect-info")["volumes"]
+    assert {(v["access"], v["note"]) for v in info} == {("unknown", unit["note"])}
+    assert "unknown" in lab.dvsan("medium", "list").stdout
+    assert "unknown" in lab.dvsan("host", "show", "host1").stdout
+    return unit
+
+
+def test_what_serves_is_told_apart_from_what_can_be_managed(lab, volumes):
+    unit, how = lab.units["unit1"], initiators.access(lab, "host1", "one")
+    kill_all([unit.agent])
+    assert until(lambda: state_of(lab, "unit1") == "down", SECONDS)
+    shown = check_unknown(lab, volumes)
+    assert "its agent does not run" in shown["note"] and "goes on serving" in shown["note"]
+    assert initiators.can_log_in(how)
+    kill_all(unit.processes)
+    assert until(lambda: "whether it serves is not known" in lab.unit("unit1")["note"], SECONDS)
+    check_unknown(lab, volumes)
+    unit.start()
+    assert until(lambda: state_of(lab, "unit1") == "up" and lab.unit("unit1")["current"], SECONDS)
+    assert lab.unit("unit1")["note"] is None and lab.volume("one")["state"] == "online"
+
+
+def test_one_that_was_stopped(lab, volumes):
+    unit = lab.units["unit1"]
+    unit.stop(unit.agent)
+    assert until(lambda: state_of(lab, "unit1") == "stopped", SECONDS)
+    shown = check_unknown(lab, volumes)
+    assert shown["last_error"] == "its agent was stopped" and "was stopped" in shown["note"]
+
+
+def test_what_is_in_use_is_not_forgotten_by_mistake(lab, volumes):
+    with pytest.raises(Refused, match=r"one \(host1\).*only if the unit comes back.*force it") as e:
+        lab.client.delete("/units/unit1")
+    assert e.value.code == "conflict"
+    assert len(lab.client.get("/volumes")) == len(volumes)
+    assert lab.unit("unit1")["hosts"] == ["host1"]
+    assert "is forgotten" in lab.dvsan("unit", "forget", "unit1", "--yes").stdout
+    assert lab.client.get("/volumes") == lab.client.get("/assignments") == []
+    unit = lab.units["unit1"]
+    unit.start(unit.agent)
+    assert until(lambda: [v["state"] for v in lab.client.get("/volumes")] == ["online"] * len(volumes), SECONDS)
+    assert {(a["volume"], a["host"]) for a in lab.client.get("/assignments")} == {(v, "host1") for v in volumes}

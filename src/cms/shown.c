@@ -1,0 +1,151 @@
+// What people are shown of the pool: what is so now, what was so once, and what is not known.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/pool.h"
+
+#include "logic/health.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+bool pool_is_current(const struct pool_unit *u)
+{
+    return health_takes_orders(u->rec.state) || u->rec.state == UNIT_CONFLICT;
+}
+
+const char *pool_volume_state(const struct pool_volume *v)
+{
+    return pool_is_current(v->unit) ? pool_volume_last_state(v) : "unreachable";
+}
+
+const char *pool_volume_last_state(const struct pool_volume *v)
+{
+    if (v->actual.index == 0) {
+        if (!v->rec.wanted)
+            return volume_state_name(VOLUME_DELETING);
+        // What the unit once had and has no more is lost until it shows it again.
+        return volume_state_name(v->rec.seen ? VOLUME_FAILED : VOLUME_CREATING);
+    }
+    if (!v->rec.wanted)
+        return volume_state_name(VOLUME_DELETING);
+    return volume_state_name(v->actual.state);
+}
+
+const char *pool_assignment_state(const struct pool_assignment *a)
+{
+    if (!a->rec.wanted)
+        return access_state_name(ACCESS_REVOKING);
+    if (a->actual.index == 0)
+        return access_state_name(ACCESS_PENDING);
+    return pool_is_current(a->volume->unit) ? access_state_name(a->actual.state) : "unknown";
+}
+
+const char *pool_medium_state(const struct pool_unit *u, const struct medium *m)
+{
+    return pool_is_current(u) ? medium_state_name(m->state) : "unknown";
+}
+
+void pool_unit_note(const struct pool_unit *u, char *out, size_t room)
+{
+    const char *name = u->rec.name;
+    out[0] = '\0';
+    switch (u->rec.state) {
+    case UNIT_UP:
+    case UNIT_DEGRADED:
+    case UNIT_CONFLICT:
+        break;
+    case UNIT_JOINING:
+        snprintf(out, room, "%s has not told yet how it is: what is shown was so before", name);
+        break;
+    case UNIT_STOPPED:
+        snprintf(out, room,
+                 "the agent of %s was stopped: nothing can be changed there, and what is shown was "
+                 "so before; a tgtd that was not stopped, too, goes on serving",
+                 name);
+        break;
+    case UNIT_DOWN:
+        if (u->agent_away)
+            snprintf(out, room,
+                     "the machine of %s answers, and its agent does not run: nothing can be "
+                     "changed there, and what is shown was so before; its tgtd goes on serving "
+                     "while it runs",
+                     name);
+        else
+            snprintf(out, room,
+                     "%s does not answer: whether it serves is not known, nothing can be changed "
+                     "there, and what is shown was so before",
+                     name);
+        break;
+    }
+}
+
+// ---- Why a unit is degraded ---------------------------------------------------------------------
+
+struct writer {
+    char *out;
+    size_t room;
+};
+
+static void add(struct writer *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct writer *w, const char *fmt, ...)
+{
+    va_list args;
+    size_t len = strlen(w->out);
+    if (len > 0 && len + 2 < w->room) {
+        memcpy(w->out + len, "; ", 3);
+        len += 2;
+    }
+    va_start(args, fmt);
+    vsnprintf(w->out + len, w->room - len, fmt, args);
+    va_end(args);
+}
+
+static void add_media(struct writer *w, const struct pool_unit *u)
+{
+    for (size_t i = 0; i < u->media_count; i++)
+        if (u->media[i].state == MEDIUM_FAILED)
+            add(w, "its medium %s has failed: %s", u->media[i].name, u->media[i].last_error);
+}
+
+// Those that have a medium, with the reason of the first.
+static void add_volumes(struct writer *w, const struct pool_unit *u)
+{
+    const struct pool_volume *v, *first = NULL;
+    size_t n = 0;
+    DL_FOREACH2(u->volumes, v, unit_next)
+    {
+        if (v->actual.index == 0 || v->actual.state != VOLUME_FAILED || pool_medium_is_away(v))
+            continue;
+        if (!first)
+            first = v;
+        n += !strcmp(v->actual.last_error, first->actual.last_error);
+    }
+    if (n == 1)
+        add(w, "volume %s cannot be served: %s", first->rec.name, first->actual.last_error);
+    else if (n > 1)
+        add(w, "%zu of its volumes cannot be served: %s", n, first->actual.last_error);
+}
+
+static void add_portals(struct writer *w, const struct pool_unit *u)
+{
+    char text[PORTAL_TEXT_ROOM];
+    for (size_t i = 0; i < u->portal_count; i++)
+        if (!u->portals[i].up)
+            add(w, "its portal %s is not up", portal_format(&u->portals[i], text));
+}
+
+void pool_unit_reason(const struct pool_unit *u, char *out, size_t room)
+{
+    struct writer w = {out, room};
+    out[0] = '\0';
+    if (u->rec.state != UNIT_DEGRADED)
+        return;
+    if (u->rec.last_error[0])
+        add(&w, "it cannot record changes: %s", u->rec.last_error);
+    add_media(&w, u);
+    add_volumes(&w, u);
+    add_portals(&w, u);
+    if (!out[0]) // what is left of all that makes one degraded
+        add(&w, "its tgtd does not run or does not answer, or a portal has no address");
+}
