@@ -6,7 +6,7 @@
 #include "console/api/call.h"
 
 // handlers_pool.c
-api_handler get_pool, list_units, get_unit, forget_unit, list_media, list_events;
+api_handler get_pool, list_units, get_unit, change_unit, forget_unit, list_media, list_events;
 // handlers_station.c
 api_handler get_station, adopt_station;
 // handlers_volume.c

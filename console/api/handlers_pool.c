@@ -34,6 +34,19 @@ int get_unit(struct api_call *call, struct dv_err *err)
     return 0;
 }
 
+int change_unit(struct api_call *call, struct dv_err *err)
+{
+    const char *name = call_text(call->body, "name");
+    if (!call_unit(call, call->params[0], err) ||
+        cms_rename_unit(call->cms, call->params[0], name, err) < 0)
+        return -1;
+    const struct pool_unit *u = call_unit(call, name, err);
+    if (!u)
+        return -1;
+    call->answer = view_unit(u);
+    return 0;
+}
+
 int forget_unit(struct api_call *call, struct dv_err *err)
 {
     bool force = call_bool(call->query, "force") == 1;

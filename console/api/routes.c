@@ -32,6 +32,10 @@ static const struct field host_body[] = {
     {.name = "chap_secret", .kind = FIELD_SECRET, .required = true},
     {.name = NULL},
 };
+static const struct field unit_body[] = {
+    {.name = "name", .kind = FIELD_NAME, .required = true, .what = "unit"},
+    {.name = NULL},
+};
 static const struct field forget_query[] = {{.name = "force", .kind = FIELD_BOOL}, {.name = NULL}};
 static const struct field task_query[] = {
     {.name = "seen", .kind = FIELD_NUMBER, .max = INT64_MAX},
@@ -67,6 +71,7 @@ const struct route api_routes[] = {
     {"POST",   "/api/v1/station/adopt",                adopt_station, adopt_body, NULL, NULL},
     {"GET",    "/api/v1/units",                        list_units, NULL, NULL, NULL},
     {"GET",    "/api/v1/units/{unit}",                 get_unit, NULL, NULL, NULL},
+    {"PATCH",  "/api/v1/units/{unit}",                 change_unit, unit_body, NULL, NULL},
     {"DELETE", "/api/v1/units/{unit}",                 forget_unit, NULL, forget_query, NULL},
     {"GET",    "/api/v1/media",                        list_media, NULL, NULL, NULL},
     {"GET",    "/api/v1/volumes",                      list_volumes, NULL, NULL, NULL},

@@ -17,16 +17,16 @@ struct cli {
 };
 
 // The commands; see the table in command.c.
-command_fn pool_show, unit_list, unit_show, unit_forget, medium_list; // cmd_pool.c
-command_fn station_show, station_adopt;                               // cmd_station.c
-command_fn volume_create, volume_list, volume_show, volume_delete;    // cmd_volume.c
-command_fn volume_resize, volume_rename;                              // cmd_change.c
-command_fn volume_assign, volume_unassign;                            // cmd_assign.c
-command_fn host_add, host_list, host_show, host_delete;               // cmd_host.c
-command_fn host_connect_info;                                         // cmd_connect.c
-command_fn task_list, task_show, task_watch, task_cancel;             // cmd_task.c
-command_fn event_list;                                                // cmd_event.c
-command_fn token_create, token_list, token_delete;                    // cmd_token.c
+command_fn pool_show, unit_list, unit_show, unit_rename, unit_forget, medium_list; // cmd_pool.c
+command_fn station_show, station_adopt;                                            // cmd_station.c
+command_fn volume_create, volume_list, volume_show, volume_delete;                 // cmd_volume.c
+command_fn volume_resize, volume_rename;                                           // cmd_change.c
+command_fn volume_assign, volume_unassign;                                         // cmd_assign.c
+command_fn host_add, host_list, host_show, host_delete;                            // cmd_host.c
+command_fn host_connect_info;                                                      // cmd_connect.c
+command_fn task_list, task_show, task_watch, task_cancel;                          // cmd_task.c
+command_fn event_list;                                                             // cmd_event.c
+command_fn token_create, token_list, token_delete;                                 // cmd_token.c
 
 // The value of an option, or NULL; and whether a flag is set.
 const char *cli_value(const struct cli *cli, enum option option);

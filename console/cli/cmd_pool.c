@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "console/cli/cli.h"
-#include <string.h>
 
 int pool_show(struct cli *cli, struct dv_err *err)
 {
@@ -80,43 +79,32 @@ int unit_show(struct cli *cli, struct dv_err *err)
     return 0;
 }
 
-// The hosts of all volumes of a unit, each once, in the order of the volumes.
-static json_t *hosts_of(const json_t *volumes, const char *unit)
+int unit_rename(struct cli *cli, struct dv_err *err)
 {
-    json_t *volume, *hosts = json_array(), *seen = json_object(), *host;
-    size_t i, j;
-    json_array_foreach(volumes, i, volume)
-    {
-        const char *on = json_string_value(json_object_get(volume, "unit"));
-        if (!on || strcmp(on, unit) != 0)
-            continue;
-        json_array_foreach(json_object_get(volume, "hosts"), j, host)
-        {
-            if (json_object_get(seen, json_string_value(host)))
-                continue;
-            json_object_set(seen, json_string_value(host), host);
-            json_array_append(hosts, host);
-        }
-    }
-    json_decref(seen);
-    return hosts;
+    DV_FREE char *path = client_path("/units/", cli->in->args[0], "");
+    json_t *unit, *body = json_pack("{s:s}", "name", cli->in->args[1]);
+    int result = body ? client_request(cli->client, "PATCH", path, body, &unit, err)
+                      : dv_fail(err, DV_INVALID, "the new name is not text in UTF-8");
+    json_decref(body);
+    if (result < 0)
+        return -1;
+    if (cli->json)
+        cli_print_json(unit);
+    else
+        printf("Unit %s is called %s now.\n", cli->in->args[0], cli->in->args[1]);
+    json_decref(unit);
+    return 0;
 }
 
 static int confirm_forget(struct cli *cli, const json_t *unit, struct dv_err *err)
 {
-    json_t *volumes;
-    if (client_request(cli->client, "GET", "/volumes", NULL, &volumes, err) < 0)
-        return -1;
     const char *name = json_string_value(json_object_get(unit, "name"));
     json_int_t count = json_integer_value(json_object_get(unit, "volumes"));
-    json_t *hosts = hosts_of(volumes, name);
-    DV_FREE char *names = cli_names(hosts);
+    DV_FREE char *names = cli_names(json_object_get(unit, "hosts"));
     DV_FREE char *question = dv_printf(
         "Forget unit %s with its %lld volume%s%s%s? Nothing on the unit is changed: should it come "
         "back, it joins again by itself, with its volumes and the hosts that may use them.",
         name, (long long)count, count == 1 ? "" : "s", *names ? ", which are used by " : "", names);
-    json_decref(hosts);
-    json_decref(volumes);
     return cli_confirm(cli, question, err);
 }
 

@@ -114,6 +114,8 @@ const struct command cli_commands[] = {
      "List the units of the pool."},
     {"unit", "show", ARG("UNIT", check_unit), 0, 0, 0, unit_show,
      "Show a unit with its media and portals."},
+    {"unit", "rename", TWO_ARGS("UNIT", "NAME", check_unit), 0, 0, 0, unit_rename,
+     "Give a unit another name here, whatever it calls itself."},
     {"unit", "forget", ARG("UNIT", check_unit), BIT(OPT_YES), 0, 0, unit_forget,
      "Take a unit out of the pool that will not come back."},
 

@@ -201,5 +201,5 @@ def test_a_state_folder_that_is_away(lab, disk):
     assert lab.finish(waiting, 60)["state"] == "done"
     assert known(lab) == before
     said = [e["text"] for e in lab.client.get("/events?limit=1000") if e["subject"] == "unit unit1"]
-    assert [t for t in said if t.startswith("cannot record changes: ")]
-    assert "can record changes again" in said
+    assert [t for t in said if "changes cannot be recorded: " in t]
+    assert [t for t in said if t.startswith("this is over: changes cannot be recorded: ")]

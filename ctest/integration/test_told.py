@@ -1,5 +1,6 @@
 """What a person is told of units that fail, are away, or are forgotten: what is so now, what was, and what is not known."""
 import os
+import shutil
 import signal
 
 import pytest
@@ -15,6 +16,10 @@ VOLUMES = ("one", "two", "three")
 
 def state_of(lab, unit):
     return lab.unit(unit)["state"]
+
+
+def states(lab):
+    return {u["name"]: u["state"] for u in lab.client.get("/units")}
 
 
 def events(lab, after=0):
@@ -38,7 +43,7 @@ def test_one_cause_is_told_once(lab, volumes):
     kill_all(unit.tgtds)
     assert until(lambda: state_of(lab, "unit1") == "degraded", SECONDS)
     assert until(lambda: all(lab.volume(v)["state"] == "failed" for v in volumes), SECONDS)
-    assert lab.unit("unit1")["reason"].startswith("3 of its volumes cannot be served: tgtd ")
+    assert "3 of its volumes cannot be served: tgtd " in lab.unit("unit1")["reason"]
     assert "3 of its volumes cannot be served" in " ".join(lab.dvsan("unit", "show", "unit1").stdout.split())
     told = events(lab, before)
     assert len(told) == 1 and told[0][0] == "unit unit1", told
@@ -120,3 +125,49 @@ def test_what_is_in_use_is_not_forgotten_by_mistake(lab, volumes):
     unit.start(unit.agent)
     assert until(lambda: [v["state"] for v in lab.client.get("/volumes")] == ["online"] * len(volumes), SECONDS)
     assert {(a["volume"], a["host"]) for a in lab.client.get("/assignments")} == {(v, "host1") for v in volumes}
+
+
+def test_what_was_left_out_is_taken_in_when_it_may_be(lab, volumes):
+    """Two units show one volume; the pool's one is forgotten, also by a station that has started since."""
+    uuid = lab.volume("one")["uuid"]
+    ones, twos = (lab.units[u].path("media") for u in ("unit1", "unit2"))
+    shutil.copy(os.path.join(ones, uuid + ".img"), os.path.join(twos, "copy"))
+    os.rename(os.path.join(twos, "copy"), os.path.join(twos, uuid + ".img"))
+    def warned():
+        return [t for s, t in events(lab) if s == "volume one" and "unit2 shows a volume of the same UUID" in t]
+    assert until(warned, SECONDS)
+    assert lab.volume("one")["unit"] == "unit1"
+    lab.run("kill", "cms")
+    lab.run("start", "cms")
+    assert until(lambda: {u["state"] for u in lab.client.get("/units")} == {"up"}, SECONDS)
+    kill_all(lab.units["unit1"].processes)
+    assert until(lambda: state_of(lab, "unit1") == "down", SECONDS)
+    lab.client.delete("/units/unit1?force=true")
+    assert until(lambda: [v["unit"] for v in lab.client.get("/volumes") if v["uuid"] == uuid] == ["unit2"], SECONDS)
+
+
+def test_a_unit_has_its_name_when_that_is_free(lab, volumes):
+    one, two = lab.units["unit1"], lab.units["unit2"]
+    one.start()
+    assert until(lambda: states(lab).get("unit1") == "up", SECONDS)
+    two.stop(two.agent)
+    with open(two.path("unit.xml"), encoding="utf-8") as f:
+        text = f.read()
+    with open(two.path("unit.xml"), "w", encoding="utf-8") as f:
+        f.write(text.replace('name="unit2"', 'name="unit1"', 1))
+    two.start(two.agent)
+    assert until(lambda: [u["name"] for u in lab.client.get("/units")] == ["unit1", "unit1-2"], SECONDS)
+    kill_all(one.processes)
+    assert until(lambda: state_of(lab, "unit1") == "down", SECONDS)
+    lab.client.delete("/units/unit1?force=true")
+    assert until(lambda: [u["name"] for u in lab.client.get("/units")] == ["unit1"], SECONDS)
+
+    # One that a person gave stays, whatever the unit calls itself.
+    assert "is called attic now" in lab.dvsan("unit", "rename", "unit1", "attic").stdout
+    one.start()
+    assert until(lambda: states(lab) == {"attic": "up", "unit1": "up"}, SECONDS)
+    lab.run("kill", "cms")
+    lab.run("start", "cms")
+    assert until(lambda: states(lab) == {"attic": "up", "unit1": "up"}, SECONDS)
+    with pytest.raises(Refused, match="there is a unit unit1 already"):
+        lab.client.ask("PATCH", "/units/attic", {"name": "unit1"})

@@ -109,10 +109,9 @@ static void test_reasons(void **state)
         {UNIT_DEGRADED, MEDIUM_ONLINE, true, "", "og", "volume v1 cannot be served: odd"},
         {UNIT_DEGRADED, MEDIUM_FAILED, true, "", "ff", "its medium m has failed: gone"},
         {UNIT_DEGRADED, MEDIUM_ONLINE, false, "", "o", "its portal 192.0.2.1:3260 is not up"},
-        {UNIT_DEGRADED, MEDIUM_ONLINE, true, "disk full", "o",
-         "it cannot record changes: disk full"},
+        {UNIT_DEGRADED, MEDIUM_ONLINE, true, "disk full", "o", "disk full"},
         {UNIT_DEGRADED, MEDIUM_FAILED, false, "disk full", "o",
-         "it cannot record changes: disk full; its medium m has failed: gone; its portal "
+         "disk full; its medium m has failed: gone; its portal "
          "192.0.2.1:3260 is not up"},
         {UNIT_DEGRADED, MEDIUM_ONLINE, true, "", "o",
          "its tgtd does not run or does not answer, or a portal has no address"},
@@ -162,7 +161,7 @@ static void test_one_cause_is_told_once(void **state)
             char name[NAME_MAX_LEN + 1];
             snprintf(name, sizeof(name), "v%zu", k);
             faults_note_volume(&f, pool_find_volume(p, name), &pool_find_volume(now, name)->actual,
-                               u->media, u->media_count, cases[i].starting);
+                               u->media, u->media_count, cases[i].unit, cases[i].starting);
         }
         faults_tell_volumes(&cms, &c, "u", &f);
         strbuf_add(&told, "%s", "");

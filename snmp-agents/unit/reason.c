@@ -31,7 +31,9 @@ void reason_of_portals(const struct order *o, char out[LAST_ERROR_ROOM])
 void reason_of_unit(const char *unrecorded, const bool *there, const struct dv_err *errors,
                     uint32_t groups, const char *portals, char out[LAST_ERROR_ROOM])
 {
-    dv_copy(out, LAST_ERROR_ROOM, unrecorded[0] ? unrecorded : portals);
+    dv_copy(out, LAST_ERROR_ROOM, portals);
+    if (unrecorded[0])
+        tell(out, dv_printf("changes cannot be recorded: %s", unrecorded));
     for (uint32_t i = 0; i < groups && !unrecorded[0]; i++)
         if (!there[i]) {
             tell(out, dv_printf("nothing of portal group %u is served: %s", i + 1, errors[i].text));

@@ -64,6 +64,8 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
 int cms_delete_host(struct cms *cms, const char *host,
                     struct dv_err *err); // DV_CONFLICT: has volumes
 
+// The name is kept whatever the unit calls itself.
+int cms_rename_unit(struct cms *cms, const char *unit, const char *name, struct dv_err *err);
 // Takes a unit that will not come back out of the pool, with its volumes' records; DV_CONFLICT
 // while it is up, and, unless forced, while hosts may use its volumes.
 int cms_forget_unit(struct cms *cms, const char *unit, bool force, struct dv_err *err);

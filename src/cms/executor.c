@@ -327,7 +327,7 @@ static void led_by_another(struct unit_link *link, const struct order *s, const 
 static const char *not_recorded(const struct unit_link *link)
 {
     const struct pool_unit *unit = link_unit(link);
-    return unit && unit->rec.last_error[0]
+    return unit && strstr(unit->rec.last_error, "cannot be recorded")
                ? unit->rec.last_error
                : "its agent could not record the change; see its log, and whether its disk is full";
 }

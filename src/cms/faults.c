@@ -64,10 +64,11 @@ static void count_in(struct faults *f, const struct pool_volume *v, const char *
 }
 
 void faults_note_volume(struct faults *f, const struct pool_volume *v, const struct volume *now,
-                        const struct medium *media, size_t count, bool starting)
+                        const struct medium *media, size_t count, enum unit_state before,
+                        bool starting)
 {
     // While a unit starts, nothing is served yet, and that was to be expected.
-    bool was_starting = v->unit->rec.state == UNIT_JOINING;
+    bool was_starting = before == UNIT_JOINING;
     enum volume_state was = v->actual.state;
     bool served = was == VOLUME_ONLINE || was == VOLUME_OFFLINE || was_starting;
     bool fails = now->state == VOLUME_FAILED && served;

@@ -30,6 +30,7 @@ struct observation {
     const struct reading *r;
     struct pool_unit *unit;    // NULL: it is new
     struct unit_record rec;    // as it will be
+    enum unit_state was;       // 0: it is new
     struct access_rule *rules; // those of r, by volume and index
     uint64_t mark;
     struct names names;       // given in this reading
@@ -37,6 +38,8 @@ struct observation {
     struct new_volume *adopted_ones;
     size_t strange_hosts; // found on this unit, now or before, and not completed
     size_t not_adopted;   // volumes
+    struct left_out *left_out;
+    size_t left_out_count;
     struct changes c;
 };
 
@@ -99,35 +102,37 @@ static void tell_state(struct observation *o, enum unit_state was)
 }
 
 // Unless it was told what has failed, perhaps by the reading before; that is the reason.
-static void tell_degraded(struct observation *o, enum unit_state was)
+static void tell_degraded(struct observation *o)
 {
-    if (o->rec.state != UNIT_DEGRADED || was == UNIT_DEGRADED || o->link->faults.told ||
+    if (o->rec.state != UNIT_DEGRADED || o->was == UNIT_DEGRADED || o->link->faults.told ||
         o->link->faults_told || o->r->last_error[0])
         return;
     for (size_t i = 0; i < o->r->portal_count; i++) {
         char text[PORTAL_TEXT_ROOM];
         if (o->r->portals[i].up)
             continue;
-        events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
-                   "is degraded: its portal %s is not up", portal_format(&o->r->portals[i], text));
+        events_add_limited(&o->link->told, o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
+                           "is degraded: its portal %s is not up",
+                           portal_format(&o->r->portals[i], text));
         return;
     }
-    events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
-               "is degraded: it cannot serve all it should (dvsan unit show tells why)");
+    events_add_limited(&o->link->told, o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
+                       "is degraded: it cannot serve all it should (dvsan unit show tells why)");
 }
 
-// While the unit did not answer, its record told of that instead.
+// What is wrong with the unit as a whole. Where volumes have failed because of it, they are told
+// of.
 static void tell_trouble(struct observation *o)
 {
-    const char *now = o->r->last_error;
-    if (strcmp(o->link->recording, now) == 0)
+    const char *now = o->r->last_error, *before = o->link->recording;
+    if (strcmp(before, now) == 0 || o->link->faults.count > 0 || o->link->faults_told)
         return;
-    if (now[0])
-        events_add_limited(&o->link->told, o->cms, &o->c, EVENT_ERROR, "unit", o->rec.name,
-                           "cannot record changes: %s", now);
-    else
+    if (!now[0])
         events_add_limited(&o->link->told, o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
-                           "can record changes again");
+                           "this is over: %s", before);
+    else
+        events_add_limited(&o->link->told, o->cms, &o->c, EVENT_ERROR, "unit", o->rec.name,
+                           "is not well: %s", now);
 }
 
 static void observe_unit(struct observation *o)
@@ -137,10 +142,10 @@ static void observe_unit(struct observation *o)
     if (o->unit)
         *rec = o->unit->rec;
     rec->uuid = r->uuid;
-    if (!o->unit || !names_stem_is(rec->name, r->name)) {
+    if (!o->unit || (!rec->named && strcmp(rec->name, r->name) != 0)) { // its own may be free now
         char name[NAME_MAX_LEN + 1];
         names_for_unit(o->pool, r->name, &r->uuid, name);
-        if (o->unit)
+        if (o->unit && strcmp(rec->name, name) != 0)
             events_add_limited(&o->link->told, o->cms, &o->c, EVENT_INFO, "unit", name,
                                "was called %s before", rec->name);
         memcpy(rec->name, name, sizeof(rec->name));
@@ -160,7 +165,6 @@ static void observe_unit(struct observation *o)
         tell_joined(o);
     else
         tell_state(o, o->link->state_before ? o->link->state_before : o->unit->rec.state);
-    tell_trouble(o);
     if (!o->unit || memcmp(rec, &o->unit->rec, sizeof(*rec)) != 0) {
         rec->last_seen = time(NULL);
         changes_unit(&o->c, rec);
@@ -333,17 +337,82 @@ static void tell_adopted(struct observation *o)
         o->link->not_adopted = o->not_adopted;
 }
 
+// Whether the unit that has the volume has the worse of two, so that another one's, in this state,
+// takes its place.
+static bool yields(const struct pool_volume *pv, enum volume_state other)
+{
+    bool failed = pv->actual.state == VOLUME_FAILED;
+    if (pv->actual.index == 0)
+        return true;
+    return other != VOLUME_FAILED && (failed || !health_takes_orders(pv->unit->rec.state));
+}
+
+// Whether that was told. Of a row that has failed it is not.
+static bool is_left_out(const struct unit_link *link, const struct dv_uuid *uuid)
+{
+    for (size_t i = 0; i < link->left_out_count; i++)
+        if (uuid_equal(&link->left_out[i].uuid, uuid) && link->left_out[i].state != VOLUME_FAILED)
+            return true;
+    return false;
+}
+
+static void leave_out(struct observation *o, const struct volume *v)
+{
+    *DV_APPEND(o->left_out, o->left_out_count) =
+        (struct left_out){.uuid = v->uuid, .state = v->state};
+}
+
+bool observe_wants_left_out(const struct unit_link *link)
+{
+    struct pool *p = link->cms->pool;
+    for (size_t i = 0; i < link->left_out_count; i++) {
+        const struct left_out *l = &link->left_out[i];
+        const struct pool_volume *pv = pool_volume_by_uuid(p, &l->uuid);
+        if (pv ? yields(pv, l->state) : HASH_COUNT(p->hosts) != link->left_out_hosts || l->known)
+            return true;
+    }
+    return false;
+}
+
+// Those of a whole reading, which may come part by part, are all there are: those known before it
+// go with its last part. Of very many some are not remembered.
+static void note_left_out(struct observation *o)
+{
+    enum { REMEMBERED = 4096 };
+    struct unit_link *link = o->link;
+    size_t before = link->reading->whole ? link->left_out_before : 0;
+    for (size_t i = 0; i < o->left_out_count; i++) {
+        struct left_out *l = &o->left_out[i];
+        size_t k = before;
+        l->known = pool_volume_by_uuid(o->pool, &l->uuid) != NULL;
+        while (k < link->left_out_count && !uuid_equal(&link->left_out[k].uuid, &l->uuid))
+            k++;
+        if (k < link->left_out_count)
+            link->left_out[k] = *l;
+        else if (k - before < REMEMBERED)
+            *DV_APPEND(link->left_out, link->left_out_count) = *l;
+    }
+    if (o->r->whole && before > 0) {
+        link->left_out_count -= before;
+        memmove(link->left_out, link->left_out + before,
+                link->left_out_count * sizeof(*link->left_out));
+        link->left_out_before = 0;
+    }
+    link->left_out_hosts = HASH_COUNT(o->pool->hosts);
+}
+
 // Another unit has the volume. False when this one shows the worse of two: a copy beside a good
 // one, or the row that a medium left behind when it was moved elsewhere.
 static bool move_volume(struct observation *o, struct pool_volume *pv, const struct volume *v)
 {
-    bool failed = pv->actual.state == VOLUME_FAILED;
     if (v->state == VOLUME_FAILED && pv->actual.index != 0)
         return false;
-    if (pv->actual.index != 0 && !failed && health_takes_orders(pv->unit->rec.state)) {
-        events_add(o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
-                   "is on %s, but %s shows a volume of the same UUID, too: that one is not used",
-                   pv->unit->rec.name, o->rec.name);
+    if (!yields(pv, v->state)) {
+        if (!is_left_out(o->link, &v->uuid))
+            events_add(
+                o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
+                "is on %s, but %s shows a volume of the same UUID, too: that one is not used",
+                pv->unit->rec.name, o->rec.name);
         return false;
     }
     events_add(o->cms, &o->c, EVENT_INFO, "volume", pv->rec.name, "has moved from %s to %s",
@@ -392,17 +461,21 @@ static void observe_volume(struct observation *o, const struct volume *v)
         }
         if (adopt_volume(o, v, rules, count))
             changes_shown(&o->c, v, rules, count);
+        else
+            leave_out(o, v);
         return;
     }
-    if (pv->unit != o->unit && !move_volume(o, pv, v))
+    if (pv->unit != o->unit && !move_volume(o, pv, v)) {
+        leave_out(o, v);
         return;
+    }
     if (pv->mark == o->mark) {
         tell_twice(o, v);
         return;
     }
     pv->mark = o->mark;
     if (pv->unit == o->unit)
-        faults_note_volume(&o->link->faults, pv, v, o->r->media, o->r->media_count,
+        faults_note_volume(&o->link->faults, pv, v, o->r->media, o->r->media_count, o->was,
                            o->link->reading->oper == MEMBER_STARTING);
     struct volume_record rec = pv->rec;
     rec.unit = o->rec.uuid;
@@ -508,7 +581,8 @@ static void joined(struct observation *o)
     struct dv_err err;
     dv_copy(o->link->name, sizeof(o->link->name), o->rec.name);
     dv_copy(o->link->recording, sizeof(o->link->recording), o->r->last_error);
-    o->link->faults_told = o->link->faults.told || (o->link->faults_told && o->rec.state != UNIT_UP);
+    o->link->faults_told =
+        o->link->faults.told || (o->link->faults_told && o->rec.state != UNIT_UP);
     if (!o->r->part)
         o->link->state_before = 0;
     if (!o->unit) {
@@ -534,15 +608,20 @@ bool observe_reading(struct unit_link *link, const struct reading *r)
         .unit = link_unit(link),
     };
     observe_unit(&o);
-    enum unit_state was = link->state_before ? link->state_before : o.unit ? o.unit->rec.state : 0;
+    o.was = link->state_before ? link->state_before : o.unit ? o.unit->rec.state : 0;
     if (r->tables)
         observe_tables(&o);
-    if (!r->part)
-        tell_degraded(&o, was);
+    if (!r->part) {
+        tell_trouble(&o);
+        tell_degraded(&o);
+    }
     bool good = cms_apply_or_log(o.cms, &o.c);
     changes_free(&o.c);
     names_free(&o.names);
     forget_found(&o);
+    if (good && r->tables)
+        note_left_out(&o);
+    free(o.left_out);
     if (!good)
         return false;
     joined(&o);
@@ -577,6 +656,7 @@ bool observe_part(struct unit_link *link)
     if (link->parts_at == 0) {
         link->adopted = link->found = 0;
         link->faults = (struct faults){0};
+        link->left_out_before = link->left_out_count;
         r->shows = r->volume_count;
         sort_rules(r->rules, r->rule_count);
     }

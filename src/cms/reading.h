@@ -31,7 +31,7 @@ struct reading {
     uint32_t lease; // seconds that are left
     char software[64];
     uint32_t changes_since;
-    char last_error[LAST_ERROR_ROOM]; // why it cannot record changes, or ""
+    char last_error[LAST_ERROR_ROOM]; // what is wrong with it as a whole, or ""
     struct lead lead;
     uint32_t held_for; // seconds for which that station goes on leading it
     char refused[LAST_ERROR_ROOM];

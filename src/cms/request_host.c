@@ -151,6 +151,32 @@ static void end_tasks_of(struct cms *cms, struct changes *c, const struct pool_u
     }
 }
 
+int cms_rename_unit(struct cms *cms, const char *unit, const char *name, struct dv_err *err)
+{
+    struct dv_uuid uuid;
+    struct pool_unit *u = request_unit(cms, unit, err);
+    if (!u || name_check("unit", name, err) < 0)
+        return -1;
+    if (uuid_parse(name, &uuid))
+        return dv_fail(err, DV_INVALID, "a unit's name must not look like a UUID");
+    const struct pool_unit *taken = pool_find_unit(cms->pool, name);
+    if (taken && taken != u)
+        return dv_fail(err, DV_EXISTS, "there is a unit %s already: choose another name", name);
+    struct unit_record rec = u->rec;
+    struct changes c = {0};
+    memset(rec.name, 0, sizeof(rec.name));
+    dv_copy(rec.name, sizeof(rec.name), name);
+    rec.named = true;
+    changes_unit(&c, &rec);
+    if (strcmp(u->rec.name, name) != 0)
+        events_add(cms, &c, EVENT_INFO, "unit", name, "was called %s before", u->rec.name);
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    if (rc == 0 && u->link)
+        dv_copy(((struct unit_link *)u->link)->name, NAME_MAX_LEN + 1, name);
+    return rc;
+}
+
 // Refuses while hosts may use its volumes, and names some of them.
 static int check_unused(const struct pool_unit *u, struct dv_err *err)
 {

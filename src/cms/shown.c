@@ -142,7 +142,7 @@ void pool_unit_reason(const struct pool_unit *u, char *out, size_t room)
     if (u->rec.state != UNIT_DEGRADED)
         return;
     if (u->rec.last_error[0])
-        add(&w, "it cannot record changes: %s", u->rec.last_error);
+        add(&w, "%s", u->rec.last_error);
     add_media(&w, u);
     add_volumes(&w, u);
     add_portals(&w, u);

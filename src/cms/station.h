@@ -85,6 +85,12 @@ struct faults { // of one reading; zero before
 // ---- link.c: the connection to one unit ----
 enum link_work { LINK_IDLE, LINK_LOOKING, LINK_READING, LINK_SETTING };
 
+struct left_out {
+    struct dv_uuid uuid;
+    enum volume_state state;
+    bool known; // the pool had it from another unit
+};
+
 struct unit_link {
     struct cms *cms;
     struct dv_uuid uuid;
@@ -143,9 +149,13 @@ struct unit_link {
     struct fetch *fetch;                    // while tables are read
     struct orders queue;                    // being sent
     size_t queue_next;
+    struct left_out *left_out; // what it shows and the pool does not take from it
+    size_t left_out_count;
+    size_t left_out_before;          // of these, when the reading began
+    unsigned left_out_hosts;         // how many hosts the pool had then
     bool faults_told;                // why the unit is, or will be, degraded
     char trouble[LAST_ERROR_ROOM];   // the last trouble told, so that it is told once
-    char recording[LAST_ERROR_ROOM]; // why it cannot record changes, as told last
+    char recording[LAST_ERROR_ROOM]; // what is wrong with it as a whole, as told last
     struct loop_timer *timer;
     UT_hash_handle hh;
 };
@@ -201,6 +211,8 @@ bool observe_reading(struct unit_link *link, const struct reading *r);
 // again. False when observe_reading can do the rest, or the store failed.
 bool observe_part(struct unit_link *link);
 extern const char observe_stopped[]; // why, of one that told that it is being stopped
+// Whether what was left out of the pool would be taken now.
+bool observe_wants_left_out(const struct unit_link *link);
 // Sets the state of a unit that did not answer or took its leave, with the event that belongs to
 // it. why is a short reason.
 void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state state, const char *why);
@@ -219,7 +231,8 @@ void faults_tell_media(struct cms *cms, struct changes *c, const char *name,
 // Notes when a volume has failed or is served again, unless its medium says that already, or the
 // unit is starting.
 void faults_note_volume(struct faults *f, const struct pool_volume *v, const struct volume *now,
-                        const struct medium *media, size_t count, bool starting);
+                        const struct medium *media, size_t count, enum unit_state before,
+                        bool starting);
 // An event for each reason, and one for what is well again.
 void faults_tell_volumes(struct cms *cms, struct changes *c, const char *unit, struct faults *f);
 

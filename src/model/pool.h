@@ -29,6 +29,7 @@ enum unit_state {
 struct unit_record {
     struct dv_uuid uuid;
     char name[NAME_MAX_LEN + 1];
+    bool named; // a person gave it that name; else it is the unit's own, as far as that is free
     char address[ADDRESS_MAX_LEN + 1]; // a Net-SNMP transport string
     uint8_t engine_id[ENGINE_ID_MAX_LEN];
     uint8_t engine_id_len;

@@ -46,6 +46,7 @@ static int put_unit(struct store *s, const struct unit_record *u, struct dv_err 
     bind_uuid_or_null(st, 12, &u->accepted.station);
     db_bind_int(st, 13, u->accepted.number);
     db_bind_int(st, 14, u->accepted.mark);
+    db_bind_int(st, 15, u->named);
     return db_run(st, err);
 }
 

@@ -52,6 +52,7 @@ static int load_units(struct store *s, struct changes *out, struct dv_err *err)
         u.accepted.station = uuid_at(st, 11);
         u.accepted.number = (uint32_t)db_int(st, 12);
         u.accepted.mark = (uint32_t)db_int(st, 13);
+        u.named = db_int(st, 14) != 0;
         changes_unit(out, &u);
     }
     return rc;

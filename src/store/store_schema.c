@@ -104,6 +104,9 @@ const char *const store_schema[] = {
     "ALTER TABLE unit ADD COLUMN word_station BLOB;"
     "ALTER TABLE unit ADD COLUMN word_number INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE unit ADD COLUMN word_mark INTEGER NOT NULL DEFAULT 0;",
+
+    // Names that people gave to units.
+    "ALTER TABLE unit ADD COLUMN named INTEGER NOT NULL DEFAULT 0;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -111,12 +114,13 @@ const size_t store_schema_steps = DV_COUNT(store_schema);
 // order in which store_load.c takes them.
 const char *const store_sql[STORE_STMTS] = {
     [ST_PUT_UNIT] =
-        "INSERT INTO unit VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
+        "INSERT INTO unit VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
         " name=excluded.name, address=excluded.address, engine_id=excluded.engine_id,"
         " software=excluded.software, epoch=excluded.epoch, generation=excluded.generation,"
         " state=excluded.state, last_seen=excluded.last_seen, last_error=excluded.last_error,"
         " last_index=excluded.last_index, word_station=excluded.word_station,"
-        " word_number=excluded.word_number, word_mark=excluded.word_mark",
+        " word_number=excluded.word_number, word_mark=excluded.word_mark,"
+        " named=excluded.named",
     [ST_DELETE_UNIT] = "DELETE FROM unit WHERE uuid = ?",
     [ST_DELETE_MEDIA] = "DELETE FROM medium WHERE unit = ?",
     [ST_PUT_MEDIUM] = "INSERT INTO medium VALUES (?,?,?,?,?,?,?,?,?)",
@@ -152,8 +156,8 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_PUT_EVENT] = "INSERT INTO event VALUES (?,?,?,?,?)",
     [ST_TRIM_EVENTS] = "DELETE FROM event WHERE id <= ?",
     [ST_UNITS] = "SELECT uuid, name, address, engine_id, software, epoch, generation, state,"
-                 " last_seen, last_error, last_index, word_station, word_number, word_mark"
-                 " FROM unit",
+                 " last_seen, last_error, last_index, word_station, word_number, word_mark,"
+                 " named FROM unit",
     [ST_MEDIA] = "SELECT unit, idx, name, kind, state, blocks, free_blocks, largest_free_blocks,"
                  " last_error FROM medium ORDER BY unit, idx",
     [ST_FREE] = "SELECT unit, medium, start_lba, blocks FROM free_extent"
