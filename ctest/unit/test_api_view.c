@@ -163,13 +163,12 @@ static void test_host(void **state)
         json_string_value(json_object_get(json_object_get(volume, "rescan"), "open-iscsi")),
         "iscsiadm -m node -T iqn.2026-11.org.dvsan:x -R; then resize2fs or xfs_growfs");
     json_object_del(volume, "rescan");
-    is(info,
-       "{\"host\":\"web\",\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\","
-       "\"volumes\":[{\"name\":\"db1\",\"state\":\"online\",\"access\":\"active\","
-       "\"as_of\":null,\"note\":null,\"blocks\":4096,"
-       "\"block_size\":512,\"size\":2097152,\"start_lba\":2048,\"end_lba\":6143,\"lun\":1,"
-       "\"iqn\":\"iqn.2026-11.org.dvsan:x\","
-       "\"portals\":[\"[2001:db8::1]:3261\",\"192.0.2.1:3260\"]}]}");
+    is(info, "{\"host\":\"web\",\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\","
+             "\"volumes\":[{\"name\":\"db1\",\"state\":\"online\",\"access\":\"active\","
+             "\"as_of\":null,\"note\":null,\"blocks\":4096,"
+             "\"block_size\":512,\"size\":2097152,\"start_lba\":2048,\"end_lba\":6143,\"lun\":1,"
+             "\"iqn\":\"iqn.2026-11.org.dvsan:x\","
+             "\"portals\":[\"[2001:db8::1]:3261\",\"192.0.2.1:3260\"]}]}");
     // What is being taken away is no longer offered.
     t.assignment.rec.wanted = false;
     json_t *none = view_connect_info(&t.host);
