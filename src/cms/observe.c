@@ -580,11 +580,12 @@ static void joined(struct observation *o)
     const struct sn_user notify = {user->name, user->auth_pass, user->priv_pass};
     struct dv_err err;
     dv_copy(o->link->name, sizeof(o->link->name), o->rec.name);
-    dv_copy(o->link->recording, sizeof(o->link->recording), o->r->last_error);
-    o->link->faults_told =
-        o->link->faults.told || (o->link->faults_told && o->rec.state != UNIT_UP);
-    if (!o->r->part)
+    if (!o->r->part) {
+        dv_copy(o->link->recording, sizeof(o->link->recording), o->r->last_error);
+        o->link->faults_told =
+            o->link->faults.told || (o->link->faults_told && o->rec.state != UNIT_UP);
         o->link->state_before = 0;
+    }
     if (!o->unit) {
         o->unit = link_unit(o->link);
         o->unit->link = o->link;
