@@ -480,8 +480,8 @@ def test_an_idle_server_notices_and_returns(target, params, serve):
 
 # A target that lies ----------------------------------------------------------------------------
 
-READ, FLUSH = 0x88, 0x91  # what a rule of it is about
-SHORT, CLOSE, SILENCE = 1, 8, 9
+READ = 0x88  # what a rule of it is about
+SHORT, CLOSE, SILENCE = "short", "close", "silence"
 
 
 class Liar:

@@ -14,8 +14,7 @@
 #define LIAR_TARGET "iqn.2026-11.test.dvsan:liar"
 #define LIAR_BLOCK  512
 
-// What a rule is about: a SCSI operation code, or one of these. test_nbd_plugin.py knows some
-// numbers.
+// What a rule is about: a SCSI operation code, or one of these.
 enum liar_about {
     LIAR_TEST_READY = 0x00,
     LIAR_INQUIRY = 0x12,
