@@ -232,7 +232,8 @@ def target_daemon(box, want, now):
 def lun(box, v, shown, now):
     size, path = int(shown["Size"].split()[0]), shown["Backing store path"]
     flags = [shown[k] for k in ("Online", "Removable media", "Readonly", "Thin-provisioning")]
-    if size != megabytes(v.mib) or flags != ["Yes", "No", "No", "No"] or shown["SCSI SN"] != v.id():
+    gives_back = "Yes" if v.thin and v.medium == DIR else "No"
+    if size != megabytes(v.mib) or flags != ["Yes", "No", "No", gives_back] or shown["SCSI SN"] != v.id():
         yield f"LUN of target {v.index}: {shown}"
     if v.medium == DIR and path != str(box.dir / "media" / v.file()):
         yield f"target {v.index} serves {path}"
