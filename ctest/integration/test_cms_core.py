@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -448,6 +449,22 @@ def refused_to_start(lab, words):
 
 def test_two_stations_cannot_share_a_folder(lab):
     refused_to_start(lab, "another dvsan-cms uses")
+
+
+def test_a_damaged_store_is_refused(lab):
+    store = os.path.join(lab.lab.station.folder, "state", "pool.db")
+    lab.run("stop", "cms")
+    shutil.copy(store, store + ".good")
+    db = sqlite3.connect(store)
+    db.execute("DELETE FROM unit WHERE name = 'unit1'")
+    db.commit()
+    db.close()
+    done = subprocess.run(cms(lab), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 10, done  # on which systemd does not start it again
+    assert "pool.db is damaged (" in done.stderr and "put a backup in its place" in done.stderr, done.stderr
+    os.rename(store + ".good", store)
+    lab.run("start", "cms")
+    is_in_state(lab, "unit1", "up")
 
 
 def test_a_lost_key_is_told(lab):

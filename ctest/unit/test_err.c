@@ -76,7 +76,7 @@ static void every_class_is_mapped(void **state)
     (void)state;
     for (int code = 0; code < DV_CODES; code++) {
         assert_non_null(dv_code_name(code));
-        assert_true(dv_code_exit(code) >= 0 && dv_code_exit(code) <= 9);
+        assert_true(dv_code_exit(code) >= 0 && dv_code_exit(code) <= 10);
         if (code == DV_OK) {
             assert_int_equal(dv_code_http(code), 200);
             assert_int_equal(dv_code_exit(code), 0);
@@ -97,9 +97,10 @@ static void samples(void **state)
         const char *name;
         int http, exit;
     } table[] = {
-        {DV_INVALID, "invalid", 400, 2},   {DV_NOT_FOUND, "not_found", 404, 3},
-        {DV_NO_SPACE, "no_space", 507, 5}, {DV_DENIED, "denied", 403, 6},
-        {DV_INTERNAL, "internal", 500, 1}, {(enum dv_code)99, "internal", 500, 1},
+        {DV_INVALID, "invalid", 400, 2},        {DV_NOT_FOUND, "not_found", 404, 3},
+        {DV_NO_SPACE, "no_space", 507, 5},      {DV_DENIED, "denied", 403, 6},
+        {DV_DAMAGED, "damaged", 500, 10},       {DV_INTERNAL, "internal", 500, 1},
+        {(enum dv_code)99, "internal", 500, 1},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         assert_string_equal(dv_code_name(table[i].code), table[i].name);

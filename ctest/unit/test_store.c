@@ -147,6 +147,7 @@ static const struct volume shown1 = {
     .thin = true,
     .iqn = "iqn.2026-01.x:1",
     .lun = 1,
+    .group = 1,
     .admin_online = true,
     .state = VOLUME_ONLINE,
     .progress = 100,

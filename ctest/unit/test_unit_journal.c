@@ -368,7 +368,7 @@ static void a_damaged_file_is_told(void **state)
     assert_int_equal(
         file_write_atomic(db, "this is no database, but it is long enough", 42, 0600, NULL), 0);
     assert_null(journal_open(dir, &err));
-    assert_int_equal(err.code, DV_IO);
+    assert_int_equal(err.code, DV_DAMAGED);
     assert_non_null(strstr(err.text, "damaged"));
     assert_non_null(strstr(err.text, "backup"));
 }
@@ -526,7 +526,7 @@ static void what_cannot_be_is_refused_and_left_alone(void **state)
         j = journal_open(dir, &err);
         if (j)
             fail_msg("%s is taken", DAMAGES[i]);
-        assert_int_equal(err.code, DV_IO);
+        assert_int_equal(err.code, DV_DAMAGED);
         if (!strstr(err.text, "damaged") || !strstr(err.text, "backup"))
             fail_msg("%s: %s", DAMAGES[i], err.text);
         assert_int_equal(file_len(db, &after), damaged);

@@ -170,7 +170,6 @@ static const char *const SQL[STATEMENTS] = {
 #define BOOT_ID_MAX 64
 
 struct journal {
-    int lock;
     char *dir;
     struct db *db;
     struct db_stmt *statements[STATEMENTS];
@@ -247,8 +246,9 @@ static int open_db(struct journal *j, const char *dir, struct dv_err *err)
     j->db = db_open(path, DB_BACK, &why);
     if (!j->db)
         return dv_fail(err, why.code,
-                       why.code == DV_IO ? "%s; where there is none, see --rebuild in dvsan-unit(8)"
-                                         : "%s",
+                       why.code == DV_DAMAGED
+                           ? "%s; where there is none, see --rebuild in dvsan-unit(8)"
+                           : "%s",
                        why.text);
     if (db_migrate(j->db, SCHEMA, DV_COUNT(SCHEMA), err) != 0 || journal_check(j->db, err) != 0)
         return -1;
@@ -282,9 +282,7 @@ struct journal *journal_open(const char *state_dir, struct dv_err *err)
         return NULL;
     struct journal *j = dv_calloc(1, sizeof(*j));
     j->dir = dv_strdup(state_dir);
-    DV_FREE char *lock = dv_printf("%s/lock", state_dir);
-    j->lock = file_lock(lock, err);
-    if (j->lock < 0 || open_db(j, state_dir, err) != 0) {
+    if (open_db(j, state_dir, err) != 0) {
         journal_close(j);
         return NULL;
     }
@@ -298,8 +296,6 @@ void journal_close(struct journal *j)
     for (int i = 0; i < STATEMENTS; i++)
         db_finalize(j->statements[i]);
     db_close(j->db);
-    if (j->lock >= 0)
-        close(j->lock);
     free(j->dir);
     free(j->boot);
     free(j);

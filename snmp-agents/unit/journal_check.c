@@ -141,7 +141,7 @@ static const struct {
 
 static int damaged(const char *what, struct dv_err *err)
 {
-    return dv_fail(err, DV_IO,
+    return dv_fail(err, DV_DAMAGED,
                    "the unit's journal is damaged: %s; stop the unit and put a backup of unit.db "
                    "in its place; where there is none, see --rebuild in dvsan-unit(8)",
                    what);

@@ -21,6 +21,7 @@ enum dv_code {
     DV_IO,          // a file, device or socket failed
     DV_CANCELLED,   // somebody took the request back
     DV_INTERNAL,    // a bug of ours or of a library below us
+    DV_DAMAGED,     // what is stored cannot be what was stored: starting again does not help
     DV_CODES
 };
 
@@ -48,7 +49,7 @@ bool dv_is_shortage(const struct dv_err *err);
 // The stable snake_case name of a class: "not_found". It is part of the API and of --json output.
 const char *dv_code_name(enum dv_code code);
 int dv_code_http(enum dv_code code); // an HTTP status, 200 for DV_OK
-int dv_code_exit(enum dv_code code); // a process exit code, 0..9, listed in dvsan(1)
+int dv_code_exit(enum dv_code code); // a process exit code, 0..10, listed in dvsan(1)
 
 // The other way: the class of a failed system call, DV_OK for 0, DV_IO for what is not known.
 enum dv_code dv_code_from_errno(int errnum);

@@ -23,6 +23,7 @@ static const struct {
     [DV_IO]          = {"io",          500, 1},
     [DV_CANCELLED]   = {"cancelled",   409, 9},
     [DV_INTERNAL]    = {"internal",    500, 1},
+    [DV_DAMAGED]     = {"damaged",     500, 10},
 };
 
 static const struct {

@@ -53,22 +53,18 @@ bool cms_apply_or_log(struct cms *cms, const struct changes *changes)
 static int open_state(struct cms *cms, struct dv_err *err)
 {
     const char *dir = cms->config->state_dir;
-    DV_FREE char *lock = dv_printf("%s/lock", dir);
     DV_FREE char *store = dv_printf("%s/pool.db", dir);
     DV_FREE char *key = dv_printf("%s/key", dir);
     if (file_make_dirs(dir, 0700, err) < 0)
         return -1;
-    cms->lock_fd = file_lock(lock, err);
-    if (cms->lock_fd < 0)
+    cms->store = store_open(store, err); // which locks it
+    if (!cms->store)
         return err->code == DV_BUSY
                    ? dv_fail(err, DV_BUSY,
                              "another dvsan-cms uses %s: stop it, or give this one another "
                              "state folder",
                              dir)
                    : -1;
-    cms->store = store_open(store, err);
-    if (!cms->store)
-        return -1;
     cms->seal = seal_new(key, cms->store, err);
     return cms->seal ? 0 : -1;
 }
@@ -94,7 +90,7 @@ static int identify(struct cms *cms, struct dv_err *err)
     if (store_get(cms->store, STATION_NAME, &kept, &len, err) < 0)
         return -1;
     if (kept && len != sizeof(cms->uuid.b))
-        return dv_fail(err, DV_IO,
+        return dv_fail(err, DV_DAMAGED,
                        "the store is damaged: the station's UUID in it is not one; put a backup of "
                        "pool.db in its place");
     cms->uuid = uuid_random();
@@ -149,7 +145,6 @@ struct cms *cms_new(struct loop *loop, const struct cms_config *config, char **p
     *password = NULL;
     cms->loop = loop;
     cms->config = config;
-    cms->lock_fd = -1;
     cms->provision = (struct sn_user){config->snmp.provision.name, config->snmp.provision.auth_pass,
                                       config->snmp.provision.priv_pass};
     cms->pool = pool_new();
@@ -180,8 +175,6 @@ void cms_free(struct cms *cms)
     seal_free(cms->seal);
     store_free(cms->store);
     pool_free(cms->pool);
-    if (cms->lock_fd >= 0)
-        close(cms->lock_fd);
     pthread_cond_destroy(&cms->tasks_changed);
     pthread_mutex_destroy(&cms->tasks_lock);
     free(cms);

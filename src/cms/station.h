@@ -30,7 +30,6 @@ struct cms {
     struct loop *loop;
     const struct cms_config *config;
     struct sn_user provision; // borrows from config
-    int lock_fd;              // on the state folder
     struct store *store;
     uint64_t store_told_at; // when a failure of it was logged last, loop_now_ms
     struct pool *pool;

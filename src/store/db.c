@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -15,6 +18,7 @@
 
 struct db {
     sqlite3 *handle;
+    int lock; // a descriptor of the file that holds a lock on it
     char *path;
 };
 
@@ -23,6 +27,19 @@ struct db_stmt {
     sqlite3_stmt *handle;
     int bind_error; // the first SQLite code other than SQLITE_OK that a bind returned
 };
+
+int db_damaged(const struct db *db, struct dv_err *err, const char *fmt, ...)
+{
+    char what[160];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(what, sizeof(what), fmt, args);
+    va_end(args);
+    return dv_fail(err, DV_DAMAGED,
+                   "%s is damaged (%s); stop the program, move the file and those beside it whose "
+                   "names begin with its own away, and put a backup in its place",
+                   db->path, what);
+}
 
 static int fail(const struct db *db, int code, struct dv_err *err)
 {
@@ -33,11 +50,7 @@ static int fail(const struct db *db, int code, struct dv_err *err)
         return dv_fail(err, DV_NO_SPACE, "%s cannot be written: the file system is full", db->path);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return dv_fail(
-            err, DV_IO,
-            "%s is damaged (%s); stop the program, move the file and those beside it whose "
-            "names begin with its own away, and put a backup in its place",
-            db->path, sqlite3_errstr(code));
+        return db_damaged(db, err, "%s", sqlite3_errstr(code));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return dv_fail(err, DV_BUSY, "%s is locked by another process", db->path);
@@ -59,8 +72,25 @@ static int fail(const struct db *db, int code, struct dv_err *err)
     }
 }
 
+// A lock on a name would be lost with the name. That by flock is none of SQLite's, which are POSIX
+// locks; but those end when any descriptor of the file is closed, so this one is kept until SQLite
+// has closed its own.
+static int lock(const char *path, int fd, struct dv_err *err)
+{
+    struct stat here, there;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK
+                   ? dv_fail(err, DV_BUSY, "%s is in use by another process; stop that one first",
+                             path)
+                   : dv_fail_errno(err, errno, "%s cannot be locked", path);
+    if (fstat(fd, &here) != 0 || stat(path, &there) != 0 || here.st_ino != there.st_ino ||
+        here.st_dev != there.st_dev)
+        return dv_fail(err, DV_BUSY, "%s is just being replaced; try again", path);
+    return 0;
+}
+
 // SQLite gives the WAL and the shared memory file the mode of the main file, so that one is made
-// here, and closed to others when somebody opened it up.
+// here, and closed to others when somebody opened it up. Returns the descriptor with the lock.
 static int make_private(const char *path, struct dv_err *err)
 {
     DV_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -72,7 +102,23 @@ static int make_private(const char *path, struct dv_err *err)
     if ((st.st_mode & 077) != 0 && fchmod(fd, 0600) != 0)
         return dv_fail_errno(err, errno, "%s can be read by others, and that cannot be changed",
                              path);
-    return 0;
+    if (lock(path, fd, err) != 0)
+        return -1;
+    int held = fd;
+    fd = -1;
+    return held;
+}
+
+static int check_references(struct db *db, struct dv_err *err)
+{
+    struct db_stmt *s = db_prepare(db, "PRAGMA foreign_key_check", err);
+    if (!s)
+        return -1;
+    int rc = db_step(s, err);
+    if (rc == 1)
+        rc = db_damaged(db, err, "what a row of %s belongs to is not there", db_text(s, 0));
+    db_finalize(s);
+    return rc < 0 ? -1 : 0;
 }
 
 // The quick check leaves out whether indexes have what their tables have, which takes long where
@@ -89,7 +135,7 @@ static int check(struct db *db, enum db_log log, struct dv_err *err)
         rc = -1;
     }
     db_finalize(s);
-    return rc < 0 ? -1 : 0;
+    return rc < 0 ? -1 : check_references(db, err);
 }
 
 // Nothing is written before it was checked, and the log of a damaged file stays beside it.
@@ -116,9 +162,11 @@ static int open_checked(struct db *db, enum db_log log, struct dv_err *err)
 
 struct db *db_open(const char *path, enum db_log log, struct dv_err *err)
 {
-    if (make_private(path, err) != 0)
+    int held = make_private(path, err);
+    if (held < 0)
         return NULL;
     struct db *db = dv_calloc(1, sizeof(*db));
+    db->lock = held;
     db->path = dv_strdup(path);
     if (open_checked(db, log, err) == 0)
         return db;
@@ -131,6 +179,7 @@ void db_close(struct db *db)
     if (!db)
         return;
     sqlite3_close_v2(db->handle);
+    close(db->lock);
     free(db->path);
     free(db);
 }
@@ -307,6 +356,22 @@ void db_reset(struct db_stmt *s)
     sqlite3_reset(s->handle);
     sqlite3_clear_bindings(s->handle);
     s->bind_error = SQLITE_OK;
+}
+
+enum db_kind db_kind(struct db_stmt *s, int column)
+{
+    switch (sqlite3_column_type(s->handle, column)) {
+    case SQLITE_INTEGER:
+        return DB_INT;
+    case SQLITE_FLOAT:
+        return DB_REAL;
+    case SQLITE_TEXT:
+        return DB_TEXT;
+    case SQLITE_BLOB:
+        return DB_BLOB;
+    default:
+        return DB_NULL;
+    }
 }
 
 int64_t db_int(struct db_stmt *s, int column)

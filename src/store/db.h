@@ -17,12 +17,18 @@ enum db_log {
     DB_BACK   // a rollback journal: several writes a commit, and between commits the file is whole
 };
 
-// Opens path, making it with mode 0600 when missing (its directory must exist), and checks it: a
-// damaged file is DV_IO with a sentence that says what to do, and is left as it is.
+// Opens path, making it with mode 0600 when missing (its directory must exist), locks it and checks
+// it: a damaged file, or one whose references lead nowhere, is DV_DAMAGED with a sentence that says
+// what to do, and is left as it is. The lock is on the file itself, by whatever name it is found:
+// DV_BUSY when another db has it open, here or in another process.
 // synchronous=FULL: what was committed survives a power cut. Deleted content is overwritten with
 // zeros. Foreign keys are enforced. Use a db and its statements from one thread at a time.
 struct db *db_open(const char *path, enum db_log log, struct dv_err *err);
 void db_close(struct db *db); // NULL is fine; finalize the statements first
+
+// Fails with DV_DAMAGED and the sentence that other damage has; what is wrong comes in brackets.
+int db_damaged(const struct db *db, struct dv_err *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 // Brings the schema up to date. steps[i] is SQL that leads from version i to i + 1; each step is
 // a transaction, and the version is kept in user_version. Steps are never changed once released,
@@ -60,7 +66,7 @@ void db_bind_null(struct db_stmt *s, int n);
 
 // 1: there is a row; 0: there are no more rows, and the statement is ready to be bound and used
 // again; -1: it failed, likewise ready. A failed constraint (UNIQUE, CHECK, a foreign key) is
-// DV_CONFLICT, a full disk DV_NO_SPACE, anything else DV_IO.
+// DV_CONFLICT, a full disk DV_NO_SPACE, a damaged file DV_DAMAGED, anything else DV_IO.
 int db_step(struct db_stmt *s, struct dv_err *err);
 // Steps to the end: for statements that return no rows. 0 or -1.
 int db_run(struct db_stmt *s, struct dv_err *err);
@@ -69,8 +75,10 @@ void db_reset(struct db_stmt *s);
 
 // Columns of the present row, counted from 0; what is pointed to lives until the next db_step or
 // db_reset.
-int64_t db_int(struct db_stmt *s, int column);                   // 0 for NULL
-const char *db_text(struct db_stmt *s, int column);              // NULL for NULL
+enum db_kind { DB_NULL, DB_INT, DB_REAL, DB_TEXT, DB_BLOB };
+enum db_kind db_kind(struct db_stmt *s, int column); // what it is, not what it was declared
+int64_t db_int(struct db_stmt *s, int column);       // 0 for NULL
+const char *db_text(struct db_stmt *s, int column);  // NULL for NULL
 const void *db_blob(struct db_stmt *s, int column, size_t *len); // NULL for NULL and empty
 
 int64_t db_last_id(const struct db *db); // the rowid of the last INSERT

@@ -21,6 +21,7 @@ void store_free(struct store *s); // NULL is fine
 // Applies all changes or, when it returns -1, none. What it has applied survives a power cut.
 int store_apply(struct store *s, const struct changes *changes, struct dv_err *err);
 
+// Judges every value that is stored, whoever wrote it: DV_DAMAGED when one cannot be.
 // Adds everything but events to *out, in an order in which it can be applied to an empty pool.
 int store_load(struct store *s, struct changes *out, struct dv_err *err);
 

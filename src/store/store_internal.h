@@ -53,6 +53,7 @@ enum store_stmt {
     ST_TRIM_RUNS,
     ST_NUMBER_RUN,
     ST_RUNS,
+    ST_ODD,
     STORE_STMTS
 };
 

@@ -3,56 +3,162 @@
 #include "store/store_internal.h"
 
 #include "base/mem.h"
+#include "base/text.h"
+#include <arpa/inet.h>
 #include <string.h>
 
-static struct dv_uuid uuid_at(struct db_stmt *st, int column)
+#define INDEX_MAX  2147483647
+#define BLOCKS_MAX (INT64_MAX / BLOCK_SIZE) // so that bytes can be counted
+#define TIME_MAX_S (INT64_MAX / 1000)       // so that milliseconds can be counted
+#define ID_MAX     (INT64_MAX / 2)          // more can follow
+#define SEALED_MIN 40                       // a nonce and a tag, see cms/seal.c
+
+// A row that is being read. What is in the file was written by this program, or was changed by
+// somebody, or a disk: so each value is judged as if it came from outside.
+struct row {
+    struct store *s;
+    struct db_stmt *st;
+    const char *table;
+    const char *bad; // the first column with a value that cannot be; NULL: none
+};
+
+static void blame(struct row *r, const char *column)
+{
+    if (!r->bad)
+        r->bad = column;
+}
+
+// Whether all that was read of the row is good; else the sentence that other damage has.
+static int judge(const struct row *r, struct dv_err *err)
+{
+    return r->bad ? db_damaged(r->s->db, err, "%s of a row of %s cannot be what it is", r->bad,
+                               r->table)
+                  : 0;
+}
+
+static int64_t num(struct row *r, int column, const char *name, int64_t min, int64_t max)
+{
+    int64_t value = db_int(r->st, column);
+    if (db_kind(r->st, column) == DB_INT && value >= min && value <= max)
+        return value;
+    blame(r, name);
+    return min;
+}
+
+static bool flag(struct row *r, int column, const char *name)
+{
+    return num(r, column, name, 0, 1) == 1;
+}
+
+static uint32_t u32(struct row *r, int column, const char *name)
+{
+    return (uint32_t)num(r, column, name, 0, UINT32_MAX);
+}
+
+static uint32_t index_of(struct row *r, int column, const char *name)
+{
+    return (uint32_t)num(r, column, name, 1, INDEX_MAX);
+}
+
+static uint64_t blocks_of(struct row *r, int column, const char *name, int64_t min)
+{
+    return (uint64_t)num(r, column, name, min, BLOCKS_MAX);
+}
+
+static struct dv_uuid uuid_of(struct row *r, int column, const char *name, bool optional)
 {
     struct dv_uuid u = {0};
     size_t len = 0;
-    const void *data = db_blob(st, column, &len);
-    if (data && len == sizeof(u.b))
+    const void *data = db_blob(r->st, column, &len);
+    if (optional && db_kind(r->st, column) == DB_NULL)
+        return u;
+    if (db_kind(r->st, column) == DB_BLOB && data && len == sizeof(u.b))
         memcpy(u.b, data, len);
+    if (uuid_is_zero(&u))
+        blame(r, name);
     return u;
 }
 
-static void text_at(struct db_stmt *st, int column, char *out, size_t room)
-{
-    const char *text = db_text(st, column);
-    dv_copy(out, room, text ? text : "");
-}
-
-static uint8_t bytes_at(struct db_stmt *st, int column, uint8_t *out, size_t room)
+static uint8_t bytes_of(struct row *r, int column, const char *name, uint8_t *out, size_t min,
+                        size_t max)
 {
     size_t len = 0;
-    const void *data = db_blob(st, column, &len);
-    if (!data || len > room)
+    const void *data = db_blob(r->st, column, &len);
+    if (db_kind(r->st, column) == DB_NULL)
         return 0;
+    if (db_kind(r->st, column) != DB_BLOB || !data || len < min || len > max) {
+        blame(r, name);
+        return 0;
+    }
     memcpy(out, data, len);
     return (uint8_t)len;
 }
 
-#define TEXT_AT(st, column, field) text_at(st, column, field, sizeof(field))
+// Free text: what a log and JSON can take.
+static void text_of(struct row *r, int column, const char *name, char *out, size_t room)
+{
+    const char *text = db_text(r->st, column);
+    out[0] = '\0';
+    if (db_kind(r->st, column) != DB_TEXT || !text || !dv_copy(out, room, text))
+        blame(r, name);
+    text_make_printable(out);
+}
+
+#define TEXT(r, column, name, field) text_of(r, column, name, field, sizeof(field))
+
+static void name_of(struct row *r, int column, const char *name, char out[NAME_MAX_LEN + 1])
+{
+    text_of(r, column, name, out, NAME_MAX_LEN + 1);
+    if (name_check("thing", out, NULL) < 0)
+        blame(r, name);
+}
+
+static void iqn_of(struct row *r, int column, const char *name, char out[IQN_MAX_LEN + 1])
+{
+    text_of(r, column, name, out, IQN_MAX_LEN + 1);
+    if (iqn_check(out, NULL) < 0)
+        blame(r, name);
+}
+
+static void user_of(struct row *r, int column, const char *name, char out[CHAP_USER_MAX + 1])
+{
+    text_of(r, column, name, out, CHAP_USER_MAX + 1);
+    if (chap_user_check(out, NULL) < 0)
+        blame(r, name);
+}
+
+// Each reads its rows, and ends early at one that cannot be.
+#define ROWS(statement, name)                                                                      \
+    struct row row = {.s = s, .st = s->stmt[statement], .table = (name)};                          \
+    int rc
+
+static int give_up(struct row *r)
+{
+    db_reset(r->st);
+    return -1;
+}
 
 static int load_units(struct store *s, struct changes *out, struct dv_err *err)
 {
-    struct db_stmt *st = s->stmt[ST_UNITS];
-    int rc;
-    while ((rc = db_step(st, err)) == 1) {
-        struct unit_record u = {.uuid = uuid_at(st, 0)};
-        TEXT_AT(st, 1, u.name);
-        TEXT_AT(st, 2, u.address);
-        u.engine_id_len = bytes_at(st, 3, u.engine_id, sizeof(u.engine_id));
-        TEXT_AT(st, 4, u.software);
-        u.epoch = (uint32_t)db_int(st, 5);
-        u.generation = (uint32_t)db_int(st, 6);
-        u.state = (enum unit_state)db_int(st, 7);
-        u.last_seen = db_int(st, 8);
-        TEXT_AT(st, 9, u.last_error);
-        u.last_index = (uint32_t)db_int(st, 10);
-        u.accepted.station = uuid_at(st, 11);
-        u.accepted.number = (uint32_t)db_int(st, 12);
-        u.accepted.mark = (uint32_t)db_int(st, 13);
-        u.named = db_int(st, 14) != 0;
+    ROWS(ST_UNITS, "unit");
+    while ((rc = db_step(row.st, err)) == 1) {
+        struct unit_record u = {.uuid = uuid_of(&row, 0, "uuid", false)};
+        name_of(&row, 1, "name", u.name);
+        TEXT(&row, 2, "address", u.address);
+        u.engine_id_len = bytes_of(&row, 3, "engine_id", u.engine_id, 5, sizeof(u.engine_id));
+        TEXT(&row, 4, "software", u.software);
+        u.epoch = u32(&row, 5, "epoch");
+        u.generation = u32(&row, 6, "generation");
+        u.state = (enum unit_state)num(&row, 7, "state", UNIT_JOINING, UNIT_CONFLICT);
+        u.last_seen = num(&row, 8, "last_seen", 0, TIME_MAX_S);
+        TEXT(&row, 9, "last_error", u.last_error);
+        u.last_index = (uint32_t)num(&row, 10, "last_index", 0, INDEX_MAX);
+        u.accepted.station = uuid_of(&row, 11, "word_station", true);
+        u.accepted.number = u32(&row, 12, "word_number");
+        u.accepted.mark = u32(&row, 13, "word_mark");
+        u.named = flag(&row, 14, "named");
+        if (judge(&row, err) < 0)
+            return give_up(&row);
         changes_unit(out, &u);
     }
     return rc;
@@ -61,13 +167,12 @@ static int load_units(struct store *s, struct changes *out, struct dv_err *err)
 // Rows come sorted by unit: one change for each run of them.
 static int load_media(struct store *s, struct changes *out, struct dv_err *err)
 {
-    struct db_stmt *st = s->stmt[ST_MEDIA];
+    ROWS(ST_MEDIA, "medium");
     struct dv_uuid unit = {0};
     DV_FREE struct medium *media = NULL;
     size_t n = 0;
-    int rc;
-    while ((rc = db_step(st, err)) == 1) {
-        struct dv_uuid of = uuid_at(st, 0);
+    while ((rc = db_step(row.st, err)) == 1) {
+        struct dv_uuid of = uuid_of(&row, 0, "unit", false);
         if (n > 0 && !uuid_equal(&of, &unit)) {
             changes_media(out, &unit, media, n);
             n = 0;
@@ -76,14 +181,17 @@ static int load_media(struct store *s, struct changes *out, struct dv_err *err)
         }
         unit = of;
         struct medium *m = DV_APPEND(media, n);
-        m->index = (uint32_t)db_int(st, 1);
-        TEXT_AT(st, 2, m->name);
-        m->kind = (enum medium_kind)db_int(st, 3);
-        m->state = (enum medium_state)db_int(st, 4);
-        m->blocks = (uint64_t)db_int(st, 5);
-        m->free_blocks = (uint64_t)db_int(st, 6);
-        m->largest_free_blocks = (uint64_t)db_int(st, 7);
-        TEXT_AT(st, 8, m->last_error);
+        m->index = index_of(&row, 1, "idx");
+        name_of(&row, 2, "name", m->name);
+        m->kind = (enum medium_kind)num(&row, 3, "kind", MEDIUM_DIR, MEDIUM_RBD);
+        m->state = (enum medium_state)num(&row, 4, "state", MEDIUM_ONLINE, MEDIUM_FAILED);
+        m->blocks = blocks_of(&row, 5, "blocks", 0);
+        m->free_blocks = (uint64_t)num(&row, 6, "free_blocks", 0, (int64_t)m->blocks);
+        m->largest_free_blocks =
+            (uint64_t)num(&row, 7, "largest_free_blocks", 0, (int64_t)m->free_blocks);
+        TEXT(&row, 8, "last_error", m->last_error);
+        if (judge(&row, err) < 0)
+            return give_up(&row);
     }
     if (rc == 0 && n > 0)
         changes_media(out, &unit, media, n);
@@ -92,13 +200,12 @@ static int load_media(struct store *s, struct changes *out, struct dv_err *err)
 
 static int load_free(struct store *s, struct changes *out, struct dv_err *err)
 {
-    struct db_stmt *st = s->stmt[ST_FREE];
+    ROWS(ST_FREE, "free_extent");
     struct dv_uuid unit = {0};
     DV_FREE struct free_extent *list = NULL;
     size_t n = 0;
-    int rc;
-    while ((rc = db_step(st, err)) == 1) {
-        struct dv_uuid of = uuid_at(st, 0);
+    while ((rc = db_step(row.st, err)) == 1) {
+        struct dv_uuid of = uuid_of(&row, 0, "unit", false);
         if (n > 0 && !uuid_equal(&of, &unit)) {
             changes_free_extents(out, &unit, list, n);
             n = 0;
@@ -106,24 +213,34 @@ static int load_free(struct store *s, struct changes *out, struct dv_err *err)
             list = NULL;
         }
         unit = of;
-        *DV_APPEND(list, n) = (struct free_extent){.medium = (uint32_t)db_int(st, 1),
-                                                   .start_lba = (uint64_t)db_int(st, 2),
-                                                   .blocks = (uint64_t)db_int(st, 3)};
+        struct free_extent *e = DV_APPEND(list, n);
+        e->medium = index_of(&row, 1, "medium");
+        e->start_lba = blocks_of(&row, 2, "start_lba", 0);
+        e->blocks = (uint64_t)num(&row, 3, "blocks", 1, BLOCKS_MAX - (int64_t)e->start_lba);
+        if (judge(&row, err) < 0)
+            return give_up(&row);
     }
     if (rc == 0 && n > 0)
         changes_free_extents(out, &unit, list, n);
     return rc;
 }
 
+static void address_of(struct row *r, int column, char out[INET6_ADDRSTRLEN])
+{
+    uint8_t raw[16];
+    text_of(r, column, "address", out, INET6_ADDRSTRLEN);
+    if (inet_pton(AF_INET, out, raw) != 1 && inet_pton(AF_INET6, out, raw) != 1)
+        blame(r, "address");
+}
+
 static int load_portals(struct store *s, struct changes *out, struct dv_err *err)
 {
-    struct db_stmt *st = s->stmt[ST_PORTALS];
+    ROWS(ST_PORTALS, "portal");
     struct dv_uuid unit = {0};
     DV_FREE struct portal *portals = NULL;
     size_t n = 0;
-    int rc;
-    while ((rc = db_step(st, err)) == 1) {
-        struct dv_uuid of = uuid_at(st, 0);
+    while ((rc = db_step(row.st, err)) == 1) {
+        struct dv_uuid of = uuid_of(&row, 0, "unit", false);
         if (n > 0 && !uuid_equal(&of, &unit)) {
             changes_portals(out, &unit, portals, n);
             n = 0;
@@ -132,12 +249,14 @@ static int load_portals(struct store *s, struct changes *out, struct dv_err *err
         }
         unit = of;
         struct portal *p = DV_APPEND(portals, n);
-        p->index = (uint32_t)db_int(st, 1);
-        p->group = (uint32_t)db_int(st, 2);
-        TEXT_AT(st, 3, p->address);
-        p->port = (uint16_t)db_int(st, 4);
-        p->if_index = (uint32_t)db_int(st, 5);
-        p->up = db_int(st, 6) != 0;
+        p->index = index_of(&row, 1, "idx");
+        p->group = (uint32_t)num(&row, 2, "portal_group", 1, UNIT_GROUPS_MAX);
+        address_of(&row, 3, p->address);
+        p->port = (uint16_t)num(&row, 4, "port", 1, UINT16_MAX);
+        p->if_index = (uint32_t)num(&row, 5, "if_index", 0, INDEX_MAX);
+        p->up = flag(&row, 6, "up");
+        if (judge(&row, err) < 0)
+            return give_up(&row);
     }
     if (rc == 0 && n > 0)
         changes_portals(out, &unit, portals, n);
@@ -146,15 +265,17 @@ static int load_portals(struct store *s, struct changes *out, struct dv_err *err
 
 static int load_hosts(struct store *s, struct changes *out, struct dv_err *err)
 {
-    struct db_stmt *st = s->stmt[ST_HOSTS];
-    int rc;
-    while ((rc = db_step(st, err)) == 1) {
-        struct host_record h = {.uuid = uuid_at(st, 0)};
-        TEXT_AT(st, 1, h.name);
-        TEXT_AT(st, 2, h.iqn);
-        TEXT_AT(st, 3, h.chap_user);
-        h.sealed_len = bytes_at(st, 4, h.sealed_secret, sizeof(h.sealed_secret));
-        h.secret_version = (uint32_t)db_int(st, 5);
+    ROWS(ST_HOSTS, "host");
+    while ((rc = db_step(row.st, err)) == 1) {
+        struct host_record h = {.uuid = uuid_of(&row, 0, "uuid", false)};
+        name_of(&row, 1, "name", h.name);
+        iqn_of(&row, 2, "iqn", h.iqn);
+        user_of(&row, 3, "chap_user", h.chap_user);
+        h.sealed_len = bytes_of(&row, 4, "sealed_secret", h.sealed_secret, SEALED_MIN,
+                                sizeof(h.sealed_secret));
+        h.secret_version = u32(&row, 5, "secret_version");
+        if (judge(&row, err) < 0)
+            return give_up(&row);
         changes_host(out, &h);
     }
     return rc;
@@ -162,19 +283,21 @@ static int load_hosts(struct store *s, struct changes *out, struct dv_err *err)
 
 static int load_volumes(struct store *s, struct changes *out, struct dv_err *err)
 {
-    struct db_stmt *st = s->stmt[ST_VOLUMES];
-    int rc;
-    while ((rc = db_step(st, err)) == 1) {
-        struct volume_record v = {.uuid = uuid_at(st, 0), .unit = uuid_at(st, 2)};
-        TEXT_AT(st, 1, v.name);
-        v.medium = (uint32_t)db_int(st, 3);
-        v.index = (uint32_t)db_int(st, 4);
-        v.blocks = (uint64_t)db_int(st, 5);
-        v.thin = db_int(st, 6) != 0;
-        v.thin_default = db_int(st, 7) != 0;
-        v.wanted = db_int(st, 8) != 0;
-        v.seen = db_int(st, 9) != 0;
-        v.forced = db_int(st, 10) != 0;
+    ROWS(ST_VOLUMES, "volume");
+    while ((rc = db_step(row.st, err)) == 1) {
+        struct volume_record v = {.uuid = uuid_of(&row, 0, "uuid", false),
+                                  .unit = uuid_of(&row, 2, "unit", false)};
+        name_of(&row, 1, "name", v.name);
+        v.medium = (uint32_t)num(&row, 3, "medium", 0, INDEX_MAX);
+        v.index = index_of(&row, 4, "idx");
+        v.blocks = blocks_of(&row, 5, "blocks", 0);
+        v.thin = flag(&row, 6, "thin");
+        v.thin_default = flag(&row, 7, "thin_default");
+        v.wanted = flag(&row, 8, "wanted");
+        v.seen = flag(&row, 9, "seen");
+        v.forced = flag(&row, 10, "may_shrink");
+        if (judge(&row, err) < 0)
+            return give_up(&row);
         changes_volume(out, &v);
     }
     return rc;
@@ -183,49 +306,52 @@ static int load_volumes(struct store *s, struct changes *out, struct dv_err *err
 static int load_rules(struct store *s, const struct dv_uuid *volume, uint32_t index,
                       struct access_rule **rules, size_t *count, struct dv_err *err)
 {
-    struct db_stmt *st = s->stmt[ST_RULES];
-    db_bind_blob(st, 1, volume->b, sizeof(volume->b));
-    int rc;
-    while ((rc = db_step(st, err)) == 1) {
+    ROWS(ST_RULES, "rule");
+    db_bind_blob(row.st, 1, volume->b, sizeof(volume->b));
+    while ((rc = db_step(row.st, err)) == 1) {
         struct access_rule *r = DV_APPEND(*rules, *count);
         r->volume = index;
-        r->index = (uint32_t)db_int(st, 0);
-        TEXT_AT(st, 1, r->initiator);
-        TEXT_AT(st, 2, r->chap_user);
-        r->secret_is_set = db_int(st, 3) != 0;
-        r->state = (enum access_state)db_int(st, 4);
-        TEXT_AT(st, 5, r->last_error);
+        r->index = index_of(&row, 0, "idx");
+        iqn_of(&row, 1, "initiator", r->initiator);
+        user_of(&row, 2, "chap_user", r->chap_user);
+        r->secret_is_set = flag(&row, 3, "secret_is_set");
+        r->state = (enum access_state)num(&row, 4, "state", ACCESS_PENDING, ACCESS_REVOKING);
+        TEXT(&row, 5, "last_error", r->last_error);
+        if (judge(&row, err) < 0)
+            return give_up(&row);
     }
     return rc;
 }
 
+static void shown_of(struct row *r, struct volume *v)
+{
+    v->index = index_of(r, 1, "idx");
+    TEXT(r, 2, "name", v->name);
+    v->medium = (uint32_t)num(r, 3, "medium", 0, INDEX_MAX);
+    v->start_lba = blocks_of(r, 4, "start_lba", 0);
+    v->blocks = (uint64_t)num(r, 5, "blocks", 0, BLOCKS_MAX - (int64_t)v->start_lba);
+    v->thin = flag(r, 6, "thin");
+    iqn_of(r, 7, "iqn", v->iqn);
+    v->lun = u32(r, 8, "lun");
+    v->admin_online = flag(r, 9, "admin_online");
+    v->state = (enum volume_state)num(r, 10, "state", VOLUME_CREATING, VOLUME_DELETING);
+    v->progress = (uint32_t)num(r, 11, "progress", 0, 100);
+    v->generation = u32(r, 12, "generation");
+    TEXT(r, 13, "last_error", v->last_error);
+    v->target_blocks = blocks_of(r, 14, "target_blocks", 0);
+    v->group = (uint32_t)num(r, 15, "portal_group", 1, UNIT_GROUPS_MAX);
+}
+
 static int load_shown(struct store *s, struct changes *out, struct dv_err *err)
 {
-    struct db_stmt *st = s->stmt[ST_SHOWN];
-    int rc;
-    while ((rc = db_step(st, err)) == 1) {
-        struct volume v = {.uuid = uuid_at(st, 0)};
-        v.index = (uint32_t)db_int(st, 1);
-        TEXT_AT(st, 2, v.name);
-        v.medium = (uint32_t)db_int(st, 3);
-        v.start_lba = (uint64_t)db_int(st, 4);
-        v.blocks = (uint64_t)db_int(st, 5);
-        v.thin = db_int(st, 6) != 0;
-        TEXT_AT(st, 7, v.iqn);
-        v.lun = (uint32_t)db_int(st, 8);
-        v.admin_online = db_int(st, 9) != 0;
-        v.state = (enum volume_state)db_int(st, 10);
-        v.progress = (uint32_t)db_int(st, 11);
-        v.generation = (uint32_t)db_int(st, 12);
-        TEXT_AT(st, 13, v.last_error);
-        v.target_blocks = (uint64_t)db_int(st, 14);
-        v.group = (uint32_t)db_int(st, 15);
+    ROWS(ST_SHOWN, "shown");
+    while ((rc = db_step(row.st, err)) == 1) {
+        struct volume v = {.uuid = uuid_of(&row, 0, "volume", false)};
         DV_FREE struct access_rule *rules = NULL;
         size_t count = 0;
-        if (load_rules(s, &v.uuid, v.index, &rules, &count, err) < 0) {
-            db_reset(st);
-            return -1;
-        }
+        shown_of(&row, &v);
+        if (judge(&row, err) < 0 || load_rules(s, &v.uuid, v.index, &rules, &count, err) < 0)
+            return give_up(&row);
         changes_shown(out, &v, rules, count);
     }
     return rc;
@@ -233,13 +359,15 @@ static int load_shown(struct store *s, struct changes *out, struct dv_err *err)
 
 static int load_assignments(struct store *s, struct changes *out, struct dv_err *err)
 {
-    struct db_stmt *st = s->stmt[ST_ASSIGNMENTS];
-    int rc;
-    while ((rc = db_step(st, err)) == 1) {
-        struct assignment_record a = {.volume = uuid_at(st, 0), .host = uuid_at(st, 1)};
-        a.index = (uint32_t)db_int(st, 2);
-        a.wanted = db_int(st, 3) != 0;
-        a.pushed_version = (uint32_t)db_int(st, 4);
+    ROWS(ST_ASSIGNMENTS, "assignment");
+    while ((rc = db_step(row.st, err)) == 1) {
+        struct assignment_record a = {.volume = uuid_of(&row, 0, "volume", false),
+                                      .host = uuid_of(&row, 1, "host", false)};
+        a.index = index_of(&row, 2, "idx");
+        a.wanted = flag(&row, 3, "wanted");
+        a.pushed_version = u32(&row, 4, "pushed_version");
+        if (judge(&row, err) < 0)
+            return give_up(&row);
         changes_assignment(out, &a);
     }
     return rc;
@@ -247,46 +375,60 @@ static int load_assignments(struct store *s, struct changes *out, struct dv_err 
 
 static int load_steps(struct store *s, struct task_record *t, struct dv_err *err)
 {
-    struct db_stmt *st = s->stmt[ST_STEPS];
-    db_bind_int(st, 1, (int64_t)t->id);
-    int rc;
-    while ((rc = db_step(st, err)) == 1) {
-        if (t->step_count == TASK_STEPS_MAX) {
-            db_reset(st);
-            return 0;
-        }
-        struct task_step *step = &t->steps[t->step_count++];
-        TEXT_AT(st, 0, step->text);
-        step->state = (enum step_state)db_int(st, 1);
+    ROWS(ST_STEPS, "task_step");
+    db_bind_int(row.st, 1, (int64_t)t->id);
+    while ((rc = db_step(row.st, err)) == 1) {
+        struct task_step step = {0};
+        TEXT(&row, 0, "text", step.text);
+        step.state = (enum step_state)num(&row, 1, "state", STEP_WAITING, STEP_FAILED);
+        if (t->step_count == TASK_STEPS_MAX)
+            blame(&row, "n");
+        if (judge(&row, err) < 0)
+            return give_up(&row);
+        t->steps[t->step_count++] = step;
     }
     return rc;
 }
 
+static void task_of(struct row *r, struct task_record *t)
+{
+    t->id = (uint64_t)num(r, 0, "id", 1, ID_MAX);
+    t->kind = (enum task_kind)num(r, 1, "kind", TASK_VOLUME_CREATE, TASK_VOLUME_RENAME);
+    t->state = (enum task_state)num(r, 2, "state", TASK_QUEUED, TASK_CANCELLED);
+    t->progress = (uint32_t)num(r, 3, "progress", 0, 100);
+    TEXT(r, 4, "summary", t->summary);
+    t->volume = uuid_of(r, 5, "volume", true);
+    t->host = uuid_of(r, 6, "host", true);
+    t->error_code = (int)num(r, 7, "error_code", DV_OK, DV_CODES - 1);
+    TEXT(r, 8, "error", t->error);
+    TEXT(r, 9, "waiting", t->waiting);
+    t->created = num(r, 10, "created", 0, INT64_MAX);
+    t->started = num(r, 11, "started", 0, INT64_MAX);
+    t->finished = num(r, 12, "finished", 0, INT64_MAX);
+}
+
 static int load_tasks(struct store *s, struct changes *out, struct dv_err *err)
 {
-    struct db_stmt *st = s->stmt[ST_TASKS];
-    int rc;
-    while ((rc = db_step(st, err)) == 1) {
-        struct task_record t = {.id = (uint64_t)db_int(st, 0)};
-        t.kind = (enum task_kind)db_int(st, 1);
-        t.state = (enum task_state)db_int(st, 2);
-        t.progress = (uint32_t)db_int(st, 3);
-        TEXT_AT(st, 4, t.summary);
-        t.volume = uuid_at(st, 5);
-        t.host = uuid_at(st, 6);
-        t.error_code = (int)db_int(st, 7);
-        TEXT_AT(st, 8, t.error);
-        TEXT_AT(st, 9, t.waiting);
-        t.created = db_int(st, 10);
-        t.started = db_int(st, 11);
-        t.finished = db_int(st, 12);
-        if (load_steps(s, &t, err) < 0) {
-            db_reset(st);
-            return -1;
-        }
+    ROWS(ST_TASKS, "task");
+    while ((rc = db_step(row.st, err)) == 1) {
+        struct task_record t = {0};
+        task_of(&row, &t);
+        if (judge(&row, err) < 0 || load_steps(s, &t, err) < 0)
+            return give_up(&row);
         changes_task(out, &t);
     }
     return rc;
+}
+
+// Events, tokens and runs are read when they are needed, and are judged here.
+static int check_rest(struct store *s, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_ODD];
+    int rc = db_step(st, err);
+    if (rc == 1)
+        rc = db_damaged(s->db, err, "a row of %s cannot be what it is", db_text(st, 0));
+    db_reset(st);
+    return rc < 0 ? -1 : 0;
 }
 
 int store_load(struct store *s, struct changes *out, struct dv_err *err)
@@ -299,5 +441,5 @@ int store_load(struct store *s, struct changes *out, struct dv_err *err)
         if (parts[i](s, out, err) < 0)
             return -1;
     }
-    return 0;
+    return check_rest(s, err);
 }

@@ -189,5 +189,20 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_ADD_RUN] = "INSERT INTO run (mark, number) VALUES (?,?)",
     [ST_TRIM_RUNS] = "DELETE FROM run WHERE id <= ?",
     [ST_NUMBER_RUN] = "UPDATE run SET number = ? WHERE id = ?",
+    [ST_ODD] =
+        "SELECT 'event' FROM event WHERE typeof(time) <> 'integer' OR time < 0"
+        " OR typeof(severity) <> 'integer' OR severity NOT BETWEEN 1 AND 3"
+        " OR typeof(subject) <> 'text' OR typeof(text) <> 'text' OR id < 1 OR id > 1 << 62"
+        " UNION ALL SELECT 'token' FROM token WHERE id < 1 OR typeof(name) <> 'text'"
+        " OR typeof(hash) <> 'blob' OR length(hash) <> 32 OR typeof(created) <> 'integer'"
+        " OR created NOT BETWEEN 0 AND 1 << 53"
+        " UNION ALL SELECT 'run' FROM run WHERE typeof(mark) <> 'integer'"
+        " OR typeof(number) <> 'integer' OR mark NOT BETWEEN 0 AND 4294967295"
+        " OR number NOT BETWEEN 0 AND 4294967000 OR id > 1 << 62"
+        " UNION ALL SELECT 'setting' FROM setting WHERE typeof(value) <> 'blob'"
+        " OR typeof(key) <> 'text'"
+        " UNION ALL SELECT 'sqlite_sequence' FROM sqlite_sequence WHERE typeof(seq) <> 'integer'"
+        " OR seq NOT BETWEEN 0 AND 1 << 62"
+        " LIMIT 1",
     [ST_RUNS] = "SELECT id, mark, number FROM run ORDER BY id",
 };
