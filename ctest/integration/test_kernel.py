@@ -2,19 +2,30 @@
 import pytest
 
 from tools import initiators
+from tools.testlab import until
 
-LAB = {"units": 2, "hosts": 1}
+LAB = {"units": 1, "hosts": 1}
+PATIENCE_S = 120
+# Block n holds the number n, and is on the disk before the next one is written.
+WRITER = """
+    n=0
+    while [ ! -e /tmp/stop ]; do
+        n=$((n + 1))
+        printf '%-16d' $n | dd of=/mnt/numbers bs=16 seek=$n conv=notrunc,fsync 2>/tmp/error ||
+            { cat /tmp/error; exit 1; }
+        echo $n > /tmp/written
+    done"""
 
 
-def log_in(lab, guest, volume):
-    """Logs the guest in at a volume and returns its disk there."""
+def log_in(lab, guest, volume, **settings):
+    """Logs the guest in at a volume and returns its disk there. settings: of the node's record."""
     how = initiators.access(lab, "host1", volume)
     guest.initiator(how["initiator"])
     node = f"iscsiadm -m node -T {how['iqn']} -p {how['portal']}"
-    settings = {"node.session.auth.authmethod": "CHAP", "node.session.auth.username": how["user"],
-                "node.session.auth.password": how["secret"]}
+    wanted = {"node.session.auth.authmethod": "CHAP", "node.session.auth.username": how["user"],
+              "node.session.auth.password": how["secret"], **settings}
     guest.run(f"{node} -o new\n" +
-              "\n".join(f"{node} -o update -n {n} -v '{v}'" for n, v in settings.items()) +
+              "\n".join(f"{node} -o update -n {n} -v '{v}'" for n, v in wanted.items()) +
               f"\n{node} --login")
     return guest.disk_of(how["iqn"])
 
@@ -26,14 +37,56 @@ def volume(lab):
     return "kernel1"
 
 
-def test_file_system(lab, guest, volume):
-    """ext4 on a volume; what was written is read by an initiator that is not Linux's."""
+def written(guest):
+    return int(guest.run("cat /tmp/written 2>/dev/null || echo 0"))
+
+
+def test_each_process_restarts_under_synced_writes(lab, guest, volume):
+    """Whatever of the pool is killed and started, a file system on a volume sees no error and loses
+    nothing."""
     disk = log_in(lab, guest, volume)
+    guest.run(f"mkfs.ext4 -q {disk} && mount {disk} /mnt")
+    writer = guest.begin(WRITER)
+
+    def goes_on():
+        before = written(guest)
+        assert until(lambda: guest.is_over(writer) or written(guest) > before + 1, PATIENCE_S), guest.state()
+        assert not guest.is_over(writer), guest.result(writer)
+
+    goes_on()
+    for name in ("unit1/agent", "unit1/snmpd", "cms", "unit1/tgtd", "unit1"):
+        lab.run("kill", name)
+        if name in ("unit1/agent", "unit1/snmpd", "cms"):
+            goes_on()  # not in the data path
+        lab.run("start", name)
+        goes_on()
+    guest.run("touch /tmp/stop")
+    assert guest.result(writer)[0] == 0
+    last = written(guest)
     guest.run(f"""set -e
-        mkfs.ext4 -q {disk}
-        mount {disk} /mnt
-        echo hello > /mnt/file
-        sync -f /mnt/file
-        umount /mnt""")
-    assert guest.run(f"mount {disk} /mnt && cat /mnt/file && umount /mnt") == "hello\n"
-    assert "I/O error" not in guest.run("dmesg")
+        umount /mnt; mount {disk} /mnt
+        n=1; for number in $(tail -c +17 /mnt/numbers); do [ $number = $n ]; n=$((n + 1)); done
+        [ $n = {last + 1} ]
+        umount /mnt; e2fsck -fn {disk}; rm /tmp/stop /tmp/written""")
+    assert not guest.run("dmesg | grep -E 'I/O error|EXT4-fs (error|warning)' || true")
+
+
+def test_a_volume_is_taken_away_and_given_back(lab, guest, volume):
+    """From under a mounted file system: its host gets errors, soon, and nothing of what it writes then
+    is there; what it had synced is, when it has the volume again."""
+    how = initiators.access(lab, "host1", volume)
+    guest.run(f"iscsiadm -m node -T {how['iqn']} -u; iscsiadm -m node -T {how['iqn']} -o delete; true")
+    settings = {"node.session.timeo.replacement_timeout": 5}
+    disk = log_in(lab, guest, volume, **settings)
+    guest.run(f"mount {disk} /mnt && echo before > /mnt/file && sync")
+    lab.unassign(volume, "host1")
+    assert not initiators.can_log_in(how)
+    said = guest.run("for n in 1 2 3; do echo behind > /mnt/file && sync -f /mnt/file; done 2>&1; true",
+                     seconds=PATIENCE_S)
+    assert "Input/output error" in said or "Read-only file system" in said, said
+    guest.run(f"umount -l /mnt; iscsiadm -m node -T {how['iqn']} -u; "
+              f"iscsiadm -m node -T {how['iqn']} -o delete; true")
+    lab.assign(volume, "host1")
+    disk = log_in(lab, guest, volume, **settings)
+    guest.run(f"e2fsck -p {disk} || [ $? = 1 ]")
+    assert guest.run(f"mount {disk} /mnt && cat /mnt/file && umount /mnt") == "before\n"
