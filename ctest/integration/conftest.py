@@ -7,19 +7,40 @@ import pytest
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(__file__))
 
-from tools import guest as guests, net  # noqa: E402
+from tools import guest as guests, net, stand  # noqa: E402
 from tools.testlab import TestLab  # noqa: E402
 from unit_box import free_addresses  # noqa: E402
 
 TAIL_LINES = 30
 
 
+def pytest_configure():
+    """Makes the test's processes known, and itself tell where they stand before ctest kills it."""
+    stand.mark()
+    if seconds := int(os.environ.get("DVSAN_TEST_SECONDS", "0")):
+        stand.watch(seconds)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
-    """Notes at the module that one of its tests failed, for the lab fixture."""
+    """Tells of a failed test where all processes stand, and notes it for the fixtures."""
     outcome = yield
-    if outcome.get_result().failed:
-        item.module.some_test_failed = True
+    report = outcome.get_result()
+    if report.failed:
+        item.module.some_test_failed = item.failed = True
+        report.sections.append(("where all processes stand", stand.where()))
+
+
+@pytest.fixture(autouse=True)
+def mended(request):
+    """What a failed test leaves stopped, or a lab that it leaves broken, fails none behind it."""
+    yield
+    if not getattr(request.node, "failed", False):
+        return
+    for pid, words in stand.go_on().items():
+        print(f"process {pid} was left stopped: {words}")
+    if "lab" in request.fixturenames and isinstance(request.getfixturevalue("lab"), TestLab):
+        request.getfixturevalue("lab").run("up", check=False)
 
 
 def tell(test_lab):

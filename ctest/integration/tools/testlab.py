@@ -18,6 +18,8 @@ SANITIZER = re.compile(
     r"ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 LONGEST = settings.SOCKET_PATH_MAX - settings.LONGEST_SOCKET
 
+from . import stand  # noqa: E402
+
 until = waiting.until
 Refused, Unanswered = rest.Refused, rest.Unanswered
 
@@ -36,6 +38,7 @@ class TestLab:
     def __init__(self, name, base, folder=None, command=(LAB,), build=BUILD):
         self.folder, self.base = folder or folder_for(name), base
         self.command, self.build = command, build
+        stand.labs.append(self.folder)
         self.kept_logs = os.path.join(os.path.realpath(BUILD), "labs", name + ".logs")
         self.work = self.folder + ".work"  # files of the tests
         self.run("down")
