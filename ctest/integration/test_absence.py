@@ -95,7 +95,7 @@ def test_nothing_has_vanished_and_nothing_is_done(lab, absence):
             assert lab.client.get(f"/tasks/{task['id']}")["state"] == "running"
         assert [v["name"] for v in lab.client.get("/volumes")] == ["ended", "kept", "renamed"]
         assert [(a["volume"], a["state"]) for a in lab.client.get("/assignments")] == \
-            [("ended", "revoking"), ("kept", "active")]
+            [("ended", "revoking"), ("kept", "unknown")]
         assert initiators.can_log_in(how), "it was not ended, whatever is said of it"
     for task in tasks:
         lab.done(task)

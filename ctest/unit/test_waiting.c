@@ -59,6 +59,8 @@ static const struct line lines[] = {
     {RENAME, UP, FAILED, MEDIUM_BAD, true, ""},
     // A tgtd that hangs
     {CREATE, UP, FAILED, TGTD_HANGS, true, "u cannot serve the volume yet: it hangs" MEND CANCEL},
+    {CREATE, UP, VOLUME_CREATING, TGTD_HANGS, true,
+     "u cannot serve the volume yet: it hangs" MEND CANCEL},
     {DELETE, UNIT_DEGRADED, DELETING, TGTD_HANGS, false,
      "u cannot delete the volume yet: it hangs" MEND},
     {DELETE, UP, ONLINE, TGTD_HANGS, false, "u cannot end the hosts' access yet: it hangs" MEND},

@@ -15,12 +15,13 @@ static void look_at_rights(const struct task_record *t, const struct pool_volume
                            struct waiting_case *c)
 {
     const struct pool_assignment *a;
-    enum access_state bad = t->kind == TASK_ASSIGN ? ACCESS_FAILED : ACCESS_REVOKING;
+    bool revoking = t->kind != TASK_ASSIGN;
     DL_FOREACH2(v->assignments, a, volume_next)
     {
         if (!concerns(t, a))
             continue;
-        if (a->actual.index != 0 && a->actual.state == bad && a->actual.last_error[0])
+        if (a->actual.index != 0 && (a->actual.state == ACCESS_REVOKING) == revoking &&
+            a->actual.last_error[0])
             c->access_error = a->actual.last_error;
         if (a->hold.why[0])
             c->refusal = a->hold.why;

@@ -100,7 +100,7 @@ static const char *reason_of_unit(const struct waiting_case *c)
 {
     if (c->forgets) // that needs neither medium nor tgtd
         return "";
-    bool of_volume = c->volume_state == VOLUME_FAILED || c->volume_state == VOLUME_DELETING;
+    bool of_volume = c->volume_state != VOLUME_ONLINE && c->volume_state != VOLUME_OFFLINE;
     switch (c->kind) {
     case TASK_UNASSIGN:
         return c->access_error;
