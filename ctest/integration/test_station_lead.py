@@ -314,7 +314,8 @@ def test_a_copy_of_the_station_is_told_from_it(lab):
     lab.create("one", "16M", unit="unit1")
     with Second(lab, os.path.dirname(pool_db(lab))).log_in_as_first() as copy:
         assert station(copy.client)["uuid"] == station(lab.client)["uuid"]
-        assert until(lambda: lead(copy.client) == "leads", SECONDS), station(copy.client)
+        assert until(lambda: {u["lead"] for u in station(copy.client)["units"]} == {"leads"}, SECONDS), \
+            station(copy.client)
         copy.client.post("/assignments", {"volume": "one", "host": "host2"})
         assert until(lambda: copy.client.get("/assignments")[0]["state"] == "active", SECONDS)
         assert until(lambda: station(lab.client)["stopped"], SECONDS), station(lab.client)
