@@ -22,8 +22,9 @@ struct api_call {
     // The answer. status 0 is 200 with a body and 204 without.
     int status;
     json_t *answer;
-    const char *sort_key; // sorts the answer, an array, by this text field in natural order
-    char location[96];    // a Location header; "" for none
+    const char *sort_key;  // sorts the answer, an array, by this field, texts in natural order
+    const char *sort_then; // and by this one; what is equal stays as it was
+    char location[96];     // a Location header; "" for none
 };
 
 // What a checked body or query has; the fallback when the field is not there.

@@ -129,26 +129,38 @@ static int run(struct dispatcher *d, struct api_call *call, struct dv_err *err)
 
 // The array beside its keys, for qsort: natural order, so unit2 before unit10.
 struct keyed {
-    const json_t *key;
+    const json_t *key, *then;
+    size_t place;
     json_t *value;
 };
 
-static int compare(const void *a, const void *b)
+static int compare_values(const json_t *x, const json_t *y)
 {
-    const json_t *x = ((const struct keyed *)a)->key, *y = ((const struct keyed *)b)->key;
     if (json_is_string(x) && json_is_string(y))
         return strverscmp(json_string_value(x), json_string_value(y));
     json_int_t m = json_integer_value(x), n = json_integer_value(y);
     return (m > n) - (m < n);
 }
 
-static json_t *sorted(json_t *array, const char *key)
+static int compare(const void *a, const void *b)
+{
+    const struct keyed *x = a, *y = b;
+    int order = compare_values(x->key, y->key);
+    if (order == 0)
+        order = compare_values(x->then, y->then);
+    return order ? order : (x->place > y->place) - (x->place < y->place);
+}
+
+static json_t *sorted(json_t *array, const char *key, const char *then)
 {
     size_t count = json_array_size(array);
     DV_FREE struct keyed *keyed = dv_calloc(count, sizeof(*keyed));
     for (size_t i = 0; i < count; i++) {
-        keyed[i].value = json_array_get(array, i);
-        keyed[i].key = json_object_get(keyed[i].value, key);
+        json_t *value = json_array_get(array, i);
+        keyed[i] = (struct keyed){.key = json_object_get(value, key),
+                                  .then = then ? json_object_get(value, then) : NULL,
+                                  .place = i,
+                                  .value = value};
     }
     qsort(keyed, count, sizeof(*keyed), compare);
     json_t *out = json_array();
@@ -173,7 +185,7 @@ static void carry_out(struct dispatcher *d, const struct http_head *head,
         http_answer_problem(answer, dv_code_http(err.code), &err);
     } else {
         if (call.sort_key)
-            call.answer = sorted(call.answer, call.sort_key);
+            call.answer = sorted(call.answer, call.sort_key, call.sort_then);
         answer->text = call.answer ? json_dumps(call.answer, JSON_COMPACT) : NULL;
         answer->status = call.status ? call.status : call.answer ? 200 : 204;
         dv_copy(answer->location, sizeof(answer->location), call.location);

@@ -16,6 +16,7 @@ int list_assignments(struct api_call *call, struct dv_err *err)
         return -1;
     call->answer = json_array();
     call->sort_key = "volume";
+    call->sort_then = "host";
     for (struct pool_volume *v = cms_pool(call->cms)->volumes; v; v = v->hh.next) {
         const struct pool_assignment *a;
         DL_FOREACH2(v->assignments, a, volume_next)

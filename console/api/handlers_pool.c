@@ -60,6 +60,7 @@ int list_media(struct api_call *call, struct dv_err *err)
     (void)err;
     call->answer = json_array();
     call->sort_key = "unit";
+    call->sort_then = "index";
     for (struct pool_unit *u = cms_pool(call->cms)->units; u; u = u->hh.next)
         for (size_t i = 0; i < u->media_count; i++)
             json_array_append_new(call->answer, view_medium(u, &u->media[i]));

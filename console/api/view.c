@@ -282,13 +282,34 @@ static json_t *portal_list(const struct pool_volume *v)
     return list;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strverscmp(json_string_value(*(json_t *const *)a),
+                      json_string_value(*(json_t *const *)b));
+}
+
+// Names in natural order, as lists of things are.
+static json_t *in_order(json_t *names)
+{
+    size_t count = json_array_size(names);
+    DV_FREE json_t **each = dv_calloc(count, sizeof(json_t *));
+    for (size_t i = 0; i < count; i++)
+        each[i] = json_array_get(names, i);
+    qsort(each, count, sizeof(json_t *), compare_names);
+    json_t *out = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append(out, each[i]);
+    json_decref(names);
+    return out;
+}
+
 static json_t *host_names(const struct pool_volume *v)
 {
     json_t *list = json_array();
     const struct pool_assignment *a;
     DL_FOREACH2(v->assignments, a, volume_next)
     json_array_append_new(list, text_value(a->host->rec.name));
-    return list;
+    return in_order(list);
 }
 
 // Where a volume lies is null until its unit has told.
@@ -320,7 +341,7 @@ json_t *view_volume(const struct pool_volume *v)
     put_text(o, "name", v->rec.name);
     put_uuid(o, "uuid", &v->rec.uuid);
     put_text_or_null(o, "unit", v->unit ? v->unit->rec.name : "");
-    put_text_or_null(o, "media", medium_name(v));
+    put_text_or_null(o, "medium", medium_name(v));
     put_extent(o, v);
     put_bool(o, "thin", known ? v->actual.thin : v->rec.thin);
     put_text(o, "state", pool_volume_state(v));
@@ -369,7 +390,7 @@ json_t *view_host(const struct pool_host *h)
     put_text(o, "iqn", h->rec.iqn);
     put_text(o, "chap_user", h->rec.chap_user);
     put_bool(o, "secret_known", h->rec.sealed_len > 0);
-    json_object_set_new(o, "volumes", volumes);
+    json_object_set_new(o, "volumes", in_order(volumes));
     return o;
 }
 

@@ -24,6 +24,22 @@ void cli_print_json(const json_t *value)
     printf("\n");
 }
 
+void cli_print_error(const struct dv_err *err, bool json)
+{
+    char text[sizeof(err->text)];
+    dv_copy(text, sizeof(text), err->text);
+    text_make_printable(text);
+    if (!json) {
+        fprintf(stderr, "dvsan: %s\n", text);
+        return;
+    }
+    json_t *error =
+        json_pack("{s:{s:s, s:s}}", "error", "code", dv_code_name(err->code), "detail", text);
+    json_dumpf(error, stderr, JSON_COMPACT);
+    fprintf(stderr, "\n");
+    json_decref(error);
+}
+
 int cli_list(struct cli *cli, const char *what, const char *path, const struct column *columns,
              size_t count, struct dv_err *err)
 {

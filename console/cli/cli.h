@@ -38,6 +38,10 @@ int cli_list(struct cli *cli, const char *what, const char *path, const struct c
              size_t count, struct dv_err *err);
 void cli_print_json(const json_t *value);
 
+// An error on stderr: a line of text, or with --json a line of JSON as tasks have it:
+// {"error": {"code": "not_found", "detail": "..."}}.
+void cli_print_error(const struct dv_err *err, bool json);
+
 // "a, b and c", of an array of texts; the first few of many, and how many more there are. "" for
 // none. The caller frees it.
 char *cli_names(const json_t *array);

@@ -143,6 +143,23 @@ static int problem(const struct client *c, long status, const json_t *answer, st
     return dv_fail(err, class_by_name(code), "%s", detail);
 }
 
+// What a station tells may come from its peers: no character of it steers a terminal.
+static void make_printable(json_t *value)
+{
+    size_t i;
+    const char *key;
+    json_t *item;
+    if (json_is_string(value)) {
+        DV_FREE char *text = dv_strdup(json_string_value(value));
+        text_make_printable(text);
+        json_string_set(value, text);
+    } else if (json_is_array(value)) {
+        json_array_foreach(value, i, item) make_printable(item);
+    } else if (json_is_object(value)) {
+        json_object_foreach(value, key, item) make_printable(item);
+    }
+}
+
 static int read_answer(const struct client *c, const struct strbuf *text, json_t **answer,
                        struct dv_err *err)
 {
@@ -151,6 +168,7 @@ static int read_answer(const struct client *c, const struct strbuf *text, json_t
     curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
     json_t *value = text->len ? json_loadb(text->text, text->len, 0, &e) : NULL;
     int result = 0;
+    make_printable(value);
     if (status < 200 || status > 299 || (text->len && !value))
         result = problem(c, status, value, err);
     if (result == 0 && answer)

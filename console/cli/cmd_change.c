@@ -25,7 +25,7 @@ static int new_size(const struct cli *cli, const json_t *volume, uint64_t *bytes
 
 static int confirm_cut(struct cli *cli, const json_t *volume, uint64_t bytes, struct dv_err *err)
 {
-    char from[16], to[16];
+    char from[SIZE_TEXT_ROOM], to[SIZE_TEXT_ROOM];
     if (bytes >= size_of(volume))
         return 0;
     DV_FREE char *hosts = cli_names(json_object_get(volume, "hosts"));
@@ -63,7 +63,7 @@ static int print_rescan(struct cli *cli, const json_t *volume, struct dv_err *er
 static int print_resized(struct cli *cli, const char *path, struct dv_err *err)
 {
     json_t *volume;
-    char size[16];
+    char size[SIZE_TEXT_ROOM];
     int result = 0;
     if (client_request(cli->client, "GET", path, NULL, &volume, err) < 0)
         return -1;
@@ -74,7 +74,7 @@ static int print_resized(struct cli *cli, const char *path, struct dv_err *err)
                size_format(size_of(volume), size, sizeof(size)),
                (long long)json_integer_value(json_object_get(volume, "start_lba")),
                (long long)json_integer_value(json_object_get(volume, "end_lba")),
-               json_string_value(json_object_get(volume, "media")));
+               json_string_value(json_object_get(volume, "medium")));
         result = print_rescan(cli, volume, err);
     }
     json_decref(volume);

@@ -11,7 +11,7 @@ int volume_list(struct cli *cli, struct dv_err *err)
         {"SIZE", "blocks", COLUMN_BLOCKS},
         {"STATE", "state", COLUMN_STATE},
         {"UNIT", "unit", COLUMN_TEXT},
-        {"MEDIUM", "media", COLUMN_TEXT},
+        {"MEDIUM", "medium", COLUMN_TEXT},
         {"THIN", "thin", COLUMN_YES},
         {"START LBA", "start_lba", COLUMN_NUMBER},
         {"END LBA", "end_lba", COLUMN_NUMBER},
@@ -38,7 +38,7 @@ int volume_show(struct cli *cli, struct dv_err *err)
         {"As of", "as_of", COLUMN_NOTE},
         {"Note", "note", COLUMN_NOTE},
         {"Unit", "unit", COLUMN_TEXT},
-        {"Medium", "media", COLUMN_TEXT},
+        {"Medium", "medium", COLUMN_TEXT},
         {"Thin", "thin", COLUMN_YES},
         {"Blocks", "blocks", COLUMN_NUMBER},
         {"Block size", "block_size", COLUMN_NUMBER},
@@ -77,7 +77,7 @@ static json_t *create_body(const struct cli *cli, struct dv_err *err)
 static int print_created(struct cli *cli, struct dv_err *err)
 {
     json_t *volume;
-    char size[16];
+    char size[SIZE_TEXT_ROOM];
     if (fetch_volume(cli, cli->in->args[0], &volume, err) < 0)
         return -1;
     json_int_t blocks = json_integer_value(json_object_get(volume, "blocks"));
@@ -90,7 +90,7 @@ static int print_created(struct cli *cli, struct dv_err *err)
                json_string_value(json_object_get(volume, "unit")),
                (long long)json_integer_value(json_object_get(volume, "start_lba")),
                (long long)json_integer_value(json_object_get(volume, "end_lba")),
-               json_string_value(json_object_get(volume, "media")));
+               json_string_value(json_object_get(volume, "medium")));
     json_decref(volume);
     return 0;
 }
@@ -111,7 +111,7 @@ int volume_create(struct cli *cli, struct dv_err *err)
 static int confirm_delete(struct cli *cli, struct dv_err *err)
 {
     json_t *volume;
-    char size[16];
+    char size[SIZE_TEXT_ROOM];
     if (fetch_volume(cli, cli->in->args[0], &volume, err) < 0)
         return -1;
     uint64_t blocks = (uint64_t)json_integer_value(json_object_get(volume, "blocks"));

@@ -148,7 +148,7 @@ const struct connect_kind *connect_default(const json_t *host)
 
 static void volume_head(struct strbuf *out, const json_t *v)
 {
-    char size[24];
+    char size[SIZE_TEXT_ROOM];
     uint64_t blocks = (uint64_t)json_integer_value(json_object_get(v, "blocks"));
     const json_t *portal, *portals = json_object_get(v, "portals");
     size_t i;

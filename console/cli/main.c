@@ -6,6 +6,7 @@
 #include "console/cli/help.h"
 #include <locale.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static int run(const struct invocation *in, struct dv_err *err)
@@ -23,6 +24,15 @@ static int run(const struct invocation *in, struct dv_err *err)
     int result = in->command->run(&cli, err);
     client_free(cli.client);
     return result;
+}
+
+// Also when the rest of the line could not be read.
+static bool wants_json(int argc, char *const *argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--json") == 0)
+            return true;
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -44,6 +54,6 @@ int main(int argc, char **argv)
     if (result == 0)
         return 0;
     fflush(stdout);
-    fprintf(stderr, "dvsan: %s\n", err.text);
+    cli_print_error(&err, wants_json(argc, argv));
     return dv_code_exit(err.code);
 }

@@ -44,7 +44,8 @@ static const char *state_colour(const char *state)
     return NULL;
 }
 
-// "2026-11-22T13:30:23.123Z" in the time of the place; as it is when it is something else.
+// "2026-11-22T13:30:23.123Z" in the time of the place, with its distance from UTC (ISO 8601); as it
+// is when it is something else.
 static char *local_time(const char *text)
 {
     struct tm tm = {0};
@@ -53,8 +54,9 @@ static char *local_time(const char *text)
     if (!rest)
         return dv_strdup(text);
     time_t seconds = timegm(&tm);
-    strftime(out, sizeof(out), "%Y-%m-%d %H:%M:%S", localtime_r(&seconds, &tm));
-    return dv_strdup(out);
+    size_t len = strftime(out, sizeof(out), "%Y-%m-%dT%H:%M:%S%z", localtime_r(&seconds, &tm));
+    // +0100 as +01:00
+    return dv_printf("%.*s:%s", (int)len - 2, out, out + len - 2);
 }
 
 static char *joined(const json_t *array)
@@ -69,7 +71,7 @@ static char *joined(const json_t *array)
 
 static char *size_text(uint64_t blocks)
 {
-    char text[16];
+    char text[SIZE_TEXT_ROOM];
     uint64_t bytes;
     if (__builtin_mul_overflow(blocks, BYTES_PER_BLOCK, &bytes))
         bytes = UINT64_MAX;

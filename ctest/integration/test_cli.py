@@ -108,7 +108,7 @@ def test_pool(lab):
     pool = lab.dvsan_json("pool", "show")
     assert pool["units"] == 2 and pool["units_up"] == 2
     text = lab.dvsan("pool", "show").stdout
-    assert re.search(r"^Units up:\s+2$", text, re.M) and re.search(r"^Size:\s+20G$", text, re.M)
+    assert re.search(r"^Units up:\s+2$", text, re.M) and re.search(r"^Size:\s+20GiB$", text, re.M)
 
 
 def test_units(lab):
@@ -136,10 +136,10 @@ def test_nothing_to_list(lab):
 
 def test_volume(lab):
     done = lab.dvsan("volume", "create", "db1", "--size", "96M", "--unit", "unit2")
-    assert done.stdout.startswith("Volume db1 (96M) is online on unit unit2, LBA 0 to 196607")
-    assert re.search(r"^task \d+, create volume db1 \(96M\): 100%, done$", done.stderr, re.M)
+    assert done.stdout.startswith("Volume db1 (96MiB) is online on unit unit2, LBA 0 to 196607")
+    assert re.search(r"^task \d+, create volume db1 \(96MiB\): 100%, done$", done.stderr, re.M)
     table = rows(lab.dvsan("volume", "list").stdout)
-    assert table[1][:4] == ["db1", "96M", "online", "unit2"] and table[1][-1] == "-"
+    assert table[1][:4] == ["db1", "96MiB", "online", "unit2"] and table[1][-1] == "-"
     volume = lab.dvsan_json("volume", "list")[0]
     assert volume == lab.dvsan_json("volume", "show", "db1")
     assert (volume["start_lba"], volume["blocks"], volume["end_lba"]) == (0, 196608, 196607)
@@ -187,14 +187,14 @@ def test_tasks(lab):
 
 
 @pytest.mark.parametrize("code, args, sentence", [
-    (2, ["volume", "create", "x", "--size", "0"], "more than zero"),
+    (2, ["volume", "create", "x", "--size", "0G"], "more than zero"),
     (2, ["volume", "create", "x", "--size", "-1"], "negative"),
-    (2, ["volume", "create", "x", "--size", "9223372036854775808"], "too large"),
+    (2, ["volume", "create", "x", "--size", "9223372036854775808B"], "too large"),
     (2, ["volume", "create", "x"], "--size"),
     (2, ["volume", "create", "a/b", "--size", "1M"], "a/b"),
     (2, ["volume", "create", "a'b", "--size", "1M"], "a'b"),
     (2, ["volume", "create", 'a"b', "--size", "1M"], 'a"b'),
-    (2, ["volume", "create", "x", "--size", "9223372036854775807"], "too large"),
+    (2, ["volume", "create", "x", "--size", "9223372036854775807B"], "too large"),
     (5, ["volume", "create", "x", "--size", "100T"], "free"),
     (3, ["volume", "create", "x", "--size", "1M", "--unit", "nope"], "nope"),
     (3, ["volume", "create", "x", "--size", "1M", "--medium", "nope"], "nope"),
@@ -213,6 +213,47 @@ def test_refused(lab, code, args, sentence):
     assert (lab.dvsan_json("volume", "list"), len(lab.dvsan_json("task", "list"))) == before
 
 
+@pytest.mark.parametrize("code, args, name", [
+    (3, ["volume", "show", "nope", "--json"], "not_found"),
+    (2, ["volume", "delete", "--json"], "invalid"),
+    (2, ["--json", "volume", "create", "x", "--size", "100"], "invalid"),
+    (2, ["volume", "create", "x", "--sise", "1G", "--json"], "invalid"),
+    (5, ["volume", "create", "x", "--size", "100T", "--json"], "no_space"),
+    (2, ["host", "delete", "host1", "--json"], "invalid"),
+    (2, ["nonsense", "--json"], "invalid"),
+])
+def test_errors_in_json(lab, code, args, name):
+    """They have one form, whoever refuses, and what is printed else is nothing."""
+    done = lab.dvsan(*args, code=code, stdin="")
+    assert done.stdout == ""
+    error = json.loads(done.stderr)
+    assert set(error) == {"error"} and set(error["error"]) == {"code", "detail"}
+    assert error["error"]["code"] == name and len(error["error"]["detail"]) > 10
+
+
+def test_lists_have_an_order(lab):
+    """Natural order, whatever the order in which things came."""
+    for n in (10, 2, 1):
+        lab.create(f"o{n}", "1M", unit="unit1")
+        lab.client.post("/hosts", {"name": f"ho{n}", "iqn": f"{IQN}ho{n}", "chap_secret": f"0123456789-{n:04}"})
+    for n in (10, 2, 1):
+        lab.assign("o1", f"ho{n}")
+        lab.assign(f"o{n}", "host1")
+    try:
+        assert [v["name"] for v in lab.client.get("/volumes")] == ["o1", "o2", "o10"]
+        assert lab.volume("o1")["hosts"] == ["ho1", "ho2", "ho10", "host1"]
+        assert lab.client.get("/hosts/host1")["volumes"] == ["o1", "o2", "o10"]
+        assert [(a["volume"], a["host"]) for a in lab.client.get("/assignments")] == \
+            [("o1", "ho1"), ("o1", "ho2"), ("o1", "ho10"), ("o1", "host1"), ("o2", "host1"), ("o10", "host1")]
+    finally:
+        for n in (10, 2, 1):
+            lab.unassign("o1", f"ho{n}")
+            lab.unassign(f"o{n}", "host1")
+            lab.client.delete(f"/hosts/ho{n}")
+        for n in (10, 2, 1):
+            lab.done(lab.client.delete(f"/volumes/o{n}"))
+
+
 def test_name_is_taken(lab):
     lab.dvsan("volume", "create", "twice", "--size", "1M")
     assert "twice" in lab.dvsan("volume", "create", "twice", "--size", "1M", code=4).stderr
@@ -225,7 +266,7 @@ def test_name_is_taken(lab):
 DROPS = [
     (["volume", "delete", "kept"], ["kept", "unit1", "used by host1"]),
     (["volume", "delete", "kept", "--forget"], ["kept", "used by host1", "comes back"]),
-    (["volume", "resize", "kept", "--size", "32M", "--force"], ["64M", "32M", "host1"]),
+    (["volume", "resize", "kept", "--size", "32M", "--force"], ["64MiB", "32MiB", "host1"]),
     (["volume", "unassign", "kept", "--host", "host1"], ["kept", "host1", "sessions are ended"]),
     (["host", "delete", "host1"], ["host1", "has the volumes kept", "secret"]),
     (["token", "delete", "kept"], ["token kept", "shut out"]),
@@ -448,7 +489,7 @@ def test_delete_asks_on_a_terminal(lab):
     lab.dvsan("volume", "create", "asked", "--size", "1M")
     for answer in ("n\n", "\n", "\x04"):
         terminal = Terminal(lab.env, "volume", "delete", "asked")
-        terminal.read("Delete volume asked (1M on unit")
+        terminal.read("Delete volume asked (1MiB on unit")
         terminal.type(answer)
         assert terminal.end() == 9
     assert lab.volume("asked")["state"] == "online"
@@ -478,7 +519,7 @@ def test_waiting(lab, unit2_hangs):
     """A bar on a terminal; Ctrl-C ends the wait and not the task, which can be taken back; the
     station may go and come meanwhile."""
     terminal = Terminal(lab.env, "volume", "create", "stuck", "--size", "1M", "--unit", "unit2")
-    terminal.read("create volume stuck (1M) [")
+    terminal.read("create volume stuck (1MiB) [")
     terminal.type("\x03")
     assert terminal.end() == 130
     task = re.search(r"Task (\d+) goes on", terminal.text)[1]

@@ -131,7 +131,7 @@ def test_no_task_is_lost_wherever_it_is_killed(lab, n):
 def extents_are_apart(volumes):
     by_place = {}
     for v in volumes:
-        by_place.setdefault((v["unit"], v["media"]), []).append((v["start_lba"], v["end_lba"]))
+        by_place.setdefault((v["unit"], v["medium"]), []).append((v["start_lba"], v["end_lba"]))
     for extents in by_place.values():
         extents.sort()
         for (_, end), (start, _) in zip(extents, extents[1:]):

@@ -54,7 +54,7 @@ def run_unit(lab, *args):
 
 
 def known(lab):
-    keep = ("uuid", "name", "blocks", "media", "thin", "hosts")
+    keep = ("uuid", "name", "blocks", "medium", "thin", "hosts")
     return [{k: v[k] for k in keep} for v in lab.client.get("/volumes")]
 
 

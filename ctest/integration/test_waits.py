@@ -163,7 +163,7 @@ def test_what_was_to_be_forgotten_is_kept_when_its_medium_is_back(lab, cases):
     case.ends(task, "failed")
     assert "its medium is back" in case.now(task)["error"]["detail"]
     assert until(lambda: lab.volume(name)["state"] == "online", SECONDS)
-    assert until(lambda: sum(v["media"] == "failed" for v in lab.client.get("/volumes")) == len(VOLUMES), SECONDS)
+    assert until(lambda: sum(v["medium"] == "failed" for v in lab.client.get("/volumes")) == len(VOLUMES), SECONDS)
     lab.done(lab.client.delete(f"/volumes/{name}"))
 
 

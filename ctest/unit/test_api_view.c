@@ -118,7 +118,8 @@ static void test_volume(void **state)
     make(&t);
     is(view_volume(&t.volume),
        "{\"name\":\"db1\",\"uuid\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\",\"unit\":\"unit1\","
-       "\"media\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":2048,"
+       "\"medium\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":"
+       "2048,"
        "\"end_lba\":6143,\"lun\":1,\"iqn\":\"iqn.2026-11.org.dvsan:x\",\"thin\":true,"
        "\"state\":\"online\",\"last_state\":null,\"as_of\":null,"
        "\"note\":null,\"progress\":100,\"last_error\":null,\"target_size\":4194304,"
@@ -137,7 +138,8 @@ static void test_new_volume(void **state)
     t.unit.portal_count = 0;
     is(view_volume(&t.volume),
        "{\"name\":\"db1\",\"uuid\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\",\"unit\":\"unit1\","
-       "\"media\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":null,"
+       "\"medium\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":"
+       "null,"
        "\"end_lba\":null,\"lun\":null,\"iqn\":null,\"thin\":false,\"state\":\"creating\","
        "\"last_state\":null,\"as_of\":null,\"note\":null,"
        "\"progress\":0,\"last_error\":null,\"target_size\":null,\"portal_group\":null,"

@@ -235,7 +235,7 @@ static void unit_details(void **state)
     (void)state;
     static const char text[] =
         "<unit name='u' state-dir='state'>"
-        "<media><medium index='7' name='m' kind='dir' path='vol' size='1048577'/></media>"
+        "<media><medium index='7' name='m' kind='dir' path='vol' size='1048577B'/></media>"
         "<portals><portal index='3' address='2001:DB8:0::7'/></portals>"
         "<tgtd socket='tgtd.sock'/>"
         "<snmp agentx='tcp:127.0.0.1:705' management-address='udp6:[::1]:161'"

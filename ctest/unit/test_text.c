@@ -87,8 +87,8 @@ static void sizes(void **state)
         uint64_t bytes; // 0: refused
         const char *reason;
     } table[] = {
-        {"1", 1, NULL},
-        {"4096", 4096, NULL},
+        {"1B", 1, NULL},
+        {"4096B", 4096, NULL},
         {"10B", 10, NULL},
         {"10G", 10 * KIB * KIB * KIB, NULL},
         {"10g", 10 * KIB * KIB * KIB, NULL},
@@ -99,17 +99,20 @@ static void sizes(void **state)
         {"0.5K", 512, NULL},
         {"1.0009765625K", 0, "is not a size"}, // more than nine digits behind the point
         {"1.000976562K", 1024, NULL},
-        {"0007", 7, NULL},
+        {"0007B", 7, NULL},
         {"7P", 7 * KIB * KIB * KIB * KIB * KIB, NULL},
         {"7E", 7 * KIB * KIB * KIB * KIB * KIB * KIB, NULL},
-        {"9223372036854775807", INT64_MAX, NULL},
-        {"9223372036854775808", 0, "is too large"},
-        {"18446744073709551616", 0, "is too large"},
-        {"99999999999999999999999999999999999999999999", 0, "is too large"},
+        {"9223372036854775807B", INT64_MAX, NULL},
+        {"9223372036854775808B", 0, "is too large"},
+        {"18446744073709551616b", 0, "is too large"},
+        {"99999999999999999999999999999999999999999999B", 0, "is too large"},
+        {"100", 0, "has no unit; write a number and its unit"},
+        {"1048576", 0, "has no unit"},
         {"8E", 0, "is too large"},
         {"7.999999999E", UINT64_C(9223372035701854303), NULL},
         {"8388608T", 0, "is too large"},
-        {"0", 0, "is zero"},
+        {"0", 0, "has no unit"},
+        {"0B", 0, "is zero"},
         {"0G", 0, "is zero"},
         {"0.0001K", 0, "is zero"},
         {"-1", 0, "is negative"},
@@ -123,10 +126,10 @@ static void sizes(void **state)
         {"G", 0, "is not a size"},
         {".5G", 0, "is not a size"},
         {"5.G", 0, "is not a size"},
-        {"5.5", 0, "a fraction needs a unit"},
-        {"5.5B", 0, "a fraction needs a unit"},
+        {"5.5", 0, "has no unit"},
+        {"5.5B", 0, "is not a size"},
         {"1.2.3G", 0, "is not a size"},
-        {"10Q", 0, "is not a size; write a number and K, M, G, T or P"},
+        {"10Q", 0, "is not a size; write a number and its unit: K, M, G, T or P"},
         {"10GB", 0, "is not a size"}, // powers of 1000 to some, of 1024 to others
         {"10BiB", 0, "is not a size"},
         {"10Gi", 0, "is not a size"},
@@ -161,17 +164,28 @@ static void size_texts(void **state)
         {0, "0B"},
         {512, "512B"},
         {1023, "1023B"},
-        {1024, "1K"},
-        {1536, "1.5K"},
-        {1024 * 1024 - 1, "1M"}, // never "1024K"
-        {10 * KIB * KIB * KIB, "10G"},
-        {1536 * KIB * KIB * KIB, "1.5T"},
-        {INT64_MAX, "8E"},
-        {UINT64_MAX, "16E"},
+        {1024, "1KiB"},
+        {1536, "1.5KiB"},
+        {1024 * 1024 - 512, "1023.5KiB"},
+        {1024 * 1024 - 1, "1048575B"}, // what is shown is what is there
+        {10 * KIB * KIB * KIB, "10GiB"},
+        {10 * KIB * KIB * KIB + KIB * KIB, "10241MiB"},
+        {10 * KIB * KIB * KIB + 128 * KIB * KIB, "10.125GiB"},
+        {1536 * KIB * KIB * KIB, "1.5TiB"},
+        {1000204886016, "976762584KiB"}, // a disk of a terabyte
+        {INT64_MAX, "9223372036854775807B"},
+        {UINT64_MAX - 511, "18014398509481983.5KiB"},
+        {UINT64_MAX, "18446744073709551615B"},
     };
     for (size_t i = 0; i < DV_COUNT(table); i++) {
-        char out[16];
+        char out[SIZE_TEXT_ROOM];
+        uint64_t again;
+        struct dv_err err;
         assert_string_equal(size_format(table[i].bytes, out, sizeof(out)), table[i].text);
+        if (table[i].bytes > 0 && table[i].bytes <= INT64_MAX) { // and it can be typed
+            assert_int_equal(size_parse(out, &again, &err), 0);
+            assert_true(again == table[i].bytes);
+        }
     }
 }
 

@@ -27,13 +27,14 @@ void text_make_printable(char *text);
 
 // ---- Rules (text_rules.c). Each error is one sentence that quotes what was wrong. ----------
 
-// Sizes. Text such as "10G", "512M", "1.5T", "4096" (bytes) or "10 GiB"; units are powers of
-// 1024 (K, M, G, T, P, E, in either case, with or without iB). Rejects zero, negatives, what is
-// not exactly a number and a unit, and anything over 2^63-1 bytes. A fraction of a byte is
-// rounded down.
+// Sizes. A number and its unit, such as "10G", "512M", "1.5T", "10 GiB" or "4096B"; units are
+// powers of 1024 (K, M, G, T, P, E, in either case, with or without iB). Rejects a number alone,
+// zero, negatives, what is not exactly a number and a unit, and anything over 2^63-1 bytes. A
+// fraction of a byte is rounded down.
 int size_parse(const char *text, uint64_t *bytes, struct dv_err *err);
-// Writes "10G", "1.5T", "512B" as lsblk does: one decimal at most, rounded. room should be 16 or
-// more.
+// The one form in which sizes are shown: "10GiB", "1.5TiB", "512B", exactly, so in the largest unit
+// that needs no more than three decimals. room should be SIZE_TEXT_ROOM.
+#define SIZE_TEXT_ROOM 32
 const char *size_format(uint64_t bytes, char *out, size_t room);
 
 // A whole number from min to max in decimal digits, without sign or blanks. what ("port")

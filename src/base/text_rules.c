@@ -31,11 +31,9 @@ static bool is_hex(char c)
 #define FRACTION_SCALE 1000000000      // nine digits behind the point; more would overflow
 static const char units[] = "BKMGTPE"; // the nth is 1024 to the power of n
 
-// What stands behind the number: "", "G", "g", "GiB", " GiB", "B". Gives the power of 1024, or -1.
+// What stands behind the number: "G", "g", "GiB", " GiB", "B". Gives the power of 1024, or -1.
 static int parse_unit(const char *text)
 {
-    if (*text == '\0')
-        return 0;
     if (*text == ' ')
         text++;
     char letter = is_lower(*text) ? (char)(*text - 'a' + 'A') : *text;
@@ -67,13 +65,16 @@ int size_parse(const char *text, uint64_t *bytes, struct dv_err *err)
         fractional = true;
         number = scale > 1;
     }
+    if (number && *p == '\0')
+        return dv_fail(err, DV_INVALID,
+                       "\"%.40s\" has no unit; write a number and its unit: K, M, G, T or P, or B "
+                       "for bytes",
+                       text);
     int power = number ? parse_unit(p) : -1;
-    if (power < 0)
+    if (power < 0 || (fractional && power == 0))
         return dv_fail(err, DV_INVALID,
-                       "\"%.40s\" is not a size; write a number and K, M, G, T or P", text);
-    if (fractional && power == 0)
-        return dv_fail(err, DV_INVALID,
-                       "\"%.40s\" is not a size; a fraction needs a unit: K, M, G, T or P", text);
+                       "\"%.40s\" is not a size; write a number and its unit: K, M, G, T or P",
+                       text);
     unsigned __int128 unit = (unsigned __int128)1 << (10 * power);
     unsigned __int128 total = whole * unit + fraction * unit / scale;
     if (too_large || total > INT64_MAX)
@@ -85,27 +86,29 @@ int size_parse(const char *text, uint64_t *bytes, struct dv_err *err)
     return 0;
 }
 
+// Whether bytes / unit has at most three decimals; those are *thousandths.
+static bool is_exact(uint64_t bytes, uint64_t unit, unsigned *thousandths)
+{
+    unsigned __int128 rest = (unsigned __int128)(bytes % unit) * 1000;
+    *thousandths = (unsigned)(rest / unit);
+    return rest % unit == 0;
+}
+
 const char *size_format(uint64_t bytes, char *out, size_t room)
 {
-    int power = 0;
-    while (power < 6 && bytes >> (10 * (power + 1)))
-        power++;
-    uint64_t unit = UINT64_C(1) << (10 * power);
-    uint64_t whole = bytes / unit;
-    uint64_t tenths = (uint64_t)(((unsigned __int128)(bytes % unit) * 10 + unit / 2) / unit);
-    if (tenths == 10) {
-        whole++;
-        tenths = 0;
-    }
-    if (whole == 1024 && power < 6) {
-        whole = 1;
-        power++;
-    }
-    if (tenths)
-        snprintf(out, room, "%llu.%llu%c", (unsigned long long)whole, (unsigned long long)tenths,
-                 units[power]);
-    else
-        snprintf(out, room, "%llu%c", (unsigned long long)whole, units[power]);
+    unsigned power = 6, thousandths = 0;
+    while (power > 0 && (bytes >> (10 * power) == 0 ||
+                         !is_exact(bytes, UINT64_C(1) << (10 * power), &thousandths)))
+        power--;
+    if (power == 0)
+        thousandths = 0;
+    char decimals[8] = "";
+    if (thousandths > 0)
+        snprintf(decimals, sizeof(decimals), ".%03u", thousandths % 1000);
+    for (size_t len = strlen(decimals); len > 0 && decimals[len - 1] == '0'; len--)
+        decimals[len - 1] = '\0';
+    snprintf(out, room, "%llu%s%c%s", (unsigned long long)(bytes >> (10 * power)), decimals,
+             units[power], power ? "iB" : "");
     return out;
 }
 

@@ -74,7 +74,7 @@ static enum unit_state next_state(const struct observation *o)
 static void tell_joined(struct observation *o)
 {
     uint64_t blocks = 0;
-    char size[16];
+    char size[SIZE_TEXT_ROOM];
     for (size_t i = 0; i < o->r->media_count; i++)
         blocks += o->r->media[i].blocks;
     if (strcmp(o->rec.name, o->r->name) != 0)
@@ -431,7 +431,7 @@ static bool is_as_known(const struct pool_volume *pv, const struct volume *v,
 static void follow_size(struct observation *o, const struct volume *v, struct volume_record *rec)
 {
     uint64_t blocks = v->target_blocks ? v->target_blocks : v->blocks;
-    char size[16];
+    char size[SIZE_TEXT_ROOM];
     if (rec->blocks == blocks || tasks_open(o->cms, TASK_VOLUME_RESIZE, &rec->uuid, NULL))
         return;
     rec->blocks = blocks;

@@ -240,7 +240,7 @@ int cms_create_volume(struct cms *cms, const struct volume_request *request, uin
     };
     dv_copy(rec.name, sizeof(rec.name), request->name);
     struct task_record t;
-    char size[16];
+    char size[SIZE_TEXT_ROOM];
     tasks_new(cms, &t, TASK_VOLUME_CREATE);
     t.volume = rec.uuid;
     snprintf(t.summary, sizeof(t.summary), "create volume %s (%s)", rec.name,

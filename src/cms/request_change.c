@@ -71,7 +71,7 @@ static bool is_copied_in_use(const struct pool_volume *v)
 static int check_resize(struct cms *cms, const struct pool_volume *v, uint64_t blocks, bool force,
                         struct dv_err *err)
 {
-    char had[16], wanted[16];
+    char had[SIZE_TEXT_ROOM], wanted[SIZE_TEXT_ROOM];
     bool in_place;
     struct dv_err why;
     if (check_busy(cms, v, err) < 0)
@@ -112,7 +112,7 @@ int cms_resize_volume(struct cms *cms, const char *volume, uint64_t bytes, bool 
     struct volume_record rec = v->rec;
     rec.blocks = blocks;
     rec.forced = force;
-    char from[16], to[16];
+    char from[SIZE_TEXT_ROOM], to[SIZE_TEXT_ROOM];
     struct task_record t;
     tasks_new(cms, &t, TASK_VOLUME_RESIZE);
     t.volume = rec.uuid;

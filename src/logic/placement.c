@@ -122,7 +122,7 @@ int placement_choose(const struct placement_policy *policy, const struct placeme
     }
     if (!largest)
         return explain_unusable(request, matching, match, err);
-    char want[16], have[16];
+    char want[SIZE_TEXT_ROOM], have[SIZE_TEXT_ROOM];
     size_format(request->blocks * BLOCK_SIZE, want, sizeof(want));
     if (placement_largest(largest) == 0)
         return dv_fail(err, DV_NO_SPACE, "no medium has %s free: %s is full", want,

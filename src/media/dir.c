@@ -281,7 +281,7 @@ static int check_room(const struct media *m, uint64_t bytes, struct dv_err *err)
         return -1;
     if (space.total_bytes == 0 || bytes <= space.free_bytes)
         return 0;
-    char need[16], have[16];
+    char need[SIZE_TEXT_ROOM], have[SIZE_TEXT_ROOM];
     return dv_fail(err, DV_NO_SPACE,
                    "the file system of %s has %s left, %s are needed; make room or create a thin "
                    "volume",
