@@ -286,7 +286,7 @@ def test_many_at_once(api):
 def test_fields(api):
     """What scripts may count on."""
     volume = api.lab.create("fields1", "8M")
-    assert {"name", "uuid", "unit", "media", "start_lba", "blocks", "end_lba", "block_size", "size", "thin",
+    assert {"name", "uuid", "unit", "medium", "start_lba", "blocks", "end_lba", "block_size", "size", "thin",
             "iqn", "lun", "portals", "state", "progress", "last_error", "hosts"} <= set(volume)
     assert volume["end_lba"] - volume["start_lba"] + 1 == volume["blocks"] == 16384
     assert volume["size"] == 8 << 20 and volume["hosts"] == [] and volume["state"] == "online"

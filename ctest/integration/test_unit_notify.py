@@ -12,7 +12,7 @@ from unit_box import (ANNOUNCE, FAILED, MEMBER, OFFLINE, ONLINE, ROOT, UNIT, VOL
 NEWS = ROOT + ".1.2.0"
 VOLUME_CHANGE, LOW, MEDIUM_FAILED, MEDIUM_ONLINE = (f"{NEWS}.{n}" for n in range(1, 5))
 SUPPRESSED = f"{UNIT}.1.4.0"
-UNIT_ERROR, HEARTBEAT, LOST = (f"{UNIT}.1.{n}.0" for n in (5, 6, 7))
+HEARTBEAT, LOST, NEWS_ERROR = (f"{UNIT}.1.{n}.0" for n in (6, 7, 8))
 PORTAL_TEXT = f"{UNIT}.5.1.8.1.1"
 START_LBA = 8  # of a volume
 BURST = 20
@@ -183,15 +183,15 @@ def test_what_does_not_go_out_is_counted_and_said(box):
     """A station that leads and takes no notifications: the unit shows that it hears nothing."""
     box.create(7, "data")
     box.wait_volume(7, ONLINE)
-    assert box.get(LOST, UNIT_ERROR) == ["0", ""]
+    assert box.get(LOST, NEWS_ERROR) == ["0", ""]
     box.receiver.kill()
     admin(box, 7, False)
-    wait_for("it to be said", lambda: "does not answer notifications" in box.get(UNIT_ERROR), 60)
+    wait_for("it to be said", lambda: "does not answer notifications" in box.get(NEWS_ERROR), 60)
     assert int(box.get(LOST)) == 1
     box.start_receiver()
     for online in (True, False, True, False):  # the receiver may take a moment
         admin(box, 7, online)
         with contextlib.suppress(AssertionError):
-            wait_for("it to be over", lambda: box.get(UNIT_ERROR) == "", 15)
+            wait_for("it to be over", lambda: box.get(NEWS_ERROR) == "", 15)
             return
-    pytest.fail(box.get(UNIT_ERROR))
+    pytest.fail(box.get(NEWS_ERROR))

@@ -34,16 +34,11 @@ TABLE_GET(summary_since, struct tables, t, sn_uint(state_changes_since(t->state)
 
 TABLE_GET(summary_suppressed, struct tables, t, counter32(notifier_suppressed(t->notifier)))
 
-// What concerns the data comes before what concerns the news of it.
-static const char *error_text(const struct tables *t)
-{
-    return t->member->last_error[0] ? t->member->last_error : announcer_trouble(t->announcer);
-}
-
-TABLE_GET(summary_error, struct tables, t, sn_text(error_text(t)))
+TABLE_GET(summary_error, struct tables, t, sn_text(t->member->last_error))
 TABLE_GET(summary_heartbeat, struct tables, t,
           counter32((uint32_t)((loop_now_ms() - t->started_ms) / 1000)))
 TABLE_GET(summary_lost, struct tables, t, counter32(announcer_lost(t->announcer)))
+TABLE_GET(summary_trouble, struct tables, t, sn_text(announcer_trouble(t->announcer)))
 
 static const struct sn_column SUMMARY_COLUMNS[] = {
     {SUB_dvsanUnitMedia, SN_UINT, SN_READ_ONLY, 0, 0, summary_media},
@@ -53,6 +48,7 @@ static const struct sn_column SUMMARY_COLUMNS[] = {
     {SUB_dvsanUnitLastError, SN_OCTETS, SN_READ_ONLY, 0, 0, summary_error},
     {SUB_dvsanUnitHeartbeat, SN_COUNTER32, SN_READ_ONLY, 0, 0, summary_heartbeat},
     {SUB_dvsanUnitNotificationsLost, SN_COUNTER32, SN_READ_ONLY, 0, 0, summary_lost},
+    {SUB_dvsanUnitNotificationError, SN_OCTETS, SN_READ_ONLY, 0, 0, summary_trouble},
 };
 
 const struct sn_table table_summary = {

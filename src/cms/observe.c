@@ -158,7 +158,9 @@ static void observe_unit(struct observation *o)
     rec->generation = r->generation;
     rec->state = next_state(o);
     dv_copy(rec->last_error, sizeof(rec->last_error),
-            rec->state == UNIT_STOPPED && !r->last_error[0] ? observe_stopped : r->last_error);
+            rec->state == UNIT_STOPPED && !r->last_error[0] ? observe_stopped
+            : r->last_error[0]                              ? r->last_error
+                                                            : r->news_error);
     if (!o->unit)
         rec->accepted = r->lead.word; // all that it holds is taken in
     if (!o->unit)

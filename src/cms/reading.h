@@ -32,6 +32,7 @@ struct reading {
     char software[64];
     uint32_t changes_since;
     char last_error[LAST_ERROR_ROOM]; // what is wrong with it as a whole, or ""
+    char news_error[LAST_ERROR_ROOM]; // why its notifications do not get here, or ""
     struct lead lead;
     uint32_t held_for; // seconds for which that station goes on leading it
     char refused[LAST_ERROR_ROOM];
@@ -65,7 +66,7 @@ void reading_free(struct reading *r); // NULL is fine
 extern const char reading_no_agent[]; // why there is no head: another agent answers for it
 
 // The request of a look: the member's scalars, and the progress of some volumes.
-#define READING_HEAD_MAX (20 + READING_PROGRESS_MAX)
+#define READING_HEAD_MAX (21 + READING_PROGRESS_MAX)
 size_t reading_head_oids(const uint32_t *volumes, size_t count, struct sn_oid *oids);
 // False with *why when the answer is not that of a unit. volumes as in the request.
 bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_t count,
