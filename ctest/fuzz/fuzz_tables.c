@@ -143,9 +143,27 @@ static void head(struct input *in, const uint32_t *index, size_t len)
 {
     (void)index, (void)len;
     const struct sn_value good[] = {
-        UUID,      sn_int(1),   sn_text("unit1"), sn_uint(3), sn_uint(7),
-        sn_int(2), sn_uint(25), sn_text("0.1.0"), sn_uint(5), sn_text("udp:192.0.2.1:161"),
-        NO_TEXT,   sn_uint(40), sn_uint(100),
+        UUID,
+        sn_int(1),
+        sn_text("unit1"),
+        sn_uint(3),
+        sn_uint(7),
+        sn_int(2),
+        sn_uint(25),
+        sn_text("0.1.0"),
+        sn_uint(5),
+        sn_text("udp:192.0.2.1:161"),
+        NO_TEXT,
+        NO_TEXT, // who holds it, as the next seven tell
+        NO_TEXT,
+        sn_uint(3),
+        sn_uint(4),
+        sn_uint(0),
+        NO_TEXT,
+        {.type = SN_COUNTER32, .u = 2},
+        sn_int(1),
+        sn_uint(40),
+        sn_uint(100),
     };
     struct values all;
     struct sn_var vars[READING_HEAD_MAX];

@@ -6,9 +6,9 @@
 //   OID TYPE VALUE          one object, with its instance
 //   endless OID TYPE VALUE  one for each of OID.1, OID.2 and so on, up to OID.4294967295
 //   delay MS                each request to this agent takes so long
-// TYPE i, u or c has a decimal number (INTEGER, Unsigned32, Counter64), s the rest of the line as
-// it is, x hexadecimal digits, o an object identifier, a an IPv4 address as 8 hexadecimal digits.
-// Every SET is answered with noError and changes nothing.
+// TYPE i, u, t or c has a decimal number (INTEGER, Unsigned32, Counter32, Counter64), s the rest of
+// the line as it is, x hexadecimal digits, o an object identifier, a an IPv4 address as 8
+// hexadecimal digits. Every SET is answered with noError and changes nothing.
 #include <net-snmp/net-snmp-config.h>
 // The one above comes first, the one below before the agent's.
 #include <net-snmp/net-snmp-includes.h>
@@ -99,7 +99,8 @@ static bool read_value(struct object *o, char type, const char *text)
     switch (type) {
     case 'i':
     case 'u':
-        o->type = type == 'i' ? ASN_INTEGER : ASN_UNSIGNED;
+    case 't':
+        o->type = type == 'i' ? ASN_INTEGER : type == 'u' ? ASN_UNSIGNED : ASN_COUNTER;
         o->value = copy_of(&number, o->value_len = sizeof(number));
         return true;
     case 'c':

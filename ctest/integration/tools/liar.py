@@ -22,9 +22,9 @@ SCALARS = {
     "dvsanMemberKind": ("i", 1), "dvsanMemberName": ("s", "liar"), "dvsanMemberEpoch": ("u", 1),
     "dvsanMemberGeneration": ("u", 1), "dvsanMemberOperState": ("i", 2), "dvsanMemberLease": ("u", 60),
     "dvsanMemberSoftwareVersion": ("s", "0.1.0"), "dvsanUnitNotificationsSuppressed": ("u", 0),
-    "dvsanMemberHolder": ("x", ""), "dvsanMemberHolderName": ("s", ""), "dvsanMemberIntent": ("c", 0),
-    "dvsanMemberIntentMark": ("x", ""), "dvsanMemberHeldFor": ("u", 0),
-    "dvsanMemberRefused": ("s", ""), "dvsanMemberRefusals": ("u", 0),
+    "dvsanMemberHolder": ("x", ""), "dvsanMemberHolderName": ("s", ""), "dvsanMemberIntent": ("u", 0),
+    "dvsanMemberIntentMark": ("u", 0), "dvsanMemberHeldFor": ("u", 0),
+    "dvsanMemberRefused": ("s", ""), "dvsanMemberRefusals": ("t", 0), "dvsanMemberSpinLock": ("i", 0),
     "dvsanUnitChangesSince": ("u", 0), "dvsanUnitLastError": ("s", ""),
 }
 MIB_BLOCKS = 2048
