@@ -275,7 +275,7 @@ static void send_for_ever(struct conn *c, uint32_t itt)
         put(head + 36, sn, 4);
         put(head + 40, (uint64_t)sn * PIECE, 4);
         answer(c, head, data, PIECE, false);
-        poll(NULL, 0, 1); // libiscsi hands back control only when nothing is there to be read
+        poll(NULL, 0, 50); // libiscsi hands back control only when nothing is there to be read
     }
 }
 
