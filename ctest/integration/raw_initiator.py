@@ -20,7 +20,7 @@ class Session:
     """A login in steps, so that it can be left half done, and then commands one at a time."""
 
     def __init__(self, address, name, target, alias=None, isid=1, port=3260):
-        self.sock = socket.create_connection((address, port), timeout=5)
+        self.sock = socket.create_connection((address, port), timeout=60)
         self.isid = isid
         self.command_number = 1
         self.keys = {"InitiatorName": name, "SessionType": "Normal", "TargetName": target}

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 
-PATIENCE_S = 30
+PATIENCE_S = 180
 TARGET = "iqn.2026-11.test.dvsan:volume"
 INITIATOR = "iqn.2026-11.test.dvsan:host"
 USER = "tester"

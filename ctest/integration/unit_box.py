@@ -12,8 +12,10 @@ import socket
 import struct
 import subprocess
 import tempfile
-import time
 import uuid
+
+from tools import patience
+from tools.patience import wait_for
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("DVSAN_BUILD", SOURCE / "build/debug"))
@@ -47,18 +49,6 @@ class SnmpError(Exception):
     pass
 
 
-def wait_for(what, condition, seconds=20.0):
-    """Calls condition until it returns something true, which is returned."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s for {what}")
-        time.sleep(0.02)
-
-
 @functools.cache
 def tool_state():
     """Where Net-SNMP's tools keep their own; gone at the end."""
@@ -83,7 +73,7 @@ class Process:
     def running(self):
         return self.popen.poll() is None
 
-    def end(self, signo=signal.SIGTERM, seconds=15):
+    def end(self, signo=signal.SIGTERM, seconds=patience.seconds(15)):
         if self.running():
             self.popen.send_signal(signo)
         return self.popen.wait(seconds)
@@ -101,7 +91,7 @@ class Box:
         self.address, self.cms, self.name, self.prefix = address, cms, name, list(prefix)
         self.portal, self.instances = portal or address, instances
         self.program = PROGRAM
-        self.patience = ["-t", "2", "-r", "2"]  # of the SNMP tools
+        self.patience = ["-t", "5", "-r", "3"]  # of the SNMP tools
         self.snmpd = self.agent = self.receiver = None
         self.tgtds = {}  # by portal group
         self.indexes = {}  # of volumes by the names of their targets
@@ -329,7 +319,7 @@ class Box:
             env.update(LIBISCSI_CHAP_USERNAME=user, LIBISCSI_CHAP_PASSWORD=secret)
         done = subprocess.run([*self.prefix, "iscsi-inq", "-i", initiator,
                                f"iscsi://{self.portal}:{3259 + group}/{target}/1"],
-                              env=env, capture_output=True, text=True, check=False, timeout=20)
+                              env=env, capture_output=True, text=True, check=False, timeout=patience.seconds(20))
         return done.returncode == 0 and "DIRECT_ACCESS" in done.stdout
 
     # ---- Notifications

@@ -10,7 +10,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 sys.path.insert(0, os.path.join(ROOT, "examples", "lab"))
 
-from dvsanlab import lab as labs, rest, secret, settings, show, waiting  # noqa: E402
+from dvsanlab import lab as labs, rest, secret, settings, show  # noqa: E402
 
 BUILD = os.environ.get("DVSAN_BUILD") or os.path.join(ROOT, "build", "debug")
 LAB = os.path.join(ROOT, "examples", "lab", "lab")
@@ -18,9 +18,9 @@ SANITIZER = re.compile(
     r"ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 LONGEST = settings.SOCKET_PATH_MAX - settings.LONGEST_SOCKET
 
-from . import stand  # noqa: E402
+from . import patience, stand  # noqa: E402
 
-until = waiting.until
+until = patience.until
 Refused, Unanswered = rest.Refused, rest.Unanswered
 
 
