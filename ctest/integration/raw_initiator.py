@@ -82,6 +82,18 @@ class Session:
         self.authenticate(user, secret, OPERATIONAL)
         self.finish()
 
+    def begin(self, cdb, room=0):
+        """Sends one command to LUN 1 and waits for nothing."""
+        number, self.command_number = self.command_number, self.command_number + 1
+        header = struct.pack(">BBHI", 0x01, 0x80 | 0x40 * bool(room), 0, 0) + b"\0\1" + bytes(6)
+        self.sock.sendall(header + struct.pack(">IIII", number, room, number, 0) + cdb.ljust(16, b"\0"))
+
+    def reset_lun(self):
+        """Asks for a reset of LUN 1, at once, and waits for nothing."""
+        self.reset_tag = getattr(self, "reset_tag", 0x7000) + 1
+        header = struct.pack(">BBHI", 0x42, 0x80 | 5, 0, 0) + b"\0\1" + bytes(6)
+        self.sock.sendall(header + struct.pack(">IIII", self.reset_tag, 0xffffffff, self.command_number, 0) + bytes(16))
+
     def command(self, cdb, data=b"", room=0):
         """Sends one command to LUN 1, with data to write or room for what is read; returns what was read."""
         number, self.command_number = self.command_number, self.command_number + 1

@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from crash_box import megabytes
 from unit_box import (ACTIVE, GROWTHS, ONLINE, VOLUME, V_BLOCKS, V_SIZE, Box, create_set, free_addresses, wait_for)
 
 MIB = 2048  # blocks
@@ -63,9 +64,17 @@ def url(box, index):
     return f"iscsi://{box.portal}:3260/{box.iqn(index)}/1"
 
 
+def is_served(box, tid, mib):
+    """Whether tgtd has a LUN of that size, and lets hosts in."""
+    shown = box.tgtadm("--mode", "target", "--op", "show").partition(f"Target {tid}:")[2].partition("\nTarget ")[0]
+    return f"Size: {megabytes(mib)} MB," in shown and "State: ready" in shown
+
+
 def grow(box, index, mib):
+    tid = box.tids()[index]
     box.set((f"{VOLUME}.{V_SIZE}.{index}", "u", mib))
     wait_for(f"{mib} MiB", lambda: box.get(f"{VOLUME}.{V_BLOCKS}.{index}") == str(mib * MIB), PATIENCE_S)
+    wait_for("tgtd to serve it", lambda: is_served(box, tid, mib), PATIENCE_S)
     box.wait_volume(index, ONLINE, PATIENCE_S)
 
 
@@ -94,8 +103,15 @@ class Load:
         assert self.process.poll() is None, self.log.read_text()
 
     def end(self):
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(PATIENCE_S)
+        """It forgets the signal when its clock of 5 seconds comes between, as it does between two reads."""
+        def has_ended():
+            self.process.send_signal(signal.SIGINT)
+            try:
+                return self.process.wait(15) is not None
+            except subprocess.TimeoutExpired:
+                return False
+
+        wait_for("its end", has_ended, PATIENCE_S)
         text = self.log.read_text()
         assert self.process.returncode == 0 and "failed" not in text and "finished." in text, text
         return text

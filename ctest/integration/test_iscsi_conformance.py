@@ -105,7 +105,8 @@ def volumes(lab):
     lab.client.post("/hosts", {"name": "second", "iqn": SECOND, "chap_secret": SECRET})
     assert until(lambda: lab.has_medium("unit1", "disk") and lab.has_medium("unit1", "device"), 20)
     for kind, medium in (("dir", "pool0"), ("disk", "disk"), ("device", "device")):
-        lab.create(kind, f"{SIZE_MIB}M", unit="unit1", medium=medium)
+        # Not thin, as the bare one: with UNMAP the suite runs other tests (see test_unmap.py for these).
+        lab.create(kind, f"{SIZE_MIB}M", unit="unit1", medium=medium, thin=False)
         lab.assign(kind, "first")
         lab.assign(kind, "second")
     info = lab.client.get("/hosts/first/connect-info")["volumes"]

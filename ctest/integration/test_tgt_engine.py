@@ -10,7 +10,7 @@ import tempfile
 import time
 
 import pytest
-from raw_initiator import OPERATIONAL, Lun, Refused, Session
+from raw_initiator import OPERATIONAL, CheckCondition, Lun, Refused, Session
 
 from tools import patience
 
@@ -43,6 +43,7 @@ class Result:
         self.ms = next((int(r[1]) for r in rows if r[0] == "ms"), None)
         self.targets = {int(r[1]): (r[2], int(r[3]), " ".join(r[4:]))
                         for r in rows if r[0] == "target"}
+        self.holding = [r[1] for r in rows if r[0] == "holding"]
         self.foreign = [r[1] for r in rows if r[0] == "foreign"]
         self.other = next((" ".join(r[1:]) for r in rows if r[0] == "other"), None)
 
@@ -59,6 +60,7 @@ class Unit:
         self.socket = os.path.join(self.folder, "tgtd")
         self.threads = threads
         self.accounts = {}
+        self.path_of = {}  # tid -> a file that is none of the folder's
         self.targets = {}  # tid -> [rules, options]
         self.tgtd = None
         self.start()
@@ -93,12 +95,13 @@ class Unit:
                               capture_output=True, text=True, check=False)
 
     def path(self, tid):
-        return os.path.join(self.folder, f"{tid}.img")
+        return self.path_of.get(tid) or os.path.join(self.folder, f"{tid}.img")
 
     def volume(self, tid, *rules, options=""):
         self.targets[tid] = [list(rules), options]
-        with open(self.path(tid), "ab") as f:
-            f.truncate(16 << 20)
+        if tid not in self.path_of:
+            with open(self.path(tid), "ab") as f:
+                f.truncate(16 << 20)
 
     def wanted(self):
         lines = [f"account {user} {secret}" for user, secret in self.accounts.items()]
@@ -490,3 +493,105 @@ def test_many_volumes(capsys):
                   f"{threads} threads; looked over in {second.ms} ms")
     finally:
         unit.close()
+
+
+# ---- Sessions that do not end, and targets that do not
+
+class Slow:
+    """A file whose reads wait while it is held, by nbdfuse over nbdkit."""
+
+    def __init__(self, folder):
+        self.folder = os.path.join(folder, "slow")
+        self.gate = os.path.join(folder, "gate")
+        os.mkdir(self.folder)
+        self.process = subprocess.Popen(
+            ["nbdfuse", self.folder + "/disk", "--command", "nbdkit", "-s", "eval",
+             "get_size=echo 16777216", "thread_model=echo parallel", "can_write=exit 0",
+             f"pread=while [ -e {self.gate} ]; do sleep 0.05; done; head -c $3 /dev/zero",
+             "pwrite=cat > /dev/null", "can_flush=exit 0", "flush=exit 0"])
+        until(lambda: os.path.exists(self.path) and os.path.getsize(self.path) == 16 << 20, 20)
+
+    @property
+    def path(self):
+        return self.folder + "/disk"
+
+    def hold(self, held):
+        if held:
+            open(self.gate, "w", encoding="ascii").close()
+        else:
+            os.unlink(self.gate)
+
+    def close(self):
+        with contextlib.suppress(FileNotFoundError):
+            self.hold(False)
+        subprocess.run(["umount", "-l", self.path], check=False, capture_output=True)
+        self.process.terminate()
+        self.process.wait(20)
+
+
+@pytest.fixture(name="slow")
+def fixture_slow(unit):
+    if not os.access("/dev/fuse", os.W_OK) or not shutil.which("nbdfuse"):
+        pytest.skip("there is no FUSE here")
+    slow = Slow(unit.folder)
+    unit.path_of = {5: slow.path}
+    yield slow
+    slow.close()
+
+
+READ_ONE = bytes.fromhex("28000000000000000100")
+
+
+def begin_to_read(unit, slow):
+    """A session of H1 with volume 5, of which one read hangs."""
+    session = unit.session(5, H1, ALICE)
+    with contextlib.suppress(CheckCondition):
+        session.command(bytes(6))  # takes the unit attention of a new session
+    slow.hold(True)
+    session.begin(READ_ONE, room=512)
+    return session
+
+
+def has_lun(unit, tid):
+    shown = unit.adm("--mode", "target", "--op", "show").stdout
+    return "LUN: 1" in shown.partition(f"Target {tid}:")[2].partition("\nTarget ")[0]
+
+
+def test_a_session_that_never_ends_holds_up_nothing(unit, slow):
+    """Two LUN resets wait for one command; when it has ended tgtd shows its session for ever. Then the rule is
+    revoked, the volume taken away, and a volume comes in its place."""
+    unit.volume(5, (H1, "alice"))
+    unit.volume(6, (H2, "bob"))
+    assert unit.reconcile().all_ok()
+    session = begin_to_read(unit, slow)
+    session.reset_lun()
+    session.reset_lun()
+    until(lambda: "Session" in unit.sessions(5))
+    slow.hold(False)
+    session.close()
+    unit.targets[5][0] = []
+    revoked = unit.reconcile()
+    assert "Session" in unit.sessions(5), "tgtd has mended it: this test has no ghost"
+    assert revoked.all_ok(), revoked.text
+    assert "shows it until it is started anew" in revoked.log
+    del unit.targets[5]
+    deleted = unit.reconcile()
+    assert deleted.all_ok() and not has_lun(unit, 5), deleted.text
+    unit.volume(5, (H2, "bob"))
+    assert unit.reconcile().all_ok()
+    assert unit.logs_in(5, H2, BOB) and unit.logs_in(6, H2, BOB)
+
+
+def test_a_hanging_command_keeps_its_own_volume_alone(unit, slow):
+    """The one whose read hangs cannot be taken away, and says so; another one can."""
+    unit.volume(5, (H1, "alice"))
+    unit.volume(6, (H2, "bob"))
+    assert unit.reconcile().all_ok()
+    session = begin_to_read(unit, slow)
+    unit.targets.clear()
+    held = unit.reconcile()
+    assert "have not ended" in held.other and held.holding == [f"{PREFIX}v5"]
+    assert not has_lun(unit, 6)
+    slow.hold(False)
+    until(lambda: unit.reconcile().all_ok(), 20)
+    session.close()

@@ -84,6 +84,8 @@ static void print_result(const struct input *in, const struct tgt_result *r)
                r->sessions[i], r->targets[i].code ? r->targets[i].text : "");
     for (size_t i = 0; i < r->foreign_count; i++)
         printf("foreign %s\n", r->foreign[i]);
+    for (size_t i = 0; i < r->holding_count; i++)
+        printf("holding %s\n", r->holding[i]);
     if (r->other.code != DV_OK)
         printf("other %s %s\n", dv_code_name(r->other.code), r->other.text);
 }
