@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from raw_initiator import SECURITY, Refused, Session
-from unit_box import ACTIVE, ONLINE, Supervised, SnmpError, wait_for
+from raw_initiator import SECURITY, Lun, Refused, Session
+from unit_box import ACCESS, ACTIVE, A_ERROR, ONLINE, Supervised, SnmpError, wait_for
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 BOB, MALLORY = "iqn.2026-11.host:bob", "iqn.2026-11.host:mallory"
@@ -333,6 +333,17 @@ def test_refused_logins_are_counted_and_told(guarded):
         assert values[3] == "0" and values[4] in ("", '""') and values[5] == "0"
     assert not box.traps(FAILURE)  # the station has no use for it
     assert failures(box, 2)[0] == failures(box, 3)[0] == 0
+    # The station reads it at the rule, until the host gets in.
+    why = f"{ACCESS}.{A_ERROR}.1.1"
+    wait_for("the reason", lambda: "wrong CHAP user or secret: 2 logins refused" in box.get(why))
+    assert box.rules()[1, 1] == ACTIVE and "another volume" not in box.get(why)
+    assert box.get(f"{ACCESS}.{A_ERROR}.2.1") == ""
+    refused(box, initiator=BOB, user="bob", volume=2)
+    for volume in (2, 3):
+        wait_for("the reason", lambda v=volume: "1 login refused" in box.get(f"{ACCESS}.{A_ERROR}.{v}.1"))
+        assert "at this or another volume of the host" in box.get(f"{ACCESS}.{A_ERROR}.{volume}.1")
+    with contextlib.closing(Lun(box.portal, ALICE, box.iqn(1), "alice", SECRET)):
+        wait_for("the end of that", lambda: box.get(why) == "")
 
 
 def test_what_is_not_certain_is_not_counted(guarded):

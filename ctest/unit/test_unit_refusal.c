@@ -87,9 +87,48 @@ static void volumes_on_the_way(void **state)
     state_free(s);
 }
 
+static void expect_text(const struct state *s, uint32_t volume, const char *begin, bool others)
+{
+    char *text = refusal_text(s, state_rule(s, volume, 1));
+    if (begin)
+        assert_non_null(strstr(text, begin));
+    else
+        assert_string_equal(text, "");
+    assert_int_equal(strstr(text, "another volume") != NULL, others);
+    free(text);
+}
+
+// At all rules that may be meant, until the initiator gets in there.
+static void what_a_rule_says(void **state)
+{
+    (void)state;
+    struct state *s = make();
+    let_in(s, 1, 1, ALICE, ACCESS_ACTIVE);
+    let_in(s, 2, 1, BOB, ACCESS_ACTIVE);
+    let_in(s, 3, 1, "iqn.2026-11.host:CAROL", ACCESS_ACTIVE);
+    expect_text(s, 1, NULL, false);
+    refusal_note(s, 1, ALICE, 0);
+    refusal_note(s, 2, ALICE, 0); // no volume of his is there
+    expect_text(s, 1, "1 login refused", false);
+    refusal_note(s, 1, ALICE, 86399);
+    expect_text(s, 1, "2 logins refused", false);
+    expect_text(s, 1, "at 1970-01-01T23:59:59Z", false);
+    expect_text(s, 2, NULL, false);
+    state_rule(s, 1, 1)->counting.logins++;
+    expect_text(s, 1, NULL, false);
+    refusal_note(s, 1, ALICE, 0);
+    expect_text(s, 1, "1 login refused", false);
+    refusal_note(s, 1, "iqn.2026-11.host:carol", 0);
+    expect_text(s, 3, "1 login refused", false);
+    let_in(s, 3, 2, ALICE, ACCESS_ACTIVE);
+    expect_text(s, 1, "1 login refused", true);
+    state_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_rule_says),
         cmocka_unit_test(one_volume),
         cmocka_unit_test(rules_on_the_way),
         cmocka_unit_test(volumes_on_the_way),

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "snmp-agents/unit/refusal.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -571,12 +572,14 @@ static void apply_rules(const struct order *o, const struct order_volume *ov, st
             continue;
         if (ov->closed)
             state_set_rule(state, r, ACCESS_PENDING, "");
-        else
+        else {
+            DV_FREE char *refusal = refusal_text(state, r);
             state_set_rule(state, r,
                            ov->done            ? ACCESS_ACTIVE
                            : is_waiting(o, ov) ? ACCESS_PENDING
                                                : ACCESS_FAILED,
-                           ov->done ? "" : ov->err.text);
+                           ov->done ? refusal : ov->err.text);
+        }
     }
 }
 

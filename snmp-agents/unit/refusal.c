@@ -1,7 +1,9 @@
 // At which volume a login was refused, of which tgtd's log gives the initiator alone.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/refusal.h"
+#include "base/mem.h"
 #include <string.h>
+#include <time.h>
 
 // One that moves from one tgtd to another may be either's.
 static bool may_serve(const struct unit_volume *v, uint32_t tgtd)
@@ -25,4 +27,39 @@ struct unit_volume *refusal_volume(const struct state *s, uint32_t tgtd, const c
         found = v;
     }
     return found;
+}
+
+static bool is_noted(const struct unit_rule *r)
+{
+    return r->refused > 0 && r->refused_logins == r->counting.logins;
+}
+
+void refusal_note(struct state *s, uint32_t tgtd, const char *initiator, int64_t now)
+{
+    struct unit_rule *r = state_rule_next(s, 0, 0);
+    for (; r; r = state_rule_next(s, r->r.volume, r->r.index)) {
+        if (!iqn_equal(r->r.initiator, initiator) || r->r.state != ACCESS_ACTIVE ||
+            !may_serve(state_volume(s, r->r.volume), tgtd))
+            continue;
+        r->refused = is_noted(r) ? r->refused + 1 : 1;
+        r->refused_logins = r->counting.logins;
+        struct tm at;
+        const time_t seconds = (time_t)now;
+        strftime(r->refused_at, sizeof(r->refused_at), "%Y-%m-%dT%H:%M:%SZ",
+                 gmtime_r(&seconds, &at));
+    }
+}
+
+char *refusal_text(const struct state *s, const struct unit_rule *r)
+{
+    size_t others = 0;
+    const struct unit_rule *o = state_rule_next(s, 0, 0);
+    if (!is_noted(r))
+        return dv_strdup("");
+    for (; o; o = state_rule_next(s, o->r.volume, o->r.index))
+        others += o != r && iqn_equal(o->r.initiator, r->r.initiator);
+    return dv_printf("a wrong CHAP user or secret: %u login%s refused since the last one that was "
+                     "not, the last at %s%s; give the host the user and secret that are set here",
+                     r->refused, r->refused == 1 ? "" : "s", r->refused_at,
+                     others ? ", at this or another volume of the host" : "");
 }

@@ -11,4 +11,10 @@
 // must be that of the moment at which the log was written.
 struct unit_volume *refusal_volume(const struct state *s, uint32_t tgtd, const char *initiator);
 
+// Notes the refusal at all rules at which it may have been, for refusal_text. now: Unix time.
+void refusal_note(struct state *s, uint32_t tgtd, const char *initiator, int64_t now);
+// What is to be said of a rule in force: "" when nothing was refused since the initiator's last
+// login. The caller frees it.
+char *refusal_text(const struct state *s, const struct unit_rule *r);
+
 #endif

@@ -68,6 +68,9 @@ struct unit_rule {
     char secret[CHAP_SECRET_MAX + 1];
     struct volume_counters counters; // of the sessions of its initiator
     struct counting counting;
+    uint32_t refused;        // logins of the initiator, since the last one that was not; see
+    uint64_t refused_logins; // refusal_note: counting.logins, and
+    char refused_at[sizeof("2026-11-29T12:00:00Z")]; // when, at the last one
 };
 
 struct unit_portal {

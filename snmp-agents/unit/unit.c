@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 // The master is connected to when the first pass is over, so that the first reader sees what is
@@ -512,6 +513,8 @@ static int open_snmp(struct unit *u, struct dv_err *err)
 static void on_refused(void *arg, uint32_t tgtd, const char *initiator)
 {
     struct unit *u = arg;
+    if (!u->tgtds_foreign[tgtd - 1])
+        refusal_note(u->state, tgtd, initiator, (int64_t)time(NULL));
     struct unit_volume *v =
         u->tgtds_foreign[tgtd - 1] ? NULL : refusal_volume(u->state, tgtd, initiator);
     if (!v)

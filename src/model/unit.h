@@ -51,7 +51,7 @@ struct free_extent { // that no volume of a medium occupies
 };
 
 struct volume {
-    uint32_t index; // 1..2^31-1, chosen by who creates it; also tgtd's target id
+    uint32_t index; // 1..2^31-1, chosen by who creates it
     struct dv_uuid uuid;
     char name[NAME_MAX_LEN + 1];
     uint32_t medium;    // a medium's index
