@@ -144,6 +144,14 @@ json_t *view_medium(const struct pool_unit *u, const struct medium *m)
     put_number(o, "blocks", m->blocks);
     put_number(o, "free_blocks", m->free_blocks);
     put_number(o, "largest_free_blocks", m->largest_free_blocks);
+    bool told = m->storage_blocks > 0;
+    json_object_set_new(o, "storage_blocks",
+                        told ? json_integer((json_int_t)m->storage_blocks) : json_null());
+    json_object_set_new(o, "storage_free_blocks",
+                        told ? json_integer((json_int_t)m->storage_free_blocks) : json_null());
+    json_object_set_new(o, "overcommitted_blocks",
+                        told ? json_integer((json_int_t)m->overcommitted_blocks) : json_null());
+    json_object_set_new(o, "reserves", json_boolean(m->reserves));
     put_text_or_null(o, "last_error", m->last_error);
     json_object_set_new(o, "free_extents", free_extents(u, m->index));
     return o;

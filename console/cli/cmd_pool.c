@@ -179,6 +179,8 @@ int medium_list(struct cli *cli, struct dv_err *err)
         {"SIZE", "blocks", COLUMN_BLOCKS},
         {"FREE", "free_blocks", COLUMN_BLOCKS},
         {"LARGEST", "largest_free_blocks", COLUMN_BLOCKS},
+        {"REALLY LEFT", "storage_free_blocks", COLUMN_BLOCKS},
+        {"PROMISED BEYOND", "overcommitted_blocks", COLUMN_BLOCKS},
         {"AS OF", "as_of", COLUMN_TIME},
         {"ERROR", "last_error", COLUMN_NOTE},
     };

@@ -434,6 +434,11 @@ def test_a_full_file_system_takes_thin_volumes_offline_alone(box, small):
     box.create(2, "thin", 16)
     box.wait_volume(1, ONLINE)
     box.wait_volume(2, ONLINE)
+    # What is really left, and what is promised beyond it: of the thin one all, of the full one nothing.
+    storage, left, beyond, reserves = (f"{unit_box.MEDIUM}.{n}.1" for n in range(9, 13))
+    total = os.statvfs(small).f_blocks * os.statvfs(small).f_frsize // 512
+    wait_for("the storage", lambda: box.get(storage, reserves) == [str(total), "1"])
+    wait_for("what is left", lambda: 0 < int(box.get(left)) <= total - 8 * MIB // 512)
     (small / "hog").write_bytes(b"x" * (8 * MIB))
     with open(small / "hog", "ab", buffering=0) as f, pytest.raises(OSError):
         while f.write(bytes(4096)):
@@ -441,6 +446,7 @@ def test_a_full_file_system_takes_thin_volumes_offline_alone(box, small):
     box.wait_volume(2, FAILED)
     assert "full" in error_of(box, 2)
     assert box.volumes()[1] == ONLINE
+    wait_for("what is promised beyond it", lambda: 14 * MIB < int(box.get(beyond)) * 512 <= 16 * MIB)
     (small / "hog").unlink()
     box.wait_volume(2, ONLINE)
 
@@ -469,7 +475,8 @@ def test_a_sparse_image_on_a_full_file_system(box, small):
     box.wait_volume(1, ONLINE)
     box.wait_volume(2, ONLINE)
     grant(box, 2)
-    window = box.tgtadm("--mode", "target", "--op", "show").split("Backing store path: ")[-1].split()[0]
+    shown = box.tgtadm("--mode", "target", "--op", "show").split(box.iqn(2))[1]
+    window = re.search(r"Backing store path: (/dev/\S+)", shown)[1]
     host = Lun(box.portal, HOST, box.iqn(2), user(2), SECRET)
     host.write(0, b"a" * 65536)
     host.flush()

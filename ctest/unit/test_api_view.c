@@ -46,7 +46,11 @@ static void make(struct things *t)
                    .state = MEDIUM_ONLINE,
                    .blocks = 8192,
                    .free_blocks = 4096,
-                   .largest_free_blocks = 2048},
+                   .largest_free_blocks = 2048,
+                   .storage_blocks = 10000,
+                   .storage_free_blocks = 3000,
+                   .overcommitted_blocks = 1096,
+                   .reserves = true},
         .free_extent = {.medium = 1, .blocks = 2048},
         .portals = {{.index = 1, .group = 2, .address = "192.0.2.1", .port = 3260},
                     {.index = 2, .group = 1, .address = "2001:db8::1", .port = 3260, .up = true},
@@ -103,7 +107,9 @@ static void test_unit(void **state)
        "\"media\":[{\"name\":\"pool0\",\"unit\":\"unit1\",\"index\":1,"
        "\"kind\":\"dir\",\"state\":\"online\",\"last_state\":null,"
        "\"as_of\":null,\"block_size\":512,\"blocks\":8192,"
-       "\"free_blocks\":4096,\"largest_free_blocks\":2048,\"last_error\":null,"
+       "\"free_blocks\":4096,\"largest_free_blocks\":2048,"
+       "\"storage_blocks\":10000,\"storage_free_blocks\":3000,\"overcommitted_blocks\":1096,"
+       "\"reserves\":true,\"last_error\":null,"
        "\"free_extents\":[{\"start_lba\":0,\"blocks\":2048,\"end_lba\":2047}]}],"
        "\"portals\":[{\"index\":1,\"group\":2,\"address\":\"192.0.2.1\",\"port\":3260,"
        "\"up\":false},{\"index\":2,\"group\":1,\"address\":\"2001:db8::1\",\"port\":3260,"

@@ -1,6 +1,7 @@
 // Tests of whose, and which, a disk or device is, and of keeping it from the rest of the machine.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctest/support/disk_image.h"
+#include "media/storage.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -294,10 +295,27 @@ static void a_folders_volume_is_no_medium(void **state)
     unlink(marker);
 }
 
+// What a full volume is worth is a matter of what lies below.
+static void what_reserves(void **state)
+{
+    (void)state;
+    assert_true(storage_kind_reserves(0xef53));      // ext4
+    assert_true(storage_kind_reserves(0x58465342));  // XFS
+    assert_true(storage_kind_reserves(0x01021994));  // tmpfs
+    assert_false(storage_kind_reserves(0x9123683e)); // btrfs
+    assert_false(storage_kind_reserves(0x2fc12fc1)); // ZFS
+    assert_false(storage_kind_reserves(0xca451a4e)); // bcachefs
+    assert_true(storage_name_is_thin("vg0-pool0-tpool"));
+    assert_true(storage_name_is_thin("vg0-snap-cow"));
+    assert_false(storage_name_is_thin("vg0-data"));
+    assert_false(storage_name_is_thin("-tpool"));
+}
+
 int main(void)
 {
 #define DISK_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_reserves),
         DISK_TEST(another_owners_disk_is_left_alone),
         DISK_TEST(another_device_is_refused),
         DISK_TEST(another_device_behind_a_name),

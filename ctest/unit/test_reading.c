@@ -157,13 +157,22 @@ static void test_medium(void **state)
     struct medium row;
     uint32_t index = 1;
     struct sn_value v[] = {
-        octets("pool0"),   sn_int(1), sn_counter64(1000),  sn_counter64(600),
-        sn_counter64(500), sn_int(3), octets("bad\ndisk"),
+        octets("pool0"),   sn_int(1),        sn_counter64(1000),  sn_counter64(600),
+        sn_counter64(500), sn_int(3),        octets("bad\ndisk"), sn_counter64(9000),
+        sn_counter64(700), sn_counter64(80), sn_int(2),
     };
     assert_true(reading_medium(&index, 1, v, &row));
+    assert_true(row.storage_blocks == 9000 && row.storage_free_blocks == 700);
+    assert_true(row.overcommitted_blocks == 80 && !row.reserves);
     assert_string_equal(row.name, "pool0");
     assert_int_equal(row.state, MEDIUM_FAILED);
     assert_string_equal(row.last_error, "bad?disk");
+    v[9] = sn_counter64(UINT64_MAX);
+    assert_false(reading_medium(&index, 1, v, &row));
+    v[9] = sn_counter64(80);
+    v[10] = sn_int(3);
+    assert_false(reading_medium(&index, 1, v, &row));
+    v[10] = sn_int(1);
     v[4] = sn_counter64(601); // a longest run that is longer than all that is free
     assert_false(reading_medium(&index, 1, v, &row));
     v[4] = sn_counter64(500);

@@ -654,6 +654,15 @@ static void tell_left_out(const struct order *o, const struct order_medium *om,
     m->left_out = n;
 }
 
+// What is promised beyond what the storage has left.
+static uint64_t overcommitted(const struct order_medium *om)
+{
+    uint64_t promised = om->layout.unwritten_blocks;
+    return om->storage_blocks && promised > om->storage_free_blocks
+               ? promised - om->storage_free_blocks
+               : 0;
+}
+
 static void apply_medium(const struct order *o, const struct order_medium *om, struct state *state)
 {
     struct unit_medium *m = state_medium(state, om->index);
@@ -675,6 +684,9 @@ static void apply_medium(const struct order *o, const struct order_medium *om, s
         state_set_layout(state, m, om->layout.blocks, om->layout.reserved,
                          om->layout.reserved_count);
     state_count_free(state, om->index);
+    if (om->has_layout)
+        state_set_storage(state, m, om->storage_blocks, om->storage_free_blocks, overcommitted(om),
+                          om->reserves);
     state_set_medium(state, m, om->state, om->error);
 }
 

@@ -61,7 +61,8 @@ struct order_medium { // filled in by the worker
     enum medium_state state;
     char error[LAST_ERROR_ROOM];
     bool misfit; // it is not to be used, for the reason in error
-    bool full;
+    bool full, reserves;
+    uint64_t storage_blocks, storage_free_blocks; // as in struct medium
     bool unjudged; // there were no descriptors or memory to look: it is as it was
     bool has_layout;
     struct media_layout layout;

@@ -15,7 +15,7 @@
 struct pass {
     const struct unit_config *config;
     struct media **media; // as in the configuration; NULL while one cannot be opened
-    bool *full;           // likewise: as judged last
+    bool *full, *copies;  // likewise: as judged last; copies: not struct media_space's reserves
     struct serving *serving;
 };
 
@@ -26,6 +26,7 @@ struct pass *pass_new(const struct unit_config *config, const struct state *stat
     p->serving = serving_new(config, state);
     p->media = dv_calloc(config->media_count, sizeof(*p->media));
     p->full = dv_calloc(config->media_count, sizeof(*p->full));
+    p->copies = dv_calloc(config->media_count, sizeof(*p->copies));
     return p;
 }
 
@@ -37,6 +38,7 @@ void pass_free(struct pass *p)
         media_close(p->media[i]);
     free(p->media);
     free(p->full);
+    free(p->copies);
     serving_free(p->serving);
     free(p);
 }
@@ -93,11 +95,18 @@ static void check_medium(const struct pass *p, const struct medium_config *c,
         media_probe(*m, &space, &err) == 0 && media_read_layout(*m, &om->layout, &err) == 0) {
         om->state = space.state;
         om->full = space.full;
+        om->reserves = space.reserves;
+        om->storage_blocks = space.total_bytes / BLOCK_SIZE;
+        om->storage_free_blocks = space.total_bytes ? space.free_bytes / BLOCK_SIZE : 0;
         om->uuid = *media_uuid(*m);
         dv_copy(om->identity, sizeof(om->identity), media_identity(*m));
         om->has_layout = true;
         if (om->state == MEDIUM_LOW)
-            dv_copy(om->error, sizeof(om->error), "what lies below the medium is nearly full");
+            dv_copy(om->error, sizeof(om->error),
+                    om->reserves
+                        ? "what lies below the medium is nearly full"
+                        : "what lies below the medium is nearly full, and also volumes that "
+                          "are not thin take room there when they are overwritten");
         return;
     }
     dv_copy(om->error, sizeof(om->error), err.text);
@@ -127,9 +136,12 @@ static void check_media(const struct pass *p, struct order *o)
         if (k == p->config->media_count)
             continue;
         check_medium(p, &p->config->media[k], &o->owner, &p->media[k], om);
-        if (om->unjudged)
+        if (om->unjudged) {
             om->full = p->full[k];
+            om->reserves = !p->copies[k];
+        }
         p->full[k] = om->full;
+        p->copies[k] = !om->reserves;
     }
 }
 
@@ -402,8 +414,12 @@ struct request {
 static int check_room(const struct order *o, const struct order_volume *ov, struct dv_err *err)
 {
     const struct order_medium *om = looked_at(o, ov->v.medium);
-    if (!om || !om->full || !ov->v.thin || !ov->v.admin_online)
+    if (!om || !om->full || (!ov->v.thin && om->reserves) || !ov->v.admin_online)
         return 0;
+    if (!ov->v.thin)
+        return dv_fail(err, DV_NO_SPACE,
+                       "what lies below its medium is full, and copies what is overwritten or is "
+                       "thin itself, so nothing can be written; make room there");
     return dv_fail(err, DV_NO_SPACE,
                    "what lies below its medium is full, so nothing can be written to a thin "
                    "volume; make room there");

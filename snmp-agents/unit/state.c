@@ -596,6 +596,31 @@ void state_set_medium(struct state *s, struct unit_medium *m, enum medium_state 
         state_medium_changed(s, m);
 }
 
+// By a hundredth of the whole, or to nothing or from it.
+static bool has_moved(uint64_t was, uint64_t is, uint64_t whole)
+{
+    uint64_t by = was > is ? was - is : is - was;
+    return by > 0 && (by >= whole / 100 || was == 0 || is == 0);
+}
+
+void state_set_storage(struct state *s, struct unit_medium *m, uint64_t blocks,
+                       uint64_t free_blocks, uint64_t overcommitted, bool reserves)
+{
+    struct medium *row = &m->m;
+    bool moved = row->storage_blocks != blocks || row->reserves != reserves ||
+                 has_moved(m->told_free, free_blocks, blocks) ||
+                 has_moved(m->told_overcommitted, overcommitted, blocks);
+    row->storage_blocks = blocks;
+    row->storage_free_blocks = free_blocks;
+    row->overcommitted_blocks = overcommitted;
+    row->reserves = reserves;
+    if (!moved)
+        return;
+    m->told_free = free_blocks;
+    m->told_overcommitted = overcommitted;
+    state_medium_changed(s, m);
+}
+
 void state_set_layout(struct state *s, struct unit_medium *m, uint64_t blocks,
                       const struct extent *reserved, size_t count)
 {

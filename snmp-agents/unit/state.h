@@ -29,7 +29,8 @@ struct unit_medium {
     size_t reserved_count;
     struct extent *free; // its free extents, ascending
     size_t free_count;
-    size_t left_out; // volumes on it that could not be taken in
+    size_t left_out;                        // volumes on it that could not be taken in
+    uint64_t told_free, told_overcommitted; // of what lies below it, when that was a change last
     uint32_t generation;
 };
 
@@ -165,6 +166,9 @@ void state_volume_changed(struct state *s, struct unit_volume *v);
 // Change states, and count as a change only when there is one. error "" for none; it is cut to fit.
 void state_set_medium(struct state *s, struct unit_medium *m, enum medium_state state,
                       const char *error);
+// What lies below it; see struct medium. It counts as a change when it is worth telling.
+void state_set_storage(struct state *s, struct unit_medium *m, uint64_t blocks,
+                       uint64_t free_blocks, uint64_t overcommitted, bool reserves);
 // What the medium tells of itself: its range, and where no volume can lie (copied).
 void state_set_layout(struct state *s, struct unit_medium *m, uint64_t blocks,
                       const struct extent *reserved, size_t count);

@@ -83,6 +83,10 @@ TABLE_GET(medium_free, struct unit_medium, m, sn_counter64(m->m.free_blocks))
 TABLE_GET(medium_largest, struct unit_medium, m, sn_counter64(m->m.largest_free_blocks))
 TABLE_GET(medium_state_of, struct unit_medium, m, sn_int((int32_t)m->m.state))
 TABLE_GET(medium_error, struct unit_medium, m, sn_text(m->m.last_error))
+TABLE_GET(medium_storage, struct unit_medium, m, sn_counter64(m->m.storage_blocks))
+TABLE_GET(medium_storage_free, struct unit_medium, m, sn_counter64(m->m.storage_free_blocks))
+TABLE_GET(medium_overcommitted, struct unit_medium, m, sn_counter64(m->m.overcommitted_blocks))
+TABLE_GET(medium_reserves, struct unit_medium, m, sn_int(m->m.reserves ? TRUTH_TRUE : TRUTH_FALSE))
 
 static const struct sn_column MEDIUM_COLUMNS[] = {
     {SUB_dvsanMediumName, SN_OCTETS, SN_READ_ONLY, 0, 0, medium_name},
@@ -92,6 +96,10 @@ static const struct sn_column MEDIUM_COLUMNS[] = {
     {SUB_dvsanMediumLargestFreeBlocks, SN_COUNTER64, SN_READ_ONLY, 0, 0, medium_largest},
     {SUB_dvsanMediumOperState, SN_INT, SN_READ_ONLY, 0, 0, medium_state_of},
     {SUB_dvsanMediumLastError, SN_OCTETS, SN_READ_ONLY, 0, 0, medium_error},
+    {SUB_dvsanMediumStorageBlocks, SN_COUNTER64, SN_READ_ONLY, 0, 0, medium_storage},
+    {SUB_dvsanMediumStorageFreeBlocks, SN_COUNTER64, SN_READ_ONLY, 0, 0, medium_storage_free},
+    {SUB_dvsanMediumOvercommitted, SN_COUNTER64, SN_READ_ONLY, 0, 0, medium_overcommitted},
+    {SUB_dvsanMediumReserves, SN_INT, SN_READ_ONLY, 0, 0, medium_reserves},
 };
 
 static const void *find_medium(void *ctx, const uint32_t *index, size_t len)

@@ -434,7 +434,8 @@ static void add_media(struct unit *u)
         struct medium m = {.index = c->index,
                            .kind = c->kind,
                            .state = MEDIUM_ONLINE,
-                           .blocks = c->bytes / BLOCK_SIZE};
+                           .blocks = c->bytes / BLOCK_SIZE,
+                           .reserves = true};
         dv_copy(m.name, sizeof(m.name), c->name);
         state_add_medium(u->state, &m, c->thin);
     }

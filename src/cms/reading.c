@@ -179,25 +179,35 @@ size_t reading_medium_columns(struct sn_oid *oids)
         OID_dvsanMediumLargestFreeBlocks,
         OID_dvsanMediumOperState,
         OID_dvsanMediumLastError,
+        OID_dvsanMediumStorageBlocks,
+        OID_dvsanMediumStorageFreeBlocks,
+        OID_dvsanMediumOvercommitted,
+        OID_dvsanMediumReserves,
     };
     return columns(list, DV_COUNT(list), oids);
 }
 
 bool reading_medium(const uint32_t *index, size_t len, const struct sn_value *v, struct medium *out)
 {
-    int32_t kind, state;
+    int32_t kind, state, reserves;
     memset(out, 0, sizeof(*out));
     if (!row_index(index, len, 1) || !sn_get_text(&v[0], out->name, sizeof(out->name)) ||
         new_name_check("medium", out->name, NULL) < 0 || !label(&v[1], MEDIUM_RBD, &kind) ||
         !sn_get_u64(&v[2], &out->blocks) || !sn_get_u64(&v[3], &out->free_blocks) ||
         !sn_get_u64(&v[4], &out->largest_free_blocks) || !label(&v[5], MEDIUM_FAILED, &state) ||
-        !text(&v[6], out->last_error, sizeof(out->last_error)))
+        !text(&v[6], out->last_error, sizeof(out->last_error)) ||
+        !sn_get_u64(&v[7], &out->storage_blocks) || !sn_get_u64(&v[8], &out->storage_free_blocks) ||
+        !sn_get_u64(&v[9], &out->overcommitted_blocks) || !label(&v[10], TRUTH_FALSE, &reserves))
         return false;
+    out->reserves = reserves == TRUTH_TRUE;
     out->index = index[0];
     out->kind = (enum medium_kind)kind;
     out->state = (enum medium_state)state;
     return out->blocks <= INT64_MAX / BLOCK_SIZE && out->free_blocks <= out->blocks &&
-           out->largest_free_blocks <= out->free_blocks;
+           out->largest_free_blocks <= out->free_blocks &&
+           out->storage_blocks <= INT64_MAX / BLOCK_SIZE &&
+           out->storage_free_blocks <= INT64_MAX / BLOCK_SIZE &&
+           out->overcommitted_blocks <= INT64_MAX / BLOCK_SIZE;
 }
 
 size_t reading_free_columns(struct sn_oid *oids)

@@ -74,6 +74,7 @@ static int device_layout(struct media *m, struct media_layout *out, struct dv_er
 {
     (void)err;
     out->blocks = m->blocks;
+    out->unwritten_blocks = storage_unwritten(m->own);
     return 0;
 }
 

@@ -186,6 +186,8 @@ static int space_of(const struct media *m, struct media_space *space, struct dv_
     struct statvfs fs;
     if (statvfs(m->path, &fs) != 0)
         return dv_fail_errno(err, errno, "cannot tell the free space of %s", m->path);
+    const struct dir *d = m->own;
+    *space = (struct media_space){.reserves = storage_reserves(d->lock)};
     storage_tell_space(&fs, space);
     return 0;
 }
@@ -309,6 +311,8 @@ static int make_file(const struct media *m, const char *path, uint64_t bytes, bo
     if (fd < 0 || fstat(fd, &st) != 0)
         return dv_fail_errno(err, errno, "cannot make %s", path);
     DV_FAULT("dir.create.made");
+    if (st.st_size == 0)
+        storage_write_in_place(fd);
     uint64_t done = (uint64_t)st.st_size;
     if (!thin && (check_room(m, bytes - done, err) != 0 ||
                   claim(fd, path, 0, done, bytes, progress, err) != 0))
@@ -556,6 +560,8 @@ static void add_file(int folder, const char *name, struct media_layout *out)
         add_unfinished(folder, name, &uuid, &st, out);
     if (!whole || st.st_size <= 0 || st.st_size % (off_t)(ALLOC_BLOCKS * BLOCK_SIZE) != 0)
         return;
+    if (st.st_blocks * 512 < st.st_size)
+        out->unwritten_blocks += (uint64_t)(st.st_size / 512 - st.st_blocks);
     struct media_found *f = DV_APPEND(out->found, out->found_count);
     *f = (struct media_found){.uuid = uuid,
                               .start_lba = MEDIA_ANYWHERE,

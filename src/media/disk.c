@@ -198,6 +198,7 @@ static int disk_layout(struct media *m, struct media_layout *out, struct dv_err 
         return dv_fail(err, DV_CONFLICT, "%s has another partition table now", m->path);
     windows_prune(d->windows, &d->seen);
     fill_layout(&d->seen, out);
+    out->unwritten_blocks = storage_unwritten(&d->storage);
     return 0;
 }
 

@@ -40,6 +40,9 @@ struct media_space {
     uint64_t free_bytes;     // what the storage really has left
     uint64_t total_bytes;    // of the storage; 0: it does not tell, and free_bytes means nothing
     bool full;               // nothing that takes room as it is written can be written
+    // A volume that is not thin takes no room when it is overwritten. Otherwise what lies below
+    // copies on write, or is thin itself.
+    bool reserves;
 };
 
 #define MEDIA_ANYWHERE UINT64_MAX // a start LBA that the medium leaves to the unit
@@ -62,6 +65,7 @@ struct media_layout {
     struct media_found
         *unfinished; // their create or delete was broken off; no names, some no place
     size_t unfinished_count;
+    uint64_t unwritten_blocks; // of its volumes, that take room below only when they are written
 };
 
 // Told now and then, with 0..100, by what takes long; false takes the request back.

@@ -80,7 +80,7 @@ static int rbd_probe(struct media *m, struct media_space *space, struct dv_err *
     struct rbd *r = m->own;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    *space = (struct media_space){.state = MEDIUM_ONLINE};
+    *space = (struct media_space){.state = MEDIUM_ONLINE, .reserves = false}; // images are thin
     if (r->probed != 0 && now.tv_sec < r->probed + PROBE_INTERVAL)
         return 0;
     if (look(m, err) != 0)

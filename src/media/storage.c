@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "media/holder.h"
 #include <blkid/blkid.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,11 +17,12 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define SECTOR      512u
+#define SECTOR      512u // linux/fs.h has a BLOCK_SIZE of its own
 #define PROBE_BYTES 4096u
 #define LOW_PERCENT 5                   // of the file system: less free than this is MEDIUM_LOW
 #define CLEAR_BYTES (UINT64_C(1) << 28) // with one call to the kernel, between two reports
@@ -55,7 +57,7 @@ static int look(struct storage *s, struct dv_err *err)
                        s->path, s->sector);
     if (storage_size(s->fd, s->path, &s->bytes, err) != 0)
         return -1;
-    if (s->bytes < ALLOC_BLOCKS * BLOCK_SIZE)
+    if (s->bytes < ALLOC_BLOCKS * SECTOR)
         return dv_fail(err, DV_INVALID, "%s has less than 1 MiB", s->path);
     return 0;
 }
@@ -224,6 +226,77 @@ int storage_check_readable(const char *path, uint64_t bytes, struct dv_err *err)
     return 0;
 }
 
+// statfs(2); those that are not in Debian's headers are in their own sources.
+#define MAGIC_BTRFS    0x9123683eu
+#define MAGIC_ZFS      0x2fc12fc1u
+#define MAGIC_BCACHEFS 0xca451a4eu
+#define MAGIC_NILFS    0x3434u
+#define MAGIC_F2FS     0xf2f52010u
+
+bool storage_kind_reserves(uint64_t magic)
+{
+    static const uint64_t copying[] = {MAGIC_BTRFS, MAGIC_ZFS, MAGIC_BCACHEFS, MAGIC_NILFS,
+                                       MAGIC_F2FS};
+    for (size_t i = 0; i < DV_COUNT(copying); i++)
+        if (copying[i] == magic)
+            return false;
+    return true;
+}
+
+void storage_write_in_place(int fd)
+{
+    int flags;
+    struct statfs fs;
+    if (fstatfs(fd, &fs) != 0 || storage_kind_reserves((uint64_t)(uint32_t)fs.f_type) ||
+        ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0)
+        return;
+    flags |= FS_NOCOW_FL;
+    (void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
+// LVM names the pool of a thin volume so, and what keeps a snapshot's old blocks, and VDO's.
+bool storage_name_is_thin(const char *mapped)
+{
+    static const char *const ends[] = {"-tpool", "-cow", "-vpool"};
+    size_t len = strlen(mapped);
+    for (size_t i = 0; i < DV_COUNT(ends); i++)
+        if (len > strlen(ends[i]) && strcmp(mapped + len - strlen(ends[i]), ends[i]) == 0)
+            return true;
+    return false;
+}
+
+// Whether a mapped device lies over something thin: device-mapper(8) tells what is below it.
+static bool device_reserves(dev_t device)
+{
+    bool thin = false;
+    DV_FREE char *below = dv_printf("/sys/dev/block/%u:%u/slaves", major(device), minor(device));
+    DIR *d = opendir(below);
+    for (struct dirent *e; d && !thin && (e = readdir(d));) {
+        size_t len;
+        DV_FREE char *name = NULL;
+        DV_FREE char *file = dv_printf("%s/%s/dm/name", below, e->d_name);
+        if (e->d_name[0] == '.' || file_read(file, 256, &name, &len, NULL) != 0)
+            continue;
+        name[strcspn(name, "\n")] = '\0';
+        thin = storage_name_is_thin(name);
+    }
+    if (d)
+        closedir(d);
+    return !thin;
+}
+
+bool storage_reserves(int fd)
+{
+    struct stat st;
+    struct statfs fs;
+    if (fstat(fd, &st) != 0)
+        return true;
+    if (S_ISBLK(st.st_mode))
+        return device_reserves(st.st_rdev);
+    return (fstatfs(fd, &fs) != 0 || storage_kind_reserves((uint64_t)(uint32_t)fs.f_type)) &&
+           device_reserves(st.st_dev);
+}
+
 void storage_tell_space(const struct statvfs *fs, struct media_space *space)
 {
     // What a file system keeps back is for root alone.
@@ -240,11 +313,20 @@ static void tell_space(const struct storage *s, struct media_space *space)
 {
     struct stat st;
     struct statvfs fs;
-    *space = (struct media_space){.state = MEDIUM_ONLINE};
-    if (s->is_block || fstat(s->fd, &st) != 0 || (uint64_t)st.st_blocks * 512 >= s->bytes ||
+    *space = (struct media_space){.state = MEDIUM_ONLINE, .reserves = storage_reserves(s->fd)};
+    if (s->is_block || fstat(s->fd, &st) != 0 ||
+        ((uint64_t)st.st_blocks * 512 >= s->bytes && space->reserves) ||
         fstatvfs(s->fd, &fs) != 0 || fs.f_blocks == 0)
         return;
     storage_tell_space(&fs, space);
+}
+
+uint64_t storage_unwritten(const struct storage *s)
+{
+    struct stat st;
+    if (s->is_block || fstat(s->fd, &st) != 0 || (uint64_t)st.st_blocks * 512 >= s->bytes)
+        return 0;
+    return s->bytes / SECTOR - (uint64_t)st.st_blocks;
 }
 
 int storage_probe(const struct storage *s, struct media_space *space, struct dv_err *err)

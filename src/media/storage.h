@@ -38,6 +38,17 @@ int storage_check_readable(const char *path, uint64_t bytes, struct dv_err *err)
 // For reading: past the page cache where that is possible. A descriptor, or -1.
 int storage_open_direct(const char *path, struct dv_err *err);
 
+// Whether what is overwritten takes no room: what lies below neither copies on write nor is thin.
+// By a file system's number (statfs(2)), and by the name of a mapped device below.
+bool storage_reserves(int fd);
+bool storage_kind_reserves(uint64_t magic);
+bool storage_name_is_thin(const char *mapped);
+// Asks a file system that copies what is overwritten not to do so with this file, which is empty
+// yet: btrfs does as told, others refuse.
+void storage_write_in_place(int fd);
+// Blocks of an image that take room when they are written.
+uint64_t storage_unwritten(const struct storage *s);
+
 // What a file system has left for what takes room as it is written.
 void storage_tell_space(const struct statvfs *fs, struct media_space *space);
 

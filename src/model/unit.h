@@ -43,6 +43,11 @@ struct medium {
     uint64_t free_blocks;         // the sum of its free extents
     uint64_t largest_free_blocks; // the longest free extent
     char last_error[LAST_ERROR_ROOM];
+    // Of the file system from which volumes take room as they are written; 0: none is known.
+    uint64_t storage_blocks;
+    uint64_t storage_free_blocks;  // what it really has left
+    uint64_t overcommitted_blocks; // what is promised beyond that
+    bool reserves;                 // a full volume has its room for good
 };
 
 struct free_extent { // that no volume of a medium occupies

@@ -66,6 +66,10 @@ static int put_media(struct store *s, const struct change *c, struct dv_err *err
         db_bind_int(st, 7, (int64_t)m->free_blocks);
         db_bind_int(st, 8, (int64_t)m->largest_free_blocks);
         db_bind_text(st, 9, m->last_error);
+        db_bind_int(st, 10, (int64_t)m->storage_blocks);
+        db_bind_int(st, 11, (int64_t)m->storage_free_blocks);
+        db_bind_int(st, 12, (int64_t)m->overcommitted_blocks);
+        db_bind_int(st, 13, m->reserves);
         if (db_run(st, err) < 0)
             return -1;
     }

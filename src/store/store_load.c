@@ -190,6 +190,10 @@ static int load_media(struct store *s, struct changes *out, struct dv_err *err)
         m->largest_free_blocks =
             (uint64_t)num(&row, 7, "largest_free_blocks", 0, (int64_t)m->free_blocks);
         TEXT(&row, 8, "last_error", m->last_error);
+        m->storage_blocks = blocks_of(&row, 9, "storage_blocks", 0);
+        m->storage_free_blocks = blocks_of(&row, 10, "storage_free_blocks", 0);
+        m->overcommitted_blocks = blocks_of(&row, 11, "overcommitted_blocks", 0);
+        m->reserves = num(&row, 12, "reserves", 0, 1) != 0;
         if (judge(&row, err) < 0)
             return give_up(&row);
     }

@@ -107,6 +107,12 @@ const char *const store_schema[] = {
 
     // Names that people gave to units.
     "ALTER TABLE unit ADD COLUMN named INTEGER NOT NULL DEFAULT 0;",
+    // What lies below media. Units are read anew for them.
+    "ALTER TABLE medium ADD COLUMN storage_blocks INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE medium ADD COLUMN storage_free_blocks INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE medium ADD COLUMN overcommitted_blocks INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE medium ADD COLUMN reserves INTEGER NOT NULL DEFAULT 1;"
+    "UPDATE unit SET epoch = 0;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -123,7 +129,7 @@ const char *const store_sql[STORE_STMTS] = {
         " named=excluded.named",
     [ST_DELETE_UNIT] = "DELETE FROM unit WHERE uuid = ?",
     [ST_DELETE_MEDIA] = "DELETE FROM medium WHERE unit = ?",
-    [ST_PUT_MEDIUM] = "INSERT INTO medium VALUES (?,?,?,?,?,?,?,?,?)",
+    [ST_PUT_MEDIUM] = "INSERT INTO medium VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [ST_DELETE_FREE] = "DELETE FROM free_extent WHERE unit = ?",
     [ST_PUT_FREE] = "INSERT INTO free_extent VALUES (?,?,?,?)",
     [ST_DELETE_PORTALS] = "DELETE FROM portal WHERE unit = ?",
@@ -159,7 +165,8 @@ const char *const store_sql[STORE_STMTS] = {
                  " last_seen, last_error, last_index, word_station, word_number, word_mark,"
                  " named FROM unit",
     [ST_MEDIA] = "SELECT unit, idx, name, kind, state, blocks, free_blocks, largest_free_blocks,"
-                 " last_error FROM medium ORDER BY unit, idx",
+                 " last_error, storage_blocks, storage_free_blocks,"
+                 " overcommitted_blocks, reserves FROM medium ORDER BY unit, idx",
     [ST_FREE] = "SELECT unit, medium, start_lba, blocks FROM free_extent"
                 " ORDER BY unit, medium, start_lba",
     [ST_PORTALS] = "SELECT unit, idx, portal_group, address, port, if_index, up FROM portal"
