@@ -128,6 +128,7 @@ static const char *name_of(const struct lead *lead)
     return lead->name[0] ? lead->name : "without a name";
 }
 
+// Names are cut where the whole sentence would not fit: it says what to do.
 static void tell_standing(struct cms *cms, const struct pool_unit *unit, enum lead_standing before)
 {
     char text[300];
@@ -161,7 +162,7 @@ static void tell_standing(struct cms *cms, const struct pool_unit *unit, enum le
     case LEAD_NEWER:
         snprintf(
             text, sizeof(text),
-            "was told more than this station's store knows, by %s: the store was put back from "
+            "was told more than this station's store knows, by %.90s: the store was put back from "
             "a backup, or a copy of it is in use; nothing is ordered until you say what counts "
             "(dvsan station show)",
             name);
@@ -189,8 +190,8 @@ static void tell_copy(struct cms *cms, const struct pool_unit *unit)
     if (unit->lead.word.mark == present(cms).mark || strcmp(unit->lead.name, cms->name) == 0)
         return;
     snprintf(text, sizeof(text),
-             "was led by this station as %s, and is by %s now: if that one still runs, with a copy "
-             "of this store, stop it",
+             "was led by this station as %.90s, and is by %.90s now: if that one still runs, with "
+             "a copy of this store, stop it",
              name_of(&unit->lead), cms->name);
     tell(cms, EVENT_WARNING, unit, text);
 }
