@@ -22,7 +22,7 @@ static int select_volume(const struct cli *cli, json_t *volumes, struct dv_err *
 
 static int check_ready(const json_t *volume, struct dv_err *err)
 {
-    if (json_array_size(json_object_get(volume, "portals")) > 0 && *connect_text(volume, "iqn"))
+    if (connect_is_ready(volume))
         return 0;
     return dv_fail(err, DV_CONFLICT,
                    "volume %s cannot be reached yet: it is %s; wait until it is online",
@@ -50,10 +50,6 @@ static int print_lines(const json_t *info, const char *kind, const char *secret_
                        struct dv_err *err)
 {
     struct strbuf out = {0};
-    const json_t *volume;
-    size_t i;
-    json_array_foreach(json_object_get(info, "volumes"), i,
-                       volume) if (check_ready(volume, err) < 0) return -1;
     const struct connection c = {info, secret_file};
     connect_print(&out, &c, kind ? connect_kind(kind, err) : connect_default(info), !kind);
     fputs(out.text, stdout);

@@ -146,17 +146,27 @@ const struct connect_kind *connect_default(const json_t *host)
     return &connect_open_iscsi;
 }
 
+bool connect_is_ready(const json_t *volume)
+{
+    return json_array_size(json_object_get(volume, "portals")) > 0 && *connect_text(volume, "iqn");
+}
+
 static void volume_head(struct strbuf *out, const json_t *v)
 {
     char size[SIZE_TEXT_ROOM];
     uint64_t blocks = (uint64_t)json_integer_value(json_object_get(v, "blocks"));
     const json_t *portal, *portals = json_object_get(v, "portals");
     size_t i;
-    strbuf_add(out, "\n### Volume %s, %s, LUN %lld, at", connect_text(v, "name"),
+    strbuf_add(out, "\n### Volume %s, %s, LUN %lld", connect_text(v, "name"),
                size_format(blocks * 512, size, sizeof(size)), connect_lun(v));
     json_array_foreach(portals, i, portal)
-        strbuf_add(out, "%s %s", i ? "," : "", json_string_value(portal));
+        strbuf_add(out, "%s %s", i ? "," : ", at", json_string_value(portal));
     strbuf_add(out, "\n");
+    if (*connect_text(v, "note"))
+        strbuf_add(out, "# Note: %s.\n", connect_text(v, "note"));
+    if (!connect_is_ready(v))
+        strbuf_add(out, "# It cannot be reached now: it is %s. Ask again when it is online.\n",
+                   connect_text(v, "state"));
 }
 
 static void name_others(struct strbuf *out, const struct connection *c,
@@ -182,6 +192,8 @@ void connect_print(struct strbuf *out, const struct connection *c, const struct 
         const char *grown =
             connect_text(json_object_get(volume, "rescan"), kind->name); // a comment, one line
         volume_head(out, volume);
+        if (!connect_is_ready(volume))
+            continue;
         kind->volume(out, c, volume);
         if (*grown)
             strbuf_add(out, "# When volume %s was made larger: %s\n", connect_text(volume, "name"),

@@ -36,6 +36,9 @@ const struct connect_kind *connect_default(const json_t *host);
 void connect_print(struct strbuf *out, const struct connection *c, const struct connect_kind *kind,
                    bool others);
 
+// Whether it is known where and under which name to reach the volume.
+bool connect_is_ready(const json_t *volume);
+
 // The parameter file of nbdkit-dvsan-plugin for one volume.
 json_t *connect_plugin(const json_t *host, const json_t *volume, const char *secret_file);
 

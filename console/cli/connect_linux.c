@@ -219,9 +219,9 @@ static void md_end(struct strbuf *out, const struct connection *c)
 {
     const json_t *volumes = json_object_get(c->host, "volumes");
     const json_t *one = json_array_get(volumes, 0), *two = json_array_get(volumes, 1);
-    if (!two) {
-        strbuf_add(out, "\n# A mirror takes two volumes on different units; assign this host a "
-                        "second one.\n");
+    if (!two || !connect_is_ready(one) || !connect_is_ready(two)) {
+        strbuf_add(out, "\n# A mirror takes two volumes on different units that can be reached; "
+                        "assign this host a second one.\n");
         return;
     }
     DV_FREE char *first = disk_name(one, connect_portal(one));

@@ -138,6 +138,29 @@ static void test_default(void **state)
     json_decref(host);
 }
 
+// One that cannot be reached keeps nothing back from the others.
+static void test_not_ready(void **state)
+{
+    (void)state;
+    struct strbuf out = {0};
+    struct dv_err err;
+    json_t *host = json_loads(info, 0, NULL);
+    json_t *first = json_array_get(json_object_get(host, "volumes"), 0);
+    json_object_set_new(first, "portals", json_null());
+    json_object_set_new(first, "state", json_string("unreachable"));
+    json_object_set_new(first, "note", json_string("unit u1 does not answer"));
+    const struct connection c = {host, "/etc/dvsan/web.secret"};
+    connect_print(&out, &c, connect_kind("open-iscsi", &err), false);
+    assert_non_null(strstr(out.text, "### Volume db1, 10GiB, LUN 1\n"
+                                     "# Note: unit u1 does not answer.\n"
+                                     "# It cannot be reached now: it is unreachable. "
+                                     "Ask again when it is online.\n"));
+    assert_null(strstr(out.text, "-T 'iqn.2026-11.org.dvsan:x"));
+    assert_non_null(strstr(out.text, "-T iqn.2026-11.org.dvsan:z -p 192.0.2.2:3260 -o new"));
+    strbuf_free(&out);
+    json_decref(host);
+}
+
 static void test_endpoint(void **state)
 {
     (void)state;
@@ -173,7 +196,7 @@ int main(void)
         cmocka_unit_test(test_golden),       cmocka_unit_test(test_quote_shell),
         cmocka_unit_test(test_quote_others), cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_default),      cmocka_unit_test(test_endpoint),
-        cmocka_unit_test(test_plugin),
+        cmocka_unit_test(test_plugin),       cmocka_unit_test(test_not_ready),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
