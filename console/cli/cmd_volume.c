@@ -35,7 +35,7 @@ int volume_show(struct cli *cli, struct dv_err *err)
         {"State", "state", COLUMN_STATE},
         {"Last error", "last_error", COLUMN_NOTE},
         {"Last state", "last_state", COLUMN_NOTE},
-        {"As of", "as_of", COLUMN_NOTE},
+        {"As of", "as_of", COLUMN_SINCE},
         {"Note", "note", COLUMN_NOTE},
         {"Unit", "unit", COLUMN_TEXT},
         {"Medium", "medium", COLUMN_TEXT},

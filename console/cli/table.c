@@ -85,9 +85,9 @@ static char *cell_text(const struct column *column, const json_t *value)
     if (column->kind == COLUMN_DETAIL)
         value = json_object_get(value, "detail");
     json_int_t number = json_integer_value(value);
+    bool time = column->kind == COLUMN_TIME || column->kind == COLUMN_SINCE;
     if (json_is_string(value))
-        text = column->kind == COLUMN_TIME ? local_time(json_string_value(value))
-                                           : dv_strdup(json_string_value(value));
+        text = time ? local_time(json_string_value(value)) : dv_strdup(json_string_value(value));
     else if (json_is_boolean(value))
         text = dv_strdup(json_is_true(value) ? "yes" : "no");
     else if (json_is_array(value))
@@ -160,7 +160,8 @@ void record_print(FILE *out, const struct column *columns, size_t count, const j
         if (strlen(columns[i].title) > widest)
             widest = strlen(columns[i].title);
     for (size_t i = 0; i < count; i++) {
-        bool note = columns[i].kind == COLUMN_NOTE || columns[i].kind == COLUMN_DETAIL;
+        enum column_kind kind = columns[i].kind;
+        bool note = kind == COLUMN_NOTE || kind == COLUMN_SINCE || kind == COLUMN_DETAIL;
         if (note && json_is_null(json_object_get(object, columns[i].key)))
             continue;
         DV_FREE char *text = cell_text(&columns[i], json_object_get(object, columns[i].key));

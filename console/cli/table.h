@@ -18,6 +18,7 @@ enum column_kind {
     COLUMN_TIME,
     COLUMN_LIST,  // an array of texts, joined with commas
     COLUMN_NOTE,  // text; a record leaves it out when there is none
+    COLUMN_SINCE, // the same of a time
     COLUMN_DETAIL // the same of an object's field "detail"
 };
 

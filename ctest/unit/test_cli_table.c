@@ -56,6 +56,31 @@ static void test_plain_table(void **state)
               "esc?[31m           - creating    - -           - -                         -\n");
 }
 
+// A time that is there only sometimes is shown as all times are, or not at all.
+static void test_since(void **state)
+{
+    (void)state;
+    static const struct column as_of[] = {{"Name", "name", COLUMN_TEXT},
+                                          {"As of", "as_of", COLUMN_SINCE}};
+    static const struct {
+        const char *json, *text;
+    } cases[] = {
+        {"{\"name\":\"db1\",\"as_of\":\"2026-11-22T13:30:23.123Z\"}",
+         "Name:   db1\nAs of:  2026-11-22T13:30:23+00:00\n"},
+        {"{\"name\":\"db1\",\"as_of\":null}", "Name:   db1\n"},
+    };
+    for (size_t i = 0; i < DV_COUNT(cases); i++) {
+        DV_FREE char *text = NULL;
+        size_t len;
+        FILE *out = open_memstream(&text, &len);
+        json_t *value = json_loads(cases[i].json, 0, NULL);
+        record_print(out, as_of, DV_COUNT(as_of), value, &(struct table_style){0});
+        json_decref(value);
+        fclose(out);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
 static void test_empty_table(void **state)
 {
     (void)state;
@@ -125,9 +150,10 @@ int main(void)
 {
     setenv("TZ", "UTC", 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_table),  cmocka_unit_test(test_empty_table),
-        cmocka_unit_test(test_narrow_table), cmocka_unit_test(test_colours),
-        cmocka_unit_test(test_record),       cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_plain_table), cmocka_unit_test(test_since),
+        cmocka_unit_test(test_empty_table), cmocka_unit_test(test_narrow_table),
+        cmocka_unit_test(test_colours),     cmocka_unit_test(test_record),
+        cmocka_unit_test(test_progress),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
