@@ -464,7 +464,7 @@ static void add_target(const struct pass *p, struct request *r, const struct ord
                                      .path = path,
                                      .store = store,
                                      .options = options,
-                                     .unmaps = media_unmaps(m, &ov->v),
+                                     .unmaps = m && media_unmaps(m, &ov->v),
                                      .uuid = ov->v.uuid,
                                      .blocks = ov->v.blocks,
                                      .most_blocks = most_blocks(p, ov),

@@ -287,6 +287,7 @@ static bool fill_path(struct planner *p, struct view *v, const struct seen_targe
         v->filled.path = t->luns[i].path;
         v->filled.store = t->luns[i].store;
         v->filled.options = NULL;
+        v->filled.unmaps = t->luns[i].unmaps;
         v->filled.blocks = v->filled.most_blocks = 0;
         v->want = &v->filled;
         return true;
