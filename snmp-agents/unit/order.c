@@ -18,41 +18,52 @@ static int compare_accounts(const void *a, const void *b)
     return strcmp(((const struct order_account *)a)->user, ((const struct order_account *)b)->user);
 }
 
-static void add_account(struct order *o, const struct unit_rule *r)
+static int compare_users(const void *a, const void *b)
 {
-    struct order_account *a = DV_APPEND(o->accounts, o->account_count);
-    memcpy(a->user, r->r.chap_user, sizeof(a->user));
-    memcpy(a->secret, r->secret, sizeof(a->secret));
+    const struct unit_rule *const *x = a, *const *y = b;
+    return strcmp((*x)->r.chap_user, (*y)->r.chap_user);
 }
 
-// Each user once: all rules of a user have the same secret.
-static void sort_accounts(struct order *o)
+// One without a secret admits nobody.
+static bool is_in_force(const struct unit_rule *r)
 {
-    size_t kept = 0;
-    if (o->account_count == 0)
-        return;
-    qsort(o->accounts, o->account_count, sizeof(*o->accounts), compare_accounts);
-    for (size_t i = 1; i < o->account_count; i++)
-        if (strcmp(o->accounts[i].user, o->accounts[kept].user) != 0)
-            o->accounts[++kept] = o->accounts[i];
-    for (size_t i = kept + 1; i < o->account_count; i++)
-        secret_wipe(&o->accounts[i], sizeof(o->accounts[i]));
-    o->account_count = kept + 1;
+    return r->r.state != ACCESS_REVOKING && r->r.secret_is_set;
 }
 
-static void add_rule(struct order *o, struct order_volume *ov, const struct unit_rule *r)
+// Each user once: all rules of a user have the same secret. The rules are sorted, and not copies
+// of them, since an array that grows or is sorted leaves copies of secrets in memory.
+static void copy_accounts(struct order *o, const struct state *state)
+{
+    DV_FREE const struct unit_rule **rules = NULL;
+    size_t count = 0;
+    const struct unit_rule *r = state_rule_next(state, 0, 0);
+    for (; r; r = state_rule_next(state, r->r.volume, r->r.index))
+        if (is_in_force(r))
+            *DV_APPEND(rules, count) = r;
+    if (count > 1)
+        qsort(rules, count, sizeof(struct unit_rule *), compare_users);
+    o->accounts = dv_calloc(count + 1, sizeof(*o->accounts));
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && strcmp(rules[i]->r.chap_user, rules[i - 1]->r.chap_user) == 0)
+            continue;
+        struct order_account *a = &o->accounts[o->account_count++];
+        memcpy(a->user, rules[i]->r.chap_user, sizeof(a->user));
+        memcpy(a->secret, rules[i]->secret, sizeof(a->secret));
+    }
+}
+
+static void add_rule(struct order_volume *ov, const struct unit_rule *r)
 {
     if (r->r.state == ACCESS_REVOKING) {
         *DV_APPEND(ov->revoked, ov->revoked_count) = r->r.index;
         return;
     }
-    if (!r->r.secret_is_set) // admits nobody
+    if (!is_in_force(r))
         return;
     struct order_rule *rule = DV_APPEND(ov->rules, ov->rule_count);
     rule->index = r->r.index;
     memcpy(rule->initiator, r->r.initiator, sizeof(rule->initiator));
     memcpy(rule->user, r->r.chap_user, sizeof(rule->user));
-    add_account(o, r);
 }
 
 static int compare_uuids(const void *a, const void *b)
@@ -118,10 +129,10 @@ struct order *order_new(const struct state *state)
                                                  : ORDER_MAKE;
         const struct unit_rule *r = state_rule_next(state, v->v.index, 0);
         for (; r && r->r.volume == v->v.index; r = state_rule_next(state, v->v.index, r->r.index))
-            add_rule(o, ov, r);
+            add_rule(ov, r);
     }
     sort_by_uuid(o);
-    sort_accounts(o);
+    copy_accounts(o, state);
     const struct unit_medium *m = NULL;
     while ((m = state_medium_next(state, m ? m->m.index : 0))) {
         struct dv_err err;
@@ -181,8 +192,7 @@ void order_free(struct order *o)
         free(o->volumes[i].rules);
         free(o->volumes[i].revoked);
     }
-    if (o->accounts)
-        secret_wipe(o->accounts, o->account_count * sizeof(*o->accounts));
+    secret_wipe(o->accounts, o->account_count * sizeof(*o->accounts));
     free(o->accounts);
     free(o->portals);
     free(o->listeners);
