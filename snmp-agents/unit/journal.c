@@ -1,6 +1,7 @@
 // What must survive any crash of the unit's agent: its identity, volumes and access rules.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/journal.h"
+#include "base/boot.h"
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -166,18 +167,15 @@ static const char *const SQL[STATEMENTS] = {
     [DROP_LISTENER] = "DELETE FROM listener WHERE tgtd = ? AND address = ? AND port = ?",
 };
 
-#define BOOT_ID     "/proc/sys/kernel/random/boot_id"
-#define BOOT_ID_MAX 64
-
 struct journal {
     char *dir;
     struct db *db;
     struct db_stmt *statements[STATEMENTS];
     struct journal_identity identity;
-    char *boot;        // of the machine
-    bool rebooted;     // since the last start
-    uint32_t reserved; // as recorded
-    bool doubtful;     // something was not recorded; so it is tried before all is taken to be well
+    char boot[UUID_TEXT_LEN]; // of the machine
+    bool rebooted;            // since the last start
+    uint32_t reserved;        // as recorded
+    bool doubtful; // something was not recorded; so it is tried before all is taken to be well
     struct dv_err trouble;
 };
 
@@ -255,9 +253,10 @@ static int open_db(struct journal *j, const char *dir, struct dv_err *err)
     for (int i = 0; i < STATEMENTS; i++)
         if (!(j->statements[i] = db_prepare(j->db, SQL[i], err)))
             return -1;
-    size_t len;
-    if (file_read(BOOT_ID, BOOT_ID_MAX, &j->boot, &len, err) != 0)
+    struct dv_uuid boot;
+    if (boot_id(&boot, err) != 0)
         return -1;
+    uuid_format(&boot, j->boot);
     return read_identity(j, err);
 }
 
@@ -297,7 +296,6 @@ void journal_close(struct journal *j)
         db_finalize(j->statements[i]);
     db_close(j->db);
     free(j->dir);
-    free(j->boot);
     free(j);
 }
 

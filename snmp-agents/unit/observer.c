@@ -1,6 +1,7 @@
 // Looks at a tgtd once a second, on a thread of its own: sessions, statistics, parameters.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/observer.h"
+#include "base/boot.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include <poll.h>
@@ -95,20 +96,20 @@ static bool has_ended(int pidfd)
 // The process, when it started, and in which boot: field 22 of stat(5) counts from that.
 static int identify(pid_t pid, char out[OBSERVER_TGTD_MAX + 1], struct dv_err *err)
 {
-    char path[64];
+    char path[64], uuid[UUID_TEXT_LEN];
     size_t len;
     unsigned long long started;
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    DV_FREE char *stat = NULL, *boot = NULL;
-    if (file_read(path, 4096, &stat, &len, err) != 0 ||
-        file_read("/proc/sys/kernel/random/boot_id", 64, &boot, &len, err) != 0)
+    DV_FREE char *stat = NULL;
+    struct dv_uuid boot;
+    if (file_read(path, 4096, &stat, &len, err) != 0 || boot_id(&boot, err) != 0)
         return -1;
     const char *at = strrchr(stat, ')');
     for (int field = 2; at && field < 22; field++)
         at = strchr(at + 1, ' ');
     if (!at || sscanf(at, "%llu", &started) != 1)
         return dv_fail(err, DV_INTERNAL, "cannot tell when tgtd, process %d, started", (int)pid);
-    snprintf(out, OBSERVER_TGTD_MAX + 1, "%.36s %d %llu", boot, (int)pid, started);
+    snprintf(out, OBSERVER_TGTD_MAX + 1, "%s %d %llu", uuid_format(&boot, uuid), (int)pid, started);
     return 0;
 }
 

@@ -1,4 +1,4 @@
-// One pass over all volumes: backings made, tgtd reconciled, backings destroyed.
+// One pass over all volumes: backings made and resized, tgtd reconciled, backings destroyed.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Everything here blocks; it belongs to the worker's thread. A pass is idempotent, so what a crash

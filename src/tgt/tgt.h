@@ -1,8 +1,9 @@
 // The target daemon: brings a running tgtd to what a unit should serve, and looks at it.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// All functions block, each request at most for the engine's timeout. An engine has no state but
-// its settings, so any thread may use it, though only one at a time should change a tgtd.
+// All functions block, each request at most for the engine's timeout. An engine remembers things of
+// the tgtd that it talks to, so it is for one thread at a time. Several engines may ask the same
+// tgtd, of which only one should change it.
 //
 // tgtd is Debian's, unmodified: tgtd -f -C PORT -t THREADS --iscsi portal=ADDRESS:3260 with
 // TGT_IPC_SOCKET=PATH. Each LUN has its own -t threads (16 when not said; LUN 0 has none), so a
