@@ -116,6 +116,7 @@ static void check_medium(const struct pass *p, const struct medium_config *c,
     // Opened anew next time, when another file system may be there.
     media_close(*m);
     *m = NULL;
+    om->taken = false; // a person's word is needed again when it is opened next
     om->state = MEDIUM_FAILED;
 }
 
