@@ -17,6 +17,12 @@ UNITS = ("dvsan-cms.service", "dvsan-tgtd@.service", "dvsan-unit.service", "snmp
 # Of 100, by systemd-analyze. What is left is mostly the network, which these services are there for.
 EXPOSURE = 20
 
+# What the examples name and no machine of ours has.
+LACKING = {"dvsan-cms": ("192.0.2.1 that snmp listens at",),
+           "dvsan-unit": ("folder /srv/dvsan/fast of medium fast is not there",
+                          "folder /srv/dvsan/safe of medium safe is not there",
+                          "address 192.0.2.7 of portal 1", "address 2001:db8::7 of portal 2")}
+
 
 def run(*argv, **options):
     done = subprocess.run([*map(str, argv)], capture_output=True, text=True, timeout=60, check=False,
@@ -66,13 +72,30 @@ def test_programs_run(tree):
 
 @pytest.mark.parametrize("name", ["dvsan-cms", "dvsan-unit"])
 def test_examples_are_good(tree, tmp_path, name):
-    """With the pass-phrases that they name: by the program, and by the schema."""
+    """With the pass-phrases that they name: by the program, and by the schema. Untouched they are
+    another machine's, and the program says so."""
     example = tmp_path / f"{name}.xml"
     shutil.copy(tree.examples / f"{name}.xml", example)
     for secret in re.findall(r'pass-file="(.*?)"', example.read_text()):
         (tmp_path / secret).touch(mode=0o600)
         (tmp_path / secret).write_text("a pass-phrase\n")
-    assert run(tree.prefix / "sbin" / name, "--check", "-c", example) == f"{example} is good.\n"
+    program = tree.prefix / "sbin" / name
+    done = subprocess.run([program, "--check", "-c", example], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert done.stdout.startswith(f"{example} is well formed, but this machine lacks")
+    for lacking in LACKING[name]:
+        assert lacking in done.stdout
+    text = example.read_text()
+    for theirs, ours in (("/srv/dvsan/fast", tmp_path / "fast"), ("/srv/dvsan/safe", tmp_path / "safe"),
+                         ("/var/lib/dvsan", tmp_path), ("192.0.2.7", "127.0.0.1"),
+                         ('"2001:db8::7"', '"127.0.0.2"'), ('interface="eth1"', 'interface="lo"'),
+                         ("192.0.2.1:", "127.0.0.1:")):
+        text = text.replace(theirs, str(ours))
+    for folder in ("fast", "safe", "unit", "cms"):
+        (tmp_path / folder).mkdir()
+    example.write_text(text)
+    assert run(program, "--check", "-c", example) == f"{example} is good.\n"
     run("xmllint", "--noout", "--relaxng", tree.prefix / f"share/dvsan/{name}.rng", example)
 
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/service.h"
+#include "config/world.h"
 #include "snmp-agents/unit/rebuild.h"
 #include "snmp-agents/unit/take.h"
 #include "snmp-agents/unit/unit.h"
@@ -21,7 +22,7 @@ static const char HELP[] =
     "It runs in the foreground until it gets SIGTERM or SIGINT.\n"
     "\n"
     "  -c, --config FILE  the configuration (default: " DEFAULT_CONFIG ")\n"
-    "  -t, --check        check the configuration and exit\n"
+    "  -t, --check        check the configuration, and this machine against it, and exit\n"
     "  -v, --verbose      log what happens in detail\n"
     "      --rebuild[=UUID]\n"
     "                     make the journal of a unit that lost it anew, and exit\n"
@@ -94,6 +95,15 @@ static int rebuild(const struct unit_config *config, const char *unit)
     return rebuild_journal(config, unit ? &uuid : NULL, &err) == 0 ? 0 : fail(&err);
 }
 
+static int check(const struct unit_config *config, const char *path)
+{
+    struct world world;
+    world_of_unit(config, &world);
+    int rc = world_print(&world, path);
+    world_clear(&world);
+    return rc;
+}
+
 static int load_and_run(const struct options *o)
 {
     struct dv_err err;
@@ -103,7 +113,7 @@ static int load_and_run(const struct options *o)
     log_init("dvsan-unit", o->verbose ? LOG_LEVEL_DEBUG : config->log_level);
     int rc = 0;
     if (o->check)
-        printf("%s is good.\n", o->path);
+        rc = check(config, o->path);
     else if (o->take)
         rc = take_medium(config, o->take, &err) == 0 ? 0 : fail(&err);
     else if (o->rebuild)

@@ -8,6 +8,7 @@
 #include "cms/cms.h"
 #include "cms/options.h"
 #include "config/cms_config.h"
+#include "config/world.h"
 #include "console/api/api.h"
 #include "loop/loop.h"
 #include <signal.h>
@@ -96,6 +97,15 @@ static int run(const struct cms_config *config)
     return rc;
 }
 
+static int check(const struct cms_config *config, const char *path)
+{
+    struct world world;
+    world_of_cms(config, &world);
+    int rc = world_print(&world, path);
+    world_clear(&world);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -111,7 +121,7 @@ int main(int argc, char **argv)
     log_init("dvsan-cms", options.verbose ? LOG_LEVEL_DEBUG : config->log_level);
     int rc = 0;
     if (options.check)
-        printf("%s is good.\n", options.config);
+        rc = check(config, options.config);
     else
         rc = run(config);
     cms_config_free(config);

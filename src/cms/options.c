@@ -12,7 +12,7 @@ static const char help[] =
     "volumes to hosts. It runs in the foreground until it gets SIGTERM or SIGINT.\n"
     "\n"
     "  -c, --config FILE  the configuration (default: " OPTIONS_DEFAULT_CONFIG ")\n"
-    "  -t, --check        check the configuration and exit\n"
+    "  -t, --check        check the configuration, and this machine against it, and exit\n"
     "  -v, --verbose      log what happens in detail\n"
     "      --help         print this text and exit\n"
     "      --version      print the version and exit\n";
