@@ -247,6 +247,39 @@ static json_t *view_lead(const struct pool_unit *u)
     return o;
 }
 
+// What of an item of a list it is sorted by: the name that it is, or the unit that it is of.
+static const char *name_of(const json_t *item)
+{
+    return json_string_value(json_is_object(item) ? json_object_get(item, "unit") : item);
+}
+
+struct placed {
+    json_t *item;
+    size_t place;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct placed *x = a, *y = b;
+    int order = strverscmp(name_of(x->item), name_of(y->item));
+    return order ? order : (x->place > y->place) - (x->place < y->place);
+}
+
+// A list by names in natural order, as lists of things are; what has one name stays as it was.
+static json_t *in_order(json_t *list)
+{
+    size_t count = json_array_size(list);
+    DV_FREE struct placed *each = dv_calloc(count, sizeof(*each));
+    for (size_t i = 0; i < count; i++)
+        each[i] = (struct placed){json_array_get(list, i), i};
+    qsort(each, count, sizeof(*each), compare_names);
+    json_t *out = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append(out, each[i].item);
+    json_decref(list);
+    return out;
+}
+
 json_t *view_station(const struct pool *pool, const struct station_view *station,
                      const struct station_difference *differences, size_t count)
 {
@@ -263,8 +296,8 @@ json_t *view_station(const struct pool *pool, const struct station_view *station
     put_text(o, "name", station->name);
     put_number(o, "intent", station->intent);
     put_bool(o, "stopped", station->stopped);
-    json_object_set_new(o, "units", units);
-    json_object_set_new(o, "differences", list);
+    json_object_set_new(o, "units", in_order(units));
+    json_object_set_new(o, "differences", in_order(list));
     return o;
 }
 
@@ -288,27 +321,6 @@ static json_t *portal_list(const struct pool_volume *v)
                 json_array_append_new(list, json_string(portal_format(p, text)));
         }
     return list;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return strverscmp(json_string_value(*(json_t *const *)a),
-                      json_string_value(*(json_t *const *)b));
-}
-
-// Names in natural order, as lists of things are.
-static json_t *in_order(json_t *names)
-{
-    size_t count = json_array_size(names);
-    DV_FREE json_t **each = dv_calloc(count, sizeof(json_t *));
-    for (size_t i = 0; i < count; i++)
-        each[i] = json_array_get(names, i);
-    qsort(each, count, sizeof(json_t *), compare_names);
-    json_t *out = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append(out, each[i]);
-    json_decref(names);
-    return out;
 }
 
 static json_t *host_names(const struct pool_volume *v)

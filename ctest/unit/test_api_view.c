@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "console/api/view.h"
 #include <string.h>
 #include <utlist.h>
@@ -234,6 +235,32 @@ static void test_others(void **state)
        "\"code\":\"no_space\",\"detail\":\"no medium has 10G free\"}");
 }
 
+// Units come in natural order, whatever the order in which they joined.
+static void test_station(void **state)
+{
+    (void)state;
+    static struct pool_unit units[] = {{.rec = {.name = "unit10"}}, {.rec = {.name = "unit2"}}};
+    static const struct station_difference differences[] = {
+        {"unit10", "c"}, {"unit2", "b"}, {"unit10", "a"}};
+    struct pool pool = {0};
+    for (size_t i = 0; i < DV_COUNT(units); i++) {
+        units[i].rec.uuid.b[0] = (uint8_t)i;
+        HASH_ADD(hh, pool.units, rec.uuid, sizeof(struct dv_uuid), &units[i]);
+    }
+    json_t *o = view_station(&pool, &(struct station_view){0}, differences, 3);
+    HASH_CLEAR(hh, pool.units);
+    static const char *const wanted[] = {"b", "c", "a"};
+    json_t *list = json_object_get(o, "units"), *told = json_object_get(o, "differences");
+    assert_int_equal(json_array_size(list), 2);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "unit")),
+                        "unit2");
+    assert_int_equal(json_array_size(told), 3);
+    for (size_t i = 0; i < DV_COUNT(wanted); i++)
+        assert_string_equal(json_string_value(json_object_get(json_array_get(told, i), "text")),
+                            wanted[i]);
+    json_decref(o);
+}
+
 // A unit gone wrong must not make the API say nothing, or something that is not JSON.
 static void test_garbage_from_units(void **state)
 {
@@ -256,13 +283,10 @@ static void test_garbage_from_units(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unit),
-        cmocka_unit_test(test_volume),
-        cmocka_unit_test(test_new_volume),
-        cmocka_unit_test(test_host),
-        cmocka_unit_test(test_task),
-        cmocka_unit_test(test_others),
-        cmocka_unit_test(test_garbage_from_units),
+        cmocka_unit_test(test_unit),       cmocka_unit_test(test_volume),
+        cmocka_unit_test(test_new_volume), cmocka_unit_test(test_host),
+        cmocka_unit_test(test_task),       cmocka_unit_test(test_others),
+        cmocka_unit_test(test_station),    cmocka_unit_test(test_garbage_from_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

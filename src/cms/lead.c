@@ -150,7 +150,7 @@ static void tell_standing(struct cms *cms, const struct pool_unit *unit, enum le
         snprintf(
             text, sizeof(text),
             "is led by another station, %s: this one orders nothing of it; stop one of the two, "
-            "or take it over (dvsan station adopt --take-over)",
+            "or take it over (dvsan station adopt units --take-over)",
             name);
         break;
     case LEAD_FOREIGN:
