@@ -104,6 +104,7 @@ static void test_bad_volumes(void **state)
         {0, octets("short")},
         {0, sn_octets(zeros, 16)},
         {1, sn_octets(zeros, 3)},
+        {2, sn_uint(1u << 31)}, // the store would not take it back
         {3, sn_int(0)},
         {3, sn_int(3)},
         {4, sn_counter64(UINT64_MAX)},

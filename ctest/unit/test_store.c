@@ -445,6 +445,29 @@ static void test_tokens_and_settings(void **state)
     free(data);
 }
 
+// Units tell numbers, and a number that the store would not take back must not get into it.
+static void test_numbers_of_intent(void **state)
+{
+    static const uint32_t wild[] = {LEAD_NUMBER_MAX + 1, UINT32_MAX - 1, UINT32_MAX};
+    struct fixture *f = *state;
+    struct changes c = {0};
+    struct dv_err err;
+    size_t count;
+    assert_int_equal(store_begin_run(f->store, &err), 0);
+    for (size_t i = 0; i < DV_COUNT(wild); i++) {
+        assert_int_equal(store_number_above(f->store, wild[i], &err), -1);
+        assert_int_equal(err.code, DV_CONFLICT);
+        assert_int_equal(store_runs(f->store, &count)[0].number, 1);
+    }
+    assert_int_equal(store_number_above(f->store, LEAD_NUMBER_MAX, &err), 0);
+    assert_int_equal(store_runs(f->store, &count)[0].number, LEAD_NUMBER_MAX + 1);
+    reopen(f);
+    assert_int_equal(store_load(f->store, &c, &err), 0);
+    changes_free(&c);
+    assert_int_equal(store_begin_run(f->store, &err), 0);
+    assert_int_equal(store_runs(f->store, &count)[1].number, LEAD_NUMBER_MAX + 2);
+}
+
 static void test_not_readable_by_others(void **state)
 {
     struct fixture *f = *state;
@@ -466,6 +489,7 @@ int main(void)
         TEST(test_events),
         TEST(test_ids_are_never_given_twice),
         TEST(test_tokens_and_settings),
+        TEST(test_numbers_of_intent),
         TEST(test_not_readable_by_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

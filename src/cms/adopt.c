@@ -271,6 +271,17 @@ static bool is_settled_now(const struct pool_unit *u, bool take_over)
            health_takes_orders(u->rec.state);
 }
 
+// The numbers of another station's intent are not compared with those of this one's.
+static int go_beyond(struct cms *cms, const struct pool_unit *u, struct dv_err *err)
+{
+    struct dv_err why;
+    if (!uuid_equal(&u->lead.word.station, &cms->uuid) ||
+        store_number_above(cms->store, u->lead.word.number, &why) == 0)
+        return 0;
+    return dv_fail(err, why.code, "%s cannot be led: %s; stop its agent, and forget the unit",
+                   u->rec.name, why.text);
+}
+
 // What the unit was told last is known here from then on, in the way that the person chose.
 static int settle(struct cms *cms, struct pool_unit *u, enum adopt_from from, struct dv_err *err)
 {
@@ -283,7 +294,7 @@ static int settle(struct cms *cms, struct pool_unit *u, enum adopt_from from, st
     else
         impose_unit(&a, u);
     // First: a number that is too high does no harm, and one that is too low is refused by units.
-    int rc = store_number_above(cms->store, u->lead.word.number, err);
+    int rc = go_beyond(cms, u, err);
     if (rc == 0)
         rc = cms_apply(cms, &a.c, err);
     changes_free(&a.c);

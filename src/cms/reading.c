@@ -277,10 +277,11 @@ bool reading_volume(const uint32_t *index, size_t len, const struct sn_value *v,
     memset(out, 0, sizeof(*out));
     if (!row_index(index, len, 1) || !sn_get_octets(&v[0], out->uuid.b, sizeof(out->uuid.b)) ||
         uuid_is_zero(&out->uuid) || !text(&v[1], out->name, sizeof(out->name)) ||
-        !sn_get_uint(&v[2], &out->medium) || !label(&v[3], TRUTH_FALSE, &thin) ||
-        !sn_get_u64(&v[4], &out->start_lba) || !sn_get_u64(&v[5], &out->blocks) ||
-        !sn_get_text(&v[6], out->iqn, sizeof(out->iqn)) || iqn_check(out->iqn, NULL) < 0 ||
-        !iqn_is_canonical(out->iqn) || !sn_get_uint(&v[7], &out->lun) || out->lun > LUN_MAX ||
+        !sn_get_uint(&v[2], &out->medium) || out->medium > INDEX_MAX ||
+        !label(&v[3], TRUTH_FALSE, &thin) || !sn_get_u64(&v[4], &out->start_lba) ||
+        !sn_get_u64(&v[5], &out->blocks) || !sn_get_text(&v[6], out->iqn, sizeof(out->iqn)) ||
+        iqn_check(out->iqn, NULL) < 0 || !iqn_is_canonical(out->iqn) ||
+        !sn_get_uint(&v[7], &out->lun) || out->lun > LUN_MAX ||
         !label(&v[8], dvsanVolumeAdminState_offline, &admin) ||
         !label(&v[9], VOLUME_DELETING, &state) || !sn_get_uint(&v[10], &out->progress) ||
         !text(&v[11], out->last_error, sizeof(out->last_error)) ||

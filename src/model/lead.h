@@ -7,7 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LEAD_NAME_MAX 127 // bytes, dvsanMemberHolderName
+// What a unit tells beyond this is not believed. No station gets that far, and one that did would
+// still have room for its changes.
+#define LEAD_NUMBER_MAX 4000000000u
+#define LEAD_NAME_MAX   127 // bytes, dvsanMemberHolderName
 
 // A state of a station's intent. Numbers go up with every change of it; the mark is drawn at each
 // start of the station, so that two copies of one store soon have words that differ.

@@ -42,7 +42,8 @@ int store_tokens(struct store *s, struct token_record **tokens, size_t *count,
 // host or an assignment is made, replaced or gone. What is returned lives until the next call here.
 int store_begin_run(struct store *s, struct dv_err *err);
 const struct lead_run *store_runs(const struct store *s, size_t *count); // count > 0 once begun
-// Gives a number that is higher than this one, and than all before.
+// Gives a number that is higher than this one, and than all before. DV_CONFLICT: this one is beyond
+// LEAD_NUMBER_MAX.
 int store_number_above(struct store *s, uint32_t number, struct dv_err *err);
 
 // Single values of the station itself: a key and some bytes. store_get sets *data to NULL when

@@ -86,6 +86,10 @@ int store_number_run(struct store *s, uint32_t number, struct dv_err *err)
 int store_number_above(struct store *s, uint32_t number, struct dv_err *err)
 {
     uint32_t *now = &s->runs[s->run_count - 1].number;
+    if (number > LEAD_NUMBER_MAX)
+        return dv_fail(err, DV_CONFLICT,
+                       "state %u of the station's intent was told, and no station gets that far",
+                       (unsigned)number);
     uint32_t next = (number > *now ? number : *now) + 1;
     if (store_number_run(s, next, err) < 0)
         return -1;
