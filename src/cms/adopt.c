@@ -98,7 +98,9 @@ static void compare_volume(struct comparison *c, const struct pool_volume *v)
             differ(c, "volume %s is not there, and is to be made by the store", name);
         return;
     }
-    if (!v->rec.wanted)
+    if (v->rec.wanted && v->actual.state == VOLUME_DELETING)
+        differ(c, "volume %s is being deleted, and is to stay by the store", name);
+    if (!v->rec.wanted && v->actual.state != VOLUME_DELETING)
         differ(c, "volume %s is there, and is to be deleted by the store", name);
     if (strcmp(v->actual.name, name) != 0)
         differ(c, "volume %s is called %s there", name, v->actual.name);
@@ -206,7 +208,7 @@ static void adopt_volume(struct adoption *a, const struct pool_volume *v)
         changes_volume_gone(&a->c, &rec.uuid);
         return;
     }
-    rec.wanted = true;
+    rec.wanted = v->actual.state != VOLUME_DELETING; // that cannot be taken back
     rec.forced = false;
     rec.blocks = shown_blocks(v);
     if (strcmp(rec.name, v->actual.name) != 0) {
