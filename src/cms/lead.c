@@ -114,12 +114,13 @@ static void knock(struct unit_link *link, const struct lead *shown)
 
 // ---- Standing --------------------------------------------------------------------------------
 
-static void tell(struct cms *cms, enum event_severity severity, const struct pool_unit *unit,
-                 const char *text)
+// A unit that shows another station at each look must not drive all other events out.
+static void tell(struct unit_link *link, enum event_severity severity, const char *text)
 {
     struct changes c = {0};
-    events_add(cms, &c, severity, "unit", unit->rec.name, "%s", text);
-    cms_apply_or_log(cms, &c);
+    events_add_limited(&link->standings, link->cms, &c, severity, "unit", link_unit(link)->rec.name,
+                       "%s", text);
+    cms_apply_or_log(link->cms, &c);
     changes_free(&c);
 }
 
@@ -129,21 +130,22 @@ static const char *name_of(const struct lead *lead)
 }
 
 // Names are cut where the whole sentence would not fit: it says what to do.
-static void tell_standing(struct cms *cms, const struct pool_unit *unit, enum lead_standing before)
+static void tell_standing(struct unit_link *link, enum lead_standing before)
 {
+    const struct pool_unit *unit = link_unit(link);
     char text[300];
     const char *name = name_of(&unit->lead);
     switch (unit->standing) {
     case LEAD_OURS:
         if (before == LEAD_HELD || before == LEAD_FOREIGN || before == LEAD_NEWER)
-            tell(cms, EVENT_INFO, unit, "is led by this station");
+            tell(link, EVENT_INFO, "is led by this station");
         return;
     case LEAD_FREE:
         if (before != LEAD_OURS && !uuid_is_zero(&unit->lead.word.station) &&
-            !uuid_equal(&unit->lead.word.station, &cms->uuid)) {
+            !uuid_equal(&unit->lead.word.station, &link->cms->uuid)) {
             snprintf(text, sizeof(text), "was led by the station %s and is led by this one now",
                      name);
-            tell(cms, EVENT_WARNING, unit, text);
+            tell(link, EVENT_WARNING, text);
         }
         return;
     case LEAD_HELD:
@@ -168,7 +170,7 @@ static void tell_standing(struct cms *cms, const struct pool_unit *unit, enum le
             name);
         break;
     }
-    tell(cms, EVENT_ERROR, unit, text);
+    tell(link, EVENT_ERROR, text);
 }
 
 static void set_standing(struct cms *cms, struct pool_unit *unit, enum lead_standing standing)
@@ -184,8 +186,10 @@ void lead_forget(struct cms *cms, struct pool_unit *unit)
 }
 
 // A station that is started again goes on by itself, and so does a copy of its store.
-static void tell_copy(struct cms *cms, const struct pool_unit *unit)
+static void tell_copy(struct unit_link *link)
 {
+    const struct pool_unit *unit = link_unit(link);
+    const struct cms *cms = link->cms;
     char text[300];
     if (unit->lead.word.mark == present(cms).mark || strcmp(unit->lead.name, cms->name) == 0)
         return;
@@ -193,7 +197,7 @@ static void tell_copy(struct cms *cms, const struct pool_unit *unit)
              "was led by this station as %.90s, and is by %.90s now: if that one still runs, with "
              "a copy of this store, stop it",
              name_of(&unit->lead), cms->name);
-    tell(cms, EVENT_WARNING, unit, text);
+    tell(link, EVENT_WARNING, text);
 }
 
 static void tell_refusals(struct unit_link *link, const struct pool_unit *unit,
@@ -214,7 +218,7 @@ static void tell_refusals(struct unit_link *link, const struct pool_unit *unit,
     link->refusals_told_at = now;
     snprintf(text, sizeof(text), "refused %u %s of others; the last: %.240s", count,
              count == 1 ? "change" : "changes", r->refused);
-    tell(link->cms, EVENT_WARNING, unit, text);
+    tell(link, EVENT_WARNING, text);
 }
 
 static enum lead_standing stand(const struct cms *cms, const struct pool_unit *unit,
@@ -239,9 +243,9 @@ void lead_look(struct unit_link *link, const struct reading *r)
     unit->held_until = loop_now_ms() + r->held_for * 1000ull;
     set_standing(cms, unit, now);
     if (now != before || (other && now != LEAD_OURS))
-        tell_standing(cms, unit, before);
+        tell_standing(link, before);
     if (before == 0 && now == LEAD_OURS && r->held_for > 0)
-        tell_copy(cms, unit);
+        tell_copy(link);
     adopt_again(link);
     now = stand(cms, unit, r); // for what was just accepted
     set_standing(cms, unit, now);

@@ -132,6 +132,7 @@ struct unit_link {
     uint32_t over_ms;                       // until it may be started over again; doubles
     uint64_t over_at;                       // when it was, loop_now_ms
     struct log_limit told;                  // events about what it shows of itself
+    struct log_limit standings;             // events about who leads it
     struct log_limit refusals;              // lines
     struct log_limit moves;                 // events for the hosts of moved portals
     struct log_limit odd;                   // lines and events about odd announcements of it
