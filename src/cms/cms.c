@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define STORE_TELL_MS 10000
-#define STATION_NAME  "station" // the setting that holds its UUID
+#define UUID_KEY      "station" // the setting that holds the station's UUID
 
 // ---- Changing ------------------------------------------------------------------------------
 
@@ -87,7 +87,7 @@ static int identify(struct cms *cms, struct dv_err *err)
     DV_FREE void *kept = NULL;
     size_t len;
     char host[64] = "?";
-    if (store_get(cms->store, STATION_NAME, &kept, &len, err) < 0)
+    if (store_get(cms->store, UUID_KEY, &kept, &len, err) < 0)
         return -1;
     if (kept && len != sizeof(cms->uuid.b))
         return dv_fail(err, DV_DAMAGED,
@@ -96,7 +96,7 @@ static int identify(struct cms *cms, struct dv_err *err)
     cms->uuid = uuid_random();
     if (kept)
         memcpy(cms->uuid.b, kept, sizeof(cms->uuid.b));
-    else if (store_set(cms->store, STATION_NAME, cms->uuid.b, sizeof(cms->uuid.b), err) < 0)
+    else if (store_set(cms->store, UUID_KEY, cms->uuid.b, sizeof(cms->uuid.b), err) < 0)
         return -1;
     (void)gethostname(host, sizeof(host) - 1);
     snprintf(cms->name, sizeof(cms->name), "%.32s at %.46s:%u on %.32s", cms->config->name,

@@ -153,12 +153,9 @@ static void end_tasks_of(struct cms *cms, struct changes *c, const struct pool_u
 
 int cms_rename_unit(struct cms *cms, const char *unit, const char *name, struct dv_err *err)
 {
-    struct dv_uuid uuid;
     struct pool_unit *u = request_unit(cms, unit, err);
-    if (!u || name_check("unit", name, err) < 0)
+    if (!u || new_name_check("unit", name, err) < 0)
         return -1;
-    if (uuid_parse(name, &uuid))
-        return dv_fail(err, DV_INVALID, "a unit's name must not look like a UUID");
     const struct pool_unit *taken = pool_find_unit(cms->pool, name);
     if (taken && taken != u)
         return dv_fail(err, DV_EXISTS, "there is a unit %s already: choose another name", name);
