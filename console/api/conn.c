@@ -76,7 +76,15 @@ static void enter(struct conn *c, enum conn_state state, uint32_t ms)
         loop_timer_cancel(c->timer);
 }
 
-// ---- The request in memory ----------------------------------------------------------------------
+// ---- What is in memory ----------------------------------------------------------------------
+
+static void forget_answer(struct conn *c)
+{
+    if (c->out.text)
+        secret_wipe(c->out.text, c->out.len);
+    strbuf_free(&c->out);
+    c->out_sent = 0;
+}
 
 static void forget_request(struct conn *c)
 {
@@ -113,8 +121,7 @@ static char *take(struct conn *c, size_t len)
     return text;
 }
 
-// ---- The answer
-// -----------------------------------------------------------------------------------
+// ---- The answer -----------------------------------------------------------------------------
 
 static void answer(struct conn *c)
 {
@@ -129,7 +136,7 @@ static void answer(struct conn *c)
 // For what is no request, or is too large: nothing behind it can be one.
 static bool refuse(struct conn *c, int status, const struct dv_err *err)
 {
-    strbuf_free(&c->out); // a part of an answer
+    forget_answer(c); // a part of one
     http_answer_problem(&c->answer, status, err);
     c->close = true;
     answer(c);
@@ -206,8 +213,7 @@ static void receive(struct conn *c)
     }
 }
 
-// ---- Reading
-// --------------------------------------------------------------------------------------
+// ---- Reading --------------------------------------------------------------------------------
 
 // Servers are to skip an empty line before a request (RFC 9112, section 2.2).
 static void skip_line(struct conn *c)
@@ -286,15 +292,12 @@ static bool read_request(struct conn *c)
 static void next_request(struct conn *c)
 {
     forget_request(c);
-    secret_wipe(c->out.text, c->out.len);
-    strbuf_free(&c->out);
-    c->out_sent = 0;
+    forget_answer(c);
     c->begun = c->skipped = false;
     enter(c, CONN_READING, CONN_IDLE_MS);
 }
 
-// ---- Events
-// ---------------------------------------------------------------------------------------
+// ---- Events ---------------------------------------------------------------------------------
 
 // 1: all is written; 0: the client takes no more now; -1: it is gone.
 static int write_out(struct conn *c)
@@ -431,10 +434,8 @@ void conn_end(struct conn *c)
     logins_drop(c->env->logins, &c->login);
     relay_free(c->relay);
     forget_request(c);
+    forget_answer(c);
     wiping_free(c->in, c->in_room);
-    if (c->out.text)
-        secret_wipe(c->out.text, c->out.len);
-    strbuf_free(&c->out);
     loop_fd_free(c->watch);
     loop_timer_free(c->timer);
     close(c->fd);

@@ -213,8 +213,7 @@ static int parse_field(struct reading *r, char *line)
     return take_field(r, line, value);
 }
 
-// ---- What they mean together
-// ----------------------------------------------------------------------
+// ---- What they mean together ----------------------------------------------------------------
 
 static int check_length(struct reading *r)
 {

@@ -48,8 +48,7 @@ static void wiping_free(void *memory)
     free(memory);
 }
 
-// ---- Places
-// ---------------------------------------------------------------------------------------
+// ---- Places ---------------------------------------------------------------------------------
 
 static void on_ended(void *arg, struct conn *c)
 {
@@ -117,8 +116,7 @@ static void on_again(void *arg)
     loop_fd_events(api->listener, LOOP_READ);
 }
 
-// ---- Start and end
-// --------------------------------------------------------------------------------
+// ---- Start and end --------------------------------------------------------------------------
 
 static int listen_at(const char *address, uint16_t port, struct dv_err *err)
 {

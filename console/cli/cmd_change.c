@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "console/cli/cli.h"
+#include "console/cli/connect.h"
 #include <string.h>
 
 static uint64_t size_of(const json_t *volume)
@@ -40,7 +41,7 @@ static int confirm_cut(struct cli *cli, const json_t *volume, uint64_t bytes, st
 static int print_rescan(struct cli *cli, const json_t *volume, struct dv_err *err)
 {
     const char *host = json_string_value(json_array_get(json_object_get(volume, "hosts"), 0));
-    const char *kind, *name = json_string_value(json_object_get(volume, "name"));
+    const char *kind, *name = connect_text(volume, "name");
     json_t *info, *line, *v;
     size_t i;
     if (!host)
@@ -51,7 +52,7 @@ static int print_rescan(struct cli *cli, const json_t *volume, struct dv_err *er
     printf("Its hosts do not see that by themselves. On each of them, for\n");
     json_array_foreach(json_object_get(info, "volumes"), i, v)
     {
-        if (strcmp(json_string_value(json_object_get(v, "name")), name) != 0)
+        if (strcmp(connect_text(v, "name"), name) != 0)
             continue;
         json_object_foreach(json_object_get(v, "rescan"), kind, line)
             printf("  %-11s %s\n", kind, json_string_value(line));

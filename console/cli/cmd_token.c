@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "console/cli/cli.h"
+#include "console/cli/connect.h"
 #include <string.h>
 
 int token_create(struct cli *cli, struct dv_err *err)
@@ -40,7 +41,7 @@ static json_t *find_token(const json_t *tokens, const char *typed, struct dv_err
     {
         DV_FREE char *id =
             dv_printf("%lld", (long long)json_integer_value(json_object_get(token, "id")));
-        if (strcmp(typed, json_string_value(json_object_get(token, "name"))) == 0)
+        if (strcmp(typed, connect_text(token, "name")) == 0)
             return token;
         if (strcmp(typed, id) == 0)
             numbered = token;
@@ -52,7 +53,7 @@ static json_t *find_token(const json_t *tokens, const char *typed, struct dv_err
 
 static int delete_token(struct cli *cli, const json_t *token, struct dv_err *err)
 {
-    const char *name = json_string_value(json_object_get(token, "name"));
+    const char *name = connect_text(token, "name");
     DV_FREE char *path =
         dv_printf("/tokens/%lld", (long long)json_integer_value(json_object_get(token, "id")));
     DV_FREE char *question =
