@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "cms/names.h"
+#include "cms/found.h"
 #include "logic/health.h"
 #include "store/store.h"
 #include <stdarg.h>
@@ -145,7 +145,7 @@ void cms_station(const struct cms *cms, struct station_view *out)
 struct adoption {
     struct cms *cms;
     struct changes c;
-    struct names names;
+    struct found found;
 };
 
 // A host that logs in as another CHAP user was added anew since, and its secret is not known here.
@@ -162,21 +162,6 @@ static void adopt_user(struct adoption *a, const struct host_record *host,
     changes_host(&a->c, &rec);
 }
 
-static struct dv_uuid adopt_host(struct adoption *a, const struct access_rule *rule)
-{
-    for (size_t i = 0; i < a->c.count; i++) {
-        const struct change *c = &a->c.items[i];
-        if (c->kind == CHANGE_HOST && iqn_equal(c->host_record->iqn, rule->initiator))
-            return c->host_record->uuid;
-    }
-    struct host_record host = {.uuid = uuid_random()};
-    names_for_host(a->cms->pool, &a->names, rule->initiator, host.name);
-    dv_copy(host.iqn, sizeof(host.iqn), rule->initiator);
-    dv_copy(host.chap_user, sizeof(host.chap_user), rule->chap_user);
-    changes_host(&a->c, &host);
-    return host.uuid;
-}
-
 static void adopt_rights(struct adoption *adoption, const struct pool_volume *v)
 {
     struct changes *c = &adoption->c;
@@ -185,13 +170,15 @@ static void adopt_rights(struct adoption *adoption, const struct pool_volume *v)
         const struct access_rule *r = &v->rules[i];
         if (r->state == ACCESS_REVOKING)
             continue;
-        const struct pool_host *h = pool_host_by_iqn(adoption->cms->pool, r->initiator);
-        struct assignment_record rec = {.volume = v->rec.uuid, .index = r->index, .wanted = true};
-        rec.host = h ? h->rec.uuid : adopt_host(adoption, r);
-        if (h) {
-            adopt_user(adoption, &h->rec, r);
-            rec.pushed_version = h->rec.secret_version; // the unit has the one that is used
-        }
+        struct host_record host;
+        if (!found_host(&adoption->found, r, c, &host))
+            adopt_user(adoption, &host, r);
+        // The unit has the secret that is used.
+        const struct assignment_record rec = {.volume = v->rec.uuid,
+                                              .host = host.uuid,
+                                              .index = r->index,
+                                              .wanted = true,
+                                              .pushed_version = host.secret_version};
         changes_assignment(c, &rec);
     }
     DL_FOREACH2(v->assignments, a, volume_next)
@@ -213,7 +200,7 @@ static void adopt_volume(struct adoption *a, const struct pool_volume *v)
     rec.blocks = shown_blocks(v);
     if (strcmp(rec.name, v->actual.name) != 0) {
         memset(rec.name, 0, sizeof(rec.name));
-        names_for_volume(a->cms->pool, &a->names, v->actual.name, rec.name);
+        names_for_volume(a->cms->pool, &a->found.names, v->actual.name, rec.name);
     }
     changes_volume(&a->c, &rec);
     adopt_rights(a, v);
@@ -287,7 +274,7 @@ static int go_beyond(struct cms *cms, const struct pool_unit *u, struct dv_err *
 // What the unit was told last is known here from then on, in the way that the person chose.
 static int settle(struct cms *cms, struct pool_unit *u, enum adopt_from from, struct dv_err *err)
 {
-    struct adoption a = {.cms = cms};
+    struct adoption a = {.cms = cms, .found = {.pool = cms->pool}};
     struct unit_record rec = u->rec;
     rec.accepted = u->lead.word;
     changes_unit(&a.c, &rec);
@@ -300,7 +287,7 @@ static int settle(struct cms *cms, struct pool_unit *u, enum adopt_from from, st
     if (rc == 0)
         rc = cms_apply(cms, &a.c, err);
     changes_free(&a.c);
-    names_free(&a.names);
+    found_free(&a.found);
     return rc;
 }
 

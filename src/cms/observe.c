@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "cms/names.h"
+#include "cms/found.h"
 #include "cms/reading.h"
 #include "logic/health.h"
 #include <stdio.h>
@@ -33,8 +33,7 @@ struct observation {
     enum unit_state was;       // 0: it is new
     struct access_rule *rules; // those of r, by volume and index
     uint64_t mark;
-    struct names names;       // given in this reading
-    struct found_host *found; // in this reading, by canonical name
+    struct found found; // in this reading
     struct new_volume *adopted_ones;
     size_t strange_hosts; // found on this unit, now or before, and not completed
     size_t not_adopted;   // volumes
@@ -45,13 +44,6 @@ struct observation {
 
 // A volume that is taken in.
 struct new_volume {
-    struct dv_uuid uuid;
-    UT_hash_handle hh;
-};
-
-// A host that a unit's rules name and nobody here knows, until the pool has it.
-struct found_host {
-    char iqn[IQN_MAX_LEN + 1];
     struct dv_uuid uuid;
     UT_hash_handle hh;
 };
@@ -200,15 +192,6 @@ static const struct access_rule *rules_of(const struct observation *o, uint32_t 
     return o->rules + low;
 }
 
-static struct found_host *find_found(const struct observation *o, const char *iqn)
-{
-    char key[IQN_MAX_LEN + 1];
-    struct found_host *f = NULL;
-    iqn_canonical(iqn, key);
-    HASH_FIND_STR(o->found, key, f);
-    return f;
-}
-
 static bool is_adopted(const struct observation *o, const struct dv_uuid *uuid)
 {
     struct new_volume *n = NULL;
@@ -223,19 +206,13 @@ static void note_adopted(struct observation *o, const struct dv_uuid *uuid)
     HASH_ADD(hh, o->adopted_ones, uuid, sizeof(n->uuid), n);
 }
 
-static void forget_found(struct observation *o)
+static void forget_adopted(struct observation *o)
 {
-    struct new_volume *n, *next_volume;
-    HASH_ITER(hh, o->adopted_ones, n, next_volume)
+    struct new_volume *n, *next;
+    HASH_ITER(hh, o->adopted_ones, n, next)
     {
         HASH_DEL(o->adopted_ones, n);
         free(n);
-    }
-    struct found_host *f, *next;
-    HASH_ITER(hh, o->found, f, next)
-    {
-        HASH_DEL(o->found, f);
-        free(f);
     }
 }
 
@@ -253,19 +230,9 @@ static void count_strange_hosts(struct observation *o)
 
 static struct dv_uuid adopt_host(struct observation *o, const struct access_rule *rule)
 {
-    const struct pool_host *known = pool_host_by_iqn(o->pool, rule->initiator);
-    struct found_host *found = known ? NULL : find_found(o, rule->initiator);
-    if (known || found)
-        return known ? known->rec.uuid : found->uuid;
-    struct host_record host = {.uuid = uuid_random()};
-    names_for_host(o->pool, &o->names, rule->initiator, host.name);
-    dv_copy(host.iqn, sizeof(host.iqn), rule->initiator);
-    dv_copy(host.chap_user, sizeof(host.chap_user), rule->chap_user);
-    changes_host(&o->c, &host);
-    found = dv_calloc(1, sizeof(*found));
-    found->uuid = host.uuid;
-    iqn_canonical(host.iqn, found->iqn);
-    HASH_ADD_STR(o->found, iqn, found);
+    struct host_record host;
+    if (!found_host(&o->found, rule, &o->c, &host))
+        return host.uuid;
     o->strange_hosts++;
     if (++o->link->found <= ADOPTED_TOLD)
         events_add(o->cms, &o->c, EVENT_INFO, "host", host.name,
@@ -281,8 +248,7 @@ static bool has_room_for(const struct observation *o, const struct access_rule *
     if (o->strange_hosts + count <= FOUND_HOSTS_MAX)
         return true;
     for (size_t i = 0; i < count; i++)
-        new_hosts +=
-            !pool_host_by_iqn(o->pool, rules[i].initiator) && !find_found(o, rules[i].initiator);
+        new_hosts += !found_knows(&o->found, rules[i].initiator);
     return o->strange_hosts + new_hosts <= FOUND_HOSTS_MAX;
 }
 
@@ -303,7 +269,7 @@ static bool adopt_volume(struct observation *o, const struct volume *v,
         o->not_adopted++;
         return false;
     }
-    names_for_volume(o->pool, &o->names, v->name, rec.name);
+    names_for_volume(o->pool, &o->found.names, v->name, rec.name);
     changes_volume(&o->c, &rec);
     note_adopted(o, &rec.uuid);
     if (++o->link->adopted <= ADOPTED_TOLD)
@@ -606,6 +572,7 @@ bool observe_reading(struct unit_link *link, const struct reading *r)
     struct observation o = {
         .cms = link->cms,
         .pool = link->cms->pool,
+        .found = {.pool = link->cms->pool},
         .link = link,
         .r = r,
         .unit = link_unit(link),
@@ -620,8 +587,8 @@ bool observe_reading(struct unit_link *link, const struct reading *r)
     }
     bool good = cms_apply_or_log(o.cms, &o.c);
     changes_free(&o.c);
-    names_free(&o.names);
-    forget_found(&o);
+    found_free(&o.found);
+    forget_adopted(&o);
     if (good && r->tables)
         note_left_out(&o);
     free(o.left_out);

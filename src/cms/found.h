@@ -1,0 +1,26 @@
+// Hosts that units' access rules name and nobody here knows: each is made once.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_CMS_FOUND_H
+#define DVSAN_CMS_FOUND_H
+
+#include "cms/names.h"
+#include "cms/pool.h"
+
+struct found_host;
+
+// Those of one set of changes; zero before, but for the pool.
+struct found {
+    struct pool *pool;
+    struct names names; // given to things that the pool does not have yet
+    struct found_host *hosts;
+};
+
+void found_free(struct found *f);
+// Whether the pool has the host, or it was found before.
+bool found_knows(const struct found *f, const char *iqn);
+// The host that the rule is for: the pool's, one that was found before, or a new one, which is
+// added to the changes. True when it is new.
+bool found_host(struct found *f, const struct access_rule *rule, struct changes *c,
+                struct host_record *out);
+
+#endif
