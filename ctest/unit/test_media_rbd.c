@@ -4,12 +4,14 @@
 #include "base/mem.h"
 #include "media/media.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,7 +24,10 @@ static const char script[] =
     "cd \"${0%/*}\" || exit 99\n"
     "echo \"$*\" >>calls\n"
     "for word; do\n"
-    "  [ -f \"$word\" ] && { echo \"rbd: no $word\" >&2; exit \"$(cat \"$word\")\"; }\n"
+    "  [ -p \"$word.slow\" ] && { printf 'Removing image: 45%% complete...\\r' >&2; read line "
+    "<\"$word.slow\"; }\n"
+    "  [ -f \"$word\" ] && { printf 'Removing image: 1%% complete...\\r' >&2; echo \"rbd: no "
+    "$word\" >&2; exit \"$(cat \"$word\")\"; }\n"
     "done\n"
     "exit 0\n";
 
@@ -91,7 +96,7 @@ static void images_are_made_and_removed(void **state)
     assert_int_equal(media_volume_grow(m, &v, 16 * ALLOC_BLOCKS, NULL, &err), 0);
     called(WITH "resize --no-progress --size 16 pool/" ID "\n");
     assert_int_equal(media_volume_delete(m, &v, NULL, &err), 0);
-    called(WITH "rm --no-progress pool/" ID "\n");
+    called(WITH "rm pool/" ID "\n");
 
     const char *options;
     DV_FREE char *path = media_volume_path(m, &v, &err);
@@ -119,10 +124,64 @@ static void repeating_is_fine(void **state)
     media_close(m);
 }
 
+struct told {
+    unsigned reports;
+    uint32_t percent;
+};
+
+static bool give_up(void *arg, uint32_t percent)
+{
+    struct told *t = arg;
+    t->reports++;
+    t->percent = percent;
+    return percent == 0 && t->reports < 600; // once it has said how far it is
+}
+
+// A large image takes longer than any deadline; other volumes do not wait for it.
+static void a_long_removal_is_watched(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    struct told told = {0};
+    const struct media_progress progress = {.report = give_up, .arg = &told};
+    const struct volume v = {.uuid = {{1}}, .blocks = 8 * ALLOC_BLOCKS};
+    const struct volume other = {.uuid = {{2}}, .blocks = 8 * ALLOC_BLOCKS};
+    DV_FREE char *gate = dv_printf("%s/pool", folder);
+    DV_FREE char *slow = dv_printf("%s/%s", gate, ID ".slow");
+    assert_int_equal(mkdir(gate, 0700), 0);
+    assert_int_equal(mkfifo(slow, 0600), 0);
+    struct media *m = open_pool(&err);
+    unlink(calls);
+    for (int i = 0; i < 3; i++) {
+        told = (struct told){0};
+        assert_int_equal(media_volume_delete(m, &v, &progress, &err), -1);
+        assert_int_equal(err.code, DV_CANCELLED);
+        assert_int_equal(told.percent, 45);
+    }
+    called(WITH "rm pool/" ID "\n"); // once, and it runs on
+    assert_int_equal(media_volume_create(m, &other, NULL, &err), 0);
+    unlink(calls);
+    int fd = open(slow, O_WRONLY);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(media_volume_delete(m, &v, NULL, &err), 0);
+    assert_int_equal(access(calls, F_OK), -1);
+    // One that runs when the medium is closed ends with it.
+    told = (struct told){0};
+    assert_int_equal(media_volume_delete(m, &v, &progress, &err), -1);
+    media_close(m);
+}
+
 static void failures_are_told(void **state)
 {
     (void)state;
     struct dv_err err;
+    const struct volume v = {.uuid = {{1}}, .blocks = 8 * ALLOC_BLOCKS};
+    struct media *m = open_pool(&err);
+    answer("rm", "16");
+    assert_int_equal(media_volume_delete(m, &v, NULL, &err), -1);
+    assert_string_equal(err.text, "rbd failed with exit code 16: rbd: no rm");
+    media_close(m);
     answer("ls", "1");
     assert_null(open_pool(&err));
     assert_int_equal(err.code, DV_IO);
@@ -138,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RBD_TEST(images_are_made_and_removed),
         RBD_TEST(repeating_is_fine),
+        RBD_TEST(a_long_removal_is_watched),
         RBD_TEST(failures_are_told),
     };
     return cmocka_run_group_tests_name("media_rbd", tests, NULL, NULL);

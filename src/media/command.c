@@ -13,8 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define COMPLAINT_ROOM 300 // bytes; the last ones are kept
-
 extern char **environ;
 
 static int spawn(const char *const *argv, int errors, pid_t *pid)
@@ -47,8 +45,8 @@ static int64_t now_ms(void)
 static void add(char *kept, const char *more, size_t len)
 {
     size_t had = strlen(kept);
-    if (had + len >= COMPLAINT_ROOM) {
-        size_t drop = had + len - (COMPLAINT_ROOM - 1);
+    if (had + len >= COMMAND_COMPLAINT) {
+        size_t drop = had + len - (COMMAND_COMPLAINT - 1);
         memmove(kept, kept + (drop < had ? drop : had), had - (drop < had ? drop : had));
         had -= drop < had ? drop : had;
     }
@@ -56,14 +54,14 @@ static void add(char *kept, const char *more, size_t len)
     kept[had + len] = '\0';
 }
 
-// Reads until the program closed its end; false when that takes too long.
-static bool listen_to(int fd, int timeout_ms, char kept[COMPLAINT_ROOM])
+// Reads what there is until the program closed its end, which makes true; false when `until` comes
+// before.
+static bool listen_to(int fd, int64_t until, char kept[COMMAND_COMPLAINT])
 {
-    int64_t end = now_ms() + timeout_ms;
     for (;;) {
-        char part[COMPLAINT_ROOM / 2];
+        char part[COMMAND_COMPLAINT / 2];
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        int64_t left = end - now_ms();
+        int64_t left = until - now_ms();
         if (left <= 0 || (poll(&p, 1, (int)left) <= 0 && errno != EINTR))
             return false;
         ssize_t n = p.revents ? read(fd, part, sizeof(part)) : -1;
@@ -85,29 +83,58 @@ static int judge(const char *name, int status, const char *complaint, struct dv_
     return code;
 }
 
-int command_run(const char *const *argv, int timeout_ms, struct dv_err *err)
+int command_start(const char *const *argv, struct command *c, struct dv_err *err)
 {
-    char complaint[COMPLAINT_ROOM] = "";
-    int ends[2], status;
-    pid_t pid;
+    int ends[2];
+    *c = (struct command){.name = argv[0]};
     if (pipe2(ends, O_CLOEXEC) != 0)
         return dv_fail_errno(err, errno, "cannot run %s", argv[0]);
-    int errnum = spawn(argv, ends[1], &pid);
+    int errnum = spawn(argv, ends[1], &c->pid);
     close(ends[1]);
     if (errnum != 0) {
         close(ends[0]);
         return dv_fail_errno(err, errnum, "cannot run %s; is its package installed?", argv[0]);
     }
-    bool ended = listen_to(ends[0], timeout_ms, complaint);
-    close(ends[0]);
-    if (!ended)
-        kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+    c->errors = ends[0];
+    return 0;
+}
+
+static int reap(struct command *c)
+{
+    int status = 0;
+    close(c->errors);
+    while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
         ;
-    if (!ended)
-        return dv_fail(err, DV_TIMEOUT, "%s did not end within %d s and was killed", argv[0],
-                       timeout_ms / 1000);
-    for (size_t len = strlen(complaint); len > 0 && complaint[len - 1] == '\n'; len--)
-        complaint[len - 1] = '\0';
-    return judge(argv[0], status, complaint, err);
+    return status;
+}
+
+void command_kill(struct command *c)
+{
+    kill(c->pid, SIGKILL);
+    (void)reap(c);
+}
+
+bool command_wait(struct command *c, int timeout_ms, int *result, struct dv_err *err)
+{
+    if (!listen_to(c->errors, now_ms() + timeout_ms, c->said))
+        return false;
+    int status = reap(c);
+    for (size_t len = strlen(c->said); len > 0 && c->said[len - 1] == '\n'; len--)
+        c->said[len - 1] = '\0';
+    const char *last = strrchr(c->said, '\r'); // before it: how far it was
+    *result = judge(c->name, status, last ? last + 1 : c->said, err);
+    return true;
+}
+
+int command_run(const char *const *argv, int timeout_ms, struct dv_err *err)
+{
+    struct command c;
+    int result;
+    if (command_start(argv, &c, err) != 0)
+        return -1;
+    if (command_wait(&c, timeout_ms, &result, err))
+        return result;
+    command_kill(&c);
+    return dv_fail(err, DV_TIMEOUT, "%s did not end within %d s and was killed", argv[0],
+                   timeout_ms / 1000);
 }

@@ -8,16 +8,26 @@
 #include "media/kind.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #define TIMEOUT_MS     20000
-#define PROBE_INTERVAL 5 // seconds; every pass of the unit asks
+#define PROBE_INTERVAL 5   // seconds; every pass of the unit asks
+#define LOOK_MS        100 // at a command that runs
 #define ARGS_MAX       16
 
+// To remove an image takes as long as it is large.
+struct removal {
+    struct dv_uuid volume;
+    struct command command;
+};
+
 struct rbd {
-    char *options; // of tgtd's backing store
-    time_t probed; // monotonic
+    char *options;            // of tgtd's backing store
+    time_t probed;            // monotonic
+    struct removal *removals; // under way
+    size_t removal_count;
 };
 
 static char *image_of(const struct media *m, const struct volume *v)
@@ -26,11 +36,11 @@ static char *image_of(const struct media *m, const struct volume *v)
     return dv_printf("%s/%s", m->path, uuid_format(&v->uuid, uuid));
 }
 
-// Runs rbd with the arguments up to a NULL. Returns its exit code, an errno, or -1.
-static int run(const struct media *m, const char *const *args, struct dv_err *err)
+// The command line with the arguments up to a NULL.
+static void line_of(const struct media *m, const char *const *args, const char *argv[ARGS_MAX])
 {
-    const char *argv[ARGS_MAX] = {"rbd"};
-    size_t n = 1;
+    size_t n = 0;
+    argv[n++] = "rbd";
     if (m->ceph_conf) {
         argv[n++] = "--conf";
         argv[n++] = m->ceph_conf;
@@ -42,6 +52,13 @@ static int run(const struct media *m, const char *const *args, struct dv_err *er
     for (size_t i = 0; args[i]; i++)
         argv[n++] = args[i];
     argv[n] = NULL;
+}
+
+// Runs rbd so. Returns its exit code, an errno, or -1.
+static int run(const struct media *m, const char *const *args, struct dv_err *err)
+{
+    const char *argv[ARGS_MAX];
+    line_of(m, args, argv);
     return command_run(argv, TIMEOUT_MS, err);
 }
 #define RUN(m, err, ...) run(m, (const char *const[]){__VA_ARGS__, NULL}, err)
@@ -70,8 +87,13 @@ static int rbd_open(struct media *m, struct dv_err *err)
 static void rbd_close(struct media *m)
 {
     struct rbd *r = m->own;
-    if (r)
-        free(r->options);
+    if (!r)
+        return;
+    // Begun again, it goes on with what is left.
+    for (size_t i = 0; i < r->removal_count; i++)
+        command_kill(&r->removals[i].command);
+    free(r->removals);
+    free(r->options);
     free(r);
 }
 
@@ -135,12 +157,54 @@ static int rbd_grow(struct media *m, const struct volume *v, uint64_t blocks,
     return resize(m, image, blocks, err);
 }
 
+static struct removal *find_removal(const struct rbd *r, const struct dv_uuid *volume)
+{
+    for (size_t i = 0; i < r->removal_count; i++)
+        if (uuid_equal(&r->removals[i].volume, volume))
+            return &r->removals[i];
+    return NULL;
+}
+
+static struct removal *start_removal(const struct media *m, const struct volume *v,
+                                     struct dv_err *err)
+{
+    struct rbd *r = m->own;
+    DV_FREE char *image = image_of(m, v);
+    const char *argv[ARGS_MAX];
+    struct command command;
+    line_of(m, (const char *const[]){"rm", image, NULL}, argv);
+    if (command_start(argv, &command, err) != 0)
+        return NULL;
+    struct removal *removal = DV_APPEND(r->removals, r->removal_count);
+    *removal = (struct removal){.volume = v->uuid, .command = command};
+    return removal;
+}
+
+// "Removing image: 45% complete...": the last number before a sign.
+static uint32_t percent_in(const char *said)
+{
+    const char *sign = strrchr(said, '%');
+    const char *start = sign;
+    while (sign && start > said && start[-1] >= '0' && start[-1] <= '9')
+        start--;
+    unsigned long percent = sign ? strtoul(start, NULL, 10) : 0;
+    return percent < 100 ? (uint32_t)percent : 99;
+}
+
+// Its progress, not its time, tells whether it goes on; the pass goes on with other things
+// meanwhile.
 static int rbd_remove(struct media *m, const struct volume *v,
                       const struct media_progress *progress, struct dv_err *err)
 {
-    DV_FREE char *image = image_of(m, v);
-    (void)progress;
-    int code = RUN(m, err, "rm", "--no-progress", image);
+    struct rbd *r = m->own;
+    int code;
+    struct removal *removal = find_removal(r, &v->uuid);
+    if (!removal && !(removal = start_removal(m, v, err)))
+        return -1;
+    while (!command_wait(&removal->command, LOOK_MS, &code, err))
+        if (progress && !progress->report(progress->arg, percent_in(removal->command.said)))
+            return dv_fail(err, DV_CANCELLED, "the image is being removed");
+    *removal = r->removals[--r->removal_count];
     return code == ENOENT ? 0 : good(code);
 }
 
@@ -154,4 +218,5 @@ const struct media_kind media_rbd = {
     .create = rbd_create,
     .grow = rbd_grow,
     .remove = rbd_remove,
+    .resumes = true,
 };
