@@ -49,19 +49,26 @@ static int print_rescan(struct cli *cli, const json_t *volume, struct dv_err *er
     DV_FREE char *path = client_path("/hosts/", host, "/connect-info");
     if (client_request(cli->client, "GET", path, NULL, &info, err) < 0)
         return -1;
-    printf("Its hosts do not see that by themselves. On each of them, for\n");
+    bool told = false;
     json_array_foreach(json_object_get(info, "volumes"), i, v)
     {
         if (strcmp(connect_text(v, "name"), name) != 0)
             continue;
         json_object_foreach(json_object_get(v, "rescan"), kind, line)
+        {
+            if (!told)
+                printf("Its hosts do not see that by themselves. On each of them, for\n");
+            told = true;
             printf("  %-11s %s\n", kind, json_string_value(line));
+        }
     }
     json_decref(info);
     return 0;
 }
 
-static int print_resized(struct cli *cli, const char *path, struct dv_err *err)
+// before: its size in bytes until now. After a shrink what makes a host grow would be wrong to
+// tell.
+static int print_resized(struct cli *cli, const char *path, uint64_t before, struct dv_err *err)
 {
     json_t *volume;
     char size[SIZE_TEXT_ROOM];
@@ -76,7 +83,8 @@ static int print_resized(struct cli *cli, const char *path, struct dv_err *err)
                (long long)json_integer_value(json_object_get(volume, "start_lba")),
                (long long)json_integer_value(json_object_get(volume, "end_lba")),
                json_string_value(json_object_get(volume, "medium")));
-        result = print_rescan(cli, volume, err);
+        if (size_of(volume) > before)
+            result = print_rescan(cli, volume, err);
     }
     json_decref(volume);
     return result;
@@ -91,6 +99,7 @@ int volume_resize(struct cli *cli, struct dv_err *err)
     if (client_request(cli->client, "GET", path, NULL, &volume, err) < 0)
         return -1;
     bool force = cli_flag(cli, OPT_FORCE);
+    uint64_t before = size_of(volume);
     int result = new_size(cli, volume, &bytes, err);
     if (result == 0 && force)
         result = confirm_cut(cli, volume, bytes, err);
@@ -102,7 +111,7 @@ int volume_resize(struct cli *cli, struct dv_err *err)
     json_decref(body);
     if (result < 0)
         return -1;
-    return waited ? print_resized(cli, path, err) : 0;
+    return waited ? print_resized(cli, path, before, err) : 0;
 }
 
 int volume_rename(struct cli *cli, struct dv_err *err)
