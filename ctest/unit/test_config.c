@@ -270,6 +270,28 @@ static void unit_details(void **state)
     cms_config_free(NULL);
 }
 
+// A configuration that is named relative to the working directory has absolute paths, too.
+static void unit_relative(void **state)
+{
+    (void)state;
+    struct dv_err err = {0};
+    char before[4096];
+    DV_FREE char *folder = dv_printf("%s/vol", dir);
+    DV_FREE char *above = dv_printf("../%s/unit-details.xml", strrchr(dir, '/') + 1);
+    DV_FREE char *above_folder = dv_printf("%s/../%s/vol", dir, strrchr(dir, '/') + 1);
+    const char *const cases[][2] = {{"unit-details.xml", folder}, {above, above_folder}};
+    assert_non_null(getcwd(before, sizeof(before)));
+    assert_int_equal(chdir(dir), 0);
+    for (size_t i = 0; i < DV_COUNT(cases); i++) {
+        struct unit_config *c = unit_config_load(cases[i][0], &err);
+        if (!c)
+            fail_msg("%s", err.text);
+        assert_string_equal(c->media[0].path, cases[i][1]);
+        unit_config_free(c);
+    }
+    assert_int_equal(chdir(before), 0);
+}
+
 static void unit_session(void **state)
 {
     (void)state;
@@ -326,7 +348,7 @@ int main(void)
         cmocka_unit_test(unit_instances), cmocka_unit_test(unit_session),
         cmocka_unit_test(too_large),      cmocka_unit_test(secret_class),
         cmocka_unit_test(unit_example),   cmocka_unit_test(cms_example),
-        cmocka_unit_test(unit_details),
+        cmocka_unit_test(unit_details),   cmocka_unit_test(unit_relative),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -49,7 +49,7 @@ static int get_all(const struct xml_node *root, struct cms_config *config, struc
 {
     config->log_level = LOG_LEVEL_INFO;
     if (xml_get_name(root, "name", config->name, err) < 0 ||
-        xml_get_path(root, "state-dir", &config->state_dir, err) < 0 ||
+        xml_get_absolute_path(root, "state-dir", &config->state_dir, err) < 0 ||
         xml_get_log_level(root, "log", &config->log_level, err) < 0 ||
         get_http(xml_child(root, "http"), config, err) < 0 || get_times(root, config, err) < 0)
         return -1;

@@ -120,7 +120,7 @@ static int get_pool(const struct xml_node *node, struct medium_config *m, struct
     m->ceph_user = xml_attribute(node, "ceph-user");
     if (m->ceph_user && name_check("user", m->ceph_user, NULL) != 0)
         return xml_fail(node, err, "ceph-user \"%.64s\" is not a name", m->ceph_user);
-    return xml_get_path(node, "ceph-conf", &m->ceph_conf, err);
+    return xml_get_absolute_path(node, "ceph-conf", &m->ceph_conf, err);
 }
 
 static int get_medium(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
@@ -130,7 +130,7 @@ static int get_medium(const struct xml_node *node, struct unit_config *config, s
     get_kind(node, &m->kind);
     if (check_kind(node, m->kind, err) < 0 || get_index(node, &m->index, err) < 0 ||
         xml_get_name(node, "name", m->name, err) < 0 ||
-        xml_get_path(node, "path", &m->path, err) < 0 || get_pool(node, m, err) < 0 ||
+        xml_get_absolute_path(node, "path", &m->path, err) < 0 || get_pool(node, m, err) < 0 ||
         xml_get_size(node, "size", &m->bytes, err) < 0 ||
         xml_get_bool(node, "thin", &m->thin, err) < 0 ||
         xml_get_bool(node, "initialise", &m->initialise, err) < 0)
@@ -255,7 +255,7 @@ static int get_session(const struct xml_node *node, struct session_parameters *s
 static int get_tgtd(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
 {
     uint64_t instances = 1, threads = 4;
-    if (xml_get_path(node, "socket", &config->tgtd.socket, err) < 0 ||
+    if (xml_get_absolute_path(node, "socket", &config->tgtd.socket, err) < 0 ||
         get_port(node, "control-port", 0, &config->tgtd.control_port, err) < 0 ||
         xml_get_number(node, "instances", 1, UNIT_GROUPS_MAX, &instances, err) < 0 ||
         xml_get_number(node, "threads", 2, 16, &threads, err) < 0 ||
@@ -366,7 +366,7 @@ static int get_all(const struct xml_node *root, struct unit_config *config, stru
     const struct xml_node *node;
     config->log_level = LOG_LEVEL_INFO;
     if (xml_get_name(root, "name", config->name, err) < 0 ||
-        xml_get_path(root, "state-dir", &config->state_dir, err) < 0 ||
+        xml_get_absolute_path(root, "state-dir", &config->state_dir, err) < 0 ||
         get_iqn_prefix(root, config->iqn_prefix, err) < 0 ||
         xml_get_log_level(root, "log", &config->log_level, err) < 0)
         return -1;

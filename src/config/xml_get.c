@@ -3,8 +3,10 @@
 #include "config/xml_get.h"
 
 #include "base/mem.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 int xml_get_number(const struct xml_node *node, const char *name, uint64_t min, uint64_t max,
                    uint64_t *out, struct dv_err *err)
@@ -88,6 +90,21 @@ int xml_get_path(const struct xml_node *node, const char *name, char **out, stru
         *out = dv_strdup(text);
     else
         *out = dv_printf("%.*s/%s", (int)(slash - file), file, text);
+    return 0;
+}
+
+int xml_get_absolute_path(const struct xml_node *node, const char *name, char **out,
+                          struct dv_err *err)
+{
+    if (xml_get_path(node, name, out, err) < 0)
+        return -1;
+    if (!*out || **out == '/')
+        return 0;
+    DV_FREE char *here = getcwd(NULL, 0);
+    if (!here)
+        return xml_fail(node, err, "the working directory cannot be told: %s", strerror(errno));
+    DV_FREE char *path = *out;
+    *out = dv_printf("%s/%s", here, path);
     return 0;
 }
 

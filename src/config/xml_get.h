@@ -30,6 +30,10 @@ int xml_get_name(const struct xml_node *node, const char *name, char out[NAME_MA
                  struct dv_err *err);
 // Relative paths become relative to the folder of the file.
 int xml_get_path(const struct xml_node *node, const char *name, char **out, struct dv_err *err);
+// The same for what others are told, or what is used later: absolute even when the file was named
+// relative to the working directory.
+int xml_get_absolute_path(const struct xml_node *node, const char *name, char **out,
+                          struct dv_err *err);
 // An IPv4 or IPv6 address in numbers, by address_check; written back in its usual form.
 int xml_get_ip(const struct xml_node *node, const char *name, enum address_use use,
                char out[INET6_ADDRSTRLEN], struct dv_err *err);
