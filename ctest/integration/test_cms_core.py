@@ -351,6 +351,7 @@ def test_a_new_address_is_followed(lab, leave):
         lab.assign("moving", "host1")
     finally:
         unit.stop()
+    lab.make_files_anew("unit2")
     lab.run("start", "unit2")
     assert until(lambda: lab.unit("unit2")["address"] == before["address"], 10)
     is_in_state(lab, "unit2", "up")
@@ -364,6 +365,7 @@ def test_two_units_of_one_name(lab):
     assert until(lambda: lab.volume("there")["state"] == "online", 10)
     assert lab.volume("there")["unit"] == "unit1-2"
     lab.run("stop", "unit2/agent")
+    lab.make_files_anew("unit2")
     lab.run("start", "unit2/agent")  # under its own name
     assert until(lambda: lab.volume("there")["unit"] == "unit2", 10)
     is_in_state(lab, "unit2", "up")

@@ -153,6 +153,12 @@ class TestLab:
                                f"--take={medium}"], capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
 
+    def make_files_anew(self, unit):
+        """Undoes what a test changed of a unit's configuration; `lab start` would keep it."""
+        for name in ("unit.xml", "snmpd.conf"):
+            os.unlink(self.units[unit].path(name))
+        self.units[unit].prepare()
+
     def has_medium(self, unit, name):
         """Whether the pool can place volumes on a medium."""
         return any(m["name"] == name and m["free_blocks"] > 0 for m in self.unit(unit)["media"])
@@ -161,8 +167,11 @@ class TestLab:
         """All that requests could have changed, to compare before and after."""
         kept = {what: self.client.get("/" + what)
                 for what in ("volumes", "hosts", "assignments", "media")}
-        kept["units"] = [{k: v for k, v in unit.items() if k not in ("last_seen", "generation")}
+        kept["units"] = [{k: v for k, v in unit.items()
+                          if k not in ("last_seen", "generation", "media")}
                          for unit in self.client.get("/units")]
+        for medium in kept["media"]:
+            del medium["storage_free_blocks"]  # of the machine that the tests run on
         kept["tasks"] = [task["id"] for task in self.client.get("/tasks")]
         return kept
 
