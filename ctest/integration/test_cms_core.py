@@ -379,7 +379,9 @@ def test_a_unit_is_forgotten_and_joins_anew(lab):
     with pytest.raises(Refused):
         lab.client.delete("/units/unit2")  # it is up
     lab.run("stop", "unit2")
-    lab.client.delete("/units/unit2")
+    with pytest.raises(Refused, match="force"):
+        lab.client.delete("/units/unit2")  # host1 uses a volume of it
+    lab.client.delete("/units/unit2?force=true")
     assert [u["name"] for u in lab.client.get("/units")] == ["unit1"]
     assert lab.client.get("/volumes") == []
     lab.run("start", "unit2")

@@ -168,7 +168,7 @@ def test_two_pools_and_a_reboot(lab, fresh):
     rest, said = type_in(lab, fresh, "host1", "--for", "open-iscsi")
     assert sessions(fresh) == wanted(lab, "host1")
     disks = re.findall(r"^  (/dev/disk/by-path/\S+)$", rest, re.M)
-    assert len(disks) == 2 and said.count("64M") == 2, said
+    assert len(disks) == 2 and said.count("M VOLUME") == 2, said
     assert fresh.run("cat /etc/iscsi/initiatorname.iscsi").strip() == \
         "InitiatorName=" + lab.client.get("/hosts/host1")["iqn"]
     settings = fresh.run("cat $(find /etc/iscsi/nodes -type f)")
