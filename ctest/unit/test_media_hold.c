@@ -311,11 +311,29 @@ static void what_reserves(void **state)
     assert_false(storage_name_is_thin("-tpool"));
 }
 
+// Folders as sysfs has them: an encrypted volume over a thin one, whose pool is found below that.
+static void something_thin_is_found_at_any_depth(void **state)
+{
+    (void)state;
+    run("cd %s && mkdir -p dm-0/dm dm-1/dm dm-2/dm dm-0/slaves dm-1/slaves dm-2/slaves && "
+        "echo vg0-pool0-tpool > dm-0/dm/name && echo vg0-data > dm-1/dm/name && "
+        "echo data_crypt > dm-2/dm/name && ln -s ../../dm-0 dm-1/slaves/dm-0 && "
+        "ln -s ../../dm-1 dm-2/slaves/dm-1",
+        folder);
+    DV_FREE char *thin = dv_printf("%s/dm-1", folder);
+    DV_FREE char *encrypted = dv_printf("%s/dm-2", folder);
+    assert_false(storage_device_reserves(thin, STORAGE_LEVELS));
+    assert_false(storage_device_reserves(encrypted, STORAGE_LEVELS));
+    run("echo vg0-other > %s/dm-0/dm/name", folder);
+    assert_true(storage_device_reserves(encrypted, STORAGE_LEVELS));
+}
+
 int main(void)
 {
 #define DISK_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_reserves),
+        DISK_TEST(something_thin_is_found_at_any_depth),
         DISK_TEST(another_owners_disk_is_left_alone),
         DISK_TEST(another_device_is_refused),
         DISK_TEST(another_device_behind_a_name),

@@ -265,24 +265,35 @@ bool storage_name_is_thin(const char *mapped)
     return false;
 }
 
-// Whether a mapped device lies over something thin: device-mapper(8) tells what is below it.
-static bool device_reserves(dev_t device)
+static bool is_thin(const char *folder)
+{
+    size_t len;
+    DV_FREE char *name = NULL;
+    DV_FREE char *file = dv_printf("%s/dm/name", folder);
+    if (file_read(file, 256, &name, &len, NULL) != 0)
+        return false;
+    name[strcspn(name, "\n")] = '\0';
+    return storage_name_is_thin(name);
+}
+
+bool storage_device_reserves(const char *folder, unsigned levels)
 {
     bool thin = false;
-    DV_FREE char *below = dv_printf("/sys/dev/block/%u:%u/slaves", major(device), minor(device));
-    DIR *d = opendir(below);
+    DV_FREE char *below = dv_printf("%s/slaves", folder);
+    DIR *d = levels > 0 ? opendir(below) : NULL;
     for (struct dirent *e; d && !thin && (e = readdir(d));) {
-        size_t len;
-        DV_FREE char *name = NULL;
-        DV_FREE char *file = dv_printf("%s/%s/dm/name", below, e->d_name);
-        if (e->d_name[0] == '.' || file_read(file, 256, &name, &len, NULL) != 0)
-            continue;
-        name[strcspn(name, "\n")] = '\0';
-        thin = storage_name_is_thin(name);
+        DV_FREE char *next = dv_printf("%s/%s", below, e->d_name);
+        thin = e->d_name[0] != '.' && (is_thin(next) || !storage_device_reserves(next, levels - 1));
     }
     if (d)
         closedir(d);
     return !thin;
+}
+
+static bool device_reserves(dev_t device)
+{
+    DV_FREE char *folder = dv_printf("/sys/dev/block/%u:%u", major(device), minor(device));
+    return storage_device_reserves(folder, STORAGE_LEVELS);
 }
 
 bool storage_reserves(int fd)

@@ -43,6 +43,10 @@ int storage_open_direct(const char *path, struct dv_err *err);
 bool storage_reserves(int fd);
 bool storage_kind_reserves(uint64_t magic);
 bool storage_name_is_thin(const char *mapped);
+// Of a device's folder in sysfs, down to so many devices below it, as when something encrypted or
+// an array lies over a thin volume.
+#define STORAGE_LEVELS 8
+bool storage_device_reserves(const char *folder, unsigned levels);
 // Asks a file system that copies what is overwritten not to do so with this file, which is empty
 // yet: btrfs does as told, others refuse.
 void storage_write_in_place(int fd);
