@@ -106,10 +106,13 @@ static int write_journal(const struct unit_config *config, const struct dv_uuid 
 }
 
 // Those that name the unit are the unit's, though from another place, as when the machine is a new
-// one; of all others that is to be said.
+// one; of all others that is to be said. It comes before the journal, so that what is broken off is
+// done again by another --rebuild.
 static int take_media(const struct unit_config *config, const struct dv_uuid *unit,
                       struct dv_err *err)
 {
+    if (file_make_dirs(config->state_dir, 0700, err) != 0)
+        return -1;
     for (size_t i = 0; i < config->media_count; i++) {
         const struct medium_config *c = &config->media[i];
         const struct media_spec spec = {.kind = c->kind, .path = c->path};
@@ -137,5 +140,5 @@ int rebuild_journal(const struct unit_config *config, const struct dv_uuid *unit
         return -1;
     if (!unit)
         unit = &found;
-    return write_journal(config, unit, err) != 0 ? -1 : take_media(config, unit, err);
+    return take_media(config, unit, err) != 0 ? -1 : write_journal(config, unit, err);
 }
