@@ -260,7 +260,7 @@ RUNNING, AT_START = "running", "at_start"
 BOTH = (RUNNING, AT_START)
 FAULTS = [
     ("dir", missing, BOTH, "does not exist"),
-    ("dir", replaced, BOTH, "is gone; is the file system still mounted"),
+    ("dir", replaced, BOTH, "another folder, or copy of it, is at|is gone; is the file system still mounted"),
     ("dir", closed, BOTH, "Permission denied"),
     ("dir", read_only, BOTH, "read-only"),
     ("dir", locked, (AT_START,), "is locked by process"),
@@ -355,7 +355,7 @@ def image(unit, kind):
 @pytest.mark.parametrize("kind,fault,why", [("dir", missing, "No such file"),
                                             ("dir", closed, None),
                                             ("dir", cut, "should have 8388608"),
-                                            ("device", truncated, "shrunk|must have 16 MiB")])
+                                            ("device", truncated, "has 16 MiB, and the volume should have 32")])
 @pytest.mark.parametrize("when", BOTH)
 def test_a_volume_that_fails_alone(unit, host, kind, fault, when, why):
     index = MEDIA[kind][0]

@@ -118,6 +118,7 @@ def test_names_move_along_with_a_disk(units):
     second.write_config(FOLDER + DISK.format(disk))
     second.start_agent()
     second.wait_ready()
+    second.take("disk")
     index = wait_for("the disk's volume", lambda: next((i for i in second.volumes() if i != 1), None))
     assert index != 5
     second.wait_volume(index, ONLINE)
