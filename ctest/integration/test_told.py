@@ -122,8 +122,13 @@ def test_what_is_in_use_is_not_forgotten_by_mistake(lab, volumes):
     assert e.value.code == "conflict"
     assert len(lab.client.get("/volumes")) == len(volumes)
     assert lab.unit("unit1")["hosts"] == ["host1"]
+    # What was to be taken from a host meanwhile comes back to it with the unit, which is said.
+    lab.client.delete("/assignments/one/host1")
+    with pytest.raises(Refused, match=r"one \(host1, which was to lose it\)"):
+        lab.client.delete("/units/unit1")
     assert "is forgotten" in lab.dvsan("unit", "forget", "unit1", "--yes").stdout
     assert lab.client.get("/volumes") == lab.client.get("/assignments") == []
+    assert any(s == "volume one" and "was to be taken from host host1" in t for s, t in events(lab))
     unit = lab.units["unit1"]
     unit.start(unit.agent)
     assert until(lambda: [v["state"] for v in lab.client.get("/volumes")] == ["online"] * len(volumes), SECONDS)

@@ -186,8 +186,9 @@ static int check_unused(const struct pool_unit *u, struct dv_err *err)
         const struct pool_assignment *a;
         DL_FOREACH2(v->assignments, a, volume_next)
         {
-            if (a->rec.wanted && n++ < NAMED)
-                strbuf_add(&names, "%s%s (%s)", n > 1 ? ", " : "", v->rec.name, a->host->rec.name);
+            if (n++ < NAMED)
+                strbuf_add(&names, "%s%s (%s%s)", n > 1 ? ", " : "", v->rec.name, a->host->rec.name,
+                           a->rec.wanted ? "" : ", which was to lose it");
         }
     }
     DV_FREE char *list = names.text;
@@ -195,9 +196,25 @@ static int check_unused(const struct pool_unit *u, struct dv_err *err)
         return 0;
     return dv_fail(
         err, DV_CONFLICT,
-        "hosts use volumes of unit %s: %.200s%s. They lose their records here, and are "
-        "taken in again only if the unit comes back; to forget it all the same, force it",
+        "hosts use volumes of unit %s: %.200s%s. They lose their records here, and are taken in "
+        "again, with all rights that the unit knows of, only if the unit comes back; to forget it "
+        "all the same, force it",
         u->rec.name, list, n > NAMED ? " and more" : "");
+}
+
+// The unit was not told of these revocations, and nobody will remember to tell it.
+static void tell_rights_that_stay(struct cms *cms, struct changes *c, const struct pool_volume *v)
+{
+    const struct pool_assignment *a;
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        if (!a->rec.wanted)
+            events_add(
+                cms, c, EVENT_WARNING, "volume", v->rec.name,
+                "was to be taken from host %s, which unit %s was not told: if the unit comes "
+                "back, the host has it again until you unassign it",
+                a->host->rec.name, v->unit->rec.name);
+    }
 }
 
 int cms_forget_unit(struct cms *cms, const char *unit, bool force, struct dv_err *err)
@@ -215,6 +232,7 @@ int cms_forget_unit(struct cms *cms, const char *unit, bool force, struct dv_err
     end_tasks_of(cms, &c, u);
     DL_FOREACH2(u->volumes, v, unit_next)
     {
+        tell_rights_that_stay(cms, &c, v);
         changes_volume_gone(&c, &v->rec.uuid);
     }
     changes_unit_gone(&c, &u->rec.uuid);
