@@ -157,7 +157,9 @@ def test_a_mirror(lab, fresh, capsys):
             mdadm --wait /dev/md0 || true""")
     fresh.run("""set -e
         umount /root; echo check > /sys/block/md0/md/sync_action; mdadm --wait /dev/md0 || true
-        [ $(cat /sys/block/md0/md/mismatch_cnt) = 0 ]; e2fsck -fn /dev/md0""")
+        [ $(cat /sys/block/md0/md/mismatch_cnt) = 0 ]; e2fsck -fn /dev/md0
+        mdadm --stop /dev/md0""")
+    fresh.run("mdadm --zero-superblock " + " ".join(disks))  # or udev makes it again
     with capsys.disabled():
         print(f"\nlongest write of a mirror: {stalls['kill']} s when a leg's tgtd is killed, "
               f"{stalls['stop']} s when it hangs")

@@ -147,9 +147,11 @@ static void answer(struct conn *c, uint8_t head[HEAD], const void *data, uint32_
     pthread_mutex_lock(&l->lock);
     bool mangled = l->one_in && (head[0] & 0x3f) != LOGIN_DONE && draw(l) % l->one_in == 0;
     for (unsigned n = mangled ? 1 + (unsigned)(draw(l) % 3) : 0; n; n--) {
-        // Mostly the header; not the length, after which nothing would be understood any more.
+        // Mostly the header; not the length, after which nothing would be understood any more, nor
+        // how much an R2T asks for: libiscsi queues all of it, however much, one by one.
         size_t at = draw(l) % 4 || !padded ? draw(l) % HEAD : draw(l) % (HEAD + padded);
-        if (at < 4 || at > 7)
+        bool asked = (head[0] & 0x3f) == R2T && at >= 40;
+        if ((at < 4 || at > 7) && !asked)
             pdu[at] = (uint8_t)(draw(l) % 2 ? draw(l) : pdu[at] ^ (1u << draw(l) % 8));
     }
     pthread_mutex_unlock(&l->lock);

@@ -65,7 +65,8 @@ void liar_rule(struct liar *l, enum liar_about about, unsigned skip, unsigned co
                enum liar_lie lie, uint64_t arg);
 void liar_honest(struct liar *l);                               // forgets all rules
 void liar_raw(struct liar *l, const void *segment, size_t len); // at most 64 bytes
-// Changes bytes of about one answer in `one_in`, after the login; 0: none.
+// Changes bytes of about one answer in `one_in`, after the login; 0: none. Lengths of PDUs and what
+// an R2T asks for stay.
 void liar_mangle(struct liar *l, uint64_t seed, unsigned one_in);
 // How small a piece of a write it takes, and how large the first burst.
 void liar_limits(struct liar *l, unsigned segment, unsigned first_burst);
