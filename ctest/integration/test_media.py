@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -230,7 +231,7 @@ def test_killed_at_any_moment_of_a_delete_nothing_is_left(box):
         box.revoke(turn, 1)
         wait_for("no rule", lambda: not box.rules())
         box.destroy(turn)
-        unit_box.time.sleep(delay)  # the moment is what is tried here
+        time.sleep(delay)  # the moment is what is tried here
         box.agent.kill()
         box.start_agent()
         box.wait_ready()

@@ -117,7 +117,7 @@ def test_says_good_bye_and_leaves_tgtd_serving(box):
     assert list(last)[2:5] == [f".1.3.6.1.2.1.2.2.1.{c}.1" for c in (1, 7, 8)]
     assert last[f".{MEMBER}.7.0"] == "INTEGER: 4"
     assert last[f".{VOLUME}.{V_BLOCKS}.1"] == "Counter64: 16384"
-    assert list(box.targets()) == [1]
+    assert len(box.targets()) == 1
 
 
 def test_stops_when_nobody_listens(box):
@@ -230,7 +230,7 @@ def test_a_bad_varbind_undoes_the_whole_request(box):
         with pytest.raises(SnmpError):
             box.set(*good, bad)
         assert box.walk(VOLUME) == before
-    assert list(box.targets()) == [1]
+    assert len(box.targets()) == 1
 
 
 def test_requests_may_be_repeated(box):
@@ -475,7 +475,7 @@ def test_a_second_agent_on_the_same_state_is_refused(box):
     done = subprocess.run([PROGRAM, "-c", box.dir / "unit.xml"], capture_output=True, text=True,
                           check=False, timeout=20)
     assert done.returncode != 0
-    assert "is locked by process" in done.stderr
+    assert "is in use by another process" in done.stderr
 
 
 @pytest.fixture(name="small")

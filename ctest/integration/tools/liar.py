@@ -79,7 +79,9 @@ class Liar:
             "dvsanMediumName": ("s", f"m{index}"), "dvsanMediumKind": ("i", 1),
             "dvsanMediumBlocks": ("c", blocks), "dvsanMediumFreeBlocks": ("c", 0),
             "dvsanMediumLargestFreeBlocks": ("c", 0), "dvsanMediumOperState": ("i", 1),
-            "dvsanMediumLastError": ("s", "")}, changed)
+            "dvsanMediumLastError": ("s", ""), "dvsanMediumStorageBlocks": ("c", blocks),
+            "dvsanMediumStorageFreeBlocks": ("c", 0), "dvsanMediumOvercommitted": ("c", 0),
+            "dvsanMediumReserves": ("i", 1)}, changed)
 
     def portal(self, index, group=1, address="192.0.2.77", **changed):
         self.row(f"{index}.{group}", {
