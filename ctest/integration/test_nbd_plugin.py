@@ -68,10 +68,17 @@ class Server:
         return f"nbd+unix:///?socket={self.socket}"
 
     def connect(self):
-        handle = nbd.NBD()
-        handle.set_strict_mode(0)
-        handle.connect_unix(self.socket)
-        return handle
+        def connected():  # the socket is there a moment before it is listened at
+            handle = nbd.NBD()
+            handle.set_strict_mode(0)
+            try:
+                handle.connect_unix(self.socket)
+            except nbd.Error as e:
+                if e.errnum != errno.ECONNREFUSED:
+                    raise
+                return None
+            return handle
+        return wait_for("nbdkit to listen", connected)
 
     def said(self):
         with open(self.log_path) as f:
