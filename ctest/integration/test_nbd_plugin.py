@@ -68,6 +68,8 @@ class Server:
         return f"nbd+unix:///?socket={self.socket}"
 
     def connect(self):
+        found = []
+
         def connected():  # the socket is there a moment before it is listened at
             handle = nbd.NBD()
             handle.set_strict_mode(0)
@@ -76,9 +78,11 @@ class Server:
             except nbd.Error as e:
                 if e.errnum != errno.ECONNREFUSED:
                     raise
-                return None
-            return handle
-        return wait_for("nbdkit to listen", connected)
+                return False
+            found.append(handle)
+            return True
+        wait_for("nbdkit to listen", connected)
+        return found[0]
 
     def said(self):
         with open(self.log_path) as f:
