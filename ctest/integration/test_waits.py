@@ -90,7 +90,7 @@ class Case:
         return got
 
     def forget_unit(self):
-        return self.request("unit", "DELETE", f"/units/{self.unit}")
+        return self.request("unit", "DELETE", f"/units/{self.unit}?force=true")
 
     def forget(self, what):
         """The way out of what waits for a medium; it ends also what waited before."""
