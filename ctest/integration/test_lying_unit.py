@@ -182,7 +182,7 @@ def test_many_initiators(lab, liar):
     seen_again(lab, liar, 1)
     before = processor_seconds(lab)
     seen_again(lab, liar, 5)
-    assert processor_seconds(lab) - before < 4.5  # of five seconds, with sanitizers; it was all of them
+    assert processor_seconds(lab) - before < 4.5  # with sanitizers 2.9 was measured; a core that never rests takes five
     lab.client.delete("/hosts/added")
 
 
