@@ -1,197 +1,9 @@
 // Tests of what SET requests may ask of volumes and access rules, by calling the tables directly.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/tables.h"
+#include "ctest/support/set_rows.h"
 
-#include "base/mem.h"
 #include "dvsan_oids.h"
 #include "loop/loop.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define PREFIX "iqn.2026-11.test"
-
-struct fixture {
-    char dir[64];
-    struct journal *journal;
-    struct state *state;
-    struct member member;
-    struct tables tables;
-    unsigned work;   // calls that some volume has work
-    unsigned leased; // calls that the lease was written
-};
-
-static void on_work(void *arg, uint32_t volume)
-{
-    (void)volume;
-    ((struct fixture *)arg)->work++;
-}
-
-static void on_leased(void *arg)
-{
-    ((struct fixture *)arg)->leased++;
-}
-
-static void open_all(struct fixture *f)
-{
-    struct dv_err err;
-    struct medium m = {
-        .index = 1, .name = "one", .state = MEDIUM_ONLINE, .blocks = 100 * ALLOC_BLOCKS};
-    f->journal = journal_open(f->dir, &err);
-    if (!f->journal || journal_count_start(f->journal, &err) != 0)
-        fail_msg("%s", err.text);
-    f->state = state_new(journal_identity(f->journal)->generation, 1);
-    state_add_medium(f->state, &m, true);
-    assert_int_equal(journal_load(f->journal, f->state, NULL), 0);
-    state_count_free(f->state, 1);
-    f->tables = (struct tables){.state = f->state,
-                                .sets = sets_new(f->state, f->journal, on_work, f),
-                                .member = &f->member,
-                                .iqn_prefix = PREFIX,
-                                .leased = on_leased,
-                                .arg = f};
-}
-
-static void close_all(struct fixture *f)
-{
-    sets_free(f->tables.sets);
-    state_free(f->state);
-    journal_close(f->journal);
-}
-
-// As if the program had been killed and started again.
-static void restart(struct fixture *f)
-{
-    close_all(f);
-    open_all(f);
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = dv_calloc(1, sizeof(*f));
-    strcpy(f->dir, "/tmp/dvsan-test-sets-XXXXXX");
-    if (!mkdtemp(f->dir))
-        return -1;
-    open_all(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    char command[128];
-    close_all(f);
-    snprintf(command, sizeof(command), "rm -rf '%s'", f->dir);
-    free(f);
-    return system(command);
-}
-
-// ---- Requests as the table handler makes them -------------------------------------------------
-
-struct row {
-    const struct sn_table *table;
-    struct sn_change change;
-};
-
-static void set(struct row *r, uint32_t column, struct sn_value value)
-{
-    r->change.sets[r->change.count].column = column;
-    r->change.sets[r->change.count++].value = value;
-}
-
-static struct row volume_row(uint32_t index)
-{
-    return (struct row){.table = &table_volume, .change = {.index = {index}, .index_len = 1}};
-}
-
-static struct row rule_row(uint32_t volume, uint32_t index)
-{
-    return (struct row){.table = &table_access,
-                        .change = {.index = {volume, index}, .index_len = 2}};
-}
-
-static const uint8_t UUIDS[9][16] = {{1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}};
-
-static struct row create(uint32_t index, int uuid, const char *name, uint32_t mib)
-{
-    struct row r = volume_row(index);
-    set(&r, SUB_dvsanVolumeUuid, sn_octets(UUIDS[uuid], 16));
-    set(&r, SUB_dvsanVolumeName, sn_text(name));
-    set(&r, SUB_dvsanVolumeMedium, sn_uint(1));
-    set(&r, SUB_dvsanVolumeSize, sn_uint(mib));
-    set(&r, SUB_dvsanVolumeRowStatus, sn_int(ROW_CREATE_AND_GO));
-    return r;
-}
-
-static struct row grant(uint32_t volume, uint32_t index, const char *iqn, const char *user,
-                        const char *secret)
-{
-    struct row r = rule_row(volume, index);
-    set(&r, SUB_dvsanAccessInitiator, sn_text(iqn));
-    set(&r, SUB_dvsanAccessChapUser, sn_text(user));
-    set(&r, SUB_dvsanAccessChapSecret, sn_text(secret));
-    set(&r, SUB_dvsanAccessRowStatus, sn_int(ROW_CREATE_AND_GO));
-    return r;
-}
-
-static struct row destroy(struct row r)
-{
-    bool rule = r.table == &table_access;
-    set(&r, rule ? SUB_dvsanAccessRowStatus : SUB_dvsanVolumeRowStatus, sn_int(ROW_DESTROY));
-    return r;
-}
-
-enum { NO_FAULT = -1 };
-
-// One request of several rows. When a row's check fails, or the row at foreign_fault's turn comes
-// in the apply phase (another agent refused), all is undone and released.
-static int request(struct fixture *f, struct row *rows, size_t count, int foreign_fault)
-{
-    int status = SN_NO_ERROR;
-    size_t applied = 0;
-    void *ctx = &f->tables;
-    for (size_t i = 0; i < count; i++) {
-        struct sn_change *c = &rows[i].change;
-        c->row = rows[i].table->find(ctx, c->index, c->index_len);
-        if (status == SN_NO_ERROR)
-            status = rows[i].table->check(ctx, c);
-    }
-    for (; applied < count && status == SN_NO_ERROR; applied++)
-        status = (int)applied == foreign_fault
-                     ? SN_GEN_ERR
-                     : rows[applied].table->apply(ctx, &rows[applied].change);
-    if (status == SN_NO_ERROR && foreign_fault == (int)count)
-        status = SN_GEN_ERR;
-    for (size_t i = 0; i < count; i++)
-        if (status == SN_NO_ERROR)
-            rows[i].table->commit(ctx, &rows[i].change);
-        else if (i < applied)
-            assert_int_equal(rows[i].table->undo(ctx, &rows[i].change), SN_NO_ERROR);
-    for (size_t i = 0; i < count; i++) {
-        rows[i].table->release(ctx, &rows[i].change);
-        assert_null(rows[i].change.memory);
-    }
-    return status;
-}
-
-static int ask(struct fixture *f, struct row r)
-{
-    return request(f, &r, 1, NO_FAULT);
-}
-
-static void assert_refused(struct fixture *f, struct row r, int status, uint32_t column)
-{
-    assert_int_equal(request(f, &r, 1, NO_FAULT), status);
-    if (column != 0)
-        assert_int_equal(r.change.sets[r.change.failed].column, column);
-}
 
 // ---- Volumes ----------------------------------------------------------------------------------
 
@@ -365,34 +177,6 @@ static void rows_of_one_request_see_one_another(void **state)
     assert_int_equal(request(f, both, 2, NO_FAULT), SN_INCONSISTENT_NAME);
 }
 
-static void what_another_agent_refuses_is_undone(void **state)
-{
-    struct fixture *f = *state;
-    assert_int_equal(ask(f, create(1, 0, "a", 1)), SN_NO_ERROR);
-    assert_int_equal(ask(f, create(5, 4, "e", 1)), SN_NO_ERROR);
-    assert_int_equal(ask(f, grant(1, 1, "iqn.2026-11.host:a", "alice", "secret-of-alice")),
-                     SN_NO_ERROR);
-    unsigned work = f->work;
-    for (int fault = 0; fault <= 5; fault++) {
-        struct row rename = volume_row(1);
-        set(&rename, SUB_dvsanVolumeName, sn_text("renamed"));
-        struct row rows[] = {rename, create(2, 1, "b", 1),
-                             grant(1, 2, "iqn.2026-11.host:b", "alice", "other-secret-12"),
-                             destroy(rule_row(1, 1)), destroy(volume_row(5))};
-        assert_int_equal(request(f, rows, DV_COUNT(rows), fault), SN_GEN_ERR);
-        for (int again = 0; again < 2; again++) { // in memory, and on disk
-            assert_int_equal(state_volume_count(f->state), 2);
-            assert_string_equal(state_volume(f->state, 1)->v.name, "a");
-            assert_int_not_equal(state_volume(f->state, 5)->v.state, VOLUME_DELETING);
-            assert_int_equal(state_rule(f->state, 1, 1)->r.state, ACCESS_PENDING);
-            assert_string_equal(state_rule(f->state, 1, 1)->secret, "secret-of-alice");
-            assert_null(state_rule(f->state, 1, 2));
-            restart(f);
-        }
-    }
-    assert_int_equal(f->work, work);
-}
-
 // A request whose master went away after the test, beside one that goes its way.
 static void a_request_that_is_given_up_is_in_nobodys_way(void **state)
 {
@@ -452,13 +236,6 @@ static void a_volume_is_changed_and_deleted(void **state)
     assert_int_equal(state_volume(f->state, 1)->v.state, VOLUME_DELETING);
 }
 
-static struct row forget(uint32_t index)
-{
-    struct row r = destroy(volume_row(index));
-    set(&r, SUB_dvsanVolumeForce, sn_int(TRUTH_TRUE));
-    return r;
-}
-
 static void a_volume_whose_medium_is_away_is_forgotten(void **state)
 {
     struct fixture *f = *state;
@@ -477,22 +254,6 @@ static void a_volume_whose_medium_is_away_is_forgotten(void **state)
         assert_int_equal(state_volume_count(f->state), 0);
         assert_null(state_rule(f->state, 1, 1));
         restart(f);
-    }
-}
-
-static void what_forgetting_took_is_put_back(void **state)
-{
-    struct fixture *f = *state;
-    assert_int_equal(ask(f, create(1, 0, "a", 1)), SN_NO_ERROR);
-    assert_int_equal(ask(f, grant(1, 1, "iqn.2026-11.host:a", "alice", "secret-of-alice")),
-                     SN_NO_ERROR);
-    for (int fault = 0; fault <= 1; fault++) {
-        state_set_medium(f->state, state_medium(f->state, 1), MEDIUM_FAILED, "it is away");
-        struct row rows[] = {forget(1)};
-        assert_int_equal(request(f, rows, 1, fault), SN_GEN_ERR);
-        restart(f);
-        assert_string_equal(state_volume(f->state, 1)->v.name, "a");
-        assert_string_equal(state_rule(f->state, 1, 1)->secret, "secret-of-alice");
     }
 }
 
@@ -763,8 +524,6 @@ static void the_lease_runs_down(void **state)
     assert_int_equal(v.u, 0);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -774,11 +533,9 @@ int main(void)
         TEST(bad_values_are_refused),
         TEST(room_is_found_or_refused),
         TEST(rows_of_one_request_see_one_another),
-        TEST(what_another_agent_refuses_is_undone),
         TEST(a_request_that_is_given_up_is_in_nobodys_way),
         TEST(a_volume_is_changed_and_deleted),
         TEST(a_volume_whose_medium_is_away_is_forgotten),
-        TEST(what_forgetting_took_is_put_back),
         TEST(a_volume_is_resized),
         TEST(a_volume_grows_where_there_is_room),
         TEST(a_copy_of_what_is_in_use_is_forced),

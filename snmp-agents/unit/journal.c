@@ -115,6 +115,7 @@ enum statement {
     PUT_MEDIUM,
     PUT_VOLUME,
     PUT_LAST,
+    SET_LAST,
     PUT_TGTD,
     PUT_RULE,
     PUT_SECRET,
@@ -126,6 +127,7 @@ enum statement {
     PUT_COUNTED,
     RESERVE,
     PUT_LEAD,
+    DROP_LEAD,
     PUT_LISTENER,
     DROP_LISTENER,
     STATEMENTS
@@ -145,6 +147,7 @@ static const char *const SQL[STATEMENTS] = {
                    " admin_online = excluded.admin_online, made = excluded.made,"
                    " deleting = excluded.deleting WHERE uuid = excluded.uuid",
     [PUT_LAST] = "UPDATE member SET last_index = ?1 WHERE last_index < ?1",
+    [SET_LAST] = "UPDATE member SET last_index = ?",
     [PUT_TGTD] = "UPDATE volume SET tgtd = ? WHERE idx = ?",
     [PUT_RULE] = "INSERT INTO rule (volume, idx, initiator, chap_user, secret, revoking)"
                  " VALUES (?, ?, ?, ?, ?, ?)"
@@ -163,6 +166,7 @@ static const char *const SQL[STATEMENTS] = {
     [RESERVE] = "UPDATE member SET generation = ?",
     [PUT_LEAD] = "INSERT OR REPLACE INTO lead (id, station, name, number, mark, seconds)"
                  " VALUES (1, ?, ?, ?, ?, ?)",
+    [DROP_LEAD] = "DELETE FROM lead",
     [PUT_LISTENER] = "INSERT OR IGNORE INTO listener (tgtd, address, port) VALUES (?, ?, ?)",
     [DROP_LISTENER] = "DELETE FROM listener WHERE tgtd = ? AND address = ? AND port = ?",
 };
@@ -590,6 +594,12 @@ int journal_put_volume(struct journal *j, const struct volume *v, bool made, str
     return db_run(j->statements[PUT_LAST], err);
 }
 
+int journal_set_last(struct journal *j, uint32_t index, struct dv_err *err)
+{
+    db_bind_int(j->statements[SET_LAST], 1, index);
+    return db_run(j->statements[SET_LAST], err);
+}
+
 int journal_put_tgtd(struct journal *j, uint32_t index, const char *socket, struct dv_err *err)
 {
     struct db_stmt *s = j->statements[PUT_TGTD];
@@ -711,6 +721,8 @@ int journal_put_counted(struct journal *j, const char *tgtd, const struct tgt_st
 int journal_put_lead(struct journal *j, const struct lead *lead, struct dv_err *err)
 {
     struct db_stmt *s = j->statements[PUT_LEAD];
+    if (uuid_is_zero(&lead->word.station) && lead->seconds == 0)
+        return db_run(j->statements[DROP_LEAD], err);
     db_bind_blob(s, 1, lead->word.station.b, sizeof(lead->word.station.b));
     db_bind_text(s, 2, lead->name);
     db_bind_int(s, 3, lead->word.number);

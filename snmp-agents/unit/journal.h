@@ -57,6 +57,9 @@ int journal_put_medium(struct journal *j, const struct medium *m, const struct d
 // only creating and deleting are kept apart from the rest, and of a rule's only revoking: what else
 // there is follows from what is served.
 int journal_put_volume(struct journal *j, const struct volume *v, bool made, struct dv_err *err);
+// The highest index that a volume ever had, which writing a volume raises: for rows that came to
+// nothing.
+int journal_set_last(struct journal *j, uint32_t index, struct dv_err *err);
 // Which tgtd alone may serve the volume from now on, by its socket.
 int journal_put_tgtd(struct journal *j, uint32_t index, const char *socket, struct dv_err *err);
 // Where the tgtd at this socket is made to listen, before it is.
@@ -91,7 +94,7 @@ int journal_load_counted(struct journal *j, struct journal_counted **list, size_
                          struct dv_err *err);
 void journal_counted_clear(struct journal_counted *c);
 
-// Who leads the unit; of a new journal nobody.
+// Who leads the unit; of a new journal nobody, which is no row.
 int journal_load_lead(struct journal *j, struct lead *lead, struct dv_err *err);
 int journal_put_lead(struct journal *j, const struct lead *lead, struct dv_err *err);
 

@@ -112,8 +112,12 @@ static int put_back_volume(struct sets *s, uint32_t volume, struct dv_err *err)
     if (v && (journal_put_volume(s->journal, &v->v, v->made, err) != 0 ||
               journal_put_counters(s->journal, v, err) != 0))
         return -1;
+    if (v && v->tgtd != 0 &&
+        journal_put_tgtd(s->journal, volume, state_tgtd(s->state, v->tgtd), err) != 0)
+        return -1;
     for (; r && r->r.volume == volume; r = state_rule_next(s->state, volume, r->r.index))
-        if (journal_put_rule(s->journal, &r->r, r->secret, err) != 0)
+        if (journal_put_rule(s->journal, &r->r, r->secret, err) != 0 ||
+            journal_put_rule_counters(s->journal, r, err) != 0)
             return -1;
     return 0;
 }
@@ -173,6 +177,18 @@ static int write_back(struct sets *s, const struct intent *in, struct dv_err *er
     return dv_fail(err, DV_INTERNAL, "an intent of an unknown kind was staged");
 }
 
+// The highest index of a volume, but for what this request asked for.
+static int write_back_last(struct sets *s, uint32_t request, struct dv_err *err)
+{
+    uint32_t last = state_volume_last(s->state);
+    for (size_t i = 0; i < s->count; i++) {
+        const struct intent *in = s->staged[i];
+        if (in->durable && in->create && in->request != request && in->volume.index > last)
+            last = in->volume.index;
+    }
+    return journal_set_last(s->journal, last, err);
+}
+
 static void close_group(struct sets *s)
 {
     if (s->open)
@@ -225,6 +241,8 @@ int sets_undo(struct sets *s, struct intent *intent, struct dv_err *err)
     for (size_t i = 0; i < s->count; i++)
         if (s->staged[i]->request == intent->request && !s->staged[i]->unwritten)
             return 0;
+    if (write_back_last(s, intent->request, err) != 0)
+        return -1;
     return commit_group(s, err);
 }
 
