@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -426,6 +427,41 @@ static void stop_from_another_thread(void **state)
     loop_free(n.loop);
 }
 
+static void compute(void *arg)
+{
+    struct notes *n = arg;
+    struct timespec now;
+    loop_serves(n->loop, "computing");
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    int64_t until = now.tv_sec * 1000000000LL + now.tv_nsec + 2000LL * LOOP_TURN_US;
+    while (now.tv_sec * 1000000000LL + now.tv_nsec < until)
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    loop_post(n->loop, stop, n);
+}
+
+static void only_wait(void *arg)
+{
+    struct notes *n = arg;
+    loop_serves(n->loop, "waiting");
+    nanosleep(&(struct timespec){.tv_nsec = 60000000}, NULL);
+    loop_post(n->loop, compute, n);
+}
+
+// A wait, as for a disk, is no turn in which others could have been computed for.
+static void the_longest_turn_is_what_computed_longest(void **state)
+{
+    (void)state;
+    struct notes n = {.loop = loop_new()};
+    assert_null(loop_longest(n.loop).what);
+    loop_post(n.loop, only_wait, &n);
+    loop_run(n.loop);
+    struct loop_turn turn = loop_longest(n.loop);
+    assert_string_equal(turn.what, "computing");
+    assert_true(turn.computed_us >= LOOP_TURN_US);
+    assert_true(turn.took_us >= LOOP_TURN_US);
+    loop_free(n.loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +480,7 @@ int main(void)
         cmocka_unit_test(calls_during_a_stop),
         cmocka_unit_test(call_of_a_loop_that_never_runs),
         cmocka_unit_test(stop_from_another_thread),
+        cmocka_unit_test(the_longest_turn_is_what_computed_longest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,6 +109,7 @@ static void end_parts(struct unit_link *link)
 
 static void conclude(struct unit_link *link)
 {
+    loop_serves(link->cms->loop, "concluding from what a unit showed");
     const struct reading *r = link->reading;
     end_parts(link);
     if (link->discard || !observe_reading(link, r)) {
@@ -133,6 +134,7 @@ static void conclude(struct unit_link *link)
 static void take_in(void *arg)
 {
     struct unit_link *link = arg;
+    loop_serves(link->cms->loop, "taking in a part of what a unit showed");
     if (!link->discard && observe_part(link))
         loop_timer_set(link->parts, 0);
     else

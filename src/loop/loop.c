@@ -30,6 +30,8 @@ struct loop {
     struct event_base *base;
     struct event *wake;
     int wake_fd;
+    const char *serves; // the callback that runs
+    struct loop_turn longest;
 
     pthread_mutex_t mutex;  // guards what follows
     pthread_cond_t settled; // a call was run or refused, or a caller left
@@ -42,6 +44,7 @@ struct loop {
 };
 
 struct loop_timer {
+    struct loop *loop;
     struct event *ev;
     loop_fn *fn;
     void *arg;
@@ -56,6 +59,7 @@ struct loop_fd {
 };
 
 struct loop_signal {
+    struct loop *loop;
     struct event *ev;
     loop_fn *fn;
     void *arg;
@@ -84,6 +88,56 @@ static void wake(struct loop *loop)
     ssize_t n = write(loop->wake_fd, &one, sizeof(one));
     must(n == sizeof(one), "waking the loop");
 }
+
+// ---- The measure -----------------------------------------------------------------------------
+
+struct moment {
+    uint64_t computed_us, now_us;
+};
+
+static uint64_t clock_us(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static struct moment moment(void)
+{
+    return (struct moment){clock_us(CLOCK_THREAD_CPUTIME_ID), clock_us(CLOCK_MONOTONIC)};
+}
+
+static struct moment begin_turn(struct loop *loop)
+{
+    loop->serves = "other work";
+    return moment();
+}
+
+// The loop is there still: it is freed by nobody in a callback.
+static void end_turn(struct loop *loop, struct moment began)
+{
+    struct moment now = moment();
+    struct loop_turn turn = {now.computed_us - began.computed_us, now.now_us - began.now_us,
+                             loop->serves};
+    if (turn.computed_us > LOOP_TURN_US)
+        log_debug("loop", "a turn computed %llu us and took %llu us: %s",
+                  (unsigned long long)turn.computed_us, (unsigned long long)turn.took_us,
+                  turn.what);
+    if (turn.computed_us > loop->longest.computed_us)
+        loop->longest = turn;
+}
+
+void loop_serves(struct loop *loop, const char *what)
+{
+    loop->serves = what;
+}
+
+struct loop_turn loop_longest(const struct loop *loop)
+{
+    return loop->longest;
+}
+
+// ---- The queue -------------------------------------------------------------------------------
 
 // Takes the first item off the queue. With the mutex held.
 static struct item *take(struct loop *loop)
@@ -124,7 +178,9 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
         if (!item)
             break; // one of the items stopped the loop
         pthread_mutex_unlock(&loop->mutex);
+        struct moment began = begin_turn(loop);
         item->fn(item->arg);
+        end_turn(loop, began);
         pthread_mutex_lock(&loop->mutex);
         settle(loop, item, ITEM_DONE);
     }
@@ -185,6 +241,10 @@ void loop_run(struct loop *loop)
 
     if (!stopping)
         event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    if (loop->longest.what)
+        log_debug("loop", "the longest turn computed %llu us and took %llu us: %s",
+                  (unsigned long long)loop->longest.computed_us,
+                  (unsigned long long)loop->longest.took_us, loop->longest.what);
 
     pthread_mutex_lock(&loop->mutex);
     loop->running = false;
@@ -252,18 +312,22 @@ uint64_t loop_now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-// The callbacks below touch nothing of ours after fn, which may have freed it.
+// The callbacks below touch nothing of ours but the loop after fn, which may have freed it.
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct loop_timer *t = arg;
+    struct loop *loop = t->loop;
+    struct moment began = begin_turn(loop);
     t->fn(t->arg);
+    end_turn(loop, began);
 }
 
 struct loop_timer *loop_timer_new(struct loop *loop, loop_fn *fn, void *arg)
 {
     struct loop_timer *t = dv_calloc(1, sizeof(*t));
+    t->loop = loop;
     t->fn = fn;
     t->arg = arg;
     t->ev = event_new(loop->base, -1, 0, on_timer, t);
@@ -299,7 +363,10 @@ static void on_fd(evutil_socket_t fd, short what, void *arg)
 {
     struct loop_fd *f = arg;
     unsigned events = (what & EV_READ ? LOOP_READ : 0) | (what & EV_WRITE ? LOOP_WRITE : 0);
+    struct loop *loop = f->loop;
+    struct moment began = begin_turn(loop);
     f->fn(f->arg, fd, events);
+    end_turn(loop, began);
 }
 
 struct loop_fd *loop_fd_new(struct loop *loop, int fd, unsigned events, loop_fd_fn *fn, void *arg)
@@ -339,12 +406,16 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct loop_signal *s = arg;
+    struct loop *loop = s->loop;
+    struct moment began = begin_turn(loop);
     s->fn(s->arg);
+    end_turn(loop, began);
 }
 
 struct loop_signal *loop_signal_new(struct loop *loop, int signo, loop_fn *fn, void *arg)
 {
     struct loop_signal *s = dv_calloc(1, sizeof(*s));
+    s->loop = loop;
     s->fn = fn;
     s->arg = arg;
     s->ev = evsignal_new(loop->base, signo, on_signal, s);

@@ -27,6 +27,19 @@ void loop_post(struct loop *loop, loop_fn *fn, void *arg);
 // it, when the loop is stopping. Before loop_run it waits for that.
 bool loop_call(struct loop *loop, loop_fn *fn, void *arg);
 
+// What the callback that runs serves, for the measure below: a text that lives on. Each callback
+// begins without one.
+void loop_serves(struct loop *loop, const char *what);
+// The turn that computed longest since loop_run began. A turn is one callback, behind which others
+// have theirs. What it computed is the processor time of the thread, so neither a wait for a disk
+// nor other processes are in it. Longer ones than LOOP_TURN_US are logged at level debug.
+#define LOOP_TURN_US 10000
+struct loop_turn {
+    uint64_t computed_us, took_us;
+    const char *what;
+};
+struct loop_turn loop_longest(const struct loop *loop);
+
 uint64_t loop_now_ms(void); // CLOCK_MONOTONIC in milliseconds; any thread
 
 // A timer that fires once each time it is set, never early.
