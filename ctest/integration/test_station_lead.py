@@ -309,23 +309,23 @@ def test_a_second_station_leads_nothing_and_both_are_told(lab):
     drop_all(lab)
 
 
-@pytest.mark.xfail(reason="the first station does not always show each unit as newer at the end; not explained yet",
-                   strict=False)
 def test_a_copy_of_the_station_is_told_from_it(lab):
     leads_all(lab)
     lab.create("one", "16M", unit="unit1")
-    with Second(lab, os.path.dirname(pool_db(lab))).log_in_as_first() as copy:
-        assert station(copy.client)["uuid"] == station(lab.client)["uuid"]
-        assert until(lambda: {u["lead"] for u in station(copy.client)["units"]} == {"leads"}, SECONDS), \
-            station(copy.client)
-        copy.client.post("/assignments", {"volume": "one", "host": "host2"})
-        assert until(lambda: copy.client.get("/assignments")[0]["state"] == "active", SECONDS)
-        assert until(lambda: station(lab.client)["stopped"], SECONDS), station(lab.client)
-        assert until(lambda: told(lab.client, "unit1", station(copy.client)["name"]) or
-                     told(lab.client, "unit2", station(copy.client)["name"]), SECONDS)
-        assert told(copy.client, "unit1", "if that one still runs, with a copy of this store, stop it")
-    assert until(lambda: {u["lead"] for u in station(lab.client)["units"]} == {"newer"}, SECONDS)
-    lab.client.post("/station/adopt", {"from": "units"})
-    leads_all(lab)
-    assert lab.volume("one")["hosts"] == ["host2"]
+    # Twice, so that the second copy comes right behind a person's word, which settled the first one alone.
+    for host in ("host2", "host3"):
+        with Second(lab, os.path.dirname(pool_db(lab))).log_in_as_first() as copy:
+            assert station(copy.client)["uuid"] == station(lab.client)["uuid"]
+            assert until(lambda: {u["lead"] for u in station(copy.client)["units"]} == {"leads"}, SECONDS), \
+                station(copy.client)
+            copy.client.post("/assignments", {"volume": "one", "host": host})
+            assert until(lambda: {a["state"] for a in copy.client.get("/assignments")} == {"active"}, SECONDS)
+            assert until(lambda: {u["lead"] for u in station(lab.client)["units"]} == {"newer"}, SECONDS), \
+                station(lab.client)
+            assert station(lab.client)["stopped"]
+            assert told(lab.client, "unit1", station(copy.client)["name"])
+            assert told(copy.client, "unit1", "if that one still runs, with a copy of this store, stop it")
+        lab.client.post("/station/adopt", {"from": "units"})
+        leads_all(lab)
+        assert host in lab.volume("one")["hosts"]
     drop_all(lab)

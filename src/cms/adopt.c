@@ -16,7 +16,8 @@
 #include <string.h>
 #include <utlist.h>
 
-// A person's word stands this long for a unit that another station tells more meanwhile.
+// A person's word stands until the unit is led, and at most this long: another station may tell the
+// unit more meanwhile.
 #define ADOPT_MS 10000
 
 // ---- What differs ----------------------------------------------------------------------------

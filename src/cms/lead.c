@@ -251,10 +251,12 @@ void lead_look(struct unit_link *link, const struct reading *r)
     set_standing(cms, unit, now);
     link->take_over = link->take_over && now == LEAD_HELD && link->adopt_until > loop_now_ms();
     bool take_over = link->take_over && lead_word_equal(&r->lead.word, &unit->rec.accepted);
-    if (now != LEAD_OURS)
+    if (now != LEAD_OURS) {
         link->leads = false;
-    else if (r->lead.word.mark == present(cms).mark)
-        link->leads = true; // else it was told so before this start, and the lease comes first
+    } else if (r->lead.word.mark == present(cms).mark) {
+        link->leads = true;    // else it was told so before this start, and the lease comes first
+        link->adopt_until = 0; // it is settled: what others tell it from now on is asked about
+    }
     if (now == LEAD_OURS || now == LEAD_FREE || take_over)
         renew_lease(link, r);
     else

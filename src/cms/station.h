@@ -120,7 +120,7 @@ struct unit_link {
     bool lease_under_way;
     bool leads;                 // the unit takes orders from here
     enum adopt_from adopt_from; // as a person said
-    uint64_t adopt_until;       // loop_now_ms; 0 for never
+    uint64_t adopt_until;       // loop_now_ms; 0: never, and once it is led
     bool take_over;             // the next lease is written though another station leads
     struct dv_uuid knocked;     // the station that leads it and was let known of this one
     uint32_t refusals_known;    // of the unit, and told
