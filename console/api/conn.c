@@ -52,8 +52,9 @@ struct conn {
     char *body;
     struct login login;
     struct http_answer answer;
-    struct relay *relay; // to civetweb, while CONN_BUSY
-    bool close;          // after the answer
+    int web_fd; // to civetweb, while CONN_BUSY; else -1
+    struct relay *relay;
+    bool close; // after the answer
 
     struct strbuf out;
     size_t out_sent;
@@ -145,15 +146,31 @@ static bool refuse(struct conn *c, int status, const struct dv_err *err)
 
 static void go_on(struct conn *c);
 
-static void carried_out(void *arg, bool answered)
+static void forget_relay(struct conn *c)
+{
+    relay_free(c->relay);
+    web_disconnect(c->env->web, c->web_fd);
+    c->relay = NULL;
+    c->web_fd = -1;
+}
+
+static void carried_out(void *arg, enum relay_end end)
 {
     struct conn *c = arg;
     struct dv_err err;
-    relay_free(c->relay);
-    c->relay = NULL;
-    if (answered) {
+    forget_relay(c);
+    switch (end) {
+    case RELAY_ANSWERED:
         enter(c, CONN_WRITING, CONN_ANSWER_MS);
-    } else {
+        break;
+    case RELAY_LATE:
+        dv_fail(&err, DV_TIMEOUT,
+                "the station did not answer within %d seconds; it may carry the request out yet, "
+                "so look before you send it again",
+                CONN_BUSY_MS / 1000);
+        refuse(c, 504, &err);
+        break;
+    default:
         dv_fail(&err, DV_INTERNAL, "the request could not be carried out; see the station's log");
         refuse(c, 500, &err);
     }
@@ -162,11 +179,15 @@ static void carried_out(void *arg, bool answered)
 
 static void carry_out(struct conn *c)
 {
+    static struct log_limit failed;
     struct strbuf request = {0};
     c->close |= c->head.close;
     web_request(c->env->web, &c->head, c->body, c->close, &request);
     enter(c, CONN_BUSY, 0);
-    c->relay = relay_new(c->env->loop, web_port(c->env->web), &request, &c->out, carried_out, c);
+    c->web_fd = web_connect(c->env->web);
+    if (c->web_fd < 0)
+        log_limited(&failed, LOG_LEVEL_ERROR, "api", "civetweb cannot be reached: %m");
+    c->relay = relay_new(c->env->loop, c->web_fd, CONN_BUSY_MS, &request, &c->out, carried_out, c);
 }
 
 static void refuse_login(struct conn *c, bool given)
@@ -420,6 +441,7 @@ struct conn *conn_new(const struct conn_env *env, int fd, struct source *source)
     struct conn *c = dv_calloc(1, sizeof(*c));
     c->env = env;
     c->fd = fd;
+    c->web_fd = -1;
     c->source = source;
     inet_ntop(AF_INET, &source->address, c->client, sizeof(c->client));
     c->timer = loop_timer_new(env->loop, on_timer, c);
@@ -432,7 +454,7 @@ void conn_end(struct conn *c)
 {
     c->env->ended(c->env->arg, c);
     logins_drop(c->env->logins, &c->login);
-    relay_free(c->relay);
+    forget_relay(c);
     forget_request(c);
     forget_answer(c);
     wiping_free(c->in, c->in_room);

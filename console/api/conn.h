@@ -11,7 +11,9 @@
 
 #define CONN_IDLE_MS    15000 // between requests
 #define CONN_REQUEST_MS 10000 // from a request's first byte to its last
-#define CONN_ANSWER_MS  30000 // until an answer is taken
+#define CONN_BUSY_MS                                                                               \
+    90000 // from handing it to civetweb to its answer; waiting for tasks ends sooner
+#define CONN_ANSWER_MS 30000 // until an answer is taken
 
 struct conn;
 struct dispatcher;
@@ -32,7 +34,7 @@ struct conn_env {
 
 // Owns fd, which does not block. env must outlive it; source has a place for it.
 struct conn *conn_new(const struct conn_env *env, int fd, struct source *source);
-void conn_end(struct conn *c); // at once; what civetweb carries out for it goes on
+void conn_end(struct conn *c); // at once; what civetweb has begun for it goes on
 
 struct place conn_place(const struct conn *c);
 struct source *conn_source(const struct conn *c);

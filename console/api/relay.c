@@ -6,20 +6,19 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "loop/loop.h"
-#include <arpa/inet.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define READ_AT_A_TIME 16384
 
 struct relay {
     int fd;
     struct loop_fd *watch;
-    struct loop_timer *failed; // told at the loop's next turn
+    struct loop_timer *end; // of the time it has
     struct strbuf request, *out;
     size_t sent;
-    void (*got)(void *arg, bool answered);
+    void (*got)(void *arg, enum relay_end end);
     void *arg;
 };
 
@@ -44,7 +43,7 @@ static void on_event(void *arg, int fd, unsigned events)
     char part[READ_AT_A_TIME];
     if ((events & LOOP_WRITE) && !send_more(r)) {
         log_error("api", "civetweb takes no request: %m");
-        r->got(r->arg, false);
+        r->got(r->arg, RELAY_BROKEN);
         return;
     }
     if (!(events & LOOP_READ))
@@ -56,43 +55,25 @@ static void on_event(void *arg, int fd, unsigned events)
         strbuf_addn(r->out, part, (size_t)n);
     secret_wipe(part, sizeof(part));
     if (n <= 0)
-        r->got(r->arg, n == 0 && r->out->len > 0);
+        r->got(r->arg, n == 0 && r->out->len > 0 ? RELAY_ANSWERED : RELAY_BROKEN);
 }
 
-static void on_failed(void *arg)
+static void on_end(void *arg)
 {
     struct relay *r = arg;
-    r->got(r->arg, false);
+    r->got(r->arg, r->fd < 0 ? RELAY_BROKEN : RELAY_LATE);
 }
 
-static int connect_to(uint16_t port)
-{
-    const struct sockaddr_in in = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&in, sizeof(in)) < 0 &&
-        errno != EINPROGRESS) {
-        close(fd);
-        fd = -1;
-    }
-    return fd;
-}
-
-struct relay *relay_new(struct loop *loop, uint16_t port, struct strbuf *request,
-                        struct strbuf *out, void (*got)(void *arg, bool answered), void *arg)
+struct relay *relay_new(struct loop *loop, int fd, uint32_t ms, struct strbuf *request,
+                        struct strbuf *out, void (*got)(void *arg, enum relay_end end), void *arg)
 {
     struct relay *r = dv_calloc(1, sizeof(*r));
-    *r = (struct relay){.request = *request, .out = out, .got = got, .arg = arg};
+    *r = (struct relay){.fd = fd, .request = *request, .out = out, .got = got, .arg = arg};
     *request = (struct strbuf){0};
-    r->fd = connect_to(port);
-    if (r->fd >= 0) {
-        r->watch = loop_fd_new(loop, r->fd, LOOP_READ | LOOP_WRITE, on_event, r);
-    } else {
-        static struct log_limit refused;
-        log_limited(&refused, LOG_LEVEL_ERROR, "api", "civetweb cannot be reached: %m");
-        r->failed = loop_timer_new(loop, on_failed, r);
-        loop_timer_set(r->failed, 0);
-    }
+    r->end = loop_timer_new(loop, on_end, r);
+    loop_timer_set(r->end, fd < 0 ? 0 : ms);
+    if (fd >= 0)
+        r->watch = loop_fd_new(loop, fd, LOOP_READ | LOOP_WRITE, on_event, r);
     return r;
 }
 
@@ -101,9 +82,7 @@ void relay_free(struct relay *r)
     if (!r)
         return;
     loop_fd_free(r->watch);
-    loop_timer_free(r->failed);
-    if (r->fd >= 0)
-        close(r->fd);
+    loop_timer_free(r->end);
     if (r->request.text)
         secret_wipe(r->request.text, r->request.len);
     strbuf_free(&r->request);

@@ -6,10 +6,17 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "console/api/dispatch.h"
+#include <arpa/inet.h>
 #include <civetweb.h>
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define KEY_CHARS   43             // 258 bits
 #define FROM_HEADER "X-Dvsan-From" // the key, the client's address, "close" or "keep"
@@ -19,7 +26,92 @@ struct web {
     struct mg_context *server;
     char key[KEY_CHARS + 1];
     char refusal[128]; // why civetweb did not start
+    pthread_mutex_t lock;
+    bool ours[UINT16_MAX + 1]; // the ports that web_connect has connected from; under the lock
 };
+
+// ---- Who is connected -----------------------------------------------------------------------
+
+static uint16_t web_port(const struct web *w)
+{
+    struct mg_server_port port = {0};
+    return mg_get_server_ports(w->server, 1, &port) == 1 ? (uint16_t)port.port : 0;
+}
+
+static uint16_t own_port(int fd)
+{
+    struct sockaddr_in in = {0};
+    socklen_t len = sizeof(in);
+    bool found = getsockname(fd, (struct sockaddr *)&in, &len) == 0 && in.sin_family == AF_INET;
+    return found ? ntohs(in.sin_port) : 0;
+}
+
+static uint16_t peer_port(int fd)
+{
+    struct sockaddr_in in = {0};
+    socklen_t len = sizeof(in);
+    bool found = getpeername(fd, (struct sockaddr *)&in, &len) == 0 && in.sin_family == AF_INET;
+    return found ? ntohs(in.sin_port) : 0;
+}
+
+// On civetweb's thread, before it reads from a connection that it does not tell apart from others
+// yet. Any user of this machine can connect; all who are not the front are sent away here, so that
+// nobody holds a thread by saying nothing.
+static int on_connection(const struct mg_connection *conn, void **conn_data)
+{
+    static struct log_limit strangers;
+    struct web *w = mg_get_user_data(mg_get_context(conn));
+    uint16_t port = web_port(w);
+    (void)conn_data;
+    DIR *folder = opendir("/proc/self/fd");
+    for (struct dirent *e; folder && (e = readdir(folder));) {
+        int fd = atoi(e->d_name);
+        uint16_t peer = own_port(fd) == port ? peer_port(fd) : 0;
+        if (peer == 0)
+            continue;
+        pthread_mutex_lock(&w->lock);
+        bool stranger = !w->ours[peer];
+        pthread_mutex_unlock(&w->lock);
+        if (stranger && shutdown(fd, SHUT_RDWR) == 0)
+            log_limited(&strangers, LOG_LEVEL_WARNING, "api",
+                        "ended a connection of another process to civetweb's own port");
+    }
+    if (folder)
+        closedir(folder);
+    return 0;
+}
+
+int web_connect(struct web *w)
+{
+    const struct sockaddr_in in = {.sin_family = AF_INET,
+                                   .sin_port = htons(web_port(w)),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    pthread_mutex_lock(&w->lock); // civetweb may see the connection before connect returns
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&in, sizeof(in)) < 0 &&
+        errno != EINPROGRESS) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        fd = -1;
+    }
+    if (fd >= 0)
+        w->ours[own_port(fd)] = true;
+    pthread_mutex_unlock(&w->lock);
+    return fd;
+}
+
+void web_disconnect(struct web *w, int fd)
+{
+    if (fd < 0)
+        return;
+    pthread_mutex_lock(&w->lock);
+    w->ours[own_port(fd)] = false;
+    pthread_mutex_unlock(&w->lock);
+    close(fd);
+}
+
+// ---- Requests -------------------------------------------------------------------------------
 
 static void send_answer(struct mg_connection *conn, const struct http_answer *a, bool head_only,
                         bool close)
@@ -132,6 +224,7 @@ struct web *web_new(struct dispatcher *dispatcher, struct dv_err *err)
                              "no",
                              NULL};
     const struct mg_callbacks callbacks = {
+        .init_connection = on_connection,
         .begin_request = on_request,
         .http_error = on_http_error,
         .log_message = on_log,
@@ -139,6 +232,7 @@ struct web *web_new(struct dispatcher *dispatcher, struct dv_err *err)
     struct sigaction child;
     secret_random_text(w->key, KEY_CHARS);
     w->dispatcher = dispatcher;
+    pthread_mutex_init(&w->lock, NULL);
     sigaction(SIGCHLD, NULL, &child);
     mg_init_library(0);
     w->server = mg_start(&callbacks, w, options);
@@ -157,14 +251,9 @@ void web_free(struct web *w)
     if (w->server)
         mg_stop(w->server);
     mg_exit_library();
+    pthread_mutex_destroy(&w->lock);
     secret_wipe(w->key, sizeof(w->key));
     free(w);
-}
-
-uint16_t web_port(const struct web *w)
-{
-    struct mg_server_port port = {0};
-    return mg_get_server_ports(w->server, 1, &port) == 1 ? (uint16_t)port.port : 0;
 }
 
 void web_request(const struct web *w, const struct http_head *head, const char *body, bool close,

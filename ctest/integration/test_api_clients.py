@@ -329,13 +329,42 @@ def listening_ports(pid):
             if row[3] == "0A" and f"socket:[{row[9]}]" in inodes}
 
 
-def test_civetweb_hears_the_front_alone(api):
-    """Its own port answers nobody who has not the key of this run, whatever his token."""
+@pytest.fixture(name="behind")
+def fixture_behind(api):
+    """Where civetweb listens, which any user of the machine can find."""
     ports = listening_ports(api.lab.lab.station.cms.pid()) - {api.address[1]}
     assert len(ports) == 1
+    return "127.0.0.1", ports.pop()
+
+
+def test_civetweb_hears_the_front_alone(api, behind):
+    """Its own port answers nobody else, whatever his token and his key."""
     for key in (b"", b"X-Dvsan-From: \r\n", b"X-Dvsan-From: " + 43 * b"A" + b" 127.0.0.1 keep\r\n",
                 b"X-Dvsan-From: " + 5000 * b"A" + b"\r\n"):
-        with socket.create_connection(("127.0.0.1", *ports), timeout=LONG) as s:
-            s.sendall(b"GET /api/v1/pool" + api.line + key + b"Connection: close\r\n\r\n")
+        with socket.create_connection(behind, timeout=LONG) as s:
+            with contextlib.suppress(ConnectionError):
+                s.sendall(b"GET /api/v1/pool" + api.line + key + b"Connection: close\r\n\r\n")
             assert b"HTTP/1.1 200" not in read_all(s)
     assert api.get() == [200]
+
+
+def test_strangers_at_civetweb_hold_nothing(api, behind):
+    """Many more connections than civetweb has threads, which say nothing, or a byte now and then:
+    each is ended without a word, and the API's clients are served meanwhile."""
+    with contextlib.ExitStack() as stack:
+        strangers = [stack.enter_context(socket.create_connection(behind, timeout=LONG))
+                     for _ in range(200)]
+        slow = b"GET /" + b"a" * 1000
+        said = {s: b"" if n % 4 == 0 else slow for n, s in enumerate(strangers)}
+        ended, over = {}, threading.Event()
+        thread = threading.Thread(target=lambda: ended.update(drip(strangers, said, over.is_set)))
+        thread.start()
+        try:
+            for _ in range(3):
+                assert api.get() == [200]
+            thread.join(LONG)
+        finally:
+            over.set()
+            thread.join(LONG)
+    assert [ended.get(s) for s in strangers] == [[]] * len(strangers)
+    assert "ended a connection of another process" in api.station_log()
