@@ -1,15 +1,23 @@
-"""Volumes grow, and give room back, under Linux's own initiator, below a file system and below a mirror."""
+"""Volumes grow, and give room back, under Linux's own initiator, below file systems, a mirror and multipath. Each of
+the six disks that these are made of sees GROWTHS growths under writes."""
+import contextlib
+import os
+import re
 import subprocess
 
 import pytest
 
+from test_connect import type_in
 from test_kernel import log_in
+from tools.loop_device import LoopDevice
 from tools.testlab import until
 from unit_box import GROWTHS
 
-LAB = {"units": 2, "hosts": 1}
+LAB = {"units": 2, "hosts": 1, "portals": 2}
 FIRST_MIB = 64
 PATIENCE_S = 120
+# Names of volumes, and where they are: unit, medium.
+PLACES = {"on-folder": ("unit1", "pool0"), "on-disk": ("unit2", "disk"), "on-device": ("unit1", "device")}
 # Each block is on the disk before the next one is written; ends with 1 at the first error.
 WRITER = """
     n=0
@@ -20,70 +28,105 @@ WRITER = """
 TROUBLE = "I/O error|critical target|EXT4-fs (error|warning)|emounting|md/raid1:.*(fail|Disk failure)|Buffer I/O"
 
 
-@pytest.fixture(name="disks", scope="module")
-def fixture_disks(lab, guest):
-    """Two volumes, one on each unit: their disks in the guest."""
-    for n in (1, 2):
-        lab.create(f"grow{n}", f"{FIRST_MIB}M", unit=f"unit{n}")
-        lab.assign(f"grow{n}", "host1")
-    return [log_in(lab, guest, f"grow{n}") for n in (1, 2)]
+class Volumes:
+    """Those of the lab, each alone on its medium, so that it grows where it is. disks: theirs in the guest."""
+
+    def __init__(self, lab, device):
+        self.lab, self.device, self.mib, self.disks = lab, device, {}, {}
+
+    def create(self, name):
+        unit, medium = PLACES[name]
+        assert until(lambda: self.lab.has_medium(unit, medium), 60)
+        self.lab.create(name, f"{FIRST_MIB}M", unit=unit, medium=medium)
+        self.lab.assign(name, "host1")
+        self.mib[name] = FIRST_MIB
+
+    def grow(self, name):
+        """By 1 MiB."""
+        unit, medium = PLACES[name]
+        self.mib[name] += 1
+        if medium == "device":
+            self.device.grow(self.mib[name])
+            assert until(lambda: any(m["name"] == medium and m["blocks"] == self.mib[name] * 2048
+                                     for m in self.lab.unit(unit)["media"]), 60)
+        self.lab.done(self.lab.client.ask("PATCH", f"/volumes/{name}", {"size": f"{self.mib[name]}M"}), PATIENCE_S)
+
+
+@pytest.fixture(name="volumes", scope="module")
+def fixture_volumes(lab, guest):
+    with contextlib.closing(LoopDevice(os.path.join(lab.work, "device.img"), FIRST_MIB)) as device:
+        image = os.path.join(lab.work, "disk.img")
+        with open(image, "wb") as f:
+            f.truncate(4 << 30)
+        lab.add_media("unit1", f'<medium index="2" name="device" kind="device" path="{device.path}"/>')
+        lab.add_media("unit2", f'<medium index="2" name="disk" kind="disk" path="{image}" initialise="yes"/>')
+        volumes = Volumes(lab, device)
+        for name in PLACES:
+            volumes.create(name)
+            volumes.disks[name] = log_in(lab, guest, name)
+        yield volumes
 
 
 def written(guest):
     return int(guest.run("cat /tmp/written 2>/dev/null || echo 0"))
 
 
-def grow_under_writes(lab, guest, volumes, first):
-    """Grows each of the volumes in turn while a file is written; returns the last size in MiB."""
+def grow_under_writes(volumes, guest, *names):
+    """Grows each of the volumes in turn while a file is written below /mnt."""
+    def goes_on():
+        before = written(guest)
+        assert until(lambda: guest.is_over(writer) or written(guest) > before + 1, PATIENCE_S), guest.state()
+
     guest.run("rm -f /tmp/stop /tmp/written; dmesg -C")
     writer = guest.begin(WRITER)
-    for n in range(1, GROWTHS + 1):
-        for volume in volumes:
-            before = written(guest)
-            assert until(lambda b=before: guest.is_over(writer) or written(guest) > b + 1, PATIENCE_S)
-            lab.done(lab.client.ask("PATCH", f"/volumes/{volume}", {"size": f"{first + n}M"}))
-    before = written(guest)
-    assert until(lambda: guest.is_over(writer) or written(guest) > before + 1, PATIENCE_S), guest.state()
+    for _ in range(GROWTHS):
+        for name in names:
+            goes_on()
+            volumes.grow(name)
+    goes_on()
     guest.run("touch /tmp/stop")
     status, said = guest.result(writer)
     assert status == 0, said + guest.state()
     trouble = guest.run(f"dmesg | grep -E '{TROUBLE}' || true")
     assert not trouble, trouble
-    return first + GROWTHS
 
 
-def test_a_file_system_sees_no_error(lab, guest, disks):
-    guest.run(f"mkfs.ext4 -q {disks[0]} && mount {disks[0]} /mnt")
-    mib = grow_under_writes(lab, guest, ["grow1"], FIRST_MIB)
+@pytest.mark.parametrize("name", PLACES)
+def test_a_file_system_sees_no_error(volumes, guest, name):
+    disk = volumes.disks[name]
+    guest.run(f"mkfs.ext4 -q {disk} && mount {disk} /mnt")
+    grow_under_writes(volumes, guest, name)
     # What was written is there, and after the rescan that a host needs so is the room.
     guest.run(f"""set -e
-        cp /mnt/block /tmp/block; umount /mnt; mount {disks[0]} /mnt; cmp /mnt/block /tmp/block
+        cp /mnt/block /tmp/block; umount /mnt; mount {disk} /mnt; cmp /mnt/block /tmp/block
         iscsiadm -m session -R > /dev/null
-        [ $(blockdev --getsize64 {disks[0]}) = {mib << 20} ]
-        resize2fs {disks[0]} 2> /dev/null
-        umount /mnt; e2fsck -fn {disks[0]}""")
+        [ $(blockdev --getsize64 {disk}) = {volumes.mib[name] << 20} ]
+        resize2fs {disk} 2> /dev/null
+        umount /mnt; e2fsck -fn {disk}""")
 
 
-def test_a_mirror_keeps_both_legs(lab, guest, disks):
+def test_a_mirror_keeps_both_legs(volumes, guest):
+    legs = ("on-folder", "on-disk")
+    disks = " ".join(volumes.disks[name] for name in legs)
     guest.run(f"""set -e
         modprobe raid1
         mdadm --create /dev/md0 --run --level=1 --metadata=1.2 --bitmap=internal --size={FIRST_MIB - 8}M \
-            --raid-devices=2 {disks[0]} {disks[1]} --assume-clean > /dev/null 2>&1
+            --raid-devices=2 {disks} --assume-clean > /dev/null 2>&1
         mkfs.ext4 -q /dev/md0 && mount /dev/md0 /mnt""")
-    grow_under_writes(lab, guest, ["grow1", "grow2"], FIRST_MIB + GROWTHS)
+    grow_under_writes(volumes, guest, *legs)
     assert "[UU]" in guest.run("cat /proc/mdstat")
-    guest.run("umount /mnt; mdadm --stop /dev/md0")
+    guest.run(f"umount /mnt; mdadm --stop /dev/md0; wipefs -aq {disks}")
 
 
-def test_what_is_deleted_is_given_back(lab, guest, disks):
+def test_what_is_deleted_is_given_back(lab, volumes, guest):
     """By fstrim and by blkdiscard, of which what is read behind it is zero."""
     def allocated():
-        name = lab.volume("grow1")["uuid"]
+        name = lab.volume("on-folder")["uuid"]
         found = subprocess.run(["find", lab.folder, "-name", f"{name}.img", "-printf", "%b"], check=True,
                                capture_output=True, text=True).stdout
         return int(found) * 512
 
-    disk = disks[0]
+    disk = volumes.disks["on-folder"]
     guest.run(f"""set -e
         mkfs.ext4 -q {disk} && mount {disk} /mnt
         dd if=/dev/urandom of=/mnt/large bs=1M count=32 conv=fsync 2>/dev/null""")
@@ -96,3 +139,21 @@ def test_what_is_deleted_is_given_back(lab, guest, disks):
         dd if={disk} bs=1M count=16 iflag=direct 2>/dev/null | cmp -n {16 << 20} - /dev/zero""")
     assert allocated() < 1 << 20
     assert not guest.run(f"dmesg | grep -E '{TROUBLE}' || true")
+
+
+def test_multipath_takes_the_ways_again(lab, volumes, guest):
+    """A growth ends the sessions of all ways at once; what is written waits, as the settings that are told say. This
+    is the last test: it takes all other volumes away."""
+    guest.run("iscsiadm -m node -u && iscsiadm -m node -o delete")
+    for name in PLACES:
+        if name != "on-device":
+            lab.unassign(name, "host1")
+    guest.udev()
+    type_in(lab, guest, "host1", "--for", "multipath")
+    ways = "multipath -ll | grep -c 'active ready running'"
+    assert until(lambda: guest.run(f"{ways} || true").strip() == "2", PATIENCE_S), guest.run("multipath -ll")
+    disk = "/dev/mapper/" + re.search(r"^(\w+) .*dm-\d+ DVSAN", guest.run("multipath -ll"), re.M).group(1)
+    guest.run(f"wipefs -aq {disk} && mkfs.ext4 -q {disk} && mount {disk} /mnt")
+    grow_under_writes(volumes, guest, "on-device")
+    assert until(lambda: guest.run(f"{ways} || true").strip() == "2", PATIENCE_S), guest.run("multipath -ll")
+    guest.run(f"cp /mnt/block /tmp/block; umount /mnt; mount {disk} /mnt; cmp /mnt/block /tmp/block; umount /mnt")

@@ -11,8 +11,8 @@ import pytest
 
 from tools import initiators
 from tools.testlab import Refused, until
-from unit_box import (ACTIVE, ONLINE, UNIT, VOLUME, V_BLOCKS, V_END, V_ERROR, V_NAME, V_SIZE, V_START, Box,
-                      SnmpError, free_addresses, wait_for)
+from unit_box import (ACTIVE, ONLINE, UNIT, VOLUME, V_BLOCKS, V_END, V_ERROR, V_NAME, V_SIZE, V_START,
+                      SnmpError, own_box, wait_for)
 
 LAB = {"units": 1, "hosts": 1}
 V_FORCE, TRUE = 24, 1
@@ -24,21 +24,9 @@ ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 
 @pytest.fixture(name="box")
 def fixture_box():
-    addresses, held = free_addresses(2)
-    box = Box(*addresses)
-    try:
+    with own_box(secret=SECRET) as box:
         box.start()
         yield box
-        text = box.agent_log.read_text()
-        for bad in ("AddressSanitizer", "runtime error:", "LeakSanitizer", SECRET):
-            assert bad not in text, text[-8000:]
-    except BaseException:
-        print(box.agent_log.read_text()[-8000:])
-        raise
-    finally:
-        box.close()
-        for s in held:
-            s.close()
 
 
 def size_set(index, mib, force=False):

@@ -21,19 +21,8 @@ TAKEN_OFFLINE = 2
 
 @pytest.fixture(name="box")
 def fixture_box():
-    addresses, held = unit_box.free_addresses(2)
-    b = unit_box.Box(*addresses)
-    try:
-        yield b
-        text = b.agent_log.read_text()
-        assert "Sanitizer" not in text and "runtime error:" not in text, text[-8000:]
-    except BaseException:
-        print(b.agent_log.read_text()[-8000:])
-        raise
-    finally:
-        b.close()
-        for h in held:
-            h.close()
+    with unit_box.own_box() as box:
+        yield box
 
 
 def start(box, mib=64, path="disk.img"):

@@ -9,7 +9,7 @@ import uuid
 import pytest
 
 from raw_initiator import CheckCondition, Lun
-from unit_box import ACTIVE, VOLUME, V_THIN, Box, create_set, free_addresses, wait_for
+from unit_box import ACTIVE, VOLUME, V_THIN, create_set, own_box, wait_for
 
 HOST, SECRET = "iqn.2026-11.host:thin", "secret-of-thin!"
 MIB, GIB = 1 << 20, 1 << 30
@@ -22,9 +22,7 @@ THIN, FULL, ON_DISK = 1, 2, 3
 
 @pytest.fixture(name="box", scope="module")
 def fixture_box():
-    addresses, held = free_addresses(2)
-    box = Box(*addresses)
-    try:
+    with own_box(secret=SECRET) as box:
         with open(box.dir / "disk.img", "wb") as f:
             f.truncate(256 << 20)
         box.write_config(MEDIA)
@@ -37,13 +35,6 @@ def fixture_box():
             box.grant(index, 1, HOST, "thin", SECRET)
             box.wait_rule(index, 1, ACTIVE)
         yield box
-    except BaseException:
-        print(box.agent_log.read_text()[-8000:])
-        raise
-    finally:
-        box.close()
-        for s in held:
-            s.close()
 
 
 class Host(Lun):

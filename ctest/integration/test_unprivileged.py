@@ -13,8 +13,8 @@ import pytest
 
 import unit_box
 from tools import initiators, net
-from tools.testlab import ROOT, SANITIZER, TestLab, until
-from unit_box import ONLINE, V_BLOCKS, V_ERROR, V_SIZE, V_START, VOLUME, Box, create_set, wait_for
+from tools.testlab import ROOT, TestLab, until
+from unit_box import ONLINE, V_BLOCKS, V_ERROR, V_SIZE, V_START, VOLUME, create_set, own_box, wait_for
 
 USER = 61234 # nobody's
 DISK_GROUP = 6
@@ -162,25 +162,14 @@ def private_devices():
 @contextlib.contextmanager
 def users_box(devices, place, groups, media):
     """A unit of the user's that runs; media: as in its configuration, of the files in its folder."""
-    addresses, held = unit_box.free_addresses(2)
-    box = Box(*addresses, prefix=(*devices.prefix, *NO_RIGHTS, groups))
-    with open(box.dir / "disk.img", "wb") as f:
-        f.truncate(256 * MIB)
-    box.write_config(media)
-    give(box.dir, unit_box.tool_state())
-    box.program = place / "build/bin/dvsan-unit"
-    try:
+    with own_box(prefix=(*devices.prefix, *NO_RIGHTS, groups)) as box:
+        with open(box.dir / "disk.img", "wb") as f:
+            f.truncate(256 * MIB)
+        box.write_config(media)
+        give(box.dir, unit_box.tool_state())
+        box.program = place / "build/bin/dvsan-unit"
         box.start()
         yield box
-        assert box.agent.end() == 0
-        assert not SANITIZER.search(box.agent_log.read_text())
-    except BaseException:
-        print(box.agent_log.read_text()[-8000:])
-        raise
-    finally:
-        box.close()
-        for s in held:
-            s.close()
 
 
 IMAGE = '<medium index="1" name="image" kind="disk" path="disk.img" initialise="yes"/>'

@@ -24,7 +24,7 @@ PROGRAM = BUILD / "bin/dvsan-unit"
 ROOT = "1.3.6.1.4.1.8072.9999.9999.21137"
 MEMBER, UNIT = ROOT + ".1.1.1", ROOT + ".1.2.1"
 MEDIUM, VOLUME, ACCESS, CHANGE = UNIT + ".2.1", UNIT + ".3.1", UNIT + ".4.1", UNIT + ".6.1"
-M_FREE, M_OPER = 5, 7
+M_BLOCKS, M_FREE, M_OPER = 4, 5, 7
 M_ONLINE, M_LOW, M_FAILED = 1, 2, 3
 ANNOUNCE = ROOT + ".1.1.0.1"
 COLD_START, LINK_DOWN, LINK_UP = ("1.3.6.1.6.3.1.1.5." + n for n in "134")
@@ -38,8 +38,9 @@ GO, DESTROY = 4, 6
 CREATING, ONLINE, OFFLINE, FAILED, DELETING = range(1, 6)
 PENDING, ACTIVE, RULE_FAILED, REVOKING = range(1, 5)
 
-# How often a volume grows under each initiator; more of it is a matter of time alone.
-GROWTHS = int(os.environ.get("DVSAN_GROWTHS", "3"))
+# How often each volume grows under each load. There are 12 of these in test_growth.py and 6 in test_kernel_growth.py,
+# so by default 36 growths are seen, and more than 1,000 with 56.
+GROWTHS = int(os.environ.get("DVSAN_GROWTHS", "2"))
 
 USER, AUTH, PRIV = "provision", "auth-pass-of-provision", "priv-pass-of-provision"
 IQN = "iqn.2026-11.test.dvsan"
@@ -341,6 +342,29 @@ class Box:
 
     def traps(self, oid, user="notify"):
         return [n for n in self.notifications() if (n["trap"], n["user"]) == (oid, user)]
+
+
+@contextlib.contextmanager
+def own_box(kind=Box, secret="", **how):
+    """A box on addresses of its own, to be started. Its agent is ended last, which is when leaks are told, and what it
+    wrote is judged: nothing of a sanitizer, and not the secret."""
+    addresses, held = free_addresses(2)
+    box = kind(*addresses, **how)
+    try:
+        yield box
+        if box.agent and box.agent.running():
+            assert box.agent.end() == 0
+        text = box.agent_log.read_text()
+        for bad in ("Sanitizer", "runtime error:", *filter(None, [secret])):
+            assert bad not in text, text[max(0, text.find(bad) - 200):][:8000]
+    except BaseException:
+        if box.agent:
+            print(box.agent_log.read_text()[-8000:])
+        raise
+    finally:
+        box.close()
+        for s in held:
+            s.close()
 
 
 class Supervised(Box):
