@@ -321,6 +321,31 @@ static void test_progress(void **state)
     media_close(m);
 }
 
+// A growth that was given up: what there is then was taken for the volume's, and is not cut by
+// another one that fails.
+static void test_given_up(void **state)
+{
+    (void)state;
+    struct media *m = open_folder();
+    struct dv_err err;
+    struct watcher w = {0};
+    struct volume v = {.uuid = uuid_random(), .blocks = 8 * BLOCKS, .thin = false};
+    assert_int_equal(media_volume_create(m, &v, NULL, &err), 0);
+    v.target_blocks = LARGE;
+    stops(m, &v, &w);
+    DV_FREE char *path = media_volume_path(m, &v, &err);
+    assert_non_null(path);
+    assert_int_equal(truncate(path, 800 * MIB), 0); // longer than it should become
+    fails(media_volume_grow(m, &v, LARGE, NULL, &err), &err, DV_INVALID, "only grows");
+    assert_int_equal(truncate(path, 16 * MIB), 0);
+    v.blocks = 16 * BLOCKS;
+    v.target_blocks = UINT64_C(1) << 40;
+    fails(media_volume_grow(m, &v, v.target_blocks, NULL, &err), &err, DV_NO_SPACE, "left");
+    assert_int_equal(stat_of(m, &v.uuid).st_size, 16 * MIB);
+    assert_int_equal(media_volume_delete(m, &v, NULL, &err), 0);
+    media_close(m);
+}
+
 static void test_cancelled(void **state)
 {
     (void)state;
@@ -725,17 +750,29 @@ static void test_identity_lost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_identity),          TEST(test_lock),
-        TEST(test_bad_folders),       TEST(test_no_permission),
-        TEST(test_volumes),           TEST(test_broken_off),
-        TEST(test_progress),          TEST(test_cancelled),
-        TEST(test_progress),          TEST(test_growth_is_taken_back),
-        TEST(test_progress),          TEST(test_nothing_unknown_is_cut),
-        TEST(test_large_files),       TEST(test_full),
-        TEST(test_read_only),         TEST(test_without_fallocate),
-        TEST(test_files_are_volumes), TEST(test_owner),
-        TEST(test_identity_lost),     TEST(test_another_owners),
-        TEST(test_left_behind),       TEST(test_another_folder),
+        TEST(test_identity),
+        TEST(test_lock),
+        TEST(test_bad_folders),
+        TEST(test_no_permission),
+        TEST(test_volumes),
+        TEST(test_broken_off),
+        TEST(test_progress),
+        TEST(test_cancelled),
+        TEST(test_given_up),
+        TEST(test_progress),
+        TEST(test_growth_is_taken_back),
+        TEST(test_progress),
+        TEST(test_nothing_unknown_is_cut),
+        TEST(test_large_files),
+        TEST(test_full),
+        TEST(test_read_only),
+        TEST(test_without_fallocate),
+        TEST(test_files_are_volumes),
+        TEST(test_owner),
+        TEST(test_identity_lost),
+        TEST(test_another_owners),
+        TEST(test_left_behind),
+        TEST(test_another_folder),
     };
     return cmocka_run_group_tests_name("media_dir", tests, NULL, NULL);
 }

@@ -167,6 +167,31 @@ static void clearing_goes_on_where_it_was(void **state)
     media_close(m);
 }
 
+// A growth that was begun and given up: what it cleared others may have written to since.
+static void a_growth_that_was_given_up_begins_anew(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    struct stop s = {0};
+    const struct media_progress p = {stop_after, &s};
+    struct volume v = volume_at(1, 16);
+    run("truncate -s 1100M %s", image);
+    struct media *m = open_disk(image);
+    is(media_volume_create(m, &v, NULL, &err), &err);
+    v.target_blocks = 1024 * BLOCKS;
+    fails(media_volume_grow(m, &v, v.target_blocks, &p, &err) != 0, &err, DV_CANCELLED,
+          "cancelled");
+    // Somebody makes a partition there, so it is given up; then takes it away again.
+    run("echo 'start=204800, size=8192' | sfdisk -q --no-reread --force --append %s >/dev/null",
+        image);
+    fails(media_volume_grow(m, &v, v.target_blocks, NULL, &err) != 0, &err, DV_NO_SPACE, "no room");
+    put(image, 100 * MIB, 'x', MIB);
+    run("sfdisk -q --no-reread --force --delete %s 2 >/dev/null", image);
+    is(media_volume_grow(m, &v, v.target_blocks, NULL, &err), &err);
+    assert_true(reads_as_zeros(image, 17 * MIB, 1008 * MIB));
+    media_close(m);
+}
+
 static void foreign_partitions_are_left_alone(void **state)
 {
     (void)state;
@@ -416,6 +441,7 @@ int main(void)
         DISK_TEST(volumes_are_partitions),
         DISK_TEST(partitions_grow_where_there_is_room),
         DISK_TEST(clearing_goes_on_where_it_was),
+        DISK_TEST(a_growth_that_was_given_up_begins_anew),
         DISK_TEST(foreign_partitions_are_left_alone),
         DISK_TEST(only_blank_disks_are_initialised),
         DISK_TEST(one_copy_of_the_table_is_enough),

@@ -1,93 +1,12 @@
 // Tests of disk volumes that move and shrink: on image files, and where possible on loop devices.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/log.h"
-#include "base/mem.h"
-#include "media/media.h"
+#include "ctest/support/disk_image.h"
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define BLOCKS ((uint64_t)ALLOC_BLOCKS)
-#define MIB    (UINT64_C(1) << 20)
-
-static char folder[64], image[96], device[96];
-
-static int set_up(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/dvsan-move-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(image, sizeof(image), "%s/disk.img", folder);
-    device[0] = '\0';
-    DV_CLOSE int fd = open(image, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    return fd < 0 ? -1 : ftruncate(fd, 64 * MIB);
-}
-
-static int tear_down(void **state)
-{
-    char command[256];
-    (void)state;
-    if (device[0]) {
-        snprintf(command, sizeof(command), "losetup -d %s", device);
-        if (system(command) != 0)
-            return -1;
-    }
-    unlink(image);
-    return rmdir(folder);
-}
-
-// A loop device over the image; skips the test where there is none.
-static void use_loop(const char *options)
-{
-    char command[256];
-    if (geteuid() != 0)
-        skip();
-    snprintf(command, sizeof(command), "losetup -f --show %s %s 2>/dev/null", options, image);
-    FILE *f = popen(command, "r");
-    bool got = f && fgets(device, sizeof(device), f);
-    if (f)
-        pclose(f);
-    if (!got)
-        skip();
-    device[strcspn(device, "\n")] = '\0';
-}
-
-static struct media *open_disk(const char *path)
-{
-    struct dv_err err;
-    const struct media_spec spec = {.kind = MEDIUM_DISK, .path = path, .initialise = true};
-    struct media *m = media_open(&spec, &err);
-    if (!m)
-        fail_msg("%s", err.text);
-    return m;
-}
-
-static void is(int rc, const struct dv_err *err)
-{
-    if (rc != 0)
-        fail_msg("%s", err->text);
-}
-
-static void fails(bool failed, const struct dv_err *err, enum dv_code code, const char *part)
-{
-    if (!failed)
-        fail_msg("went well instead of failing with \"%s\"", part);
-    if (err->code != code || !strstr(err->text, part))
-        fail_msg("%s: %s; expected %s: ...%s...", dv_code_name(err->code), err->text,
-                 dv_code_name(code), part);
-}
 
 // ---- What a volume holds ----------------------------------------------------------------------
 
@@ -234,6 +153,28 @@ static void a_move_goes_on_where_it_was(void **state)
     is(media_volume_move(m, &v, &p, &err), &err);
     assert_true(s.last > 80);
     holds(image, 20, "abcdefgh0");
+    media_close(m);
+}
+
+// A move that was begun and given up: the volume was served and written to since.
+static void a_move_that_was_given_up_begins_anew(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    struct stop s = {.after = 4};
+    const struct media_progress p = {stop_after, &s};
+    struct media *m = open_disk(image);
+    struct volume v = volume_at(2, 8);
+    is(media_volume_create(m, &v, NULL, &err), &err);
+    fill(image, 2, "abcdefgh");
+    v = moving_to(v, 20, 9);
+    fails(media_volume_move(m, &v, &p, &err) != 0, &err, DV_CANCELLED, "cancelled");
+    struct volume other = v;
+    other.blocks -= BLOCKS; // as if its partition had been changed meanwhile
+    fails(media_volume_move(m, &other, NULL, &err) != 0, &err, DV_CONFLICT, "was changed");
+    fill(image, 2, "A");
+    is(media_volume_move(m, &v, NULL, &err), &err);
+    holds(image, 20, "Abcdefgh0");
     media_close(m);
 }
 
@@ -481,6 +422,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         DISK_TEST(moves_with_its_data),
         DISK_TEST(a_move_goes_on_where_it_was),
+        DISK_TEST(a_move_that_was_given_up_begins_anew),
         DISK_TEST(a_broken_off_move_begins_anew_or_is_cleared_away),
         DISK_TEST(a_move_that_cannot_be_leaves_all_as_it_was),
         DISK_TEST(moves_on_a_device_with_nodes),

@@ -24,7 +24,8 @@
 #define REPORT_BYTES (UINT64_C(1) << 22) // written as zeros between two reports
 #define CUT_BYTES    (UINT64_C(1) << 32) // of a file that is deleted
 
-// What goes on in the next pass; forgotten by a crash, after which nobody knows.
+// What was cancelled and goes on in the next pass; all other ends of it, and a crash, make it
+// forgotten.
 struct making {
     struct dv_uuid uuid;
     uint64_t from; // bytes, of a file that grows: how long it was when that began here
@@ -369,6 +370,7 @@ static int dir_create(struct media *m, const struct volume *v,
     DV_FREE char *path = file_of(m, &v->uuid);
     DV_FREE char *unfinished = unfinished_of(m, &v->uuid);
     uint64_t bytes = 0;
+    bool goes_on = forget(m->own, &v->uuid, NULL);
     if (bytes_of(v->blocks, &bytes, err) != 0)
         return -1;
     int found = there(path, bytes, err);
@@ -376,7 +378,7 @@ static int dir_create(struct media *m, const struct volume *v,
         return -1;
     if (found == 0) {
         DV_FAULT("dir.create");
-        if (!forget(m->own, &v->uuid, NULL))
+        if (!goes_on)
             unlink(unfinished); // from a time that was broken off
         if (make_file(m, unfinished, bytes, v->thin, progress, err) != 0) {
             if (err->code == DV_CANCELLED)
@@ -426,21 +428,23 @@ static int dir_grow(struct media *m, const struct volume *v, uint64_t blocks,
                     const struct media_progress *progress, struct dv_err *err)
 {
     DV_FREE char *path = file_of(m, &v->uuid);
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, from = 0;
     struct stat st;
+    bool goes_on = forget(m->own, &v->uuid, &from);
     if (bytes_of(blocks, &bytes, err) != 0)
         return -1;
     DV_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0)
         return dv_fail_errno(err, errno, "cannot open %s", path);
-    uint64_t now = (uint64_t)st.st_size, from = now;
+    uint64_t now = (uint64_t)st.st_size;
+    if (!goes_on)
+        from = now;
     DV_FAULT("dir.grow");
     if (now > bytes || now < v->blocks * BLOCK_SIZE)
         return dv_fail(err, DV_INVALID,
                        "%s has %" PRIu64 " bytes, and a volume only grows, from %" PRIu64
                        " to %" PRIu64,
                        path, now, v->blocks * BLOCK_SIZE, bytes);
-    (void)forget(m->own, &v->uuid, &from);
     int rc = lengthen(m, path, fd, v, now, bytes, progress, err);
     if (rc != 0 && err->code == DV_CANCELLED)
         remember(m->own, &v->uuid, from);

@@ -17,8 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 
-// How far a partition was cleared, and then written to by a copy; forgotten by a crash, after which
-// it begins anew.
+// How far a partition was cleared, and then written to by a copy, by work that was cancelled and
+// goes on. All other ends of the work, and a crash, make it forgotten: what is done then begins
+// anew.
 struct clearing {
     struct dv_uuid uuid;
     uint64_t from, to; // bytes from the start of the disk: what is to be cleared
@@ -280,22 +281,23 @@ static struct clearing *clearing_of(struct disk *d, const struct dv_uuid *uuid, 
     return c;
 }
 
-// What is done, or will be done anew.
-static void forget_clearings(struct disk *d, const struct dv_uuid *uuid)
+// The end of work on a volume. Once it was done or given up, others may write where it was: only
+// what was cancelled goes on.
+static int end_of(struct disk *d, const struct dv_uuid *uuid, int rc, const struct dv_err *err)
 {
+    if (rc != 0 && err->code == DV_CANCELLED)
+        return rc;
     for (size_t i = d->clearing_count; i-- > 0;)
         if (uuid_equal(&d->clearings[i].uuid, uuid))
             d->clearings[i] = d->clearings[--d->clearing_count];
+    return rc;
 }
 
 static int clear_blocks(struct disk *d, const struct dv_uuid *uuid, uint64_t start, uint64_t end,
                         bool thin, const struct media_progress *progress, struct dv_err *err)
 {
     struct clearing *c = clearing_of(d, uuid, start, end);
-    int rc = storage_zero(&d->storage, c->from, c->to, thin, &c->done, progress, err);
-    if (rc == 0 || err->code != DV_CANCELLED)
-        forget_clearings(d, uuid);
-    return rc;
+    return storage_zero(&d->storage, c->from, c->to, thin, &c->done, progress, err);
 }
 
 static int clear_part(struct disk *d, const struct gpt_part *p, bool thin,
@@ -320,8 +322,8 @@ static int add_partition(struct disk *d, const struct volume *v, struct gpt_part
                       : found - 1;
 }
 
-static int disk_create(struct media *m, const struct volume *v,
-                       const struct media_progress *progress, struct dv_err *err)
+static int create(struct media *m, const struct volume *v, const struct media_progress *progress,
+                  struct dv_err *err)
 {
     struct disk *d = m->own;
     struct gpt_part p;
@@ -340,6 +342,12 @@ static int disk_create(struct media *m, const struct volume *v,
         return -1;
     p.unfinished = false;
     return edit(d, gpt_change, &p, err);
+}
+
+static int disk_create(struct media *m, const struct volume *v,
+                       const struct media_progress *progress, struct dv_err *err)
+{
+    return end_of(m->own, &v->uuid, create(m, v, progress, err), err);
 }
 
 static bool has_room(const struct gpt_table *t, const struct gpt_part *p, uint64_t blocks)
@@ -363,8 +371,8 @@ static int find_own(const struct media *m, const struct volume *v, struct gpt_pa
 }
 
 // The new blocks are cleared before they become the partition's.
-static int disk_grow(struct media *m, const struct volume *v, uint64_t blocks,
-                     const struct media_progress *progress, struct dv_err *err)
+static int grow(struct media *m, const struct volume *v, uint64_t blocks,
+                const struct media_progress *progress, struct dv_err *err)
 {
     struct disk *d = m->own;
     struct gpt_part p;
@@ -386,6 +394,12 @@ static int disk_grow(struct media *m, const struct volume *v, uint64_t blocks,
         return -1;
     p.blocks = blocks;
     return edit(d, gpt_change, &p, err);
+}
+
+static int disk_grow(struct media *m, const struct volume *v, uint64_t blocks,
+                     const struct media_progress *progress, struct dv_err *err)
+{
+    return end_of(m->own, &v->uuid, grow(m, v, blocks, progress, err), err);
 }
 
 // What is cut off is cleared when it becomes part of a volume again.
@@ -474,14 +488,12 @@ static int fill_target(struct disk *d, const struct gpt_part *from, const struct
     if (rc == 0)
         rc = storage_copy(&d->storage, from->start * BLOCK_SIZE, start, bytes, thin, &c->copied,
                           &(struct media_progress){report_part, &data}, err);
-    if (rc == 0 || err->code != DV_CANCELLED)
-        forget_clearings(d, &to->uuid);
     return rc;
 }
 
 // The table says which of the two is the volume, and is switched at once.
-static int disk_move(struct media *m, const struct volume *v, const struct media_progress *progress,
-                     struct dv_err *err)
+static int move(struct media *m, const struct volume *v, const struct media_progress *progress,
+                struct dv_err *err)
 {
     struct disk *d = m->own;
     struct gpt_part from, to;
@@ -506,6 +518,13 @@ static int disk_move(struct media *m, const struct volume *v, const struct media
     return gpt_change_both(&d->table, both, err);
 }
 
+static int disk_move(struct media *m, const struct volume *v, const struct media_progress *progress,
+                     struct dv_err *err)
+{
+    const struct dv_uuid shadow = shadow_of(&v->uuid);
+    return end_of(m->own, &shadow, move(m, v, progress, err), err);
+}
+
 static int disk_rename(struct media *m, const struct volume *v, struct dv_err *err)
 {
     struct disk *d = m->own;
@@ -521,8 +540,8 @@ static int disk_rename(struct media *m, const struct volume *v, struct dv_err *e
     return edit(d, gpt_change, &p, err);
 }
 
-static int disk_remove(struct media *m, const struct volume *v,
-                       const struct media_progress *progress, struct dv_err *err)
+static int destroy(struct media *m, const struct volume *v, const struct media_progress *progress,
+                   struct dv_err *err)
 {
     struct disk *d = m->own;
     struct gpt_part p;
@@ -537,6 +556,12 @@ static int disk_remove(struct media *m, const struct volume *v,
             return -1;
     }
     return clear_away(d, &p, progress, err);
+}
+
+static int disk_remove(struct media *m, const struct volume *v,
+                       const struct media_progress *progress, struct dv_err *err)
+{
+    return end_of(m->own, &v->uuid, destroy(m, v, progress, err), err);
 }
 
 const struct media_kind media_disk = {
