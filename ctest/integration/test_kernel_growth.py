@@ -36,7 +36,7 @@ class Volumes:
 
     def create(self, name):
         unit, medium = PLACES[name]
-        assert until(lambda: self.lab.has_medium(unit, medium), 60)
+        assert until(lambda: self.lab.unit(unit)["state"] == "up" and self.lab.has_medium(unit, medium), 60)
         self.lab.create(name, f"{FIRST_MIB}M", unit=unit, medium=medium)
         self.lab.assign(name, "host1")
         self.mib[name] = FIRST_MIB
