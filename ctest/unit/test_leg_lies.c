@@ -331,7 +331,67 @@ static void a_session_that_ends_at_each_read(void **state)
     tear_down(f);
 }
 
-// The same for other ends: a Reject, data asked of a read, an answer to nothing.
+// Requests that no command is sent for are completed, and forget none of the attempts.
+static void what_never_reaches_a_target_proves_nothing(void **state)
+{
+    (void)state;
+    struct fixture *f = set_up(PATIENCE_S * 1000);
+    struct dv_err err;
+    uint8_t data[4096] = {0};
+    liar_rule(f->liar, LIAR_INQUIRY, 0, 0, LIAR_CLAIM, 0); // neither UNMAP nor WRITE SAME
+    assert_int_equal(volume_open(f->volume, &err), 0);
+    liar_rule(f->liar, LIAR_READ, 0, 0, LIAR_CLOSE, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(io(f, LEG_READ, 0, sizeof(data), data), EIO);
+        assert_int_equal(io(f, LEG_READ, BYTES, sizeof(data), data), EIO);
+        assert_int_equal(io(f, LEG_WRITE, 0, 0, data), EINVAL);
+        assert_int_equal(io(f, LEG_TRIM, 0, sizeof(data), NULL), 0);
+        assert_int_equal(volume_io(f->volume, &f->client, LEG_ZERO, LEG_FAST, 0, 4096, NULL),
+                         ENOTSUP);
+    }
+    assert_int_equal(f->good, 0);
+    liar_honest(f->liar);
+    expect_works(f, 4096);
+    await_events(&f->good, 1);
+    tear_down(f);
+}
+
+static void count_done(struct leg_req *req, int error)
+{
+    unsigned *errors = req->data;
+    assert_int_equal(error, ENOTCONN);
+    ++*errors;
+}
+
+// A request that is refused by the leg itself is completed later; also when the leg ends first.
+static void a_leg_that_ends_completes_what_it_refused(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    unsigned errors = 0;
+    struct leg_req reqs[] = {
+        {.op = LEG_READ, .bytes = 4096, .data = &errors, .done = count_done},
+        {.op = LEG_FLUSH, .data = &errors, .done = count_done},
+    };
+    struct fixture *f = dv_calloc(1, sizeof(*f));
+    f->liar = liar_new("127.0.0.1", 0, BYTES);
+    assert_non_null(f->liar);
+    f->pump = pump_new(&err);
+    assert_int_equal(pump_start(f->pump, &err), 0);
+    struct leg *leg = make_leg(f, false);
+    pump_enter(f->pump);
+    for (size_t i = 0; i < DV_COUNT(reqs); i++)
+        leg_submit(leg, &reqs[i]);
+    assert_int_equal(errors, 0);
+    leg_free(leg);
+    assert_int_equal(errors, DV_COUNT(reqs));
+    pump_leave(f->pump);
+    pump_free(f->pump);
+    liar_free(f->liar);
+    free(f);
+}
+
+// Other ends than a closed connection: a Reject, data asked of a read, an answer to nothing.
 static void a_session_that_is_broken_at_each_command(void **state)
 {
     (void)state;
@@ -651,6 +711,8 @@ int main(void)
         cmocka_unit_test(passing_answers_are_ridden_out),
         cmocka_unit_test(they_end_at_the_deadline),
         cmocka_unit_test(a_session_that_ends_at_each_read),
+        cmocka_unit_test(what_never_reaches_a_target_proves_nothing),
+        cmocka_unit_test(a_leg_that_ends_completes_what_it_refused),
         cmocka_unit_test(a_session_that_is_broken_at_each_command),
         cmocka_unit_test(data_without_end),
         cmocka_unit_test(a_read_that_is_never_answered),

@@ -53,6 +53,7 @@ static void answer_held(struct fake *f, int error)
     f->count = 0;
     while (req) {
         struct leg_req *next = req->next;
+        req->answered = error != ENOTCONN;
         req->done(req, error);
         req = next;
     }

@@ -346,6 +346,7 @@ static void judge(struct part *part, int status, const struct scsi_task *task)
         error = EIO;
     }
     l->heard = true;
+    part->req->answered = true;
     l->source.dirty = true;
     if (v == VERDICT_DONE)
         end_part(part, 0);
@@ -490,7 +491,7 @@ static void do_submit(struct leg *leg, struct leg_req *req)
     struct iscsi_leg *l = of(leg);
     req->cursor = 0;
     req->parts = 0;
-    req->synced = false;
+    req->synced = req->answered = false;
     req->error = leg->state == LEG_READY && !l->over
                      ? split_check(req->op, req->offset, req->bytes, &leg->info)
                      : ENOTCONN;
@@ -498,11 +499,19 @@ static void do_submit(struct leg *leg, struct leg_req *req)
     l->source.dirty = true;
 }
 
+static void complete_refused(struct iscsi_leg *l)
+{
+    struct leg_req *req;
+    while ((req = queue_take(&l->refused)))
+        req->done(req, req->error);
+}
+
 static void do_free(struct leg *leg)
 {
     struct iscsi_leg *l = of(leg);
     leg->on_state = NULL;
     session_close(l);
+    complete_refused(l);
     leg_fail_all(l, ENOTCONN);
     pump_source_remove(l->pump, &l->source);
     free(l->portal);
@@ -533,9 +542,7 @@ static void on_ready(struct pump_source *s, unsigned revents)
 static void on_flush(struct pump_source *s)
 {
     struct iscsi_leg *l = of_source(s);
-    struct leg_req *req;
-    while ((req = queue_take(&l->refused)))
-        req->done(req, req->error);
+    complete_refused(l);
     leg_send_waiting(l);
     // Before the connection stands, POLLOUT would tell libiscsi that it does.
     if (l->logged_in && !l->over && (iscsi_which_events(l->ctx) & POLLOUT))

@@ -77,7 +77,8 @@ struct leg_req {
     uint64_t cursor; // how far it has been cut into commands
     uint32_t parts;  // commands outstanding
     int error;
-    bool synced; // the flush that completes an emulated FUA has been issued
+    bool synced;   // the flush that completes an emulated FUA has been issued
+    bool answered; // valid in done: the target answered a command of it, so its session works
 };
 
 struct leg_ops {

@@ -229,7 +229,8 @@ static void on_done(struct leg_req *req, int error)
         given_back(io);
         return;
     }
-    unsigned lost = reconnect_proven(&v->reconnect);
+    // What the leg did without the target shows nothing of the session.
+    unsigned lost = req->answered ? reconnect_proven(&v->reconnect) : 0;
     if (lost)
         say(v, true, "the session is back after %u attempts", lost);
     if (error == 0)
