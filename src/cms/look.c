@@ -184,7 +184,7 @@ static bool has_news(const struct unit_link *link, const struct reading *r, uint
     if (!unit || unit->rec.epoch != r->epoch || unit->rec.generation > r->generation)
         return true;
     // What was left out is known in memory alone, so the first look reads all.
-    if (link->state_before || observe_wants_left_out(link))
+    if (link->state_before || left_out_is_wanted(link))
         return true;
     if (unit->rec.generation == r->generation)
         return false;

@@ -22,6 +22,8 @@ void request_start(struct cms *cms, struct pool_unit *unit);
 int request_begin(struct cms *cms, struct changes *c, const struct task_record *t,
                   struct pool_unit *unit, struct pool_hold *hold, uint64_t *task,
                   struct dv_err *err);
+void request_end_task(struct cms *cms, struct changes *c, enum task_kind kind,
+                      const struct dv_uuid *volume, const struct dv_uuid *host);
 
 // ---- request_change.c ----
 // Whether the volume's medium has room for it with `blocks` blocks, by its free extents.
@@ -30,6 +32,8 @@ int request_room_to_resize(const struct pool_volume *v, uint64_t blocks, bool *i
 // What is wanted becomes what the unit shows; a name stays when that one is taken here.
 void request_take_back_size(const struct pool_volume *v, struct changes *c);
 void request_take_back_name(struct cms *cms, const struct pool_volume *v, struct changes *c);
+
+// ---- request_right.c ----
 // Whether what a task that is not over asked for can be taken back.
 bool request_can_cancel(const struct pool_volume *v, const struct task_record *t);
 

@@ -211,11 +211,13 @@ bool observe_reading(struct unit_link *link, const struct reading *r);
 // again. False when observe_reading can do the rest, or the store failed.
 bool observe_part(struct unit_link *link);
 extern const char observe_stopped[]; // why, of one that told that it is being stopped
-// Whether what was left out of the pool would be taken now.
-bool observe_wants_left_out(const struct unit_link *link);
 // Sets the state of a unit that did not answer or took its leave, with the event that belongs to
 // it. why is a short reason.
 void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state state, const char *why);
+
+// ---- left_out.c ----
+// Whether what was left out of the pool would be taken now.
+bool left_out_is_wanted(const struct unit_link *link);
 
 // ---- moves.c ----
 // When a unit's portals are at other addresses than before: an event for the unit, and one for each

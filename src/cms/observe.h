@@ -1,0 +1,54 @@
+// A reading on its way into the pool, shared by the files that take it in.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_CMS_OBSERVE_H
+#define DVSAN_CMS_OBSERVE_H
+
+#include "cms/found.h"
+#include "cms/reading.h"
+#include "cms/station.h"
+
+#define FOUND_HOSTS_MAX 10000 // of one unit, whose secrets are not known here
+
+struct observation {
+    struct cms *cms;
+    struct pool *pool;
+    struct unit_link *link;
+    const struct reading *r;
+    struct pool_unit *unit;    // NULL: it is new
+    struct unit_record rec;    // as it will be
+    enum unit_state was;       // 0: it is new
+    struct access_rule *rules; // those of r, by volume and index
+    uint64_t mark;
+    struct found found; // in this reading
+    struct new_volume *adopted_ones;
+    size_t strange_hosts; // found on this unit, now or before, and not completed
+    size_t not_adopted;   // volumes
+    struct left_out *left_out;
+    size_t left_out_count;
+    struct changes c;
+};
+
+// ---- observe_volumes.c: volumes, and the hosts that may use them ----
+// Sorts by volume and index, as the functions below want it.
+void observe_sort_rules(struct access_rule *rules, size_t count);
+// The rules of a volume, by its index.
+const struct access_rule *observe_rules_of(const struct observation *o, uint32_t volume,
+                                           size_t *count);
+// How many hosts of this unit's volumes were found and are not completed yet.
+void observe_strange_hosts(struct observation *o);
+void observe_volume(struct observation *o, const struct volume *v);
+void observe_adopted(struct observation *o); // tells of what was taken in
+void observe_absence(struct observation *o);
+void observe_forget_adopted(struct observation *o);
+
+// ---- left_out.c: what the unit shows and the pool does not take from it ----
+// Whether the unit that has the volume has the worse of two, so that another one's, in this state,
+// takes its place.
+bool left_out_yields(const struct pool_volume *pv, enum volume_state other);
+// Whether that was told. Of a row that has failed it is not.
+bool left_out_is_told(const struct unit_link *link, const struct dv_uuid *uuid);
+void left_out_add(struct observation *o, const struct volume *v);
+// Once the observation was applied.
+void left_out_note(struct observation *o);
+
+#endif

@@ -1,0 +1,182 @@
+// Requests about who may use volumes, and taking requests back.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/station.h"
+
+#include "base/mem.h"
+#include "cms/request.h"
+#include "logic/health.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+// ---- Rights --------------------------------------------------------------------------------
+
+static uint32_t free_rule_index(const struct pool_volume *v)
+{
+    for (uint32_t i = 1;; i++) {
+        bool taken = false;
+        const struct pool_assignment *a;
+        DL_FOREACH2(v->assignments, a, volume_next)
+        {
+            taken |= a->rec.index == i;
+        }
+        for (size_t r = 0; r < v->rule_count; r++)
+            taken |= v->rules[r].index == i;
+        if (!taken)
+            return i;
+    }
+}
+
+static int check_assign(struct cms *cms, struct pool_volume *v, const struct pool_host *h,
+                        struct dv_err *err)
+{
+    if (!v->rec.wanted)
+        return dv_fail(err, DV_CONFLICT, "volume %s is being deleted", v->rec.name);
+    if (v->rec.seen && v->actual.index == 0)
+        return dv_fail(err, DV_CONFLICT, "volume %s has vanished from %s: bring its medium back",
+                       v->rec.name, v->unit->rec.name);
+    if (h->rec.sealed_len == 0)
+        return dv_fail(err, DV_CONFLICT,
+                       "the CHAP secret of host %s is not known here: add the host again with its "
+                       "IQN %s and its secret",
+                       h->rec.name, h->rec.iqn);
+    const struct pool_assignment *a = pool_assignment_of(v, &h->rec.uuid);
+    if (a && a->rec.wanted)
+        return dv_fail(err, DV_EXISTS, "volume %s is assigned to host %s already", v->rec.name,
+                       h->rec.name);
+    if (!a)
+        return 0;
+    const struct pool_task *t = tasks_open(cms, TASK_UNASSIGN, &v->rec.uuid, &h->rec.uuid);
+    if (t)
+        return dv_fail(err, DV_CONFLICT,
+                       "volume %s is still being taken from host %s: wait for task %" PRIu64,
+                       v->rec.name, h->rec.name, t->rec.id);
+    return dv_fail(err, DV_CONFLICT, "volume %s is still being taken from host %s: try again soon",
+                   v->rec.name, h->rec.name);
+}
+
+int cms_assign(struct cms *cms, const char *volume, const char *host, uint64_t *task,
+               struct dv_err *err)
+{
+    struct pool_volume *v = request_volume(cms, volume, err);
+    struct pool_host *h = v ? request_host(cms, host, err) : NULL;
+    if (!h || check_assign(cms, v, h, err) < 0)
+        return -1;
+    struct assignment_record rec = {
+        .volume = v->rec.uuid,
+        .host = h->rec.uuid,
+        .index = free_rule_index(v),
+        .wanted = true,
+    };
+    struct task_record t;
+    tasks_new(cms, &t, TASK_ASSIGN);
+    t.volume = rec.volume;
+    t.host = rec.host;
+    snprintf(t.summary, sizeof(t.summary), "assign volume %s to host %s", v->rec.name, h->rec.name);
+    tasks_step(&t, STEP_WAITING, "admit %s on %s", h->rec.name, v->unit->rec.name);
+
+    struct changes c = {0};
+    changes_assignment(&c, &rec);
+    return request_begin(cms, &c, &t, v->unit, NULL, task, err);
+}
+
+int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t *task,
+                 struct dv_err *err)
+{
+    struct pool_volume *v = request_volume(cms, volume, err);
+    struct pool_host *h = v ? request_host(cms, host, err) : NULL;
+    if (!h)
+        return -1;
+    struct pool_assignment *a = pool_assignment_of(v, &h->rec.uuid);
+    if (!a)
+        return dv_fail(err, DV_NOT_FOUND, "volume %s is not assigned to host %s", v->rec.name,
+                       h->rec.name);
+    const struct pool_task *open = tasks_open(cms, TASK_UNASSIGN, &v->rec.uuid, &h->rec.uuid);
+    if (open) { // asked for again: it is the same request
+        *task = open->rec.id;
+        return 0;
+    }
+    struct assignment_record rec = a->rec;
+    rec.wanted = false;
+    struct changes c = {0};
+    request_end_task(cms, &c, TASK_ASSIGN, &rec.volume, &rec.host);
+    struct task_record t;
+    tasks_new(cms, &t, TASK_UNASSIGN);
+    t.volume = rec.volume;
+    t.host = rec.host;
+    snprintf(t.summary, sizeof(t.summary), "take volume %s from host %s", v->rec.name, h->rec.name);
+    tasks_step(&t, STEP_WAITING, "end access and sessions on %s", v->unit->rec.name);
+    changes_assignment(&c, &rec);
+    return request_begin(cms, &c, &t, v->unit, &a->hold, task, err);
+}
+
+// ---- Cancelling ----------------------------------------------------------------------------
+
+bool request_can_cancel(const struct pool_volume *v, const struct task_record *t)
+{
+    switch (t->kind) {
+    case TASK_VOLUME_CREATE:
+        return true;
+    case TASK_ASSIGN:
+        return pool_assignment_of((struct pool_volume *)v, &t->host) != NULL;
+    case TASK_VOLUME_RESIZE:
+        return !v->resize_answered && !v->actual.target_blocks;
+    case TASK_VOLUME_RENAME:
+        return strcmp(v->rec.name, v->actual.name) != 0;
+    case TASK_VOLUME_DELETE:
+    case TASK_UNASSIGN:
+        break;
+    }
+    return false;
+}
+
+static int cannot_cancel(const struct pool_volume *v, const struct task_record *t,
+                         struct dv_err *err)
+{
+    if (v && (t->kind == TASK_VOLUME_RESIZE || t->kind == TASK_VOLUME_RENAME))
+        return dv_fail(
+            err, DV_CONFLICT, "task %" PRIu64 " (%s) cannot be taken back: %s is at it already%s%s",
+            t->id, t->summary, v->unit->rec.name, t->waiting[0] ? ". It waits: " : "", t->waiting);
+    return dv_fail(err, DV_CONFLICT, "task %" PRIu64 " (%s) cannot be taken back%s%s", t->id,
+                   t->summary, t->waiting[0] ? ". It waits: " : "", t->waiting);
+}
+
+int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
+{
+    const struct pool_task *pt = pool_find_task(cms->pool, task);
+    if (!pt)
+        return dv_fail(err, DV_NOT_FOUND, "there is no task %" PRIu64, task);
+    if (task_is_over(&pt->rec))
+        return dv_fail(err, DV_CONFLICT, "task %" PRIu64 " is over: it is %s", task,
+                       task_state_name(pt->rec.state));
+    struct task_record t = pt->rec;
+    struct pool_volume *v = pool_volume_by_uuid(cms->pool, &t.volume);
+    struct pool_assignment *a = v ? pool_assignment_of(v, &t.host) : NULL;
+    struct changes c = {0};
+    if (!v || !request_can_cancel(v, &t))
+        return cannot_cancel(v, &t, err);
+    if (t.kind == TASK_VOLUME_CREATE) {
+        struct volume_record rec = v->rec;
+        rec.wanted = false;
+        changes_volume(&c, &rec);
+        v->hold = (struct pool_hold){0};
+    } else if (t.kind == TASK_ASSIGN) {
+        struct assignment_record rec = a->rec;
+        rec.wanted = false;
+        changes_assignment(&c, &rec);
+        a->hold = (struct pool_hold){0};
+    } else if (t.kind == TASK_VOLUME_RESIZE) {
+        request_take_back_size(v, &c);
+        v->hold = (struct pool_hold){0};
+    } else {
+        request_take_back_name(cms, v, &c);
+        v->hold = (struct pool_hold){0};
+    }
+    tasks_end(cms, &c, &t, TASK_CANCELLED, DV_CANCELLED, "it was taken back");
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    if (rc == 0)
+        request_start(cms, v->unit);
+    return rc;
+}
