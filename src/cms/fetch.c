@@ -36,9 +36,10 @@ static const struct {
 // time.
 #define FETCH_TIMEOUTS 300
 
-struct one { // a changed volume that is read by itself
+struct one { // a volume whose rules come
     struct fetch *f;
     uint32_t index;
+    size_t rules;
 };
 
 struct fetch {
@@ -60,7 +61,8 @@ struct fetch {
     size_t rows[DV_COUNT(tables)]; // that came, with those that follow no MIB
     struct sn_proof proof;
     bool media_changed, portals_changed;
-    struct one changed[ONE_BY_ONE];
+    struct one of_all;              // in a walk of all rules
+    struct one changed[ONE_BY_ONE]; // those that are read by themselves
     size_t changed_count;
 };
 
@@ -188,16 +190,29 @@ static bool volume_row(void *arg, const uint32_t *index, size_t len, const struc
     return true;
 }
 
-static bool rule_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
+// Of a volume with more rules than one can have nobody needs to know them all.
+static bool take_rule(struct one *one, const uint32_t *index, size_t len, const struct sn_value *v)
 {
-    struct fetch *f = arg;
+    struct fetch *f = one->f;
     struct access_rule row;
     if (!has_room(f, READING_RULES))
         return false;
     if (!reading_rule(index, len, v, &row))
         return skip(f, READING_RULES, index, len);
-    *DV_APPEND(f->r->rules, f->r->rule_count) = row;
+    if (++one->rules > READING_RULES_A_VOLUME + 1)
+        *DV_APPEND(f->r->unread, f->r->unread_count) =
+            (struct reading_unread){READING_RULES, {row.volume, row.index}};
+    else
+        *DV_APPEND(f->r->rules, f->r->rule_count) = row;
     return true;
+}
+
+static bool rule_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
+{
+    struct fetch *f = arg;
+    if (len > 0 && index[0] != f->of_all.index)
+        f->of_all = (struct one){.f = f, .index = index[0]};
+    return take_rule(&f->of_all, index, len, v);
 }
 
 static void walk(struct fetch *f, size_t (*columns)(struct sn_oid *), sn_row_fn *row)
@@ -235,7 +250,7 @@ static void read_everything(struct fetch *f)
 static bool one_rule_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
 {
     struct one *one = arg;
-    return len == 2 && index[0] == one->index && rule_row(one->f, index, len, v);
+    return len == 2 && index[0] == one->index && take_rule(one, index, len, v);
 }
 
 static void one_walked(void *arg, const struct sn_result *result)
@@ -312,7 +327,7 @@ static bool change_row(void *arg, const uint32_t *index, size_t len, const struc
             f->too_much = true;
             return false;
         }
-        f->changed[f->changed_count++] = (struct one){f, row.index};
+        f->changed[f->changed_count++] = (struct one){.f = f, .index = row.index};
         break;
     case dvsanChangeKind_volumeDeleted:
         if (f->r->gone_count == VOLUMES_MAX) {
@@ -398,6 +413,7 @@ struct fetch *fetch_new(struct sn_peer *peer, struct sn_timing timing, struct re
     f->since = since;
     f->done = done;
     f->arg = arg;
+    f->of_all.f = f;
     f->proof = (struct sn_proof){OID_dvsanMemberEpoch, r->epoch};
     r->tables = true;
     if (since == 0)

@@ -1,14 +1,15 @@
-// What a unit shows and the pool does not take, since another unit has it or there is no room: it
-// is remembered, and taken as soon as it would be. SPDX-License-Identifier: BSD-2-Clause
+// What a unit shows and the pool does not take: remembered, and taken as soon as it would be.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Another unit has it, or there is no room for it.
 #include "cms/observe.h"
 
 #include "base/mem.h"
 #include "logic/health.h"
 #include <stdlib.h>
-#include <string.h>
 
-// Whether the unit that has the volume has the worse of two, so that another one's, in this state,
-// takes its place.
+#define REMEMBERED 4096 // of very many some are not
+
 bool left_out_yields(const struct pool_volume *pv, enum volume_state other)
 {
     bool failed = pv->actual.state == VOLUME_FAILED;
@@ -17,26 +18,28 @@ bool left_out_yields(const struct pool_volume *pv, enum volume_state other)
     return other != VOLUME_FAILED && (failed || !health_takes_orders(pv->unit->rec.state));
 }
 
-// Whether that was told. Of a row that has failed it is not.
+static struct left_out *find(const struct unit_link *link, const struct dv_uuid *uuid)
+{
+    struct left_out *l = NULL;
+    HASH_FIND(hh, link->left_out, uuid, sizeof(*uuid), l);
+    return l;
+}
+
 bool left_out_is_told(const struct unit_link *link, const struct dv_uuid *uuid)
 {
-    for (size_t i = 0; i < link->left_out_count; i++)
-        if (uuid_equal(&link->left_out[i].uuid, uuid) && link->left_out[i].state != VOLUME_FAILED)
-            return true;
-    return false;
+    const struct left_out *l = find(link, uuid);
+    return l && l->state != VOLUME_FAILED;
 }
 
 void left_out_add(struct observation *o, const struct volume *v)
 {
-    *DV_APPEND(o->left_out, o->left_out_count) =
-        (struct left_out){.uuid = v->uuid, .state = v->state};
+    *DV_APPEND(o->left_out, o->left_out_count) = v;
 }
 
 bool left_out_is_wanted(const struct unit_link *link)
 {
     struct pool *p = link->cms->pool;
-    for (size_t i = 0; i < link->left_out_count; i++) {
-        const struct left_out *l = &link->left_out[i];
+    for (const struct left_out *l = link->left_out; l; l = l->hh.next) {
         const struct pool_volume *pv = pool_volume_by_uuid(p, &l->uuid);
         if (pv ? left_out_yields(pv, l->state)
                : HASH_COUNT(p->hosts) != link->left_out_hosts || l->known)
@@ -45,29 +48,47 @@ bool left_out_is_wanted(const struct unit_link *link)
     return false;
 }
 
+static void note(struct observation *o, const struct volume *v)
+{
+    struct unit_link *link = o->link;
+    struct left_out *l = find(link, &v->uuid);
+    if (!l && HASH_COUNT(link->left_out) >= REMEMBERED)
+        return;
+    if (!l) {
+        l = dv_calloc(1, sizeof(*l));
+        l->uuid = v->uuid;
+        HASH_ADD(hh, link->left_out, uuid, sizeof(l->uuid), l);
+    }
+    l->state = v->state;
+    l->known = pool_volume_by_uuid(o->pool, &v->uuid) != NULL;
+    l->mark = link->mark;
+}
+
+// Forgets what other readings showed than the one with the mark; with 0, all.
+static void keep(struct unit_link *link, uint64_t mark)
+{
+    struct left_out *l, *next;
+    HASH_ITER(hh, link->left_out, l, next)
+    {
+        if (mark != 0 && l->mark == mark)
+            continue;
+        HASH_DEL(link->left_out, l);
+        free(l);
+    }
+}
+
 // Those of a whole reading, which may come part by part, are all there are: those known before it
-// go with its last part. Of very many some are not remembered.
+// go with its last part.
 void left_out_note(struct observation *o)
 {
-    enum { REMEMBERED = 4096 };
-    struct unit_link *link = o->link;
-    size_t before = link->reading->whole ? link->left_out_before : 0;
-    for (size_t i = 0; i < o->left_out_count; i++) {
-        struct left_out *l = &o->left_out[i];
-        size_t k = before;
-        l->known = pool_volume_by_uuid(o->pool, &l->uuid) != NULL;
-        while (k < link->left_out_count && !uuid_equal(&link->left_out[k].uuid, &l->uuid))
-            k++;
-        if (k < link->left_out_count)
-            link->left_out[k] = *l;
-        else if (k - before < REMEMBERED)
-            *DV_APPEND(link->left_out, link->left_out_count) = *l;
-    }
-    if (o->r->whole && before > 0) {
-        link->left_out_count -= before;
-        memmove(link->left_out, link->left_out + before,
-                link->left_out_count * sizeof(*link->left_out));
-        link->left_out_before = 0;
-    }
-    link->left_out_hosts = HASH_COUNT(o->pool->hosts);
+    for (size_t i = 0; i < o->left_out_count; i++)
+        note(o, o->left_out[i]);
+    if (o->r->whole)
+        keep(o->link, o->link->mark);
+    o->link->left_out_hosts = HASH_COUNT(o->pool->hosts);
+}
+
+void left_out_forget(struct unit_link *link)
+{
+    keep(link, 0);
 }

@@ -100,7 +100,7 @@ void link_free(struct unit_link *link)
     executor_forget(link);
     loop_timer_free(link->parts);
     loop_timer_free(link->timer);
-    free(link->left_out);
+    left_out_forget(link);
     free(link);
 }
 

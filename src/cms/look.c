@@ -104,17 +104,20 @@ static void end_parts(struct unit_link *link)
 {
     loop_timer_free(link->parts);
     link->parts = NULL;
-    link->parts_at = 0;
+}
+
+static void give_up(struct unit_link *link)
+{
+    link->pace_ms = 0;
+    finish(link);
 }
 
 static void conclude(struct unit_link *link)
 {
     loop_serves(link->cms->loop, "concluding from what a unit showed");
     const struct reading *r = link->reading;
-    end_parts(link);
-    if (link->discard || !observe_reading(link, r)) {
-        link->pace_ms = 0;
-        finish(link);
+    if (!observe_reading(link, r)) {
+        give_up(link);
         return;
     }
     link->misses = 0;
@@ -135,15 +138,21 @@ static void take_in(void *arg)
 {
     struct unit_link *link = arg;
     loop_serves(link->cms->loop, "taking in a part of what a unit showed");
-    if (!link->discard && observe_part(link))
+    enum observed observed = link->discard ? OBSERVED_NOTHING : observe_part(link);
+    if (observed == OBSERVED_PART) {
         loop_timer_set(link->parts, 0);
-    else
+        return;
+    }
+    end_parts(link);
+    if (observed == OBSERVED_MOST)
         conclude(link);
+    else
+        give_up(link);
 }
 
 static void answered(struct unit_link *link)
 {
-    link->parts_at = 0;
+    observe_begin(link);
     link->parts = loop_timer_new(link->cms->loop, take_in, link);
     take_in(link);
 }

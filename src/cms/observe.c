@@ -135,32 +135,31 @@ static void observe_unit(struct observation *o)
 
 static void observe_tables(struct observation *o)
 {
-    static uint64_t readings; // tells one reading's marks from another's
     const struct reading *r = o->r;
     const struct dv_uuid *unit = &o->rec.uuid;
-    o->mark = ++readings;
     if (r->has_media)
         faults_tell_media(o->cms, &o->c, o->rec.name, o->unit, r->media, r->media_count,
                           &o->link->faults);
     if (r->has_media)
         changes_media(&o->c, unit, r->media, r->media_count);
-    if (r->has_media)
+    if (r->has_media && r->part == READING_REST)
         changes_free_extents(&o->c, unit, r->free_extents, r->free_count);
     if (r->has_portals && o->unit)
         moves_tell(o->cms, &o->c, o->unit, r);
     if (r->has_portals)
         changes_portals(&o->c, unit, r->portals, r->portal_count);
-    o->rules = r->rules;
-    observe_sort_rules(o->rules, r->rule_count);
-    observe_strange_hosts(o);
-    for (size_t i = 0; i < r->volume_count; i++)
-        observe_volume(o, &r->volumes[i]);
-    if (r->part)
+    if (r->part == READING_SOME_HOSTS)
+        observe_hosts(o, r->volumes);
+    else
+        for (size_t i = r->part == READING_REST ? o->link->parts_at : 0; i < r->volume_count; i++)
+            observe_volume(o, &r->volumes[i]);
+    if (r->part == READING_SOME_GONE || r->part == READING_REST)
+        observe_absence(o);
+    if (r->part != READING_REST)
         return;
-    observe_adopted(o);
+    observe_tell(o);
     if (o->unit)
         faults_tell_volumes(o->cms, &o->c, o->rec.name, &o->link->faults);
-    observe_absence(o);
 }
 
 static void take_progress(const struct observation *o)
@@ -179,7 +178,7 @@ static void joined(struct observation *o)
     const struct sn_user notify = {user->name, user->auth_pass, user->priv_pass};
     struct dv_err err;
     dv_copy(o->link->name, sizeof(o->link->name), o->rec.name);
-    if (!o->r->part) {
+    if (o->r->part == READING_REST) {
         dv_copy(o->link->recording, sizeof(o->link->recording), o->r->last_error);
         o->link->faults_told =
             o->link->faults.told || (o->link->faults_told && o->rec.state != UNIT_UP);
@@ -206,20 +205,21 @@ bool observe_reading(struct unit_link *link, const struct reading *r)
         .found = {.pool = link->cms->pool},
         .link = link,
         .r = r,
+        .rules = r->rules,
         .unit = link_unit(link),
     };
     observe_unit(&o);
     o.was = link->state_before ? link->state_before : o.unit ? o.unit->rec.state : 0;
     if (r->tables)
         observe_tables(&o);
-    if (!r->part) {
+    if (r->part == READING_REST) {
         tell_trouble(&o);
         tell_degraded(&o);
     }
     bool good = cms_apply_or_log(o.cms, &o.c);
     changes_free(&o.c);
     found_free(&o.found);
-    observe_forget_adopted(&o);
+    observe_end_adopted(&o, good);
     if (good && r->tables)
         left_out_note(&o);
     free(o.left_out);
@@ -231,53 +231,84 @@ bool observe_reading(struct unit_link *link, const struct reading *r)
     return true;
 }
 
-// ---- Long readings ---------------------------------------------------------------------------
+// ---- Part by part ----------------------------------------------------------------------------
 
-// What a turn of the loop has time for: some milliseconds.
-#define PART_VOLUMES 100
-#define PART_RULES   500
+// What a turn of the loop has time to store: a volume is some rows, and so is a rule with its host.
+#define PART_ROWS   240
+#define VOLUME_ROWS 3
+#define RULE_ROWS   3
 
-// Where the part that begins at a volume ends.
-static size_t part_end(const struct reading *r, size_t at)
+size_t observe_part_end(const struct reading *r, size_t at)
 {
-    struct observation o = {.r = r, .rules = r->rules};
-    size_t end = at, rules = 0;
-    while (end < r->volume_count && end - at < PART_VOLUMES && rules < PART_RULES) {
-        size_t count;
-        (void)observe_rules_of(&o, r->volumes[end++].index, &count);
-        rules += count;
+    const struct observation o = {.r = r, .rules = r->rules};
+    size_t end = at, rows = 0, count;
+    for (; end < r->volume_count; end++) {
+        (void)observe_rules_of(&o, r->volumes[end].index, &count);
+        rows += VOLUME_ROWS + RULE_ROWS * count;
+        if (rows > PART_ROWS && end > at)
+            break;
     }
     return end;
 }
 
-bool observe_part(struct unit_link *link)
+void observe_begin(struct unit_link *link)
 {
+    static uint64_t readings; // tells one reading's marks from another's
     struct reading *r = link->reading;
+    link->mark = ++readings;
+    link->parts_at = link->gone_at = 0;
+    link->adopted = link->found = link->full = link->crowded = 0;
+    link->vanished = link->moved = link->doubled = 0;
+    link->faults = (struct faults){0};
+    r->shows = r->volume_count;
+    observe_sort_rules(r->rules, r->rule_count);
+    if (r->tables)
+        link->strange_hosts = observe_strange_hosts(link_unit(link), link->mark);
+}
+
+// What there is time for behind the volumes before the place.
+static enum reading_part next_part(const struct unit_link *link, size_t *end)
+{
+    const struct reading *r = link->reading;
+    struct pool *pool = link->cms->pool;
+    const struct observation o = {.link = (struct unit_link *)link,
+                                  .pool = pool,
+                                  .found = {.pool = pool},
+                                  .r = r,
+                                  .rules = r->rules};
+    *end = link->parts_at;
+    if (*end < r->volume_count && observe_wants_hosts(&o, &r->volumes[*end]))
+        return READING_SOME_HOSTS;
+    *end = observe_part_end(r, *end);
+    size_t volumes = *end - link->parts_at;
+    if (*end == r->volume_count && !observe_much_is_gone(&o, volumes))
+        return READING_REST;
+    return volumes > 0 ? READING_SOME_VOLUMES : READING_SOME_GONE;
+}
+
+enum observed observe_part(struct unit_link *link)
+{
     const struct pool_unit *unit = link_unit(link);
-    if (link->parts_at == 0) {
-        link->adopted = link->found = 0;
-        link->faults = (struct faults){0};
-        link->left_out_before = link->left_out_count;
-        r->shows = r->volume_count;
-        observe_sort_rules(r->rules, r->rule_count);
-    }
-    size_t at = link->parts_at, end = part_end(r, at);
-    if (end == r->volume_count)
-        return false; // few are left
-    struct reading part = *r;
-    part.part = true;
+    size_t end, at = link->parts_at;
+    enum reading_part what = next_part(link, &end);
+    if (what == READING_REST)
+        return OBSERVED_MOST;
+    struct reading part = *link->reading;
+    part.part = what;
     part.whole = false;
-    part.volumes = r->volumes + at;
-    part.volume_count = end - at;
-    part.gone_count = part.progress_count = 0;
+    part.volumes += at;
+    part.volume_count = what == READING_SOME_HOSTS ? 1 : end - at;
+    part.progress_count = 0;
     part.epoch = unit ? unit->rec.epoch : 0;
     part.generation = unit ? unit->rec.generation : 0;
     if (!unit || unit->rec.state == UNIT_JOINING)
         part.oper = MEMBER_STARTING; // nothing is asked of it before all is known
     // A new one's media come first, as volumes name them; else they are told of at the end.
     part.has_media = part.has_portals = !unit;
+    if (!observe_reading(link, &part))
+        return OBSERVED_NOTHING;
     link->parts_at = end;
-    return observe_reading(link, &part);
+    return OBSERVED_PART;
 }
 
 // ---- Silence and leaving ---------------------------------------------------------------------

@@ -18,15 +18,16 @@ struct observation {
     struct unit_record rec;    // as it will be
     enum unit_state was;       // 0: it is new
     struct access_rule *rules; // those of r, by volume and index
-    uint64_t mark;
-    struct found found; // in this reading
+    struct found found;        // in this reading
     struct new_volume *adopted_ones;
-    size_t strange_hosts; // found on this unit, now or before, and not completed
-    size_t not_adopted;   // volumes
-    struct left_out *left_out;
+    const struct volume **left_out; // of r
     size_t left_out_count;
     struct changes c;
 };
+
+// ---- observe.c ----
+// Where the part of a reading that begins with this volume ends: behind it at least.
+size_t observe_part_end(const struct reading *r, size_t at);
 
 // ---- observe_volumes.c: volumes, and the hosts that may use them ----
 // Sorts by volume and index, as the functions below want it.
@@ -34,12 +35,21 @@ void observe_sort_rules(struct access_rule *rules, size_t count);
 // The rules of a volume, by its index.
 const struct access_rule *observe_rules_of(const struct observation *o, uint32_t volume,
                                            size_t *count);
-// How many hosts of this unit's volumes were found and are not completed yet.
-void observe_strange_hosts(struct observation *o);
+// How many hosts of the unit's volumes were found and are not completed yet. Unit may be NULL.
+size_t observe_strange_hosts(const struct pool_unit *unit, uint64_t mark);
 void observe_volume(struct observation *o, const struct volume *v);
-void observe_adopted(struct observation *o); // tells of what was taken in
+// Whether a volume that would be taken in is used by so many hosts that nobody here knows that
+// these come first, some in each turn of the loop. They do no harm without the volume; a volume
+// is taken in with all its hosts or not at all.
+bool observe_wants_hosts(const struct observation *o, const struct volume *v);
+void observe_hosts(struct observation *o, const struct volume *v);
+// What the unit shows no longer; in a part as much as there is time for.
 void observe_absence(struct observation *o);
-void observe_forget_adopted(struct observation *o);
+// Whether that is more than there is time for, when so many volumes are still to come.
+bool observe_much_is_gone(const struct observation *o, size_t to_come);
+void observe_tell(struct observation *o); // of what was taken in, and is gone
+// Once the changes were applied, or not.
+void observe_end_adopted(struct observation *o, bool applied);
 
 // ---- left_out.c: what the unit shows and the pool does not take from it ----
 // Whether the unit that has the volume has the worse of two, so that another one's, in this state,

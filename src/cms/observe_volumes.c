@@ -8,7 +8,11 @@
 #include <string.h>
 #include <utlist.h>
 
-#define ADOPTED_TOLD 16 // volumes taken in that one reading tells of by name
+#define VOLUMES_TOLD 16 // taken in, or gone, that one reading tells of by name
+
+// What a turn of the loop has time for.
+#define PART_HOSTS 80
+#define PART_GONE  200 // volumes, and rules of them
 
 // A volume that is taken in.
 struct new_volume {
@@ -65,26 +69,28 @@ static void note_adopted(struct observation *o, const struct dv_uuid *uuid)
     HASH_ADD(hh, o->adopted_ones, uuid, sizeof(n->uuid), n);
 }
 
-void observe_forget_adopted(struct observation *o)
+void observe_end_adopted(struct observation *o, bool applied)
 {
     struct new_volume *n, *next;
     HASH_ITER(hh, o->adopted_ones, n, next)
     {
+        if (applied)
+            pool_volume_by_uuid(o->pool, &n->uuid)->mark = o->link->mark;
         HASH_DEL(o->adopted_ones, n);
         free(n);
     }
 }
 
-// How many hosts of this unit's volumes were found and are not completed yet.
-void observe_strange_hosts(struct observation *o)
+size_t observe_strange_hosts(const struct pool_unit *unit, uint64_t mark)
 {
-    const struct pool_volume *v = o->unit ? o->unit->volumes : NULL;
-    for (; v; v = v->unit_next) {
+    size_t n = 0;
+    for (const struct pool_volume *v = unit ? unit->volumes : NULL; v; v = v->unit_next) {
         for (const struct pool_assignment *a = v->assignments; a; a = a->volume_next) {
-            o->strange_hosts += a->host->mark != o->mark && a->host->rec.sealed_len == 0;
-            a->host->mark = o->mark;
+            n += a->host->mark != mark && a->host->rec.sealed_len == 0;
+            a->host->mark = mark;
         }
     }
+    return n;
 }
 
 static struct dv_uuid adopt_host(struct observation *o, const struct access_rule *rule)
@@ -92,23 +98,52 @@ static struct dv_uuid adopt_host(struct observation *o, const struct access_rule
     struct host_record host;
     if (!found_host(&o->found, rule, &o->c, &host))
         return host.uuid;
-    o->strange_hosts++;
-    if (++o->link->found <= ADOPTED_TOLD)
+    o->link->strange_hosts++;
+    if (++o->link->found <= VOLUMES_TOLD)
         events_add(o->cms, &o->c, EVENT_INFO, "host", host.name,
                    "was found as %s in the access rules of %s; its CHAP secret is not known here",
                    host.iqn, o->rec.name);
     return host.uuid;
 }
 
+static bool is_revoked(const struct access_rule *rule)
+{
+    return rule->state == ACCESS_REVOKING;
+}
+
+static size_t unknown_hosts(const struct observation *o, const struct access_rule *rules,
+                            size_t count)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        n += !is_revoked(&rules[i]) && !found_knows(&o->found, rules[i].initiator);
+    return n;
+}
+
 // A volume is taken in with all its hosts or not at all: rules that nobody here knows are removed.
 static bool has_room_for(const struct observation *o, const struct access_rule *rules, size_t count)
 {
-    size_t new_hosts = 0;
-    if (o->strange_hosts + count <= FOUND_HOSTS_MAX)
-        return true;
-    for (size_t i = 0; i < count; i++)
-        new_hosts += !found_knows(&o->found, rules[i].initiator);
-    return o->strange_hosts + new_hosts <= FOUND_HOSTS_MAX;
+    size_t hosts = o->link->strange_hosts;
+    return hosts + count <= FOUND_HOSTS_MAX ||
+           hosts + unknown_hosts(o, rules, count) <= FOUND_HOSTS_MAX;
+}
+
+bool observe_wants_hosts(const struct observation *o, const struct volume *v)
+{
+    size_t count;
+    const struct access_rule *rules = observe_rules_of(o, v->index, &count);
+    return count > PART_HOSTS && count <= READING_RULES_A_VOLUME && v->state != VOLUME_DELETING &&
+           !pool_volume_by_uuid(o->pool, &v->uuid) && has_room_for(o, rules, count) &&
+           unknown_hosts(o, rules, count) > PART_HOSTS;
+}
+
+void observe_hosts(struct observation *o, const struct volume *v)
+{
+    size_t count, before = o->link->found;
+    const struct access_rule *rules = observe_rules_of(o, v->index, &count);
+    for (size_t i = 0; i < count && o->link->found - before < PART_HOSTS; i++)
+        if (!is_revoked(&rules[i]))
+            (void)adopt_host(o, &rules[i]);
 }
 
 static bool adopt_volume(struct observation *o, const struct volume *v,
@@ -124,18 +159,22 @@ static bool adopt_volume(struct observation *o, const struct volume *v,
         .wanted = true,
         .seen = true,
     };
+    if (count > READING_RULES_A_VOLUME) {
+        o->link->crowded++;
+        return false;
+    }
     if (!has_room_for(o, rules, count)) {
-        o->not_adopted++;
+        o->link->full++;
         return false;
     }
     names_for_volume(o->pool, &o->found.names, v->name, rec.name);
     changes_volume(&o->c, &rec);
     note_adopted(o, &rec.uuid);
-    if (++o->link->adopted <= ADOPTED_TOLD)
+    if (++o->link->adopted <= VOLUMES_TOLD)
         events_add(o->cms, &o->c, EVENT_INFO, "volume", rec.name, "was found on %s and taken in",
                    o->rec.name);
     for (size_t i = 0; i < count; i++) {
-        if (rules[i].state == ACCESS_REVOKING)
+        if (is_revoked(&rules[i]))
             continue;
         struct assignment_record a = {
             .volume = v->uuid,
@@ -148,39 +187,65 @@ static bool adopt_volume(struct observation *o, const struct volume *v,
     return true;
 }
 
-void observe_adopted(struct observation *o)
+static void tell_not_adopted(struct observation *o)
 {
-    size_t volumes = o->link->adopted, hosts = o->link->found;
-    if (volumes > ADOPTED_TOLD || hosts > ADOPTED_TOLD)
-        events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
-                   "in all, %zu volumes and %zu hosts were found there and taken in", volumes,
-                   hosts);
-    if (o->not_adopted > 0 && o->not_adopted != o->link->not_adopted)
+    struct unit_link *link = o->link;
+    if (link->full > 0 && link->full != link->full_told)
         events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
                    "%zu of its volumes are not taken in, since more than %d initiators that nobody "
                    "here knows may use its volumes: add these hosts first, or delete rules there",
-                   o->not_adopted, FOUND_HOSTS_MAX);
-    if (o->r->whole)
-        o->link->not_adopted = o->not_adopted;
+                   link->full, FOUND_HOSTS_MAX);
+    if (link->crowded > 0 && link->crowded != link->crowded_told)
+        events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
+                   "%zu of its volumes are not taken in, since each has more than the %d access "
+                   "rules that a volume can have: delete rules there",
+                   link->crowded, READING_RULES_A_VOLUME);
+    if (o->r->whole) {
+        link->full_told = link->full;
+        link->crowded_told = link->crowded;
+    }
 }
 
-// Whether the unit that has the volume has the worse of two, so that another one's, in this state,
+static void tell_number(struct observation *o, enum event_severity severity, size_t volumes,
+                        const char *what)
+{
+    if (volumes > VOLUMES_TOLD)
+        events_add(o->cms, &o->c, severity, "unit", o->rec.name, "in all, %zu volumes %s", volumes,
+                   what);
+}
+
+void observe_tell(struct observation *o)
+{
+    size_t volumes = o->link->adopted, hosts = o->link->found;
+    if (volumes > VOLUMES_TOLD || hosts > VOLUMES_TOLD)
+        events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
+                   "in all, %zu volumes and %zu hosts were found there and taken in", volumes,
+                   hosts);
+    tell_number(o, EVENT_ERROR, o->link->vanished, "have vanished from it and are not made again");
+    tell_number(o, EVENT_ERROR, o->link->doubled,
+                "of other units are shown by it, too, and are not used there");
+    tell_number(o, EVENT_INFO, o->link->moved, "have moved to it");
+    tell_not_adopted(o);
+}
+
 // Another unit has the volume. False when this one shows the worse of two: a copy beside a good
 // one, or the row that a medium left behind when it was moved elsewhere.
 static bool move_volume(struct observation *o, struct pool_volume *pv, const struct volume *v)
 {
+    struct unit_link *link = o->link;
     if (v->state == VOLUME_FAILED && pv->actual.index != 0)
         return false;
     if (!left_out_yields(pv, v->state)) {
-        if (!left_out_is_told(o->link, &v->uuid))
+        if (!left_out_is_told(link, &v->uuid) && ++link->doubled <= VOLUMES_TOLD)
             events_add(
                 o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
                 "is on %s, but %s shows a volume of the same UUID, too: that one is not used",
                 pv->unit->rec.name, o->rec.name);
         return false;
     }
-    events_add(o->cms, &o->c, EVENT_INFO, "volume", pv->rec.name, "has moved from %s to %s",
-               pv->unit->rec.name, o->rec.name);
+    if (++link->moved <= VOLUMES_TOLD)
+        events_add(o->cms, &o->c, EVENT_INFO, "volume", pv->rec.name, "has moved from %s to %s",
+                   pv->unit->rec.name, o->rec.name);
     return true;
 }
 
@@ -233,11 +298,11 @@ void observe_volume(struct observation *o, const struct volume *v)
         left_out_add(o, v);
         return;
     }
-    if (pv->mark == o->mark) {
+    if (pv->mark == o->link->mark) {
         tell_twice(o, v);
         return;
     }
-    pv->mark = o->mark;
+    pv->mark = o->link->mark;
     if (pv->unit == o->unit)
         faults_note_volume(&o->link->faults, pv, v, o->r->media, o->r->media_count, o->was,
                            o->link->reading->oper == MEMBER_STARTING);
@@ -259,31 +324,52 @@ void observe_volume(struct observation *o, const struct volume *v)
 
 static void hide(struct observation *o, struct pool_volume *pv)
 {
+    pv->mark = o->link->mark; // once
     changes_hidden(&o->c, &pv->rec.uuid);
     executor_settled(pv);
-    if (pv->rec.wanted)
+    if (pv->rec.wanted && ++o->link->vanished <= VOLUMES_TOLD)
         events_add(o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
                    "has vanished from %s and is not made again: bring its medium back, or delete "
                    "the volume",
                    o->rec.name);
 }
 
+// The next volume of the unit that the reading shows no longer: NULL behind the last. *place is
+// where the list of what is gone goes on; of a whole reading what it has not shown is gone.
+static struct pool_volume *next_gone(const struct unit_link *link, struct pool_unit *unit,
+                                     struct pool_volume *before, size_t *place)
+{
+    const struct reading *r = link->reading;
+    struct pool_volume *pv = before ? before->unit_next : unit->volumes;
+    if (r->whole) {
+        while (pv && (pv->actual.index == 0 || pv->mark == link->mark))
+            pv = pv->unit_next;
+        return pv;
+    }
+    while (*place < r->gone_count) {
+        pv = pool_volume_by_index(unit, r->gone[(*place)++]);
+        if (pv && pv->mark != link->mark)
+            return pv;
+    }
+    return NULL;
+}
+
+bool observe_much_is_gone(const struct observation *o, size_t to_come)
+{
+    struct pool_unit *unit = link_unit(o->link);
+    struct pool_volume *pv = NULL;
+    size_t rows = 0, place = o->link->gone_at;
+    while (unit && rows <= PART_GONE + to_come && (pv = next_gone(o->link, unit, pv, &place)))
+        rows += 1 + pv->rule_count;
+    return rows > PART_GONE + to_come;
+}
+
 void observe_absence(struct observation *o)
 {
-    struct pool_volume *pv;
-    if (!o->unit)
-        return;
-    if (o->r->whole) {
-        DL_FOREACH2(o->unit->volumes, pv, unit_next)
-        {
-            if (pv->actual.index != 0 && pv->mark != o->mark)
-                hide(o, pv);
-        }
-        return;
-    }
-    for (size_t i = 0; i < o->r->gone_count; i++) {
-        pv = pool_volume_by_index(o->unit, o->r->gone[i]);
-        if (pv && pv->mark != o->mark)
-            hide(o, pv);
+    size_t most = o->r->part == READING_SOME_GONE ? PART_GONE : SIZE_MAX, rows = 0;
+    struct pool_volume *pv = NULL;
+    while (o->unit && rows <= most && (pv = next_gone(o->link, o->unit, pv, &o->link->gone_at))) {
+        rows += 1 + pv->rule_count;
+        hide(o, pv);
     }
 }

@@ -21,6 +21,14 @@ struct reading_unread {
     uint32_t index[2];
 };
 
+// What is taken in of a reading in one turn of the loop: all that is left of it, or volumes alone,
+// of one volume the hosts alone, or what is gone.
+enum reading_part { READING_REST, READING_SOME_VOLUMES, READING_SOME_HOSTS, READING_SOME_GONE };
+
+// So many rules of a volume are read, and one more: a volume that more hosts may use is not taken
+// in, and no more are admitted to one.
+#define READING_RULES_A_VOLUME 256
+
 struct reading {
     struct dv_uuid uuid;
     enum member_kind kind;
@@ -42,7 +50,7 @@ struct reading {
     size_t progress_count;
 
     size_t shows;                // volumes in all, of which volumes may hold a part alone
-    bool part;                   // others follow: nothing is concluded from what is missing
+    enum reading_part part;      // of a long one that is taken in part by part
     bool tables;                 // something was read beyond the above: generation counts from here
     bool whole;                  // volumes holds all there are
     bool has_media, has_portals; // has_media: and the free extents

@@ -3,6 +3,7 @@
 #include "cms/station.h"
 
 #include "base/mem.h"
+#include "cms/reading.h"
 #include "cms/request.h"
 #include "logic/health.h"
 #include <inttypes.h>
@@ -12,20 +13,24 @@
 
 // ---- Rights --------------------------------------------------------------------------------
 
+// The lowest that neither a right nor a rule of the volume has.
 static uint32_t free_rule_index(const struct pool_volume *v)
 {
-    for (uint32_t i = 1;; i++) {
-        bool taken = false;
-        const struct pool_assignment *a;
-        DL_FOREACH2(v->assignments, a, volume_next)
-        {
-            taken |= a->rec.index == i;
-        }
-        for (size_t r = 0; r < v->rule_count; r++)
-            taken |= v->rules[r].index == i;
-        if (!taken)
-            return i;
+    size_t most = HASH_CNT(hh, v->hosts) + v->rule_count;
+    DV_FREE bool *taken = dv_calloc(most + 2, sizeof(*taken));
+    const struct pool_assignment *a;
+    uint32_t index = 1;
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        if (a->rec.index <= most)
+            taken[a->rec.index] = true;
     }
+    for (size_t i = 0; i < v->rule_count; i++)
+        if (v->rules[i].index <= most)
+            taken[v->rules[i].index] = true;
+    while (taken[index])
+        index++;
+    return index;
 }
 
 static int check_assign(struct cms *cms, struct pool_volume *v, const struct pool_host *h,
@@ -45,6 +50,11 @@ static int check_assign(struct cms *cms, struct pool_volume *v, const struct poo
     if (a && a->rec.wanted)
         return dv_fail(err, DV_EXISTS, "volume %s is assigned to host %s already", v->rec.name,
                        h->rec.name);
+    if (!a && HASH_CNT(hh, v->hosts) >= READING_RULES_A_VOLUME)
+        return dv_fail(
+            err, DV_BUSY,
+            "volume %s is assigned to %d hosts, which is the most: take it from one first",
+            v->rec.name, READING_RULES_A_VOLUME);
     if (!a)
         return 0;
     const struct pool_task *t = tasks_open(cms, TASK_UNASSIGN, &v->rec.uuid, &h->rec.uuid);

@@ -87,7 +87,9 @@ enum link_work { LINK_IDLE, LINK_LOOKING, LINK_READING, LINK_SETTING };
 struct left_out {
     struct dv_uuid uuid;
     enum volume_state state;
-    bool known; // the pool had it from another unit
+    bool known;    // the pool had it from another unit
+    uint64_t mark; // the reading that showed it last
+    UT_hash_handle hh;
 };
 
 struct unit_link {
@@ -126,32 +128,34 @@ struct unit_link {
     uint32_t refusals_known;    // of the unit, and told
     bool refusals_counted;      // once
     uint64_t refusals_told_at;
-    bool stranger;                          // not in the pool yet
-    char sender[SENDER_ROOM];               // of a stranger's announcement
-    uint64_t announced_at;                  // loop_now_ms
-    uint32_t over_ms;                       // until it may be started over again; doubles
-    uint64_t over_at;                       // when it was, loop_now_ms
-    struct log_limit told;                  // events about what it shows of itself
-    struct log_limit standings;             // events about who leads it
-    struct log_limit refusals;              // lines
-    struct log_limit moves;                 // events for the hosts of moved portals
-    struct log_limit odd;                   // lines and events about odd announcements of it
-    struct loop_timer *parts;               // while a long reading is taken in part by part
-    size_t parts_at;                        // the first volume that was not
-    size_t adopted, found;                  // volumes and hosts taken in since the reading began
-    struct faults faults;                   // met since then
-    size_t not_adopted;                     // volumes, as told last
-    bool accepted;                          // the listener takes this engine's traps
-    uint64_t stranger_at;                   // when another engine used the UUID last; 0 never
-    struct suspect *suspect;                // an engine that may be another one, being asked
+    bool stranger;                   // not in the pool yet
+    char sender[SENDER_ROOM];        // of a stranger's announcement
+    uint64_t announced_at;           // loop_now_ms
+    uint32_t over_ms;                // until it may be started over again; doubles
+    uint64_t over_at;                // when it was, loop_now_ms
+    struct log_limit told;           // events about what it shows of itself
+    struct log_limit standings;      // events about who leads it
+    struct log_limit refusals;       // lines
+    struct log_limit moves;          // events for the hosts of moved portals
+    struct log_limit odd;            // lines and events about odd announcements of it
+    struct loop_timer *parts;        // while a reading is taken in part by part
+    uint64_t mark;                   // the reading's, for what it shows
+    size_t parts_at, gone_at;        // the first of its volumes, and gone ones, still to come
+    size_t adopted, found;           // volumes and hosts that it took in
+    size_t vanished, moved, doubled; // volumes that it told of
+    size_t strange_hosts;            // of the unit, found and not completed
+    size_t full, crowded;            // volumes that it did not take in
+    struct faults faults;            // that it met
+    size_t full_told, crowded_told;  // as told last
+    bool accepted;                   // the listener takes this engine's traps
+    uint64_t stranger_at;            // when another engine used the UUID last; 0 never
+    struct suspect *suspect;         // an engine that may be another one, being asked
     uint32_t heard_epoch, heard_generation; // of the announcement that made us look
     struct reading *reading;                // what the look under way has read
     struct fetch *fetch;                    // while tables are read
     struct orders queue;                    // being sent
     size_t queue_next;
-    struct left_out *left_out; // what it shows and the pool does not take from it
-    size_t left_out_count;
-    size_t left_out_before;          // of these, when the reading began
+    struct left_out *left_out;       // what it shows and the pool does not take from it, by UUID
     unsigned left_out_hosts;         // how many hosts the pool had then
     bool faults_told;                // why the unit is, or will be, degraded
     char trouble[LAST_ERROR_ROOM];   // the last trouble told, so that it is told once
@@ -206,16 +210,20 @@ void suspect_free(struct suspect *s); // NULL is fine
 // Takes what was read into the pool: unit, tables, adoptions and events in one transaction. False
 // when the store failed; then nothing has changed.
 bool observe_reading(struct unit_link *link, const struct reading *r);
+// Before anything of the link's reading is taken in.
+void observe_begin(struct unit_link *link);
 // Takes in the next part of the link's reading, as a turn of the loop has time for, in a
 // transaction of its own, and leaves the unit's generation as it was: a crash in between reads all
-// again. False when observe_reading can do the rest, or the store failed.
-bool observe_part(struct unit_link *link);
+// again. OBSERVED_MOST: observe_reading can do the rest. OBSERVED_NOTHING: the store failed.
+enum observed { OBSERVED_PART, OBSERVED_MOST, OBSERVED_NOTHING };
+enum observed observe_part(struct unit_link *link);
 extern const char observe_stopped[]; // why, of one that told that it is being stopped
 // Sets the state of a unit that did not answer or took its leave, with the event that belongs to
 // it. why is a short reason.
 void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state state, const char *why);
 
 // ---- left_out.c ----
+void left_out_forget(struct unit_link *link); // all of it
 // Whether what was left out of the pool would be taken now.
 bool left_out_is_wanted(const struct unit_link *link);
 

@@ -1,0 +1,326 @@
+// Tests of how a reading becomes part of the pool: part by part, and as a whole in the end.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/observe.h"
+
+#include "base/mem.h"
+#include "store/store.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+// What one turn of the loop may store at most, in volumes, hosts, or volumes that are gone.
+#define A_TURN 300
+
+struct lab {
+    char dir[64], path[96];
+    struct cms cms;
+    struct cms_config config;
+    struct unit_link link;
+    struct pool_unit *unit;
+};
+
+static struct dv_uuid id(uint8_t kind, unsigned n)
+{
+    return (struct dv_uuid){{kind, (uint8_t)(n >> 8), (uint8_t)n}};
+}
+
+static void apply(struct lab *lab, struct changes *c)
+{
+    struct dv_err err;
+    assert_int_equal(cms_apply(&lab->cms, c, &err), 0);
+    changes_free(c);
+}
+
+static int set_up(void **state)
+{
+    struct lab *lab = dv_calloc(1, sizeof(*lab));
+    struct unit_record rec = {
+        .uuid = id('u', 1), .name = "unit1", .state = UNIT_UP, .epoch = 1, .generation = 1};
+    struct changes c = {0};
+    struct dv_err err;
+    dv_copy(lab->dir, sizeof(lab->dir), "/tmp/test_observe.XXXXXX");
+    assert_non_null(mkdtemp(lab->dir));
+    snprintf(lab->path, sizeof(lab->path), "%s/pool.db", lab->dir);
+    lab->cms.config = &lab->config;
+    lab->cms.pool = pool_new();
+    lab->cms.store = store_open(lab->path, &err);
+    assert_non_null(lab->cms.store);
+    pthread_mutex_init(&lab->cms.tasks_lock, NULL);
+    pthread_cond_init(&lab->cms.tasks_changed, NULL);
+    changes_unit(&c, &rec);
+    apply(lab, &c);
+    lab->link = (struct unit_link){.cms = &lab->cms, .uuid = rec.uuid, .accepted = true};
+    lab->unit = link_unit(&lab->link);
+    lab->unit->link = &lab->link;
+    *state = lab;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct lab *lab = *state;
+    static const char *const tails[] = {"", "-wal", "-shm"};
+    char path[128];
+    reading_free(lab->link.reading);
+    left_out_forget(&lab->link);
+    store_free(lab->cms.store);
+    pool_free(lab->cms.pool);
+    pthread_cond_destroy(&lab->cms.tasks_changed);
+    pthread_mutex_destroy(&lab->cms.tasks_lock);
+    for (size_t i = 0; i < DV_COUNT(tails); i++) {
+        snprintf(path, sizeof(path), "%s%s", lab->path, tails[i]);
+        unlink(path);
+    }
+    rmdir(lab->dir);
+    free(lab);
+    return 0;
+}
+
+// A whole reading of that many volumes, each with so many rules of initiators of its own.
+static void reads(struct lab *lab, uint32_t generation, unsigned volumes, unsigned rules)
+{
+    reading_free(lab->link.reading);
+    struct reading *r = lab->link.reading = dv_calloc(1, sizeof(*r));
+    *r = (struct reading){.uuid = id('u', 1),
+                          .name = "unit1",
+                          .epoch = 1,
+                          .generation = generation,
+                          .oper = MEMBER_RUNNING,
+                          .tables = true,
+                          .whole = true};
+    for (unsigned v = 1; v <= volumes; v++) {
+        struct volume *shown = DV_APPEND(r->volumes, r->volume_count);
+        *shown = (struct volume){.uuid = id('v', v),
+                                 .index = v,
+                                 .medium = 1,
+                                 .blocks = 2048,
+                                 .lun = 1,
+                                 .group = 1,
+                                 .progress = 100,
+                                 .state = VOLUME_ONLINE};
+        dv_copy(shown->name, sizeof(shown->name), "same");
+        snprintf(shown->iqn, sizeof(shown->iqn), "iqn.2026-01.x:v%u", v);
+        for (unsigned i = 1; i <= rules; i++) {
+            struct access_rule *rule = DV_APPEND(r->rules, r->rule_count);
+            *rule = (struct access_rule){.volume = v, .index = i, .state = ACCESS_ACTIVE};
+            snprintf(rule->initiator, sizeof(rule->initiator), "iqn.2026-01.x:h%u-%u", v, i);
+            dv_copy(rule->chap_user, sizeof(rule->chap_user), "user");
+        }
+    }
+    observe_begin(&lab->link);
+}
+
+static size_t shown_volumes(const struct lab *lab)
+{
+    return HASH_CNT(hh_index, lab->unit->shown);
+}
+
+static size_t difference(size_t a, size_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+// Takes parts in, at most so many, and asserts that none is more than a turn has time for, and
+// that nothing is concluded yet. Returns how many there were.
+static unsigned takes_parts(struct lab *lab, unsigned most)
+{
+    uint32_t generation = lab->unit->rec.generation;
+    for (unsigned n = 0;; n++) {
+        size_t volumes = shown_volumes(lab), hosts = HASH_COUNT(lab->cms.pool->hosts);
+        enum observed observed = n < most ? observe_part(&lab->link) : OBSERVED_MOST;
+        assert_int_not_equal(observed, OBSERVED_NOTHING);
+        assert_in_range(difference(shown_volumes(lab), volumes), 0, A_TURN);
+        assert_in_range(HASH_COUNT(lab->cms.pool->hosts) - hosts, 0, A_TURN);
+        assert_int_equal(lab->unit->rec.generation, generation);
+        if (observed == OBSERVED_MOST)
+            return n;
+    }
+}
+
+static void takes_all(struct lab *lab)
+{
+    (void)takes_parts(lab, UINT32_MAX);
+    size_t volumes = shown_volumes(lab);
+    assert_true(observe_reading(&lab->link, lab->link.reading));
+    assert_in_range(difference(shown_volumes(lab), volumes), 0, A_TURN);
+    assert_int_equal(lab->unit->rec.generation, lab->link.reading->generation);
+}
+
+static size_t events_with(struct lab *lab, const char *words)
+{
+    struct event_record *list = NULL;
+    size_t count, n = 0;
+    struct dv_err err;
+    assert_int_equal(store_events(lab->cms.store, 0, 10000, &list, &count, &err), 0);
+    for (size_t i = 0; i < count; i++)
+        n += strstr(list[i].text, words) != NULL;
+    free(list);
+    return n;
+}
+
+// Each row: a reading, and how its first part that begins at a volume ends.
+static void test_where_parts_end(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned volumes, rules;
+        size_t at, end;
+    } cases[] = {
+        {"none", 0, 0, 0, 0},
+        {"one", 1, 0, 0, 1},
+        {"as many as there is time for", 80, 0, 0, 80},
+        {"one more", 81, 0, 0, 80},
+        {"the rest", 81, 0, 80, 81},
+        {"with rules they are fewer", 81, 3, 0, 20},
+        {"one with very many rules has a turn of its own", 3, 200, 1, 2},
+    };
+    struct lab *lab = *state;
+    for (size_t i = 0; i < DV_COUNT(cases); i++) {
+        reads(lab, 2, cases[i].volumes, cases[i].rules);
+        size_t end = observe_part_end(lab->link.reading, cases[i].at);
+        if (end != cases[i].end)
+            fail_msg("%s: it ends at %zu", cases[i].name, end);
+    }
+}
+
+static void test_many_volumes_come_and_go(void **state)
+{
+    struct lab *lab = *state;
+    reads(lab, 2, 3000, 0);
+    takes_all(lab);
+    assert_int_equal(shown_volumes(lab), 3000);
+    assert_int_equal(events_with(lab, "was found on unit1"), 16);
+    assert_int_equal(events_with(lab, "in all, 3000 volumes and 0 hosts"), 1);
+    reads(lab, 3, 3000, 0); // again: all are there still
+    takes_all(lab);
+    assert_int_equal(shown_volumes(lab), 3000);
+    reads(lab, 4, 100, 0);
+    takes_all(lab);
+    assert_int_equal(shown_volumes(lab), 100);
+    assert_int_equal(HASH_COUNT(lab->cms.pool->volumes), 3000); // they are wanted still
+    assert_int_equal(events_with(lab, "has vanished from unit1"), 16);
+    assert_int_equal(events_with(lab, "in all, 2900 volumes have vanished"), 1);
+}
+
+// A crash in the middle leaves the unit's generation as it was, so all is read again: here in
+// another number, before and behind the part that was taken in.
+static void test_a_reading_that_ends_early(void **state)
+{
+    struct lab *lab = *state;
+    reads(lab, 2, 1000, 0);
+    assert_int_equal(takes_parts(lab, 5), 5);
+    assert_int_equal(shown_volumes(lab), 400);
+    reads(lab, 3, 900, 0);
+    takes_all(lab);
+    assert_int_equal(shown_volumes(lab), 900);
+    reads(lab, 4, 1, 0);
+    assert_int_equal(takes_parts(lab, 2), 2); // some are gone, none of them for good
+    assert_in_range(shown_volumes(lab), 2, 899);
+    reads(lab, 5, 950, 0);
+    takes_all(lab);
+    assert_int_equal(shown_volumes(lab), 950);
+}
+
+static void test_changes_that_name_what_is_gone(void **state)
+{
+    struct lab *lab = *state;
+    reads(lab, 2, 1000, 0);
+    takes_all(lab);
+    reads(lab, 3, 0, 0);
+    lab->link.reading->whole = false;
+    for (uint32_t i = 1; i <= 950; i++)
+        *DV_APPEND(lab->link.reading->gone, lab->link.reading->gone_count) = i % 900 + 1;
+    takes_all(lab);
+    assert_int_equal(shown_volumes(lab), 100); // some were named twice
+}
+
+// A volume that many hosts use is taken in with all of them or not at all.
+static void test_hosts_come_before_their_volume(void **state)
+{
+    struct lab *lab = *state;
+    struct dv_uuid one = id('v', 1);
+    reads(lab, 2, 1, READING_RULES_A_VOLUME);
+    assert_int_equal(takes_parts(lab, 1), 1);
+    assert_true(HASH_COUNT(lab->cms.pool->hosts) > 0);
+    assert_null(pool_volume_by_uuid(lab->cms.pool, &one));
+    takes_all(lab);
+    const struct pool_volume *v = pool_volume_by_uuid(lab->cms.pool, &one);
+    assert_non_null(v);
+    assert_int_equal(HASH_CNT(hh, v->hosts), READING_RULES_A_VOLUME);
+    assert_int_equal(HASH_COUNT(lab->cms.pool->hosts), READING_RULES_A_VOLUME);
+}
+
+static void test_more_hosts_than_a_volume_can_have(void **state)
+{
+    struct lab *lab = *state;
+    reads(lab, 2, 2, READING_RULES_A_VOLUME + 1);
+    takes_all(lab);
+    assert_int_equal(HASH_COUNT(lab->cms.pool->volumes), 0);
+    assert_int_equal(HASH_COUNT(lab->cms.pool->hosts), 0);
+    assert_int_equal(events_with(lab, "2 of its volumes are not taken in"), 1);
+    assert_true(HASH_COUNT(lab->link.left_out) == 2 && !left_out_is_wanted(&lab->link));
+}
+
+// Another unit has all of them. The look-ups are by a hash: with a list this took seconds.
+static void test_what_is_left_out(void **state)
+{
+    enum { COUNT = 6000, REMEMBERED = 4096 };
+    struct lab *lab = *state;
+    struct unit_record other = {.uuid = id('u', 2), .name = "unit2", .state = UNIT_UP};
+    struct changes c = {0};
+    changes_unit(&c, &other);
+    for (unsigned n = 1; n <= COUNT; n++) {
+        struct volume_record rec = {.uuid = id('v', n),
+                                    .unit = other.uuid,
+                                    .medium = 1,
+                                    .index = n,
+                                    .blocks = 2048,
+                                    .wanted = true,
+                                    .seen = true};
+        const struct volume shown = {.uuid = rec.uuid, .index = n, .state = VOLUME_ONLINE};
+        snprintf(rec.name, sizeof(rec.name), "v%u", n);
+        changes_volume(&c, &rec);
+        changes_shown(&c, &shown, NULL, 0);
+    }
+    apply(lab, &c);
+    for (uint32_t generation = 2, told = 1; generation < 4; generation++, told++) {
+        reads(lab, generation, COUNT, 0);
+        takes_all(lab);
+        assert_int_equal(shown_volumes(lab), 0);
+        assert_int_equal(HASH_COUNT(lab->link.left_out), REMEMBERED);
+        assert_false(left_out_is_wanted(&lab->link));
+        assert_int_equal(events_with(lab, "but unit1 shows a volume of the same UUID"), 16 * told);
+    }
+    reads(lab, 4, 10, 0);
+    takes_all(lab);
+    assert_int_equal(HASH_COUNT(lab->link.left_out), 10);
+    struct pool_unit *u = pool_unit_by_uuid(lab->cms.pool, &other.uuid);
+    u->rec.state = UNIT_DOWN;
+    assert_true(left_out_is_wanted(&lab->link));
+    reads(lab, 5, 10, 0);
+    takes_all(lab);
+    assert_int_equal(shown_volumes(lab), 10);
+    assert_int_equal(HASH_COUNT(lab->link.left_out), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_where_parts_end),
+        TEST(test_many_volumes_come_and_go),
+        TEST(test_a_reading_that_ends_early),
+        TEST(test_changes_that_name_what_is_gone),
+        TEST(test_hosts_come_before_their_volume),
+        TEST(test_more_hosts_than_a_volume_can_have),
+        TEST(test_what_is_left_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
