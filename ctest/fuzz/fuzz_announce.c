@@ -3,6 +3,7 @@
 #include "base/address.h"
 #include "base/mem.h"
 #include "cms/announce.h"
+#include "ctest/fuzz/input.h"
 #include "dvsan_oids.h"
 #include "snmp/std_oids.h"
 #include <stdint.h>
@@ -10,26 +11,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-// The input, taken from its front.
-struct input {
-    const uint8_t *at;
-    size_t left;
-};
-
-static uint8_t byte(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->at++;
-}
-
 static uint64_t number(struct input *in)
 {
-    uint64_t value = 0;
-    for (uint8_t n = byte(in) % 9; n > 0; n--)
-        value = value << 8 | byte(in);
-    return value;
+    return bytes(in, byte(in) % 9);
 }
 
 static const struct sn_oid objects[] = {
@@ -42,6 +26,7 @@ static const struct sn_oid objects[] = {
 
 static struct sn_value value(struct input *in)
 {
+    const uint8_t *text;
     size_t len;
     switch (byte(in) % 8) {
     case 0:
@@ -55,12 +40,8 @@ static struct sn_value value(struct input *in)
     case 4:
         return (struct sn_value){.type = SN_NO_INSTANCE};
     default:
-        len = byte(in);
-        if (len > in->left)
-            len = in->left;
-        in->at += len;
-        in->left -= len;
-        return sn_octets(in->at - len, len);
+        text = piece(in, &len);
+        return sn_octets(text, len);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "base/address.h"
 #include "base/mem.h"
 #include "cms/reading.h"
+#include "ctest/fuzz/input.h"
 #include "dvsan_oids.h"
 #include <arpa/inet.h>
 #include <stdint.h>
@@ -13,20 +14,6 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-// The input, taken from its front.
-struct input {
-    const uint8_t *at;
-    size_t left;
-};
-
-static uint8_t byte(struct input *in)
-{
-    if (in->left == 0)
-        return 0;
-    in->left--;
-    return *in->at++;
-}
 
 // Numbers near the ends of their ranges come often.
 static uint64_t number(struct input *in)
@@ -38,20 +25,7 @@ static uint64_t number(struct input *in)
         return how;
     if (how < 160)
         return odd[how % DV_COUNT(odd)] + byte(in) % 3 - 1;
-    uint64_t value = 0;
-    for (uint8_t n = how % 9; n > 0; n--)
-        value = value << 8 | byte(in);
-    return value;
-}
-
-static const uint8_t *piece(struct input *in, size_t *len)
-{
-    *len = byte(in);
-    if (*len > in->left)
-        *len = in->left;
-    in->at += *len;
-    in->left -= *len;
-    return in->at - *len;
+    return bytes(in, how % 9);
 }
 
 #define VALUES 32

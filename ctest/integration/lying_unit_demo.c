@@ -8,7 +8,8 @@
 //   delay MS                each request to this agent takes so long
 // TYPE i, u, t or c has a decimal number (INTEGER, Unsigned32, Counter32, Counter64), s the rest of
 // the line as it is, x hexadecimal digits, o an object identifier, a an IPv4 address as 8
-// hexadecimal digits. Every SET is answered with noError and changes nothing.
+// hexadecimal digits. Every SET is answered with noError and changes nothing. At SIGUSR1 it prints
+// how many variables it has answered so far.
 #include <net-snmp/net-snmp-config.h>
 // The one above comes first, the one below before the agent's.
 #include <net-snmp/net-snmp-includes.h>
@@ -37,12 +38,15 @@ struct object {
 static struct object *objects; // ascending
 static size_t object_count;
 static unsigned delay_ms;
-static volatile sig_atomic_t ending, again;
+static unsigned long answered; // variables
+static volatile sig_atomic_t ending, again, asked;
 
 static void on_signal(int signo)
 {
     if (signo == SIGHUP)
         again = 1;
+    else if (signo == SIGUSR1)
+        asked = 1;
     else
         ending = 1;
 }
@@ -242,6 +246,7 @@ static int handle(netsnmp_mib_handler *handler, netsnmp_handler_registration *re
     usleep(delay_ms * 1000);
     for (netsnmp_request_info *r = requests; r; r = r->next) {
         const struct object *o;
+        answered++;
         switch (info->mode) {
         case MODE_GET:
             o = find(r->requestvb->name, r->requestvb->name_length);
@@ -267,6 +272,7 @@ int main(int argc, char **argv)
         die("usage", "lying_unit_demo SOCKET FILE");
     signal(SIGTERM, on_signal);
     signal(SIGHUP, on_signal);
+    signal(SIGUSR1, on_signal);
     read_file(argv[2]);
     netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_ROLE, 1);
     netsnmp_ds_set_string(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_X_SOCKET, argv[1]);
@@ -280,6 +286,11 @@ int main(int argc, char **argv)
         if (again) {
             again = 0;
             read_file(argv[2]);
+        }
+        if (asked) {
+            asked = 0;
+            printf("answered %lu\n", answered);
+            fflush(stdout);
         }
         agent_check_and_process(1);
     }

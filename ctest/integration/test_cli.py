@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from tools import initiators, net
+from tools import initiators, net, patience
 from tools.testlab import BUILD, ROOT, until
 
 LAB = {"units": 2, "hosts": 1}
@@ -38,7 +38,7 @@ class Terminal:
 
     def read(self, wanted=None, seconds=30):
         """Reads until a text has come, or to the end."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience.seconds(seconds)
         while wanted is None or wanted not in self.text:
             assert time.monotonic() < end, self.text
             if not select.select([self.fd], [], [], 0.2)[0]:

@@ -2,12 +2,11 @@
 import os
 import re
 import signal
-import time
 
 import pytest
 
 from tools import net
-from tools.testlab import TestLab
+from tools.testlab import TestLab, until
 
 LAB = {"units": 2, "hosts": 1, "portals": 2}
 
@@ -69,9 +68,8 @@ def test_growth_is_seen_after_the_line_that_is_told(lab, fresh):
     said = lab.dvsan("volume", "resize", "c1", "--size", "+64M").stdout
     line = re.search(r"^  open-iscsi +(iscsiadm [^;]*);", said, re.M).group(1)
     assert volume["rescan"]["open-iscsi"].startswith(line)
-    end = time.monotonic() + 120
-    while fresh.run(f"{line} >/dev/null; blockdev --getsize64 {disk}").strip() != str(128 << 20):
-        assert time.monotonic() < end, fresh.state()
+    assert until(lambda: fresh.run(f"{line} >/dev/null; blockdev --getsize64 {disk}").strip() ==
+                 str(128 << 20), 60), fresh.state()
 
 
 def test_a_name_that_others_know_is_kept(lab, fresh):

@@ -51,7 +51,8 @@ def joins(lab, liar, volumes):
     """Announces the liar, and waits until so many of its volumes are in the pool."""
     liar.tell()
     liar.announce()
-    assert until(lambda: len(volumes_of(lab, liar)) == volumes, SECONDS), unit_of(lab, liar)
+    assert until(lambda: (unit_of(lab, liar) or {}).get("volumes") == volumes, SECONDS, every=0.2), \
+        unit_of(lab, liar)
     return volumes_of(lab, liar)
 
 
@@ -71,7 +72,7 @@ def processor_seconds(lab):
 def seen_again(lab, liar, times):
     for _ in range(times):
         before = unit_of(lab, liar)["last_seen"]
-        assert until(lambda: unit_of(lab, liar)["last_seen"] not in (None, before), SECONDS)
+        assert until(lambda: unit_of(lab, liar)["last_seen"] not in (None, before), SECONDS, every=0.2)
 
 
 def told(lab, words):
@@ -154,35 +155,67 @@ def test_names_that_read_as_uuids(lab, liar):
 
 # Much of it
 
-def test_many_volumes_of_one_name(lab, liar):
-    """They are taken in at once, and so is what comes later. The work is counted in test_pool.c."""
+@pytest.fixture(name="worked", scope="module")
+def fixture_worked():
+    """What the station computed to take in as many volumes of different names."""
+    return {}
+
+
+def test_many_volumes(lab, liar, worked):
+    for index in range(1, 3001):
+        liar.volume(index, mib=1)
+    before = processor_seconds(lab)
+    joins(lab, liar, 3000)
+    worked["different"] = processor_seconds(lab) - before
+
+
+def test_many_volumes_of_one_name(lab, liar, worked):
+    """They are taken in with the work that other names take, and so is what comes later. The tries
+    for a name are counted in test_pool.c; here the rest of the way is seen not to be quadratic."""
     for index in range(1, 3001):
         liar.volume(index, mib=1, dvsanVolumeName=("s", "same"))
     before = processor_seconds(lab)
     volumes = joins(lab, liar, 3000)
+    same = processor_seconds(lab) - before
+    print(f"computed for names that differ {worked['different']:.2f} s, for one name {same:.2f} s")
     assert {v["name"] for v in volumes} == {"same"} | {f"same-{n}" for n in range(2, 3001)}
-    assert processor_seconds(lab) - before < 25  # under sanitizers; it was minutes
+    assert same < 3 * worked["different"] # quadratic, it was a hundred times that
     named = [e for e in told(lab, "was found on liar and taken in") if "volume same" in e["subject"]]
     assert len(named) == 16
     assert told(lab, "in all, 3000 volumes and 0 hosts were found there and taken in")
 
 
+def five_looks(lab, liar):
+    """What they cost: (seconds that the station computed, variables that it asked for)."""
+    seen_again(lab, liar, 1)
+    seconds, answered = processor_seconds(lab), liar.answered()
+    seen_again(lab, liar, 5)
+    return processor_seconds(lab) - seconds, liar.answered() - answered
+
+
 def test_many_initiators(lab, liar):
     """A unit brings as many hosts as it may, rules beyond that stay as they are, a person can still
     add hosts, and nothing goes on computing."""
+    liar.volume(1, mib=1)
+    liar.rule(1, 1, "iqn.2026-11.liar:1-1")
+    joins(lab, liar, 1)
+    few = five_looks(lab, liar)
     for volume in range(1, 161):
         liar.volume(volume, mib=1)
         for rule in range(1, 101):
             liar.rule(volume, rule, f"iqn.2026-11.liar:{volume}-{rule}")
+    liar.next_generation(5)
+    before = processor_seconds(lab)
     joins(lab, liar, 100)
+    reading = processor_seconds(lab) - before
     assert until(lambda: told(lab, "60 of its volumes are not taken in, since more than 10000 "
                                    "initiators"), SECONDS)
     lab.client.post("/hosts", {"name": "added", "iqn": "iqn.2026-11.liar:added",
                                "chap_secret": SECRET})
-    seen_again(lab, liar, 1)
-    before = processor_seconds(lab)
-    seen_again(lab, liar, 5)
-    assert processor_seconds(lab) - before < 4.5  # with sanitizers 2.9 was measured; a core that never rests takes five
+    many = five_looks(lab, liar)
+    print(f"computed to take all in {reading:.2f} s; five looks at few {few}, at many {many}")
+    assert many[1] < 3 * few[1]
+    assert many[0] < reading  # when it never came to rest, five looks were many times that
     lab.client.delete("/hosts/added")
 
 
@@ -215,10 +248,9 @@ def test_a_unit_that_turns_endless(lab, liar):
     liar.tell()
     assert until(lambda: unit_of(lab, liar)["state"] == "down", SECONDS)
     assert [v["name"] for v in volumes_of(lab, liar)] == ["v1"]
-    at = processor_seconds(lab)
     assert until(lambda: told(lab, "is down: its tables have no end")
                  or told(lab, "is down: it shows more volumes than the 16384"), SECONDS)
-    assert processor_seconds(lab) - at < 20
+    print(f"it was asked for {liar.answered()} variables")
     liar.extra.clear()
     liar.next_generation(6)
     liar.tell()

@@ -403,7 +403,7 @@ def test_master_comes_later(lab):
     lab.kill_snmpd()
     os.unlink(lab.socket)
     lab.start_agent(expect=())
-    time.sleep(0.5)
+    time.sleep(0.5)  # it looks for its master in vain for this long
     lab.start_snmpd()
     wait_for(lambda: os.path.exists(lab.socket), what="the master's socket")
     assert lab.agent.line(2) == "connected"

@@ -7,7 +7,6 @@ import signal
 import struct
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -621,9 +620,7 @@ def test_a_tgtd_that_hangs_blocks_nobody_and_shows_nothing_old(box):
     write_some(box, session)
     counted = volume_counters(box, 1)
     box.tgtd.popen.send_signal(signal.SIGSTOP)
-    began = time.monotonic()
     wait_for("the sessions to be unknown", lambda: not sessions(box), 6)
-    assert time.monotonic() - began < 6
     assert volume_counters(box, 1) == counted
     box.tgtd.popen.send_signal(signal.SIGCONT)
     wait_for("the session", lambda: sessions(box))

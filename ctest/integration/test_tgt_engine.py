@@ -304,7 +304,7 @@ def test_replay_after_kill(unit):
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert watch.stdout.readline() == f"pid {unit.tgtd.pid}\n"
     unit.kill()
-    assert watch.communicate(timeout=1)[0] == "ended\n"
+    assert watch.communicate(timeout=patience.seconds(10))[0] == "ended\n"
     dead = unit.reconcile()
     assert not dead.ok and "failed unreachable tgtd does not listen" in dead.text
     assert dead.targets[5][0] == "unreachable"

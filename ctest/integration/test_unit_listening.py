@@ -13,6 +13,7 @@ from unit_box import (ACCESS, ACTIVE, A_ERROR, CREATING, MEMBER, ONLINE, PENDING
 
 HOST, SECRET = "iqn.2026-11.host:guest", "secret-of-guest"
 OPER, LAST_ERROR = f"{MEMBER}.7.0", f"{UNIT}.1.5.0"
+PORTAL_TEXT = f"{UNIT}.5.1.8.1.1"
 RUNNING, DEGRADED = "2", "3"
 
 
@@ -55,7 +56,7 @@ class Portals:
 
 
 def listens(address, port=3260):
-    with socket.socket() as s:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as s:
         s.settimeout(5)
         return s.connect_ex((address, port)) == 0
 
@@ -65,6 +66,12 @@ def give(box):
     box.wait_volume(1, ONLINE)
     box.grant(1, 1, HOST, "guest", SECRET)
     box.wait_rule(1, 1, ACTIVE)
+
+
+def free_port(address):
+    with socket.socket(socket.AF_INET6) as s:
+        s.bind((address, 0))
+        return s.getsockname()[1]
 
 
 def log_in(box, address):
@@ -125,8 +132,12 @@ def test_another_address_another_port_another_family():
         wait_for("the move", lambda: listens(second) and not listens(first))
         p.restart((second, 3270))
         wait_for("the move", lambda: listens(second, 3270) and not listens(second))
-        p.restart(("::1", 3270))
-        wait_for("the move", lambda: not listens(second, 3270))
+        port = free_port("::1")
+        p.restart(("::1", port))
+        wait_for("the move", lambda: listens("::1", port) and not listens(second, 3270))
+        assert p.box.get(PORTAL_TEXT) == f"[::1]:{port}"
+        p.restart((first, 3260))
+        wait_for("the move", lambda: listens(first) and not listens("::1", port))
 
 
 def test_the_portals_of_an_instance_that_is_no_more():

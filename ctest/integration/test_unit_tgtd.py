@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import stat
 import struct
 import time
@@ -371,13 +372,19 @@ def test_what_is_not_certain_is_not_counted(guarded):
     assert failures(box, 2)[0] == failures(box, 3)[0] == 0
 
 
+def recorded_refusals(box, index):
+    """What the journal has of them, which lags behind what is shown."""
+    with contextlib.closing(sqlite3.connect(f"file:{box.dir}/state/unit.db?mode=ro", uri=True)) as db:
+        return db.execute("SELECT refused FROM volume WHERE idx = ?", (index,)).fetchone()[0]
+
+
 def test_refused_logins_survive_the_agent(guarded):
     """What happens while it is away may be counted or not, but is never somebody else's."""
     box = guarded
     refused(box, 2)
     wait_for("the count", lambda: failures(box, 1)[0] == 2)
     before = failures(box, 1)
-    time.sleep(2)  # they are recorded behind the next look at tgtd, which comes each second
+    wait_for("the count to be recorded", lambda: recorded_refusals(box, 1) == 2)
     box.agent.kill()
     box.start_agent()
     box.wait_ready()

@@ -8,8 +8,8 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 
+from . import patience
 from .testlab import ROOT
 
 FOLDER = os.path.join(ROOT, "build", "guest")
@@ -175,11 +175,8 @@ class Guest:
 
     def disk_of(self, iqn, seconds=60):
         """/dev/sdX of the session to a target, when it is there."""
-        end = time.monotonic() + seconds
-        while True:
-            found = self.run(f"""for s in /sys/class/iscsi_session/*; do
+        found = patience.until(lambda: self.run(f"""for s in /sys/class/iscsi_session/*; do
                 [ "$(cat $s/targetname 2>/dev/null)" = {iqn} ] && ls $s/device/target*/*/block
-                done; true""").split()
-            if found:
-                return "/dev/" + found[0]
-            assert time.monotonic() < end, f"no disk of {iqn}:\n{self.state()}"
+                done; true""").split(), seconds)
+        assert found, f"no disk of {iqn}:\n{self.state()}"
+        return "/dev/" + found[0]

@@ -12,6 +12,7 @@ Values are (TYPE, VALUE) as lying_unit_demo.c has them. None leaves an object ou
 """
 import os
 import re
+import signal
 import subprocess
 import uuid
 
@@ -141,7 +142,7 @@ class Liar:
                          for oid, value in self.objects.items() if value)
             f.writelines(line + "\n" for line in self.extra)
         if self.process:
-            self.process.send_signal(1)
+            self.process.send_signal(signal.SIGHUP)
             return
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
@@ -159,6 +160,16 @@ class Liar:
 
     def is_asked(self):
         return self.get("dvsanMemberSoftwareVersion").strip('"') == "0.1.0"
+
+    def answered(self):
+        """How many variables the agent has answered since its start."""
+        def told():
+            with open(self.log, encoding="ascii", errors="replace") as f:
+                return re.findall(r"^answered (\d+)$", f.read(), re.M)
+        before = len(told())
+        self.process.send_signal(signal.SIGUSR1)
+        assert until(lambda: len(told()) > before, 30), "the liar does not say what it was asked"
+        return int(told()[-1])
 
     def announce(self, **changed):
         said = {"engine_id": self.engine, "uuid": str(self.number), "name": "liar",

@@ -114,10 +114,10 @@ class TestLab:
 
     def finish(self, task, seconds=30):
         """Waits for a task that has been asked for, and returns it as it ended."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience.seconds(seconds)
         while task["state"] in ("queued", "running"):
             left = end - time.monotonic()
-            assert left > 0, f"task is not over after {seconds} s: {task}"
+            assert left > 0, f"task is not over after {patience.seconds(seconds)} s: {task}"
             task = self.client.get(f"/tasks/{task['id']}?wait={max(1, min(30, int(left)))}"
                                    f"&seen={task['version']}")
         return task
