@@ -203,3 +203,31 @@ def test_a_state_folder_that_is_away(lab, disk):
     said = [e["text"] for e in lab.client.get("/events?limit=1000") if e["subject"] == "unit unit1"]
     assert [t for t in said if "changes cannot be recorded: " in t]
     assert [t for t in said if t.startswith("this is over: changes cannot be recorded: ")]
+
+
+def test_a_lost_journal_while_a_medium_is_away(lab, disk):
+    """Another medium, which holds no volume then, says nothing: the unit does not become a new one."""
+    unit, uuid = lab.units["unit1"], lab.unit("unit1")["uuid"]
+    assert until(lambda: lab.unit("unit1")["state"] in ("up", "degraded"), 30), lab.unit("unit1")
+    before = known(lab)
+    unit.stop(unit.agent)
+    state = state_dir(lab)
+    pool, away = unit.path("media"), unit.path("media.away")
+    assert os.path.isdir(pool)
+    os.rename(os.path.join(state, "unit.db"), unit.path("kept.db"))
+    os.rename(disk, disk + ".away")
+    os.rename(pool, away)
+    refused = run_unit(lab)
+    assert refused.returncode == 4 and "a unit has run with this folder" in refused.stderr, refused.stderr
+    os.rename(os.path.join(state, "snmp"), unit.path("snmp.kept"))
+    refused = run_unit(lab)
+    assert refused.returncode != 0 and "cannot be asked whether one was lost" in refused.stderr, refused.stderr
+    assert "--rebuild=UUID" in refused.stderr and not os.path.exists(os.path.join(state, "unit.db"))
+    os.rename(away, pool)
+    os.rename(disk + ".away", disk)
+    os.rename(unit.path("snmp.kept"), os.path.join(state, "snmp"))
+    os.rename(unit.path("kept.db"), os.path.join(state, "unit.db"))
+    unit.start(unit.agent)
+    assert until(lambda: lab.unit("unit1")["state"] in ("up", "degraded"), 30), lab.unit("unit1")
+    assert all_active(lab)
+    assert lab.unit("unit1")["uuid"] == uuid and known(lab) == before

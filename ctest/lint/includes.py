@@ -82,7 +82,7 @@ HARMLESS = {
 SYSTEM_FOLDERS = ("sys/", "linux/", "net/", "netinet/", "arpa/", "asm/")
 SYSTEM = set("""
     assert ctype dirent endian errno fcntl fnmatch getopt glob grp ifaddrs inttypes libgen limits
-    locale malloc math netdb poll pthread pwd regex resolv sched search semaphore setjmp signal
+    locale malloc math mntent netdb poll pthread pwd regex resolv sched search semaphore setjmp signal
     spawn stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib string strings syslog
     termios time unistd wchar
 """.split())

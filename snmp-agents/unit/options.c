@@ -11,11 +11,12 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #define DEFAULT_CONFIG "/etc/dvsan/dvsan-unit.xml"
 
 static const char HELP[] =
-    "usage: dvsan-unit [-c FILE] [-t] [-v] [--take=MEDIUM] [--rebuild[=UUID]] [--help] "
+    "usage: dvsan-unit [-c FILE] [-t] [-v] [--take=MEDIUM] [--rebuild[=UUID|new]] [--help] "
     "[--version]\n"
     "\n"
     "The agent of an IP SAN unit: an AgentX subagent beside snmpd(8) and tgtd(8).\n"
@@ -24,8 +25,9 @@ static const char HELP[] =
     "  -c, --config FILE  the configuration (default: " DEFAULT_CONFIG ")\n"
     "  -t, --check        check the configuration, and this machine against it, and exit\n"
     "  -v, --verbose      log what happens in detail\n"
-    "      --rebuild[=UUID]\n"
-    "                     make the journal of a unit that lost it anew, and exit\n"
+    "      --rebuild[=UUID|new]\n"
+    "                     make the journal of a unit that lost it anew, or that of a new unit\n"
+    "                     whose media are not there yet, and exit\n"
     "      --take=MEDIUM  say that no other unit serves this medium, and that it is the right\n"
     "                     one, and exit\n"
     "      --help         print this text and exit\n"
@@ -88,8 +90,10 @@ static int rebuild(const struct unit_config *config, const char *unit)
 {
     struct dv_err err;
     struct dv_uuid uuid;
-    if (unit && (!uuid_parse(unit, &uuid) || uuid_is_zero(&uuid))) {
-        (void)dv_fail(&err, DV_INVALID, "%s is not the UUID of a unit", unit);
+    if (unit && strcmp(unit, "new") == 0) {
+        uuid = uuid_random();
+    } else if (unit && (!uuid_parse(unit, &uuid) || uuid_is_zero(&uuid))) {
+        (void)dv_fail(&err, DV_INVALID, "%s is not the UUID of a unit, nor the word new", unit);
         return fail(&err);
     }
     return rebuild_journal(config, unit ? &uuid : NULL, &err) == 0 ? 0 : fail(&err);

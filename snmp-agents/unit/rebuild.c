@@ -6,12 +6,17 @@
 #include "base/mem.h"
 #include "snmp-agents/unit/journal.h"
 #include "snmp-agents/unit/take.h"
+#include <mntent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define MACHINE_ID     "/etc/machine-id" // machine-id(5)
 #define MACHINE_ID_MAX 256
+#define FSTAB          "/etc/fstab"        // fstab(5)
+#define MOUNTS         "/proc/self/mounts" // proc(5)
 
 // FNV-1a: it only has to differ where places do.
 static uint64_t add_text(uint64_t hash, const char *text)
@@ -31,21 +36,102 @@ uint64_t rebuild_place(const struct unit_config *config)
     return add_text(hash, config->state_dir);
 }
 
+static bool is_in_table(const char *table, const char *dir)
+{
+    FILE *f = setmntent(table, "re");
+    const struct mntent *m;
+    bool found = false;
+    while (f && !found && (m = getmntent(f)))
+        found = strcmp(m->mnt_dir, dir) == 0;
+    if (f)
+        endmntent(f);
+    return found;
+}
+
+static bool is_below(const char *path, const char *dir)
+{
+    size_t len = strlen(dir);
+    return len > 1 && strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+bool rebuild_is_unmounted(const char *path, const char *fstab, const char *mounts)
+{
+    DV_FREE char *real = realpath(path, NULL);
+    FILE *f = setmntent(fstab, "re");
+    const struct mntent *m;
+    bool away = false;
+    while (f && !away && (m = getmntent(f))) {
+        DV_FREE char *dir = dv_strdup(m->mnt_dir); // which the other table's reading overwrites
+        away = is_below(real ? real : path, dir) && !is_in_table(mounts, dir);
+    }
+    if (f)
+        endmntent(f);
+    return away;
+}
+
+// A device, and a pool of Ceph's, never says whose it was.
+static bool says_whose(const struct medium_config *c)
+{
+    return c->kind == MEDIUM_DIR || c->kind == MEDIUM_DISK;
+}
+
 static int ask(const struct medium_config *c, struct media_owner *out, bool *holds_volumes,
                struct dv_err *err)
 {
+    if (says_whose(c) && rebuild_is_unmounted(c->path, FSTAB, MOUNTS))
+        return dv_fail(err, DV_NOT_FOUND,
+                       "the file system that " FSTAB " has for %s is not mounted", c->path);
     const struct media_spec spec = {.kind = c->kind, .path = c->path};
     return media_ask_owner(&spec, out, holds_volumes, err);
 }
 
+// What a unit that has a journal makes next.
+static int check_traces(const struct unit_config *config, struct dv_err *err)
+{
+    DV_FREE char *trace = dv_printf("%s/snmp", config->state_dir);
+    struct stat st;
+    if (rebuild_is_unmounted(config->state_dir, FSTAB, MOUNTS))
+        return dv_fail(err, DV_NOT_FOUND,
+                       "the file system that " FSTAB " has for the state folder %s is not mounted, "
+                       "so there is no journal; mount it",
+                       config->state_dir);
+    if (stat(trace, &st) != 0)
+        return 0;
+    return dv_fail(err, DV_CONFLICT,
+                   "there is no journal in %s, but a unit has run with this folder; bring unit.db "
+                   "back, from a backup if need be, or have a new one made from the media by "
+                   "dvsan-unit --rebuild; to start as a new unit say --rebuild=new",
+                   config->state_dir);
+}
+
+// A folder that is no medium yet has nothing to say.
+static bool is_fresh(const struct medium_config *c, const struct dv_err *why)
+{
+    struct stat st;
+    return c->kind == MEDIUM_DIR && why->code == DV_NOT_FOUND && stat(c->path, &st) == 0 &&
+           S_ISDIR(st.st_mode) && !rebuild_is_unmounted(c->path, FSTAB, MOUNTS);
+}
+
 int rebuild_check_lost(const struct unit_config *config, struct dv_err *err)
 {
+    if (check_traces(config, err) != 0)
+        return -1;
     for (size_t i = 0; i < config->media_count; i++) {
         struct media_owner owner;
         bool holds_volumes;
+        struct dv_err why;
         char uuid[UUID_TEXT_LEN];
-        if (ask(&config->media[i], &owner, &holds_volumes, NULL) != 0 || !holds_volumes ||
-            uuid_is_zero(&owner.unit) || owner.place != rebuild_place(config))
+        if (ask(&config->media[i], &owner, &holds_volumes, &why) != 0) {
+            if (is_fresh(&config->media[i], &why))
+                continue;
+            return dv_fail(err, DV_CONFLICT,
+                           "there is no journal in %s, and medium %s cannot be asked whether one "
+                           "was lost (%s); bring the medium back; if it is gone, dvsan-unit "
+                           "--rebuild=UUID names the unit that this was, and --rebuild=new says "
+                           "that it is a new one",
+                           config->state_dir, config->media[i].name, why.text);
+        }
+        if (!holds_volumes || uuid_is_zero(&owner.unit) || owner.place != rebuild_place(config))
             continue;
         return dv_fail(err, DV_CONFLICT,
                        "there is no journal in %s, but medium %s says that unit %s kept it there; "

@@ -13,7 +13,12 @@
 // Tells this machine and state directory from others.
 uint64_t rebuild_place(const struct unit_config *config);
 
-// For a start without a journal: fails when a medium says that there was one here.
+// Whether a path lies where fstab has a file system, and the table of mounted ones has none: what
+// is there is the empty folder below.
+bool rebuild_is_unmounted(const char *path, const char *fstab, const char *mounts);
+
+// For a start without a journal: fails when there was one here, as its folder or a medium says, or
+// a medium that would say so is away.
 int rebuild_check_lost(const struct unit_config *config, struct dv_err *err);
 
 // Makes a journal, which must not be there, with no more than the identity of the unit that all
