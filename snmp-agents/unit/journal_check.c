@@ -153,8 +153,10 @@ static int check(struct db *db, const char *what, const char *sql, text_fn *good
 {
     struct dv_err why;
     struct db_stmt *s = db_prepare(db, sql, &why);
-    if (!s)
+    if (!s && why.code == DV_DAMAGED)
         return damaged(why.text, err);
+    if (!s) // a passing fault
+        return dv_fail(err, why.code, "%s", why.text);
     int rc;
     while ((rc = db_step(s, err)) == 1) {
         const char *text = good ? db_text(s, 1) : NULL;

@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -72,6 +73,14 @@ static int fail(const struct db *db, int code, struct dv_err *err)
     }
 }
 
+// All SQL is this program's own; what SQLite cannot make of it lies in the tables that it met.
+static int fail_sql(const struct db *db, int code, struct dv_err *err)
+{
+    if ((code & 0xff) != SQLITE_ERROR)
+        return fail(db, code, err);
+    return db_damaged(db, err, "%s", sqlite3_errmsg(db->handle));
+}
+
 // A lock on a name would be lost with the name. That by flock is none of SQLite's, which are POSIX
 // locks; but those end when any descriptor of the file is closed, so this one is kept until SQLite
 // has closed its own.
@@ -121,6 +130,15 @@ static int check_references(struct db *db, struct dv_err *err)
     return rc < 0 ? -1 : 0;
 }
 
+// The check tells of a page that could not be read just now as of one that is damaged.
+static int fault_in(const char *finding)
+{
+    static const char code[] = "error code=";
+    const char *at = strstr(finding, code);
+    int rc = at ? atoi(at + sizeof(code) - 1) : SQLITE_OK;
+    return rc != SQLITE_OK ? rc : SQLITE_CORRUPT;
+}
+
 // The quick check leaves out whether indexes have what their tables have, which takes long where
 // much is kept.
 static int check(struct db *db, enum db_log log, struct dv_err *err)
@@ -130,8 +148,9 @@ static int check(struct db *db, enum db_log log, struct dv_err *err)
     if (!s)
         return -1;
     int rc = db_step(s, err);
-    if (rc == 1 && strcmp(db_text(s, 0), "ok") != 0) {
-        (void)fail(db, SQLITE_CORRUPT, err);
+    const char *finding = rc == 1 ? db_text(s, 0) : "ok";
+    if (!finding || strcmp(finding, "ok") != 0) {
+        (void)fail(db, finding ? fault_in(finding) : SQLITE_NOMEM, err);
         rc = -1;
     }
     db_finalize(s);
@@ -200,7 +219,10 @@ static int migrate_step(struct db *db, const char *sql, size_t version, struct d
     DV_FREE char *mark = dv_printf("PRAGMA user_version = %zu", version);
     if (db_begin(db, err) != 0)
         return -1;
-    if (db_exec(db, sql, err) == 0 && db_exec(db, mark, err) == 0)
+    int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    if (rc != SQLITE_OK)
+        (void)fail_sql(db, rc, err);
+    else if (db_exec(db, mark, err) == 0)
         return db_commit(db, err);
     db_rollback(db);
     return -1;
@@ -290,7 +312,7 @@ struct db_stmt *db_prepare(struct db *db, const char *sql, struct dv_err *err)
     sqlite3_stmt *handle;
     int rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL);
     if (rc != SQLITE_OK) {
-        (void)fail(db, rc, err);
+        (void)fail_sql(db, rc, err);
         return NULL;
     }
     struct db_stmt *s = dv_calloc(1, sizeof(*s));

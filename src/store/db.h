@@ -53,7 +53,8 @@ bool db_in_transaction(const struct db *db);
 // now; then it goes with the next commits.
 void db_empty_log(struct db *db);
 
-// A prepared statement, to be kept and used again. NULL on error.
+// A prepared statement, to be kept and used again. NULL on error: DV_DAMAGED when the tables are
+// not those that the SQL is for.
 struct db_stmt *db_prepare(struct db *db, const char *sql, struct dv_err *err);
 void db_finalize(struct db_stmt *s); // NULL is fine
 
