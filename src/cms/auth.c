@@ -58,8 +58,10 @@ static int get_password(struct auth *a, char **password, struct dv_err *err)
         return -1;
     if (!kept)
         return make_password(a, password, err);
-    if (len >= sizeof(a->password_hash))
-        return dv_fail(err, DV_INVALID, "the store's hash of the admin's password is damaged");
+    if (len >= sizeof(a->password_hash) || strncmp(kept, "$argon2", 7) != 0 || strlen(kept) != len)
+        return dv_fail(err, DV_DAMAGED,
+                       "the store is damaged: the hash of the admin's password in it is not one; "
+                       "put a backup of pool.db in its place");
     memcpy(a->password_hash, kept, len);
     return 0;
 }

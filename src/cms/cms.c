@@ -89,14 +89,14 @@ static int identify(struct cms *cms, struct dv_err *err)
     char host[64] = "?";
     if (store_get(cms->store, UUID_KEY, &kept, &len, err) < 0)
         return -1;
-    if (kept && len != sizeof(cms->uuid.b))
+    cms->uuid = uuid_random();
+    if (kept && len == sizeof(cms->uuid.b))
+        memcpy(cms->uuid.b, kept, sizeof(cms->uuid.b));
+    if (kept && (len != sizeof(cms->uuid.b) || uuid_is_zero(&cms->uuid)))
         return dv_fail(err, DV_DAMAGED,
                        "the store is damaged: the station's UUID in it is not one; put a backup of "
                        "pool.db in its place");
-    cms->uuid = uuid_random();
-    if (kept)
-        memcpy(cms->uuid.b, kept, sizeof(cms->uuid.b));
-    else if (store_set(cms->store, UUID_KEY, cms->uuid.b, sizeof(cms->uuid.b), err) < 0)
+    if (!kept && store_set(cms->store, UUID_KEY, cms->uuid.b, sizeof(cms->uuid.b), err) < 0)
         return -1;
     (void)gethostname(host, sizeof(host) - 1);
     snprintf(cms->name, sizeof(cms->name), "%.32s at %.46s:%u on %.32s", cms->config->name,

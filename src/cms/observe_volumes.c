@@ -276,6 +276,35 @@ static void tell_twice(const struct observation *o, const struct volume *v)
                 v->name);
 }
 
+static void hide(struct observation *o, struct pool_volume *pv)
+{
+    pv->mark = o->link->mark; // once
+    changes_hidden(&o->c, &pv->rec.uuid);
+    executor_settled(pv);
+    if (pv->rec.wanted && ++o->link->vanished <= VOLUMES_TOLD)
+        events_add(o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
+                   "has vanished from %s and is not made again: bring its medium back, or delete "
+                   "the volume",
+                   o->rec.name);
+}
+
+// What had its index is not there any more. It is hidden first, so that no two volumes of a unit
+// have one index at any time, with parts of a reading recorded one by one.
+static void displace(struct observation *o, const struct volume *v)
+{
+    bool whole = o->link->reading->whole;
+    struct pool_volume *other = o->unit ? pool_volume_by_index(o->unit, v->index) : NULL;
+    if (!other || uuid_equal(&other->rec.uuid, &v->uuid) || other->mark == o->link->mark)
+        return;
+    if (whole && o->r->part == READING_REST) { // its absence is told at the end
+        changes_hidden(&o->c, &other->rec.uuid);
+        return;
+    }
+    hide(o, other);
+    if (whole)
+        other->mark = 0; // it may be shown at another index yet
+}
+
 void observe_volume(struct observation *o, const struct volume *v)
 {
     size_t count;
@@ -288,10 +317,12 @@ void observe_volume(struct observation *o, const struct volume *v)
             tell_twice(o, v);
             return;
         }
-        if (adopt_volume(o, v, rules, count))
+        if (adopt_volume(o, v, rules, count)) {
+            displace(o, v);
             changes_shown(&o->c, v, rules, count);
-        else
+        } else {
             left_out_add(o, v);
+        }
         return;
     }
     if (pv->unit != o->unit && !move_volume(o, pv, v)) {
@@ -318,20 +349,9 @@ void observe_volume(struct observation *o, const struct volume *v)
         changes_volume(&o->c, &rec);
     if (is_as_known(pv, v, rules, count))
         return;
+    displace(o, v);
     changes_shown(&o->c, v, rules, count);
     executor_settled(pv);
-}
-
-static void hide(struct observation *o, struct pool_volume *pv)
-{
-    pv->mark = o->link->mark; // once
-    changes_hidden(&o->c, &pv->rec.uuid);
-    executor_settled(pv);
-    if (pv->rec.wanted && ++o->link->vanished <= VOLUMES_TOLD)
-        events_add(o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
-                   "has vanished from %s and is not made again: bring its medium back, or delete "
-                   "the volume",
-                   o->rec.name);
 }
 
 // The next volume of the unit that the reading shows no longer: NULL behind the last. *place is

@@ -5,15 +5,12 @@
 #include "base/address.h"
 #include "base/mem.h"
 #include "dvsan_oids.h"
+#include "model/check.h"
 #include <arpa/inet.h>
 #include <string.h>
 
-#define INDEX_MAX 2147483647u
-#define LUN_MAX   16383u // SAM-5 section 4.7: peripheral and flat space addressing
-
 enum { TRUTH_TRUE = 1, TRUTH_FALSE = 2 }; // TruthValue, RFC 2579
 enum { INET_IPV4 = 1, INET_IPV6 = 2 };    // InetAddressType, RFC 4001
-enum { IF_INDEX_MAX = 2147483647 };
 
 void reading_free(struct reading *r)
 {
@@ -192,9 +189,9 @@ bool reading_medium(const uint32_t *index, size_t len, const struct sn_value *v,
     int32_t kind, state, reserves;
     memset(out, 0, sizeof(*out));
     if (!row_index(index, len, 1) || !sn_get_text(&v[0], out->name, sizeof(out->name)) ||
-        new_name_check("medium", out->name, NULL) < 0 || !label(&v[1], MEDIUM_RBD, &kind) ||
-        !sn_get_u64(&v[2], &out->blocks) || !sn_get_u64(&v[3], &out->free_blocks) ||
-        !sn_get_u64(&v[4], &out->largest_free_blocks) || !label(&v[5], MEDIUM_FAILED, &state) ||
+        !label(&v[1], MEDIUM_RBD, &kind) || !sn_get_u64(&v[2], &out->blocks) ||
+        !sn_get_u64(&v[3], &out->free_blocks) || !sn_get_u64(&v[4], &out->largest_free_blocks) ||
+        !label(&v[5], MEDIUM_FAILED, &state) ||
         !text(&v[6], out->last_error, sizeof(out->last_error)) ||
         !sn_get_u64(&v[7], &out->storage_blocks) || !sn_get_u64(&v[8], &out->storage_free_blocks) ||
         !sn_get_u64(&v[9], &out->overcommitted_blocks) || !label(&v[10], TRUTH_FALSE, &reserves))
@@ -203,11 +200,7 @@ bool reading_medium(const uint32_t *index, size_t len, const struct sn_value *v,
     out->index = index[0];
     out->kind = (enum medium_kind)kind;
     out->state = (enum medium_state)state;
-    return out->blocks <= INT64_MAX / BLOCK_SIZE && out->free_blocks <= out->blocks &&
-           out->largest_free_blocks <= out->free_blocks &&
-           out->storage_blocks <= INT64_MAX / BLOCK_SIZE &&
-           out->storage_free_blocks <= INT64_MAX / BLOCK_SIZE &&
-           out->overcommitted_blocks <= INT64_MAX / BLOCK_SIZE;
+    return !medium_wrong(out);
 }
 
 size_t reading_free_columns(struct sn_oid *oids)
@@ -223,7 +216,7 @@ bool reading_free_extent(const uint32_t *index, size_t len, const struct sn_valu
         !sn_get_u64(&v[1], &out->blocks) || out->start_lba / BLOCKS_PER_MIB != index[1])
         return false;
     out->medium = index[0];
-    return out->blocks > 0 && out->blocks <= INT64_MAX / BLOCK_SIZE - out->start_lba;
+    return !free_extent_wrong(out);
 }
 
 size_t reading_portal_columns(struct sn_oid *oids)
@@ -240,12 +233,10 @@ bool reading_portal(const uint32_t *index, size_t len, const struct sn_value *v,
     int32_t type, if_index, state;
     uint32_t port;
     memset(out, 0, sizeof(*out));
-    if (!row_index(index, len, 2) || index[1] > UNIT_GROUPS_MAX ||
-        !label(&v[0], INET_IPV6, &type) || v[1].type != SN_OCTETS ||
-        v[1].octets.len != (type == INET_IPV4 ? 4 : 16) ||
-        address_wrong(v[1].octets.data, v[1].octets.len, ADDRESS_OF_HOST) ||
-        !sn_get_uint(&v[2], &port) || port == 0 || port > UINT16_MAX ||
-        !sn_get_int(&v[3], 0, IF_INDEX_MAX, &if_index) || !label(&v[4], 2, &state))
+    if (!row_index(index, len, 2) || !label(&v[0], INET_IPV6, &type) || v[1].type != SN_OCTETS ||
+        v[1].octets.len != (type == INET_IPV4 ? 4 : 16) || !sn_get_uint(&v[2], &port) ||
+        port > UINT16_MAX || !sn_get_int(&v[3], 0, INT32_MAX, &if_index) ||
+        !label(&v[4], 2, &state))
         return false;
     if (!inet_ntop(type == INET_IPV4 ? AF_INET : AF_INET6, v[1].octets.data, out->address,
                    sizeof(out->address)))
@@ -255,7 +246,7 @@ bool reading_portal(const uint32_t *index, size_t len, const struct sn_value *v,
     out->port = (uint16_t)port;
     out->if_index = (uint32_t)if_index;
     out->up = state == dvsanPortalOperState_up;
-    return true;
+    return !portal_wrong(out);
 }
 
 size_t reading_volume_columns(struct sn_oid *oids)
@@ -276,17 +267,14 @@ bool reading_volume(const uint32_t *index, size_t len, const struct sn_value *v,
     uint32_t mib;
     memset(out, 0, sizeof(*out));
     if (!row_index(index, len, 1) || !sn_get_octets(&v[0], out->uuid.b, sizeof(out->uuid.b)) ||
-        uuid_is_zero(&out->uuid) || !text(&v[1], out->name, sizeof(out->name)) ||
-        !sn_get_uint(&v[2], &out->medium) || out->medium > INDEX_MAX ||
+        !text(&v[1], out->name, sizeof(out->name)) || !sn_get_uint(&v[2], &out->medium) ||
         !label(&v[3], TRUTH_FALSE, &thin) || !sn_get_u64(&v[4], &out->start_lba) ||
         !sn_get_u64(&v[5], &out->blocks) || !sn_get_text(&v[6], out->iqn, sizeof(out->iqn)) ||
-        iqn_check(out->iqn, NULL) < 0 || !iqn_is_canonical(out->iqn) ||
-        !sn_get_uint(&v[7], &out->lun) || out->lun > LUN_MAX ||
-        !label(&v[8], dvsanVolumeAdminState_offline, &admin) ||
+        !sn_get_uint(&v[7], &out->lun) || !label(&v[8], dvsanVolumeAdminState_offline, &admin) ||
         !label(&v[9], VOLUME_DELETING, &state) || !sn_get_uint(&v[10], &out->progress) ||
         !text(&v[11], out->last_error, sizeof(out->last_error)) ||
         !sn_get_uint(&v[12], &out->generation) || !sn_get_uint(&v[13], &mib) ||
-        !sn_get_uint(&v[14], &out->group) || out->group < 1 || out->group > UNIT_GROUPS_MAX)
+        !sn_get_uint(&v[14], &out->group))
         return false;
     out->index = index[0];
     out->thin = thin == TRUTH_TRUE;
@@ -294,8 +282,7 @@ bool reading_volume(const uint32_t *index, size_t len, const struct sn_value *v,
     out->state = (enum volume_state)state;
     if (mib != out->blocks / BLOCKS_PER_MIB)
         out->target_blocks = (uint64_t)mib * BLOCKS_PER_MIB;
-    return out->progress <= 100 && out->blocks > 0 && out->blocks <= INT64_MAX / BLOCK_SIZE &&
-           out->start_lba <= INT64_MAX / BLOCK_SIZE - out->blocks;
+    return !volume_wrong(out);
 }
 
 size_t reading_rule_columns(struct sn_oid *oids)
@@ -321,7 +308,7 @@ bool reading_rule(const uint32_t *index, size_t len, const struct sn_value *v,
     out->index = index[1];
     out->secret_is_set = is_set == TRUTH_TRUE;
     out->state = (enum access_state)state;
-    return iqn_check(out->initiator, NULL) == 0 && chap_user_check(out->chap_user, NULL) == 0;
+    return !access_rule_wrong(out);
 }
 
 size_t reading_change_columns(struct sn_oid *oids)

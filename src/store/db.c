@@ -52,6 +52,9 @@ static int fail(const struct db *db, int code, struct dv_err *err)
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return db_damaged(db, err, "%s", sqlite3_errstr(code));
+    case SQLITE_ERROR: // the statements are good where the tables are those that they were written
+                       // for
+        return db_damaged(db, err, "%s", sqlite3_errmsg(db->handle));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return dv_fail(err, DV_BUSY, "%s is locked by another process", db->path);
@@ -225,7 +228,9 @@ static int migrate_step(struct db *db, const char *sql, size_t version, struct d
     else if (db_exec(db, mark, err) == 0)
         return db_commit(db, err);
     db_rollback(db);
-    return -1;
+    return err->code == DV_CONFLICT
+               ? db_damaged(db, err, "its rows contradict each other: schema version %zu", version)
+               : -1;
 }
 
 int db_migrate(struct db *db, const char *const *steps, size_t count, struct dv_err *err)

@@ -65,6 +65,11 @@ struct store {
     int64_t run_id; // of the last one
 };
 
+// Whether what was loaded is one whole: each thing there once, whatever must be its own its own,
+// and all that something belongs to there. Nothing of this is left to the file's constraints and
+// indexes, which may be damaged themselves. DV_DAMAGED.
+int store_relate(const struct db *db, const struct changes *all, struct dv_err *err);
+
 // Writes the number of the run, within a transaction, when it is another one.
 int store_number_run(struct store *s, uint32_t number, struct dv_err *err);
 

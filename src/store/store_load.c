@@ -2,16 +2,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "store/store_internal.h"
 
+#include "base/address.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include <arpa/inet.h>
+#include "model/check.h"
 #include <string.h>
 
-#define INDEX_MAX  2147483647
-#define BLOCKS_MAX (INT64_MAX / BLOCK_SIZE) // so that bytes can be counted
-#define TIME_MAX_S (INT64_MAX / 1000)       // so that milliseconds can be counted
-#define ID_MAX     (INT64_MAX / 2)          // more can follow
-#define SEALED_MIN 40                       // a nonce and a tag, see cms/seal.c
+#define TIME_MAX_S (INT64_MAX / 1000) // so that milliseconds can be counted
+#define ID_MAX     (INT64_MAX / 2)    // more can follow
+#define SEALED_MIN 40                 // a nonce and a tag, see cms/seal.c
 
 // A row that is being read. What is in the file was written by this program, or was changed by
 // somebody, or a disk: so each value is judged as if it came from outside.
@@ -22,6 +21,7 @@ struct row {
     const char *bad; // the first column with a value that cannot be; NULL: none
 };
 
+// column may be NULL: then there is nothing to blame.
 static void blame(struct row *r, const char *column)
 {
     if (!r->bad)
@@ -60,9 +60,15 @@ static uint32_t index_of(struct row *r, int column, const char *name)
     return (uint32_t)num(r, column, name, 1, INDEX_MAX);
 }
 
-static uint64_t blocks_of(struct row *r, int column, const char *name, int64_t min)
+// Whether they can be is asked of the whole row, by model/check.h.
+static uint64_t blocks_of(struct row *r, int column, const char *name)
 {
-    return (uint64_t)num(r, column, name, min, BLOCKS_MAX);
+    return (uint64_t)num(r, column, name, 0, INT64_MAX);
+}
+
+static int label_of(struct row *r, int column, const char *name)
+{
+    return (int)num(r, column, name, 1, INT32_MAX);
 }
 
 static struct dv_uuid uuid_of(struct row *r, int column, const char *name, bool optional)
@@ -79,12 +85,12 @@ static struct dv_uuid uuid_of(struct row *r, int column, const char *name, bool 
     return u;
 }
 
-static uint8_t bytes_of(struct row *r, int column, const char *name, uint8_t *out, size_t min,
-                        size_t max)
+static uint8_t bytes_of(struct row *r, int column, const char *name, bool optional, uint8_t *out,
+                        size_t min, size_t max)
 {
     size_t len = 0;
     const void *data = db_blob(r->st, column, &len);
-    if (db_kind(r->st, column) == DB_NULL)
+    if (optional && db_kind(r->st, column) == DB_NULL)
         return 0;
     if (db_kind(r->st, column) != DB_BLOB || !data || len < min || len > max) {
         blame(r, name);
@@ -109,7 +115,7 @@ static void text_of(struct row *r, int column, const char *name, char *out, size
 static void name_of(struct row *r, int column, const char *name, char out[NAME_MAX_LEN + 1])
 {
     text_of(r, column, name, out, NAME_MAX_LEN + 1);
-    if (name_check("thing", out, NULL) < 0)
+    if (new_name_check("thing", out, NULL) < 0)
         blame(r, name);
 }
 
@@ -145,7 +151,10 @@ static int load_units(struct store *s, struct changes *out, struct dv_err *err)
         struct unit_record u = {.uuid = uuid_of(&row, 0, "uuid", false)};
         name_of(&row, 1, "name", u.name);
         TEXT(&row, 2, "address", u.address);
-        u.engine_id_len = bytes_of(&row, 3, "engine_id", u.engine_id, 5, sizeof(u.engine_id));
+        if (transport_check(u.address, ADDRESS_OF_HOST, NULL) < 0)
+            blame(&row, "address");
+        u.engine_id_len =
+            bytes_of(&row, 3, "engine_id", false, u.engine_id, 5, sizeof(u.engine_id));
         TEXT(&row, 4, "software", u.software);
         u.epoch = u32(&row, 5, "epoch");
         u.generation = u32(&row, 6, "generation");
@@ -181,19 +190,19 @@ static int load_media(struct store *s, struct changes *out, struct dv_err *err)
         }
         unit = of;
         struct medium *m = DV_APPEND(media, n);
-        m->index = index_of(&row, 1, "idx");
-        name_of(&row, 2, "name", m->name);
-        m->kind = (enum medium_kind)num(&row, 3, "kind", MEDIUM_DIR, MEDIUM_RBD);
-        m->state = (enum medium_state)num(&row, 4, "state", MEDIUM_ONLINE, MEDIUM_FAILED);
-        m->blocks = blocks_of(&row, 5, "blocks", 0);
-        m->free_blocks = (uint64_t)num(&row, 6, "free_blocks", 0, (int64_t)m->blocks);
-        m->largest_free_blocks =
-            (uint64_t)num(&row, 7, "largest_free_blocks", 0, (int64_t)m->free_blocks);
+        m->index = u32(&row, 1, "idx");
+        TEXT(&row, 2, "name", m->name);
+        m->kind = (enum medium_kind)label_of(&row, 3, "kind");
+        m->state = (enum medium_state)label_of(&row, 4, "state");
+        m->blocks = blocks_of(&row, 5, "blocks");
+        m->free_blocks = blocks_of(&row, 6, "free_blocks");
+        m->largest_free_blocks = blocks_of(&row, 7, "largest_free_blocks");
         TEXT(&row, 8, "last_error", m->last_error);
-        m->storage_blocks = blocks_of(&row, 9, "storage_blocks", 0);
-        m->storage_free_blocks = blocks_of(&row, 10, "storage_free_blocks", 0);
-        m->overcommitted_blocks = blocks_of(&row, 11, "overcommitted_blocks", 0);
-        m->reserves = num(&row, 12, "reserves", 0, 1) != 0;
+        m->storage_blocks = blocks_of(&row, 9, "storage_blocks");
+        m->storage_free_blocks = blocks_of(&row, 10, "storage_free_blocks");
+        m->overcommitted_blocks = blocks_of(&row, 11, "overcommitted_blocks");
+        m->reserves = flag(&row, 12, "reserves");
+        blame(&row, medium_wrong(m));
         if (judge(&row, err) < 0)
             return give_up(&row);
     }
@@ -218,23 +227,16 @@ static int load_free(struct store *s, struct changes *out, struct dv_err *err)
         }
         unit = of;
         struct free_extent *e = DV_APPEND(list, n);
-        e->medium = index_of(&row, 1, "medium");
-        e->start_lba = blocks_of(&row, 2, "start_lba", 0);
-        e->blocks = (uint64_t)num(&row, 3, "blocks", 1, BLOCKS_MAX - (int64_t)e->start_lba);
+        e->medium = u32(&row, 1, "medium");
+        e->start_lba = blocks_of(&row, 2, "start_lba");
+        e->blocks = blocks_of(&row, 3, "blocks");
+        blame(&row, free_extent_wrong(e));
         if (judge(&row, err) < 0)
             return give_up(&row);
     }
     if (rc == 0 && n > 0)
         changes_free_extents(out, &unit, list, n);
     return rc;
-}
-
-static void address_of(struct row *r, int column, char out[INET6_ADDRSTRLEN])
-{
-    uint8_t raw[16];
-    text_of(r, column, "address", out, INET6_ADDRSTRLEN);
-    if (inet_pton(AF_INET, out, raw) != 1 && inet_pton(AF_INET6, out, raw) != 1)
-        blame(r, "address");
 }
 
 static int load_portals(struct store *s, struct changes *out, struct dv_err *err)
@@ -253,12 +255,13 @@ static int load_portals(struct store *s, struct changes *out, struct dv_err *err
         }
         unit = of;
         struct portal *p = DV_APPEND(portals, n);
-        p->index = index_of(&row, 1, "idx");
-        p->group = (uint32_t)num(&row, 2, "portal_group", 1, UNIT_GROUPS_MAX);
-        address_of(&row, 3, p->address);
-        p->port = (uint16_t)num(&row, 4, "port", 1, UINT16_MAX);
-        p->if_index = (uint32_t)num(&row, 5, "if_index", 0, INDEX_MAX);
+        p->index = u32(&row, 1, "idx");
+        p->group = u32(&row, 2, "portal_group");
+        TEXT(&row, 3, "address", p->address);
+        p->port = (uint16_t)num(&row, 4, "port", 0, UINT16_MAX);
+        p->if_index = u32(&row, 5, "if_index");
         p->up = flag(&row, 6, "up");
+        blame(&row, portal_wrong(p));
         if (judge(&row, err) < 0)
             return give_up(&row);
     }
@@ -275,7 +278,7 @@ static int load_hosts(struct store *s, struct changes *out, struct dv_err *err)
         name_of(&row, 1, "name", h.name);
         iqn_of(&row, 2, "iqn", h.iqn);
         user_of(&row, 3, "chap_user", h.chap_user);
-        h.sealed_len = bytes_of(&row, 4, "sealed_secret", h.sealed_secret, SEALED_MIN,
+        h.sealed_len = bytes_of(&row, 4, "sealed_secret", true, h.sealed_secret, SEALED_MIN,
                                 sizeof(h.sealed_secret));
         h.secret_version = u32(&row, 5, "secret_version");
         if (judge(&row, err) < 0)
@@ -294,7 +297,7 @@ static int load_volumes(struct store *s, struct changes *out, struct dv_err *err
         name_of(&row, 1, "name", v.name);
         v.medium = (uint32_t)num(&row, 3, "medium", 0, INDEX_MAX);
         v.index = index_of(&row, 4, "idx");
-        v.blocks = blocks_of(&row, 5, "blocks", 0);
+        v.blocks = (uint64_t)num(&row, 5, "blocks", 1, (int64_t)BLOCKS_MAX);
         v.thin = flag(&row, 6, "thin");
         v.thin_default = flag(&row, 7, "thin_default");
         v.wanted = flag(&row, 8, "wanted");
@@ -315,12 +318,13 @@ static int load_rules(struct store *s, const struct dv_uuid *volume, uint32_t in
     while ((rc = db_step(row.st, err)) == 1) {
         struct access_rule *r = DV_APPEND(*rules, *count);
         r->volume = index;
-        r->index = index_of(&row, 0, "idx");
-        iqn_of(&row, 1, "initiator", r->initiator);
-        user_of(&row, 2, "chap_user", r->chap_user);
+        r->index = u32(&row, 0, "idx");
+        TEXT(&row, 1, "initiator", r->initiator);
+        TEXT(&row, 2, "chap_user", r->chap_user);
         r->secret_is_set = flag(&row, 3, "secret_is_set");
-        r->state = (enum access_state)num(&row, 4, "state", ACCESS_PENDING, ACCESS_REVOKING);
+        r->state = (enum access_state)label_of(&row, 4, "state");
         TEXT(&row, 5, "last_error", r->last_error);
+        blame(&row, access_rule_wrong(r));
         if (judge(&row, err) < 0)
             return give_up(&row);
     }
@@ -329,21 +333,22 @@ static int load_rules(struct store *s, const struct dv_uuid *volume, uint32_t in
 
 static void shown_of(struct row *r, struct volume *v)
 {
-    v->index = index_of(r, 1, "idx");
+    v->index = u32(r, 1, "idx");
     TEXT(r, 2, "name", v->name);
-    v->medium = (uint32_t)num(r, 3, "medium", 0, INDEX_MAX);
-    v->start_lba = blocks_of(r, 4, "start_lba", 0);
-    v->blocks = (uint64_t)num(r, 5, "blocks", 0, BLOCKS_MAX - (int64_t)v->start_lba);
+    v->medium = u32(r, 3, "medium");
+    v->start_lba = blocks_of(r, 4, "start_lba");
+    v->blocks = blocks_of(r, 5, "blocks");
     v->thin = flag(r, 6, "thin");
-    iqn_of(r, 7, "iqn", v->iqn);
+    TEXT(r, 7, "iqn", v->iqn);
     v->lun = u32(r, 8, "lun");
     v->admin_online = flag(r, 9, "admin_online");
-    v->state = (enum volume_state)num(r, 10, "state", VOLUME_CREATING, VOLUME_DELETING);
-    v->progress = (uint32_t)num(r, 11, "progress", 0, 100);
+    v->state = (enum volume_state)label_of(r, 10, "state");
+    v->progress = u32(r, 11, "progress");
     v->generation = u32(r, 12, "generation");
     TEXT(r, 13, "last_error", v->last_error);
-    v->target_blocks = blocks_of(r, 14, "target_blocks", 0);
-    v->group = (uint32_t)num(r, 15, "portal_group", 1, UNIT_GROUPS_MAX);
+    v->target_blocks = blocks_of(r, 14, "target_blocks");
+    v->group = u32(r, 15, "portal_group");
+    blame(r, volume_wrong(v));
 }
 
 static int load_shown(struct store *s, struct changes *out, struct dv_err *err)
@@ -445,5 +450,5 @@ int store_load(struct store *s, struct changes *out, struct dv_err *err)
         if (parts[i](s, out, err) < 0)
             return -1;
     }
-    return check_rest(s, err);
+    return store_relate(s->db, out, err) < 0 ? -1 : check_rest(s, err);
 }

@@ -1,0 +1,21 @@
+// What a unit's rows can be, whoever tells them: the unit by SNMP, or the station's own store.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Each returns the field that cannot be what it is, or NULL when the row is good. Texts have ended
+// and are printable already; what refers to other rows is not looked at.
+#ifndef DVSAN_MODEL_CHECK_H
+#define DVSAN_MODEL_CHECK_H
+
+#include "model/unit.h"
+
+#define INDEX_MAX  2147483647u                        // of all tables
+#define BLOCKS_MAX ((uint64_t)INT64_MAX / BLOCK_SIZE) // so that bytes can be counted
+#define LUN_MAX    16383u // SAM-5 section 4.7: peripheral and flat space addressing
+
+const char *medium_wrong(const struct medium *m);
+const char *free_extent_wrong(const struct free_extent *e);
+const char *portal_wrong(const struct portal *p);
+const char *volume_wrong(const struct volume *v); // as its unit shows it
+const char *access_rule_wrong(const struct access_rule *r);
+
+#endif

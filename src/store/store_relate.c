@@ -1,0 +1,219 @@
+// Whether what was loaded is one whole: things that are there once, and what they belong to.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "store/store_internal.h"
+
+#include "base/mem.h"
+#include <assert.h>
+#include <uthash.h>
+
+// What is there once, and what tells one from another.
+enum thing {
+    UNIT,
+    UNIT_NAME,
+    MEDIA, // all of a unit, as are the next two
+    FREE,
+    PORTALS,
+    MEDIUM, // unit, index
+    PORTAL, // unit, index, group
+    HOST,
+    HOST_NAME,
+    HOST_IQN, // in canonical form
+    VOLUME,
+    VOLUME_NAME,
+    SHOWN,
+    SHOWN_INDEX, // unit, index
+    RIGHT,       // volume, host
+    RIGHT_INDEX, // volume, index
+    RULE,        // volume, index
+    TASK
+};
+
+struct key { // compared by its bytes, so without padding
+    uint64_t thing, number, group;
+    struct dv_uuid of, with;
+    char text[IQN_MAX_LEN + 1];
+};
+static_assert(sizeof(struct key) ==
+                  3 * sizeof(uint64_t) + 2 * sizeof(struct dv_uuid) + IQN_MAX_LEN + 1,
+              "a key has no padding");
+
+struct fact {
+    struct key key;
+    const struct change *told_by;
+    UT_hash_handle hh;
+};
+
+struct relations {
+    const struct db *db;
+    struct fact *facts;
+    const struct change *now;
+    struct dv_err *err;
+};
+
+static const struct fact *find(const struct relations *r, const struct key *key)
+{
+    struct fact *f = NULL;
+    HASH_FIND(hh, r->facts, key, sizeof(*key), f);
+    return f;
+}
+
+static int once(struct relations *r, const struct key *key, const char *table, const char *column)
+{
+    if (find(r, key))
+        return db_damaged(r->db, r->err, "two rows of %s have one %s", table, column);
+    struct fact *f = dv_calloc(1, sizeof(*f));
+    f->key = *key;
+    f->told_by = r->now;
+    HASH_ADD(hh, r->facts, key, sizeof(f->key), f);
+    return 0;
+}
+
+static struct key by_uuid(enum thing thing, const struct dv_uuid *of)
+{
+    return (struct key){.thing = thing, .of = *of};
+}
+
+static struct key by_text(enum thing thing, const char *text)
+{
+    struct key key = {.thing = thing};
+    dv_copy(key.text, sizeof(key.text), text);
+    return key;
+}
+
+static struct key by_index(enum thing thing, const struct dv_uuid *of, uint32_t index)
+{
+    return (struct key){.thing = thing, .of = *of, .number = index};
+}
+
+static int belongs(struct relations *r, const char *table, enum thing thing,
+                   const struct dv_uuid *to)
+{
+    const struct key key = by_uuid(thing, to);
+    return find(r, &key)
+               ? 0
+               : db_damaged(r->db, r->err, "what a row of %s belongs to is not there", table);
+}
+
+// A thing with a UUID and a name of its own.
+static int named_once(struct relations *r, const char *table, enum thing thing,
+                      const struct dv_uuid *uuid, enum thing by_name, const char *name)
+{
+    const struct key id = by_uuid(thing, uuid), called = by_text(by_name, name);
+    return once(r, &id, table, "uuid") < 0 ? -1 : once(r, &called, table, "name");
+}
+
+static int relate_host(struct relations *r, const struct host_record *h)
+{
+    struct key iqn = {.thing = HOST_IQN};
+    iqn_canonical(h->iqn, iqn.text);
+    if (named_once(r, "host", HOST, &h->uuid, HOST_NAME, h->name) < 0)
+        return -1;
+    return once(r, &iqn, "host", "iqn, which is one in any case");
+}
+
+static int relate_volume(struct relations *r, const struct volume_record *v)
+{
+    return belongs(r, "volume", UNIT, &v->unit) < 0
+               ? -1
+               : named_once(r, "volume", VOLUME, &v->uuid, VOLUME_NAME, v->name);
+}
+
+// All rows of one kind of a unit.
+static int relate_rows(struct relations *r, const char *table, enum thing thing)
+{
+    const struct change *c = r->now;
+    const struct key all = by_uuid(thing, &c->id);
+    if (belongs(r, table, UNIT, &c->id) < 0 || once(r, &all, table, "key") < 0)
+        return -1;
+    for (size_t i = 0; i < c->count; i++) {
+        struct key key = {.of = c->id};
+        if (thing == MEDIA) {
+            key.thing = MEDIUM;
+            key.number = c->media[i].index;
+        } else if (thing == PORTALS) {
+            key.thing = PORTAL;
+            key.number = c->portals[i].index;
+            key.group = c->portals[i].group;
+        } else {
+            continue;
+        }
+        if (once(r, &key, table, "idx") < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int relate_shown(struct relations *r)
+{
+    const struct change *c = r->now;
+    const struct key volume = by_uuid(VOLUME, &c->id), shown = by_uuid(SHOWN, &c->id);
+    if (belongs(r, "shown", VOLUME, &c->id) < 0 || once(r, &shown, "shown", "volume") < 0)
+        return -1;
+    const struct key index =
+        by_index(SHOWN_INDEX, &find(r, &volume)->told_by->volume->unit, c->shown->index);
+    if (once(r, &index, "shown", "idx on their unit") < 0)
+        return -1;
+    for (size_t i = 0; i < c->rule_count; i++) {
+        const struct key rule = by_index(RULE, &c->id, c->rules[i].index);
+        if (once(r, &rule, "rule", "idx") < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int relate_assignment(struct relations *r, const struct assignment_record *a)
+{
+    const struct key right = {.thing = RIGHT, .of = a->volume, .with = a->host};
+    const struct key index = by_index(RIGHT_INDEX, &a->volume, a->index);
+    if (belongs(r, "assignment", VOLUME, &a->volume) < 0 ||
+        belongs(r, "assignment", HOST, &a->host) < 0 ||
+        once(r, &right, "assignment", "volume and host") < 0)
+        return -1;
+    return once(r, &index, "assignment", "idx on their volume");
+}
+
+static int relate(struct relations *r)
+{
+    const struct change *c = r->now;
+    struct key task = {.thing = TASK};
+    switch (c->kind) {
+    case CHANGE_UNIT:
+        return named_once(r, "unit", UNIT, &c->unit->uuid, UNIT_NAME, c->unit->name);
+    case CHANGE_MEDIA:
+        return relate_rows(r, "medium", MEDIA);
+    case CHANGE_FREE:
+        return relate_rows(r, "free_extent", FREE);
+    case CHANGE_PORTALS:
+        return relate_rows(r, "portal", PORTALS);
+    case CHANGE_HOST:
+        return relate_host(r, c->host_record);
+    case CHANGE_VOLUME:
+        return relate_volume(r, c->volume);
+    case CHANGE_SHOWN:
+        return relate_shown(r);
+    case CHANGE_ASSIGNMENT:
+        return relate_assignment(r, c->assignment);
+    case CHANGE_TASK:
+        task.number = c->task_record->id;
+        return once(r, &task, "task", "id");
+    default: // a store loads no others
+        return 0;
+    }
+}
+
+int store_relate(const struct db *db, const struct changes *all, struct dv_err *err)
+{
+    struct relations r = {.db = db, .err = err};
+    struct fact *f, *next;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < all->count; i++) {
+        r.now = &all->items[i];
+        rc = relate(&r);
+    }
+    HASH_ITER(hh, r.facts, f, next)
+    {
+        HASH_DEL(r.facts, f);
+        free(f);
+    }
+    return rc;
+}
