@@ -233,6 +233,7 @@ static void a_medium_that_is_not_configured_comes_back_as_gone(void **state)
     assert_string_equal(row->m.name, "second");
     assert_int_equal(row->m.kind, MEDIUM_DISK);
     assert_int_equal(row->m.state, MEDIUM_FAILED);
+    assert_true(row->m.reserves); // nothing is known against it
     assert_string_equal(row->m.last_error, MEDIUM_GONE);
     assert_int_equal(row->m.blocks, 4 * ALLOC_BLOCKS);
     assert_int_equal(row->m.free_blocks, 0);

@@ -32,6 +32,46 @@ static struct unit_rule *add_rule(struct state *s, uint32_t volume, uint32_t ind
     return state_add_rule(s, &r, secret);
 }
 
+// What lies below a medium is told of when it has moved by a hundredth, or has got to the end of
+// what there is; what hovers there is not told of in each pass.
+static void storage_that_hovers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint64_t free, over;
+        bool reserves, told;
+    } steps[] = {
+        {"the first look", 5000, 0, true, true},
+        {"nothing moved", 5000, 0, true, false},
+        {"less by a little", 4901, 0, true, false},
+        {"less by a hundredth in all", 4900, 0, true, true},
+        {"a little is promised beyond it", 4900, 1, true, true},
+        {"that is over", 4900, 0, true, false},
+        {"and is there again", 4900, 99, true, false},
+        {"and is over again", 4900, 0, true, false},
+        {"much is promised", 4900, 101, true, true},
+        {"that is over, too", 4900, 0, true, true},
+        {"it is full", 0, 0, true, true},
+        {"a little is free", 1, 0, true, false},
+        {"it is full again", 0, 0, true, false},
+        {"much is free", 100, 0, true, true},
+        {"it is another kind of storage", 100, 0, false, true},
+    };
+    struct state *s = state_new(0, 1);
+    const struct medium m = {.index = 1, .name = "m1", .blocks = ALLOC_BLOCKS, .reserves = true};
+    struct unit_medium *row = state_add_medium(s, &m, true);
+    for (size_t i = 0; i < DV_COUNT(steps); i++) {
+        uint32_t before = state_generation(s);
+        state_set_storage(s, row, 10000, steps[i].free, steps[i].over, steps[i].reserves);
+        if ((state_generation(s) != before) != steps[i].told)
+            fail_msg("%s: %s", steps[i].name, steps[i].told ? "not told" : "told");
+        assert_int_equal(row->m.storage_free_blocks, steps[i].free); // shown in any case
+        assert_int_equal(row->m.overcommitted_blocks, steps[i].over);
+    }
+    state_free(s);
+}
+
 static void rows_are_in_order(void **state)
 {
     (void)state;
@@ -206,6 +246,7 @@ int main(void)
         cmocka_unit_test(the_oldest_deletions_are_forgotten),
         cmocka_unit_test(free_blocks_follow_the_volumes),
         cmocka_unit_test(long_errors_are_cut),
+        cmocka_unit_test(storage_that_hovers),
     };
     return cmocka_run_group_tests_name("unit state", tests, NULL, NULL);
 }

@@ -311,10 +311,10 @@ const struct journal_identity *journal_identity(const struct journal *j)
 // ---- Reading ----------------------------------------------------------------------------------
 
 // One that the configuration does not name any more. Of its range only what its volumes take is
-// known.
+// known, and of its storage nothing: as of one that was never looked at.
 static void add_gone(struct state *state, uint32_t index, const char *name, enum medium_kind kind)
 {
-    struct medium m = {.index = index, .kind = kind, .state = MEDIUM_FAILED};
+    struct medium m = {.index = index, .kind = kind, .state = MEDIUM_FAILED, .reserves = true};
     const struct unit_volume *v = NULL;
     while ((v = state_volume_next(state, v ? v->v.index : 0)))
         if (v->v.medium == index && v->v.start_lba + v->v.blocks > m.blocks)

@@ -596,11 +596,11 @@ void state_set_medium(struct state *s, struct unit_medium *m, enum medium_state 
         state_medium_changed(s, m);
 }
 
-// By a hundredth of the whole, or to nothing or from it.
+// By a hundredth of the whole.
 static bool has_moved(uint64_t was, uint64_t is, uint64_t whole)
 {
     uint64_t by = was > is ? was - is : is - was;
-    return by > 0 && (by >= whole / 100 || was == 0 || is == 0);
+    return by > 0 && by >= whole / 100;
 }
 
 void state_set_storage(struct state *s, struct unit_medium *m, uint64_t blocks,
@@ -609,7 +609,11 @@ void state_set_storage(struct state *s, struct unit_medium *m, uint64_t blocks,
     struct medium *row = &m->m;
     bool moved = row->storage_blocks != blocks || row->reserves != reserves ||
                  has_moved(m->told_free, free_blocks, blocks) ||
-                 has_moved(m->told_overcommitted, overcommitted, blocks);
+                 has_moved(m->told_overcommitted, overcommitted, blocks) ||
+                 // At once, when there is none left, or more is promised than there is; that this
+                 // is over by a little is not: what hovers there would be told of in each pass.
+                 (free_blocks == 0 && m->told_free > 0) ||
+                 (overcommitted > 0 && m->told_overcommitted == 0);
     row->storage_blocks = blocks;
     row->storage_free_blocks = free_blocks;
     row->overcommitted_blocks = overcommitted;
