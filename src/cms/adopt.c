@@ -20,19 +20,25 @@
 // unit more meanwhile.
 #define ADOPT_MS 10000
 
+#define DIFFERENCES_MAX 1000 // that are told of one by one
+
 // ---- What differs ----------------------------------------------------------------------------
 
 struct comparison {
     struct pool *pool;
     const struct pool_unit *unit;
     struct station_difference *list;
-    size_t count;
+    size_t count, more; // those beyond DIFFERENCES_MAX
 };
 
 static void differ(struct comparison *c, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 static void differ(struct comparison *c, const char *fmt, ...)
 {
+    if (c->count >= DIFFERENCES_MAX) {
+        c->more++;
+        return;
+    }
     struct station_difference *d = DV_APPEND(c->list, c->count);
     dv_copy(d->unit, sizeof(d->unit), c->unit->rec.name);
     va_list args;
@@ -40,17 +46,6 @@ static void differ(struct comparison *c, const char *fmt, ...)
     vsnprintf(d->text, sizeof(d->text), fmt, args);
     va_end(args);
     text_make_printable(d->text);
-}
-
-static struct pool_assignment *assignment_of(const struct pool_volume *v, const char *iqn)
-{
-    struct pool_assignment *a;
-    DL_FOREACH2(v->assignments, a, volume_next)
-    {
-        if (iqn_equal(a->host->rec.iqn, iqn))
-            return a;
-    }
-    return NULL;
 }
 
 static bool admits(const struct pool_assignment *a)
@@ -63,20 +58,19 @@ static uint64_t shown_blocks(const struct pool_volume *v)
     return v->actual.target_blocks ? v->actual.target_blocks : v->actual.blocks;
 }
 
-static void compare_rights(struct comparison *c, const struct pool_volume *v)
+static void compare_rights(struct comparison *c, struct pool_volume *v)
 {
     const char *name = v->rec.name;
     const struct pool_assignment *a;
     for (size_t i = 0; i < v->rule_count; i++) {
         const struct access_rule *r = &v->rules[i];
-        a = assignment_of(v, r->initiator);
+        const struct pool_host *h = pool_host_by_iqn(c->pool, r->initiator);
+        a = h ? pool_assignment_of(v, &h->rec.uuid) : NULL;
         if (r->state == ACCESS_REVOKING)
             continue;
-        if (!a || !a->rec.wanted) {
-            const struct pool_host *h = pool_host_by_iqn(c->pool, r->initiator);
+        if (!a || !a->rec.wanted)
             differ(c, "%s may use volume %s, and may not by the store: its access would end",
                    h ? h->rec.name : r->initiator, name);
-        }
         if (a && a->rec.wanted && strcmp(r->chap_user, a->host->rec.chap_user) != 0)
             differ(c, "%s uses volume %s as the CHAP user %s, and as %s by the store",
                    a->host->rec.name, name, r->chap_user, a->host->rec.chap_user);
@@ -89,7 +83,7 @@ static void compare_rights(struct comparison *c, const struct pool_volume *v)
     }
 }
 
-static void compare_volume(struct comparison *c, const struct pool_volume *v)
+static void compare_volume(struct comparison *c, struct pool_volume *v)
 {
     const char *name = v->rec.name;
     if (v->actual.index == 0) {
@@ -119,7 +113,7 @@ void cms_differences(struct cms *cms, struct station_difference **out, size_t *c
 {
     struct comparison c = {.pool = cms->pool};
     for (struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
-        const struct pool_volume *v;
+        struct pool_volume *v;
         c.unit = u;
         if (!is_asked_about(u))
             continue;
@@ -127,6 +121,12 @@ void cms_differences(struct cms *cms, struct station_difference **out, size_t *c
         {
             compare_volume(&c, v);
         }
+    }
+    if (c.more > 0) {
+        struct station_difference *d = DV_APPEND(c.list, c.count);
+        dv_copy(d->unit, sizeof(d->unit), d[-1].unit);
+        snprintf(d->text, sizeof(d->text), "%zu more things differ, here and on units behind it",
+                 c.more);
     }
     *out = c.list;
     *count = c.count;
@@ -272,6 +272,19 @@ static int go_beyond(struct cms *cms, const struct pool_unit *u, struct dv_err *
                    u->rec.name, why.text);
 }
 
+// As many as it may bring when it is read.
+static int check_hosts(const struct adoption *a, const struct pool_unit *u, struct dv_err *err)
+{
+    size_t hosts = found_count(&a->found);
+    if (hosts == 0 || hosts + found_strangers(u) <= FOUND_HOSTS_MAX)
+        return 0;
+    return dv_fail(
+        err, DV_CONFLICT,
+        "more than %d initiators that nobody here knows may use volumes of %s: add these "
+        "hosts first, or delete rules there",
+        FOUND_HOSTS_MAX, u->rec.name);
+}
+
 // What the unit was told last is known here from then on, in the way that the person chose.
 static int settle(struct cms *cms, struct pool_unit *u, enum adopt_from from, struct dv_err *err)
 {
@@ -283,8 +296,9 @@ static int settle(struct cms *cms, struct pool_unit *u, enum adopt_from from, st
         adopt_unit(&a, u);
     else
         impose_unit(&a, u);
-    // First: a number that is too high does no harm, and one that is too low is refused by units.
-    int rc = go_beyond(cms, u, err);
+    int rc = check_hosts(&a, u, err);
+    if (rc == 0) // first: a number that is too high does no harm, one too low is refused by units
+        rc = go_beyond(cms, u, err);
     if (rc == 0)
         rc = cms_apply(cms, &a.c, err);
     changes_free(&a.c);

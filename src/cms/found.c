@@ -49,6 +49,25 @@ bool found_host(struct found *f, const struct access_rule *rule, struct changes 
     return true;
 }
 
+size_t found_count(const struct found *f)
+{
+    return HASH_COUNT(f->hosts);
+}
+
+size_t found_strangers(const struct pool_unit *unit)
+{
+    static uint64_t counts; // tells the marks of one from another's
+    size_t n = 0;
+    counts++;
+    for (const struct pool_volume *v = unit ? unit->volumes : NULL; v; v = v->unit_next) {
+        for (const struct pool_assignment *a = v->assignments; a; a = a->volume_next) {
+            n += a->host->mark != counts && a->host->rec.sealed_len == 0;
+            a->host->mark = counts;
+        }
+    }
+    return n;
+}
+
 void found_free(struct found *f)
 {
     struct found_host *h, *next;

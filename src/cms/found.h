@@ -6,6 +6,8 @@
 #include "cms/names.h"
 #include "cms/pool.h"
 
+#define FOUND_HOSTS_MAX 10000 // of one unit, whose secrets are not known here
+
 struct found_host;
 
 // Those of one set of changes; zero before, but for the pool.
@@ -16,6 +18,9 @@ struct found {
 };
 
 void found_free(struct found *f);
+size_t found_count(const struct found *f); // new ones
+// How many hosts of the unit's volumes were found and are not completed yet. Unit may be NULL.
+size_t found_strangers(const struct pool_unit *unit);
 // Whether the pool has the host, or it was found before.
 bool found_knows(const struct found *f, const char *iqn);
 // The host that the rule is for: the pool's, one that was found before, or a new one, which is

@@ -263,7 +263,7 @@ void observe_begin(struct unit_link *link)
     r->shows = r->volume_count;
     observe_sort_rules(r->rules, r->rule_count);
     if (r->tables)
-        link->strange_hosts = observe_strange_hosts(link_unit(link), link->mark);
+        link->strange_hosts = found_strangers(link_unit(link));
 }
 
 // What there is time for behind the volumes before the place.

@@ -7,8 +7,6 @@
 #include "cms/reading.h"
 #include "cms/station.h"
 
-#define FOUND_HOSTS_MAX 10000 // of one unit, whose secrets are not known here
-
 struct observation {
     struct cms *cms;
     struct pool *pool;
@@ -35,8 +33,6 @@ void observe_sort_rules(struct access_rule *rules, size_t count);
 // The rules of a volume, by its index.
 const struct access_rule *observe_rules_of(const struct observation *o, uint32_t volume,
                                            size_t *count);
-// How many hosts of the unit's volumes were found and are not completed yet. Unit may be NULL.
-size_t observe_strange_hosts(const struct pool_unit *unit, uint64_t mark);
 void observe_volume(struct observation *o, const struct volume *v);
 // Whether a volume that would be taken in is used by so many hosts that nobody here knows that
 // these come first, some in each turn of the loop. They do no harm without the volume; a volume

@@ -81,18 +81,6 @@ void observe_end_adopted(struct observation *o, bool applied)
     }
 }
 
-size_t observe_strange_hosts(const struct pool_unit *unit, uint64_t mark)
-{
-    size_t n = 0;
-    for (const struct pool_volume *v = unit ? unit->volumes : NULL; v; v = v->unit_next) {
-        for (const struct pool_assignment *a = v->assignments; a; a = a->volume_next) {
-            n += a->host->mark != mark && a->host->rec.sealed_len == 0;
-            a->host->mark = mark;
-        }
-    }
-    return n;
-}
-
 static struct dv_uuid adopt_host(struct observation *o, const struct access_rule *rule)
 {
     struct host_record host;
