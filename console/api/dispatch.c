@@ -106,6 +106,7 @@ static int parse(const struct route *route, const struct http_head *head, const 
 
 // What crosses to the loop's thread and back.
 struct crossing {
+    struct loop *loop;
     struct api_call *call;
     struct dv_err *err;
     int result;
@@ -114,6 +115,7 @@ struct crossing {
 static void on_loop(void *arg)
 {
     struct crossing *c = arg;
+    loop_serves(c->loop, "answering a request");
     c->result = c->call->route->handler(c->call, c->err);
 }
 
@@ -121,7 +123,7 @@ static int run(struct dispatcher *d, struct api_call *call, struct dv_err *err)
 {
     if (call->route->wait && call->route->wait(call, err) < 0)
         return -1;
-    struct crossing crossing = {.call = call, .err = err};
+    struct crossing crossing = {.loop = d->loop, .call = call, .err = err};
     if (!loop_call(d->loop, on_loop, &crossing))
         return dv_fail(err, DV_BUSY, "the station is being stopped; try again when it is back");
     return crossing.result;

@@ -309,6 +309,115 @@ static void test_what_is_left_out(void **state)
     assert_int_equal(HASH_COUNT(lab->link.left_out), 0);
 }
 
+// Looks at a unit with many volumes cost no more than what goes on there.
+static void test_what_is_settled_is_left_alone(void **state)
+{
+    struct lab *lab = *state;
+    struct pool *p = lab->cms.pool;
+    struct changes c = {0};
+    reads(lab, 2, 3, 2);
+    takes_all(lab);
+    for (struct pool_volume *v = lab->unit->volumes; v; v = v->unit_next) {
+        assert_true(v->unsettled);
+        struct volume_record rec = v->rec;
+        dv_copy(rec.name, sizeof(rec.name), "same"); // as the unit calls it
+        if (v->rec.index == 1)
+            changes_volume(&c, &rec);
+    }
+    apply(lab, &c);
+    assert_false(executor_plan(&lab->link));
+    assert_null(lab->unit->unsettled);
+    // A secret that comes to be known is to be told to the units.
+    struct pool_host *h = pool_host_by_iqn(p, "iqn.2026-01.x:h2-1");
+    struct host_record host = h->rec;
+    host.sealed_len = sizeof(host.sealed_secret);
+    host.secret_version++;
+    changes_host(&c, &host);
+    apply(lab, &c);
+    assert_int_equal(lab->unit->unsettled->rec.index, 2);
+    assert_null(lab->unit->unsettled->open_next);
+    assert_true(executor_plan(&lab->link));
+    assert_int_equal(lab->link.queue.count, 1);
+    // It stays so until the unit has the secret, whatever other volumes do.
+    assert_true(executor_plan(&lab->link));
+    struct assignment_record a = h->assignments->rec;
+    a.pushed_version = host.secret_version;
+    changes_assignment(&c, &a);
+    apply(lab, &c);
+    assert_false(executor_plan(&lab->link));
+    assert_null(lab->unit->unsettled);
+    // What is to go stays in sight until it is gone.
+    struct volume_record going = lab->unit->volumes->rec;
+    going.wanted = false;
+    changes_volume(&c, &going);
+    apply(lab, &c);
+    reads(lab, 3, 0, 0);
+    takes_all(lab);
+    assert_int_equal(HASH_COUNT(p->volumes), 3);
+    executor_plan(&lab->link);
+    assert_int_equal(lab->unit->unsettled->rec.index, going.index);
+    assert_false(tasks_settle(&lab->cms, lab->unit, true));
+    assert_int_equal(HASH_COUNT(p->volumes), 2);
+    assert_null(lab->unit->unsettled);
+    executor_forget(&lab->link);
+}
+
+// A unit that comes back without all that was to be deleted.
+static void test_much_that_went_is_dropped_in_turns(void **state)
+{
+    enum { COUNT = 1000 };
+    struct lab *lab = *state;
+    struct changes c = {0};
+    unsigned turns = 0;
+    reads(lab, 2, COUNT, 0);
+    takes_all(lab);
+    for (struct pool_volume *v = lab->unit->volumes; v; v = v->unit_next) {
+        struct volume_record rec = v->rec;
+        rec.wanted = false;
+        changes_volume(&c, &rec);
+    }
+    apply(lab, &c);
+    reads(lab, 3, 0, 0);
+    takes_all(lab);
+    for (bool more = true; more; turns++) {
+        size_t before = HASH_COUNT(lab->cms.pool->volumes);
+        more = tasks_settle(&lab->cms, lab->unit, true);
+        assert_in_range(before - HASH_COUNT(lab->cms.pool->volumes), 0, A_TURN);
+        assert_true(turns < COUNT);
+    }
+    assert_int_equal(HASH_COUNT(lab->cms.pool->volumes), 0);
+}
+
+// What a unit has beside the store is told of up to a thousand things, and not taken over when it
+// would bring more hosts than a unit may.
+static void test_much_that_differs(void **state)
+{
+    enum { VOLUMES = 41, RULES = 250 };
+    struct lab *lab = *state;
+    struct changes c = {0};
+    struct station_difference *list;
+    size_t count;
+    struct dv_err err;
+    reads(lab, 2, VOLUMES, 0);
+    takes_all(lab);
+    reads(lab, 3, VOLUMES, RULES);
+    for (size_t i = 0; i < VOLUMES; i++)
+        changes_shown(&c, &lab->link.reading->volumes[i], lab->link.reading->rules + i * RULES,
+                      RULES);
+    apply(lab, &c);
+    lab->unit->standing = LEAD_FOREIGN;
+    lab->unit->lead.word.station = id('s', 2);
+    cms_differences(&lab->cms, &list, &count);
+    assert_int_equal(count, 1001);
+    assert_non_null(strstr(list[999].text, "its access would end"));
+    assert_non_null(strstr(list[1000].text, " more things differ"));
+    free(list);
+    assert_int_equal(cms_adopt(&lab->cms, ADOPT_UNITS, false, &err), -1);
+    assert_int_equal(err.code, DV_CONFLICT);
+    assert_non_null(strstr(err.text, "more than 10000 initiators that nobody here knows"));
+    assert_int_equal(HASH_COUNT(lab->cms.pool->hosts), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -321,6 +430,9 @@ int main(void)
         TEST(test_hosts_come_before_their_volume),
         TEST(test_more_hosts_than_a_volume_can_have),
         TEST(test_what_is_left_out),
+        TEST(test_what_is_settled_is_left_alone),
+        TEST(test_much_that_differs),
+        TEST(test_much_that_went_is_dropped_in_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -161,6 +161,10 @@ static void end_scene(struct scene *s, const char *file)
     link_rules(s);
     orders_plan(s->volumes, s->count, &orders);
     print(&orders, &got);
+    bool settled = true;
+    for (size_t i = 0; i < s->count; i++)
+        settled &= s->volumes[i].settled;
+    assert_int_equal(settled, !orders.unsettled);
     if (!s->expected.text || strcmp(got.text, s->expected.text) != 0)
         fail_msg("%s: %s: got\n%swant\n%s", file, s->name, got.text,
                  s->expected.text ? s->expected.text : "");

@@ -380,8 +380,15 @@ static void test_many_rules(void **state)
     }
     show(&c, 1, VOLUME_ONLINE, rules, COUNT);
     for (unsigned i = 0; i < COUNT; i++)
-        put_right(&c, 1, i, false); // again: nothing is looked for
+        put_right(&c, 1, i, false);        // again: nothing is looked for
+    for (unsigned i = 0; i < COUNT; i++) { // those that were there before their rights
+        char name[16];
+        snprintf(name, sizeof(name), "g%u", i);
+        put_host(&c, COUNT + i, name);
+        put_right(&c, 1, COUNT + i, true);
+    }
     apply(p, &c);
+    assert_int_equal(p->lookups, COUNT);
     struct pool_volume *v = pool_find_volume(p, "a");
     for (unsigned i = 0; i < COUNT; i++) {
         struct dv_uuid host = id('h', i);

@@ -49,13 +49,13 @@ void executor_settled(struct pool_volume *v)
     }
 }
 
-static size_t count_rights(const struct pool_unit *unit)
+// How many volumes there may be something to do for, and how many rights they have.
+static size_t count_unsettled(const struct pool_unit *unit, size_t *rights)
 {
     size_t n = 0;
-    for (const struct pool_volume *v = unit->volumes; v; v = v->unit_next) {
-        for (const struct pool_assignment *a = v->assignments; a; a = a->volume_next)
-            n++;
-    }
+    *rights = 0;
+    for (const struct pool_volume *v = unit->unsettled; v; v = v->open_next, n++)
+        *rights += HASH_CNT(hh, v->hosts);
     return n;
 }
 
@@ -74,15 +74,26 @@ static bool is_nameless(const struct pool_volume *v)
     return v->actual.index != 0 && strcmp(v->actual.name, uuid_format(&v->rec.uuid, uuid)) == 0;
 }
 
+// Whether the volume can be left alone until something about it changes.
+static bool is_settled(const struct pool_volume *v, const struct orders_volume *planned)
+{
+    if (!planned->settled || planned->held || !v->rec.wanted)
+        return false;
+    for (size_t i = 0; i < planned->right_count; i++)
+        if (planned->rights[i].held || !planned->rights[i].want->wanted)
+            return false;
+    return true;
+}
+
 bool executor_plan(struct unit_link *link)
 {
     struct pool_unit *unit = link_unit(link);
     uint64_t now = loop_now_ms();
-    DV_FREE struct orders_volume *volumes = dv_calloc(unit->volume_count + 1, sizeof(*volumes));
-    DV_FREE struct orders_right *rights = dv_calloc(count_rights(unit) + 1, sizeof(*rights));
-    size_t n = 0, r = 0;
+    size_t n = 0, r = 0, right_count, count = count_unsettled(unit, &right_count);
+    DV_FREE struct orders_volume *volumes = dv_calloc(count + 1, sizeof(*volumes));
+    DV_FREE struct orders_right *rights = dv_calloc(right_count + 1, sizeof(*rights));
     bool waiting = false; // for what was taken to show
-    for (struct pool_volume *v = unit->volumes; v; v = v->unit_next, n++) {
+    for (struct pool_volume *v = unit->unsettled; v; v = v->open_next, n++) {
         volumes[n] = (struct orders_volume){
             .want = &v->rec,
             .shown = v->actual.index ? &v->actual : NULL,
@@ -104,6 +115,12 @@ bool executor_plan(struct unit_link *link)
     executor_forget(link);
     link->replan = false;
     orders_plan(volumes, n, &link->queue);
+    struct pool_volume *v = unit->unsettled, *next;
+    for (size_t i = 0; i < n; i++, v = next) {
+        next = v->open_next;
+        if (is_settled(v, &volumes[i]))
+            pool_settled(v);
+    }
     if (link->queue.count > STEPS_AT_A_TIME)
         link->queue.count = STEPS_AT_A_TIME;
     return link->queue.unsettled || waiting;

@@ -126,9 +126,9 @@ static void conclude(struct unit_link *link)
     link->lease_until = loop_now_ms() + r->lease * 1000ull;
     lead_look(link, r);
     struct pool_unit *unit = link_unit(link);
-    tasks_settle(link->cms, unit, true);
-    bool unsettled =
-        health_takes_orders(unit->rec.state) && lead_takes_orders(link) && executor_plan(link);
+    bool unsettled = tasks_settle(link->cms, unit, true);
+    if (health_takes_orders(unit->rec.state) && lead_takes_orders(link))
+        unsettled |= executor_plan(link);
     set_pace(link, r->tables, unsettled || r->oper == MEMBER_STARTING);
     finish(link);
 }
@@ -239,9 +239,9 @@ static void weigh_next_address(struct unit_link *link)
 static size_t watched(const struct unit_link *link, uint32_t *volumes)
 {
     const struct pool_unit *unit = link_unit(link);
-    const struct pool_volume *v = unit ? unit->volumes : NULL;
+    const struct pool_volume *v = unit ? unit->unsettled : NULL; // those are among them
     size_t n = 0;
-    for (; v && n < READING_PROGRESS_MAX; v = v->unit_next) {
+    for (; v && n < READING_PROGRESS_MAX; v = v->open_next) {
         if (v->actual.index && (v->actual.state == VOLUME_CREATING ||
                                 v->actual.state == VOLUME_DELETING || v->actual.target_blocks))
             volumes[n++] = v->actual.index;

@@ -127,14 +127,6 @@ static void *copy(const void *data, size_t count, size_t size)
     return to;
 }
 
-static void link_rule(struct pool_volume *v, struct pool_assignment *a, size_t rule)
-{
-    if (a->actual.index != 0)
-        return;
-    a->actual = v->rules[rule];
-    a->rule = rule;
-}
-
 // An assignment's rule is the first with its host's initiator name.
 static void link_rules(struct pool *p, struct pool_volume *v)
 {
@@ -145,18 +137,46 @@ static void link_rules(struct pool *p, struct pool_volume *v)
     }
     for (size_t i = 0; i < v->rule_count && v->assignments; i++) {
         const struct pool_host *h = pool_host_by_iqn(p, v->rules[i].initiator);
+        p->lookups++;
         a = h ? pool_assignment_of(v, &h->rec.uuid) : NULL;
-        if (a)
-            link_rule(v, a, i);
+        if (a && a->actual.index == 0) {
+            a->actual = v->rules[i];
+            a->rule = i;
+        }
     }
 }
 
-static void link_new_assignment(struct pool_volume *v, struct pool_assignment *a)
+// Once for all changes that come together, however many of them concern the volume.
+static void link_later(struct pool *p, struct pool_volume *v)
 {
-    for (size_t i = 0; i < v->rule_count && a->actual.index == 0; i++) {
-        if (iqn_equal(v->rules[i].initiator, a->host->rec.iqn))
-            link_rule(v, a, i);
-    }
+    if (v->to_link)
+        return;
+    v->to_link = true;
+    DL_APPEND2(p->to_link, v, link_prev, link_next);
+}
+
+static void linked(struct pool *p, struct pool_volume *v)
+{
+    if (!v->to_link)
+        return;
+    v->to_link = false;
+    DL_DELETE2(p->to_link, v, link_prev, link_next);
+}
+
+static void unsettle(struct pool_volume *v)
+{
+    if (v->unsettled)
+        return;
+    v->unsettled = true;
+    DL_APPEND2(v->unit->unsettled, v, open_prev, open_next);
+}
+
+void pool_settled(struct pool_volume *v)
+{
+    if (!v->unsettled)
+        return;
+    v->unsettled = false;
+    DL_DELETE2(v->unit->unsettled, v, open_prev, open_next);
 }
 
 static void forget_index(struct pool_volume *v)
@@ -210,6 +230,7 @@ static void attach_volume(struct pool *p, struct pool_volume *v, const struct dv
         return;
     forget_index(v);
     if (v->unit) {
+        pool_settled(v); // there
         DL_DELETE2(v->unit->volumes, v, unit_prev, unit_next);
         v->unit->volume_count--;
     }
@@ -232,12 +253,14 @@ static void put_volume(struct pool *p, const struct volume_record *rec)
     v->rec = *rec;
     HASH_ADD_KEYPTR(hh_name, p->volume_names, v->rec.name, strlen(v->rec.name), v);
     attach_volume(p, v, &rec->unit);
+    unsettle(v);
 }
 
 static void drop_assignment(struct pool_assignment *a)
 {
     if (!a)
         return;
+    unsettle(a->volume);
     DL_DELETE2(a->volume->assignments, a, volume_prev, volume_next);
     DL_DELETE2(a->host->assignments, a, host_prev, host_next);
     HASH_DEL(a->volume->hosts, a);
@@ -251,6 +274,8 @@ static void drop_volume(struct pool *p, struct pool_volume *v)
     while (v->assignments)
         drop_assignment(v->assignments);
     forget_index(v);
+    pool_settled(v);
+    linked(p, v);
     DL_DELETE2(v->unit->volumes, v, unit_prev, unit_next);
     v->unit->volume_count--;
     HASH_DELETE(hh_name, p->volume_names, v);
@@ -271,7 +296,8 @@ static void show(struct pool *p, struct pool_volume *v, const struct change *c)
     else
         memset(&v->actual, 0, sizeof(v->actual));
     remember_index(v);
-    link_rules(p, v);
+    link_later(p, v);
+    unsettle(v);
 }
 
 static void put_host(struct pool *p, const struct host_record *rec)
@@ -289,6 +315,11 @@ static void put_host(struct pool *p, const struct host_record *rec)
     iqn_canonical(rec->iqn, h->iqn);
     HASH_ADD_KEYPTR(hh_name, p->host_names, h->rec.name, strlen(h->rec.name), h);
     HASH_ADD_KEYPTR(hh_iqn, p->host_iqns, h->iqn, strlen(h->iqn), h);
+    const struct pool_assignment *a;
+    DL_FOREACH2(h->assignments, a, host_next)
+    {
+        unsettle(a->volume);
+    }
 }
 
 static void drop_host(struct pool *p, struct pool_host *h)
@@ -316,9 +347,10 @@ static void put_assignment(struct pool *p, const struct assignment_record *rec)
         DL_APPEND2(h->assignments, a, host_prev, host_next);
         a->rec.host = rec->host;
         HASH_ADD(hh, v->hosts, rec.host, sizeof(a->rec.host), a);
-        link_new_assignment(v, a);
+        link_later(p, v);
     }
     a->rec = *rec;
+    unsettle(v);
 }
 
 // Tasks that are not over are found by their volumes, too.
@@ -361,6 +393,9 @@ static void put_task(struct pool *p, const struct task_record *rec)
     }
     t->rec = *rec;
     t->rec.version = version;
+    struct pool_volume *v = pool_volume_by_uuid(p, &rec->volume);
+    if (v)
+        unsettle(v);
     if (task_is_over(&t->rec))
         delist_task(p, t);
     else
@@ -448,6 +483,8 @@ void pool_apply(struct pool *p, const struct changes *changes)
 {
     for (size_t i = 0; i < changes->count; i++)
         apply_one(p, &changes->items[i]);
+    for (struct pool_volume *v; (v = p->to_link); linked(p, v))
+        link_rules(p, v);
 }
 
 void pool_free(struct pool *p)

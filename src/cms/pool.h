@@ -22,6 +22,9 @@ struct pool_unit {
     size_t portal_count;
     struct pool_volume *volumes; // those on it, by utlist's DL_ macros over unit_prev, unit_next
     size_t volume_count;
+    // Those of them that may have something to do or to wait for, over open_prev, open_next: all
+    // that changed, with their rights, since pool_settled was told of them.
+    struct pool_volume *unsettled;
     bool agent_away;           // while it is down: its machine answers, and its agent does not run
     struct pool_volume *shown; // those it shows, by actual.index
     void *link;                // the station's connection to it, private to src/cms
@@ -70,6 +73,9 @@ struct pool_volume {
     uint64_t mark; // the reading that showed it last, private to src/cms
     struct pool_assignment *assignments, *hosts; // in their order; by host
     struct pool_volume *unit_prev, *unit_next;
+    struct pool_volume *open_prev, *open_next; // in pool_unit.unsettled
+    struct pool_volume *link_prev, *link_next; // in pool.to_link
+    bool unsettled, to_link;
     struct pool_unit *shown_by; // in whose hash of shown volumes it is; NULL in none
     UT_hash_handle hh;          // by rec.uuid
     UT_hash_handle hh_name;     // by rec.name
@@ -105,6 +111,8 @@ struct pool {
     struct pool_host *hosts, *host_names, *host_iqns;
     struct pool_task *tasks; // ascending by id
     struct pool_tasks_of *tasks_of;
+    struct pool_volume *to_link; // while changes are applied: whose rules or rights are others
+    uint64_t lookups;            // of the hosts that rules name, so far
 };
 
 struct pool *pool_new(void);
@@ -114,6 +122,9 @@ void pool_free(struct pool *p);
 // volume and host are there, and nothing goes before what depends on it is gone, except that a
 // volume takes its assignments along.
 void pool_apply(struct pool *p, const struct changes *changes);
+
+// There is nothing to do for the volume, nor to wait for, until something about it changes.
+void pool_settled(struct pool_volume *v);
 
 // A thing by its name or by its UUID as text; NULL when there is none.
 struct pool_unit *pool_find_unit(struct pool *p, const char *name_or_uuid);

@@ -260,7 +260,8 @@ void executor_settled(struct pool_volume *v); // it has moved: what was held may
 void waits_tell(struct task_record *t, const struct pool_volume *v);
 
 // ---- tasks.c ----
-void tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh);
+// True when there is more than a turn of the loop has time for: to be called again soon.
+bool tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh);
 // A step was refused for good.
 void tasks_refused(struct cms *cms, struct pool_unit *unit, const struct order *step,
                    enum dv_code code, const char *why);

@@ -20,6 +20,8 @@
 #define FINISHED_KEPT_MS (600 * 1000)
 #define FINISHED_MAX     10000
 
+#define CHANGES_A_TURN 200 // that a turn of the loop has time for
+
 struct judging {
     struct cms *cms;
     struct pool_unit *unit;
@@ -309,12 +311,15 @@ static void keep_what_came_back(struct judging *j, const struct pool_volume *v)
     changes_volume(&j->c, &rec);
 }
 
+static bool has_time(const struct judging *j)
+{
+    return j->c.count < CHANGES_A_TURN;
+}
+
 // What was to go and is not shown any more is gone.
 static void drop_what_went(struct judging *j)
 {
-    struct pool_volume *v;
-    DL_FOREACH2(j->unit->volumes, v, unit_next)
-    {
+    for (struct pool_volume *v = j->unit->unsettled; v && has_time(j); v = v->open_next) {
         struct pool_assignment *a;
         if (!v->rec.wanted && v->actual.index == 0) {
             changes_volume_gone(&j->c, &v->rec.uuid);
@@ -334,10 +339,13 @@ static void drop_what_went(struct judging *j)
 static void trim(struct judging *j)
 {
     size_t over = 0;
+    if (HASH_COUNT(j->cms->pool->tasks) <= FINISHED_KEPT)
+        return;
     for (struct pool_task *t = j->cms->pool->tasks; t; t = t->hh.next)
         over += task_is_over(&t->rec);
     int64_t recent = cms_now_ms() - FINISHED_KEPT_MS;
-    for (struct pool_task *t = j->cms->pool->tasks; t && over > FINISHED_KEPT; t = t->hh.next) {
+    for (struct pool_task *t = j->cms->pool->tasks; t && over > FINISHED_KEPT && has_time(j);
+         t = t->hh.next) {
         if (task_is_over(&t->rec) && (over > FINISHED_MAX || t->rec.finished < recent)) {
             changes_task_gone(&j->c, t->rec.id);
             over--;
@@ -352,19 +360,25 @@ static bool flush(struct judging *j)
     return good;
 }
 
-void tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh)
+bool tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh)
 {
     struct judging j = {.cms = cms, .unit = unit, .fresh = fresh};
-    if (fresh) {
+    if (fresh)
         drop_what_went(&j);
-        flush(&j);
-    }
-    for (struct pool_task *t = cms->pool->tasks; t; t = t->hh.next) {
-        if (!task_is_over(&t->rec))
-            judge(&j, t);
+    bool all = has_time(&j);
+    flush(&j);
+    for (struct pool_tasks_of *of = cms->pool->tasks_of; of; of = of->hh.next) {
+        struct pool_task *t;
+        DL_FOREACH2(of->tasks, t, of_next)
+        {
+            if (has_time(&j))
+                judge(&j, t);
+        }
     }
     trim(&j);
+    all &= has_time(&j);
     flush(&j);
+    return !all;
 }
 
 // ---- Refusals ------------------------------------------------------------------------------

@@ -133,11 +133,16 @@ static int by_order(const void *x, const void *y)
     return a->rule_index < b->rule_index ? -1 : a->rule_index > b->rule_index;
 }
 
-void orders_plan(const struct orders_volume *volumes, size_t count, struct orders *out)
+void orders_plan(struct orders_volume *volumes, size_t count, struct orders *out)
 {
     *out = (struct orders){0};
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        bool before = out->unsettled;
+        out->unsettled = false;
         plan_volume(out, &volumes[i]);
+        volumes[i].settled = !out->unsettled;
+        out->unsettled |= before;
+    }
     if (out->count > 1)
         qsort(out->items, out->count, sizeof(out->items[0]), by_order);
 }

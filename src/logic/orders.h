@@ -30,6 +30,7 @@ struct orders_volume {
     size_t right_count;
     bool held;
     bool resize, rename; // somebody asked for the size, the name, that is wanted
+    bool settled;        // by the plan: nothing is to be done, nothing under way; held ones may be
 };
 
 // In the order in which they are taken: what takes rights away comes first, room is made before it
@@ -58,7 +59,7 @@ struct orders {
     bool unsettled; // the unit has work under way, or steps are to be taken: look again soon
 };
 
-void orders_plan(const struct orders_volume *volumes, size_t count, struct orders *out);
+void orders_plan(struct orders_volume *volumes, size_t count, struct orders *out);
 
 const char *order_kind_name(enum order_kind kind);
 

@@ -73,6 +73,7 @@ static void on_readable(void *arg, int fd, unsigned events)
     struct sn_session *s = arg;
     netsnmp_transport *t = snmp_sess_transport(s->handle);
     int turns = is_stream(t) ? 1 : READS_A_TURN;
+    loop_serves(sn_env_loop(s->env), "reading from the network");
     s->inside++;
     while (turns-- > 0 && !s->closing) {
         int rc = snmp_sess_read2(s->handle, sn_env_only(s->env, fd));
