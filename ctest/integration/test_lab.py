@@ -57,6 +57,16 @@ def test_the_tools_reach_a_unit_as_env_says(lab):
     assert '"unit1"' in done.stdout
 
 
+def test_monitoring_sees_the_machine(lab):
+    """The user dvsan-monitor reads what templates for Linux hosts ask for beside dvsan's own tables."""
+    for what, oid in (("memory", "1.3.6.1.4.1.2021.4.5.0"), ("load", "1.3.6.1.4.1.2021.10.1.3.1"),
+                      ("processor", "1.3.6.1.4.1.2021.11.53.0"), ("uptime", "1.3.6.1.2.1.25.1.1.0"),
+                      ("interfaces", "1.3.6.1.2.1.2.1.0")):
+        done = subprocess.run(["snmpget", "-On", "-Oqv", lab.env["DVSAN_UNIT1_SNMP"], oid],
+                              env=dict(lab.env, MIBS=""), capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "No Such" not in done.stdout, (what, done.stdout, done.stderr)
+
+
 def test_old_versions_of_snmp_are_refused(lab):
     address = f"udp:{lab.units['unit1'].address}:1161"
     for version in ("1", "2c"):

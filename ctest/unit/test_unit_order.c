@@ -507,6 +507,25 @@ static void what_is_just_deleted_is_not_taken_in(void **state)
     assert_int_equal(state_volume_count(f->state), 0);
 }
 
+// Files of a folder have no place of their own: one that is just deleted is no stranger for which
+// there is no room, and one of which nobody here knows is.
+static void what_is_just_deleted_is_not_left_out(void **state)
+{
+    struct fixture *f = *state;
+    const struct dv_uuid stranger = {{0x77}};
+    struct unit_volume *v = add_volume(f, 1, true);
+    v->v.state = VOLUME_DELETING;
+    struct order *o = done(order_new(f->state));
+    found(o, &v->v.uuid, "v1", 1)->start_lba = MEDIA_ANYWHERE;
+    apply(f, o);
+    assert_int_equal(state_medium(f->state, 1)->left_out, 0);
+    o = done(order_new(f->state));
+    *found(o, &stranger, "stranger", 1) = (struct media_found){
+        .uuid = stranger, .start_lba = MEDIA_ANYWHERE, .blocks = 60 * ALLOC_BLOCKS};
+    apply(f, o);
+    assert_int_equal(state_medium(f->state, 1)->left_out, 1);
+}
+
 static void what_is_unfinished_stays_what_it_is(void **state)
 {
     struct fixture *f = *state;
@@ -550,6 +569,7 @@ int main(void)
         TEST(nothing_is_taken_in_while_a_set_is_under_way),
         TEST(strangers_get_free_indexes),
         TEST(what_is_just_deleted_is_not_taken_in),
+        TEST(what_is_just_deleted_is_not_left_out),
         TEST(what_is_unfinished_stays_what_it_is),
     };
     return cmocka_run_group_tests_name("unit order", tests, NULL, NULL);
