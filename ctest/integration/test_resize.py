@@ -307,6 +307,31 @@ def test_a_unit_that_is_away_is_waited_for(lab, volume):
     lab.done(lab.client.delete("/volumes/late"))
 
 
+def test_a_resize_is_done_when_the_volume_is_served(lab, volume):
+    """Not when its file has its size: hosts cannot use it then, and do not see the new size."""
+    del volume
+    unit = lab.units["unit1"]
+    lab.create("slow", "16M", unit="unit1")
+    unit.stop(unit.tgtds[0])
+    assert until(lambda: lab.volume("slow")["state"] == "failed", 20)
+    for size, end in (("32M", "done"), ("48M", "cancelled")):
+        task = patch(lab, "slow", size=size)
+        assert until(lambda size=size: lab.volume("slow")["size"] == int(size[:-1]) << 20 and
+                     lab.client.get(f"/tasks/{task['id']}")["waiting"], 20)
+        now = lab.client.get(f"/tasks/{task['id']}")
+        assert now["state"] == "running" and "tgtd" in now["waiting"], now
+        if end == "cancelled":
+            assert lab.client.ask("POST", f"/tasks/{task['id']}/cancel")["state"] == end
+        unit.start(unit.tgtds[0])
+        if end == "done":
+            lab.done(now)
+        assert until(lambda: lab.volume("slow")["state"] == "online", 20)
+        if end == "done":
+            unit.stop(unit.tgtds[0])
+            assert until(lambda: lab.volume("slow")["state"] == "failed", 20)
+    lab.done(lab.client.delete("/volumes/slow"))
+
+
 def test_what_an_snmp_manager_resizes_the_station_takes_over(lab, volume):
     del volume
     v = lab.create("direct", "64M")

@@ -174,9 +174,14 @@ static void a_resized_volume_gets_its_place(void **state)
     dv_fail(&o->volumes[1].resize_err, DV_NO_SPACE, "the disk is full");
     assert_int_equal(order_record_made(o, f->state, f->journal, NULL), 0);
     assert_int_equal(o->volumes[0].v.blocks, 2 * ALLOC_BLOCKS);
-    assert_true(order_shrinks(&o->volumes[2])); // its turn comes later
+    assert_in_range(state_volume(f->state, 1)->v.progress, 0, 99); // tgtd does not offer it yet
+    uint32_t before = state_volume(f->state, 1)->v.generation;
+    state_volume(f->state, 1)->v.state = VOLUME_ONLINE; // as it was all the time
+    assert_true(order_shrinks(&o->volumes[2]));         // its turn comes later
     o->volumes[2].done = false;
     apply(f, o);
+    assert_int_equal(state_volume(f->state, 1)->v.progress, 100);
+    assert_true(state_volume(f->state, 1)->v.generation > before);
     struct state *s = journaled(f);
     struct state *both[] = {f->state, s};
     for (size_t i = 0; i < 2; i++) {

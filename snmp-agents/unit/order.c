@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define RESIZED_PERCENT 99 // its backing has its size, and tgtd does not offer it yet
+
 static struct log_limit shortages;
 
 // ---- What is wanted ---------------------------------------------------------------------------
@@ -327,7 +329,7 @@ static void apply_made(struct order_volume *ov, struct state *state)
     ov->v.start_lba = row->v.start_lba;
     ov->v.blocks = row->v.blocks;
     ov->v.target_start_lba = ov->v.target_blocks = 0;
-    row->v.progress = 100;
+    row->v.progress = ov->resized ? RESIZED_PERCENT : 100;
     state_volume_changed(state, row);
     state_set_resize_error(state, row, text);
     state_reserve(state, row->v.medium, &ov->left);

@@ -662,7 +662,8 @@ void state_reserve(struct state *s, uint32_t medium, const struct extent *left)
 void state_set_volume(struct state *s, struct unit_volume *v, enum volume_state state,
                       uint32_t progress, const char *error)
 {
-    bool changed = set_error(v->v.last_error, error) || v->v.state != state;
+    bool changed = set_error(v->v.last_error, error) || v->v.state != state ||
+                   (progress == 100 && v->v.progress != 100);
     v->v.state = state;
     v->v.progress = progress;
     if (changed)

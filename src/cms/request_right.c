@@ -131,7 +131,8 @@ bool request_can_cancel(const struct pool_volume *v, const struct task_record *t
     case TASK_ASSIGN:
         return pool_assignment_of((struct pool_volume *)v, &t->host) != NULL;
     case TASK_VOLUME_RESIZE:
-        return !v->resize_answered && !v->actual.target_blocks;
+        return !v->actual.target_blocks &&
+               (!v->resize_answered || v->actual.blocks == v->rec.blocks);
     case TASK_VOLUME_RENAME:
         return strcmp(v->rec.name, v->actual.name) != 0;
     case TASK_VOLUME_DELETE:

@@ -239,7 +239,10 @@ static void judge_resize(struct judging *j, struct task_record *t, struct pool_v
         return;
     const struct volume *shown = &v->actual;
     if (shown->blocks == v->rec.blocks && !shown->target_blocks) {
-        tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+        if (shown->progress == 100 && shown->state != VOLUME_FAILED)
+            tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+        else // hosts cannot use it at its new size yet
+            reach_step(t, 1);
     } else if (shown->target_blocks == v->rec.blocks) {
         reach_step(t, 1);
         t->progress = 5 + shown->progress * 9 / 10;
