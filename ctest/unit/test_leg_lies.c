@@ -540,6 +540,34 @@ static void writes_that_are_always_answered_early_fail(void **state)
     tear_down(f);
 }
 
+// A target says how large a piece of data it takes. What no piece can have is refused before any is
+// sent: libiscsi would queue pieces of no bytes for ever.
+static void pieces_that_nobody_can_send(void **state)
+{
+    (void)state;
+    static const unsigned wrong[] = {0, 1, 511, 1u << 24, UINT32_MAX}, right[] = {512, 65536};
+    struct dv_err err;
+    uint8_t data[64 * KIB] = {0};
+    for (size_t i = 0; i < DV_COUNT(wrong); i++) {
+        struct fixture *f = opened(500);
+        liar_limits(f->liar, wrong[i], 65536);
+        liar_drop(f->liar);
+        assert_int_equal(io(f, LEG_WRITE, 0, sizeof(data), data), EIO);
+        do
+            volume_why(f->volume, &err);
+        while (!strstr(err.text, "cannot be sent") && io(f, LEG_FLUSH, 0, 0, NULL) != 0);
+        assert_non_null(strstr(err.text, "cannot be sent"));
+        tear_down(f);
+    }
+    for (size_t i = 0; i < DV_COUNT(right); i++) {
+        struct fixture *f = set_up(PATIENCE_S * 1000);
+        liar_limits(f->liar, right[i], i == 0 ? 0 : 65536);
+        assert_int_equal(volume_open(f->volume, &err), 0);
+        expect_works(f, sizeof(data));
+        tear_down(f);
+    }
+}
+
 // Getting ready: the session ends below it, again and again, and the LUN is not ready for long.
 static void getting_ready_takes_as_long_as_it_takes(void **state)
 {
@@ -719,6 +747,7 @@ int main(void)
         cmocka_unit_test(shutting_ends_a_request_in_every_state),
         cmocka_unit_test(a_write_that_is_answered_early),
         cmocka_unit_test(writes_that_are_always_answered_early_fail),
+        cmocka_unit_test(pieces_that_nobody_can_send),
         cmocka_unit_test(getting_ready_takes_as_long_as_it_takes),
         cmocka_unit_test(a_reset_is_sent_once),
         cmocka_unit_test(a_refusal_is_told_from_an_absence),

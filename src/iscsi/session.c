@@ -4,6 +4,7 @@
 #include "iscsi/verdict.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -19,7 +20,10 @@
 #define MAX_REDIRECTS   4
 #define ALLOWED_HEADERS 4096      // for each command
 #define ALLOWED_AHEAD   (1 << 20) // what nobody asked for: the login, NOPs of the other side
-#define HIDDEN_STATUS   0x0203    // "not found", which a target also says to whom it does not admit
+#define LOGS_LOGIN      6         // libiscsi's level of what a target says at the login
+#define SEGMENT_LEAST   512       // bytes of a piece of data that a target takes
+#define SEGMENT_MOST    ((1 << 24) - 1)
+#define HIDDEN_STATUS   0x0203 // "not found", which a target also says to whom it does not admit
 
 void session_over(struct iscsi_leg *l, enum leg_loss loss, const char *fmt, ...)
 {
@@ -90,17 +94,45 @@ static void check_received(struct iscsi_leg *l)
                      l->portal);
 }
 
+// What the target wants ---------------------------------------------------------------------
+
+// libiscsi keeps to whatever a target wants, also where nothing can be sent so: with 0 it would
+// queue pieces of no bytes without end. It shows what the target says only to its log, which does
+// not tell whose it is: the leg that is served by this thread.
+static _Thread_local struct iscsi_leg *logging_in;
+
+// RFC 7143 section 13.12.
+static void on_login_text(int level, const char *text)
+{
+    static const char key[] = "MaxRecvDataSegmentLength=";
+    const char *found = strstr(text, key);
+    uint64_t bytes;
+    (void)level;
+    if (!logging_in || !found)
+        return;
+    DV_FREE char *value = dv_strdup(found + strlen(key)); // libiscsi adds words of its own
+    value[strcspn(value, " \r\n")] = '\0';
+    if (number_parse("the piece", value, SEGMENT_LEAST, SEGMENT_MOST, &bytes, NULL) != 0)
+        session_over(logging_in, LEG_LOSS_PROTOCOL,
+                     "%s: the other side takes pieces of %.20s bytes, and such cannot be sent",
+                     logging_in->portal, value);
+}
+
+// Serving -----------------------------------------------------------------------------------
+
 void session_service(struct iscsi_leg *l, unsigned revents)
 {
     if (!l->ctx || l->over)
         return;
     if (l->logged_in && (revents & POLLIN))
         check_received(l);
+    logging_in = l->logged_in ? NULL : l;
     if (!l->over && iscsi_service(l->ctx, (int)revents) != 0)
         session_over(l, l->leg.state == LEG_READY ? LEG_LOSS_CLOSED : LEG_LOSS_UNREACHABLE,
                      "%s: %s", l->portal,
                      l->leg.state == LEG_READY ? "the session was closed by the other side"
                                                : "cannot connect");
+    logging_in = NULL;
     leg_take_answers(l);
 }
 
@@ -223,6 +255,7 @@ static void on_login(struct iscsi_context *ctx, int status, void *data, void *ar
                      l->portal, l->target, verdict_login_text(code), code);
         return;
     }
+    iscsi_set_log_level(ctx, 0);
     l->logged_in = true;
     session_alive(l);
     pump_timer_set(l->pump, &l->nop_timer, l->nop_ms);
@@ -239,6 +272,8 @@ static void set_up_context(struct iscsi_leg *l)
     if (l->chap_user)
         iscsi_set_initiator_username_pwd(l->ctx, l->chap_user, l->chap_secret);
     iscsi_set_noautoreconnect(l->ctx, 1);
+    iscsi_set_log_fn(l->ctx, on_login_text);
+    iscsi_set_log_level(l->ctx, LOGS_LOGIN);
     iscsi_set_timeout(l->ctx, 0); // its clock is the wall's; deadlines are the owner's
 }
 
