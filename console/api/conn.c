@@ -181,6 +181,11 @@ static void carry_out(struct conn *c)
 {
     static struct log_limit failed;
     struct strbuf request = {0};
+    // civetweb refuses methods that it does not know by itself, and closes at "OPTIONS *".
+    if (!dispatch_check_route(&c->head, &c->answer)) {
+        answer(c);
+        return;
+    }
     c->close |= c->head.close;
     web_request(c->env->web, &c->head, c->body, c->close, &request);
     enter(c, CONN_BUSY, 0);

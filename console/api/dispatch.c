@@ -74,6 +74,12 @@ static bool check_route(const struct http_head *head, struct route_match *match,
     }
 }
 
+bool dispatch_check_route(const struct http_head *head, struct http_answer *answer)
+{
+    struct route_match match;
+    return check_route(head, &match, answer);
+}
+
 static bool check_body(const struct http_head *head, const struct route *route,
                        struct http_answer *answer)
 {

@@ -25,6 +25,10 @@ bool dispatch_check_source(const struct dispatcher *d, const struct http_head *h
 // There was no login, or (given) a wrong one. Any thread.
 void dispatch_refuse_login(const struct http_head *head, bool given, struct http_answer *answer);
 
+// Returns false with the answer that says that there is no such thing, or no such method for it.
+// Any thread.
+bool dispatch_check_route(const struct http_head *head, struct http_answer *answer);
+
 // Carries the request of somebody who may ask out. body ends with a NUL behind its
 // head->content_length bytes. Any thread but the loop's.
 void dispatch_run(struct dispatcher *d, const struct http_head *head, const char *body,

@@ -149,6 +149,8 @@ static int parse_target(struct reading *r, char *target)
         r->out->query = query + 1;
     }
     r->out->path = target;
+    if (!strcmp(r->out->method, "CONNECT"))
+        return BAD(r, 400, "CONNECT asks for a tunnel, and this server is no proxy");
     if (*target == '/' || (!strcmp(target, "*") && !query && !strcmp(r->out->method, "OPTIONS")))
         return 0;
     if (strstr(target, "://"))

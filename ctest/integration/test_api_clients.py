@@ -143,6 +143,26 @@ def test_old_and_absolute(api):
     assert statuses(api.raw(b"GET http://evil.example/api/v1/pool" + api.line + b"Connection: close\r\n\r\n")) == [421]
 
 
+@pytest.mark.parametrize("line, status", [
+    (b"TRACE /api/v1/pool", 405), (b"OPTIONS /api/v1/pool", 405), (b"get /api/v1/pool", 405), (b"PRI /api/v1/pool", 405),
+    (b"OPTIONS *", 404), (b"GET //api/v1/pool", 404), (b"GET /api/v1/../v1/pool", 404),
+])
+def test_what_nobody_offers(api, line, status):
+    """It is told in a sentence, and the next request of the connection is answered."""
+    answers = api.raw(line + api.line + b"\r\n" + b"GET /api/v1/pool" + api.line + b"Connection: close\r\n\r\n")
+    assert statuses(answers) == [status, 200]
+    assert b"is not possible here; possible are: GET" in answers or b"there is nothing at " in answers
+
+
+def test_what_is_no_upgrade(api):
+    """Offers to go on in another protocol are left alone; garbage behind a request ends the connection."""
+    for offer in (b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+                  b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                  b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"):
+        answers = api.raw(b"GET /api/v1/pool" + api.line + offer + b"\r\n" + b"garbage\r\n\r\n")
+        assert statuses(answers) == [200, 400]
+
+
 def test_continue(api):
     """Who waits to be asked for the body is asked, unless it is too large."""
     head = b"POST /api/v1/volumes" + api.line + b"Content-Type: application/json\r\nExpect: 100-continue\r\n"
