@@ -362,6 +362,31 @@ static void test_what_is_settled_is_left_alone(void **state)
     executor_forget(&lab->link);
 }
 
+// What waits does not keep others from their turn.
+static void test_many_are_planned_for_in_turns(void **state)
+{
+    enum { COUNT = 5000, LAST = COUNT - 1 };
+    struct lab *lab = *state;
+    struct changes c = {0};
+    reads(lab, 2, COUNT, 0);
+    for (size_t i = 0; i < COUNT; i++) { // all but one wait for their units
+        lab->link.reading->volumes[i].state = i == LAST ? VOLUME_ONLINE : VOLUME_CREATING;
+        snprintf(lab->link.reading->volumes[i].name, NAME_MAX_LEN + 1, "v%zu", i);
+    }
+    takes_all(lab);
+    struct dv_uuid uuid = lab->link.reading->volumes[LAST].uuid;
+    struct volume_record rec = pool_volume_by_uuid(lab->cms.pool, &uuid)->rec;
+    rec.wanted = false;
+    changes_volume(&c, &rec);
+    apply(lab, &c);
+    unsigned turns = 1;
+    while (executor_plan(&lab->link) && lab->link.queue.count == 0)
+        assert_true(turns++ < 5);
+    assert_int_equal(lab->link.queue.count, 1);
+    assert_int_equal(lab->link.queue.items[0].kind, ORDER_DELETE_VOLUME);
+    executor_forget(&lab->link);
+}
+
 // A unit that comes back without all that was to be deleted.
 static void test_much_that_went_is_dropped_in_turns(void **state)
 {
@@ -418,6 +443,36 @@ static void test_much_that_differs(void **state)
     assert_int_equal(HASH_COUNT(lab->cms.pool->hosts), 0);
 }
 
+static size_t open_tasks(const struct lab *lab)
+{
+    size_t n = 0;
+    for (const struct pool_task *t = lab->cms.pool->tasks; t; t = t->hh.next)
+        n += !task_is_over(&t->rec);
+    return n;
+}
+
+static void test_many_tasks_end_in_turns(void **state)
+{
+    enum { COUNT = 500 };
+    struct lab *lab = *state;
+    struct changes c = {0};
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct task_record t;
+        tasks_new(&lab->cms, &t, TASK_VOLUME_DELETE);
+        t.volume = id('v', i); // it is gone
+        changes_task(&c, &t);
+    }
+    apply(lab, &c);
+    unsigned turns = 0;
+    for (bool more = true; more; turns++) {
+        size_t before = open_tasks(lab);
+        more = tasks_settle(&lab->cms, lab->unit, true);
+        assert_in_range(before - open_tasks(lab), before > 0 ? 1 : 0, A_TURN);
+    }
+    assert_int_equal(open_tasks(lab), 0);
+    assert_true(turns > 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -432,7 +487,9 @@ int main(void)
         TEST(test_what_is_left_out),
         TEST(test_what_is_settled_is_left_alone),
         TEST(test_much_that_differs),
+        TEST(test_many_are_planned_for_in_turns),
         TEST(test_much_that_went_is_dropped_in_turns),
+        TEST(test_many_tasks_end_in_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

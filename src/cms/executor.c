@@ -13,11 +13,12 @@
 #include <string.h>
 #include <utlist.h>
 
-#define STEPS_AT_A_TIME  32 // then the unit is looked at again
-#define RESENT_FIRST_MS  100
-#define RESENT_MAX_MS    5000
-#define REFUSED_FIRST_MS 1000
-#define REFUSED_MAX_MS   60000
+#define STEPS_AT_A_TIME   32   // then the unit is looked at again
+#define PLANNED_AT_A_TIME 2000 // volumes and rights, likewise
+#define RESENT_FIRST_MS   100
+#define RESENT_MAX_MS     5000
+#define REFUSED_FIRST_MS  1000
+#define REFUSED_MAX_MS    60000
 
 enum { ROW_CREATE_AND_GO = 4, ROW_DESTROY = 6 }; // RowStatus, RFC 2579
 enum { TRUTH_TRUE = 1, TRUTH_FALSE = 2 };        // TruthValue
@@ -49,13 +50,16 @@ void executor_settled(struct pool_volume *v)
     }
 }
 
-// How many volumes there may be something to do for, and how many rights they have.
-static size_t count_unsettled(const struct pool_unit *unit, size_t *rights)
+// How many of the volumes that there may be something to do for are planned for in this turn, and
+// how many rights they have.
+static size_t count_planned(const struct pool_unit *unit, size_t *rights, bool *more)
 {
+    const struct pool_volume *v = unit->unsettled;
     size_t n = 0;
     *rights = 0;
-    for (const struct pool_volume *v = unit->unsettled; v; v = v->open_next, n++)
+    for (; v && n + *rights < PLANNED_AT_A_TIME; v = v->open_next, n++)
         *rights += HASH_CNT(hh, v->hosts);
+    *more = v != NULL;
     return n;
 }
 
@@ -89,11 +93,12 @@ bool executor_plan(struct unit_link *link)
 {
     struct pool_unit *unit = link_unit(link);
     uint64_t now = loop_now_ms();
-    size_t n = 0, r = 0, right_count, count = count_unsettled(unit, &right_count);
+    bool more; // for the next turns
+    size_t n = 0, r = 0, right_count, count = count_planned(unit, &right_count, &more);
     DV_FREE struct orders_volume *volumes = dv_calloc(count + 1, sizeof(*volumes));
     DV_FREE struct orders_right *rights = dv_calloc(right_count + 1, sizeof(*rights));
     bool waiting = false; // for what was taken to show
-    for (struct pool_volume *v = unit->unsettled; v; v = v->open_next, n++) {
+    for (struct pool_volume *v = unit->unsettled; n < count; v = v->open_next, n++) {
         volumes[n] = (struct orders_volume){
             .want = &v->rec,
             .shown = v->actual.index ? &v->actual : NULL,
@@ -120,10 +125,12 @@ bool executor_plan(struct unit_link *link)
         next = v->open_next;
         if (is_settled(v, &volumes[i]))
             pool_settled(v);
+        else if (more)
+            pool_postpone(v);
     }
     if (link->queue.count > STEPS_AT_A_TIME)
         link->queue.count = STEPS_AT_A_TIME;
-    return link->queue.unsettled || waiting;
+    return link->queue.unsettled || waiting || more;
 }
 
 void executor_forget(struct unit_link *link)

@@ -179,6 +179,12 @@ void pool_settled(struct pool_volume *v)
     DL_DELETE2(v->unit->unsettled, v, open_prev, open_next);
 }
 
+void pool_postpone(struct pool_volume *v)
+{
+    pool_settled(v);
+    unsettle(v);
+}
+
 static void forget_index(struct pool_volume *v)
 {
     if (v->shown_by)

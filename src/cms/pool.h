@@ -125,6 +125,8 @@ void pool_apply(struct pool *p, const struct changes *changes);
 
 // There is nothing to do for the volume, nor to wait for, until something about it changes.
 void pool_settled(struct pool_volume *v);
+// There may be, and others that may have something to do come before it.
+void pool_postpone(struct pool_volume *v);
 
 // A thing by its name or by its UUID as text; NULL when there is none.
 struct pool_unit *pool_find_unit(struct pool *p, const char *name_or_uuid);
