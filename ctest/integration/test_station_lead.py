@@ -173,6 +173,8 @@ def test_a_store_put_back_orders_nothing_and_asks(lab):
     assert done.returncode == 2 and "units" in done.stderr
     subprocess.run(["dvsan", "station", "adopt", "units", "--yes"], env=lab.env, check=True, stdout=subprocess.DEVNULL)
     leads_all(lab)
+    for unit in ("unit1", "unit2"):
+        assert told(lab.client, unit, "is led by this station from now on; what the unit has was taken over")
     assert sorted((a["volume"], a["host"], a["state"]) for a in lab.client.get("/assignments")) == [
         ("kept", "host2", "active"), ("new", "host2", "active")]
     assert sorted(v["name"] for v in lab.client.get("/volumes")) == ["kept", "new"]
@@ -189,6 +191,8 @@ def test_the_store_counts_when_a_person_says_so(lab):
     asks(lab)
     lab.client.post("/station/adopt", {"from": "store"})
     leads_all(lab)
+    for unit in ("unit1", "unit2"):
+        assert told(lab.client, unit, "is led by this station from now on; what the store says was kept, and is ordered")
     assert until(lambda: sorted((a["volume"], a["host"], a["state"]) for a in lab.client.get("/assignments"))
                  == [("kept", "host1", "active"), ("new", "host2", "active")], SECONDS)
     assert initiators.can_log_in(ways["host1"]) and not initiators.can_log_in(ways["host2"])
@@ -305,6 +309,15 @@ def test_a_second_station_leads_nothing_and_both_are_told(lab):
         leads_all(lab)
         assert until(lambda: lead(second.client) == "held", SECONDS)
         assert lab.volume("shared")["hosts"] == ["host1"]
+        # Once more, and the second one ends then: what it told the unit is asked about, not undone.
+        second.client.post("/station/adopt", {"from": "units", "take_over": True})
+        assert until(lambda: lead(lab.client) == "held", SECONDS)
+    assert until(lambda: lead(lab.client) == "foreign", SECONDS), station(lab.client)
+    assert told(lab.client, "unit1", "was led by another station, lab at")
+    assert not station(lab.client)["stopped"]  # the other unit goes on
+    lab.create("elsewhere", "16M", unit="unit2")
+    lab.client.post("/station/adopt", {"from": "units"})
+    leads_all(lab)
     assert initiators.can_log_in(initiators.access(lab, "host1", "shared"))
     drop_all(lab)
 
