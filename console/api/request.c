@@ -132,6 +132,11 @@ static int not_json(const json_error_t *e, struct dv_err *err)
                        "line %d, column %d of the body: the number is too large; 2^63-1 "
                        "(9223372036854775807) is the most",
                        e->line, e->column);
+    if (json_error_code(e) == json_error_null_character ||
+        json_error_code(e) == json_error_null_byte_in_key)
+        return dv_fail(err, DV_INVALID,
+                       "line %d, column %d of the body: \\u0000 cannot be in a text", e->line,
+                       e->column);
     const char *near = strstr(e->text, " near ");
     int len = near ? (int)(near - e->text) : (int)strlen(e->text);
     return dv_fail(err, DV_INVALID, "the body is not JSON: line %d, column %d: %.*s", e->line,

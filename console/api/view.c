@@ -130,6 +130,12 @@ static void put_note(json_t *o, const struct pool_unit *u)
     put_text_or_null(o, "note", note);
 }
 
+// Where hosts can give back blocks of thin volumes, as far as the file system below can take them.
+static bool kind_may_unmap(enum medium_kind kind)
+{
+    return kind == MEDIUM_DIR;
+}
+
 json_t *view_medium(const struct pool_unit *u, const struct medium *m)
 {
     json_t *o = json_object();
@@ -152,6 +158,7 @@ json_t *view_medium(const struct pool_unit *u, const struct medium *m)
     json_object_set_new(o, "overcommitted_blocks",
                         told ? json_integer((json_int_t)m->overcommitted_blocks) : json_null());
     json_object_set_new(o, "reserves", json_boolean(m->reserves));
+    put_bool(o, "may_unmap", kind_may_unmap(m->kind)); // its thin volumes
     put_text_or_null(o, "last_error", m->last_error);
     json_object_set_new(o, "free_extents", free_extents(u, m->index));
     return o;
@@ -332,6 +339,28 @@ static json_t *host_names(const struct pool_volume *v)
     return in_order(list);
 }
 
+static bool may_unmap(const struct pool_volume *v)
+{
+    for (size_t i = 0; v->unit && i < v->unit->media_count; i++)
+        if (v->unit->media[i].index == v->rec.medium)
+            return v->actual.thin && kind_may_unmap(v->unit->media[i].kind);
+    return false;
+}
+
+// What its unit says is wrong with access to it, refused logins included, as "host: text".
+static json_t *access_errors(const struct pool_volume *v)
+{
+    json_t *list = json_array();
+    const struct pool_assignment *a;
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        DV_FREE char *text = dv_printf("%s: %s", a->host->rec.name, a->actual.last_error);
+        if (a->actual.last_error[0])
+            json_array_append_new(list, text_value(text));
+    }
+    return in_order(list);
+}
+
 // Where a volume lies is null until its unit has told.
 static void put_extent(json_t *o, const struct pool_volume *v)
 {
@@ -364,6 +393,7 @@ json_t *view_volume(const struct pool_volume *v)
     put_text_or_null(o, "medium", medium_name(v));
     put_extent(o, v);
     put_bool(o, "thin", known ? v->actual.thin : v->rec.thin);
+    put_bool(o, "may_unmap", may_unmap(v));
     put_text(o, "state", pool_volume_state(v));
     put_last_state(o, v->unit, pool_volume_last_state(v));
     put_as_of(o, v->unit);
@@ -381,6 +411,7 @@ json_t *view_volume(const struct pool_volume *v)
         json_object_set_new(o, "portal_group", json_null());
     json_object_set_new(o, "portals", portal_list(v));
     json_object_set_new(o, "hosts", host_names(v));
+    json_object_set_new(o, "access_errors", access_errors(v));
     return o;
 }
 

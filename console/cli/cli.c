@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "console/cli/wait.h"
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,6 +39,26 @@ void cli_print_error(const struct dv_err *err, bool json)
     json_dumpf(error, stderr, JSON_COMPACT);
     fprintf(stderr, "\n");
     json_decref(error);
+}
+
+void cli_warn(const char *fmt, ...)
+{
+    struct dv_err text;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text.text, sizeof(text.text), fmt, args);
+    va_end(args);
+    text_make_printable(text.text);
+    fprintf(stderr, "dvsan: warning: %s\n", text.text);
+}
+
+bool cli_show_changed(struct cli *cli, const char *path, json_t **thing)
+{
+    struct dv_err err;
+    if (client_request(cli->client, "GET", path, NULL, thing, &err) == 0)
+        return true;
+    cli_warn("it is done, but cannot be shown now: %s", err.text);
+    return false;
 }
 
 int cli_list(struct cli *cli, const char *what, const char *path, const struct column *columns,

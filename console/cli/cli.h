@@ -51,6 +51,13 @@ char *cli_names(const json_t *array);
 // sentence that names what is lost, and who uses it.
 int cli_confirm(const struct cli *cli, const char *question, struct dv_err *err);
 
+// What is told beside a result that stands, on the standard error output.
+void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+// Gets what was changed, to show it. False, after a warning, when it cannot be had now: the change
+// was made all the same.
+bool cli_show_changed(struct cli *cli, const char *path, json_t **thing);
+
 // Sends a request that is answered with a task. With --no-wait prints the task and sets *waited
 // false; else waits until it is over, and fails with what it failed with. With --json and printed
 // true the finished task is printed as well.

@@ -9,21 +9,20 @@ static char *assignment_path(const struct cli *cli)
     return client_path(volume, cli_value(cli, OPT_HOST), "");
 }
 
-static int print_assigned(struct cli *cli, struct dv_err *err)
+static void print_assigned(struct cli *cli)
 {
     const char *host = cli_value(cli, OPT_HOST);
     if (!cli->json) {
         printf("Host %s may use volume %s. How it connects: dvsan host connect-info %s\n", host,
                cli->in->args[0], host);
-        return 0;
+        return;
     }
     DV_FREE char *path = assignment_path(cli);
     json_t *assignment;
-    if (client_request(cli->client, "GET", path, NULL, &assignment, err) < 0)
-        return -1;
+    if (!cli_show_changed(cli, path, &assignment))
+        return;
     cli_print_json(assignment);
     json_decref(assignment);
-    return 0;
 }
 
 int volume_assign(struct cli *cli, struct dv_err *err)
@@ -35,7 +34,9 @@ int volume_assign(struct cli *cli, struct dv_err *err)
     json_decref(body);
     if (result < 0)
         return -1;
-    return waited ? print_assigned(cli, err) : 0;
+    if (waited)
+        print_assigned(cli);
+    return 0;
 }
 
 int volume_unassign(struct cli *cli, struct dv_err *err)

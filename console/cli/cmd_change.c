@@ -31,24 +31,31 @@ static int confirm_cut(struct cli *cli, const json_t *volume, uint64_t bytes, st
         return 0;
     DV_FREE char *hosts = cli_names(json_object_get(volume, "hosts"));
     DV_FREE char *question = dv_printf(
-        "Cut volume %s from %s to %s and lose what lies behind%s%s?", cli->in->args[0],
+        "Cut volume %s from %s to %s and lose what lies behind%s%s%s?", cli->in->args[0],
         size_format(size_of(volume), from, sizeof(from)), size_format(bytes, to, sizeof(to)),
-        *hosts ? ", while it is in the hands of " : "", hosts);
+        *hosts ? ", while it is in the hands of " : "", hosts,
+        *hosts ? ", whose persistent reservations end" : "");
     return cli_confirm(cli, question, err);
 }
 
 // Hosts do not ask for a new size by themselves; what makes them ask is told with how they connect.
-static int print_rescan(struct cli *cli, const json_t *volume, struct dv_err *err)
+// That the volume is larger does not hang on whether this can be told.
+static void print_rescan(struct cli *cli, const json_t *volume)
 {
+    struct dv_err err;
     const char *host = json_string_value(json_array_get(json_object_get(volume, "hosts"), 0));
     const char *kind, *name = connect_text(volume, "name");
     json_t *info, *line, *v;
     size_t i;
     if (!host)
-        return 0;
+        return;
     DV_FREE char *path = client_path("/hosts/", host, "/connect-info");
-    if (client_request(cli->client, "GET", path, NULL, &info, err) < 0)
-        return -1;
+    if (client_request(cli->client, "GET", path, NULL, &info, &err) < 0) {
+        cli_warn("its hosts do not see that by themselves, and what makes them cannot be told now: "
+                 "%s; see dvsan host connect-info %s",
+                 err.text, host);
+        return;
+    }
     bool told = false;
     json_array_foreach(json_object_get(info, "volumes"), i, v)
     {
@@ -63,18 +70,16 @@ static int print_rescan(struct cli *cli, const json_t *volume, struct dv_err *er
         }
     }
     json_decref(info);
-    return 0;
 }
 
 // before: its size in bytes until now. After a shrink what makes a host grow would be wrong to
 // tell.
-static int print_resized(struct cli *cli, const char *path, uint64_t before, struct dv_err *err)
+static void print_resized(struct cli *cli, const char *path, uint64_t before)
 {
     json_t *volume;
     char size[SIZE_TEXT_ROOM];
-    int result = 0;
-    if (client_request(cli->client, "GET", path, NULL, &volume, err) < 0)
-        return -1;
+    if (!cli_show_changed(cli, path, &volume))
+        return;
     if (cli->json) {
         cli_print_json(volume);
     } else {
@@ -84,10 +89,9 @@ static int print_resized(struct cli *cli, const char *path, uint64_t before, str
                (long long)json_integer_value(json_object_get(volume, "end_lba")),
                json_string_value(json_object_get(volume, "medium")));
         if (size_of(volume) > before)
-            result = print_rescan(cli, volume, err);
+            print_rescan(cli, volume);
     }
     json_decref(volume);
-    return result;
 }
 
 int volume_resize(struct cli *cli, struct dv_err *err)
@@ -111,7 +115,9 @@ int volume_resize(struct cli *cli, struct dv_err *err)
     json_decref(body);
     if (result < 0)
         return -1;
-    return waited ? print_resized(cli, path, before, err) : 0;
+    if (waited)
+        print_resized(cli, path, before);
+    return 0;
 }
 
 int volume_rename(struct cli *cli, struct dv_err *err)

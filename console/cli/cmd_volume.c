@@ -40,6 +40,7 @@ int volume_show(struct cli *cli, struct dv_err *err)
         {"Unit", "unit", COLUMN_TEXT},
         {"Medium", "medium", COLUMN_TEXT},
         {"Thin", "thin", COLUMN_YES},
+        {"May UNMAP", "may_unmap", COLUMN_YES},
         {"Blocks", "blocks", COLUMN_NUMBER},
         {"Block size", "block_size", COLUMN_NUMBER},
         {"Start LBA", "start_lba", COLUMN_NUMBER},
@@ -49,6 +50,7 @@ int volume_show(struct cli *cli, struct dv_err *err)
         {"Portal group", "portal_group", COLUMN_NUMBER},
         {"Portals", "portals", COLUMN_LIST},
         {"Hosts", "hosts", COLUMN_LIST},
+        {"Access errors", "access_errors", COLUMN_LIST},
     };
     json_t *volume;
     if (fetch_volume(cli, cli->in->args[0], &volume, err) < 0)
@@ -74,12 +76,13 @@ static json_t *create_body(const struct cli *cli, struct dv_err *err)
     return body;
 }
 
-static int print_created(struct cli *cli, struct dv_err *err)
+static void print_created(struct cli *cli)
 {
     json_t *volume;
     char size[SIZE_TEXT_ROOM];
-    if (fetch_volume(cli, cli->in->args[0], &volume, err) < 0)
-        return -1;
+    DV_FREE char *path = client_path("/volumes/", cli->in->args[0], "");
+    if (!cli_show_changed(cli, path, &volume))
+        return;
     json_int_t blocks = json_integer_value(json_object_get(volume, "blocks"));
     if (cli->json)
         cli_print_json(volume);
@@ -92,7 +95,6 @@ static int print_created(struct cli *cli, struct dv_err *err)
                (long long)json_integer_value(json_object_get(volume, "end_lba")),
                json_string_value(json_object_get(volume, "medium")));
     json_decref(volume);
-    return 0;
 }
 
 int volume_create(struct cli *cli, struct dv_err *err)
@@ -105,7 +107,9 @@ int volume_create(struct cli *cli, struct dv_err *err)
     json_decref(body);
     if (result < 0)
         return -1;
-    return waited ? print_created(cli, err) : 0;
+    if (waited)
+        print_created(cli);
+    return 0;
 }
 
 static int confirm_delete(struct cli *cli, struct dv_err *err)

@@ -78,6 +78,22 @@ static char *size_text(uint64_t blocks)
     return dv_strdup(size_format(bytes, text, sizeof(text)));
 }
 
+// What is measured, not given, such as a file system's room: exactly where that is short.
+static char *room_text(uint64_t blocks)
+{
+    enum { SHORT = 8 }; // "10.25GiB"
+    char *exact = size_text(blocks);
+    unsigned power = 1; // of 1024 bytes
+    if (strlen(exact) <= SHORT)
+        return exact;
+    free(exact);
+    while (power < 5 && blocks >> (10 * (power + 1) - 9) != 0)
+        power++;
+    uint64_t unit = UINT64_C(1) << (10 * power - 9);
+    return dv_printf("%llu.%llu%ciB", (unsigned long long)(blocks / unit),
+                     (unsigned long long)(blocks % unit * 10 / unit), "KMGTP"[power - 1]);
+}
+
 // What a cell shows; the caller frees it.
 static char *cell_text(const struct column *column, const json_t *value)
 {
@@ -94,6 +110,8 @@ static char *cell_text(const struct column *column, const json_t *value)
         text = joined(value);
     else if (json_is_integer(value) && column->kind == COLUMN_BLOCKS)
         text = size_text((uint64_t)number);
+    else if (json_is_integer(value) && column->kind == COLUMN_ROOM)
+        text = room_text((uint64_t)number);
     else if (json_is_integer(value))
         text = dv_printf(column->kind == COLUMN_PERCENT ? "%lld%%" : "%lld", (long long)number);
     if (!text || !*text) {
@@ -106,7 +124,8 @@ static char *cell_text(const struct column *column, const json_t *value)
 
 static bool on_the_right(enum column_kind kind)
 {
-    return kind == COLUMN_NUMBER || kind == COLUMN_BLOCKS || kind == COLUMN_PERCENT;
+    return kind == COLUMN_NUMBER || kind == COLUMN_BLOCKS || kind == COLUMN_ROOM ||
+           kind == COLUMN_PERCENT;
 }
 
 static void fill_line(struct libscols_line *line, const struct column *columns, size_t count,

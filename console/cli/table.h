@@ -13,6 +13,7 @@ enum column_kind {
     COLUMN_STATE,  // text in the colour of its meaning
     COLUMN_NUMBER, // on the right
     COLUMN_BLOCKS, // blocks of 512 bytes, shown as a size, on the right
+    COLUMN_ROOM,   // likewise, but a long one is rounded down to a tenth of its largest unit
     COLUMN_PERCENT,
     COLUMN_YES, // a boolean
     COLUMN_TIME,

@@ -110,12 +110,19 @@ static void test_unit(void **state)
        "\"as_of\":null,\"block_size\":512,\"blocks\":8192,"
        "\"free_blocks\":4096,\"largest_free_blocks\":2048,"
        "\"storage_blocks\":10000,\"storage_free_blocks\":3000,\"overcommitted_blocks\":1096,"
-       "\"reserves\":true,\"last_error\":null,"
+       "\"reserves\":true,\"may_unmap\":true,\"last_error\":null,"
        "\"free_extents\":[{\"start_lba\":0,\"blocks\":2048,\"end_lba\":2047}]}],"
        "\"portals\":[{\"index\":1,\"group\":2,\"address\":\"192.0.2.1\",\"port\":3260,"
        "\"up\":false},{\"index\":2,\"group\":1,\"address\":\"2001:db8::1\",\"port\":3260,"
        "\"up\":true},{\"index\":2,\"group\":2,\"address\":\"2001:db8::1\",\"port\":3261,"
        "\"up\":true}]}");
+}
+
+static void assert_may_not_unmap(const struct pool_volume *v)
+{
+    json_t *o = view_volume(v);
+    assert_true(json_is_false(json_object_get(o, "may_unmap")));
+    json_decref(o);
 }
 
 static void test_volume(void **state)
@@ -128,10 +135,21 @@ static void test_volume(void **state)
        "\"medium\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":"
        "2048,"
        "\"end_lba\":6143,\"lun\":1,\"iqn\":\"iqn.2026-11.org.dvsan:x\",\"thin\":true,"
-       "\"state\":\"online\",\"last_state\":null,\"as_of\":null,"
+       "\"may_unmap\":true,\"state\":\"online\",\"last_state\":null,\"as_of\":null,"
        "\"note\":null,\"progress\":100,\"last_error\":null,\"target_size\":4194304,"
        "\"portal_group\":2,\"portals\":[\"[2001:db8::1]:3261\",\"192.0.2.1:3260\"],\"hosts\":["
-       "\"web\"]}");
+       "\"web\"],\"access_errors\":[]}");
+    dv_copy(t.assignment.actual.last_error, sizeof(t.assignment.actual.last_error), "3 refused");
+    json_t *o = view_volume(&t.volume);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(o, "access_errors"), 0)),
+                        "web: 3 refused");
+    json_decref(o);
+    // Nothing can be given back where it is not thin, or lies on a disk.
+    t.volume.actual.thin = false;
+    assert_may_not_unmap(&t.volume);
+    t.volume.actual.thin = true;
+    t.unit.media[0].kind = MEDIUM_DISK;
+    assert_may_not_unmap(&t.volume);
 }
 
 // Before its unit has shown it, a volume lies nowhere.
@@ -147,10 +165,11 @@ static void test_new_volume(void **state)
        "{\"name\":\"db1\",\"uuid\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\",\"unit\":\"unit1\","
        "\"medium\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":"
        "null,"
-       "\"end_lba\":null,\"lun\":null,\"iqn\":null,\"thin\":false,\"state\":\"creating\","
+       "\"end_lba\":null,\"lun\":null,\"iqn\":null,\"thin\":false,"
+       "\"may_unmap\":false,\"state\":\"creating\","
        "\"last_state\":null,\"as_of\":null,\"note\":null,"
        "\"progress\":0,\"last_error\":null,\"target_size\":null,\"portal_group\":null,"
-       "\"portals\":[],\"hosts\":[]}");
+       "\"portals\":[],\"hosts\":[],\"access_errors\":[]}");
 }
 
 static void test_host(void **state)

@@ -56,6 +56,28 @@ static void test_plain_table(void **state)
               "esc?[31m           - creating    - -           - -                         -\n");
 }
 
+// Measured room is rounded down where it would be long; what was given is exact.
+static void test_room(void **state)
+{
+    (void)state;
+    static const struct column room[] = {{"ROOM", "b", COLUMN_ROOM}, {"SIZE", "b", COLUMN_BLOCKS}};
+    const struct table_style style = {0};
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    json_t *rows =
+        json_pack("[{s:I},{s:I},{s:I},{s:I}]", "b", (json_int_t)20971520, "b",
+                  (json_int_t)3906250002, "b", (json_int_t)2147483646, "b", (json_int_t)1);
+    table_print(out, room, DV_COUNT(room), rows, &style);
+    json_decref(rows);
+    fclose(out);
+    assert_string_equal(text, "    10GiB         10GiB\n"
+                              "   1.8TiB 1953125001KiB\n"
+                              "1023.9GiB 1073741823KiB\n"
+                              "     512B          512B\n");
+    free(text);
+}
+
 // A time that is there only sometimes is shown as all times are, or not at all.
 static void test_since(void **state)
 {
@@ -150,10 +172,10 @@ int main(void)
 {
     setenv("TZ", "UTC", 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_table), cmocka_unit_test(test_since),
-        cmocka_unit_test(test_empty_table), cmocka_unit_test(test_narrow_table),
-        cmocka_unit_test(test_colours),     cmocka_unit_test(test_record),
-        cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_plain_table),  cmocka_unit_test(test_room),
+        cmocka_unit_test(test_since),        cmocka_unit_test(test_empty_table),
+        cmocka_unit_test(test_narrow_table), cmocka_unit_test(test_colours),
+        cmocka_unit_test(test_record),       cmocka_unit_test(test_progress),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
