@@ -266,12 +266,51 @@ static void test_random_walk(void **state)
     }
 }
 
+// One by one as extent_find would, with work that grows hardly more than the count.
+static size_t steps_to_place(size_t count)
+{
+    DV_FREE struct extent *used = dv_calloc(2 * count, sizeof(*used));
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) // a gap behind each, of 1 to 7 MiB
+        used[n++] = (struct extent){i * 16 * ALLOC_BLOCKS, (15 - i * 5 % 7) * ALLOC_BLOCKS};
+    const uint64_t total = count * 16 * (uint64_t)ALLOC_BLOCKS;
+    struct extent_fit *fit = extent_fit_new(used, n, total);
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t blocks = (1 + i * 3 % 8) * (uint64_t)ALLOC_BLOCKS; // 8 MiB fit nowhere
+        uint64_t start = 0, wanted = 0;
+        bool fits = extent_fit_take(fit, blocks, &start);
+        if (count > 1000)
+            continue; // which extent_find would take long for
+        assert_int_equal(fits, extent_find(used, n, total, blocks, &wanted, NULL) == 0);
+        if (!fits)
+            continue;
+        assert_int_equal(start, wanted);
+        used[n++] = (struct extent){start, blocks};
+        extent_sort(used, n);
+    }
+    size_t steps = extent_fit_steps(fit);
+    extent_fit_free(fit);
+    return steps;
+}
+
+static void many_are_placed_by_little_work(void **state)
+{
+    (void)state;
+    uint64_t start;
+    struct extent_fit *none = extent_fit_new(NULL, 0, 0);
+    assert_false(extent_fit_take(none, ALLOC_BLOCKS, &start));
+    extent_fit_free(none);
+    const size_t few = steps_to_place(1000), many = steps_to_place(10000);
+    assert_in_range(many, 10 * few, 16 * few); // the tree is 14 deep instead of 10
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find),     cmocka_unit_test(test_resize),
-        cmocka_unit_test(test_add_both), cmocka_unit_test(test_check),
-        cmocka_unit_test(test_space),    cmocka_unit_test(test_random_walk),
+        cmocka_unit_test(test_find),        cmocka_unit_test(many_are_placed_by_little_work),
+        cmocka_unit_test(test_resize),      cmocka_unit_test(test_add_both),
+        cmocka_unit_test(test_check),       cmocka_unit_test(test_space),
+        cmocka_unit_test(test_random_walk),
     };
     return cmocka_run_group_tests_name("extent", tests, NULL, NULL);
 }

@@ -500,6 +500,31 @@ static void strangers_get_free_indexes(void **state)
     assert_int_equal(state_volume_uuid(f->state, &b)->v.index, 3);
 }
 
+// As many as a folder may bring: each has its own place, name and number.
+static void thousands_are_taken_in(void **state)
+{
+    struct fixture *f = *state;
+    enum { MANY = 10000 };
+    struct order *o = done(order_new(f->state));
+    for (uint32_t i = 0; i < MANY; i++) {
+        const struct dv_uuid uuid = {{(uint8_t)(i * 7), 1, (uint8_t)(i >> 8), (uint8_t)i}};
+        found(o, &uuid, i % 2 ? "all the same" : "or this one", 0)->start_lba = MEDIA_ANYWHERE;
+    }
+    o->media[0].layout.blocks = (MANY - 1) * (uint64_t)ALLOC_BLOCKS; // one finds no room
+    state_medium(f->state, 1)->m.blocks = o->media[0].layout.blocks;
+    assert_true(order_brings_volumes(o, f->state));
+    apply(f, o);
+    assert_int_equal(state_volume_count(f->state), MANY - 1);
+    const struct unit_volume *v = NULL;
+    uint64_t next = 0;
+    while ((v = state_volume_next(f->state, v ? v->v.index : 0))) {
+        assert_int_equal(v->v.start_lba, next);
+        assert_ptr_equal(state_volume_named(f->state, v->v.name), v);
+        next += ALLOC_BLOCKS;
+    }
+    assert_int_equal(state_medium(f->state, 1)->m.free_blocks, 0);
+}
+
 // What was deleted in the pass that still saw it does not come back.
 static void what_is_just_deleted_is_not_taken_in(void **state)
 {
@@ -573,6 +598,7 @@ int main(void)
         TEST(what_a_medium_brings_is_taken_in),
         TEST(nothing_is_taken_in_while_a_set_is_under_way),
         TEST(strangers_get_free_indexes),
+        TEST(thousands_are_taken_in),
         TEST(what_is_just_deleted_is_not_taken_in),
         TEST(what_is_just_deleted_is_not_left_out),
         TEST(what_is_unfinished_stays_what_it_is),

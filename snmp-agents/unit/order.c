@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "snmp-agents/unit/adopt.h"
 #include "snmp-agents/unit/refusal.h"
 #include <stdio.h>
 #include <string.h>
@@ -400,122 +401,6 @@ static bool is_new_medium(const struct state *state, const struct order_medium *
                  strcmp(m->identity, om->identity) != 0);
 }
 
-// ---- Volumes that a medium brought along --------------------------------------------------------
-
-// Neither known now nor when the medium was looked at: then it may just have been deleted. A SET
-// that is under way was checked against what is known, and may be about this very volume.
-static bool is_stranger(const struct order *o, const struct state *state,
-                        const struct media_found *f)
-{
-    return !o->set_under_way && !state_volume_uuid(state, &f->uuid) &&
-           !order_volume_uuid(o, &f->uuid);
-}
-
-// A medium either tells where a volume lies, or any place will do that is free.
-static bool find_place(const struct state *state, uint32_t medium, const struct media_found *f,
-                       uint64_t *start)
-{
-    const struct unit_medium *m = state_medium(state, medium);
-    DV_FREE struct extent *used = NULL;
-    *start = f->start_lba;
-    if (f->start_lba != MEDIA_ANYWHERE || !m)
-        return m != NULL;
-    size_t n = state_extents(state, medium, &used);
-    return extent_find(used, n, m->m.blocks, f->blocks, start, NULL) == 0;
-}
-
-static bool has_adoptions(const struct order *o, const struct order_medium *om,
-                          const struct state *state)
-{
-    uint64_t start;
-    for (size_t i = 0; i < om->layout.found_count; i++)
-        if (is_stranger(o, state, &om->layout.found[i]) &&
-            find_place(state, om->index, &om->layout.found[i], &start))
-            return true;
-    return false;
-}
-
-bool order_has_strangers(const struct order *o)
-{
-    for (size_t i = 0; i < o->medium_count; i++)
-        for (size_t k = 0; k < o->media[i].layout.found_count; k++)
-            if (!order_volume_uuid(o, &o->media[i].layout.found[k].uuid))
-                return true;
-    return false;
-}
-
-bool order_brings_volumes(const struct order *o, const struct state *state)
-{
-    for (size_t i = 0; i < o->medium_count; i++)
-        if (has_adoptions(o, &o->media[i], state))
-            return true;
-    return false;
-}
-
-// Behind all that ever were, so that nothing that was meant for another volume reaches it; where
-// there is nothing behind, the first that is free.
-static uint32_t free_index(const struct state *state)
-{
-    uint32_t last = state_volume_last(state), index = 1;
-    if (last < INT32_MAX)
-        return last + 1;
-    while (state_volume(state, index))
-        index++;
-    return index;
-}
-
-// Fills in the row that a stranger gets; nobody may use it until rules say so.
-static void adopt(const struct order *o, const struct order_medium *om, const struct media_found *f,
-                  const struct state *state, uint32_t index, uint64_t start, struct volume *out)
-{
-    char uuid[UUID_TEXT_LEN];
-    *out = (struct volume){.index = index,
-                           .uuid = f->uuid,
-                           .medium = om->index,
-                           .start_lba = start,
-                           .blocks = f->blocks,
-                           .thin = f->thin,
-                           .lun = 1,
-                           .admin_online = true,
-                           .state = VOLUME_FAILED,
-                           .progress = 100};
-    uuid_format(&f->uuid, uuid);
-    dv_copy(out->name, sizeof(out->name), state_volume_named(state, f->name) ? uuid : f->name);
-    snprintf(out->iqn, sizeof(out->iqn), "%s:%s", o->iqn_prefix, uuid);
-    dv_copy(out->last_error, sizeof(out->last_error), "it was found on its medium just now");
-}
-
-// Takes the rows into the state one by one, so that each sees the names and indexes of those
-// before it; take_back undoes it when they cannot be journaled.
-static int journal_adoptions(const struct order *o, const struct order_medium *om,
-                             struct state *state, struct journal *journal, struct dv_err *err)
-{
-    for (size_t i = 0; i < om->layout.found_count; i++) {
-        const struct media_found *f = &om->layout.found[i];
-        uint64_t start;
-        struct volume v;
-        if (!is_stranger(o, state, f) || !find_place(state, om->index, f, &start))
-            continue;
-        adopt(o, om, f, state, free_index(state), start, &v);
-        if (journal_put_volume(journal, &v, true, err) != 0)
-            return -1;
-        state_add_volume(state, &v)->made = true;
-        log_info("unit", "volume %s was found on its medium and taken in", v.name);
-    }
-    return 0;
-}
-
-static void take_back_adoptions(const struct order *o, struct state *state)
-{
-    for (size_t i = 0; i < o->medium_count; i++)
-        for (size_t k = 0; k < o->media[i].layout.found_count; k++) {
-            const struct dv_uuid *uuid = &o->media[i].layout.found[k].uuid;
-            const struct unit_volume *v = state_volume_uuid(state, uuid);
-            if (v && !order_volume_uuid(o, uuid))
-                state_remove_volume(state, v->v.index);
-        }
-}
-
 // ---- Into the journal ---------------------------------------------------------------------------
 
 static int journal_results(const struct order *o, struct state *state, struct journal *journal,
@@ -527,7 +412,7 @@ static int journal_results(const struct order *o, struct state *state, struct jo
                                &o->media[i].uuid, o->media[i].identity, err) != 0)
             return -1;
     for (size_t i = 0; i < o->medium_count; i++)
-        if (journal_adoptions(o, &o->media[i], state, journal, err) != 0)
+        if (adopt_record(o, &o->media[i], state, journal, err) != 0)
             return -1;
     for (size_t i = 0; i < o->volume_count; i++)
         if (meant(state, &o->volumes[i]) && journal_volume(&o->volumes[i], journal, err) != 0)
@@ -540,7 +425,7 @@ static int journal_results(const struct order *o, struct state *state, struct jo
 static bool is_to_be_recorded(const struct order *o, const struct state *state)
 {
     for (size_t i = 0; i < o->medium_count; i++)
-        if (is_new_medium(state, &o->media[i]) || has_adoptions(o, &o->media[i], state))
+        if (is_new_medium(state, &o->media[i]) || adopt_is_due(o, &o->media[i], state))
             return true;
     for (size_t i = 0; i < o->volume_count; i++) {
         const struct order_volume *ov = &o->volumes[i];
@@ -585,7 +470,7 @@ static void apply_rules(const struct order *o, const struct order_volume *ov, st
         if (ov->closed)
             state_set_rule(state, r, ACCESS_PENDING, "");
         else {
-            DV_FREE char *refusal = refusal_text(state, r);
+            DV_FREE char *refusal = refusal_text(r);
             state_set_rule(state, r,
                            ov->done            ? ACCESS_ACTIVE
                            : is_waiting(o, ov) ? ACCESS_PENDING
@@ -657,7 +542,7 @@ static void tell_left_out(const struct order *o, const struct order_medium *om,
     size_t n = 0;
     for (size_t i = 0; i < om->layout.found_count; i++)
         n += om->layout.found[i].start_lba == MEDIA_ANYWHERE &&
-             is_stranger(o, state, &om->layout.found[i]);
+             adopt_is_stranger(o, state, &om->layout.found[i]);
     if (n > m->left_out)
         log_warning("unit",
                     "medium %s holds %zu volumes that are not known and for which it has no room: "
@@ -714,7 +599,7 @@ int order_apply(const struct order *o, struct state *state, struct journal *jour
         else
             rc = journal_commit(journal, err);
         if (rc != 0) {
-            take_back_adoptions(o, state);
+            adopt_take_back(o, state);
             return -1;
         }
     }

@@ -37,12 +37,16 @@ static bool is_noted(const struct unit_rule *r)
 void refusal_note(struct state *s, uint32_t tgtd, const char *initiator, int64_t now)
 {
     struct unit_rule *r = state_rule_next(s, 0, 0);
-    for (; r; r = state_rule_next(s, r->r.volume, r->r.index)) {
+    size_t of_host = 0;
+    for (; r; r = state_rule_next(s, r->r.volume, r->r.index))
+        of_host += iqn_equal(r->r.initiator, initiator);
+    for (r = state_rule_next(s, 0, 0); r; r = state_rule_next(s, r->r.volume, r->r.index)) {
         if (!iqn_equal(r->r.initiator, initiator) || r->r.state != ACCESS_ACTIVE ||
             !may_serve(state_volume(s, r->r.volume), tgtd))
             continue;
         r->refused = is_noted(r) ? r->refused + 1 : 1;
         r->refused_logins = r->counting.logins;
+        r->refused_doubt = of_host > 1;
         struct tm at;
         const time_t seconds = (time_t)now;
         strftime(r->refused_at, sizeof(r->refused_at), "%Y-%m-%dT%H:%M:%SZ",
@@ -50,16 +54,12 @@ void refusal_note(struct state *s, uint32_t tgtd, const char *initiator, int64_t
     }
 }
 
-char *refusal_text(const struct state *s, const struct unit_rule *r)
+char *refusal_text(const struct unit_rule *r)
 {
-    size_t others = 0;
-    const struct unit_rule *o = state_rule_next(s, 0, 0);
     if (!is_noted(r))
         return dv_strdup("");
-    for (; o; o = state_rule_next(s, o->r.volume, o->r.index))
-        others += o != r && iqn_equal(o->r.initiator, r->r.initiator);
     return dv_printf("a wrong CHAP user or secret: %u login%s refused since the last one that was "
                      "not, the last at %s%s; give the host the user and secret that are set here",
                      r->refused, r->refused == 1 ? "" : "s", r->refused_at,
-                     others ? ", at this or another volume of the host" : "");
+                     r->refused_doubt ? ", at this or another volume of the host" : "");
 }

@@ -15,6 +15,6 @@ struct unit_volume *refusal_volume(const struct state *s, uint32_t tgtd, const c
 void refusal_note(struct state *s, uint32_t tgtd, const char *initiator, int64_t now);
 // What is to be said of a rule in force: "" when nothing was refused since the initiator's last
 // login. The caller frees it.
-char *refusal_text(const struct state *s, const struct unit_rule *r);
+char *refusal_text(const struct unit_rule *r);
 
 #endif

@@ -36,7 +36,7 @@ struct instance {
     bool asked;     // it takes part
     bool gone;      // its process has ended, so it serves nothing
     bool told;      // it told what it serves:
-    char **holding; // names of targets that have their file open
+    char **holding; // names of targets that have their file open, sorted
     size_t holding_count;
     struct order *order;
     const struct serving_want *wants;
@@ -218,6 +218,11 @@ static struct plan_account *accounts_of(const struct instance *i, size_t *count)
     return list;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 static bool is_own(const struct instance *i, const struct serving_want *w)
 {
     const struct order_volume *ov = &i->order->volumes[w->volume];
@@ -299,6 +304,8 @@ static void *reconcile(void *arg)
     i->told = t->there;
     i->holding = result.holding;
     i->holding_count = result.holding_count;
+    if (i->holding_count > 1)
+        qsort(i->holding, i->holding_count, sizeof(*i->holding), compare_names);
     result.holding = NULL;
     result.holding_count = 0;
     if (!t->there)
@@ -327,10 +334,8 @@ void serving_reconcile(struct serving *s, struct order *o, const struct serving_
 
 static bool holds(const struct instance *i, const char *iqn)
 {
-    for (size_t n = 0; n < i->holding_count; n++)
-        if (strcmp(i->holding[n], iqn) == 0)
-            return true;
-    return false;
+    return i->holding_count > 0 &&
+           bsearch(&iqn, i->holding, i->holding_count, sizeof(*i->holding), compare_names);
 }
 
 bool serving_has_let_go(const struct serving *s, const struct order *o,

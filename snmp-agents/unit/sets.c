@@ -259,6 +259,7 @@ static void commit_volume(struct sets *s, const struct intent *in)
     if (!v || (!in->resize && strcmp(v->v.name, in->volume.name) == 0 &&
                v->v.admin_online == in->volume.admin_online))
         return;
+    state_rename_volume(s->state, v, in->volume.name);
     merge_volume(in, &v->v);
     state_volume_changed(s->state, v);
     if (!in->resize)

@@ -20,6 +20,7 @@ struct state {
     size_t uuid_count;
     struct unit_volume **by_tid; // and by the ids of their targets
     size_t tid_count;
+    struct unit_volume *names; // and by their names
     uint32_t groups;
     char **tgtds;
     size_t tgtd_count;
@@ -144,6 +145,7 @@ void state_free(struct state *s)
     }
     rows_free(&s->media);
     rows_free(&s->portals);
+    HASH_CLEAR(by_name, s->names);
     rows_free(&s->volumes);
     free(s->by_uuid);
     free(s->by_tid);
@@ -346,12 +348,21 @@ struct unit_volume *state_volume_tid(const struct state *s, uint32_t tid)
 
 struct unit_volume *state_volume_named(const struct state *s, const char *name)
 {
-    for (size_t i = 0; i < s->volumes.count; i++) {
-        struct unit_volume *v = s->volumes.at[i];
-        if (strcmp(v->v.name, name) == 0)
-            return v;
-    }
-    return NULL;
+    struct unit_volume *v;
+    HASH_FIND(by_name, s->names, name, strlen(name), v);
+    return v;
+}
+
+static void name_add(struct state *s, struct unit_volume *v)
+{
+    HASH_ADD_KEYPTR(by_name, s->names, v->v.name, strlen(v->v.name), v);
+}
+
+void state_rename_volume(struct state *s, struct unit_volume *v, const char *name)
+{
+    HASH_DELETE(by_name, s->names, v);
+    dv_copy(v->v.name, sizeof(v->v.name), name);
+    name_add(s, v);
 }
 
 bool state_volume_has_rules(const struct state *s, uint32_t volume)
@@ -529,6 +540,7 @@ struct unit_volume *state_add_volume(struct state *s, const struct volume *v)
     row->v.group = volume_group(v->index, s->groups);
     row->v.generation = 0;
     uuid_add(s, row);
+    name_add(s, row);
     state_note_last(s, v->index);
     tid_add(s, row);
     state_volume_changed(s, row);
@@ -559,6 +571,7 @@ void state_remove_volume(struct state *s, uint32_t index)
     uint32_t old = v->v.generation;
     assert(!state_volume_has_rules(s, index));
     uuid_remove(s, v);
+    HASH_DELETE(by_name, s->names, v);
     tid_remove(s, v);
     rows_remove(&s->volumes, volume_key, index);
     deletion_forget(s, index);

@@ -12,6 +12,7 @@
 #include "media/media.h"
 #include "model/unit.h"
 #include <stddef.h>
+#include <uthash.h>
 
 // Of a medium that still has volumes on record.
 #define MEDIUM_GONE                                                                                \
@@ -62,6 +63,7 @@ struct unit_volume {
     uint32_t tid;  // its target's id there: plan_tid, or the next one that no other volume has
     bool made;     // its backing exists, so it may be served and is never made again
     char resize_error[LAST_ERROR_ROOM]; // why it was not resized when that was asked for last
+    UT_hash_handle by_name;
 };
 
 struct unit_rule {
@@ -69,6 +71,7 @@ struct unit_rule {
     char secret[CHAP_SECRET_MAX + 1];
     struct volume_counters counters; // of the sessions of its initiator
     struct counting counting;
+    bool refused_doubt;      // the initiator had other rules, too, at the last one of the
     uint32_t refused;        // logins of the initiator, since the last one that was not; see
     uint64_t refused_logins; // refusal_note: counting.logins, and
     char refused_at[sizeof("2026-11-29T12:00:00Z")]; // when, at the last one
@@ -158,7 +161,10 @@ void state_remove_rule(struct state *s, uint32_t volume, uint32_t index);
 // The portal is at another address now.
 void state_move_portal(struct state *s, struct unit_portal *p, const char *address);
 
-// To be called after a row was edited in place.
+// It is found by this name from then on, which no other volume has; that is no change yet.
+void state_rename_volume(struct state *s, struct unit_volume *v, const char *name);
+
+// To be called after a row was edited in place; names are not, see above.
 void state_medium_changed(struct state *s, struct unit_medium *m);
 void state_portal_changed(struct state *s, struct unit_portal *p);
 void state_volume_changed(struct state *s, struct unit_volume *v);

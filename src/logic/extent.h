@@ -51,6 +51,15 @@ int extent_resize(const struct extent *free, size_t count, const struct extent *
 void extent_add_both(const struct extent *from, const struct extent *to, struct extent **list,
                      size_t *count);
 
+// The free extents for many volumes, one after the other: each gets the place that extent_find
+// would give it, and takes it. Work grows with the logarithm of the count of extents, as steps
+// tells.
+struct extent_fit;
+struct extent_fit *extent_fit_new(const struct extent *used, size_t count, uint64_t total);
+bool extent_fit_take(struct extent_fit *f, uint64_t blocks, uint64_t *start); // false: no room
+size_t extent_fit_steps(const struct extent_fit *f); // nodes that were looked at so far
+void extent_fit_free(struct extent_fit *f);
+
 struct extent_space extent_space(const struct extent *used, size_t count, uint64_t total);
 
 #endif
