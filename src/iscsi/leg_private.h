@@ -33,6 +33,20 @@ struct part {
 struct part_list {
     struct part *first;
 };
+static inline void part_push(struct part_list *list, struct part *part)
+{
+    part->next = list->first;
+    list->first = part;
+}
+
+static inline struct part *part_pop(struct part_list *list)
+{
+    struct part *part = list->first;
+    if (part)
+        list->first = part->next;
+    return part;
+}
+
 struct req_queue {
     struct leg_req *first, **end;
 };
@@ -114,13 +128,24 @@ void presence_service(struct iscsi_leg *l, unsigned revents); // while l->look >
 void presence_unknown(struct iscsi_leg *l);                   // there is no answer
 void presence_close(struct iscsi_leg *l);
 
-// iscsi_leg.c
+// iscsi_leg.c: requests, and the parts that they are cut into.
 void leg_send_waiting(struct iscsi_leg *l);
+void leg_end_part(struct part *part, int error);
+// Sends a part again, as often as it takes: the request's deadline is its owner's, attempts only
+// choose the pause.
+void leg_again(struct part *part, bool later);
+// WRITE SAME turned out not to work here: from now on zeros are written. The request starts over
+// when its other commands are back; to zero twice does no harm.
+void leg_same_as_zeros(struct part *part);
+void leg_lose_part(struct part *part);             // it ends when the session is taken down
+void leg_fail_all(struct iscsi_leg *l, int error); // with no session
+
+// leg_command.c
+void leg_send_part(struct part *part);
 // Takes over an answered task, to free it when nothing points to it any more; frees its data.
 void leg_spend(struct iscsi_leg *l, struct scsi_task *task);
 // Judges the answers that came in while libiscsi was served, and frees what can be freed. Also
 // without a session.
 void leg_take_answers(struct iscsi_leg *l);
-void leg_fail_all(struct iscsi_leg *l, int error); // with no session
 
 #endif
