@@ -32,10 +32,10 @@ struct web {
 
 // ---- Who is connected -----------------------------------------------------------------------
 
-static uint16_t web_port(const struct web *w)
+static uint16_t web_port(const struct mg_context *server)
 {
     struct mg_server_port port = {0};
-    return mg_get_server_ports(w->server, 1, &port) == 1 ? (uint16_t)port.port : 0;
+    return mg_get_server_ports(server, 1, &port) == 1 ? (uint16_t)port.port : 0;
 }
 
 static uint16_t own_port(int fd)
@@ -61,7 +61,7 @@ static int on_connection(const struct mg_connection *conn, void **conn_data)
 {
     static struct log_limit strangers;
     struct web *w = mg_get_user_data(mg_get_context(conn));
-    uint16_t port = web_port(w);
+    uint16_t port = web_port(mg_get_context(conn)); // w->server may not be there yet
     (void)conn_data;
     DIR *folder = opendir("/proc/self/fd");
     for (struct dirent *e; folder && (e = readdir(folder));) {
@@ -84,7 +84,7 @@ static int on_connection(const struct mg_connection *conn, void **conn_data)
 int web_connect(struct web *w)
 {
     const struct sockaddr_in in = {.sin_family = AF_INET,
-                                   .sin_port = htons(web_port(w)),
+                                   .sin_port = htons(web_port(w->server)),
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     pthread_mutex_lock(&w->lock); // civetweb may see the connection before connect returns

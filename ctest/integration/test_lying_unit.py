@@ -172,6 +172,8 @@ def test_many_volumes(lab, liar, worked):
 def test_many_volumes_of_one_name(lab, liar, worked):
     """They are taken in with the work that other names take, and so is what comes later. The tries
     for a name are counted in test_pool.c; here the rest of the way is seen not to be quadratic."""
+    if not worked:
+        pytest.skip("there is nothing to compare with: run test_many_volumes with it")
     for index in range(1, 3001):
         liar.volume(index, mib=1, dvsanVolumeName=("s", "same"))
     before = processor_seconds(lab)
@@ -250,7 +252,7 @@ def test_a_unit_that_turns_endless(lab, liar):
     assert [v["name"] for v in volumes_of(lab, liar)] == ["v1"]
     assert until(lambda: told(lab, "is down: its tables have no end")
                  or told(lab, "is down: it shows more volumes than the 16384"), SECONDS)
-    print(f"it was asked for {liar.answered()} variables")
+    assert liar.answered() < 100000 # some readings up to the limit, not one after the other
     liar.extra.clear()
     liar.next_generation(6)
     liar.tell()
