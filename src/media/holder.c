@@ -1,8 +1,8 @@
 // Who else on this machine uses a block device or an image.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "media/holder.h"
-#include "base/file.h"
 #include "base/mem.h"
+#include "media/sysfs.h"
 #include <dirent.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,23 +12,6 @@
 #include <unistd.h>
 
 #define LINE_ROOM 4352 // bytes of a line of the kernel's: a path and some words
-
-// The word in a file of sysfs, or NULL. The caller frees it.
-static char *word_in(const char *folder, const char *file)
-{
-    DV_FREE char *path = dv_printf("%s/%s", folder, file);
-    char *text = NULL;
-    size_t len;
-    if (file_read(path, LINE_ROOM, &text, &len, NULL) != 0)
-        return NULL;
-    text[strcspn(text, "\n")] = '\0';
-    return text;
-}
-
-static char *folder_of(const struct stat *device)
-{
-    return dv_printf("/sys/dev/block/%u:%u", major(device->st_rdev), minor(device->st_rdev));
-}
 
 // Volume groups, md arrays, multipath: "dm-3 (mpatha) lies over it".
 static char *lies_over(const char *folder)
@@ -40,7 +23,7 @@ static char *lies_over(const char *folder)
         if (e->d_name[0] == '.')
             continue;
         DV_FREE char *at = dv_printf("%s/%s", holders, e->d_name);
-        DV_FREE char *name = word_in(at, "dm/name");
+        DV_FREE char *name = sysfs_word(at, "dm/name");
         found = name ? dv_printf("%s (%s) lies over it", e->d_name, name)
                      : dv_printf("%s lies over it", e->d_name);
     }
@@ -81,7 +64,7 @@ static char *is_swap(const struct stat *device)
 
 char *holder_of(const struct stat *device)
 {
-    DV_FREE char *folder = folder_of(device);
+    DV_FREE char *folder = sysfs_folder(device->st_rdev);
     DV_FREE char *number = dv_printf("%u:%u", major(device->st_rdev), minor(device->st_rdev));
     char *found = lies_over(folder);
     if (!found)
@@ -92,13 +75,13 @@ char *holder_of(const struct stat *device)
 char *holder_of_part(const struct stat *device)
 {
     char *found = NULL;
-    DV_FREE char *folder = folder_of(device);
+    DV_FREE char *folder = sysfs_folder(device->st_rdev);
     DIR *d = opendir(folder);
     for (struct dirent *e; d && !found && (e = readdir(d));) {
         unsigned high, low;
         DV_FREE char *at = dv_printf("%s/%s", folder, e->d_name);
-        DV_FREE char *part = e->d_name[0] == '.' ? NULL : word_in(at, "partition");
-        DV_FREE char *number = part ? word_in(at, "dev") : NULL;
+        DV_FREE char *part = e->d_name[0] == '.' ? NULL : sysfs_word(at, "partition");
+        DV_FREE char *number = part ? sysfs_word(at, "dev") : NULL;
         if (!number || sscanf(number, "%u:%u", &high, &low) != 2)
             continue;
         const struct stat st = {.st_rdev = makedev(high, low)};
@@ -120,14 +103,14 @@ static char *loop_over(const char *name, const struct stat *below)
 {
     struct stat st;
     DV_FREE char *folder = dv_printf("/sys/block/%s", name);
-    DV_FREE char *path = word_in(folder, "loop/backing_file");
+    DV_FREE char *path = sysfs_word(folder, "loop/backing_file");
     if (!path || stat(path, &st) != 0 ||
         (S_ISBLK(below->st_mode) ? !S_ISBLK(st.st_mode) || st.st_rdev != below->st_rdev
                                  : st.st_dev != below->st_dev || st.st_ino != below->st_ino))
         return NULL;
-    DV_FREE char *read_only = word_in(folder, "ro");
-    DV_FREE char *ends = word_in(folder, "loop/autoclear");
-    DV_FREE char *limit = word_in(folder, "loop/sizelimit");
+    DV_FREE char *read_only = sysfs_word(folder, "ro");
+    DV_FREE char *ends = sysfs_word(folder, "loop/autoclear");
+    DV_FREE char *limit = sysfs_word(folder, "loop/sizelimit");
     if (!is_zero(read_only) || (!is_zero(ends) && !is_zero(limit)))
         return NULL;
     return dv_printf("the loop device /dev/%s lies over it", name);

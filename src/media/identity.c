@@ -1,10 +1,10 @@
 // What tells a block device or an image file from all others, under whatever name it is found.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "media/identity.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "media/media.h"
+#include "media/sysfs.h"
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/loop.h>
@@ -26,19 +26,16 @@ static const struct {
     {"device/cid", "serial"},
 };
 
+// Padded as some are.
 static char *word_in(const char *folder, const char *file)
 {
-    DV_FREE char *path = dv_printf("%s/%s", folder, file);
-    char *text = NULL;
-    size_t len;
-    if (file_read(path, 1024, &text, &len, NULL) != 0)
+    DV_FREE char *text = sysfs_word(folder, file);
+    if (!text)
         return NULL;
-    for (len = strlen(text); len > 0 && (unsigned char)text[len - 1] <= ' ';)
+    for (size_t len = strlen(text); len > 0 && (unsigned char)text[len - 1] <= ' ';)
         text[--len] = '\0';
     const char *start = text + strspn(text, " ");
-    char *word = *start ? dv_printf("%.120s", start) : NULL;
-    free(text);
-    return word;
+    return *start ? dv_printf("%.120s", start) : NULL;
 }
 
 static char *of_disk(const char *folder, int level)
@@ -82,6 +79,6 @@ char *identity_of(int fd)
     if (ioctl(fd, LOOP_GET_STATUS64, &info) == 0)
         return dv_printf("loop over file %" PRIu64 " at %" PRIu64, (uint64_t)info.lo_inode,
                          (uint64_t)info.lo_offset);
-    DV_FREE char *folder = dv_printf("/sys/dev/block/%u:%u", major(st.st_rdev), minor(st.st_rdev));
+    DV_FREE char *folder = sysfs_folder(st.st_rdev);
     return of_disk(folder, 0);
 }

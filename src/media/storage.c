@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "media/storage.h"
 #include "base/fault.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "media/holder.h"
+#include "media/sysfs.h"
 #include <blkid/blkid.h>
 #include <dirent.h>
 #include <errno.h>
@@ -87,13 +87,10 @@ static int lock(int fd, const char *path, struct dv_err *err)
 // A loop device and the file below it are one medium.
 static int lock_below(struct storage *s, const struct stat *st, struct dv_err *err)
 {
-    size_t len;
-    DV_FREE char *path = NULL;
-    DV_FREE char *file =
-        dv_printf("/sys/dev/block/%u:%u/loop/backing_file", major(st->st_rdev), minor(st->st_rdev));
-    if (file_read(file, PATH_MAX + 16, &path, &len, NULL) != 0)
+    DV_FREE char *folder = sysfs_folder(st->st_rdev);
+    DV_FREE char *path = sysfs_word(folder, "loop/backing_file");
+    if (!path)
         return 0;
-    path[strcspn(path, "\n")] = '\0';
     s->below = open(path, O_RDONLY | O_CLOEXEC);
     return s->below < 0 ? 0 : lock(s->below, path, err);
 }
@@ -267,13 +264,8 @@ bool storage_name_is_thin(const char *mapped)
 
 static bool is_thin(const char *folder)
 {
-    size_t len;
-    DV_FREE char *name = NULL;
-    DV_FREE char *file = dv_printf("%s/dm/name", folder);
-    if (file_read(file, 256, &name, &len, NULL) != 0)
-        return false;
-    name[strcspn(name, "\n")] = '\0';
-    return storage_name_is_thin(name);
+    DV_FREE char *name = sysfs_word(folder, "dm/name");
+    return name && storage_name_is_thin(name);
 }
 
 bool storage_device_reserves(const char *folder, unsigned levels)
@@ -292,7 +284,7 @@ bool storage_device_reserves(const char *folder, unsigned levels)
 
 static bool device_reserves(dev_t device)
 {
-    DV_FREE char *folder = dv_printf("/sys/dev/block/%u:%u", major(device), minor(device));
+    DV_FREE char *folder = sysfs_folder(device);
     return storage_device_reserves(folder, STORAGE_LEVELS);
 }
 

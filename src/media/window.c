@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "media/holder.h"
+#include "media/sysfs.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -99,7 +100,7 @@ static char *node_name(const struct storage *s, size_t number)
     char target[512];
     if (!s->is_block || fstat(s->fd, &st) != 0)
         return NULL;
-    DV_FREE char *link = dv_printf("/sys/dev/block/%u:%u", major(st.st_rdev), minor(st.st_rdev));
+    DV_FREE char *link = sysfs_folder(st.st_rdev);
     ssize_t n = readlink(link, target, sizeof(target) - 1);
     if (n <= 0)
         return NULL;
@@ -111,10 +112,9 @@ static char *node_name(const struct storage *s, size_t number)
 
 static uint64_t number_in(const char *name, const char *file)
 {
-    DV_FREE char *path = dv_printf("/sys/class/block/%s/%s", name, file);
-    DV_FREE char *text = NULL;
-    size_t len;
-    return file_read(path, 64, &text, &len, NULL) == 0 ? strtoull(text, NULL, 10) : UINT64_MAX;
+    DV_FREE char *folder = dv_printf("/sys/class/block/%s", name);
+    DV_FREE char *text = sysfs_word(folder, file);
+    return text ? strtoull(text, NULL, 10) : UINT64_MAX;
 }
 
 // The kernel counts in blocks of 512 bytes, too, whatever the sectors are.
@@ -137,13 +137,11 @@ static char *node_path(const char *name)
 {
     struct stat st;
     char dev[32];
-    DV_FREE char *text = NULL;
-    size_t len;
-    DV_FREE char *file = dv_printf("/sys/class/block/%s/dev", name);
+    DV_FREE char *folder = dv_printf("/sys/class/block/%s", name);
+    DV_FREE char *text = sysfs_word(folder, "dev");
     char *path = dv_printf("/dev/%s", name);
-    if (stat(path, &st) == 0 && S_ISBLK(st.st_mode) &&
-        file_read(file, 64, &text, &len, NULL) == 0) {
-        snprintf(dev, sizeof(dev), "%u:%u\n", major(st.st_rdev), minor(st.st_rdev));
+    if (text && stat(path, &st) == 0 && S_ISBLK(st.st_mode)) {
+        snprintf(dev, sizeof(dev), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
         if (strcmp(dev, text) == 0)
             return path;
     }
