@@ -436,6 +436,7 @@ static void compute(void *arg)
     int64_t until = now.tv_sec * 1000000000LL + now.tv_nsec + 2000LL * LOOP_TURN_US;
     while (now.tv_sec * 1000000000LL + now.tv_nsec < until)
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    assert_false(loop_has_time(n->loop));
     loop_post(n->loop, stop, n);
 }
 

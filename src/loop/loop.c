@@ -30,7 +30,8 @@ struct loop {
     struct event_base *base;
     struct event *wake;
     int wake_fd;
-    const char *serves; // the callback that runs
+    const char *serves;  // the callback that runs
+    uint64_t turn_began; // its thread's clock, in us
     struct loop_turn longest;
 
     pthread_mutex_t mutex;  // guards what follows
@@ -109,8 +110,15 @@ static struct moment moment(void)
 
 static struct moment begin_turn(struct loop *loop)
 {
+    struct moment now = moment();
     loop->serves = "other work";
-    return moment();
+    loop->turn_began = now.computed_us;
+    return now;
+}
+
+bool loop_has_time(const struct loop *loop)
+{
+    return clock_us(CLOCK_THREAD_CPUTIME_ID) - loop->turn_began < LOOP_TURN_US / 2;
 }
 
 // The loop is there still: it is freed by nobody in a callback.

@@ -38,6 +38,9 @@ struct loop_turn {
     uint64_t computed_us, took_us;
     const char *what;
 };
+// Whether the callback that runs has computed for less than half of that: what takes up one thing
+// after the other leaves the next to another turn otherwise.
+bool loop_has_time(const struct loop *loop);
 struct loop_turn loop_longest(const struct loop *loop);
 
 uint64_t loop_now_ms(void); // CLOCK_MONOTONIC in milliseconds; any thread

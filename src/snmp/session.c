@@ -73,9 +73,11 @@ static void on_readable(void *arg, int fd, unsigned events)
     struct sn_session *s = arg;
     netsnmp_transport *t = snmp_sess_transport(s->handle);
     int turns = is_stream(t) ? 1 : READS_A_TURN;
-    loop_serves(sn_env_loop(s->env), "reading from the network");
+    struct loop *loop = sn_env_loop(s->env);
+    loop_serves(loop, "reading from the network");
     s->inside++;
-    while (turns-- > 0 && !s->closing) {
+    // An answer may be the last of very many, and the next look's may be here when it was taken in.
+    while (turns-- > 0 && !s->closing && loop_has_time(loop)) {
         int rc = snmp_sess_read2(s->handle, sn_env_only(s->env, fd));
         if (t->sock < 0 || (rc != 0 && sn_session_data(s)->s_snmp_errno == SNMPERR_BAD_RECVFROM))
             break; // closed by the other side, or nothing is left to read
