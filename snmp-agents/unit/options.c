@@ -134,8 +134,7 @@ int unit_main(int argc, char **argv)
     int option;
     secret_harden_process();
     file_raise_limit();
-    // snmpd closes the session of a subagent that stalled, and Net-SNMP then writes to it.
-    signal(SIGPIPE, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN); // a log that nobody reads any more is no reason to end
     log_init("dvsan-unit", LOG_LEVEL_INFO);
     while ((option = getopt_long(argc, argv, "c:tv", OPTIONS, NULL)) != -1) {
         switch (option) {

@@ -14,6 +14,7 @@
 #include <assert.h>
 #include <net-snmp/agent/net-snmp-agent-includes.h>
 #include <net-snmp/library/large_fd_set.h>
+#include <signal.h>
 #include <string.h>
 
 // Warnings of Net-SNMP's that anyone can cause by sending a datagram must not fill the log.
@@ -285,6 +286,8 @@ struct sn_env *sn_env_new(struct loop *loop, const char *app, const char *state_
     netsnmp_large_fd_set_init(&env->all, FD_SETSIZE);
     env->timer = loop_timer_new(loop, on_timer, env);
     uint32_t boots = engine.boots;
+    // A master closes the session of an agent that stalled, and Net-SNMP then writes to it.
+    signal(SIGPIPE, SIG_IGN);
     init_library(env, state_dir, &engine);
 
     if (!kept_settings(err) || !took_engine(&engine, err) ||

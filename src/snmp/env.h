@@ -31,8 +31,9 @@ struct sn_engine_id { // snmpEngineID, RFC 3411 section 5; len 0 means not known
 // app names the program for Net-SNMP. state_dir is where the engine's ID and engineBoots are kept
 // (in a file "engine"), made with mode 0700 when missing. engine_id may be NULL: then one is made
 // at the first start and kept there. Reads no configuration files and no MIBs, for which it sets
-// Net-SNMP's variables in the process's environment; sends Net-SNMP's messages to our log, few a
-// minute, because anyone who can send us a datagram can cause them.
+// Net-SNMP's variables in the process's environment; has the process ignore SIGPIPE; sends
+// Net-SNMP's messages to our log, few a minute, because anyone who can send us a datagram can
+// cause them.
 struct sn_env *sn_env_new(struct loop *loop, const char *app, const char *state_dir,
                           const struct sn_engine_id *engine_id, struct dv_err *err);
 void sn_env_free(struct sn_env *env); // after all sessions, listeners and agents
