@@ -1,97 +1,10 @@
-// Reading tgtd's listings: lines, indentation, and one function per kind of block.
+// Reading tgtd's lists of targets and of their sessions: one function per kind of block.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tgt/show.h"
 #include "base/mem.h"
-#include <errno.h>
-#include <stdio.h>
+#include "tgt/line.h"
 #include <stdlib.h>
 #include <string.h>
-
-#define TAB 4 // spaces of one level of indentation
-
-// ---- Lines --------------------------------------------------------------------------------
-
-struct line {
-    size_t indent;    // leading spaces
-    const char *text; // behind them; not ended by NUL
-    size_t len;
-};
-
-struct reader {
-    const char *at;
-    size_t number; // of the line read last, from 1
-    struct line line;
-};
-
-static bool next_line(struct reader *r)
-{
-    if (*r->at == '\0')
-        return false;
-    size_t len = strcspn(r->at, "\n");
-    size_t indent = 0;
-    while (indent < len && r->at[indent] == ' ')
-        indent++;
-    r->line = (struct line){.indent = indent, .text = r->at + indent, .len = len - indent};
-    r->at += len + (r->at[len] == '\n');
-    r->number++;
-    return true;
-}
-
-static int fail_line(const struct reader *r, const char *what, struct dv_err *err)
-{
-    return dv_fail(err, DV_INTERNAL, "line %zu of tgtd's list of %s is not understood: \"%.*s\"",
-                   r->number, what, r->line.len < 80 ? (int)r->line.len : 80, r->line.text);
-}
-
-static bool line_is(const struct line *l, size_t indent, const char *text)
-{
-    return l->indent == indent && l->len == strlen(text) && memcmp(l->text, text, l->len) == 0;
-}
-
-// The rest of a line that begins so, or NULL.
-static const char *value_of(const struct line *l, size_t indent, const char *key, size_t *len)
-{
-    size_t key_len = strlen(key);
-    if (l->indent != indent || l->len < key_len || memcmp(l->text, key, key_len) != 0)
-        return NULL;
-    *len = l->len - key_len;
-    return l->text + key_len;
-}
-
-static char *copy(const char *text, size_t len)
-{
-    char *out = dv_calloc(len + 1, 1);
-    memcpy(out, text, len);
-    return out;
-}
-
-// A decimal number of at most max; *len says how many characters of text there are and then how
-// many of them are the number.
-static bool number_of(const char *text, size_t *len, uint64_t max, uint64_t *out)
-{
-    uint64_t n = 0;
-    size_t i = 0;
-    for (; i < *len && text[i] >= '0' && text[i] <= '9'; i++) {
-        unsigned digit = (unsigned)(text[i] - '0');
-        if (n > (max - digit) / 10)
-            return false;
-        n = n * 10 + digit;
-    }
-    *out = n;
-    bool some = i > 0;
-    *len = i;
-    return some;
-}
-
-// A line that is the key and a number.
-static bool number_line(const struct line *l, size_t indent, const char *key, uint64_t max,
-                        uint64_t *out)
-{
-    size_t len;
-    const char *text = value_of(l, indent, key, &len);
-    size_t digits = len;
-    return text && number_of(text, &digits, max, out) && digits == len;
-}
 
 // "Target 7: iqn.2026-11.org.example:v7"
 static bool target_line(const struct line *l, size_t indent, uint32_t *tid, const char **name,
@@ -99,9 +12,9 @@ static bool target_line(const struct line *l, size_t indent, uint32_t *tid, cons
 {
     size_t len;
     uint64_t n;
-    const char *text = value_of(l, indent, "Target ", &len);
+    const char *text = line_value(l, indent, "Target ", &len);
     size_t digits = len;
-    if (!text || !number_of(text, &digits, UINT32_MAX, &n) || len < digits + 2 ||
+    if (!text || !line_digits(text, &digits, UINT32_MAX, &n) || len < digits + 2 ||
         memcmp(text + digits, ": ", 2) != 0)
         return false;
     *tid = (uint32_t)n;
@@ -113,17 +26,17 @@ static bool target_line(const struct line *l, size_t indent, uint32_t *tid, cons
 int show_names(const char *text, struct seen *out, struct dv_err *err)
 {
     struct reader r = {.at = text};
-    while (next_line(&r)) {
+    while (line_next(&r)) {
         uint32_t tid;
         const char *name;
         size_t len;
         if (r.line.indent < 2 * TAB)
             continue; // the heading, and a line for each driver
         if (!target_line(&r.line, 2 * TAB, &tid, &name, &len))
-            return fail_line(&r, "drivers", err);
+            return line_fail(&r, "drivers", err);
         struct seen_target *t = DV_APPEND(out->targets, out->target_count);
         t->tid = tid;
-        t->name = copy(name, len);
+        t->name = line_copy(name, len);
         // A driver lists its targets as they were made; the list of targets is by id.
         for (; t > out->targets && t[-1].tid > t->tid; t--) {
             struct seen_target swap = t[-1];
@@ -133,8 +46,6 @@ int show_names(const char *text, struct seen *out, struct dv_err *err)
     }
     return 0;
 }
-
-// ---- The list of targets ------------------------------------------------------------------
 
 enum section { SYSTEM, SESSIONS, LUNS, ACCOUNTS, ACL, SECTIONS, NO_SECTION };
 
@@ -163,7 +74,7 @@ static bool is_section(const struct line *l, enum section s)
 static bool system_line(struct block *b)
 {
     size_t len;
-    const char *state = value_of(&b->r.line, 2 * TAB, "State: ", &len);
+    const char *state = line_value(&b->r.line, 2 * TAB, "State: ", &len);
     if (state)
         b->t->ready = len == strlen("ready") && memcmp(state, "ready", len) == 0;
     return b->r.line.indent == 2 * TAB;
@@ -173,11 +84,11 @@ static bool system_line(struct block *b)
 static bool initiator_line(struct block *b)
 {
     size_t len;
-    const char *text = value_of(&b->r.line, 3 * TAB, "Initiator: ", &len);
+    const char *text = line_value(&b->r.line, 3 * TAB, "Initiator: ", &len);
     const char *space = text ? memchr(text, ' ', len) : NULL;
     if (!space)
         return false;
-    b->open->initiator = copy(text, (size_t)(space - text));
+    b->open->initiator = line_copy(text, (size_t)(space - text));
     return true;
 }
 
@@ -186,21 +97,21 @@ static bool session_line(struct block *b)
     size_t len;
     uint64_t n;
     const struct line *l = &b->r.line;
-    if (number_line(l, 2 * TAB, "I_T nexus: ", UINT64_MAX, &n)) {
+    if (line_number(l, 2 * TAB, "I_T nexus: ", UINT64_MAX, &n)) {
         bool whole = b->session == NO_SESSION || b->session == ADDRESS;
         b->open = DV_APPEND(b->t->sessions, b->t->session_count);
         b->open->sid = n;
         b->session = NEXUS;
         return whole;
     }
-    const char *address = value_of(l, 4 * TAB, "", &len);
+    const char *address = line_value(l, 4 * TAB, "", &len);
     if (b->session == NEXUS && initiator_line(b)) {
         b->session = INITIATOR;
-    } else if (b->session == INITIATOR && number_line(l, 3 * TAB, "Connection: ", UINT32_MAX, &n)) {
+    } else if (b->session == INITIATOR && line_number(l, 3 * TAB, "Connection: ", UINT32_MAX, &n)) {
         b->open->cid = (uint32_t)n;
         b->session = CONNECTION;
     } else if (b->session == CONNECTION && address) {
-        b->open->address = copy(address, len);
+        b->open->address = line_copy(address, len);
         b->session = ADDRESS;
     } else {
         return false;
@@ -231,18 +142,18 @@ static void close_sessions(struct block *b)
 static void keep(char **field, const struct line *l, const char *key)
 {
     size_t len;
-    const char *text = value_of(l, 3 * TAB, key, &len);
+    const char *text = line_value(l, 3 * TAB, key, &len);
     if (!text)
         return;
     free(*field);
-    *field = copy(text, len);
+    *field = line_copy(text, len);
 }
 
 static bool lun_line(struct block *b)
 {
     const struct line *l = &b->r.line;
     uint64_t n;
-    if (number_line(l, 2 * TAB, "LUN: ", UINT64_MAX, &n)) {
+    if (line_number(l, 2 * TAB, "LUN: ", UINT64_MAX, &n)) {
         struct seen_lun *lun = DV_APPEND(b->t->luns, b->t->lun_count);
         *lun = (struct seen_lun){.lun = n,
                                  .path = dv_strdup(""),
@@ -259,9 +170,9 @@ static bool lun_line(struct block *b)
     keep(&lun->scsi_id, l, "SCSI ID: ");
     keep(&lun->serial, l, "SCSI SN: ");
     size_t len;
-    const char *size = value_of(l, 3 * TAB, "Size: ", &len);
+    const char *size = line_value(l, 3 * TAB, "Size: ", &len);
     if (size)
-        number_of(size, &len, UINT64_MAX, &lun->megabytes);
+        line_digits(size, &len, UINT64_MAX, &lun->megabytes);
     lun->online |= line_is(l, 3 * TAB, "Online: Yes");
     lun->read_only |= line_is(l, 3 * TAB, "Readonly: Yes");
     lun->removable |= line_is(l, 3 * TAB, "Removable media: Yes");
@@ -277,7 +188,7 @@ static bool account_line(struct block *b)
     if (l->indent != 2 * TAB)
         return false;
     if (l->len < len || memcmp(l->text + l->len - len, outgoing, len) != 0)
-        *DV_APPEND(b->t->accounts, b->t->account_count) = copy(l->text, l->len);
+        *DV_APPEND(b->t->accounts, b->t->account_count) = line_copy(l->text, l->len);
     return true;
 }
 
@@ -285,7 +196,7 @@ static bool acl_line(struct block *b)
 {
     if (b->r.line.indent != 2 * TAB)
         return false;
-    *DV_APPEND(b->t->acl, b->t->acl_count) = copy(b->r.line.text, b->r.line.len);
+    *DV_APPEND(b->t->acl, b->t->acl_count) = line_copy(b->r.line.text, b->r.line.len);
     return true;
 }
 
@@ -323,7 +234,7 @@ static bool target_start(struct block *b, struct seen *out, const struct seen_ta
         return false;
     b->t = DV_APPEND(out->targets, out->target_count);
     b->t->tid = tid;
-    b->t->name = copy(name, len);
+    b->t->name = line_copy(name, len);
     b->section = NO_SECTION;
     b->session = NO_SESSION;
     b->open = NULL;
@@ -348,7 +259,7 @@ int show_targets(const char *text, const struct seen *names, struct seen *out, s
                  struct dv_err *err)
 {
     struct block b = {.r = {.at = text}, .section = ACL};
-    while (next_line(&b.r)) {
+    while (line_next(&b.r)) {
         size_t done = out->target_count;
         *broken = done > 0 ? done - 1 : 0;
         bool due = b.section == ACL && done < names->target_count;
@@ -359,7 +270,7 @@ int show_targets(const char *text, const struct seen *names, struct seen *out, s
         if (!b.t || !body_line(&b)) {
             if (b.section == SESSIONS)
                 close_sessions(&b);
-            return fail_line(&b.r, "targets", err);
+            return line_fail(&b.r, "targets", err);
         }
     }
     if (b.t && b.section == SESSIONS)
@@ -372,21 +283,6 @@ int show_targets(const char *text, const struct seen *names, struct seen *out, s
                    out->target_count, names->target_count);
 }
 
-// ---- The short lists ----------------------------------------------------------------------
-
-int show_accounts(const char *text, struct seen *out, struct dv_err *err)
-{
-    struct reader r = {.at = text};
-    while (next_line(&r)) {
-        if (r.number == 1 && line_is(&r.line, 0, "Account list:"))
-            continue;
-        if (r.number == 1 || r.line.indent != TAB || r.line.len == 0)
-            return fail_line(&r, "accounts", err);
-        *DV_APPEND(out->accounts, out->account_count) = copy(r.line.text, r.line.len);
-    }
-    return 0;
-}
-
 // "Session: 3", then for its connection "Connection: 0", "Initiator: NAME", "IP Address: ...".
 int show_connections(const char *text, struct seen_target *t, struct dv_err *err)
 {
@@ -395,109 +291,28 @@ int show_connections(const char *text, struct seen_target *t, struct dv_err *err
     enum session_line due = NEXUS;
     seen_clear_sessions(t);
     t->sessions_unclear = false;
-    while (next_line(&r)) {
+    while (line_next(&r)) {
         size_t len = 0;
-        const char *initiator = value_of(&r.line, 2 * TAB, "Initiator: ", &len);
-        if (due == NEXUS && number_line(&r.line, 0, "Session: ", UINT64_MAX, &sid)) {
+        const char *initiator = line_value(&r.line, 2 * TAB, "Initiator: ", &len);
+        if (due == NEXUS && line_number(&r.line, 0, "Session: ", UINT64_MAX, &sid)) {
             due = CONNECTION;
         } else if (due == CONNECTION &&
-                   number_line(&r.line, TAB, "Connection: ", UINT32_MAX, &cid)) {
+                   line_number(&r.line, TAB, "Connection: ", UINT32_MAX, &cid)) {
             due = INITIATOR;
         } else if (due == INITIATOR && initiator) {
             *DV_APPEND(t->sessions, t->session_count) =
                 (struct seen_session){.sid = sid,
                                       .cid = (uint32_t)cid,
-                                      .initiator = copy(initiator, len),
+                                      .initiator = line_copy(initiator, len),
                                       .address = dv_strdup("")};
             due = ADDRESS;
         } else if (due == ADDRESS) {
             free(t->sessions[t->session_count - 1].address);
-            t->sessions[t->session_count - 1].address = copy(r.line.text, r.line.len);
+            t->sessions[t->session_count - 1].address = line_copy(r.line.text, r.line.len);
             due = NEXUS;
         } else {
-            return fail_line(&r, "connections", err);
+            return line_fail(&r, "connections", err);
         }
     }
     return due == NEXUS ? 0 : dv_fail(err, DV_INTERNAL, "tgtd's list of connections is cut off");
-}
-
-// "Portal: 127.0.0.1:3260,1" or "Portal: [::1]:3260,1"
-int show_portals(const char *text, struct show_portal **portals, size_t *count, struct dv_err *err)
-{
-    struct reader r = {.at = text};
-    *portals = NULL;
-    *count = 0;
-    while (next_line(&r)) {
-        struct show_portal p = {0};
-        size_t len, port_len;
-        uint64_t port = 0;
-        const char *from = value_of(&r.line, 0, "Portal: ", &len);
-        const char *colon = from ? memrchr(from, ':', len) : NULL;
-        size_t address_len = colon ? (size_t)(colon - from) : 0;
-        if (address_len > 2 && from[0] == '[' && colon[-1] == ']') {
-            from++;
-            address_len -= 2;
-        }
-        port_len = colon ? (size_t)(r.line.text + r.line.len - colon - 1) : 0;
-        if (!colon || address_len == 0 || address_len >= sizeof(p.address) ||
-            !number_of(colon + 1, &port_len, UINT16_MAX, &port) || port == 0) {
-            free(*portals);
-            *portals = NULL;
-            *count = 0;
-            return fail_line(&r, "portals", err);
-        }
-        memcpy(p.address, from, address_len);
-        p.port = (uint16_t)port;
-        *DV_APPEND(*portals, *count) = p;
-    }
-    return 0;
-}
-
-// A heading, then rows of: tgt lun sid, bytes and commands read as submitted and as done, the same
-// of writing, errors.
-#define COLUMNS 12
-
-static bool row_of(const struct line *l, uint64_t fields[COLUMNS])
-{
-    const char *at = l->text, *end = l->text + l->len;
-    for (size_t i = 0; i < COLUMNS; i++) {
-        while (at < end && *at == ' ')
-            at++;
-        size_t len = (size_t)(end - at);
-        if (!number_of(at, &len, UINT64_MAX, &fields[i]))
-            return false;
-        at += len;
-    }
-    return at == end;
-}
-
-int show_statistics(const char *text, struct tgt_statistics **rows, size_t *count,
-                    struct dv_err *err)
-{
-    struct reader r = {.at = text};
-    *rows = NULL;
-    *count = 0;
-    while (next_line(&r)) {
-        uint64_t f[COLUMNS];
-        if (r.number == 1)
-            continue;
-        if (!row_of(&r.line, f)) {
-            free(*rows);
-            *rows = NULL;
-            *count = 0;
-            return fail_line(&r, "statistics", err);
-        }
-        *DV_APPEND(*rows, *count) = (struct tgt_statistics){
-            .tid = (uint32_t)f[0],
-            .lun = f[1],
-            .sid = f[2],
-            .read_bytes = f[5],
-            .read_commands = (uint32_t)f[6],
-            .write_bytes = f[9],
-            .write_commands = (uint32_t)f[10],
-            .errors = (uint32_t)f[11],
-            .under_way = (uint32_t)(f[4] - f[6] + f[8] - f[10]),
-        };
-    }
-    return 0;
 }
