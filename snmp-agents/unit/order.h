@@ -118,6 +118,9 @@ bool order_moves(const struct order_volume *ov);
 const struct order_volume *order_volume_to(const struct order *o, uint32_t medium,
                                            const struct media_found *at);
 
+// The secret of an account of this user, or "".
+const char *order_secret(const struct order *o, const char *user);
+
 // Records the portals that tgtds will be made to listen at, before an order has them.
 int order_record_listeners(struct state *state, struct journal *journal, struct dv_err *err);
 // Records on stable storage what was made, resized and moved, before it may be served.
