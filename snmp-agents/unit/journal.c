@@ -5,111 +5,13 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/secret.h"
 #include "snmp-agents/unit/journal_check.h"
+#include "snmp-agents/unit/journal_internal.h"
 #include "store/db.h"
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static const char *const SCHEMA[] = {
-    "CREATE TABLE member ("
-    " id INTEGER PRIMARY KEY CHECK (id = 1),"
-    " uuid BLOB NOT NULL CHECK (length(uuid) = 16),"
-    " epoch INTEGER NOT NULL,"
-    " generation INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE medium ("
-    " idx INTEGER PRIMARY KEY,"
-    " uuid BLOB NOT NULL CHECK (length(uuid) = 16)) STRICT;"
-    "CREATE TABLE volume ("
-    " idx INTEGER PRIMARY KEY CHECK (idx BETWEEN 1 AND 2147483647),"
-    " uuid BLOB NOT NULL UNIQUE CHECK (length(uuid) = 16),"
-    " name TEXT NOT NULL UNIQUE,"
-    " medium INTEGER NOT NULL,"
-    " start_lba INTEGER NOT NULL CHECK (start_lba >= 0),"
-    " blocks INTEGER NOT NULL CHECK (blocks > 0),"
-    " thin INTEGER NOT NULL,"
-    " iqn TEXT NOT NULL UNIQUE,"
-    " lun INTEGER NOT NULL,"
-    " admin_online INTEGER NOT NULL,"
-    " made INTEGER NOT NULL,"
-    " deleting INTEGER NOT NULL,"
-    " read_ops INTEGER NOT NULL DEFAULT 0,"
-    " write_ops INTEGER NOT NULL DEFAULT 0,"
-    " read_bytes INTEGER NOT NULL DEFAULT 0,"
-    " written_bytes INTEGER NOT NULL DEFAULT 0) STRICT;"
-    "CREATE TABLE rule ("
-    " volume INTEGER NOT NULL REFERENCES volume (idx),"
-    " idx INTEGER NOT NULL CHECK (idx BETWEEN 1 AND 2147483647),"
-    " initiator TEXT NOT NULL,"
-    " chap_user TEXT NOT NULL,"
-    " secret TEXT NOT NULL,"
-    " revoking INTEGER NOT NULL,"
-    " PRIMARY KEY (volume, idx), UNIQUE (volume, initiator)) STRICT, WITHOUT ROWID;",
-    // Counters of rules, and what of them is in tgtd's own counts.
-    "ALTER TABLE volume ADD COLUMN logins INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE rule ADD COLUMN logins INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE rule ADD COLUMN read_ops INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE rule ADD COLUMN write_ops INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE rule ADD COLUMN read_bytes INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE rule ADD COLUMN written_bytes INTEGER NOT NULL DEFAULT 0;"
-    "CREATE TABLE counted ("
-    " tgtd TEXT NOT NULL,"
-    " tid INTEGER NOT NULL,"
-    " sid INTEGER NOT NULL,"
-    " lun INTEGER NOT NULL,"
-    " read_commands INTEGER NOT NULL,"
-    " write_commands INTEGER NOT NULL,"
-    " read_bytes INTEGER NOT NULL,"
-    " write_bytes INTEGER NOT NULL,"
-    " PRIMARY KEY (tid, sid, lun)) STRICT, WITHOUT ROWID;",
-    // What a volume is being resized to.
-    "ALTER TABLE volume ADD COLUMN target_start_lba INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE volume ADD COLUMN target_blocks INTEGER NOT NULL DEFAULT 0;",
-    // Several tgtds: which one may be serving a volume, by its socket, and their counts apart.
-    "ALTER TABLE volume ADD COLUMN tgtd TEXT NOT NULL DEFAULT '';"
-    "ALTER TABLE counted RENAME TO counted_before;"
-    "CREATE TABLE counted ("
-    " tgtd TEXT NOT NULL,"
-    " tid INTEGER NOT NULL,"
-    " sid INTEGER NOT NULL,"
-    " lun INTEGER NOT NULL,"
-    " read_commands INTEGER NOT NULL,"
-    " write_commands INTEGER NOT NULL,"
-    " read_bytes INTEGER NOT NULL,"
-    " write_bytes INTEGER NOT NULL,"
-    " PRIMARY KEY (tgtd, tid, sid, lun)) STRICT, WITHOUT ROWID;"
-    "INSERT INTO counted SELECT * FROM counted_before;"
-    "DROP TABLE counted_before;",
-    // Refused logins, of which the last one is told until the machine starts again.
-    "ALTER TABLE volume ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE volume ADD COLUMN refused_ms INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE volume ADD COLUMN refused_initiator TEXT NOT NULL DEFAULT '';"
-    "ALTER TABLE member ADD COLUMN boot TEXT NOT NULL DEFAULT '';",
-    // Which station leads, and the last word that it told.
-    "CREATE TABLE lead ("
-    " id INTEGER PRIMARY KEY CHECK (id = 1),"
-    " station BLOB NOT NULL CHECK (length(station) = 16),"
-    " name TEXT NOT NULL CHECK (length(name) <= 127),"
-    " number INTEGER NOT NULL CHECK (number BETWEEN 0 AND 4294967295),"
-    " mark INTEGER NOT NULL CHECK (mark BETWEEN 0 AND 4294967295),"
-    " seconds INTEGER NOT NULL CHECK (seconds BETWEEN 0 AND 86400)) STRICT;",
-    // What a medium was when it was in the configuration, and the highest index that a volume had.
-    "ALTER TABLE medium ADD COLUMN name TEXT NOT NULL DEFAULT '';"
-    "ALTER TABLE medium ADD COLUMN kind INTEGER NOT NULL DEFAULT 1;"
-    "ALTER TABLE member ADD COLUMN last_index INTEGER NOT NULL DEFAULT 0;"
-    "UPDATE member SET last_index = (SELECT ifnull(max(idx), 0) FROM volume);",
-    // Which device a medium is, whatever it is called.
-    "ALTER TABLE medium ADD COLUMN identity TEXT NOT NULL DEFAULT '';",
-    // Where tgtds were made to listen, by their sockets.
-    "CREATE TABLE listener ("
-    " tgtd TEXT NOT NULL,"
-    " address TEXT NOT NULL,"
-    " port INTEGER NOT NULL CHECK (port BETWEEN 1 AND 65535),"
-    " PRIMARY KEY (tgtd, address, port)) STRICT, WITHOUT ROWID;",
-};
 
 enum statement {
     PUT_MEDIUM,
@@ -252,7 +154,7 @@ static int open_db(struct journal *j, const char *dir, struct dv_err *err)
                            ? "%s; where there is none, see --rebuild in dvsan-unit(8)"
                            : "%s",
                        why.text);
-    if (db_migrate(j->db, SCHEMA, DV_COUNT(SCHEMA), err) != 0 || journal_check(j->db, err) != 0)
+    if (journal_migrate(j->db, err) != 0 || journal_check(j->db, err) != 0)
         return -1;
     for (int i = 0; i < STATEMENTS; i++)
         if (!(j->statements[i] = db_prepare(j->db, SQL[i], err)))
@@ -308,233 +210,15 @@ const struct journal_identity *journal_identity(const struct journal *j)
     return &j->identity;
 }
 
-// ---- Reading ----------------------------------------------------------------------------------
-
-// One that the configuration does not name any more. Of its range only what its volumes take is
-// known, and of its storage nothing: as of one that was never looked at.
-static void add_gone(struct state *state, uint32_t index, const char *name, enum medium_kind kind)
+struct db *journal_db(struct journal *j)
 {
-    struct medium m = {.index = index, .kind = kind, .state = MEDIUM_FAILED, .reserves = true};
-    const struct unit_volume *v = NULL;
-    while ((v = state_volume_next(state, v ? v->v.index : 0)))
-        if (v->v.medium == index && v->v.start_lba + v->v.blocks > m.blocks)
-            m.blocks = v->v.start_lba + v->v.blocks;
-    if (name_check("medium", name, NULL) == 0)
-        dv_copy(m.name, sizeof(m.name), name);
-    else
-        snprintf(m.name, sizeof(m.name), "medium%u", index);
-    dv_copy(m.last_error, sizeof(m.last_error), MEDIUM_GONE);
-    state_add_medium(state, &m, false)->gone = true;
+    return j->db;
 }
 
-static int load_medium(struct db_stmt *s, struct state *state, struct dv_err *err)
+bool journal_rebooted(const struct journal *j)
 {
-    size_t len;
-    uint32_t index = (uint32_t)db_int(s, 0);
-    (void)err;
-    if (!state_medium(state, index) && state_medium_has_volumes(state, index))
-        add_gone(state, index, db_text(s, 2), (enum medium_kind)db_int(s, 3));
-    struct unit_medium *m = state_medium(state, index);
-    if (!m)
-        return 0;
-    memcpy(m->uuid.b, db_blob(s, 1, &len), sizeof(m->uuid.b));
-    dv_copy(m->identity, sizeof(m->identity), db_text(s, 4));
-    return 0;
+    return j->rebooted;
 }
-
-// Those that nothing was recorded of but their volumes.
-static void add_unrecorded(struct state *state)
-{
-    const struct unit_volume *v = NULL;
-    while ((v = state_volume_next(state, v ? v->v.index : 0)))
-        if (!state_medium(state, v->v.medium))
-            add_gone(state, v->v.medium, "", MEDIUM_DIR);
-}
-
-static int load_volume(struct db_stmt *s, struct state *state, struct dv_err *err)
-{
-    size_t len;
-    struct volume v = {.index = (uint32_t)db_int(s, 0),
-                       .medium = (uint32_t)db_int(s, 3),
-                       .start_lba = (uint64_t)db_int(s, 4),
-                       .blocks = (uint64_t)db_int(s, 5),
-                       .thin = db_int(s, 6) != 0,
-                       .lun = (uint32_t)db_int(s, 8),
-                       .admin_online = db_int(s, 9) != 0,
-                       .target_start_lba = (uint64_t)db_int(s, 17),
-                       .target_blocks = (uint64_t)db_int(s, 18),
-                       .progress = 100};
-    memcpy(v.uuid.b, db_blob(s, 1, &len), sizeof(v.uuid.b));
-    (void)err;
-    dv_copy(v.name, sizeof(v.name), db_text(s, 2));
-    dv_copy(v.iqn, sizeof(v.iqn), db_text(s, 7));
-    bool made = db_int(s, 10) != 0, deleting = db_int(s, 11) != 0;
-    if (deleting || !made) {
-        v.state = deleting ? VOLUME_DELETING : VOLUME_CREATING;
-        v.progress = 0;
-    } else {
-        v.state = v.admin_online ? VOLUME_FAILED : VOLUME_OFFLINE;
-        if (v.admin_online)
-            dv_copy(v.last_error, sizeof(v.last_error),
-                    "it is not served yet: the unit has just started");
-    }
-    struct unit_volume *row = state_add_volume(state, &v);
-    row->made = made;
-    if (db_text(s, 19)[0])
-        row->tgtd = state_add_tgtd(state, db_text(s, 19));
-    row->counters = (struct volume_counters){
-        .read_ops = (uint64_t)db_int(s, 12),
-        .write_ops = (uint64_t)db_int(s, 13),
-        .read_bytes = (uint64_t)db_int(s, 14),
-        .written_bytes = (uint64_t)db_int(s, 15),
-    };
-    row->counting.logins = (uint64_t)db_int(s, 16);
-    row->refused.count = (uint64_t)db_int(s, 20);
-    row->refused.at_ms = (uint64_t)db_int(s, 21);
-    dv_copy(row->refused.initiator, sizeof(row->refused.initiator), db_text(s, 22));
-    return 0;
-}
-
-static int load_last(struct db_stmt *s, struct state *state, struct dv_err *err)
-{
-    (void)err;
-    state_note_last(state, (uint32_t)db_int(s, 0));
-    return 0;
-}
-
-static int load_rule(struct db_stmt *s, struct state *state, struct dv_err *err)
-{
-    struct access_rule r = {.volume = (uint32_t)db_int(s, 0), .index = (uint32_t)db_int(s, 1)};
-    (void)err;
-    dv_copy(r.initiator, sizeof(r.initiator), db_text(s, 2));
-    dv_copy(r.chap_user, sizeof(r.chap_user), db_text(s, 3));
-    // An active rule is in force only once tgtd has it again.
-    r.state = db_int(s, 5) != 0 ? ACCESS_REVOKING : ACCESS_PENDING;
-    struct unit_rule *row = state_add_rule(state, &r, db_text(s, 4));
-    row->counting.logins = (uint64_t)db_int(s, 6);
-    row->counters = (struct volume_counters){
-        .read_ops = (uint64_t)db_int(s, 7),
-        .write_ops = (uint64_t)db_int(s, 8),
-        .read_bytes = (uint64_t)db_int(s, 9),
-        .written_bytes = (uint64_t)db_int(s, 10),
-    };
-    return 0;
-}
-
-static int load(struct journal *j, const char *sql, struct state *state,
-                int (*row)(struct db_stmt *, struct state *, struct dv_err *), struct dv_err *err)
-{
-    struct db_stmt *s = db_prepare(j->db, sql, err);
-    if (!s)
-        return -1;
-    int rc;
-    while ((rc = db_step(s, err)) == 1)
-        if (row(s, state, err) != 0) {
-            rc = -1;
-            break;
-        }
-    db_finalize(s);
-    return rc;
-}
-
-static int load_listener(struct db_stmt *s, struct state *state, struct dv_err *err)
-{
-    struct listener l = {.tgtd = state_add_tgtd(state, db_text(s, 0)),
-                         .port = (uint16_t)db_int(s, 2)};
-    (void)err;
-    dv_copy(l.address, sizeof(l.address), db_text(s, 1));
-    state_add_listener(state, &l);
-    return 0;
-}
-
-int journal_load(struct journal *j, struct state *s, struct dv_err *err)
-{
-    // Times count from the start of the machine.
-    if (j->rebooted && db_exec(j->db, "UPDATE volume SET refused_ms = 0", err) != 0)
-        return -1;
-    if (load(j,
-             "SELECT idx, uuid, name, medium, start_lba, blocks, thin, iqn, lun, admin_online,"
-             " made, deleting, read_ops, write_ops, read_bytes, written_bytes, logins,"
-             " target_start_lba, target_blocks, tgtd, refused, refused_ms, refused_initiator"
-             " FROM volume ORDER BY idx",
-             s, load_volume, err) != 0 ||
-        load(j, "SELECT last_index FROM member", s, load_last, err) != 0 ||
-        load(j, "SELECT idx, uuid, name, kind, identity FROM medium", s, load_medium, err) != 0 ||
-        load(j, "SELECT tgtd, address, port FROM listener", s, load_listener, err) != 0)
-        return -1;
-    add_unrecorded(s);
-    return load(j,
-                "SELECT volume, idx, initiator, chap_user, secret, revoking, logins, read_ops,"
-                " write_ops, read_bytes, written_bytes FROM rule"
-                " ORDER BY volume, idx",
-                s, load_rule, err);
-}
-
-int journal_load_lead(struct journal *j, struct lead *lead, struct dv_err *err)
-{
-    struct db_stmt *s =
-        db_prepare(j->db, "SELECT station, name, number, mark, seconds FROM lead", err);
-    size_t len;
-    *lead = (struct lead){0};
-    if (!s)
-        return -1;
-    int rc = db_step(s, err);
-    if (rc == 1) {
-        memcpy(lead->word.station.b, db_blob(s, 0, &len), sizeof(lead->word.station.b));
-        dv_copy(lead->name, sizeof(lead->name), db_text(s, 1));
-        lead->word.number = (uint32_t)db_int(s, 2);
-        lead->word.mark = (uint32_t)db_int(s, 3);
-        lead->seconds = (uint32_t)db_int(s, 4);
-    }
-    db_finalize(s);
-    return rc < 0 ? -1 : 0;
-}
-
-void journal_counted_clear(struct journal_counted *c)
-{
-    free(c->tgtd);
-    free(c->rows);
-    *c = (struct journal_counted){0};
-}
-
-// The rows of each run follow each other.
-static void add_counted(struct db_stmt *s, struct journal_counted **list, size_t *count)
-{
-    if (*count == 0 || strcmp((*list)[*count - 1].tgtd, db_text(s, 0)) != 0) {
-        struct journal_counted *next = DV_APPEND(*list, *count);
-        *next = (struct journal_counted){.tgtd = dv_strdup(db_text(s, 0))};
-    }
-    struct journal_counted *c = &(*list)[*count - 1];
-    *DV_APPEND(c->rows, c->count) = (struct tgt_statistics){
-        .tid = (uint32_t)db_int(s, 1),
-        .sid = (uint64_t)db_int(s, 2),
-        .lun = (uint64_t)db_int(s, 3),
-        .read_commands = (uint32_t)db_int(s, 4),
-        .write_commands = (uint32_t)db_int(s, 5),
-        .read_bytes = (uint64_t)db_int(s, 6),
-        .write_bytes = (uint64_t)db_int(s, 7),
-    };
-}
-
-int journal_load_counted(struct journal *j, struct journal_counted **list, size_t *count,
-                         struct dv_err *err)
-{
-    struct db_stmt *s = db_prepare(j->db,
-                                   "SELECT tgtd, tid, sid, lun, read_commands, write_commands,"
-                                   " read_bytes, write_bytes FROM counted ORDER BY tgtd",
-                                   err);
-    *list = NULL;
-    *count = 0;
-    if (!s)
-        return -1;
-    int rc;
-    while ((rc = db_step(s, err)) == 1)
-        add_counted(s, list, count);
-    db_finalize(s);
-    return rc;
-}
-
-// ---- Writing ----------------------------------------------------------------------------------
 
 int journal_begin(struct journal *j, struct dv_err *err)
 {

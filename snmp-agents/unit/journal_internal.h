@@ -1,0 +1,16 @@
+// What the journal's own files share: its database.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_UNIT_JOURNAL_INTERNAL_H
+#define DVSAN_UNIT_JOURNAL_INTERNAL_H
+
+#include "snmp-agents/unit/journal.h"
+
+struct db;
+
+struct db *journal_db(struct journal *j);       // the journal's own
+bool journal_rebooted(const struct journal *j); // the machine has started anew since the last start
+
+// Brings the tables of a journal that is new, or that an older program wrote, up to date.
+int journal_migrate(struct db *db, struct dv_err *err);
+
+#endif
