@@ -3,40 +3,10 @@
 #include "snmp-agents/unit/state.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "logic/unit_plan.h"
+#include "snmp-agents/unit/state_internal.h"
 #include <arpa/inet.h>
 #include <assert.h>
 #include <string.h>
-
-// Arrays of pointers, so that rows stay where they are while others come and go.
-struct rows {
-    void **at;
-    size_t count, room;
-};
-
-struct state {
-    struct rows media, portals, volumes, rules;
-    struct unit_volume **by_uuid; // the volumes again, ascending by UUID
-    size_t uuid_count;
-    struct unit_volume **by_tid; // and by the ids of their targets
-    size_t tid_count;
-    struct unit_volume *names; // and by their names
-    uint32_t groups;
-    char **tgtds;
-    size_t tgtd_count;
-    struct listener *listeners;
-    size_t listener_count;
-    struct change *changes; // ascending by generation
-    size_t change_count, change_room;
-    size_t deletions; // how many of the changes are deletions
-    uint32_t generation, changes_since;
-    uint32_t last_volume;
-    void (*changed)(void *arg);
-    void *changed_arg;
-};
-
-// Rows of every kind are found by a key: the index, or volume and index of a rule.
-typedef uint64_t key_fn(const void *row);
 
 static uint64_t medium_key(const void *row)
 {
@@ -68,61 +38,6 @@ static uint64_t rule_key(const void *row)
 {
     const struct unit_rule *r = row;
     return rule_key_of(r->r.volume, r->r.index);
-}
-
-// The position of the first row whose key is not below key.
-static size_t rows_lower(const struct rows *rows, key_fn *key_of, uint64_t key)
-{
-    size_t low = 0, high = rows->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (key_of(rows->at[middle]) < key)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static void *rows_find(const struct rows *rows, key_fn *key_of, uint64_t key)
-{
-    size_t i = rows_lower(rows, key_of, key);
-    return i < rows->count && key_of(rows->at[i]) == key ? rows->at[i] : NULL;
-}
-
-static void *rows_next(const struct rows *rows, key_fn *key_of, uint64_t after)
-{
-    size_t i = rows_lower(rows, key_of, after + 1);
-    return i < rows->count ? rows->at[i] : NULL;
-}
-
-static void *rows_add(struct rows *rows, key_fn *key_of, uint64_t key, size_t size)
-{
-    size_t i = rows_lower(rows, key_of, key);
-    assert(i == rows->count || key_of(rows->at[i]) != key);
-    if (rows->count == rows->room) {
-        rows->room = rows->room ? 2 * rows->room : 16;
-        rows->at = dv_realloc(rows->at, rows->room, sizeof(*rows->at));
-    }
-    memmove(rows->at + i + 1, rows->at + i, (rows->count - i) * sizeof(*rows->at));
-    rows->count++;
-    return rows->at[i] = dv_calloc(1, size);
-}
-
-static void rows_remove(struct rows *rows, key_fn *key_of, uint64_t key)
-{
-    size_t i = rows_lower(rows, key_of, key);
-    assert(i < rows->count && key_of(rows->at[i]) == key);
-    free(rows->at[i]);
-    rows->count--;
-    memmove(rows->at + i, rows->at + i + 1, (rows->count - i) * sizeof(*rows->at));
-}
-
-static void rows_free(struct rows *rows)
-{
-    for (size_t i = 0; i < rows->count; i++)
-        free(rows->at[i]);
-    free(rows->at);
 }
 
 struct state *state_new(uint32_t generation, uint32_t groups)
@@ -269,100 +184,6 @@ struct unit_rule *state_rule(const struct state *s, uint32_t volume, uint32_t in
 struct unit_rule *state_rule_next(const struct state *s, uint32_t volume, uint32_t after)
 {
     return rows_next(&s->rules, rule_key, rule_key_of(volume, after));
-}
-
-// The position of the first volume whose UUID is not below this one.
-static size_t uuid_lower(const struct state *s, const struct dv_uuid *uuid)
-{
-    size_t low = 0, high = s->uuid_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (memcmp(s->by_uuid[middle]->v.uuid.b, uuid->b, sizeof(uuid->b)) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static void uuid_add(struct state *s, struct unit_volume *v)
-{
-    size_t i = uuid_lower(s, &v->v.uuid);
-    (void)DV_APPEND(s->by_uuid, s->uuid_count);
-    memmove(s->by_uuid + i + 1, s->by_uuid + i, (s->uuid_count - 1 - i) * sizeof(*s->by_uuid));
-    s->by_uuid[i] = v;
-}
-
-static void uuid_remove(struct state *s, const struct unit_volume *v)
-{
-    size_t i = uuid_lower(s, &v->v.uuid);
-    while (s->by_uuid[i] != v)
-        i++;
-    s->uuid_count--;
-    memmove(s->by_uuid + i, s->by_uuid + i + 1, (s->uuid_count - i) * sizeof(*s->by_uuid));
-}
-
-struct unit_volume *state_volume_uuid(const struct state *s, const struct dv_uuid *uuid)
-{
-    size_t i = uuid_lower(s, uuid);
-    return i < s->uuid_count && uuid_equal(&s->by_uuid[i]->v.uuid, uuid) ? s->by_uuid[i] : NULL;
-}
-
-// The position of the first volume whose target's id is not below this one.
-static size_t tid_lower(const struct state *s, uint32_t tid)
-{
-    size_t low = 0, high = s->tid_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->by_tid[middle]->tid < tid)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static void tid_add(struct state *s, struct unit_volume *v)
-{
-    v->tid = plan_tid(&v->v.uuid);
-    while (state_volume_tid(s, v->tid))
-        v->tid = v->tid % PLAN_TID_MAX + 1;
-    size_t i = tid_lower(s, v->tid);
-    (void)DV_APPEND(s->by_tid, s->tid_count);
-    memmove(s->by_tid + i + 1, s->by_tid + i, (s->tid_count - 1 - i) * sizeof(*s->by_tid));
-    s->by_tid[i] = v;
-}
-
-static void tid_remove(struct state *s, const struct unit_volume *v)
-{
-    size_t i = tid_lower(s, v->tid);
-    s->tid_count--;
-    memmove(s->by_tid + i, s->by_tid + i + 1, (s->tid_count - i) * sizeof(*s->by_tid));
-}
-
-struct unit_volume *state_volume_tid(const struct state *s, uint32_t tid)
-{
-    size_t i = tid_lower(s, tid);
-    return i < s->tid_count && s->by_tid[i]->tid == tid ? s->by_tid[i] : NULL;
-}
-
-struct unit_volume *state_volume_named(const struct state *s, const char *name)
-{
-    struct unit_volume *v;
-    HASH_FIND(by_name, s->names, name, strlen(name), v);
-    return v;
-}
-
-static void name_add(struct state *s, struct unit_volume *v)
-{
-    HASH_ADD_KEYPTR(by_name, s->names, v->v.name, strlen(v->v.name), v);
-}
-
-void state_rename_volume(struct state *s, struct unit_volume *v, const char *name)
-{
-    HASH_DELETE(by_name, s->names, v);
-    dv_copy(v->v.name, sizeof(v->v.name), name);
-    name_add(s, v);
 }
 
 bool state_volume_has_rules(const struct state *s, uint32_t volume)
@@ -539,10 +360,8 @@ struct unit_volume *state_add_volume(struct state *s, const struct volume *v)
     row->v = *v;
     row->v.group = volume_group(v->index, s->groups);
     row->v.generation = 0;
-    uuid_add(s, row);
-    name_add(s, row);
+    state_index_add(s, row);
     state_note_last(s, v->index);
-    tid_add(s, row);
     state_volume_changed(s, row);
     return row;
 }
@@ -570,9 +389,7 @@ void state_remove_volume(struct state *s, uint32_t index)
     struct unit_volume *v = state_volume(s, index);
     uint32_t old = v->v.generation;
     assert(!state_volume_has_rules(s, index));
-    uuid_remove(s, v);
-    HASH_DELETE(by_name, s->names, v);
-    tid_remove(s, v);
+    state_index_remove(s, v);
     rows_remove(&s->volumes, volume_key, index);
     deletion_forget(s, index);
     change_add(s, CHANGE_VOLUME_DELETED, index, old);
@@ -607,69 +424,6 @@ void state_set_medium(struct state *s, struct unit_medium *m, enum medium_state 
     m->m.state = state;
     if (changed)
         state_medium_changed(s, m);
-}
-
-// By a hundredth of the whole.
-static bool has_moved(uint64_t was, uint64_t is, uint64_t whole)
-{
-    uint64_t by = was > is ? was - is : is - was;
-    return by > 0 && by >= whole / 100;
-}
-
-void state_set_storage(struct state *s, struct unit_medium *m, uint64_t blocks,
-                       uint64_t free_blocks, uint64_t overcommitted, bool reserves)
-{
-    struct medium *row = &m->m;
-    bool moved = row->storage_blocks != blocks || row->reserves != reserves ||
-                 has_moved(m->told_free, free_blocks, blocks) ||
-                 has_moved(m->told_overcommitted, overcommitted, blocks) ||
-                 // At once, when there is none left, or more is promised than there is; that this
-                 // is over by a little is not: what hovers there would be told of in each pass.
-                 (free_blocks == 0 && m->told_free > 0) ||
-                 (overcommitted > 0 && m->told_overcommitted == 0);
-    row->storage_blocks = blocks;
-    row->storage_free_blocks = free_blocks;
-    row->overcommitted_blocks = overcommitted;
-    row->reserves = reserves;
-    if (!moved)
-        return;
-    m->told_free = free_blocks;
-    m->told_overcommitted = overcommitted;
-    state_medium_changed(s, m);
-}
-
-void state_set_layout(struct state *s, struct unit_medium *m, uint64_t blocks,
-                      const struct extent *reserved, size_t count)
-{
-    bool changed = m->m.blocks != blocks;
-    m->m.blocks = blocks;
-    if (changed || m->reserved_count != count ||
-        (count > 0 && memcmp(m->reserved, reserved, count * sizeof(*reserved)) != 0)) {
-        free(m->reserved);
-        m->reserved = count > 0 ? dv_calloc(count, sizeof(*reserved)) : NULL;
-        m->reserved_count = count;
-        if (count > 0)
-            memcpy(m->reserved, reserved, count * sizeof(*reserved));
-        state_count_free(s, m->m.index);
-    }
-    if (changed)
-        state_medium_changed(s, m);
-}
-
-void state_reserve(struct state *s, uint32_t medium, const struct extent *left)
-{
-    struct unit_medium *m = state_medium(s, medium);
-    struct extent *list = NULL;
-    size_t n = 0;
-    if (!m || left->blocks == 0)
-        return;
-    for (size_t i = 0; i < m->reserved_count; i++)
-        *DV_APPEND(list, n) = m->reserved[i];
-    *DV_APPEND(list, n) = *left;
-    extent_sort(list, n);
-    free(m->reserved);
-    m->reserved = list;
-    m->reserved_count = n;
 }
 
 void state_set_volume(struct state *s, struct unit_volume *v, enum volume_state state,
@@ -713,61 +467,4 @@ bool state_set_secret(struct state *s, const char *chap_user, const char *secret
         changed = true;
     }
     return changed;
-}
-
-// ---- Extents --------------------------------------------------------------------------------
-
-size_t state_extents(const struct state *s, uint32_t medium, struct extent **list)
-{
-    size_t n = 0;
-    const struct unit_medium *m = state_medium(s, medium);
-    *list = NULL;
-    for (size_t i = 0; m && i < m->reserved_count; i++)
-        *DV_APPEND(*list, n) = m->reserved[i];
-    for (size_t i = 0; i < s->volumes.count; i++) {
-        const struct unit_volume *v = s->volumes.at[i];
-        const struct extent now = {v->v.start_lba, v->v.blocks};
-        const struct extent target = {v->v.target_start_lba, v->v.target_blocks};
-        if (v->v.medium == medium)
-            extent_add_both(&now, target.blocks ? &target : &now, list, &n);
-    }
-    if (n > 0)
-        extent_sort(*list, n);
-    return n;
-}
-
-int state_check_accounts(const struct state *s, const struct unit_medium *m, struct dv_err *err)
-{
-    DV_FREE struct extent *used = NULL;
-    struct dv_err why;
-    if (m->gone || m->m.kind != MEDIUM_DIR)
-        return 0;
-    size_t n = state_extents(s, m->m.index, &used);
-    if (extent_check(used, n, m->m.blocks, &why) == 0)
-        return 0;
-    return dv_fail(err, DV_CONFLICT,
-                   "the volumes that are recorded for it do not fit it: give it the size that it "
-                   "had, or forget some (%s)",
-                   why.text);
-}
-
-void state_count_free(struct state *s, uint32_t medium)
-{
-    struct unit_medium *m = state_medium(s, medium);
-    if (!m || m->gone)
-        return;
-    DV_FREE struct extent *list = NULL;
-    size_t n = state_extents(s, medium, &list);
-    struct extent *free_list;
-    size_t count = extent_free_list(list, n, m->m.blocks, &free_list);
-    bool same = count == m->free_count &&
-                (count == 0 || memcmp(free_list, m->free, count * sizeof(*free_list)) == 0);
-    struct extent_space space = extent_space(list, n, m->m.blocks);
-    free(m->free);
-    m->free = free_list;
-    m->free_count = count;
-    m->m.free_blocks = space.free_blocks;
-    m->m.largest_free_blocks = space.largest_blocks;
-    if (!same)
-        state_medium_changed(s, m);
 }
