@@ -236,6 +236,14 @@ bool order_has_failures(const struct order *o)
     return false;
 }
 
+struct order_medium *order_medium(const struct order *o, uint32_t index)
+{
+    for (size_t i = 0; i < o->medium_count; i++)
+        if (o->media[i].index == index)
+            return &o->media[i];
+    return NULL;
+}
+
 const char *order_secret(const struct order *o, const char *user)
 {
     struct order_account key = {0};

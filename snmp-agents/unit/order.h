@@ -118,6 +118,8 @@ bool order_moves(const struct order_volume *ov);
 const struct order_volume *order_volume_to(const struct order *o, uint32_t medium,
                                            const struct media_found *at);
 
+// What the order has of the medium of this index, or NULL.
+struct order_medium *order_medium(const struct order *o, uint32_t index);
 // The secret of an account of this user, or "".
 const char *order_secret(const struct order *o, const char *user);
 
