@@ -1,75 +1,12 @@
-// The pool's things as JSON objects.
+// The pool, its units, volumes and hosts as JSON objects.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "console/api/view.h"
 
 #include "base/mem.h"
-#include "base/text.h"
+#include "console/api/put.h"
 #include "console/api/rescan.h"
-#include <ctype.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <utlist.h>
-
-// Texts that came from units need not be UTF-8, which JSON has to be.
-static json_t *text_value(const char *text)
-{
-    json_t *value = json_string(text);
-    if (value)
-        return value;
-    DV_FREE char *printable = dv_strdup(text);
-    text_make_printable(printable);
-    return json_string(printable);
-}
-
-static void put_text(json_t *object, const char *name, const char *text)
-{
-    json_object_set_new(object, name, text_value(text));
-}
-
-// null for "", where that means "not known" or "none".
-static void put_text_or_null(json_t *object, const char *name, const char *text)
-{
-    json_object_set_new(object, name, text && *text ? text_value(text) : json_null());
-}
-
-static void put_number(json_t *object, const char *name, uint64_t value)
-{
-    json_object_set_new(object, name,
-                        json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX));
-}
-
-static void put_bool(json_t *object, const char *name, bool value)
-{
-    json_object_set_new(object, name, json_boolean(value));
-}
-
-static void put_uuid(json_t *object, const char *name, const struct dv_uuid *uuid)
-{
-    char text[UUID_TEXT_LEN];
-    put_text_or_null(object, name, uuid_is_zero(uuid) ? "" : uuid_format(uuid, text));
-}
-
-// ISO 8601 in UTC, with milliseconds; null for 0, which is never.
-static void put_time(json_t *object, const char *name, int64_t ms)
-{
-    char text[40] = "";
-    struct tm tm;
-    time_t seconds = (time_t)(ms / 1000);
-    if (ms > 0 && gmtime_r(&seconds, &tm)) {
-        size_t len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-        snprintf(text + len, sizeof(text) - len, ".%03dZ", (int)(ms % 1000));
-    }
-    put_text_or_null(object, name, text);
-}
-
-static void put_hex(json_t *object, const char *name, const uint8_t *bytes, size_t len)
-{
-    char text[2 * ENGINE_ID_MAX_LEN + 1] = "";
-    for (size_t i = 0; i < len && i < ENGINE_ID_MAX_LEN; i++)
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-    put_text_or_null(object, name, text);
-}
 
 json_t *view_pool(const struct pool *pool, const char *name, const struct sn_listener_stats *stats)
 {
@@ -468,90 +405,5 @@ json_t *view_connect_info(const struct pool_host *h)
     put_text(o, "iqn", h->rec.iqn);
     put_text(o, "chap_user", h->rec.chap_user);
     json_object_set_new(o, "volumes", volumes);
-    return o;
-}
-
-static json_t *task_error(const struct task_record *t)
-{
-    if (t->error_code == DV_OK)
-        return json_null();
-    json_t *o = json_object();
-    put_text(o, "code", dv_code_name((enum dv_code)t->error_code));
-    put_text(o, "detail", t->error);
-    return o;
-}
-
-json_t *view_task(struct pool *pool, const struct task_record *t)
-{
-    char uuid[UUID_TEXT_LEN];
-    const struct pool_volume *v = pool_find_volume(pool, uuid_format(&t->volume, uuid));
-    const struct pool_host *h = pool_find_host(pool, uuid_format(&t->host, uuid));
-    json_t *o = json_object(), *steps = json_array();
-    for (size_t i = 0; i < t->step_count && i < TASK_STEPS_MAX; i++) {
-        json_t *step = json_object();
-        put_text(step, "text", t->steps[i].text);
-        put_text(step, "state", step_state_name(t->steps[i].state));
-        json_array_append_new(steps, step);
-    }
-    put_number(o, "id", t->id);
-    put_text(o, "kind", task_kind_name(t->kind));
-    put_text(o, "state", task_state_name(t->state));
-    put_number(o, "progress", t->progress);
-    put_text(o, "summary", t->summary);
-    put_uuid(o, "volume", &t->volume);
-    put_text_or_null(o, "volume_name", v ? v->rec.name : "");
-    put_uuid(o, "host", &t->host);
-    put_text_or_null(o, "host_name", h ? h->rec.name : "");
-    json_object_set_new(o, "steps", steps);
-    put_text_or_null(o, "waiting", t->waiting);
-    json_object_set_new(o, "error", task_error(t));
-    put_time(o, "created", t->created);
-    put_time(o, "started", t->started);
-    put_time(o, "finished", t->finished);
-    put_number(o, "version", t->version);
-    return o;
-}
-
-json_t *view_event(const struct event_record *e)
-{
-    json_t *o = json_object();
-    put_number(o, "id", e->id);
-    put_time(o, "time", e->time);
-    put_text(o, "severity", event_severity_name(e->severity));
-    put_text(o, "subject", e->subject);
-    put_text(o, "text", e->text);
-    return o;
-}
-
-json_t *view_token(const struct token_record *t)
-{
-    json_t *o = json_object();
-    put_number(o, "id", t->id);
-    put_text(o, "name", t->name);
-    put_time(o, "created", t->created * 1000);
-    return o;
-}
-
-// "no_space" as "No space".
-static void put_title(json_t *o, const char *code)
-{
-    DV_FREE char *title = dv_strdup(code);
-    title[0] = (char)toupper((unsigned char)title[0]);
-    for (char *p = title; *p; p++)
-        if (*p == '_')
-            *p = ' ';
-    put_text(o, "title", title);
-}
-
-json_t *view_problem(int status, const struct dv_err *err)
-{
-    const char *code = dv_code_name(err->code);
-    DV_FREE char *type = dv_printf("urn:dvsan:problem:%s", code);
-    json_t *o = json_object();
-    put_text(o, "type", type);
-    put_title(o, code);
-    put_number(o, "status", (uint64_t)status);
-    put_text(o, "code", code);
-    put_text(o, "detail", err->text);
     return o;
 }
