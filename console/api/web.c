@@ -10,6 +10,8 @@
 #include <civetweb.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -54,28 +56,46 @@ static uint16_t peer_port(int fd)
     return found ? ntohs(in.sin_port) : 0;
 }
 
+// Whether the descriptor is civetweb's side of a connection that lives and was not made by the
+// front.
+static bool is_strangers(struct web *w, uint16_t port, int fd)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+    uint16_t peer = own_port(fd) == port ? peer_port(fd) : 0;
+    if (peer == 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+        info.tcpi_state != TCP_ESTABLISHED) // one that its client has ended ends by itself
+        return false;
+    pthread_mutex_lock(&w->lock);
+    bool stranger = !w->ours[peer];
+    pthread_mutex_unlock(&w->lock);
+    return stranger;
+}
+
+// Another thread may close a descriptor, and its number be another connection's, at any moment. So
+// what is judged and ended is one of our own for the same connection.
+static void end_strangers(struct web *w, uint16_t port, int fd)
+{
+    static struct log_limit strangers;
+    if (!is_strangers(w, port, fd))
+        return;
+    DV_CLOSE int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (own >= 0 && is_strangers(w, port, own) && shutdown(own, SHUT_RDWR) == 0)
+        log_limited(&strangers, LOG_LEVEL_WARNING, "api",
+                    "ended a connection of another process to civetweb's own port");
+}
+
 // On civetweb's thread, before it reads from a connection that it does not tell apart from others
 // yet. Any user of this machine can connect; all who are not the front are sent away here, so that
 // nobody holds a thread by saying nothing.
 static int on_connection(const struct mg_connection *conn, void **conn_data)
 {
-    static struct log_limit strangers;
     struct web *w = mg_get_user_data(mg_get_context(conn));
     uint16_t port = web_port(mg_get_context(conn)); // w->server may not be there yet
     (void)conn_data;
     DIR *folder = opendir("/proc/self/fd");
-    for (struct dirent *e; folder && (e = readdir(folder));) {
-        int fd = atoi(e->d_name);
-        uint16_t peer = own_port(fd) == port ? peer_port(fd) : 0;
-        if (peer == 0)
-            continue;
-        pthread_mutex_lock(&w->lock);
-        bool stranger = !w->ours[peer];
-        pthread_mutex_unlock(&w->lock);
-        if (stranger && shutdown(fd, SHUT_RDWR) == 0)
-            log_limited(&strangers, LOG_LEVEL_WARNING, "api",
-                        "ended a connection of another process to civetweb's own port");
-    }
+    for (struct dirent *e; folder && (e = readdir(folder));)
+        end_strangers(w, port, atoi(e->d_name));
     if (folder)
         closedir(folder);
     return 0;
@@ -106,9 +126,10 @@ void web_disconnect(struct web *w, int fd)
     if (fd < 0)
         return;
     pthread_mutex_lock(&w->lock);
-    w->ours[own_port(fd)] = false;
+    uint16_t port = own_port(fd);
+    close(fd); // first, or the connection would be a stranger's for a moment
+    w->ours[port] = false;
     pthread_mutex_unlock(&w->lock);
-    close(fd);
 }
 
 // ---- Requests -------------------------------------------------------------------------------
