@@ -1,4 +1,5 @@
 """A unit loses its journal: it does not become another unit, and is made anew from its media."""
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -7,8 +8,9 @@ import threading
 
 import pytest
 
-from tools import initiators
+from tools import initiators, patience
 from tools.testlab import BUILD, until
+from unit_box import own_box
 
 LAB = {"units": 1, "hosts": 2}
 PROGRAM = os.path.join(BUILD, "bin", "dvsan-unit")
@@ -203,6 +205,37 @@ def test_a_state_folder_that_is_away(lab, disk):
     said = [e["text"] for e in lab.client.get("/events?limit=1000") if e["subject"] == "unit unit1"]
     assert [t for t in said if "changes cannot be recorded: " in t]
     assert [t for t in said if t.startswith("this is over: changes cannot be recorded: ")]
+
+
+def test_a_person_says_that_it_is_a_new_unit():
+    """The program itself: it becomes another unit, once, and not where there is a journal."""
+    with own_box() as box:
+        def program(*args):
+            return subprocess.run([PROGRAM, "-c", box.dir / "unit.xml", *args], capture_output=True, text=True,
+                                  timeout=patience.seconds(30), check=False)
+
+        def whose():
+            with contextlib.closing(sqlite3.connect(f"file:{box.dir}/state/unit.db?mode=ro", uri=True)) as db:
+                return db.execute("SELECT hex(uuid), epoch FROM member").fetchone()
+
+        box.start()
+        first, _ = whose()
+        kept = program("--rebuild=new")
+        assert kept.returncode != 0 and "there is a journal" in kept.stderr, kept.stderr
+        assert whose()[0] == first
+        assert box.agent.end() == 0
+        (box.dir / "state/unit.db").unlink()
+        lost = program()
+        assert lost.returncode != 0 and "--rebuild=new" in lost.stderr, lost.stderr
+        assert program("--rebuild=nwe").returncode != 0
+        assert not (box.dir / "state/unit.db").exists()
+        new = program("--rebuild=new")
+        assert new.returncode == 0 and "has a journal again" in new.stderr, new.stderr
+        second, epoch = whose()
+        assert first != second and epoch > 1
+        box.start_agent()
+        box.wait_ready()
+        assert whose() == (second, epoch + 1)
 
 
 def test_a_lost_journal_while_a_medium_is_away(lab, disk):

@@ -160,6 +160,24 @@ static void folders(void **state)
     assert_int_equal(file_make_dirs(in_dir("a/file/b"), 0700, &err), -1);
 }
 
+static void only_what_is_not_there_is_missing(void **state)
+{
+    (void)state;
+    char loop[PATH_MAX], name[300];
+    struct dv_err err;
+    snprintf(loop, sizeof(loop), "%s", in_dir("loop"));
+    memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    assert_int_equal(symlink(loop, loop), 0);
+    assert_int_equal(file_write_atomic(in_dir("is-there"), "x", 1, 0600, &err), 0);
+    assert_true(file_is_missing(in_dir("nothing")));
+    assert_true(file_is_missing(in_dir("is-there/below")));
+    assert_false(file_is_missing(in_dir("is-there")));
+    assert_false(file_is_missing(loop)); // ELOOP, as any other error
+    assert_false(file_is_missing(name));
+    assert_int_equal(unlink(loop), 0);
+}
+
 static void lock_between_processes(void **state)
 {
     (void)state;
@@ -215,6 +233,7 @@ int main(void)
         cmocka_unit_test(limits),
         cmocka_unit_test(no_size_known),
         cmocka_unit_test(folders),
+        cmocka_unit_test(only_what_is_not_there_is_missing),
         cmocka_unit_test(lock_between_processes),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -745,6 +745,17 @@ static void test_identity_lost(void **state)
     for (struct dirent *e; (e = readdir(d));)
         assert_true(strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0);
     closedir(d);
+    // A marker that cannot be read is not one that is missing: it is not written anew.
+    DV_FREE char *marker = dv_printf("%s/.dvsan-medium", folder);
+    assert_int_equal(symlink(marker, marker), 0);
+    fails(
+        media_open(&(struct media_spec){.kind = MEDIUM_DIR, .path = folder, .blocks = BLOCKS}, &err)
+            ? 0
+            : -1,
+        &err, DV_DENIED, "symbolic links");
+    struct stat st;
+    assert_int_equal(lstat(marker, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
 }
 
 int main(void)

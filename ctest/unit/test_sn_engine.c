@@ -43,6 +43,10 @@ static void test_starts(void **state)
     assert_int_equal(st.st_mode & 0777, 0600);
 
     unlink(path);
+    assert_int_equal(symlink(path, path),
+                     0); // a file that cannot be read is not one that is missing
+    assert_int_equal(sn_engine_start(dir, NULL, &next, &err), -1);
+    unlink(path);
     assert_int_equal(sn_engine_start(dir, NULL, &next, &err), 0);
     assert_memory_not_equal(next.id.b, first.id.b, first.id.len);
 }

@@ -165,6 +165,16 @@ static void what_a_unit_left_in_its_folder_tells_of_it(void **state)
     assert_lost(b, "a unit has run with this folder");
     assert_int_equal(rmdir(snmp), 0);
     assert_new(b);
+    // What cannot be looked at may be there. Only of what is not there it is known that it is not.
+    assert_int_equal(symlink(snmp, snmp), 0);
+    assert_lost(b, "cannot look for what a unit left there");
+    assert_int_equal(unlink(snmp), 0);
+    assert_new(b);
+    assert_int_equal(unlink(journal), 0);
+    assert_int_equal(rmdir(b->state_dir), 0);
+    assert_new(b);
+    write_file(b->state_dir, "a file, below which nothing is");
+    assert_new(b);
 }
 
 static void what_is_not_mounted_is_away(void **state)
@@ -197,6 +207,49 @@ static void what_is_not_mounted_is_away(void **state)
     assert_false(rebuild_is_unmounted(b->folder, "/nowhere", mounts));
 }
 
+// fstab has paths as people write them, the table of mounted file systems has them as they are.
+static void a_mount_point_has_many_spellings(void **state)
+{
+    struct box *b = *state;
+    DV_FREE char *fstab = dv_printf("%s/fstab", b->dir);
+    DV_FREE char *mounts = dv_printf("%s/mounts", b->dir);
+    DV_FREE char *mounted = dv_printf("/dev/a %s ext4 rw 0 0\n", b->folder);
+    DV_FREE char *linked = dv_printf("%s/linked", b->dir);
+    DV_FREE char *parent = dv_printf("%s/up", b->dir);
+    DV_FREE char *other = dv_printf("%s/other", b->dir);
+    static const char *const points[] = {"folder/",     "folder//",        "linked",
+                                         "linked/",     "./folder",        "up/folder",
+                                         "up//linked/", "folder/../folder"};
+    static const char *const below[] = {"folder",          "folder/",
+                                        "folder/state",    "linked/no/such/state",
+                                        "up/folder/state", "up/linked"};
+    assert_int_equal(symlink(b->folder, linked), 0);
+    assert_int_equal(symlink(b->dir, parent), 0);
+    for (size_t i = 0; i < DV_COUNT(points); i++) {
+        DV_FREE char *table = dv_printf("/dev/a %s/%s ext4 defaults 0 2\n", b->dir, points[i]);
+        write_file(fstab, table);
+        for (size_t k = 0; k < DV_COUNT(below); k++) {
+            DV_FREE char *path = dv_printf("%s/%s", b->dir, below[k]);
+            write_file(mounts, "/dev/r / ext4 rw 0 0\n");
+            if (!rebuild_is_unmounted(path, fstab, mounts))
+                fail_msg("%s is to be below %s", path, points[i]);
+            write_file(mounts, mounted);
+            if (rebuild_is_unmounted(path, fstab, mounts))
+                fail_msg("%s is below %s, which is mounted", path, points[i]);
+        }
+        write_file(mounts, "/dev/r / ext4 rw 0 0\n");
+        assert_false(rebuild_is_unmounted(other, fstab, mounts));
+    }
+    // A mount point that is missing is as it is written.
+    DV_FREE char *missing = dv_printf("/dev/a %s/up/none/here/ ext4 defaults 0 2\n", b->dir);
+    DV_FREE char *state_dir = dv_printf("%s/none/here/state", b->dir);
+    write_file(fstab, missing);
+    assert_true(rebuild_is_unmounted(state_dir, fstab, mounts));
+    write_file(fstab,
+               "/dev/a none swap sw 0 0\n/dev/b / ext4 defaults 0 1\n/dev/b // ext4 a 0 1\n");
+    assert_false(rebuild_is_unmounted(state_dir, fstab, mounts));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, make_box, remove_box)
 
 int main(void)
@@ -207,6 +260,7 @@ int main(void)
         TEST(a_person_says_that_a_unit_is_new),
         TEST(what_a_unit_left_in_its_folder_tells_of_it),
         TEST(what_is_not_mounted_is_away),
+        TEST(a_mount_point_has_many_spellings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,6 +122,18 @@ static int read_identity(struct journal *j, struct dv_err *err)
     return rc < 0 ? -1 : 0;
 }
 
+// The sentence about damage advises a backup; what helps without one is a unit's alone. A long path
+// does not cut that off.
+int journal_start_fails(struct dv_err *err)
+{
+    static const char hint[] = "; where there is no backup, see --rebuild in dvsan-unit(8)";
+    if (!err || err->code != DV_DAMAGED)
+        return -1;
+    size_t len = strlen(err->text), most = sizeof(err->text) - sizeof(hint);
+    memcpy(err->text + (len < most ? len : most), hint, sizeof(hint));
+    return -1;
+}
+
 int journal_count_start(struct journal *j, struct dv_err *err)
 {
     j->identity.epoch++;
@@ -131,7 +143,7 @@ int journal_count_start(struct journal *j, struct dv_err *err)
                    " ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, boot = excluded.boot",
                    err);
     if (!s)
-        return -1;
+        return journal_start_fails(err);
     db_bind_blob(s, 1, j->identity.uuid.b, sizeof(j->identity.uuid.b));
     db_bind_int(s, 2, j->identity.epoch);
     db_bind_int(s, 3, j->identity.generation);
@@ -140,20 +152,15 @@ int journal_count_start(struct journal *j, struct dv_err *err)
     int rc = db_run(s, err);
     DV_FAULT("journal.started");
     db_finalize(s);
-    return rc;
+    return rc == 0 ? 0 : journal_start_fails(err);
 }
 
 static int open_db(struct journal *j, const char *dir, struct dv_err *err)
 {
     DV_FREE char *path = dv_printf("%s/unit.db", dir);
-    struct dv_err why;
-    j->db = db_open(path, DB_BACK, &why);
+    j->db = db_open(path, DB_BACK, err);
     if (!j->db)
-        return dv_fail(err, why.code,
-                       why.code == DV_DAMAGED
-                           ? "%s; where there is none, see --rebuild in dvsan-unit(8)"
-                           : "%s",
-                       why.text);
+        return -1;
     if (journal_migrate(j->db, err) != 0 || journal_check(j->db, err) != 0)
         return -1;
     for (int i = 0; i < STATEMENTS; i++)
@@ -170,7 +177,7 @@ bool journal_exists(const char *state_dir)
 {
     struct stat st;
     DV_FREE char *path = dv_printf("%s/unit.db", state_dir);
-    return stat(path, &st) == 0 ? st.st_size > 0 : errno != ENOENT && errno != ENOTDIR;
+    return stat(path, &st) == 0 ? st.st_size > 0 : !file_is_missing(path);
 }
 
 int journal_take_identity(struct journal *j, const struct dv_uuid *uuid, uint32_t epoch,
@@ -188,6 +195,7 @@ struct journal *journal_open(const char *state_dir, struct dv_err *err)
     struct journal *j = dv_calloc(1, sizeof(*j));
     j->dir = dv_strdup(state_dir);
     if (open_db(j, state_dir, err) != 0) {
+        journal_start_fails(err);
         journal_close(j);
         return NULL;
     }

@@ -139,30 +139,18 @@ static const struct {
     {"the address at port", "SELECT port, address FROM listener", address},
 };
 
-static int damaged(const char *what, struct dv_err *err)
-{
-    return dv_fail(err, DV_DAMAGED,
-                   "the unit's journal is damaged: %s; stop the unit and put a backup of unit.db "
-                   "in its place; where there is none, see --rebuild in dvsan-unit(8)",
-                   what);
-}
-
 // good is NULL where each row is one that cannot be.
 static int check(struct db *db, const char *what, const char *sql, text_fn *good,
                  struct dv_err *err)
 {
-    struct dv_err why;
-    struct db_stmt *s = db_prepare(db, sql, &why);
-    if (!s && why.code == DV_DAMAGED)
-        return damaged(why.text, err);
-    if (!s) // a passing fault
-        return dv_fail(err, why.code, "%s", why.text);
+    struct db_stmt *s = db_prepare(db, sql, err);
+    if (!s)
+        return -1;
     int rc;
     while ((rc = db_step(s, err)) == 1) {
         const char *text = good ? db_text(s, 1) : NULL;
         if (!text || !good(text)) {
-            DV_FREE char *sentence = dv_printf("%s %lld cannot be", what, (long long)db_int(s, 0));
-            rc = damaged(sentence, err);
+            rc = db_damaged(db, err, "%s %lld cannot be what it is", what, (long long)db_int(s, 0));
             break;
         }
     }

@@ -5,8 +5,8 @@
 
 #include "store/db.h"
 
-// Checks every number, name and reference, and changes nothing. DV_IO with a sentence that says
-// what to do when one cannot be; what then may be loaded is safe to load. That the file is whole,
+// Checks every number, name and reference, and changes nothing. DV_DAMAGED when one cannot be;
+// what may be loaded then is safe to load. That the file is whole,
 // that keys are unique, and types, were checked when it was opened.
 int journal_check(struct db *db, struct dv_err *err);
 

@@ -13,4 +13,7 @@ bool journal_rebooted(const struct journal *j); // the machine has started anew 
 // Brings the tables of a journal that is new, or that an older program wrote, up to date.
 int journal_migrate(struct db *db, struct dv_err *err);
 
+// Adds to the sentence what helps where a start fails by damage. Returns -1.
+int journal_start_fails(struct dv_err *err);
+
 #endif

@@ -148,7 +148,7 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
 {
     // Times count from the start of the machine.
     if (journal_rebooted(j) && db_exec(journal_db(j), "UPDATE volume SET refused_ms = 0", err) != 0)
-        return -1;
+        return journal_start_fails(err);
     if (load(j,
              "SELECT idx, uuid, name, medium, start_lba, blocks, thin, iqn, lun, admin_online,"
              " made, deleting, read_ops, write_ops, read_bytes, written_bytes, logins,"
@@ -157,14 +157,15 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
              s, load_volume, err) != 0 ||
         load(j, "SELECT last_index FROM member", s, load_last, err) != 0 ||
         load(j, "SELECT idx, uuid, name, kind, identity FROM medium", s, load_medium, err) != 0 ||
-        load(j, "SELECT tgtd, address, port FROM listener", s, load_listener, err) != 0)
-        return -1;
+        load(j, "SELECT tgtd, address, port FROM listener", s, load_listener, err) != 0 ||
+        load(j,
+             "SELECT volume, idx, initiator, chap_user, secret, revoking, logins, read_ops,"
+             " write_ops, read_bytes, written_bytes FROM rule"
+             " ORDER BY volume, idx",
+             s, load_rule, err) != 0)
+        return journal_start_fails(err);
     add_unrecorded(s);
-    return load(j,
-                "SELECT volume, idx, initiator, chap_user, secret, revoking, logins, read_ops,"
-                " write_ops, read_bytes, written_bytes FROM rule"
-                " ORDER BY volume, idx",
-                s, load_rule, err);
+    return 0;
 }
 
 int journal_load_lead(struct journal *j, struct lead *lead, struct dv_err *err)
@@ -174,7 +175,7 @@ int journal_load_lead(struct journal *j, struct lead *lead, struct dv_err *err)
     size_t len;
     *lead = (struct lead){0};
     if (!s)
-        return -1;
+        return journal_start_fails(err);
     int rc = db_step(s, err);
     if (rc == 1) {
         memcpy(lead->word.station.b, db_blob(s, 0, &len), sizeof(lead->word.station.b));
@@ -184,7 +185,7 @@ int journal_load_lead(struct journal *j, struct lead *lead, struct dv_err *err)
         lead->seconds = (uint32_t)db_int(s, 4);
     }
     db_finalize(s);
-    return rc < 0 ? -1 : 0;
+    return rc < 0 ? journal_start_fails(err) : 0;
 }
 
 void journal_counted_clear(struct journal_counted *c)

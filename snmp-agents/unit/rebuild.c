@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "snmp-agents/unit/journal.h"
 #include "snmp-agents/unit/take.h"
+#include <errno.h>
 #include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,22 +49,49 @@ static bool is_in_table(const char *table, const char *dir)
     return found;
 }
 
+// Without links, and slashes at the end; a part that is not there stays as it is written.
+static char *real_path(const char *path)
+{
+    char *real = realpath(path, NULL);
+    if (real)
+        return real;
+    DV_FREE char *above = dv_strdup(path);
+    size_t len = strlen(above);
+    while (len > 1 && above[len - 1] == '/')
+        above[--len] = '\0';
+    char *slash = strrchr(above, '/');
+    if (!slash || slash == above)
+        return dv_strdup(above);
+    *slash = '\0';
+    DV_FREE char *real_above = real_path(above);
+    return dv_printf("%s/%s", strcmp(real_above, "/") == 0 ? "" : real_above, slash + 1);
+}
+
 static bool is_below(const char *path, const char *dir)
 {
     size_t len = strlen(dir);
     return len > 1 && strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
+// What is mounted as it is written is not looked at: a server of files that is away would not
+// answer.
+static bool is_away(const char *point, const char *path, const char *mounts)
+{
+    DV_FREE char *dir = dv_strdup(point); // which the other table's reading overwrites
+    if (*dir != '/' || is_in_table(mounts, dir))
+        return false;
+    DV_FREE char *real = real_path(dir);
+    return is_below(path, real) && !is_in_table(mounts, real);
+}
+
 bool rebuild_is_unmounted(const char *path, const char *fstab, const char *mounts)
 {
-    DV_FREE char *real = realpath(path, NULL);
+    DV_FREE char *real = real_path(path);
     FILE *f = setmntent(fstab, "re");
     const struct mntent *m;
     bool away = false;
-    while (f && !away && (m = getmntent(f))) {
-        DV_FREE char *dir = dv_strdup(m->mnt_dir); // which the other table's reading overwrites
-        away = is_below(real ? real : path, dir) && !is_in_table(mounts, dir);
-    }
+    while (f && !away && (m = getmntent(f)))
+        away = is_away(m->mnt_dir, real, mounts);
     if (f)
         endmntent(f);
     return away;
@@ -95,8 +123,13 @@ static int check_traces(const struct unit_config *config, struct dv_err *err)
                        "the file system that " FSTAB " has for the state folder %s is not mounted, "
                        "so there is no journal; mount it",
                        config->state_dir);
-    if (stat(trace, &st) != 0)
+    if (file_is_missing(trace))
         return 0;
+    if (stat(trace, &st) != 0)
+        return dv_fail(err, DV_CONFLICT,
+                       "there is no journal in %s, and the unit cannot look for what a unit left "
+                       "there (%s: %s); mend the folder; to start as a new unit say --rebuild=new",
+                       config->state_dir, trace, strerror(errno));
     return dv_fail(err, DV_CONFLICT,
                    "there is no journal in %s, but a unit has run with this folder; bring unit.db "
                    "back, from a backup if need be, or have a new one made from the media by "

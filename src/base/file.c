@@ -103,6 +103,12 @@ int file_write_atomic(const char *path, const void *data, size_t len, mode_t mod
     return file_sync_dir(path, err);
 }
 
+bool file_is_missing(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
 int file_sync_dir(const char *path, struct dv_err *err)
 {
     struct stat st;

@@ -20,6 +20,9 @@ int file_write_atomic(const char *path, const void *data, size_t len, mode_t mod
 // fsyncs the directory that holds path (or path itself when it is a directory).
 int file_sync_dir(const char *path, struct dv_err *err);
 
+// Whether nothing is at path. False where that cannot be told: no answer is not the answer no.
+bool file_is_missing(const char *path);
+
 // Takes an exclusive flock on path, creating it with mode 0600; the holder's PID is written into
 // it. Returns the descriptor that holds the lock, or -1 with DV_BUSY when another process has it.
 // The lock ends when the descriptor is closed, as by the end of the process; the file stays.

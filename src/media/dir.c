@@ -81,7 +81,7 @@ static int identify(struct media *m, struct dv_err *err)
     struct dv_uuid found;
     char uuid[UUID_TEXT_LEN];
     bool known = !uuid_is_zero(&m->uuid);
-    if (access(path, F_OK) == 0) {
+    if (!file_is_missing(path)) {
         if (read_marker(path, &text, err) != 0)
             return -1;
         text[strcspn(text, "\n")] = '\0';

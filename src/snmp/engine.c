@@ -65,7 +65,7 @@ int sn_engine_start(const char *dir, const struct sn_engine_id *wanted, struct s
     if (wanted && (wanted->len < ID_MIN || wanted->len > SN_ENGINE_ID_MAX))
         return dv_fail(err, DV_INVALID, "an SNMP engine ID has %d to %d bytes", ID_MIN,
                        SN_ENGINE_ID_MAX);
-    if (access(path, F_OK) == 0) {
+    if (!file_is_missing(path)) {
         if (file_read(path, 4096, &text, &len, err) != 0)
             return -1;
         if (!parse(text, &e))
