@@ -8,6 +8,7 @@ import pytest
 
 from tools import net
 from tools.testlab import TestLab, labs, until
+from unit_box import own_box, wait_for
 from dvsanlab.process import start_time, strays
 
 LAB = {"units": 1, "hosts": 1}
@@ -22,6 +23,30 @@ def test_it_can_be_brought_up_again(lab):
     assert all(before.values()), before
     lab.run("up")
     assert pids(lab) == before
+
+
+@pytest.mark.parametrize("end, bad", [(lambda agent: agent.end(signal.SIGABRT), True),
+                                      (lambda agent: agent.kill(), False), (lambda agent: agent.end(), False),
+                                      (lambda agent: None, False)])
+def test_an_agent_that_died_by_itself_is_told(end, bad):
+    """A box takes its end by a test for none, and a fault of its own for one, though the test itself passed."""
+    def run():
+        with own_box() as box:
+            box.start_agent()
+            wait_for("the agent to run", lambda: "the unit is " in box.agent_log.read_text())
+            end(box.agent)
+    if bad:
+        with pytest.raises(AssertionError, match="SIGABRT"):
+            run()
+    else:
+        run()
+
+
+def test_an_agent_that_does_not_start_is_told():
+    with pytest.raises(AssertionError, match="the agent ended with 2"), own_box() as box:
+        box.write("unit.xml", "<unit/>")
+        box.start_agent()
+        wait_for("its end", lambda: not box.agent.running())
 
 
 def test_secrets_are_for_their_owner_only(lab):

@@ -42,6 +42,9 @@ PENDING, ACTIVE, RULE_FAILED, REVOKING = range(1, 5)
 # so by default 36 growths are seen, and more than 1,000 with 56.
 GROWTHS = int(os.environ.get("DVSAN_GROWTHS", "2"))
 
+# What no test ends an agent by.
+CRASHES = [-signo for signo in (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)]
+
 USER, AUTH, PRIV = "provision", "auth-pass-of-provision", "priv-pass-of-provision"
 IQN = "iqn.2026-11.test.dvsan"
 
@@ -193,10 +196,12 @@ class Box:
         wait_for("the unit's tables", lambda: self.try_get(f"{MEMBER}.7.0") in ("2", "3"))
 
     def close(self):
+        ended = self.agent.popen.poll() if self.agent else None
         for p in (self.agent, self.snmpd, *self.tgtds.values(), self.receiver):
             if p:
                 p.kill()
         shutil.rmtree(self.dir)
+        assert ended not in CRASHES, f"the agent died by {signal.Signals(-ended).name}"
 
     # ---- SNMP
 
@@ -352,8 +357,9 @@ def own_box(kind=Box, secret="", **how):
     box = kind(*addresses, **how)
     try:
         yield box
-        if box.agent and box.agent.running():
-            assert box.agent.end() == 0
+        if box.agent:  # one that does not run was ended by the test, or died by itself
+            fine = (0,) if box.agent.running() else (0, -signal.SIGKILL)
+            assert box.agent.end() in fine, f"the agent ended with {box.agent.popen.returncode}"
         text = box.agent_log.read_text()
         for bad in ("Sanitizer", "runtime error:", *filter(None, [secret])):
             assert bad not in text, text[max(0, text.find(bad) - 200):][:8000]
