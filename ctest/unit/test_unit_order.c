@@ -1,5 +1,6 @@
 // Tests of the worker's orders: what is wanted, and what is believed of the results.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/adopt.h"
 #include "snmp-agents/unit/order.h"
 
 #include "base/mem.h"
@@ -438,7 +439,7 @@ static void what_a_medium_brings_is_taken_in(void **state)
     found(o, &b, "v4", 11); // the name is taken
     const struct extent reserved = {0, ALLOC_BLOCKS};
     *DV_APPEND(o->media[0].layout.reserved, o->media[0].layout.reserved_count) = reserved;
-    assert_true(order_brings_volumes(o, f->state));
+    assert_true(adopt_brings_volumes(o, f->state));
     apply(f, o);
     struct state *kept = journaled(f);
     for (int i = 0; i < 2; i++) {
@@ -470,8 +471,8 @@ static void nothing_is_taken_in_while_a_set_is_under_way(void **state)
         struct order *o = done(order_new(f->state));
         found(o, &a, "brought", 10);
         o->set_under_way = under_way;
-        assert_true(order_has_strangers(o));
-        assert_int_equal(order_brings_volumes(o, f->state), !under_way);
+        assert_true(adopt_has_strangers(o));
+        assert_int_equal(adopt_brings_volumes(o, f->state), !under_way);
         apply(f, o);
         assert_int_equal(state_volume_count(f->state), !under_way);
     }
@@ -512,7 +513,7 @@ static void thousands_are_taken_in(void **state)
     }
     o->media[0].layout.blocks = (MANY - 1) * (uint64_t)ALLOC_BLOCKS; // one finds no room
     state_medium(f->state, 1)->m.blocks = o->media[0].layout.blocks;
-    assert_true(order_brings_volumes(o, f->state));
+    assert_true(adopt_brings_volumes(o, f->state));
     apply(f, o);
     assert_int_equal(state_volume_count(f->state), MANY - 1);
     const struct unit_volume *v = NULL;

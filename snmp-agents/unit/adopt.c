@@ -33,7 +33,7 @@ bool adopt_is_due(const struct order *o, const struct order_medium *om, const st
     return false;
 }
 
-bool order_has_strangers(const struct order *o)
+bool adopt_has_strangers(const struct order *o)
 {
     for (size_t i = 0; i < o->medium_count; i++)
         for (size_t k = 0; k < o->media[i].layout.found_count; k++)
@@ -42,7 +42,7 @@ bool order_has_strangers(const struct order *o)
     return false;
 }
 
-bool order_brings_volumes(const struct order *o, const struct state *state)
+bool adopt_brings_volumes(const struct order *o, const struct state *state)
 {
     for (size_t i = 0; i < o->medium_count; i++)
         if (adopt_is_due(o, &o->media[i], state))

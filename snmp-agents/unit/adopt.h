@@ -11,6 +11,10 @@ bool adopt_is_stranger(const struct order *o, const struct state *state,
                        const struct media_found *f);
 // Whether the medium has a stranger for which it has room.
 bool adopt_is_due(const struct order *o, const struct order_medium *om, const struct state *state);
+// Whether any medium has one: applying the order takes them in.
+bool adopt_brings_volumes(const struct order *o, const struct state *state);
+// The same, before it is known what became of the state meanwhile.
+bool adopt_has_strangers(const struct order *o);
 // Takes the rows into the state one by one, so that each sees the names and indexes of those
 // before it, and writes them; adopt_take_back undoes it when they cannot be recorded.
 int adopt_record(const struct order *o, const struct order_medium *om, struct state *state,

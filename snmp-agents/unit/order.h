@@ -139,10 +139,6 @@ int order_apply(const struct order *o, struct state *state, struct journal *jour
 bool order_has_failures(const struct order *o);
 // Whether the next pass has something to go on with.
 bool order_is_unfinished(const struct order *o);
-// Whether media tell of volumes that are not in the state: applying takes them in.
-bool order_brings_volumes(const struct order *o, const struct state *state);
-// The same, before it is known what became of the state meanwhile.
-bool order_has_strangers(const struct order *o);
 // The volume of this UUID, or NULL.
 const struct order_volume *order_volume_uuid(const struct order *o, const struct dv_uuid *uuid);
 

@@ -3,6 +3,7 @@
 #include "snmp-agents/unit/pass.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "snmp-agents/unit/adopt.h"
 #include "snmp-agents/unit/backing.h"
 #include "snmp-agents/unit/serving.h"
 
@@ -286,7 +287,7 @@ void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
     pass_media_check(p->media, o);
     backing_tidy(p->media, o, calls);
     // tgtd may serve what media bring along: it is not to be ended first.
-    o->postponed = o->first && order_has_strangers(o);
+    o->postponed = o->first && adopt_has_strangers(o);
     if (o->postponed)
         return;
     if (!make_backings(p, o, calls))

@@ -71,10 +71,10 @@ struct unit_rule {
     char secret[CHAP_SECRET_MAX + 1];
     struct volume_counters counters; // of the sessions of its initiator
     struct counting counting;
-    bool refused_doubt;      // the initiator had other rules, too, at the last one of the
-    uint32_t refused;        // logins of the initiator, since the last one that was not; see
-    uint64_t refused_logins; // refusal_note: counting.logins, and
-    char refused_at[sizeof("2026-11-29T12:00:00Z")]; // when, at the last one
+    uint32_t refused;        // its initiator's logins that were, since the last one that was not
+    uint64_t refused_logins; // counting.logins when the last one was
+    bool refused_doubt;      // it may have been at another volume of the host
+    char refused_at[sizeof("2026-11-29T12:00:00Z")]; // when that was
 };
 
 struct unit_portal {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/log.h"
 #include "base/mem.h"
+#include "snmp-agents/unit/adopt.h"
 #include "snmp-agents/unit/reason.h"
 #include "snmp-agents/unit/take.h"
 #include "snmp-agents/unit/unit_internal.h"
@@ -138,9 +139,9 @@ static void on_done(void *arg, struct order *o)
     struct unit *u = arg;
     struct dv_err err;
     o->set_under_way = sets_under_way(u->sets);
-    bool strangers_wait = o->set_under_way && order_has_strangers(o);
+    bool strangers_wait = o->set_under_way && adopt_has_strangers(o);
     bool failed = order_has_failures(o) || strangers_wait;
-    bool postponed = o->postponed, brings = order_brings_volumes(o, u->state);
+    bool postponed = o->postponed, brings = adopt_brings_volumes(o, u->state);
     u->had_pass = !postponed || !strangers_wait;
     if (!postponed) {
         read_logs(u);

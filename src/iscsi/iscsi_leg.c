@@ -204,7 +204,7 @@ void leg_fail_all(struct iscsi_leg *l, int error)
     for (unsigned i = 0; i < LEG_WINDOW; i++) // what libiscsi did not give back, after a logout
         if (l->parts[i].sent)
             leg_lose_part(&l->parts[i]);
-    // Requests that still wait first: end_part then finds none of its own there.
+    // Requests that still wait first: leg_end_part then finds none of its own there.
     while ((req = queue_take(&l->waiting))) {
         req->error = error;
         if (req->parts == 0)
