@@ -55,7 +55,11 @@ static int set_up(void **state)
     pthread_cond_init(&lab->cms.tasks_changed, NULL);
     changes_unit(&c, &rec);
     apply(lab, &c);
-    lab->link = (struct unit_link){.cms = &lab->cms, .uuid = rec.uuid, .accepted = true};
+    lab->link = (struct unit_link){.cms = &lab->cms,
+                                   .uuid = rec.uuid,
+                                   .address = "udp:127.0.0.1:16161",
+                                   .engine = {.len = 5, .b = "12345"},
+                                   .accepted = true};
     lab->unit = link_unit(&lab->link);
     lab->unit->link = &lab->link;
     *state = lab;
@@ -225,6 +229,201 @@ static void test_a_reading_that_ends_early(void **state)
     reads(lab, 5, 950, 0);
     takes_all(lab);
     assert_int_equal(shown_volumes(lab), 950);
+}
+
+// Another volume is at each index than before, as behind a rebuild of the unit's journal.
+static void renumbers(struct lab *lab, uint32_t generation, unsigned volumes, unsigned rules,
+                      uint32_t (*place)(unsigned i, unsigned volumes))
+{
+    reads(lab, generation, volumes, rules);
+    struct reading *r = lab->link.reading;
+    struct volume *rows = r->volumes;
+    r->volumes = dv_calloc(volumes, sizeof(*rows));
+    for (unsigned i = 0; i < volumes; i++) { // a walk brings them by index
+        uint32_t index = place(i, volumes);
+        r->volumes[index - 1] = rows[i];
+        r->volumes[index - 1].index = index;
+        for (unsigned k = 0; k < rules; k++)
+            r->rules[i * rules + k].volume = index;
+    }
+    free(rows);
+    observe_begin(&lab->link);
+}
+
+static uint32_t reversed(unsigned i, unsigned volumes)
+{
+    return volumes - i;
+}
+
+static uint32_t next_one(unsigned i, unsigned volumes)
+{
+    return (i + 1) % volumes + 1;
+}
+
+// What the store holds is a whole at any time.
+static void store_is_good(struct lab *lab)
+{
+    struct dv_err err = {0};
+    struct changes c = {0};
+    if (store_load(lab->cms.store, &c, &err) < 0)
+        fail_msg("%s", err.text);
+    changes_free(&c);
+}
+
+// All are shown at any time, and at the end each where the reading has it, with its rules.
+static void takes_renumbered(struct lab *lab, unsigned volumes, unsigned rules)
+{
+    enum observed observed;
+    unsigned parts = 0;
+    while ((observed = observe_part(&lab->link)) == OBSERVED_PART) {
+        parts++;
+        assert_int_equal(shown_volumes(lab), volumes);
+        for (const struct pool_volume *v = lab->unit->volumes; v; v = v->unit_next)
+            assert_false(left_out_yields(v, VOLUME_FAILED));
+        assert_false(tasks_settle(&lab->cms, lab->unit, false));
+        store_is_good(lab);
+    }
+    assert_int_equal(observed, OBSERVED_MOST);
+    assert_true(parts > 1);
+    assert_true(observe_reading(&lab->link, lab->link.reading));
+    store_is_good(lab);
+    assert_int_equal(shown_volumes(lab), volumes);
+    for (size_t i = 0; i < volumes; i++) {
+        const struct volume *row = &lab->link.reading->volumes[i];
+        const struct pool_volume *v = pool_volume_by_index(lab->unit, row->index);
+        assert_non_null(v);
+        assert_true(uuid_equal(&v->rec.uuid, &row->uuid));
+        assert_int_equal(v->rec.index, row->index);
+        assert_int_equal(v->rule_count, rules);
+        for (size_t k = 0; k < rules; k++)
+            assert_int_equal(v->rules[k].volume, row->index);
+    }
+}
+
+static void test_all_indexes_are_others(void **state)
+{
+    enum { COUNT = 300, RULES = 2 };
+    struct lab *lab = *state;
+    struct changes c = {0};
+    struct task_record t;
+    struct dv_uuid last = id('v', COUNT);
+    reads(lab, 2, COUNT, RULES);
+    takes_all(lab);
+    tasks_new(&lab->cms, &t, TASK_VOLUME_CREATE); // it is being made
+    t.volume = last;
+    changes_task(&c, &t);
+    struct volume making = pool_volume_by_uuid(lab->cms.pool, &last)->actual;
+    making.state = VOLUME_CREATING;
+    changes_shown(&c, &making, NULL, 0);
+    apply(lab, &c);
+    renumbers(lab, 3, COUNT, RULES, reversed);
+    lab->link.reading->volumes[0].state = VOLUME_CREATING;
+    takes_renumbered(lab, COUNT, RULES);
+    assert_false(task_is_over(&pool_find_task(lab->cms.pool, t.id)->rec));
+    assert_true(pool_volume_by_uuid(lab->cms.pool, &last)->rec.wanted);
+    renumbers(lab, 4, COUNT, RULES, next_one);
+    takes_renumbered(lab, COUNT, RULES);
+    assert_int_equal(events_with(lab, "vanished"), 0);
+    assert_int_equal(events_with(lab, "moved"), 0);
+}
+
+// What has another index is told apart from what is gone, in parts and in a list of changes.
+static void test_indexes_of_what_is_gone(void **state)
+{
+    enum { COUNT = 300 };
+    struct lab *lab = *state;
+    struct dv_uuid first = id('v', 1), second = id('v', 2);
+    reads(lab, 2, COUNT, 0);
+    takes_all(lab);
+    renumbers(lab, 3, COUNT, 0, reversed);
+    lab->link.reading->volumes[0].uuid = id('n', 1); // it is new, and the last one is gone
+    takes_all(lab);
+    store_is_good(lab);
+    assert_int_equal(shown_volumes(lab), COUNT);
+    assert_int_equal(events_with(lab, "has vanished from unit1"), 1);
+    struct reading *r = lab->link.reading;
+    struct volume one = r->volumes[COUNT - 1], two = r->volumes[COUNT - 2];
+    assert_true(uuid_equal(&one.uuid, &first) && uuid_equal(&two.uuid, &second));
+    reads(lab, 4, 0, 0); // these two change places
+    r = lab->link.reading;
+    r->whole = false;
+    uint32_t index = one.index;
+    one.index = two.index;
+    two.index = index;
+    *DV_APPEND(r->volumes, r->volume_count) = one;
+    *DV_APPEND(r->volumes, r->volume_count) = two;
+    observe_begin(&lab->link);
+    takes_all(lab);
+    store_is_good(lab);
+    assert_int_equal(shown_volumes(lab), COUNT);
+    assert_true(pool_volume_by_index(lab->unit, one.index) ==
+                pool_volume_by_uuid(lab->cms.pool, &first));
+    assert_int_equal(events_with(lab, "vanished"), 1);
+    reads(lab, 5, 0, 0); // one has the other's place, which is gone
+    r = lab->link.reading;
+    r->whole = false;
+    *DV_APPEND(r->gone, r->gone_count) = one.index;
+    one.index = two.index;
+    *DV_APPEND(r->volumes, r->volume_count) = one;
+    observe_begin(&lab->link);
+    takes_all(lab);
+    store_is_good(lab);
+    assert_int_equal(shown_volumes(lab), COUNT - 1);
+    assert_int_equal(events_with(lab, "vanished"), 2);
+}
+
+// Where it was shown by another unit it looked as it does here, so only its unit is another one.
+static void test_a_volume_comes_as_it_was_elsewhere(void **state)
+{
+    enum { COUNT = 200 };
+    struct lab *lab = *state;
+    struct unit_record other = {.uuid = id('u', 2),
+                                .name = "unit2",
+                                .address = "udp:127.0.0.1:16162",
+                                .engine_id = "23456",
+                                .engine_id_len = 5,
+                                .state = UNIT_DOWN};
+    struct changes c = {0};
+    reads(lab, 2, COUNT, 0);
+    takes_all(lab);
+    renumbers(lab, 3, COUNT, 0, reversed);
+    struct volume *row = &lab->link.reading->volumes[0];
+    row->uuid = id('w', 1);
+    struct volume_record rec = {.uuid = row->uuid,
+                                .unit = other.uuid,
+                                .name = "w1",
+                                .medium = 1,
+                                .index = 1,
+                                .blocks = row->blocks,
+                                .wanted = true,
+                                .seen = true};
+    changes_unit(&c, &other);
+    changes_volume(&c, &rec);
+    changes_shown(&c, row, NULL, 0);
+    apply(lab, &c);
+    takes_all(lab);
+    store_is_good(lab);
+    assert_int_equal(shown_volumes(lab), COUNT);
+    assert_true(uuid_equal(&pool_volume_by_index(lab->unit, 1)->rec.uuid, &rec.uuid));
+    assert_int_equal(events_with(lab, "has moved from unit2 to unit1"), 1);
+    assert_int_equal(events_with(lab, "vanished"), 1); // the last one, which is shown no more
+}
+
+// Some indexes are not known then, so nothing is ordered before all has been read.
+static void test_no_orders_behind_a_part(void **state)
+{
+    struct lab *lab = *state;
+    reads(lab, 2, 300, 0);
+    takes_all(lab);
+    assert_false(lab->link.taken_in_part);
+    renumbers(lab, 3, 300, 0, reversed);
+    assert_int_equal(takes_parts(lab, 1), 1);
+    assert_true(lab->link.taken_in_part);
+    reads(lab, 4, 300, 0);
+    takes_all(lab);
+    assert_false(lab->link.taken_in_part);
+    store_is_good(lab);
+    assert_int_equal(events_with(lab, "vanished"), 0);
 }
 
 static void test_changes_that_name_what_is_gone(void **state)
@@ -481,6 +680,10 @@ int main(void)
         TEST(test_where_parts_end),
         TEST(test_many_volumes_come_and_go),
         TEST(test_a_reading_that_ends_early),
+        TEST(test_all_indexes_are_others),
+        TEST(test_indexes_of_what_is_gone),
+        TEST(test_a_volume_comes_as_it_was_elsewhere),
+        TEST(test_no_orders_behind_a_part),
         TEST(test_changes_that_name_what_is_gone),
         TEST(test_hosts_come_before_their_volume),
         TEST(test_more_hosts_than_a_volume_can_have),

@@ -126,7 +126,9 @@ static uint64_t due_at(struct unit_link *link)
 static bool take_step(struct unit_link *link)
 {
     struct pool_unit *unit = link_unit(link);
-    if (!unit || !health_takes_orders(unit->rec.state) || !lead_takes_orders(link)) {
+    // Of a reading that was given up in the middle the rest is not known, nor some indexes.
+    if (!unit || link->taken_in_part || !health_takes_orders(unit->rec.state) ||
+        !lead_takes_orders(link)) {
         executor_forget(link);
         return false;
     }

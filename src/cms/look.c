@@ -192,8 +192,9 @@ static bool has_news(const struct unit_link *link, const struct reading *r, uint
     *since = 0;
     if (!unit || unit->rec.epoch != r->epoch || unit->rec.generation > r->generation)
         return true;
-    // What was left out is known in memory alone, so the first look reads all.
-    if (link->state_before || left_out_is_wanted(link))
+    // What was left out is known in memory alone, so the first look reads all; and so does one
+    // behind a reading that was given up in the middle.
+    if (link->state_before || link->taken_in_part || left_out_is_wanted(link))
         return true;
     if (unit->rec.generation == r->generation)
         return false;

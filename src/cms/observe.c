@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "logic/health.h"
+#include "model/check.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -184,6 +185,7 @@ static void joined(struct observation *o)
             o->link->faults.told || (o->link->faults_told && o->rec.state != UNIT_UP);
         o->link->state_before = 0;
     }
+    o->link->taken_in_part = o->r->part != READING_REST;
     if (!o->unit) {
         o->unit = link_unit(o->link);
         o->unit->link = o->link;
@@ -257,6 +259,7 @@ void observe_begin(struct unit_link *link)
     struct reading *r = link->reading;
     link->mark = ++readings;
     link->parts_at = link->gone_at = 0;
+    link->spare_index = INDEX_MAX;
     link->adopted = link->found = link->full = link->crowded = 0;
     link->vanished = link->moved = link->doubled = 0;
     link->faults = (struct faults){0};

@@ -276,21 +276,45 @@ static void hide(struct observation *o, struct pool_volume *pv)
                    o->rec.name);
 }
 
-// What had its index is not there any more. It is hidden first, so that no two volumes of a unit
-// have one index at any time, with parts of a reading recorded one by one.
+static bool shows_at(const struct reading *r, uint32_t index)
+{
+    for (size_t i = 0; i < r->volume_count; i++)
+        if (r->volumes[i].index == index)
+            return true;
+    return false;
+}
+
+static bool shows(const struct reading *r, const struct dv_uuid *uuid)
+{
+    for (size_t i = 0; i < r->volume_count; i++)
+        if (uuid_equal(&r->volumes[i].uuid, uuid))
+            return true;
+    return false;
+}
+
+// An index that no volume of the unit has at any time of this part. Far from those that are given.
+static uint32_t spare_index(const struct observation *o)
+{
+    do
+        o->link->spare_index--;
+    while (pool_volume_by_index(o->unit, o->link->spare_index) ||
+           shows_at(o->r, o->link->spare_index));
+    return o->link->spare_index;
+}
+
+// What had its index is elsewhere, or gone. No two volumes of a unit have one index at any time,
+// with parts of a reading recorded one by one. So what may still be shown gets another one until
+// it is; what is not is gone at the end.
 static void displace(struct observation *o, const struct volume *v)
 {
-    bool whole = o->link->reading->whole;
+    const struct reading *all = o->link->reading;
     struct pool_volume *other = o->unit ? pool_volume_by_index(o->unit, v->index) : NULL;
     if (!other || uuid_equal(&other->rec.uuid, &v->uuid) || other->mark == o->link->mark)
         return;
-    if (whole && o->r->part == READING_REST) { // its absence is told at the end
-        changes_hidden(&o->c, &other->rec.uuid);
-        return;
-    }
-    hide(o, other);
-    if (whole)
-        other->mark = 0; // it may be shown at another index yet
+    if (all->whole || shows(all, &other->rec.uuid))
+        changes_renumbered(&o->c, &other->rec.uuid, spare_index(o));
+    else
+        hide(o, other);
 }
 
 void observe_volume(struct observation *o, const struct volume *v)
@@ -333,11 +357,11 @@ void observe_volume(struct observation *o, const struct volume *v)
     rec.thin_default = false;
     rec.seen = true;
     follow_size(o, v, &rec);
+    displace(o, v); // first; also where nothing but the unit that shows it is new
     if (memcmp(&rec, &pv->rec, sizeof(rec)) != 0)
         changes_volume(&o->c, &rec);
     if (is_as_known(pv, v, rules, count))
         return;
-    displace(o, v);
     changes_shown(&o->c, v, rules, count);
     executor_settled(pv);
 }

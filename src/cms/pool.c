@@ -306,6 +306,22 @@ static void show(struct pool *p, struct pool_volume *v, const struct change *c)
     unsettle(v);
 }
 
+static void renumber(struct pool_volume *v, uint32_t index)
+{
+    struct pool_assignment *a;
+    assert(v && v->actual.index != 0);
+    forget_index(v);
+    v->actual.index = index;
+    for (size_t i = 0; i < v->rule_count; i++)
+        v->rules[i].volume = index;
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        if (a->actual.index != 0)
+            a->actual.volume = index;
+    }
+    remember_index(v);
+}
+
 static void put_host(struct pool *p, const struct host_record *rec)
 {
     struct pool_host *h = pool_host_by_uuid(p, &rec->uuid);
@@ -456,6 +472,9 @@ static void apply_one(struct pool *p, const struct change *c)
         break;
     case CHANGE_VOLUME_GONE:
         drop_volume(p, pool_volume_by_uuid(p, &c->id));
+        break;
+    case CHANGE_RENUMBERED:
+        renumber(pool_volume_by_uuid(p, &c->id), c->index);
         break;
     case CHANGE_SHOWN:
     case CHANGE_HIDDEN:

@@ -167,10 +167,8 @@ static uint32_t free_volume_index(const struct pool_unit *u)
     const struct pool_volume *v;
     DL_FOREACH2(u->volumes, v, unit_next)
     {
-        if (v->rec.index > top)
+        if (v->rec.index > top) // that of a displaced one is its own, what is shown is not
             top = v->rec.index;
-        if (v->actual.index > top)
-            top = v->actual.index;
     }
     if (top <= INDEX_MAX - groups)
         return placement_index(top, counts, groups);

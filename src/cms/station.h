@@ -141,6 +141,8 @@ struct unit_link {
     struct loop_timer *parts;        // while a reading is taken in part by part
     uint64_t mark;                   // the reading's, for what it shows
     size_t parts_at, gone_at;        // the first of its volumes, and gone ones, still to come
+    bool taken_in_part;              // it, and not all of it
+    uint32_t spare_index;            // the last that a displaced volume got; they go down
     size_t adopted, found;           // volumes and hosts that it took in
     size_t vanished, moved, doubled; // volumes that it told of
     size_t strange_hosts;            // of the unit, found and not completed

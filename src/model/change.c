@@ -86,6 +86,11 @@ void changes_shown(struct changes *c, const struct volume *shown, const struct a
     item->rule_count = rule_count;
 }
 
+void changes_renumbered(struct changes *c, const struct dv_uuid *volume, uint32_t index)
+{
+    add(c, CHANGE_RENUMBERED, volume)->index = index;
+}
+
 void changes_hidden(struct changes *c, const struct dv_uuid *volume)
 {
     add(c, CHANGE_HIDDEN, volume);

@@ -19,6 +19,7 @@ enum change_kind {
     CHANGE_VOLUME,
     CHANGE_VOLUME_GONE, // with what its unit showed of it
     CHANGE_SHOWN,       // a volume and its rules as its unit shows them
+    CHANGE_RENUMBERED,  // what its unit shows of it, at another index
     CHANGE_HIDDEN,      // the unit shows it no longer
     CHANGE_HOST,
     CHANGE_HOST_GONE,
@@ -34,6 +35,7 @@ struct change {
     struct dv_uuid id;   // of the unit, volume or host that it is about; an assignment's volume
     struct dv_uuid host; // an assignment's host
     uint64_t task;       // a task's id
+    uint32_t index;      // CHANGE_RENUMBERED
     union {
         struct unit_record *unit;
         struct volume_record *volume;
@@ -71,6 +73,7 @@ void changes_volume(struct changes *c, const struct volume_record *volume);
 void changes_volume_gone(struct changes *c, const struct dv_uuid *volume);
 void changes_shown(struct changes *c, const struct volume *shown, const struct access_rule *rules,
                    size_t rule_count);
+void changes_renumbered(struct changes *c, const struct dv_uuid *volume, uint32_t index);
 void changes_hidden(struct changes *c, const struct dv_uuid *volume);
 void changes_host(struct changes *c, const struct host_record *host);
 void changes_host_gone(struct changes *c, const struct dv_uuid *host);

@@ -174,6 +174,14 @@ static int put_shown(struct store *s, const struct change *c, struct dv_err *err
     return 0;
 }
 
+static int renumber_shown(struct store *s, const struct change *c, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_RENUMBER_SHOWN];
+    bind_uuid(st, 1, &c->id);
+    db_bind_int(st, 2, c->index);
+    return db_run(st, err);
+}
+
 static int put_host(struct store *s, const struct host_record *h, struct dv_err *err)
 {
     struct db_stmt *st = s->stmt[ST_PUT_HOST];
@@ -287,6 +295,8 @@ static int apply_one(struct store *s, const struct change *c, struct dv_err *err
         return run_uuid(s->stmt[ST_DELETE_VOLUME], &c->id, err);
     case CHANGE_SHOWN:
         return put_shown(s, c, err);
+    case CHANGE_RENUMBERED:
+        return renumber_shown(s, c, err);
     case CHANGE_HIDDEN:
         return run_uuid(s->stmt[ST_DELETE_SHOWN], &c->id, err);
     case CHANGE_HOST:

@@ -18,6 +18,7 @@ enum store_stmt {
     ST_PUT_VOLUME,
     ST_DELETE_VOLUME,
     ST_DELETE_SHOWN,
+    ST_RENUMBER_SHOWN,
     ST_PUT_SHOWN,
     ST_PUT_RULE,
     ST_PUT_HOST,

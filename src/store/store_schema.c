@@ -141,6 +141,7 @@ const char *const store_sql[STORE_STMTS] = {
         " wanted=excluded.wanted, seen=excluded.seen, may_shrink=excluded.may_shrink",
     [ST_DELETE_VOLUME] = "DELETE FROM volume WHERE uuid = ?",
     [ST_DELETE_SHOWN] = "DELETE FROM shown WHERE volume = ?",
+    [ST_RENUMBER_SHOWN] = "UPDATE shown SET idx = ?2 WHERE volume = ?1",
     [ST_PUT_SHOWN] = "INSERT INTO shown VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [ST_PUT_RULE] = "INSERT INTO rule VALUES (?,?,?,?,?,?,?)",
     [ST_PUT_HOST] = "INSERT INTO host VALUES (?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
