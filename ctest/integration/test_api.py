@@ -380,27 +380,6 @@ def test_task_answers(api):
 # ---- Waiting, and the end
 
 
-def test_a_finished_task_is_kept_for_a_while(api):
-    """However many finish meanwhile: who made it can still ask what it came to."""
-    api.lab.create("kept", "1M")
-    agent = next(p for p in api.lab.units["unit1"].processes if p.name.endswith("agent")).pid()
-    os.kill(agent, signal.SIGSTOP)
-
-    def taken_back():
-        status, _, task = api.ask("PATCH", "/api/v1/volumes/kept", {"size": "2M"})
-        assert status == 202, task
-        assert api.ask("POST", f"/api/v1/tasks/{task['id']}/cancel")[0] < 300
-        return task["id"]
-    try:
-        ids = [taken_back() for _ in range(1005)]
-    finally:
-        os.kill(agent, signal.SIGCONT)
-    for n in (ids[0], ids[4], ids[-1]):
-        status, _, task = api.ask("GET", f"/api/v1/tasks/{n}")
-        assert status == 200 and task["state"] == "cancelled", task
-    api.lab.done(api.lab.client.delete("/volumes/kept"))
-
-
 @pytest.fixture(scope="module")
 def stuck(api):
     """A task that is under way for as long as this is: its unit's agent has stopped to answer."""

@@ -300,7 +300,8 @@ def test_a_unit_that_is_away_is_waited_for(lab, volume):
     lab.run("kill", "unit1")
     assert until(lambda: lab.unit("unit1")["state"] == "down", 10)
     task = patch(lab, "late", size="3G")
-    assert lab.client.ask("POST", f"/tasks/{task['id']}/cancel")["state"] == "cancelled"
+    over = lab.client.ask("POST", f"/tasks/{task['id']}/cancel")
+    assert over["state"] == "cancelled" and over["error"]["detail"] == "it was taken back", over
     lab.run("start", "unit1")
     assert until(lambda: lab.volume("late")["state"] == "online", 10)
     assert lab.volume("late")["size"] == 2 << 30
@@ -314,22 +315,30 @@ def test_a_resize_is_done_when_the_volume_is_served(lab, volume):
     lab.create("slow", "16M", unit="unit1")
     unit.stop(unit.tgtds[0])
     assert until(lambda: lab.volume("slow")["state"] == "failed", 20)
-    for size, end in (("32M", "done"), ("48M", "cancelled")):
+    for size, end in (("32M", "done"), ("48M", "cancelled"), ("64M", "deleted")):
         task = patch(lab, "slow", size=size)
         assert until(lambda size=size: lab.volume("slow")["size"] == int(size[:-1]) << 20 and
                      lab.client.get(f"/tasks/{task['id']}")["waiting"], 20)
         now = lab.client.get(f"/tasks/{task['id']}")
         assert now["state"] == "running" and "tgtd" in now["waiting"], now
         if end == "cancelled":
-            assert lab.client.ask("POST", f"/tasks/{task['id']}/cancel")["state"] == end
+            over = lab.client.ask("POST", f"/tasks/{task['id']}/cancel")
+            assert over["state"] == end and over["error"]["detail"] == \
+                "the size is 48MiB already and stays so; the volume is served with it as soon as unit1 can", over
+        elif end == "deleted":
+            deleting = lab.client.delete("/volumes/slow")
+            over = lab.client.get(f"/tasks/{task['id']}")
+            assert over["state"] == "cancelled" and over["error"]["detail"] == "the volume is being deleted", over
         unit.start(unit.tgtds[0])
+        if end == "deleted":
+            lab.done(deleting)
+            break
         if end == "done":
             lab.done(now)
         assert until(lambda: lab.volume("slow")["state"] == "online", 20)
-        if end == "done":
-            unit.stop(unit.tgtds[0])
-            assert until(lambda: lab.volume("slow")["state"] == "failed", 20)
-    lab.done(lab.client.delete("/volumes/slow"))
+        assert lab.volume("slow")["size"] == int(size[:-1]) << 20
+        unit.stop(unit.tgtds[0])
+        assert until(lambda: lab.volume("slow")["state"] == "failed", 20)
 
 
 def test_what_an_snmp_manager_resizes_the_station_takes_over(lab, volume):

@@ -54,8 +54,8 @@ int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t
                  struct dv_err *err);
 // Takes back what a task that is not over has asked for, as far as it can be: a volume that was
 // never finished is deleted, a right not yet confirmed is revoked, a size or name that the unit has
-// not taken up is forgotten. DV_CONFLICT when the task is
-// over or is of a kind that cannot be taken back.
+// not taken up is forgotten. A size that the volume has, though it is not served yet, stays.
+// DV_CONFLICT when the task is over or is of a kind that cannot be taken back.
 int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err);
 
 // chap_user may be NULL: then the name is used. The secret is sealed at once and never shown.

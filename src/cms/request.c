@@ -298,13 +298,13 @@ static int check_delete(struct cms *cms, const struct pool_volume *v, struct dv_
 }
 
 void request_end_task(struct cms *cms, struct changes *c, enum task_kind kind,
-                      const struct dv_uuid *volume, const struct dv_uuid *host)
+                      const struct dv_uuid *volume, const struct dv_uuid *host, const char *why)
 {
     const struct pool_task *open = tasks_open(cms, kind, volume, host);
     if (!open)
         return;
     struct task_record t = open->rec;
-    tasks_end(cms, c, &t, TASK_CANCELLED, DV_CANCELLED, "it was taken back");
+    tasks_end(cms, c, &t, TASK_CANCELLED, DV_CANCELLED, "%s", why);
 }
 
 // forget: its medium is away, and what that holds of it is left alone. What else was to become of
@@ -323,9 +323,10 @@ static int end_volume(struct cms *cms, struct pool_volume *v, bool forget, uint6
     tasks_step(&t, STEP_WAITING, "end access on %s", unit);
     tasks_step(&t, STEP_WAITING, forget ? "forget it on %s" : "delete on %s", unit);
 
+    const char *why = forget ? "the volume is being forgotten" : "the volume is being deleted";
     struct changes c = {0};
-    request_end_task(cms, &c, TASK_VOLUME_RESIZE, &rec.uuid, NULL);
-    request_end_task(cms, &c, TASK_VOLUME_RENAME, &rec.uuid, NULL);
+    request_end_task(cms, &c, TASK_VOLUME_RESIZE, &rec.uuid, NULL, why);
+    request_end_task(cms, &c, TASK_VOLUME_RENAME, &rec.uuid, NULL, why);
     changes_volume(&c, &rec);
     if (forget)
         events_add(

@@ -22,8 +22,9 @@ void request_start(struct cms *cms, struct pool_unit *unit);
 int request_begin(struct cms *cms, struct changes *c, const struct task_record *t,
                   struct pool_unit *unit, struct pool_hold *hold, uint64_t *task,
                   struct dv_err *err);
+// why: what becomes of what was asked for.
 void request_end_task(struct cms *cms, struct changes *c, enum task_kind kind,
-                      const struct dv_uuid *volume, const struct dv_uuid *host);
+                      const struct dv_uuid *volume, const struct dv_uuid *host, const char *why);
 
 // ---- request_change.c ----
 // Whether the volume's medium has room for it with `blocks` blocks, by its free extents.

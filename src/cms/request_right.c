@@ -3,6 +3,7 @@
 #include "cms/station.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "cms/reading.h"
 #include "cms/request.h"
 #include "logic/health.h"
@@ -110,7 +111,7 @@ int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t
     struct assignment_record rec = a->rec;
     rec.wanted = false;
     struct changes c = {0};
-    request_end_task(cms, &c, TASK_ASSIGN, &rec.volume, &rec.host);
+    request_end_task(cms, &c, TASK_ASSIGN, &rec.volume, &rec.host, "the right was taken back");
     struct task_record t;
     tasks_new(cms, &t, TASK_UNASSIGN);
     t.volume = rec.volume;
@@ -153,6 +154,20 @@ static int cannot_cancel(const struct pool_volume *v, const struct task_record *
                    t->summary, t->waiting[0] ? ". It waits: " : "", t->waiting);
 }
 
+// A size that the unit has is not given back: that would have to cut.
+static void end_cancelled(struct cms *cms, struct changes *c, const struct pool_volume *v,
+                          struct task_record *t)
+{
+    char size[SIZE_TEXT_ROOM];
+    if (t->kind == TASK_VOLUME_RESIZE && v->actual.index != 0 && v->actual.blocks == v->rec.blocks)
+        tasks_end(cms, c, t, TASK_CANCELLED, DV_CANCELLED,
+                  "the size is %s already and stays so; the volume is served with it as soon as %s "
+                  "can",
+                  size_format(v->rec.blocks * BLOCK_SIZE, size, sizeof(size)), v->unit->rec.name);
+    else
+        tasks_end(cms, c, t, TASK_CANCELLED, DV_CANCELLED, "it was taken back");
+}
+
 int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
 {
     const struct pool_task *pt = pool_find_task(cms->pool, task);
@@ -184,7 +199,7 @@ int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
         request_take_back_name(cms, v, &c);
         v->hold = (struct pool_hold){0};
     }
-    tasks_end(cms, &c, &t, TASK_CANCELLED, DV_CANCELLED, "it was taken back");
+    end_cancelled(cms, &c, v, &t);
     int rc = cms_apply(cms, &c, err);
     changes_free(&c);
     if (rc == 0)
