@@ -21,8 +21,8 @@ struct web *web_new(struct dispatcher *dispatcher, struct dv_err *err);
 // Returns when no request is being carried out any more. NULL is fine.
 void web_free(struct web *w);
 
-// A connection to civetweb that does not block, perhaps still being made; -1 with errno: none. What
-// was not taken up when it is closed is not carried out.
+// A connection to civetweb that does not block, perhaps still being made; -1 with errno: none. A
+// request that civetweb has not begun when the connection is closed is not carried out.
 int web_connect(struct web *w);
 void web_disconnect(struct web *w, int fd); // closes it; -1 is fine
 
