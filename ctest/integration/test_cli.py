@@ -1,5 +1,6 @@
 """The command line as people and scripts use it, against a real station and real units."""
 import fcntl
+import http.server
 import json
 import os
 import pty
@@ -10,6 +11,7 @@ import signal
 import struct
 import subprocess
 import termios
+import threading
 import time
 
 import pytest
@@ -606,3 +608,63 @@ def test_output_that_cannot_be_written(lab):
         done = subprocess.run([DVSAN, "unit", "list"], env=lab.env, stdout=full, stderr=subprocess.PIPE,
                               text=True, check=False)
     assert done.returncode == 1 and "could not be written" in done.stderr
+
+
+# ---- A change that worked, of which no more can be told
+
+class Station(http.server.BaseHTTPRequestHandler):
+    """Carries out what is asked, and then answers only what it is told to."""
+    good = ()
+
+    def answer(self, status, what):
+        text = json.dumps(what).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json" if status < 400 else "application/problem+json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def change(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.changed = True
+        self.answer(202, {"id": 7, "kind": "volume_resize", "state": "done", "progress": 100, "summary": "resize",
+                          "steps": [], "error": None, "waiting": None})
+
+    do_PATCH = do_POST = change
+
+    def do_GET(self):
+        volume = {"name": "db", "size": (32 if self.server.changed else 16) << 20, "start_lba": 0, "end_lba": 65535,
+                  "medium": "m", "hosts": ["host1"]}
+        if not self.server.changed or self.path.rsplit("/", 1)[-1] in self.good:
+            self.answer(200, volume)
+        else:
+            self.answer(500, {"title": "Internal Server Error", "status": 500, "code": "internal",
+                              "detail": "the disk of the station is full"})
+
+    def log_message(self, *args):
+        del args
+
+
+@pytest.mark.parametrize("args, good, warning", [
+    (("volume", "resize", "db", "--size", "32M"), (), "it is done, but cannot be shown now"),
+    (("volume", "create", "db", "--size", "32M"), (), "it is done, but cannot be shown now"),
+    (("volume", "resize", "db", "--size", "32M"), ("db",),
+     "its hosts do not see that by themselves, and what makes them cannot be told now")])
+def test_a_change_that_cannot_be_shown_is_no_failure(args, good, warning):
+    handler = type("Handler", (Station,), {"good": good})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.changed = False
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            done = subprocess.run([DVSAN, *args], capture_output=True, text=True, check=False, timeout=60,
+                                  env={"PATH": os.environ["PATH"], "DVSAN_TOKEN": "t" * 43,
+                                       "DVSAN_URL": f"http://127.0.0.1:{server.server_port}"})
+        finally:
+            server.shutdown()
+            thread.join()
+    assert server.changed
+    assert done.returncode == 0, done.stderr
+    assert f"{warning}: " in done.stderr and "the disk of the station is full" in done.stderr, done.stderr
+    if good:
+        assert "Volume db has 32MiB now" in done.stdout
