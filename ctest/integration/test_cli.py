@@ -610,6 +610,25 @@ def test_output_that_cannot_be_written(lab):
     assert done.returncode == 1 and "could not be written" in done.stderr
 
 
+def test_a_hosts_name_is_printed_as_it_is_spelled(lab):
+    """tgtd lets in no other spelling but the one in lower case."""
+    spelled = IQN + "Host-In-Both-Cases"
+    lab.dvsan("host", "add", "both", "--iqn", spelled)
+    try:
+        assert spelled in lab.dvsan("host", "show", "both").stdout
+        assert spelled in lab.dvsan("host", "list").stdout
+        lab.create("for-both", "1M")
+        lab.assign("for-both", "both")
+        for to in ("open-iscsi", "qemu"):
+            assert spelled in lab.dvsan("host", "connect-info", "both", "--for", to).stdout
+        other = lab.dvsan("host", "add", "third", "--iqn", spelled.upper().replace("IQN.", "iqn."), code=None)
+        assert other.returncode != 0 and spelled in other.stderr, other.stderr
+    finally:
+        lab.unassign("for-both", "both")
+        lab.done(lab.client.delete("/volumes/for-both"))
+        lab.dvsan("host", "delete", "both", "--yes", code=None)
+
+
 # ---- A change that worked, of which no more can be told
 
 class Station(http.server.BaseHTTPRequestHandler):

@@ -1,7 +1,9 @@
 # Volumes grow, move, shrink and are renamed: by SNMP alone on one unit, then through the station.
 # SPDX-License-Identifier: BSD-2-Clause
+import contextlib
 import os
 import re
+import struct
 import subprocess
 import threading
 import time
@@ -11,6 +13,7 @@ import pytest
 
 from tools import initiators
 from tools.testlab import Refused, until
+from raw_initiator import Lun
 from unit_box import (ACTIVE, ONLINE, UNIT, VOLUME, V_BLOCKS, V_END, V_ERROR, V_NAME, V_SIZE, V_START,
                       SnmpError, own_box, wait_for)
 
@@ -145,6 +148,52 @@ def test_a_kill_in_between_is_healed(box, who):
         assert path.stat().st_size == mib << 20
         wait_for("the new size", lambda mib=mib: capacity(box, 1) == mib)
         assert free_extents(box) == [(mib, 256)]
+
+
+class Reserving(Lun):
+    """What SPC-4 calls PERSISTENT RESERVE IN and OUT; the reservation is one of the only writer."""
+
+    def out(self, action, key, new_key=0):
+        self.command(struct.pack(">BBB2xIx", 0x5F, action, 1, 24), struct.pack(">QQ8x", key, new_key))
+
+    def registered(self):
+        return int.from_bytes(self.command(struct.pack(">BB5xHx", 0x5E, 0, 512), room=512)[4:8], "big") // 8
+
+    def can_write(self):
+        try:
+            self.write(0, bytes(512))
+        except AssertionError as e:
+            assert str(e).startswith("status 0x18"), e  # RESERVATION CONFLICT
+            return False
+        return True
+
+
+def test_a_reservation_outlives_a_growth_and_keeps_out_its_holder(box):
+    """tgtd shows it to nobody but initiators that are logged in, so the unit cannot ask for it."""
+    register, reserve, preempt = 0, 1, 4
+    box.create(1, "a", 8)
+    box.grant(1, 1, ALICE, "alice", SECRET)
+    box.wait_rule(1, 1, ACTIVE)
+    how = (box.portal, ALICE, box.iqn(1), "alice", SECRET)
+    with contextlib.closing(Reserving(*how)) as host:
+        host.out(register, 0, 0x5EC2E7)
+        host.out(reserve, 0x5EC2E7)
+        assert host.registered() == 1 and host.can_write()
+        for mode in ("target", "system", "portal", "account", "lld", "session --tid 1", "connection --tid 1"):
+            shown = box.tgtadm("-C", "0", "--op", "show", "--mode", *mode.split())
+            assert not re.search("reserv|regist|5ec2e7", shown, re.I), shown
+        box.set(*size_set(1, 16))
+        wait_extent(box, 1, 0, 16)
+    with contextlib.closing(Reserving(*how)) as host:
+        assert host.registered() == 1 and not host.can_write()
+        host.out(register, 0, 0x5EC2E7)
+        assert not host.can_write()
+        host.out(preempt, 0x5EC2E7, 0x5EC2E7)
+        assert host.can_write()
+        box.set(*size_set(1, 8, force=True))
+        wait_extent(box, 1, 0, 8)
+    with contextlib.closing(Reserving(*how)) as host:
+        assert host.registered() == 0 and host.can_write()
 
 
 # ---- Through the station

@@ -308,8 +308,7 @@ static void test_answer(void **state)
     http_answer_free(&a);
 }
 
-// ---- Places and guesses
-// -----------------------------------------------------------------------------
+// ---- Places and guesses ---------------------------------------------------------------------
 
 static void test_places(void **state)
 {
