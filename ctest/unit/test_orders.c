@@ -3,7 +3,7 @@
 //
 // A file has scenes, each beginning with "scene TEXT". Its lines, up to "gives", build volumes:
 //   volume INDEX [unwanted] [forced] [new] [held] [size N] [name NAME] [resize] [rename]
-//   shown STATE [size N] [target N] [name NAME]
+//   shown STATE [size N] [target N] [name NAME] [at PERCENT]    at 100 unless said
 //   rule INDEX INITIATOR USER STATE
 //   right INDEX HOST USER [unwanted] [held] [secretless] [stale]    HOST is the initiator, too
 // Behind "gives" come the orders, one a line, and "settled" or "unsettled".
@@ -102,6 +102,7 @@ static void add_shown(struct scene *s, const char *line)
     s->shown[n].state = (enum volume_state)number_of(state, volume_state);
     s->shown[n].blocks = size_of(line, " size ");
     s->shown[n].target_blocks = size_of(line, " target ");
+    s->shown[n].progress = has(line, " at ") ? (uint32_t)size_of(line, " at ") : 100;
     name_of(line, s->shown[n].name);
     s->volumes[n].shown = &s->shown[n];
 }

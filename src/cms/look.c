@@ -243,8 +243,7 @@ static size_t watched(const struct unit_link *link, uint32_t *volumes)
     const struct pool_volume *v = unit ? unit->unsettled : NULL; // those are among them
     size_t n = 0;
     for (; v && n < READING_PROGRESS_MAX; v = v->open_next) {
-        if (v->actual.index && (v->actual.state == VOLUME_CREATING ||
-                                v->actual.state == VOLUME_DELETING || v->actual.target_blocks))
+        if (v->actual.index && orders_is_at_work(&v->actual))
             volumes[n++] = v->actual.index;
     }
     return n;

@@ -86,11 +86,24 @@ static void plan_rights(struct orders *p, const struct orders_volume *v)
     }
 }
 
+bool orders_is_at_work(const struct volume *shown)
+{
+    switch (shown->state) {
+    case VOLUME_CREATING:
+    case VOLUME_DELETING:
+        return true;
+    case VOLUME_ONLINE:
+    case VOLUME_OFFLINE:
+        return shown->target_blocks != 0 || shown->progress < 100;
+    case VOLUME_FAILED:
+        break;
+    }
+    return shown->target_blocks != 0;
+}
+
 static void plan_shape(struct orders *p, const struct orders_volume *v)
 {
     const struct volume *shown = v->shown;
-    if (shown->target_blocks != 0)
-        p->unsettled = true;
     if (!v->want->wanted || shown->state == VOLUME_CREATING || v->held)
         return;
     if (v->rename && strcmp(v->want->name, shown->name) != 0)
@@ -112,7 +125,7 @@ static void plan_volume(struct orders *p, const struct orders_volume *v)
             add(p, ORDER_DELETE_VOLUME, v, NULL, 0);
         return;
     }
-    if (v->shown->state == VOLUME_CREATING || v->shown->state == VOLUME_DELETING)
+    if (orders_is_at_work(v->shown))
         p->unsettled = true;
     if (v->shown->state == VOLUME_DELETING)
         return;

@@ -59,6 +59,10 @@ struct orders {
     bool unsettled; // the unit has work under way, or steps are to be taken: look again soon
 };
 
+// Whether the unit makes, deletes or resizes it, or has yet to serve what it made: then it ends by
+// itself, and soon.
+bool orders_is_at_work(const struct volume *shown);
+
 void orders_plan(struct orders_volume *volumes, size_t count, struct orders *out);
 
 const char *order_kind_name(enum order_kind kind);
