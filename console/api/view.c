@@ -338,7 +338,7 @@ json_t *view_volume(const struct pool_volume *v)
     put_number(o, "progress", known ? v->actual.progress : 0);
     put_text_or_null(o, "last_error", v->actual.last_error);
     uint64_t target = v->actual.target_blocks;
-    if (target > 0 && target <= INT64_MAX / BLOCK_SIZE)
+    if (target > 0 && target <= BLOCKS_MAX)
         put_number(o, "target_size", target * BLOCK_SIZE);
     else
         json_object_set_new(o, "target_size", json_null());

@@ -11,14 +11,16 @@
 #include <sys/un.h>
 
 // Of LBAs and counts of blocks: a medium of 2^63 bytes.
-#define BLOCKS_MAX "18014398509481984"
-#define INDEX      " NOT BETWEEN 1 AND 2147483647"
-#define ALIGNED    " % 2048 != 0"
-#define FLAG       " NOT IN (0, 1)"
+#define MOST_BLOCKS "18014398509481984"
+#define INDEX       " NOT BETWEEN 1 AND 2147483647"
+#define ALIGNED     " % 2048 != 0"
+#define FLAG        " NOT IN (0, 1)"
 #define COUNTS                                                                                     \
     " OR read_ops < 0 OR write_ops < 0 OR read_bytes < 0 OR written_bytes < 0 OR logins < 0"
 
 _Static_assert(ALLOC_BLOCKS == 2048, "as in ALIGNED");
+_Static_assert(INDEX_MAX == 2147483647, "as in INDEX");
+_Static_assert(BLOCKS_MAX + 1 == 18014398509481984, "as in MOST_BLOCKS");
 
 // Each query gives the number of a row that cannot be.
 static const struct {
@@ -38,13 +40,13 @@ static const struct {
                " OR made" FLAG " OR deleting" FLAG COUNTS " OR refused < 0 OR refused_ms < 0"},
     {"the place of volume",
      "SELECT idx FROM volume WHERE start_lba" ALIGNED " OR blocks" ALIGNED
-     " OR start_lba NOT BETWEEN 0 AND " BLOCKS_MAX " OR blocks NOT BETWEEN 1 AND " BLOCKS_MAX
-     " OR start_lba + blocks > " BLOCKS_MAX},
+     " OR start_lba NOT BETWEEN 0 AND " MOST_BLOCKS " OR blocks NOT BETWEEN 1 AND " MOST_BLOCKS
+     " OR start_lba + blocks > " MOST_BLOCKS},
     {"the place to come of volume",
      "SELECT idx FROM volume WHERE target_start_lba" ALIGNED " OR target_blocks" ALIGNED
-     " OR target_start_lba NOT BETWEEN 0 AND " BLOCKS_MAX
-     " OR target_blocks NOT BETWEEN 0 AND " BLOCKS_MAX
-     " OR target_start_lba + target_blocks > " BLOCKS_MAX
+     " OR target_start_lba NOT BETWEEN 0 AND " MOST_BLOCKS
+     " OR target_blocks NOT BETWEEN 0 AND " MOST_BLOCKS
+     " OR target_start_lba + target_blocks > " MOST_BLOCKS
      " OR (target_blocks = 0 AND target_start_lba != 0) OR target_blocks = blocks"},
     {"a rule of volume", "SELECT volume FROM rule WHERE volume NOT IN (SELECT idx FROM volume)"},
     {"access rule", "SELECT idx FROM rule WHERE idx" INDEX " OR revoking" FLAG COUNTS},

@@ -55,8 +55,6 @@ enum {
     ROW_DESTROY
 };
 
-#define INDEX_MAX 2147483647u // of everything that has an index of its creator's choice
-
 // Scalars are a table with the one row {0}, which is their context.
 const void *table_find_scalar(void *ctx, const uint32_t *index, size_t len);
 const void *table_next_scalar(void *ctx, const uint32_t *index, size_t len, uint32_t *out,

@@ -12,7 +12,6 @@
 #include <utlist.h>
 
 #define VOLUME_MAX_MIB UINT32_MAX // dvsanVolumeSize is an Unsigned32
-#define INDEX_MAX      2147483647u
 
 struct pool_unit *request_unit(struct cms *cms, const char *name, struct dv_err *err)
 {

@@ -30,18 +30,19 @@ bool loop_call(struct loop *loop, loop_fn *fn, void *arg);
 // What the callback that runs serves, for the measure below: a text that lives on. Each callback
 // begins without one.
 void loop_serves(struct loop *loop, const char *what);
-// The turn that computed longest since loop_run began. A turn is one callback, behind which others
-// have theirs. What it computed is the processor time of the thread, so neither a wait for a disk
-// nor other processes are in it. Longer ones than LOOP_TURN_US are logged at level debug.
+// A turn is one callback, behind which others have theirs. What it computes is the processor time
+// of the thread, so neither a wait for a disk nor other processes are in it. Turns that compute
+// longer than LOOP_TURN_US are logged at level debug.
 #define LOOP_TURN_US 10000
 struct loop_turn {
     uint64_t computed_us, took_us;
-    const char *what;
+    const char *what; // it served; NULL before the first turn
 };
-// Whether the callback that runs has computed for less than half of that: what takes up one thing
-// after the other leaves the next to another turn otherwise.
-bool loop_has_time(const struct loop *loop);
+// The turn that computed longest, of all so far.
 struct loop_turn loop_longest(const struct loop *loop);
+// Whether the callback that runs has computed for less than half of LOOP_TURN_US. A callback that
+// takes up one thing after the other leaves the next one to another turn when it has not.
+bool loop_has_time(const struct loop *loop);
 
 uint64_t loop_now_ms(void); // CLOCK_MONOTONIC in milliseconds; any thread
 

@@ -96,7 +96,7 @@ static int check_room(const struct media *m, uint64_t bytes, struct dv_err *err)
 
 static int bytes_of(uint64_t blocks, uint64_t *bytes, struct dv_err *err)
 {
-    if (blocks == 0 || blocks > INT64_MAX / BLOCK_SIZE)
+    if (blocks == 0 || blocks > BLOCKS_MAX)
         return dv_fail(err, DV_INVALID, "a volume cannot have %" PRIu64 " blocks", blocks);
     *bytes = blocks * BLOCK_SIZE;
     return 0;

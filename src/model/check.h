@@ -8,9 +8,7 @@
 
 #include "model/unit.h"
 
-#define INDEX_MAX  2147483647u                        // of all tables
-#define BLOCKS_MAX ((uint64_t)INT64_MAX / BLOCK_SIZE) // so that bytes can be counted
-#define LUN_MAX    16383u // SAM-5 section 4.7: peripheral and flat space addressing
+#define LUN_MAX 16383u // SAM-5 section 4.7: peripheral and flat space addressing
 
 const char *medium_wrong(const struct medium *m);
 const char *free_extent_wrong(const struct free_extent *e);

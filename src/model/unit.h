@@ -15,8 +15,10 @@
 #define BLOCK_SIZE      512u  // bytes; the unit of every LBA and block count
 #define ALLOC_BLOCKS    2048u // volumes start and end on multiples of this: 1 MiB
 #define BLOCKS_PER_MIB  2048u
-#define LAST_ERROR_ROOM 256 // bytes, with the NUL
-#define UNIT_GROUPS_MAX 16  // portal groups of a unit
+#define BLOCKS_MAX      ((uint64_t)INT64_MAX / BLOCK_SIZE) // so that bytes can be counted
+#define INDEX_MAX       2147483647u // of all tables that have an index of its creator's choice
+#define LAST_ERROR_ROOM 256         // bytes, with the NUL
+#define UNIT_GROUPS_MAX 16          // portal groups of a unit
 
 enum member_kind { MEMBER_UNIT = 1, MEMBER_HOST = 2 };
 enum member_state { MEMBER_STARTING = 1, MEMBER_RUNNING, MEMBER_DEGRADED, MEMBER_SHUTTING_DOWN };

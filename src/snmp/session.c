@@ -76,7 +76,8 @@ static void on_readable(void *arg, int fd, unsigned events)
     struct loop *loop = sn_env_loop(s->env);
     loop_serves(loop, "reading from the network");
     s->inside++;
-    // An answer may be the last of very many, and the next look's may be here when it was taken in.
+    // What one datagram sets going may take long (the last answer of a large table makes all its
+    // rows be taken in), and more datagrams may have come by then. They are left to the next turn.
     while (turns-- > 0 && !s->closing && loop_has_time(loop)) {
         int rc = snmp_sess_read2(s->handle, sn_env_only(s->env, fd));
         if (t->sock < 0 || (rc != 0 && sn_session_data(s)->s_snmp_errno == SNMPERR_BAD_RECVFROM))

@@ -52,8 +52,7 @@ static int fail(const struct db *db, int code, struct dv_err *err)
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return db_damaged(db, err, "%s", sqlite3_errstr(code));
-    case SQLITE_ERROR: // the statements are good where the tables are those that they were written
-                       // for
+    case SQLITE_ERROR: // all SQL is this program's own: what is wrong with it is the tables it met
         return db_damaged(db, err, "%s", sqlite3_errmsg(db->handle));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -74,14 +73,6 @@ static int fail(const struct db *db, int code, struct dv_err *err)
     default:
         return dv_fail(err, DV_IO, "%s: %s", db->path, sqlite3_errmsg(db->handle));
     }
-}
-
-// All SQL is this program's own; what SQLite cannot make of it lies in the tables that it met.
-static int fail_sql(const struct db *db, int code, struct dv_err *err)
-{
-    if ((code & 0xff) != SQLITE_ERROR)
-        return fail(db, code, err);
-    return db_damaged(db, err, "%s", sqlite3_errmsg(db->handle));
 }
 
 // A lock on a name would be lost with the name. That by flock is none of SQLite's, which are POSIX
@@ -224,7 +215,7 @@ static int migrate_step(struct db *db, const char *sql, size_t version, struct d
         return -1;
     int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
     if (rc != SQLITE_OK)
-        (void)fail_sql(db, rc, err);
+        (void)fail(db, rc, err);
     else if (db_exec(db, mark, err) == 0)
         return db_commit(db, err);
     db_rollback(db);
@@ -317,7 +308,7 @@ struct db_stmt *db_prepare(struct db *db, const char *sql, struct dv_err *err)
     sqlite3_stmt *handle;
     int rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL);
     if (rc != SQLITE_OK) {
-        (void)fail_sql(db, rc, err);
+        (void)fail(db, rc, err);
         return NULL;
     }
     struct db_stmt *s = dv_calloc(1, sizeof(*s));
