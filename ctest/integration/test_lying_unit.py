@@ -155,33 +155,24 @@ def test_names_that_read_as_uuids(lab, liar):
 
 # Much of it
 
-@pytest.fixture(name="worked", scope="module")
-def fixture_worked():
-    """What the station computed to take in as many volumes of different names."""
-    return {}
-
-
-def test_many_volumes(lab, liar, worked):
-    for index in range(1, 3001):
-        liar.volume(index, mib=1)
-    before = processor_seconds(lab)
-    joins(lab, liar, 3000)
-    worked["different"] = processor_seconds(lab) - before
-
-
-def test_many_volumes_of_one_name(lab, liar, worked):
+def test_many_volumes_of_one_name(lab):
     """They are taken in with the work that other names take, and so is what comes later. The tries
     for a name are counted in test_pool.c; here the rest of the way is seen not to be quadratic."""
-    if not worked:
-        pytest.skip("there is nothing to compare with: run test_many_volumes with it")
-    for index in range(1, 3001):
-        liar.volume(index, mib=1, dvsanVolumeName=("s", "same"))
-    before = processor_seconds(lab)
-    volumes = joins(lab, liar, 3000)
-    same = processor_seconds(lab) - before
-    print(f"computed for names that differ {worked['different']:.2f} s, for one name {same:.2f} s")
+    def take_in(**columns):
+        with Liar(lab, "unit2") as liar:
+            for index in range(1, 3001):
+                liar.volume(index, mib=1, **columns)
+            before = processor_seconds(lab)
+            volumes = joins(lab, liar, 3000)
+            computed = processor_seconds(lab) - before
+        forget(lab, liar)
+        return volumes, computed
+
+    _, different = take_in()
+    volumes, same = take_in(dvsanVolumeName=("s", "same"))
+    print(f"computed for names that differ {different:.2f} s, for one name {same:.2f} s")
     assert {v["name"] for v in volumes} == {"same"} | {f"same-{n}" for n in range(2, 3001)}
-    assert same < 3 * worked["different"] # quadratic, it was a hundred times that
+    assert same < 3 * different # quadratic, it was a hundred times that
     named = [e for e in told(lab, "was found on liar and taken in") if "volume same" in e["subject"]]
     assert len(named) == 16
     assert told(lab, "in all, 3000 volumes and 0 hosts were found there and taken in")
