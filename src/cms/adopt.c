@@ -125,7 +125,9 @@ void cms_differences(struct cms *cms, struct station_difference **out, size_t *c
     if (c.more > 0) {
         struct station_difference *d = DV_APPEND(c.list, c.count);
         dv_copy(d->unit, sizeof(d->unit), d[-1].unit);
-        snprintf(d->text, sizeof(d->text), "%zu more things differ, here and on units behind it",
+        snprintf(d->text, sizeof(d->text),
+                 c.more == 1 ? "%zu more thing differs, of this unit or another one"
+                             : "%zu more things differ, of this unit or other ones",
                  c.more);
     }
     *out = c.list;
@@ -276,7 +278,7 @@ static int go_beyond(struct cms *cms, const struct pool_unit *u, struct dv_err *
 static int check_hosts(const struct adoption *a, const struct pool_unit *u, struct dv_err *err)
 {
     size_t hosts = found_count(&a->found);
-    if (hosts == 0 || hosts + found_strangers(u) <= FOUND_HOSTS_MAX)
+    if (hosts == 0 || hosts + found_strangers(a->cms->pool, u) <= FOUND_HOSTS_MAX)
         return 0;
     return dv_fail(
         err, DV_CONFLICT,

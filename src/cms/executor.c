@@ -40,7 +40,7 @@ static void hold(struct pool_hold *h, const char *why)
     h->until = loop_now_ms() + h->ms;
 }
 
-void executor_settled(struct pool_volume *v)
+void executor_release(struct pool_volume *v)
 {
     struct pool_assignment *a;
     v->hold = (struct pool_hold){0};
@@ -52,15 +52,29 @@ void executor_settled(struct pool_volume *v)
 
 // How many of the volumes that there may be something to do for are planned for in this turn, and
 // how many rights they have.
-static size_t count_planned(const struct pool_unit *unit, size_t *rights, bool *more)
+static size_t count_planned(const struct pool_unit *unit, size_t *rights,
+                            const struct pool_volume **next)
 {
-    const struct pool_volume *v = unit->unsettled;
+    struct pool_volume *v = unit->unsettled;
     size_t n = 0;
     *rights = 0;
     for (; v && n + *rights < PLANNED_AT_A_TIME; v = v->open_next, n++)
         *rights += HASH_CNT(hh, v->hosts);
-    *more = v != NULL;
+    *next = v;
     return n;
+}
+
+// Whether the unit is to be looked at again soon: until all that may have something to do had its
+// turn, and then while any of it did not wait for a refusal alone.
+static bool goes_on(struct pool_unit *unit, const struct pool_volume *next, bool busy)
+{
+    unit->busy |= busy;
+    if (next && next->planned != unit->round)
+        return true;
+    busy = unit->busy;
+    unit->busy = false;
+    unit->round++;
+    return busy;
 }
 
 // Whether somebody asked for what differs. Only then the tasks are looked through.
@@ -93,8 +107,8 @@ bool executor_plan(struct unit_link *link)
 {
     struct pool_unit *unit = link_unit(link);
     uint64_t now = loop_now_ms();
-    bool more; // for the next turns
-    size_t n = 0, r = 0, right_count, count = count_planned(unit, &right_count, &more);
+    const struct pool_volume *first_left; // for the next turns
+    size_t n = 0, r = 0, right_count, count = count_planned(unit, &right_count, &first_left);
     DV_FREE struct orders_volume *volumes = dv_calloc(count + 1, sizeof(*volumes));
     DV_FREE struct orders_right *rights = dv_calloc(right_count + 1, sizeof(*rights));
     bool waiting = false; // for what was taken to show
@@ -123,14 +137,15 @@ bool executor_plan(struct unit_link *link)
     struct pool_volume *v = unit->unsettled, *next;
     for (size_t i = 0; i < n; i++, v = next) {
         next = v->open_next;
+        v->planned = unit->round;
         if (is_settled(v, &volumes[i]))
             pool_settled(v);
-        else if (more)
+        else if (first_left)
             pool_postpone(v);
     }
     if (link->queue.count > STEPS_AT_A_TIME)
         link->queue.count = STEPS_AT_A_TIME;
-    return link->queue.unsettled || waiting || more;
+    return goes_on(unit, first_left, link->queue.unsettled || waiting);
 }
 
 void executor_forget(struct unit_link *link)

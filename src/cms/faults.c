@@ -95,7 +95,8 @@ void faults_tell_volumes(struct cms *cms, struct changes *c, const char *unit, s
     }
     if (f->others)
         events_add(cms, c, EVENT_ERROR, "unit", unit,
-                   "%zu more of its volumes have failed, for other reasons", f->others);
+                   "%zu more of its volumes %s failed, for other reasons", f->others,
+                   f->others == 1 ? "has" : "have");
     if (f->healed == 1)
         events_add(cms, c, EVENT_INFO, "volume", f->first_healed, "is served again by %s", unit);
     else if (f->healed > 1)

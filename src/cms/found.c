@@ -54,7 +54,7 @@ size_t found_count(const struct found *f)
     return HASH_COUNT(f->hosts);
 }
 
-size_t found_strangers(const struct pool_unit *unit)
+size_t found_strangers(const struct pool *pool, const struct pool_unit *unit)
 {
     static uint64_t counts; // tells the marks of one from another's
     size_t n = 0;
@@ -65,6 +65,8 @@ size_t found_strangers(const struct pool_unit *unit)
             a->host->mark = counts;
         }
     }
+    for (const struct pool_host *h = pool->hosts; h; h = h->hh.next)
+        n += !h->assignments && h->rec.sealed_len == 0;
     return n;
 }
 

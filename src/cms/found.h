@@ -19,8 +19,9 @@ struct found {
 
 void found_free(struct found *f);
 size_t found_count(const struct found *f); // new ones
-// How many hosts of the unit's volumes were found and are not completed yet. Unit may be NULL.
-size_t found_strangers(const struct pool_unit *unit);
+// How many hosts of the unit's volumes were found and are not completed yet, and of those that have
+// no volume, which may have come ahead of one that never did. Unit may be NULL.
+size_t found_strangers(const struct pool *pool, const struct pool_unit *unit);
 // Whether the pool has the host, or it was found before.
 bool found_knows(const struct found *f, const char *iqn);
 // The host that the rule is for: the pool's, one that was found before, or a new one, which is

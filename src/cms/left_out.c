@@ -42,7 +42,7 @@ bool left_out_is_wanted(const struct unit_link *link)
     for (const struct left_out *l = link->left_out; l; l = l->hh.next) {
         const struct pool_volume *pv = pool_volume_by_uuid(p, &l->uuid);
         if (pv ? left_out_yields(pv, l->state)
-               : HASH_COUNT(p->hosts) != link->left_out_hosts || l->known)
+               : p->host_changes != link->left_out_hosts || l->known)
             return true;
     }
     return false;
@@ -85,7 +85,6 @@ void left_out_note(struct observation *o)
         note(o, o->left_out[i]);
     if (o->r->whole)
         keep(o->link, o->link->mark);
-    o->link->left_out_hosts = HASH_COUNT(o->pool->hosts);
 }
 
 void left_out_forget(struct unit_link *link)

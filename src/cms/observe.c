@@ -1,4 +1,4 @@
-// What was read from a unit becomes part of the pool: one transaction a reading.
+// What was read from a unit becomes part of the pool: a transaction for each part of a reading.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The unit owns the truth about its volumes, the station about what is wanted. A volume that a unit
@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "logic/health.h"
-#include "model/check.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -52,7 +51,8 @@ static void tell_joined(struct observation *o)
 static void tell_state(struct observation *o, enum unit_state was)
 {
     enum unit_state is = o->rec.state;
-    if (is == was)
+    // What was before the station's restart holds for all parts: once.
+    if (is == was || (o->link->state_before && o->r->part != READING_REST))
         return;
     if (is == UNIT_UP)
         events_add_limited(&o->link->told, o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
@@ -159,7 +159,8 @@ static void observe_tables(struct observation *o)
     if (r->part != READING_REST)
         return;
     observe_tell(o);
-    if (o->unit)
+    bool some = o->link->faults.count > 0 || o->link->faults.healed > 0;
+    if (o->unit && some && observe_may_tell(o))
         faults_tell_volumes(o->cms, &o->c, o->rec.name, &o->link->faults);
 }
 
@@ -218,7 +219,9 @@ bool observe_reading(struct unit_link *link, const struct reading *r)
         tell_trouble(&o);
         tell_degraded(&o);
     }
+    uint64_t host_changes = o.pool->host_changes;
     bool good = cms_apply_or_log(o.cms, &o.c);
+    link->left_out_hosts += o.pool->host_changes - host_changes; // its own make no difference
     changes_free(&o.c);
     found_free(&o.found);
     observe_end_adopted(&o, good);
@@ -236,7 +239,7 @@ bool observe_reading(struct unit_link *link, const struct reading *r)
 // ---- Part by part ----------------------------------------------------------------------------
 
 // What a turn of the loop has time to store: a volume is some rows, and so is a rule with its host.
-#define PART_ROWS   240
+#define PART_ROWS   180
 #define VOLUME_ROWS 3
 #define RULE_ROWS   3
 
@@ -261,12 +264,14 @@ void observe_begin(struct unit_link *link)
     link->parts_at = link->gone_at = 0;
     link->spare_index = INDEX_MAX;
     link->adopted = link->found = link->full = link->crowded = 0;
-    link->vanished = link->moved = link->doubled = 0;
+    link->vanished = link->moved = link->doubled = link->resized = 0;
+    link->tells = TELLS_UNDECIDED;
     link->faults = (struct faults){0};
     r->shows = r->volume_count;
     observe_sort_rules(r->rules, r->rule_count);
-    if (r->tables)
-        link->strange_hosts = found_strangers(link_unit(link));
+    link->strange_hosts = SIZE_MAX; // not counted yet
+    if (r->whole)
+        link->left_out_hosts = link->cms->pool->host_changes;
 }
 
 // What there is time for behind the volumes before the place.
@@ -321,17 +326,20 @@ void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state stat
     if (unit->rec.state == state)
         return;
     struct changes c = {0};
+    struct unit_link *link = unit->link;
+    struct log_limit none = {0};
+    struct log_limit *limit = link ? &link->states : &none;
     struct unit_record rec = unit->rec;
     rec.state = state;
     dv_copy(rec.last_error, sizeof(rec.last_error), why);
     changes_unit(&c, &rec);
     if (state == UNIT_DOWN)
-        events_add(cms, &c, EVENT_ERROR, "unit", rec.name, "is down: %s", why);
+        events_add_limited(limit, cms, &c, EVENT_ERROR, "unit", rec.name, "is down: %s", why);
     else if (state == UNIT_STOPPED)
-        events_add(cms, &c, EVENT_INFO, "unit", rec.name, "is being stopped");
+        events_add_limited(limit, cms, &c, EVENT_INFO, "unit", rec.name, "is being stopped");
     else if (state == UNIT_CONFLICT)
-        events_add(cms, &c, EVENT_ERROR, "unit", rec.name,
-                   "%s: nothing is changed on the unit until one of the two is gone", why);
+        events_add_limited(limit, cms, &c, EVENT_ERROR, "unit", rec.name,
+                           "%s: nothing is changed on the unit until one of the two is gone", why);
     cms_apply_or_log(cms, &c);
     changes_free(&c);
 }

@@ -43,6 +43,9 @@ void observe_hosts(struct observation *o, const struct volume *v);
 void observe_absence(struct observation *o);
 // Whether that is more than there is time for, when so many volumes are still to come.
 bool observe_much_is_gone(const struct observation *o, size_t to_come);
+// Whether the reading may tell of its volumes and hosts: what a unit shows can be other volumes
+// each time.
+bool observe_may_tell(struct observation *o);
 void observe_tell(struct observation *o); // of what was taken in, and is gone
 // Once the changes were applied, or not.
 void observe_end_adopted(struct observation *o, bool applied);

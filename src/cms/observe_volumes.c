@@ -62,6 +62,26 @@ static bool is_adopted(const struct observation *o, const struct dv_uuid *uuid)
     return n != NULL;
 }
 
+bool observe_may_tell(struct observation *o)
+{
+    struct unit_link *link = o->link;
+    uint64_t silent = 0;
+    if (link->tells != TELLS_UNDECIDED)
+        return link->tells == TELLS;
+    link->tells = log_limit_passes(&link->readings, loop_now_ms(), &silent) ? TELLS : TELLS_NOT;
+    if (silent > 0)
+        events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
+                   "has shown other volumes so often that %llu times it was not told what changed",
+                   (unsigned long long)silent);
+    return link->tells == TELLS;
+}
+
+// Counts a volume or host, and says whether it is told of by name.
+static bool is_told(struct observation *o, size_t *count)
+{
+    return ++*count <= VOLUMES_TOLD && observe_may_tell(o);
+}
+
 static void note_adopted(struct observation *o, const struct dv_uuid *uuid)
 {
     struct new_volume *n = dv_calloc(1, sizeof(*n));
@@ -81,13 +101,21 @@ void observe_end_adopted(struct observation *o, bool applied)
     }
 }
 
+// Counted when it matters first, and by what is added then.
+static size_t strange_hosts(const struct observation *o)
+{
+    if (o->link->strange_hosts == SIZE_MAX)
+        o->link->strange_hosts = found_strangers(o->pool, link_unit(o->link));
+    return o->link->strange_hosts;
+}
+
 static struct dv_uuid adopt_host(struct observation *o, const struct access_rule *rule)
 {
     struct host_record host;
     if (!found_host(&o->found, rule, &o->c, &host))
         return host.uuid;
-    o->link->strange_hosts++;
-    if (++o->link->found <= VOLUMES_TOLD)
+    o->link->strange_hosts = strange_hosts(o) + 1;
+    if (is_told(o, &o->link->found))
         events_add(o->cms, &o->c, EVENT_INFO, "host", host.name,
                    "was found as %s in the access rules of %s; its CHAP secret is not known here",
                    host.iqn, o->rec.name);
@@ -111,7 +139,7 @@ static size_t unknown_hosts(const struct observation *o, const struct access_rul
 // A volume is taken in with all its hosts or not at all: rules that nobody here knows are removed.
 static bool has_room_for(const struct observation *o, const struct access_rule *rules, size_t count)
 {
-    size_t hosts = o->link->strange_hosts;
+    size_t hosts = strange_hosts(o);
     return hosts + count <= FOUND_HOSTS_MAX ||
            hosts + unknown_hosts(o, rules, count) <= FOUND_HOSTS_MAX;
 }
@@ -158,7 +186,7 @@ static bool adopt_volume(struct observation *o, const struct volume *v,
     names_for_volume(o->pool, &o->found.names, v->name, rec.name);
     changes_volume(&o->c, &rec);
     note_adopted(o, &rec.uuid);
-    if (++o->link->adopted <= VOLUMES_TOLD)
+    if (is_told(o, &o->link->adopted))
         events_add(o->cms, &o->c, EVENT_INFO, "volume", rec.name, "was found on %s and taken in",
                    o->rec.name);
     for (size_t i = 0; i < count; i++) {
@@ -175,29 +203,36 @@ static bool adopt_volume(struct observation *o, const struct volume *v,
     return true;
 }
 
+// Only a whole reading shows all of them.
 static void tell_not_adopted(struct observation *o)
 {
     struct unit_link *link = o->link;
-    if (link->full > 0 && link->full != link->full_told)
+    if (!o->r->whole)
+        return;
+    if (link->full > 0 && link->full != link->full_told && observe_may_tell(o))
         events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
-                   "%zu of its volumes are not taken in, since more than %d initiators that nobody "
-                   "here knows may use its volumes: add these hosts first, or delete rules there",
-                   link->full, FOUND_HOSTS_MAX);
-    if (link->crowded > 0 && link->crowded != link->crowded_told)
+                   "%zu of its volumes %s not taken in, since more than %d initiators that nobody "
+                   "here knows may use its volumes: add these hosts first, delete rules there, or "
+                   "delete hosts here that have neither secret nor volume",
+                   link->full, link->full == 1 ? "is" : "are", FOUND_HOSTS_MAX);
+    if (link->crowded > 0 && link->crowded != link->crowded_told && observe_may_tell(o))
         events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
-                   "%zu of its volumes are not taken in, since each has more than the %d access "
-                   "rules that a volume can have: delete rules there",
-                   link->crowded, READING_RULES_A_VOLUME);
-    if (o->r->whole) {
-        link->full_told = link->full;
-        link->crowded_told = link->crowded;
-    }
+                   "%zu of its volumes %s more than the %d access rules that a volume can have: "
+                   "delete rules there",
+                   link->crowded,
+                   link->crowded == 1 ? "is not taken in, since it has"
+                                      : "are not taken in, since each has",
+                   READING_RULES_A_VOLUME);
+    if (link->tells == TELLS_NOT)
+        return;
+    link->full_told = link->full;
+    link->crowded_told = link->crowded;
 }
 
 static void tell_number(struct observation *o, enum event_severity severity, size_t volumes,
                         const char *what)
 {
-    if (volumes > VOLUMES_TOLD)
+    if (volumes > VOLUMES_TOLD && observe_may_tell(o))
         events_add(o->cms, &o->c, severity, "unit", o->rec.name, "in all, %zu volumes %s", volumes,
                    what);
 }
@@ -205,14 +240,15 @@ static void tell_number(struct observation *o, enum event_severity severity, siz
 void observe_tell(struct observation *o)
 {
     size_t volumes = o->link->adopted, hosts = o->link->found;
-    if (volumes > VOLUMES_TOLD || hosts > VOLUMES_TOLD)
+    if ((volumes > VOLUMES_TOLD || hosts > VOLUMES_TOLD) && observe_may_tell(o))
         events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
-                   "in all, %zu volumes and %zu hosts were found there and taken in", volumes,
-                   hosts);
+                   "in all, %zu volume%s and %zu host%s were found there and taken in", volumes,
+                   volumes == 1 ? "" : "s", hosts, hosts == 1 ? "" : "s");
     tell_number(o, EVENT_ERROR, o->link->vanished, "have vanished from it and are not made again");
     tell_number(o, EVENT_ERROR, o->link->doubled,
                 "of other units are shown by it, too, and are not used there");
     tell_number(o, EVENT_INFO, o->link->moved, "have moved to it");
+    tell_number(o, EVENT_INFO, o->link->resized, "were resized on it");
     tell_not_adopted(o);
 }
 
@@ -224,14 +260,14 @@ static bool move_volume(struct observation *o, struct pool_volume *pv, const str
     if (v->state == VOLUME_FAILED && pv->actual.index != 0)
         return false;
     if (!left_out_yields(pv, v->state)) {
-        if (!left_out_is_told(link, &v->uuid) && ++link->doubled <= VOLUMES_TOLD)
+        if (!left_out_is_told(link, &v->uuid) && is_told(o, &link->doubled))
             events_add(
                 o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
                 "is on %s, but %s shows a volume of the same UUID, too: that one is not used",
                 pv->unit->rec.name, o->rec.name);
         return false;
     }
-    if (++link->moved <= VOLUMES_TOLD)
+    if (is_told(o, &link->moved))
         events_add(o->cms, &o->c, EVENT_INFO, "volume", pv->rec.name, "has moved from %s to %s",
                    pv->unit->rec.name, o->rec.name);
     return true;
@@ -253,6 +289,8 @@ static void follow_size(struct observation *o, const struct volume *v, struct vo
         return;
     rec->blocks = blocks;
     rec->forced = false;
+    if (!is_told(o, &o->link->resized))
+        return;
     events_add(o->cms, &o->c, EVENT_INFO, "volume", rec->name, "was resized on %s, to %s",
                o->rec.name, size_format(blocks * BLOCK_SIZE, size, sizeof(size)));
 }
@@ -268,8 +306,8 @@ static void hide(struct observation *o, struct pool_volume *pv)
 {
     pv->mark = o->link->mark; // once
     changes_hidden(&o->c, &pv->rec.uuid);
-    executor_settled(pv);
-    if (pv->rec.wanted && ++o->link->vanished <= VOLUMES_TOLD)
+    executor_release(pv);
+    if (pv->rec.wanted && is_told(o, &o->link->vanished))
         events_add(o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
                    "has vanished from %s and is not made again: bring its medium back, or delete "
                    "the volume",
@@ -363,7 +401,7 @@ void observe_volume(struct observation *o, const struct volume *v)
     if (is_as_known(pv, v, rules, count))
         return;
     changes_shown(&o->c, v, rules, count);
-    executor_settled(pv);
+    executor_release(pv);
 }
 
 // The next volume of the unit that the reading shows no longer: NULL behind the last. *place is

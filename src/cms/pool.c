@@ -163,12 +163,18 @@ static void linked(struct pool *p, struct pool_volume *v)
     DL_DELETE2(p->to_link, v, link_prev, link_next);
 }
 
-static void unsettle(struct pool_volume *v)
+static void enlist(struct pool_volume *v)
 {
     if (v->unsettled)
         return;
     v->unsettled = true;
     DL_APPEND2(v->unit->unsettled, v, open_prev, open_next);
+}
+
+static void unsettle(struct pool_volume *v)
+{
+    v->unit->round++; // all that may have something to do is gone round once more
+    enlist(v);
 }
 
 void pool_settled(struct pool_volume *v)
@@ -182,7 +188,7 @@ void pool_settled(struct pool_volume *v)
 void pool_postpone(struct pool_volume *v)
 {
     pool_settled(v);
-    unsettle(v);
+    enlist(v);
 }
 
 static void forget_index(struct pool_volume *v)
@@ -325,6 +331,7 @@ static void renumber(struct pool_volume *v, uint32_t index)
 static void put_host(struct pool *p, const struct host_record *rec)
 {
     struct pool_host *h = pool_host_by_uuid(p, &rec->uuid);
+    p->host_changes++;
     if (!h) {
         h = dv_calloc(1, sizeof(*h));
         h->rec.uuid = rec->uuid;
@@ -349,6 +356,7 @@ static void drop_host(struct pool *p, struct pool_host *h)
     if (!h)
         return;
     assert(!h->assignments);
+    p->host_changes++;
     HASH_DELETE(hh_name, p->host_names, h);
     HASH_DELETE(hh_iqn, p->host_iqns, h);
     HASH_DEL(p->hosts, h);

@@ -25,7 +25,9 @@ struct pool_unit {
     // Those of them that may have something to do or to wait for, over open_prev, open_next: all
     // that changed, with their rights, since pool_settled was told of them.
     struct pool_volume *unsettled;
-    bool agent_away;           // while it is down: its machine answers, and its agent does not run
+    uint64_t round;  // of turns in which those are planned for; goes up with a change, too
+    bool busy;       // some of them were, in this round
+    bool agent_away; // while it is down: its machine answers, and its agent does not run
     struct pool_volume *shown; // those it shows, by actual.index
     void *link;                // the station's connection to it, private to src/cms
     // Whether this station leads it, as it showed last; 0 until it has answered. Like its lead, not
@@ -70,7 +72,8 @@ struct pool_volume {
     bool resize_answered;          // the unit took or refused the size that is wanted
     char refusal[LAST_ERROR_ROOM]; // what it said then; "" when it took it
     enum dv_code refusal_code;
-    uint64_t mark; // the reading that showed it last, private to src/cms
+    uint64_t mark;    // the reading that showed it last, private to src/cms
+    uint64_t planned; // the round in which it had its turn last
     struct pool_assignment *assignments, *hosts; // in their order; by host
     struct pool_volume *unit_prev, *unit_next;
     struct pool_volume *open_prev, *open_next; // in pool_unit.unsettled
@@ -112,6 +115,7 @@ struct pool {
     struct pool_task *tasks; // ascending by id
     struct pool_tasks_of *tasks_of;
     struct pool_volume *to_link; // while changes are applied: whose rules or rights are others
+    uint64_t host_changes;       // hosts that came, went, or became others, so far
     uint64_t lookups;            // of the hosts that rules name, so far
 };
 

@@ -128,37 +128,40 @@ struct unit_link {
     uint32_t refusals_known;    // of the unit, and told
     bool refusals_counted;      // once
     uint64_t refusals_told_at;
-    bool stranger;                   // not in the pool yet
-    char sender[SENDER_ROOM];        // of a stranger's announcement
-    uint64_t announced_at;           // loop_now_ms
-    uint32_t over_ms;                // until it may be started over again; doubles
-    uint64_t over_at;                // when it was, loop_now_ms
-    struct log_limit told;           // events about what it shows of itself
-    struct log_limit standings;      // events about who leads it
-    struct log_limit refusals;       // lines
-    struct log_limit moves;          // events for the hosts of moved portals
-    struct log_limit odd;            // lines and events about odd announcements of it
-    struct loop_timer *parts;        // while a reading is taken in part by part
-    uint64_t mark;                   // the reading's, for what it shows
-    size_t parts_at, gone_at;        // the first of its volumes, and gone ones, still to come
-    bool taken_in_part;              // it, and not all of it
-    uint32_t spare_index;            // the last that a displaced volume got; they go down
-    size_t adopted, found;           // volumes and hosts that it took in
-    size_t vanished, moved, doubled; // volumes that it told of
-    size_t strange_hosts;            // of the unit, found and not completed
-    size_t full, crowded;            // volumes that it did not take in
-    struct faults faults;            // that it met
-    size_t full_told, crowded_told;  // as told last
-    bool accepted;                   // the listener takes this engine's traps
-    uint64_t stranger_at;            // when another engine used the UUID last; 0 never
-    struct suspect *suspect;         // an engine that may be another one, being asked
-    uint32_t heard_epoch, heard_generation; // of the announcement that made us look
-    struct reading *reading;                // what the look under way has read
-    struct fetch *fetch;                    // while tables are read
-    struct orders queue;                    // being sent
+    bool stranger;             // not in the pool yet
+    char sender[SENDER_ROOM];  // of a stranger's announcement
+    uint64_t announced_at;     // loop_now_ms
+    uint32_t over_ms;          // until it may be started over again; doubles
+    uint64_t over_at;          // when it was, loop_now_ms
+    struct log_limit told;     // events about what it shows of itself
+    struct log_limit readings; // those that tell of volumes and hosts, by many events each
+    enum { TELLS_UNDECIDED, TELLS, TELLS_NOT } tells; // the one that is taken in
+    struct log_limit states;                          // events about its silence and its leaving
+    struct log_limit standings;                       // events about who leads it
+    struct log_limit refusals;                        // lines
+    struct log_limit moves;                           // events for the hosts of moved portals
+    struct log_limit odd;     // lines and events about odd announcements of it
+    struct loop_timer *parts; // while a reading is taken in part by part
+    uint64_t mark;            // the reading's, for what it shows
+    size_t parts_at, gone_at; // the first of its volumes, and gone ones, still to come
+    bool taken_in_part;       // it, and not all of it
+    uint32_t spare_index;     // the last that a displaced volume got; they go down
+    size_t adopted, found;    // volumes and hosts that it took in
+    size_t vanished, moved, doubled, resized; // volumes that it told of
+    size_t strange_hosts;                     // of the unit, found and not completed
+    size_t full, crowded;                     // volumes that it did not take in
+    struct faults faults;                     // that it met
+    size_t full_told, crowded_told;           // as told last
+    bool accepted;                            // the listener takes this engine's traps
+    uint64_t stranger_at;                     // when another engine used the UUID last; 0 never
+    struct suspect *suspect;                  // an engine that may be another one, being asked
+    uint32_t heard_epoch, heard_generation;   // of the announcement that made us look
+    struct reading *reading;                  // what the look under way has read
+    struct fetch *fetch;                      // while tables are read
+    struct orders queue;                      // being sent
     size_t queue_next;
     struct left_out *left_out;       // what it shows and the pool does not take from it, by UUID
-    unsigned left_out_hosts;         // how many hosts the pool had then
+    uint64_t left_out_hosts;         // the pool's host_changes that it was judged by
     bool faults_told;                // why the unit is, or will be, degraded
     char trouble[LAST_ERROR_ROOM];   // the last trouble told, so that it is told once
     char recording[LAST_ERROR_ROOM]; // what is wrong with it as a whole, as told last
@@ -255,7 +258,7 @@ bool executor_plan(struct unit_link *link);
 // Sends the next step; false when there is none (any more).
 bool executor_step(struct unit_link *link);
 void executor_forget(struct unit_link *link); // drops the steps not taken yet
-void executor_settled(struct pool_volume *v); // it has moved: what was held may be tried again
+void executor_release(struct pool_volume *v); // it has moved: what was held may be tried again
 
 // ---- waits.c ----
 // Fills in for what the unfinished task about the volume waits.

@@ -412,9 +412,12 @@ static void refused_new(struct judging *j, const struct order *s, struct pool_vo
     }
     // Healing, not a request: it is tried again, ever more seldom; said once.
     struct pool_hold *hold = a ? &a->hold : &v->hold;
+    struct log_limit none = {0};
+    struct unit_link *link = j->unit->link;
     if (!hold->told)
-        events_add(j->cms, &j->c, EVENT_WARNING, "volume", v->rec.name, "%s refuses to %s: %s",
-                   j->unit->rec.name, order_kind_name(s->kind), why);
+        events_add_limited(link ? &link->told : &none, j->cms, &j->c, EVENT_WARNING, "volume",
+                           v->rec.name, "%s refuses to %s: %s", j->unit->rec.name,
+                           order_kind_name(s->kind), why);
     if (flush(j))
         hold->told = true;
 }
