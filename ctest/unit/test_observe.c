@@ -1,172 +1,6 @@
 // Tests of how a reading becomes part of the pool: part by part, and as a whole in the end.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cms/observe.h"
-
-#include "base/mem.h"
-#include "store/store.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-// What one turn of the loop may store at most, in volumes, hosts, or volumes that are gone.
-#define A_TURN 300
-
-struct lab {
-    char dir[64], path[96];
-    struct cms cms;
-    struct cms_config config;
-    struct unit_link link;
-    struct pool_unit *unit;
-};
-
-static struct dv_uuid id(uint8_t kind, unsigned n)
-{
-    return (struct dv_uuid){{kind, (uint8_t)(n >> 8), (uint8_t)n}};
-}
-
-static void apply(struct lab *lab, struct changes *c)
-{
-    struct dv_err err;
-    assert_int_equal(cms_apply(&lab->cms, c, &err), 0);
-    changes_free(c);
-}
-
-static int set_up(void **state)
-{
-    struct lab *lab = dv_calloc(1, sizeof(*lab));
-    struct unit_record rec = {
-        .uuid = id('u', 1), .name = "unit1", .state = UNIT_UP, .epoch = 1, .generation = 1};
-    struct changes c = {0};
-    struct dv_err err;
-    dv_copy(lab->dir, sizeof(lab->dir), "/tmp/test_observe.XXXXXX");
-    assert_non_null(mkdtemp(lab->dir));
-    snprintf(lab->path, sizeof(lab->path), "%s/pool.db", lab->dir);
-    lab->cms.config = &lab->config;
-    lab->cms.pool = pool_new();
-    lab->cms.store = store_open(lab->path, &err);
-    assert_non_null(lab->cms.store);
-    pthread_mutex_init(&lab->cms.tasks_lock, NULL);
-    pthread_cond_init(&lab->cms.tasks_changed, NULL);
-    changes_unit(&c, &rec);
-    apply(lab, &c);
-    lab->link = (struct unit_link){.cms = &lab->cms,
-                                   .uuid = rec.uuid,
-                                   .address = "udp:127.0.0.1:16161",
-                                   .engine = {.len = 5, .b = "12345"},
-                                   .accepted = true};
-    lab->unit = link_unit(&lab->link);
-    lab->unit->link = &lab->link;
-    *state = lab;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct lab *lab = *state;
-    static const char *const tails[] = {"", "-wal", "-shm"};
-    char path[128];
-    reading_free(lab->link.reading);
-    left_out_forget(&lab->link);
-    store_free(lab->cms.store);
-    pool_free(lab->cms.pool);
-    pthread_cond_destroy(&lab->cms.tasks_changed);
-    pthread_mutex_destroy(&lab->cms.tasks_lock);
-    for (size_t i = 0; i < DV_COUNT(tails); i++) {
-        snprintf(path, sizeof(path), "%s%s", lab->path, tails[i]);
-        unlink(path);
-    }
-    rmdir(lab->dir);
-    free(lab);
-    return 0;
-}
-
-// A whole reading of that many volumes, each with so many rules of initiators of its own.
-static void reads(struct lab *lab, uint32_t generation, unsigned volumes, unsigned rules)
-{
-    reading_free(lab->link.reading);
-    struct reading *r = lab->link.reading = dv_calloc(1, sizeof(*r));
-    *r = (struct reading){.uuid = id('u', 1),
-                          .name = "unit1",
-                          .epoch = 1,
-                          .generation = generation,
-                          .oper = MEMBER_RUNNING,
-                          .tables = true,
-                          .whole = true};
-    for (unsigned v = 1; v <= volumes; v++) {
-        struct volume *shown = DV_APPEND(r->volumes, r->volume_count);
-        *shown = (struct volume){.uuid = id('v', v),
-                                 .index = v,
-                                 .medium = 1,
-                                 .blocks = 2048,
-                                 .lun = 1,
-                                 .group = 1,
-                                 .progress = 100,
-                                 .state = VOLUME_ONLINE};
-        dv_copy(shown->name, sizeof(shown->name), "same");
-        snprintf(shown->iqn, sizeof(shown->iqn), "iqn.2026-01.x:v%u", v);
-        for (unsigned i = 1; i <= rules; i++) {
-            struct access_rule *rule = DV_APPEND(r->rules, r->rule_count);
-            *rule = (struct access_rule){.volume = v, .index = i, .state = ACCESS_ACTIVE};
-            snprintf(rule->initiator, sizeof(rule->initiator), "iqn.2026-01.x:h%u-%u", v, i);
-            dv_copy(rule->chap_user, sizeof(rule->chap_user), "user");
-        }
-    }
-    observe_begin(&lab->link);
-}
-
-static size_t shown_volumes(const struct lab *lab)
-{
-    return HASH_CNT(hh_index, lab->unit->shown);
-}
-
-static size_t difference(size_t a, size_t b)
-{
-    return a > b ? a - b : b - a;
-}
-
-// Takes parts in, at most so many, and asserts that none is more than a turn has time for, and
-// that nothing is concluded yet. Returns how many there were.
-static unsigned takes_parts(struct lab *lab, unsigned most)
-{
-    uint32_t generation = lab->unit->rec.generation;
-    for (unsigned n = 0;; n++) {
-        size_t volumes = shown_volumes(lab), hosts = HASH_COUNT(lab->cms.pool->hosts);
-        enum observed observed = n < most ? observe_part(&lab->link) : OBSERVED_MOST;
-        assert_int_not_equal(observed, OBSERVED_NOTHING);
-        assert_in_range(difference(shown_volumes(lab), volumes), 0, A_TURN);
-        assert_in_range(HASH_COUNT(lab->cms.pool->hosts) - hosts, 0, A_TURN);
-        assert_int_equal(lab->unit->rec.generation, generation);
-        if (observed == OBSERVED_MOST)
-            return n;
-    }
-}
-
-static void takes_all(struct lab *lab)
-{
-    (void)takes_parts(lab, UINT32_MAX);
-    size_t volumes = shown_volumes(lab);
-    assert_true(observe_reading(&lab->link, lab->link.reading));
-    assert_in_range(difference(shown_volumes(lab), volumes), 0, A_TURN);
-    assert_int_equal(lab->unit->rec.generation, lab->link.reading->generation);
-}
-
-static size_t events_with(struct lab *lab, const char *words)
-{
-    struct event_record *list = NULL;
-    size_t count, n = 0;
-    struct dv_err err;
-    assert_int_equal(store_events(lab->cms.store, 0, 10000, &list, &count, &err), 0);
-    for (size_t i = 0; i < count; i++)
-        n += strstr(list[i].text, words) != NULL;
-    free(list);
-    return n;
-}
+#include "ctest/support/observe_lab.h"
 
 // Each row: a reading, and how its first part that begins at a volume ends.
 static void test_where_parts_end(void **state)
@@ -550,40 +384,6 @@ static void test_a_unit_is_up_once(void **state)
     assert_int_equal(lab->unit->rec.state, UNIT_UP);
 }
 
-// What a unit refused is tried again when it may be, and no look comes sooner for it. What is under
-// way elsewhere in the list is looked for, wherever it is.
-static void test_what_waits_for_a_refusal_keeps_no_pace(void **state)
-{
-    enum { COUNT = 5000, TURNS = 3 };
-    struct lab *lab = *state;
-    struct changes c = {0};
-    reads(lab, 2, COUNT, 0);
-    takes_all(lab);
-    for (struct pool_volume *v = lab->unit->volumes; v; v = v->unit_next) {
-        struct volume_record rec = v->rec;
-        rec.wanted = false;
-        changes_volume(&c, &rec);
-        v->hold = (struct pool_hold){.until = UINT64_MAX, .refused = true};
-    }
-    apply(lab, &c);
-    unsigned turns = 1;
-    while (executor_plan(&lab->link))
-        assert_true(++turns <= 2 * TURNS);
-    assert_true(turns >= TURNS);
-    assert_int_equal(lab->link.queue.count, 0);
-    struct volume shown = lab->unit->unsettled->unit_prev->actual; // of any
-    shown.state = VOLUME_CREATING;
-    changes_shown(&c, &shown, NULL, 0);
-    apply(lab, &c);
-    for (turns = 0; turns < 10 * TURNS; turns++)
-        assert_true(executor_plan(&lab->link));
-    shown.state = VOLUME_ONLINE;
-    changes_shown(&c, &shown, NULL, 0);
-    apply(lab, &c);
-    for (turns = 1; executor_plan(&lab->link); turns++)
-        assert_true(turns <= 4 * TURNS);
-}
-
 static void test_changes_that_name_what_is_gone(void **state)
 {
     struct lab *lab = *state;
@@ -666,110 +466,6 @@ static void test_what_is_left_out(void **state)
     assert_int_equal(HASH_COUNT(lab->link.left_out), 0);
 }
 
-// Looks at a unit with many volumes cost no more than what goes on there.
-static void test_what_is_settled_is_left_alone(void **state)
-{
-    struct lab *lab = *state;
-    struct pool *p = lab->cms.pool;
-    struct changes c = {0};
-    reads(lab, 2, 3, 2);
-    takes_all(lab);
-    for (struct pool_volume *v = lab->unit->volumes; v; v = v->unit_next) {
-        assert_true(v->unsettled);
-        struct volume_record rec = v->rec;
-        dv_copy(rec.name, sizeof(rec.name), "same"); // as the unit calls it
-        if (v->rec.index == 1)
-            changes_volume(&c, &rec);
-    }
-    apply(lab, &c);
-    assert_false(executor_plan(&lab->link));
-    assert_null(lab->unit->unsettled);
-    // A secret that comes to be known is to be told to the units.
-    struct pool_host *h = pool_host_by_iqn(p, "iqn.2026-01.x:h2-1");
-    struct host_record host = h->rec;
-    host.sealed_len = sizeof(host.sealed_secret);
-    host.secret_version++;
-    changes_host(&c, &host);
-    apply(lab, &c);
-    assert_int_equal(lab->unit->unsettled->rec.index, 2);
-    assert_null(lab->unit->unsettled->open_next);
-    assert_true(executor_plan(&lab->link));
-    assert_int_equal(lab->link.queue.count, 1);
-    // It stays so until the unit has the secret, whatever other volumes do.
-    assert_true(executor_plan(&lab->link));
-    struct assignment_record a = h->assignments->rec;
-    a.pushed_version = host.secret_version;
-    changes_assignment(&c, &a);
-    apply(lab, &c);
-    assert_false(executor_plan(&lab->link));
-    assert_null(lab->unit->unsettled);
-    // What is to go stays in sight until it is gone.
-    struct volume_record going = lab->unit->volumes->rec;
-    going.wanted = false;
-    changes_volume(&c, &going);
-    apply(lab, &c);
-    reads(lab, 3, 0, 0);
-    takes_all(lab);
-    assert_int_equal(HASH_COUNT(p->volumes), 3);
-    executor_plan(&lab->link);
-    assert_int_equal(lab->unit->unsettled->rec.index, going.index);
-    assert_false(tasks_settle(&lab->cms, lab->unit, true));
-    assert_int_equal(HASH_COUNT(p->volumes), 2);
-    assert_null(lab->unit->unsettled);
-    executor_forget(&lab->link);
-}
-
-// What waits does not keep others from their turn.
-static void test_many_are_planned_for_in_turns(void **state)
-{
-    enum { COUNT = 5000, LAST = COUNT - 1 };
-    struct lab *lab = *state;
-    struct changes c = {0};
-    reads(lab, 2, COUNT, 0);
-    for (size_t i = 0; i < COUNT; i++) { // all but one wait for their units
-        lab->link.reading->volumes[i].state = i == LAST ? VOLUME_ONLINE : VOLUME_CREATING;
-        snprintf(lab->link.reading->volumes[i].name, NAME_MAX_LEN + 1, "v%zu", i);
-    }
-    takes_all(lab);
-    struct dv_uuid uuid = lab->link.reading->volumes[LAST].uuid;
-    struct volume_record rec = pool_volume_by_uuid(lab->cms.pool, &uuid)->rec;
-    rec.wanted = false;
-    changes_volume(&c, &rec);
-    apply(lab, &c);
-    unsigned turns = 1;
-    while (executor_plan(&lab->link) && lab->link.queue.count == 0)
-        assert_true(turns++ < 5);
-    assert_int_equal(lab->link.queue.count, 1);
-    assert_int_equal(lab->link.queue.items[0].kind, ORDER_DELETE_VOLUME);
-    executor_forget(&lab->link);
-}
-
-// A unit that comes back without all that was to be deleted.
-static void test_much_that_went_is_dropped_in_turns(void **state)
-{
-    enum { COUNT = 1000 };
-    struct lab *lab = *state;
-    struct changes c = {0};
-    unsigned turns = 0;
-    reads(lab, 2, COUNT, 0);
-    takes_all(lab);
-    for (struct pool_volume *v = lab->unit->volumes; v; v = v->unit_next) {
-        struct volume_record rec = v->rec;
-        rec.wanted = false;
-        changes_volume(&c, &rec);
-    }
-    apply(lab, &c);
-    reads(lab, 3, 0, 0);
-    takes_all(lab);
-    for (bool more = true; more; turns++) {
-        size_t before = HASH_COUNT(lab->cms.pool->volumes);
-        more = tasks_settle(&lab->cms, lab->unit, true);
-        assert_in_range(before - HASH_COUNT(lab->cms.pool->volumes), 0, A_TURN);
-        assert_true(turns < COUNT);
-    }
-    assert_int_equal(HASH_COUNT(lab->cms.pool->volumes), 0);
-}
-
 // What a unit has beside the store is told of up to a thousand things, and not taken over when it
 // would bring more hosts than a unit may.
 static void test_much_that_differs(void **state)
@@ -800,38 +496,6 @@ static void test_much_that_differs(void **state)
     assert_int_equal(HASH_COUNT(lab->cms.pool->hosts), 0);
 }
 
-static size_t open_tasks(const struct lab *lab)
-{
-    size_t n = 0;
-    for (const struct pool_task *t = lab->cms.pool->tasks; t; t = t->hh.next)
-        n += !task_is_over(&t->rec);
-    return n;
-}
-
-static void test_many_tasks_end_in_turns(void **state)
-{
-    enum { COUNT = 500 };
-    struct lab *lab = *state;
-    struct changes c = {0};
-    for (unsigned i = 0; i < COUNT; i++) {
-        struct task_record t;
-        tasks_new(&lab->cms, &t, TASK_VOLUME_DELETE);
-        t.volume = id('v', i); // it is gone
-        changes_task(&c, &t);
-    }
-    apply(lab, &c);
-    unsigned turns = 0;
-    for (bool more = true; more; turns++) {
-        size_t before = open_tasks(lab);
-        more = tasks_settle(&lab->cms, lab->unit, true);
-        assert_in_range(before - open_tasks(lab), before > 0 ? 1 : 0, A_TURN);
-    }
-    assert_int_equal(open_tasks(lab), 0);
-    assert_true(turns > 1);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -847,16 +511,11 @@ int main(void)
         TEST(test_what_changes_all_the_time),
         TEST(test_not_taken_in_is_told_once),
         TEST(test_a_unit_is_up_once),
-        TEST(test_what_waits_for_a_refusal_keeps_no_pace),
         TEST(test_changes_that_name_what_is_gone),
         TEST(test_hosts_come_before_their_volume),
         TEST(test_more_hosts_than_a_volume_can_have),
         TEST(test_what_is_left_out),
-        TEST(test_what_is_settled_is_left_alone),
         TEST(test_much_that_differs),
-        TEST(test_many_are_planned_for_in_turns),
-        TEST(test_much_that_went_is_dropped_in_turns),
-        TEST(test_many_tasks_end_in_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,176 @@
+// A unit that shows what a test says, the pool, and a store, for tests of what becomes of readings.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_CTEST_OBSERVE_LAB_H
+#define DVSAN_CTEST_OBSERVE_LAB_H
+
+#include "cms/observe.h"
+
+#include "base/mem.h"
+#include "store/store.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+// What one turn of the loop may store at most, in volumes, hosts, or volumes that are gone.
+#define A_TURN 300
+
+struct lab {
+    char dir[64], path[96];
+    struct cms cms;
+    struct cms_config config;
+    struct unit_link link;
+    struct pool_unit *unit;
+};
+
+static inline struct dv_uuid id(uint8_t kind, unsigned n)
+{
+    return (struct dv_uuid){{kind, (uint8_t)(n >> 8), (uint8_t)n}};
+}
+
+static inline void apply(struct lab *lab, struct changes *c)
+{
+    struct dv_err err;
+    assert_int_equal(cms_apply(&lab->cms, c, &err), 0);
+    changes_free(c);
+}
+
+static inline int set_up(void **state)
+{
+    struct lab *lab = dv_calloc(1, sizeof(*lab));
+    struct unit_record rec = {
+        .uuid = id('u', 1), .name = "unit1", .state = UNIT_UP, .epoch = 1, .generation = 1};
+    struct changes c = {0};
+    struct dv_err err;
+    dv_copy(lab->dir, sizeof(lab->dir), "/tmp/test_observe.XXXXXX");
+    assert_non_null(mkdtemp(lab->dir));
+    snprintf(lab->path, sizeof(lab->path), "%s/pool.db", lab->dir);
+    lab->cms.config = &lab->config;
+    lab->cms.pool = pool_new();
+    lab->cms.store = store_open(lab->path, &err);
+    assert_non_null(lab->cms.store);
+    pthread_mutex_init(&lab->cms.tasks_lock, NULL);
+    pthread_cond_init(&lab->cms.tasks_changed, NULL);
+    changes_unit(&c, &rec);
+    apply(lab, &c);
+    lab->link = (struct unit_link){.cms = &lab->cms,
+                                   .uuid = rec.uuid,
+                                   .address = "udp:127.0.0.1:16161",
+                                   .engine = {.len = 5, .b = "12345"},
+                                   .accepted = true};
+    lab->unit = link_unit(&lab->link);
+    lab->unit->link = &lab->link;
+    *state = lab;
+    return 0;
+}
+
+static inline int tear_down(void **state)
+{
+    struct lab *lab = *state;
+    static const char *const tails[] = {"", "-wal", "-shm"};
+    char path[128];
+    reading_free(lab->link.reading);
+    left_out_forget(&lab->link);
+    store_free(lab->cms.store);
+    pool_free(lab->cms.pool);
+    pthread_cond_destroy(&lab->cms.tasks_changed);
+    pthread_mutex_destroy(&lab->cms.tasks_lock);
+    for (size_t i = 0; i < DV_COUNT(tails); i++) {
+        snprintf(path, sizeof(path), "%s%s", lab->path, tails[i]);
+        unlink(path);
+    }
+    rmdir(lab->dir);
+    free(lab);
+    return 0;
+}
+
+// A whole reading of that many volumes, each with so many rules of initiators of its own.
+static inline void reads(struct lab *lab, uint32_t generation, unsigned volumes, unsigned rules)
+{
+    reading_free(lab->link.reading);
+    struct reading *r = lab->link.reading = dv_calloc(1, sizeof(*r));
+    *r = (struct reading){.uuid = id('u', 1),
+                          .name = "unit1",
+                          .epoch = 1,
+                          .generation = generation,
+                          .oper = MEMBER_RUNNING,
+                          .tables = true,
+                          .whole = true};
+    for (unsigned v = 1; v <= volumes; v++) {
+        struct volume *shown = DV_APPEND(r->volumes, r->volume_count);
+        *shown = (struct volume){.uuid = id('v', v),
+                                 .index = v,
+                                 .medium = 1,
+                                 .blocks = 2048,
+                                 .lun = 1,
+                                 .group = 1,
+                                 .progress = 100,
+                                 .state = VOLUME_ONLINE};
+        dv_copy(shown->name, sizeof(shown->name), "same");
+        snprintf(shown->iqn, sizeof(shown->iqn), "iqn.2026-01.x:v%u", v);
+        for (unsigned i = 1; i <= rules; i++) {
+            struct access_rule *rule = DV_APPEND(r->rules, r->rule_count);
+            *rule = (struct access_rule){.volume = v, .index = i, .state = ACCESS_ACTIVE};
+            snprintf(rule->initiator, sizeof(rule->initiator), "iqn.2026-01.x:h%u-%u", v, i);
+            dv_copy(rule->chap_user, sizeof(rule->chap_user), "user");
+        }
+    }
+    observe_begin(&lab->link);
+}
+
+static inline size_t shown_volumes(const struct lab *lab)
+{
+    return HASH_CNT(hh_index, lab->unit->shown);
+}
+
+static inline size_t difference(size_t a, size_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+// Takes parts in, at most so many, and asserts that none is more than a turn has time for, and
+// that nothing is concluded yet. Returns how many there were.
+static inline unsigned takes_parts(struct lab *lab, unsigned most)
+{
+    uint32_t generation = lab->unit->rec.generation;
+    for (unsigned n = 0;; n++) {
+        size_t volumes = shown_volumes(lab), hosts = HASH_COUNT(lab->cms.pool->hosts);
+        enum observed observed = n < most ? observe_part(&lab->link) : OBSERVED_MOST;
+        assert_int_not_equal(observed, OBSERVED_NOTHING);
+        assert_in_range(difference(shown_volumes(lab), volumes), 0, A_TURN);
+        assert_in_range(HASH_COUNT(lab->cms.pool->hosts) - hosts, 0, A_TURN);
+        assert_int_equal(lab->unit->rec.generation, generation);
+        if (observed == OBSERVED_MOST)
+            return n;
+    }
+}
+
+static inline void takes_all(struct lab *lab)
+{
+    (void)takes_parts(lab, UINT32_MAX);
+    size_t volumes = shown_volumes(lab);
+    assert_true(observe_reading(&lab->link, lab->link.reading));
+    assert_in_range(difference(shown_volumes(lab), volumes), 0, A_TURN);
+    assert_int_equal(lab->unit->rec.generation, lab->link.reading->generation);
+}
+
+static inline size_t events_with(struct lab *lab, const char *words)
+{
+    struct event_record *list = NULL;
+    size_t count, n = 0;
+    struct dv_err err;
+    assert_int_equal(store_events(lab->cms.store, 0, 10000, &list, &count, &err), 0);
+    for (size_t i = 0; i < count; i++)
+        n += strstr(list[i].text, words) != NULL;
+    free(list);
+    return n;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+#endif

@@ -1,0 +1,183 @@
+// Tests of what is planned and judged behind looks: in turns of the loop.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "ctest/support/observe_lab.h"
+
+// Looks at a unit with many volumes cost no more than what goes on there.
+static void test_what_is_settled_is_left_alone(void **state)
+{
+    struct lab *lab = *state;
+    struct pool *p = lab->cms.pool;
+    struct changes c = {0};
+    reads(lab, 2, 3, 2);
+    takes_all(lab);
+    for (struct pool_volume *v = lab->unit->volumes; v; v = v->unit_next) {
+        assert_true(v->unsettled);
+        struct volume_record rec = v->rec;
+        dv_copy(rec.name, sizeof(rec.name), "same"); // as the unit calls it
+        if (v->rec.index == 1)
+            changes_volume(&c, &rec);
+    }
+    apply(lab, &c);
+    assert_false(executor_plan(&lab->link));
+    assert_null(lab->unit->unsettled);
+    // A secret that comes to be known is to be told to the units.
+    struct pool_host *h = pool_host_by_iqn(p, "iqn.2026-01.x:h2-1");
+    struct host_record host = h->rec;
+    host.sealed_len = sizeof(host.sealed_secret);
+    host.secret_version++;
+    changes_host(&c, &host);
+    apply(lab, &c);
+    assert_int_equal(lab->unit->unsettled->rec.index, 2);
+    assert_null(lab->unit->unsettled->open_next);
+    assert_true(executor_plan(&lab->link));
+    assert_int_equal(lab->link.queue.count, 1);
+    // It stays so until the unit has the secret, whatever other volumes do.
+    assert_true(executor_plan(&lab->link));
+    struct assignment_record a = h->assignments->rec;
+    a.pushed_version = host.secret_version;
+    changes_assignment(&c, &a);
+    apply(lab, &c);
+    assert_false(executor_plan(&lab->link));
+    assert_null(lab->unit->unsettled);
+    // What is to go stays in sight until it is gone.
+    struct volume_record going = lab->unit->volumes->rec;
+    going.wanted = false;
+    changes_volume(&c, &going);
+    apply(lab, &c);
+    reads(lab, 3, 0, 0);
+    takes_all(lab);
+    assert_int_equal(HASH_COUNT(p->volumes), 3);
+    executor_plan(&lab->link);
+    assert_int_equal(lab->unit->unsettled->rec.index, going.index);
+    assert_false(tasks_settle(&lab->cms, lab->unit, true));
+    assert_int_equal(HASH_COUNT(p->volumes), 2);
+    assert_null(lab->unit->unsettled);
+    executor_forget(&lab->link);
+}
+
+// What waits does not keep others from their turn.
+static void test_many_are_planned_for_in_turns(void **state)
+{
+    enum { COUNT = 5000, LAST = COUNT - 1 };
+    struct lab *lab = *state;
+    struct changes c = {0};
+    reads(lab, 2, COUNT, 0);
+    for (size_t i = 0; i < COUNT; i++) { // all but one wait for their units
+        lab->link.reading->volumes[i].state = i == LAST ? VOLUME_ONLINE : VOLUME_CREATING;
+        snprintf(lab->link.reading->volumes[i].name, NAME_MAX_LEN + 1, "v%zu", i);
+    }
+    takes_all(lab);
+    struct dv_uuid uuid = lab->link.reading->volumes[LAST].uuid;
+    struct volume_record rec = pool_volume_by_uuid(lab->cms.pool, &uuid)->rec;
+    rec.wanted = false;
+    changes_volume(&c, &rec);
+    apply(lab, &c);
+    unsigned turns = 1;
+    while (executor_plan(&lab->link) && lab->link.queue.count == 0)
+        assert_true(turns++ < 5);
+    assert_int_equal(lab->link.queue.count, 1);
+    assert_int_equal(lab->link.queue.items[0].kind, ORDER_DELETE_VOLUME);
+    executor_forget(&lab->link);
+}
+
+// A unit that comes back without all that was to be deleted.
+static void test_much_that_went_is_dropped_in_turns(void **state)
+{
+    enum { COUNT = 1000 };
+    struct lab *lab = *state;
+    struct changes c = {0};
+    unsigned turns = 0;
+    reads(lab, 2, COUNT, 0);
+    takes_all(lab);
+    for (struct pool_volume *v = lab->unit->volumes; v; v = v->unit_next) {
+        struct volume_record rec = v->rec;
+        rec.wanted = false;
+        changes_volume(&c, &rec);
+    }
+    apply(lab, &c);
+    reads(lab, 3, 0, 0);
+    takes_all(lab);
+    for (bool more = true; more; turns++) {
+        size_t before = HASH_COUNT(lab->cms.pool->volumes);
+        more = tasks_settle(&lab->cms, lab->unit, true);
+        assert_in_range(before - HASH_COUNT(lab->cms.pool->volumes), 0, A_TURN);
+        assert_true(turns < COUNT);
+    }
+    assert_int_equal(HASH_COUNT(lab->cms.pool->volumes), 0);
+}
+
+// What a unit refused is tried again when it may be, and no look comes sooner for it. What is under
+// way elsewhere in the list is looked for, wherever it is.
+static void test_what_waits_for_a_refusal_keeps_no_pace(void **state)
+{
+    enum { COUNT = 5000, TURNS = 3 };
+    struct lab *lab = *state;
+    struct changes c = {0};
+    reads(lab, 2, COUNT, 0);
+    takes_all(lab);
+    for (struct pool_volume *v = lab->unit->volumes; v; v = v->unit_next) {
+        struct volume_record rec = v->rec;
+        rec.wanted = false;
+        changes_volume(&c, &rec);
+        v->hold = (struct pool_hold){.until = UINT64_MAX, .refused = true};
+    }
+    apply(lab, &c);
+    unsigned turns = 1;
+    while (executor_plan(&lab->link))
+        assert_true(++turns <= 2 * TURNS);
+    assert_true(turns >= TURNS);
+    assert_int_equal(lab->link.queue.count, 0);
+    struct volume shown = lab->unit->unsettled->unit_prev->actual; // of any
+    shown.state = VOLUME_CREATING;
+    changes_shown(&c, &shown, NULL, 0);
+    apply(lab, &c);
+    for (turns = 0; turns < 10 * TURNS; turns++)
+        assert_true(executor_plan(&lab->link));
+    shown.state = VOLUME_ONLINE;
+    changes_shown(&c, &shown, NULL, 0);
+    apply(lab, &c);
+    for (turns = 1; executor_plan(&lab->link); turns++)
+        assert_true(turns <= 4 * TURNS);
+}
+
+static size_t open_tasks(const struct lab *lab)
+{
+    size_t n = 0;
+    for (const struct pool_task *t = lab->cms.pool->tasks; t; t = t->hh.next)
+        n += !task_is_over(&t->rec);
+    return n;
+}
+
+static void test_many_tasks_end_in_turns(void **state)
+{
+    enum { COUNT = 500 };
+    struct lab *lab = *state;
+    struct changes c = {0};
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct task_record t;
+        tasks_new(&lab->cms, &t, TASK_VOLUME_DELETE);
+        t.volume = id('v', i); // it is gone
+        changes_task(&c, &t);
+    }
+    apply(lab, &c);
+    unsigned turns = 0;
+    for (bool more = true; more; turns++) {
+        size_t before = open_tasks(lab);
+        more = tasks_settle(&lab->cms, lab->unit, true);
+        assert_in_range(before - open_tasks(lab), before > 0 ? 1 : 0, A_TURN);
+    }
+    assert_int_equal(open_tasks(lab), 0);
+    assert_true(turns > 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_what_is_settled_is_left_alone),
+        TEST(test_many_are_planned_for_in_turns),
+        TEST(test_much_that_went_is_dropped_in_turns),
+        TEST(test_what_waits_for_a_refusal_keeps_no_pace),
+        TEST(test_many_tasks_end_in_turns),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
