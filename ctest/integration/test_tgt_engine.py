@@ -43,12 +43,13 @@ class Result:
         self.ms = next((int(r[1]) for r in rows if r[0] == "ms"), None)
         self.targets = {int(r[1]): (r[2], int(r[3]), " ".join(r[4:]))
                         for r in rows if r[0] == "target"}
+        self.rules = {(int(r[1]), r[2]): (r[3], " ".join(r[4:])) for r in rows if r[0] == "rule"}
         self.holding = [r[1] for r in rows if r[0] == "holding"]
         self.foreign = [r[1] for r in rows if r[0] == "foreign"]
         self.other = next((" ".join(r[1:]) for r in rows if r[0] == "other"), None)
 
     def all_ok(self):
-        return self.ok and self.other is None and all(t[0] == "ok" for t in self.targets.values())
+        return self.ok and self.other is None and not self.rules and all(t[0] == "ok" for t in self.targets.values())
 
 
 class Unit:
@@ -180,6 +181,57 @@ def test_a_name_in_capital_letters(unit):
     unit.targets[5][0] = []
     assert unit.reconcile().all_ok()
     assert all(s.ended(5) for s in sessions)
+
+
+ODD_NAMES = ["IQN.2026-11.org.x:Up", "IQN.2026-11.ORG.X:UP", "Naa.52004567BA64678D0123456789ABCDEF", "naa.52004567BA64678D",
+             "EUI.02004567A425678D", "iqn.2026-11.org.x:", "iqn.2026-11.org.x:-lead-", "iqn.2026-11.org.X:..", "iqn.2026-11.org.x::",
+             "Iqn.2026-11.org." + "x" * 203 + ":abC"]
+
+
+def test_odd_names_are_names(unit):
+    """tgtd lists addresses and names as one; a name of any spelling that is accepted is bound, used, and unbound again."""
+    assert max(len(name) for name in ODD_NAMES) == 223
+    unit.volume(5, (H1, "alice"), *((name, "alice") for name in ODD_NAMES))
+    assert unit.reconcile().all_ok()
+    held = unit.session(5, H1, ALICE)
+    for name in ODD_NAMES:
+        assert unit.logs_in(5, name, ALICE), name
+    again = unit.reconcile()
+    assert again.all_ok() and again.steps == 0
+    unit.targets[5][0] = [(H1, "alice")]
+    assert unit.reconcile().all_ok()
+    assert unit.reconcile().steps == 0
+    for name in ODD_NAMES:
+        assert unit.logs_in(5, name, ALICE) is None, name
+    assert not held.ended(0.1)
+
+
+def test_what_is_no_name_is_unbound(unit):
+    """Somebody's text that is neither a name nor an address; tgtd takes any."""
+    unit.volume(5, (H1, "alice"))
+    assert unit.reconcile().all_ok()
+    for way in ("-Q", "-I"):
+        unit.adm("--mode", "target", "--op", "bind", "--tid", "5", way, "iqn.2026-11.a..b")
+        unit.adm("--mode", "target", "--op", "bind", "--tid", "5", way, "someone")
+    assert unit.adm("--mode", "target", "--op", "show").stdout.count("iqn.2026-11.a..b") > 0
+    assert unit.reconcile().all_ok()
+    shown = unit.adm("--mode", "target", "--op", "show").stdout
+    assert "a..b" not in shown and "someone" not in shown
+    assert unit.logs_in(5, H1, ALICE)
+
+
+def test_trouble_stays_with_its_rule(unit):
+    """A user whose account another target holds, a name that is none, a user without a secret: their rules fail, each with its reason."""
+    assert unit.adm("--mode", "target", "--op", "new", "--tid", "9", "-T", "iqn.2001-04.com.other:disk").returncode == 0
+    assert unit.adm("--mode", "account", "--op", "new", "--user", "bob", "--password", "other-secret-1").returncode == 0
+    assert unit.adm("--mode", "account", "--op", "bind", "--tid", "9", "--user", "bob").returncode == 0
+    unit.volume(5, (H2, "bob"), ("iqn.2026-11.a..b", "alice"), (H1, "alice"), ("iqn.2026-11.org.example:h3", "carol"))
+    result = unit.reconcile()
+    assert result.ok and result.targets[5][0] == "ok"
+    assert {name: code for (_, name), (code, _) in result.rules.items()} == \
+        {H2: "conflict", "iqn.2026-11.a..b": "invalid", "iqn.2026-11.org.example:h3": "conflict"}
+    assert unit.logs_in(5, H1, ALICE)
+    assert unit.logs_in(5, H2, BOB) is None
 
 
 def test_what_initiators_see(unit):
@@ -345,7 +397,7 @@ def test_trouble_stays_with_its_target(unit):
     assert result.targets[5][0] == "ok"
     assert result.targets[6][0] == "invalid"
     assert f"target 6: opening {unit.path(6)} failed" in result.targets[6][2]
-    assert result.targets[7][0] == "conflict" and "has no secret yet" in result.targets[7][2]
+    assert result.targets[7][0] == "ok" and "has no secret yet" in result.rules[7, H1][1]
     assert unit.logs_in(5, H1, ALICE)
     assert unit.logs_in(6, H1, ALICE) is None
     unit.volume(6, (H1, "alice"))

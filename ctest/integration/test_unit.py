@@ -13,7 +13,7 @@ import pytest
 
 from unit_box import (ACCESS, ACTIVE, ANNOUNCE, A_INITIATOR, A_IS_SET, A_SECRET, A_STATUS, CHANGE,
                       COLD_START, DESTROY, FAILED, GO, LINK_DOWN, LINK_UP, MEMBER, OFFLINE, ONLINE, PROGRAM,
-                      ROOT, UNIT, VOLUME, V_ADMIN, V_BLOCKS, V_BLOCK_SIZE, V_END, V_ERROR, V_GENERATION, V_NAME,
+                      ROOT, RULE_FAILED, UNIT, VOLUME, V_ADMIN, V_BLOCKS, V_BLOCK_SIZE, V_END, V_ERROR, V_GENERATION, V_NAME,
                       V_SIZE, V_START, V_STATUS, V_UUID, Box, SnmpError, create_set, free_addresses,
                       grant_set, wait_for)
 
@@ -304,6 +304,26 @@ def stay_logged_in(box, index, user, secret):
     wait_for("the host to have read", lambda: int(box.get(f"{VOLUME}.19.{index}")) > 0)
     assert sessions(box)
     return process
+
+
+def test_a_rule_that_cannot_be_in_force_fails_alone(box):
+    """Its CHAP user is somebody else's in tgtd; the volume serves all others, also one whose name is spelled oddly."""
+    odd = "IQN.2026-11.host:Up"
+    box.tgtadm("--mode", "target", "--op", "new", "--tid", "9", "-T", "iqn.2001-04.com.other:disk")
+    box.tgtadm("--mode", "account", "--op", "new", "--user", "bob", "--password", "other-secret-1")
+    box.tgtadm("--mode", "account", "--op", "bind", "--tid", "9", "--user", "bob")
+    box.create(1, "data")
+    box.grant(1, 1, ALICE, "alice", SECRET)
+    box.wait_rule(1, 1, ACTIVE)
+    box.grant(1, 2, "iqn.2026-11.host:bob", "bob", "secret-of-bob-1")
+    box.grant(1, 3, odd, "alice", SECRET)
+    box.wait_rule(1, 2, RULE_FAILED)
+    box.wait_rule(1, 3, ACTIVE)
+    box.wait_volume(1, ONLINE)
+    assert box.inquire(box.iqn(1), ALICE, "alice", SECRET) and box.inquire(box.iqn(1), odd, "alice", SECRET)
+    box.revoke(1, 3)
+    wait_for("the rule's end", lambda: (1, 3) not in box.rules())
+    box.wait_volume(1, ONLINE)
 
 
 def test_revoking_ends_live_sessions(box):

@@ -82,6 +82,11 @@ static void print_result(const struct input *in, const struct tgt_result *r)
     for (size_t i = 0; i < r->target_count; i++)
         printf("target %u %s %u %s\n", in->targets[i].tid, dv_code_name(r->targets[i].code),
                r->sessions[i], r->targets[i].code ? r->targets[i].text : "");
+    for (size_t i = 0; i < r->rule_count; i++) {
+        const struct plan_target *t = &in->targets[r->rules[i].target];
+        printf("rule %u %s %s %s\n", t->tid, t->rules[r->rules[i].rule].initiator,
+               dv_code_name(r->rules[i].err.code), r->rules[i].err.text);
+    }
     for (size_t i = 0; i < r->foreign_count; i++)
         printf("foreign %s\n", r->foreign[i]);
     for (size_t i = 0; i < r->holding_count; i++)

@@ -240,7 +240,10 @@ static void print_plan(const struct plan *plan, const struct plan_wanted *wanted
     }
     for (size_t i = 0; i < plan->problem_count; i++) {
         const struct plan_problem *p = &plan->problems[i];
-        if (p->target != PLAN_NONE)
+        if (p->rule != PLAN_NONE)
+            strbuf_add(out, "problem of %u, rule %zu: ", wanted->targets[p->target].tid,
+                       p->rule + 1);
+        else if (p->target != PLAN_NONE)
             strbuf_add(out, "problem of %u: ", wanted->targets[p->target].tid);
         else
             strbuf_add(out, "problem: ");

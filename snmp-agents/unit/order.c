@@ -174,7 +174,11 @@ void order_apply_listeners(const struct order *o, struct state *state, struct jo
             journal_drop_listener(journal, socket, &old->l, &err) != 0)
             continue;
         state_drop_listener(state, &old->l);
-        log_info("unit", "tgtd listens no more at %s, port %u", old->l.address, old->l.port);
+        if (old->was_told)
+            log_info("unit", "tgtd listens no more at %s, port %u", old->l.address, old->l.port);
+        else
+            log_info("unit", "no tgtd runs at %s, so it does not listen at %s, port %u", socket,
+                     old->l.address, old->l.port);
     }
 }
 
@@ -183,6 +187,8 @@ void order_free(struct order *o)
     if (!o)
         return;
     for (size_t i = 0; i < o->volume_count; i++) {
+        for (size_t k = 0; k < o->volumes[i].rule_count; k++)
+            free(o->volumes[i].rules[k].error);
         free(o->volumes[i].rules);
         free(o->volumes[i].revoked);
     }

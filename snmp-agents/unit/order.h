@@ -20,6 +20,7 @@ struct order_rule {
     uint32_t index;
     char initiator[IQN_MAX_LEN + 1];
     char user[CHAP_USER_MAX + 1];
+    char *error; // filled in by the worker: why this one alone admits nobody; owned, or NULL
 };
 
 struct order_volume {
@@ -71,7 +72,9 @@ struct order_medium { // filled in by the worker
 
 struct order_listener { // on record, and not wanted any more
     struct listener l;
-    bool closed;       // by the worker
+    bool closed;   // by the worker
+    bool was_told; // a tgtd that is there was told to; else none is
+
     struct dv_err err; // else why not
 };
 

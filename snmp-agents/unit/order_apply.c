@@ -174,6 +174,17 @@ static bool is_waiting(const struct order *o, const struct order_volume *ov)
     return !ov->done && !o->tgtds[ov->v.group - 1].there && (ov->task != ORDER_MAKE || ov->made);
 }
 
+static void apply_done(struct state *state, const struct order_volume *ov,
+                       const struct order_rule *rule, struct unit_rule *r)
+{
+    DV_FREE char *refusal = refusal_text(r);
+    if (rule->error && r->r.state != ACCESS_FAILED)
+        log_warning("unit", "volume %s does not admit %s: %s", ov->v.name, rule->initiator,
+                    rule->error);
+    state_set_rule(state, r, rule->error ? ACCESS_FAILED : ACCESS_ACTIVE,
+                   rule->error ? rule->error : refusal);
+}
+
 static void apply_rules(const struct order *o, const struct order_volume *ov, struct state *state)
 {
     for (size_t i = 0; i < ov->revoked_count; i++) {
@@ -193,14 +204,11 @@ static void apply_rules(const struct order *o, const struct order_volume *ov, st
             continue;
         if (ov->closed)
             state_set_rule(state, r, ACCESS_PENDING, "");
-        else {
-            DV_FREE char *refusal = refusal_text(r);
-            state_set_rule(state, r,
-                           ov->done            ? ACCESS_ACTIVE
-                           : is_waiting(o, ov) ? ACCESS_PENDING
-                                               : ACCESS_FAILED,
-                           ov->done ? refusal : ov->err.text);
-        }
+        else if (ov->done)
+            apply_done(state, ov, rule, r);
+        else
+            state_set_rule(state, r, is_waiting(o, ov) ? ACCESS_PENDING : ACCESS_FAILED,
+                           ov->err.text);
     }
 }
 

@@ -260,6 +260,18 @@ static void note_reopened(struct instance *i, const struct plan_target *t)
     *r = (struct reopened){.volume = t->uuid, .dev = st.st_dev, .ino = st.st_ino};
 }
 
+// volumes are those of the targets, in the order of these.
+static void take_rule_errors(struct order *o, const size_t *volumes,
+                             const struct tgt_result *result)
+{
+    for (size_t k = 0; k < result->rule_count; k++) {
+        const struct tgt_rule_error *e = &result->rules[k];
+        struct order_rule *rule = &o->volumes[volumes[e->target]].rules[e->rule];
+        if (!rule->error)
+            rule->error = dv_strdup(e->err.text);
+    }
+}
+
 // Only what concerns this tgtd's own volumes is written to, so others may do the same.
 static void *reconcile(void *arg)
 {
@@ -270,6 +282,7 @@ static void *reconcile(void *arg)
     if (!t->there)
         return NULL;
     DV_FREE struct plan_target *targets = dv_calloc(i->want_count + 1, sizeof(*targets));
+    DV_FREE size_t *volumes = dv_calloc(i->want_count + 1, sizeof(*volumes));
     DV_FREE struct plan_account *accounts = accounts_of(i, &account_count);
     struct open_files *open = open_files_of(i->pid);
     for (size_t n = 0; n < i->want_count; n++) {
@@ -277,6 +290,7 @@ static void *reconcile(void *arg)
             continue;
         targets[count] = i->wants[n].target;
         targets[count].replaced = is_replaced(i, open, &targets[count]);
+        volumes[count] = i->wants[n].volume;
         count++;
     }
     open_files_free(open);
@@ -299,6 +313,7 @@ static void *reconcile(void *arg)
                           "hosts wrote until now; that one is lost, and the new one is served");
         }
     }
+    take_rule_errors(i->order, volumes, &result);
     t->foreign = result.foreign_count > 0;
     forget_told(i);
     i->told = t->there;
@@ -377,7 +392,7 @@ static void close_old(struct instance *i)
         struct portal p = {.port = old->l.port};
         dv_copy(p.address, sizeof(p.address), old->l.address);
         if (result_of(i)->there)
-            old->closed = tgt_close_portal(i->tgt, &p, &old->err) == 0;
+            old->closed = old->was_told = tgt_close_portal(i->tgt, &p, &old->err) == 0;
         else
             old->closed = i->gone;
         if (!old->closed && old->err.code == DV_OK)

@@ -52,20 +52,17 @@ static void drop_accounts(struct planner *p, struct view *v)
     }
 }
 
-static bool is_name(const char *acl)
-{
-    return strncmp(acl, "iqn.", 4) == 0 || strncmp(acl, "eui.", 4) == 0 ||
-           strncmp(acl, "naa.", 4) == 0;
-}
-
+// The daemon lists names and addresses as one, and takes any text for either: what is no iSCSI name
+// may have been bound as both.
 static void drop_names(struct planner *p, const struct view *v)
 {
     for (size_t i = 0; i < v->seen->acl_count; i++) {
         const char *acl = v->seen->acl[i];
-        if (!is_name(acl))
+        if (among(acl, v->names, v->name_count))
+            continue;
+        if (iqn_check(acl, NULL) != 0)
             emit(p, PLAN_UNBIND_ADDRESS, v, acl);
-        else if (!among(acl, v->names, v->name_count))
-            emit(p, PLAN_UNBIND_NAME, v, acl);
+        emit(p, PLAN_UNBIND_NAME, v, acl);
     }
 }
 

@@ -108,6 +108,7 @@ struct plan_step {
 // What no step can cure.
 struct plan_problem {
     size_t target; // an index into the wanted targets, or PLAN_NONE
+    size_t rule;   // an index into its rules: this one alone admits nobody; or PLAN_NONE
     struct dv_err err;
 };
 

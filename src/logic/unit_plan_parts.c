@@ -101,18 +101,21 @@ uint32_t plan_tid(const struct dv_uuid *uuid)
 
 // ---- Problems -----------------------------------------------------------------------------
 
-static void problem(struct planner *p, size_t target, enum dv_code code, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-static void problem(struct planner *p, size_t target, enum dv_code code, const char *fmt, ...)
+static struct plan_problem *problem(struct planner *p, size_t target, enum dv_code code,
+                                    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static struct plan_problem *problem(struct planner *p, size_t target, enum dv_code code,
+                                    const char *fmt, ...)
 {
     struct plan_problem *problem = DV_APPEND(p->out->problems, p->out->problem_count);
     problem->target = target;
+    problem->rule = PLAN_NONE;
     char text[sizeof(problem->err.text)];
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     dv_fail(&problem->err, code, "%s", text);
+    return problem;
 }
 
 // What would be misread on its way into the daemon (it splits at commas) or out of it (we read
@@ -211,15 +214,17 @@ static void look_at_rules(struct planner *p, struct view *v)
         struct dv_err err;
         size_t a = wanted_account(p, r->user);
         if (iqn_check(r->initiator, &err) != 0) {
-            problem(p, v->index, err.code, "%s", err.text);
+            problem(p, v->index, err.code, "%s", err.text)->rule = i;
         } else if (a == PLAN_NONE) {
             problem(p, v->index, DV_CONFLICT,
                     "initiator %s cannot log in: CHAP user \"%s\" has no secret yet", r->initiator,
-                    r->user);
+                    r->user)
+                ->rule = i;
         } else if (p->states[a] == ACCOUNT_BLOCKED) {
             problem(p, v->index, DV_CONFLICT,
                     "initiator %s cannot log in: CHAP user \"%s\" cannot be used on this unit",
-                    r->initiator, r->user);
+                    r->initiator, r->user)
+                ->rule = i;
         } else if (v->want->online) {
             add_once(&v->names, &v->name_count, r->initiator);
             add_canonical(v, r->initiator);

@@ -14,7 +14,15 @@
 #define ROUNDS    4  // plans; the second is nearly always empty
 #define SALT_TEXT 32 // hex digits
 
-// One reconciliation. A tid or an account that failed is left alone until the next one.
+// A step for the sake of a rule, which failed.
+struct bad_bind {
+    uint32_t tid;
+    enum plan_op op;
+    char *name;
+};
+
+// One reconciliation. What failed, a tid, an account, what a rule takes, is left alone until the
+// next one.
 struct run {
     struct tgt_engine *e;
     struct plan_wanted wanted;
@@ -27,6 +35,8 @@ struct run {
     size_t bad_tid_count;
     char **bad_users;
     size_t bad_user_count;
+    struct bad_bind *bad_binds;
+    size_t bad_bind_count;
 };
 
 // ---- Marks --------------------------------------------------------------------------------
@@ -105,6 +115,43 @@ static bool is_held(const struct run *r, const char *user)
     return false;
 }
 
+static void blame_rule(struct run *r, size_t target, size_t rule, const struct dv_err *err)
+{
+    *DV_APPEND(r->result->rules, r->result->rule_count) =
+        (struct tgt_rule_error){target, rule, *err};
+}
+
+// Whether a step only admits somebody: who has no need of it loses nothing when it fails.
+static bool serves_rule(const struct plan_step *step, const struct plan_rule *rule)
+{
+    return (step->op == PLAN_BIND_NAME && iqn_equal(rule->initiator, step->name)) ||
+           (step->op == PLAN_BIND_ACCOUNT && strcmp(rule->user, step->name) == 0);
+}
+
+static bool blame_rules(struct run *r, const struct plan_step *step, const struct dv_err *err)
+{
+    bool any = false;
+    if (step->target == PLAN_NONE)
+        return false;
+    const struct plan_target *t = &r->targets[step->target];
+    for (size_t i = 0; i < t->rule_count; i++) {
+        if (!serves_rule(step, &t->rules[i]))
+            continue;
+        blame_rule(r, step->target, i, err);
+        any = true;
+    }
+    return any;
+}
+
+static bool is_bad_bind(const struct run *r, const struct plan_step *step)
+{
+    for (size_t i = 0; i < r->bad_bind_count; i++)
+        if (r->bad_binds[i].tid == step->tid && r->bad_binds[i].op == step->op &&
+            strcmp(r->bad_binds[i].name, step->name) == 0)
+            return true;
+    return false;
+}
+
 static void blame(struct run *r, size_t target, const struct dv_err *err)
 {
     struct dv_err *place = target == PLAN_NONE ? &r->result->other : &r->result->targets[target];
@@ -115,6 +162,11 @@ static void blame(struct run *r, size_t target, const struct dv_err *err)
 static void set_aside(struct run *r, const struct plan_step *step, const struct dv_err *err)
 {
     const char *user = user_of(step);
+    if (blame_rules(r, step, err)) {
+        *DV_APPEND(r->bad_binds, r->bad_bind_count) =
+            (struct bad_bind){step->tid, step->op, dv_strdup(step->name)};
+        return;
+    }
     blame(r, step->target, err);
     if (user)
         *DV_APPEND(r->bad_users, r->bad_user_count) = dv_strdup(user);
@@ -126,7 +178,7 @@ static bool is_set_aside(struct run *r, const struct plan_step *step)
 {
     const char *user = user_of(step);
     if (!user)
-        return is_bad_tid(r, step->tid);
+        return is_bad_tid(r, step->tid) || is_bad_bind(r, step);
     if (is_bad_user(r, user))
         return true;
     if (step->op != PLAN_DELETE_ACCOUNT || !is_held(r, user))
@@ -193,7 +245,8 @@ static void blame_left_over(struct run *r, const struct plan *plan)
         plan_print_step(&plan->steps[i], &line);
         dv_fail(&err, DV_CONFLICT, "tgtd took this step and does not show it: %s", line.text);
         strbuf_free(&line);
-        blame(r, plan->steps[i].target, &err);
+        if (!blame_rules(r, &plan->steps[i], &err))
+            blame(r, plan->steps[i].target, &err);
     }
 }
 
@@ -224,8 +277,13 @@ static int do_round(struct run *r, int round, bool *more, struct dv_err *err)
         log_steps(&plan);
         result = carry_out(r, &plan, err);
     }
-    for (size_t i = 0; result == 0 && !*more && i < plan.problem_count; i++)
-        blame(r, plan.problems[i].target, &plan.problems[i].err);
+    for (size_t i = 0; result == 0 && !*more && i < plan.problem_count; i++) {
+        const struct plan_problem *p = &plan.problems[i];
+        if (p->rule != PLAN_NONE)
+            blame_rule(r, p->target, p->rule, &p->err);
+        else
+            blame(r, p->target, &p->err);
+    }
     plan_clear(&plan);
     return result;
 }
@@ -263,6 +321,9 @@ static void run_end(struct run *r)
     for (size_t i = 0; i < r->bad_user_count; i++)
         free(r->bad_users[i]);
     free(r->bad_users);
+    for (size_t i = 0; i < r->bad_bind_count; i++)
+        free(r->bad_binds[i].name);
+    free(r->bad_binds);
 }
 
 int tgt_reconcile(struct tgt_engine *e, const struct plan_target *targets, size_t target_count,
@@ -318,6 +379,7 @@ void tgt_result_clear(struct tgt_result *r)
         free(r->holding[i]);
     free(r->holding);
     free(r->targets);
+    free(r->rules);
     free(r->sessions);
     free(r->reloaded);
     *r = (struct tgt_result){0};

@@ -79,7 +79,7 @@ bool tgt_is_gone(const struct tgt_engine *e)
     DV_FREE char *path = dv_printf("%s.lock", e->socket);
     DV_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT;
+        return errno == ENOENT || errno == ENAMETOOLONG;
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     return fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
 }

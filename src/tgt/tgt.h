@@ -41,10 +41,18 @@ void tgt_engine_free(struct tgt_engine *e);
 // tgtd has already are compared once in each of its runs. Live sessions keep what they agreed on.
 void tgt_engine_session(struct tgt_engine *e, const struct session_parameters *session);
 
+struct tgt_rule_error {
+    size_t target, rule; // indexes of a wanted target, and of one of its rules
+    struct dv_err err;
+};
+
 struct tgt_result {
     // For each wanted target: DV_OK when tgtd serves it as wanted, to exactly the initiators that
-    // its rules name; else what is in the way.
+    // its rules name, but for rules with an error; else what is in the way.
     struct dv_err *targets;
+    // Rules that do not admit their initiator, and why; the first word on a rule counts.
+    struct tgt_rule_error *rules;
+    size_t rule_count;
     uint32_t *sessions; // live ones of each wanted target
     bool *reloaded;     // whether the file of a wanted target was opened anew
     size_t target_count;
