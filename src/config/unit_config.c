@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/un.h>
 
 #define DEFAULT_IQN_PREFIX "iqn.2026-11.local.dvsan"
 #define ISCSI_PORT         3260
@@ -252,6 +253,25 @@ static int get_session(const struct xml_node *node, struct session_parameters *s
     return 0;
 }
 
+// A unix socket's path has to fit into a sockaddr_un.
+#define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+
+// tgtd adds a dot and its control port.
+static int check_socket(const struct xml_node *node, const struct unit_config *config,
+                        struct dv_err *err)
+{
+    DV_FREE char *longest = unit_config_tgtd_socket(config, config->tgtd.instances);
+    if (strlen(longest) <= SOCKET_PATH_MAX)
+        return 0;
+    size_t added = strlen(longest) - strlen(config->tgtd.socket);
+    return xml_fail(node, err,
+                    "socket \"%.24s...\" has %zu bytes; with the control port that tgtd adds, the "
+                    "path of a socket has %zu at most, so choose one of %zu or less, such as "
+                    "/run/dvsan/tgtd",
+                    config->tgtd.socket, strlen(config->tgtd.socket), SOCKET_PATH_MAX,
+                    SOCKET_PATH_MAX - added);
+}
+
 static int get_tgtd(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
 {
     uint64_t instances = 1, threads = 4;
@@ -269,7 +289,7 @@ static int get_tgtd(const struct xml_node *node, struct unit_config *config, str
                         "control-port %u is too high: those of all instances of tgtd, which follow "
                         "each other, must be %u or less",
                         config->tgtd.control_port, CONTROL_PORT_MAX);
-    return 0;
+    return check_socket(node, config, err);
 }
 
 uint16_t unit_config_control_port(const struct unit_config *config, uint32_t group)
@@ -348,6 +368,11 @@ static int get_agentx(const struct xml_node *node, char **out, struct dv_err *er
             "agentx \"%.64s\" is not where snmpd's agentXSocket can be; write its path, "
             "such as /run/agentx/master",
             text);
+    if (*path == '/' && strlen(path) > SOCKET_PATH_MAX)
+        return xml_fail(node, err,
+                        "agentx \"%.24s...\" has %zu bytes; the path of a socket has %zu at most, "
+                        "such as /run/agentx/master",
+                        path, strlen(path), SOCKET_PATH_MAX);
     *out = dv_strdup(text);
     return 0;
 }
