@@ -4,6 +4,7 @@
 #include "console/cli/cli.h"
 #include "console/cli/wait.h"
 #include <stdio.h>
+#include <string.h>
 
 static int fetch_task(struct cli *cli, const char *id, json_t **task, struct dv_err *err)
 {
@@ -128,7 +129,12 @@ int task_cancel(struct cli *cli, struct dv_err *err)
         return -1;
     int result = cli_flag(cli, OPT_NO_WAIT) ? 0 : wait_for_task(cli->client, &task, err);
     const char *state = json_string_value(json_object_get(task, "state"));
-    if (result == 0 && cli->json)
+    if (result == 0 && state && strcmp(state, "done") == 0) {
+        const char *why =
+            json_string_value(json_object_get(json_object_get(task, "error"), "detail"));
+        result = dv_fail(err, DV_CONFLICT, "task %s is done and not cancelled: %s",
+                         cli->in->args[0], why ? why : "it was over before");
+    } else if (result == 0 && cli->json)
         cli_print_json(task);
     else if (result == 0)
         printf("Task %s is %s.\n", cli->in->args[0], state ? state : "unknown");

@@ -512,7 +512,7 @@ def unit2_hangs(lab):
     until(lambda: lab.unit("unit2")["state"] == "up", 30)
     agent = next(p for p in lab.units["unit2"].processes if p.name.endswith("agent")).pid()
     os.kill(agent, signal.SIGSTOP)
-    yield
+    yield lambda: os.kill(agent, signal.SIGCONT)
     os.kill(agent, signal.SIGCONT)
     until(lambda: lab.unit("unit2")["state"] == "up", 60)
 
@@ -541,6 +541,8 @@ def test_waiting(lab, unit2_hangs):
     assert until(away, 30), said
     lab.run("start", "cms")
     lab.dvsan("task", "cancel", task, "--no-wait")
+    assert "may still be carried out" in lab.dvsan_json("task", "show", task)["waiting"]
+    unit2_hangs()  # no more
     os.set_blocking(watch.stderr.fileno(), True)
     assert watch.wait(60) == 9
     assert "was cancelled" in watch.stderr.read()

@@ -215,12 +215,41 @@ static void test_the_station_decides(void **arg)
     }
 }
 
+static void test_an_order_without_an_answer(void **arg)
+{
+    (void)arg;
+    static const struct dv_uuid a = A;
+    static const struct {
+        struct lead_word shown;
+        uint32_t number;
+        bool may;
+    } table[] = {
+        {{A, 10, 7}, 10, true},  // its word is the order's
+        {{A, 9, 7}, 10, true},   // it knows an older one
+        {{A, 9, 7}, 4, false},   // and this one is older still
+        {{A, 11, 7}, 10, false}, // told something newer
+        {{A, 11, 8}, 10, false}, // after a restart of the station
+        {{B, 9, 1}, 10, false},  // another station leads
+        {{NONE, 0, 0}, 10, false},
+    };
+    for (size_t i = 0; i < DV_COUNT(table); i++) {
+        print_message("line %zu\n", i);
+        assert_int_equal(lead_may_carry_out(&table[i].shown, &a, table[i].number), table[i].may);
+        // The unit's own decision says the same of the order.
+        struct lead now = {.word = table[i].shown};
+        struct lead_ask ask = {.word = {A, table[i].number, table[i].shown.mark}};
+        char why[LEAD_WHY_ROOM];
+        assert_int_equal(lead_may_set(&now, true, &ask, why), table[i].may);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_unit_decides),
         cmocka_unit_test(test_the_longest_names_fit),
         cmocka_unit_test(test_the_station_decides),
+        cmocka_unit_test(test_an_order_without_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -199,6 +199,7 @@ static const struct task_record task1 = {
     .steps = {{"place", STEP_DONE}, {"admit web on unit1", STEP_RUNNING}},
     .step_count = 2,
     .waiting = "unit1 does not answer",
+    .cancel = TASK_CANCEL_ASKED,
     .created = 1800000000123,
     .started = 1800000000124,
 };

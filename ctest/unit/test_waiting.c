@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -114,6 +115,40 @@ static void test_lines(void **state)
     }
 }
 
+static void test_taking_back(void **state)
+{
+    (void)state;
+    static const struct {
+        enum unit_state unit;
+        const char *then;
+    } table[] = {{UP, ""},
+                 {UNIT_DEGRADED, ""},
+                 {UNIT_JOINING, ": u is starting"},
+                 {UNIT_DOWN, ": u does not answer" AWAY},
+                 {UNIT_STOPPED, ": u is stopped" AWAY}};
+    for (size_t i = 0; i < DV_COUNT(table); i++) {
+        struct waiting_case c = {.task = 7,
+                                 .kind = RESIZE,
+                                 .taking_back = true,
+                                 .unit = "u",
+                                 .unit_state = table[i].unit,
+                                 .volume = "v",
+                                 .shown = true,
+                                 .volume_state = ONLINE,
+                                 .volume_error = "",
+                                 .medium_error = "",
+                                 .access_error = "",
+                                 .refusal = ""};
+        char text[WAITING_ROOM], says[WAITING_ROOM];
+        snprintf(says, sizeof(says),
+                 "it is taken back as soon as u has answered; its order was sent, and may still be "
+                 "carried out%s",
+                 table[i].then);
+        waiting_text(&c, text);
+        assert_string_equal(text, says);
+    }
+}
+
 // Whatever the unit says, the text fits, and the way out is in it.
 static void test_long_reasons(void **state)
 {
@@ -152,6 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_taking_back),
         cmocka_unit_test(test_long_reasons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,6 +135,7 @@ static void resume(struct cms *cms)
         if (u->rec.state == UNIT_UP || u->rec.state == UNIT_DEGRADED)
             u->rec.state = UNIT_JOINING;
     }
+    lead_orders_of_last_run(cms);
 }
 
 struct cms *cms_new(struct loop *loop, const struct cms_config *config, char **password,

@@ -82,7 +82,10 @@ static bool wants(const struct unit_link *link, const struct pool_volume *v, enu
 {
     bool differs = kind == TASK_VOLUME_RESIZE ? v->rec.blocks != v->actual.blocks
                                               : strcmp(v->rec.name, v->actual.name) != 0;
-    return v->actual.index != 0 && differs && tasks_open(link->cms, kind, &v->rec.uuid, NULL);
+    if (v->actual.index == 0 || !differs)
+        return false;
+    const struct pool_task *t = tasks_open(link->cms, kind, &v->rec.uuid, NULL);
+    return t && t->rec.cancel == TASK_CANCEL_NO;
 }
 
 // What a unit took in from a medium that keeps no names is called by its UUID.
@@ -378,6 +381,8 @@ static void step_answered(void *arg, const struct sn_result *result)
     struct unit_link *link = arg;
     struct order step = link->queue.items[link->queue_next++];
     link->work = LINK_IDLE;
+    if (!is_passing(result))
+        lead_order_answered(link, target_of(link, &step).volume);
     if (result->code == DV_OK)
         accepted(link, &step);
     else if (is_passing(result))
@@ -414,6 +419,7 @@ static bool send_step(struct unit_link *link, const struct order *s, const struc
     struct sn_timing timing = {link->cms->config->poll_timeout_ms, 1};
     link->work = LINK_SETTING;
     link->work_since = loop_now_ms();
+    lead_order_sent(link, t->volume);
     sn_set(link->peer, vars, n, timing, step_answered, link);
     secret_wipe(secret, sizeof(secret));
     return true;

@@ -48,6 +48,9 @@ static void lease_written(void *arg, const struct sn_result *result)
     link->lease_under_way = false;
     if (result->code == DV_OK) {
         bool new = !link->leads;
+        struct pool_unit *unit = link_unit(link);
+        if (new &&unit)
+            unit->lead.word = link->lease_word; // that orders are judged by before the next look
         link->lease_until = loop_now_ms() + link->cms->config->lease_s * 1000ull;
         link->leads = true;
         if (new)
@@ -80,16 +83,71 @@ static void write_lease(struct unit_link *link, const struct reading *r)
         vars[n++] = scalar(&spin_lock, sn_int(r->spin_lock));
     vars[n++] = scalar(&lease, sn_uint(cms->config->lease_s));
     link->lease_under_way = true;
+    const struct lead_run now = present(cms);
+    link->lease_word = (struct lead_word){cms->uuid, now.number, now.mark};
     struct sn_timing timing = {cms->config->poll_timeout_ms, 1};
     sn_set(link->peer, vars, n, timing, lease_written, link);
 }
 
-// When it is to be led and is not yet, and when less than half of the lease is left.
+// The unit refuses an order that was not answered once it has a newer word: a number that is newer
+// than the order's is drawn when no change of intent has done so.
+static bool order_is_out(struct unit_link *link, const struct reading *r)
+{
+    struct cms *cms = link->cms;
+    struct dv_err err;
+    if (link->order == 0 || !lead_may_carry_out(&r->lead.word, &cms->uuid, link->order))
+        return false;
+    if (present(cms).number <= link->order &&
+        store_number_above(cms->store, link->order, &err) < 0) {
+        log_limited(&link->told, LOG_LEVEL_ERROR, "join", "%s: %s", link->name, err.text);
+        return false;
+    }
+    return true;
+}
+
+// When it is to be led and is not yet, when less than half of the lease is left, and when an order
+// that was not answered may still be carried out.
 static void renew_lease(struct unit_link *link, const struct reading *r)
 {
     uint32_t half = link->cms->config->lease_s * 500;
-    if (!link->lease_under_way && (!link->leads || link->lease_until < loop_now_ms() + half))
+    bool out = order_is_out(link, r);
+    if (!link->lease_under_way && (!link->leads || out || link->lease_until < loop_now_ms() + half))
         write_lease(link, r);
+}
+
+bool lead_order_is_out(const struct pool_volume *v)
+{
+    const struct unit_link *link = v->unit->link;
+    if (!link || v->order == 0)
+        return false;
+    return v->unit->standing == 0 ||
+           lead_may_carry_out(&v->unit->lead.word, &link->cms->uuid, v->order);
+}
+
+void lead_order_sent(struct unit_link *link, struct pool_volume *v)
+{
+    link->order_before = link->order;
+    link->order = present(link->cms).number;
+    if (!v)
+        return;
+    link->volume_order_before = v->order;
+    v->order = link->order;
+}
+
+void lead_order_answered(struct unit_link *link, struct pool_volume *v)
+{
+    link->order = link->order_before;
+    if (v)
+        v->order = link->volume_order_before;
+}
+
+void lead_orders_of_last_run(struct cms *cms)
+{
+    uint32_t number = present(cms).number - 1;
+    for (struct unit_link *l = cms->links; l; l = l->hh.next)
+        l->order = number;
+    for (struct pool_volume *v = cms->pool->volumes; v; v = v->hh.next)
+        v->order = number;
 }
 
 static void knocked(void *arg, const struct sn_result *result)

@@ -270,6 +270,7 @@ static bool move_volume(struct observation *o, struct pool_volume *pv, const str
     if (is_told(o, &link->moved))
         events_add(o->cms, &o->c, EVENT_INFO, "volume", pv->rec.name, "has moved from %s to %s",
                    pv->unit->rec.name, o->rec.name);
+    pv->order = 0; // was the other unit's
     return true;
 }
 

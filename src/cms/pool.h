@@ -72,6 +72,10 @@ struct pool_volume {
     bool resize_answered;          // the unit took or refused the size that is wanted
     char refusal[LAST_ERROR_ROOM]; // what it said then; "" when it took it
     enum dv_code refusal_code;
+    // The number of intent of the last order about it, or its rights, that was sent and not
+    // answered; 0: none. See lead_order_is_out. In memory alone: after a start it is that of the
+    // run before.
+    uint32_t order;
     uint64_t mark;    // the reading that showed it last, private to src/cms
     uint64_t planned; // the round in which it had its turn last
     struct pool_assignment *assignments, *hosts; // in their order; by host

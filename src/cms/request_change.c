@@ -155,8 +155,7 @@ void request_take_back_size(const struct pool_volume *v, struct changes *c)
 void request_take_back_name(struct cms *cms, const struct pool_volume *v, struct changes *c)
 {
     struct volume_record rec = v->rec;
-    if (v->actual.index == 0 || request_new_volume_name(cms, v->actual.name, v, NULL) < 0)
-        return;
-    dv_copy(rec.name, sizeof(rec.name), v->actual.name);
+    if (v->actual.index != 0 && request_new_volume_name(cms, v->actual.name, v, NULL) == 0)
+        dv_copy(rec.name, sizeof(rec.name), v->actual.name);
     changes_volume(c, &rec);
 }

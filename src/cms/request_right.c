@@ -126,6 +126,8 @@ int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t
 
 bool request_can_cancel(const struct pool_volume *v, const struct task_record *t)
 {
+    if (t->cancel != TASK_CANCEL_NO)
+        return false;
     switch (t->kind) {
     case TASK_VOLUME_CREATE:
         return true;
@@ -154,12 +156,18 @@ static int cannot_cancel(const struct pool_volume *v, const struct task_record *
                    t->summary, t->waiting[0] ? ". It waits: " : "", t->waiting);
 }
 
+static bool has_its_size(const struct pool_volume *v, const struct task_record *t)
+{
+    return t->kind == TASK_VOLUME_RESIZE && v->actual.index != 0 &&
+           v->actual.blocks == v->rec.blocks;
+}
+
 // A size that the unit has is not given back: that would have to cut.
 static void end_cancelled(struct cms *cms, struct changes *c, const struct pool_volume *v,
                           struct task_record *t)
 {
     char size[SIZE_TEXT_ROOM];
-    if (t->kind == TASK_VOLUME_RESIZE && v->actual.index != 0 && v->actual.blocks == v->rec.blocks)
+    if (has_its_size(v, t))
         tasks_end(cms, c, t, TASK_CANCELLED, DV_CANCELLED,
                   "the size is %s already and stays so; the volume is served with it as soon as %s "
                   "can",
@@ -180,6 +188,8 @@ int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
     struct pool_volume *v = pool_volume_by_uuid(cms->pool, &t.volume);
     struct pool_assignment *a = v ? pool_assignment_of(v, &t.host) : NULL;
     struct changes c = {0};
+    if (t.cancel == TASK_CANCEL_ASKED) // asked for again: it is the same request
+        return 0;
     if (!v || !request_can_cancel(v, &t))
         return cannot_cancel(v, &t, err);
     if (t.kind == TASK_VOLUME_CREATE) {
@@ -199,7 +209,12 @@ int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
         request_take_back_name(cms, v, &c);
         v->hold = (struct pool_hold){0};
     }
-    end_cancelled(cms, &c, v, &t);
+    if (lead_order_is_out(v) && !has_its_size(v, &t)) {
+        t.cancel = TASK_CANCEL_ASKED;
+        changes_task(&c, &t);
+    } else {
+        end_cancelled(cms, &c, v, &t);
+    }
     int rc = cms_apply(cms, &c, err);
     changes_free(&c);
     if (rc == 0)

@@ -120,6 +120,9 @@ struct unit_link {
     enum unit_state state_before; // the station's restart, until the unit has answered; else 0
     uint64_t lease_until;         // loop_now_ms
     bool lease_under_way;
+    struct lead_word lease_word; // that the last lease was written with
+    // As pool_volume.order, of all its volumes; and what both were before the order under way.
+    uint32_t order, order_before, volume_order_before;
     bool leads;                 // the unit takes orders from here
     enum adopt_from adopt_from; // as a person said
     uint64_t adopt_until;       // loop_now_ms; 0: never, and once it is led
@@ -194,6 +197,13 @@ void lead_look(struct unit_link *link, const struct reading *r);
 bool lead_takes_orders(const struct unit_link *link);
 // Why not; "" when they are, or soon will be.
 void lead_why_not(const struct unit_link *link, char *out, size_t room);
+// Whether an order about the volume or its rights was sent and may still be carried out.
+bool lead_order_is_out(const struct pool_volume *v);
+// An order is sent, with the present word; it was answered. v may be NULL.
+void lead_order_sent(struct unit_link *link, struct pool_volume *v);
+void lead_order_answered(struct unit_link *link, struct pool_volume *v);
+// Those of the run before may still be on their way.
+void lead_orders_of_last_run(struct cms *cms);
 // The word that an order begins with. What they point to lives as long as the station.
 void lead_word_vars(const struct unit_link *link, struct sn_var vars[LEAD_VARS]);
 // The unit is taken out of the pool.

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "cms/request.h"
+#include "logic/cancel.h"
 #include "logic/health.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -84,7 +85,8 @@ void tasks_end(struct cms *cms, struct changes *c, struct task_record *t, enum t
     if (state == TASK_FAILED)
         events_add(cms, c, EVENT_ERROR, "task", id, "%s: failed: %s", t->summary, t->error);
     else
-        events_add(cms, c, EVENT_INFO, "task", id, "%s: %s", t->summary, task_state_name(state));
+        events_add(cms, c, EVENT_INFO, "task", id, "%s: %s%s%s", t->summary, task_state_name(state),
+                   t->error[0] ? ": " : "", t->error);
     changes_task(c, t);
 }
 
@@ -223,6 +225,15 @@ static void judge_unassign(struct judging *j, struct task_record *t, struct pool
     reach_step(t, 0);
 }
 
+static void end_done(struct judging *j, struct task_record *t)
+{
+    if (t->cancel == TASK_CANCEL_LATE)
+        tasks_end(j->cms, &j->c, t, TASK_DONE, DV_CONFLICT,
+                  "it was carried out before it could be taken back");
+    else
+        tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+}
+
 // Whether there is still a volume to change. While it is not shown it is waited for.
 static bool is_there(struct judging *j, struct task_record *t, const struct pool_volume *v)
 {
@@ -240,7 +251,7 @@ static void judge_resize(struct judging *j, struct task_record *t, struct pool_v
     const struct volume *shown = &v->actual;
     if (shown->blocks == v->rec.blocks && !shown->target_blocks) {
         if (shown->progress == 100 && shown->state != VOLUME_FAILED)
-            tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+            end_done(j, t);
         else // hosts cannot use it at its new size yet
             reach_step(t, 1);
     } else if (shown->target_blocks == v->rec.blocks) {
@@ -266,6 +277,80 @@ static void judge_rename(struct judging *j, struct task_record *t, struct pool_v
         reach_step(t, 0);
 }
 
+// ---- Taking back ---------------------------------------------------------------------------
+
+static enum cancel_end look_at_cancel(const struct judging *j, const struct task_record *t,
+                                      struct pool_volume *v)
+{
+    const struct pool_assignment *a = v ? pool_assignment_of(v, &t->host) : NULL;
+    struct cancel_look look = {.kind = t->kind, .fresh = j->fresh};
+    if (!v)
+        return CANCEL_TAKEN_BACK; // with its volume, when that was not there any more
+    look.out = lead_order_is_out(v);
+    look.volume = v->actual.index != 0;
+    look.right = a && a->actual.index != 0;
+    look.other_size = v->actual.target_blocks != 0 || v->actual.blocks != v->rec.blocks;
+    look.other_name = strcmp(v->actual.name, v->rec.name) != 0;
+    return cancel_ends(&look);
+}
+
+// A resize goes on to its end: the unit is at it.
+static void carried_out(struct judging *j, struct task_record *t, struct pool_volume *v)
+{
+    t->cancel = TASK_CANCEL_LATE;
+    if (t->kind == TASK_VOLUME_RESIZE) {
+        request_take_back_size(v, &j->c);
+        reach_step(t, 1);
+        return;
+    }
+    request_take_back_name(j->cms, v, &j->c);
+    end_done(j, t);
+}
+
+static void judge_cancel(struct judging *j, struct task_record *t, struct pool_volume *v)
+{
+    switch (look_at_cancel(j, t, v)) {
+    case CANCEL_WAITS:
+        return;
+    case CANCEL_TAKEN_BACK:
+        tasks_end(j->cms, &j->c, t, TASK_CANCELLED, DV_CANCELLED, "it was taken back");
+        return;
+    case CANCEL_UNDONE:
+        tasks_end(j->cms, &j->c, t, TASK_CANCELLED, DV_CANCELLED,
+                  t->kind == TASK_VOLUME_CREATE
+                      ? "it was carried out before it could be taken back: the volume is deleted"
+                      : "it was carried out before it could be taken back: the access ends again");
+        return;
+    case CANCEL_CARRIED_OUT:
+        carried_out(j, t, v);
+        return;
+    }
+}
+
+static void judge_kind(struct judging *j, struct task_record *t, struct pool_volume *v)
+{
+    switch (t->kind) {
+    case TASK_VOLUME_CREATE:
+        judge_create(j, t, v);
+        break;
+    case TASK_VOLUME_DELETE:
+        judge_delete(j, t, v);
+        break;
+    case TASK_ASSIGN:
+        judge_assign(j, t, v);
+        break;
+    case TASK_UNASSIGN:
+        judge_unassign(j, t, v);
+        break;
+    case TASK_VOLUME_RESIZE:
+        judge_resize(j, t, v);
+        break;
+    case TASK_VOLUME_RENAME:
+        judge_rename(j, t, v);
+        break;
+    }
+}
+
 static void judge(struct judging *j, struct pool_task *pt)
 {
     struct pool_volume *v = pool_volume_by_uuid(j->cms->pool, &pt->rec.volume);
@@ -276,26 +361,10 @@ static void judge(struct judging *j, struct pool_task *pt)
         t.state = TASK_RUNNING;
         t.started = cms_now_ms();
     }
-    switch (t.kind) {
-    case TASK_VOLUME_CREATE:
-        judge_create(j, &t, v);
-        break;
-    case TASK_VOLUME_DELETE:
-        judge_delete(j, &t, v);
-        break;
-    case TASK_ASSIGN:
-        judge_assign(j, &t, v);
-        break;
-    case TASK_UNASSIGN:
-        judge_unassign(j, &t, v);
-        break;
-    case TASK_VOLUME_RESIZE:
-        judge_resize(j, &t, v);
-        break;
-    case TASK_VOLUME_RENAME:
-        judge_rename(j, &t, v);
-        break;
-    }
+    if (t.cancel == TASK_CANCEL_ASKED)
+        judge_cancel(j, &t, v);
+    else
+        judge_kind(j, &t, v);
     if (!task_is_over(&t) && v)
         waits_tell(&t, v);
     if (!task_is_over(&t) && memcmp(&t, &pt->rec, sizeof(t)) != 0)
@@ -324,6 +393,8 @@ static void drop_what_went(struct judging *j)
 {
     for (struct pool_volume *v = j->unit->unsettled; v && has_time(j); v = v->open_next) {
         struct pool_assignment *a;
+        if (lead_order_is_out(v))
+            continue; // it would come back as a stranger when that is carried out
         if (!v->rec.wanted && v->actual.index == 0) {
             changes_volume_gone(&j->c, &v->rec.uuid);
             continue;
@@ -402,6 +473,8 @@ static void refused_new(struct judging *j, const struct order *s, struct pool_vo
         return;
     struct pool_task *t = tasks_open(j->cms, creating ? TASK_VOLUME_CREATE : TASK_ASSIGN,
                                      &s->volume, a ? &s->host : NULL);
+    if (t && t->rec.cancel != TASK_CANCEL_NO)
+        return; // the look that follows ends it
     if (t) {
         fail_task(j, t, code, why);
         if (a)
@@ -433,7 +506,7 @@ static void refused_change(struct judging *j, const struct order *s, struct pool
         return;
     }
     struct pool_task *t = tasks_open(j->cms, TASK_VOLUME_RENAME, &s->volume, NULL);
-    if (!t)
+    if (!t || t->rec.cancel != TASK_CANCEL_NO)
         return;
     fail_task(j, t, code, why);
     request_take_back_name(j->cms, v, &j->c);

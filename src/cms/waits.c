@@ -38,6 +38,7 @@ void waits_tell(struct task_record *t, const struct pool_volume *v)
         .task = t->id,
         .kind = t->kind,
         .forgets = v->rec.forced,
+        .taking_back = t->cancel == TASK_CANCEL_ASKED,
         .can_cancel = request_can_cancel(v, t),
         .unit = v->unit->rec.name,
         .unit_state = v->unit->rec.state,

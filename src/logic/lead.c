@@ -95,6 +95,12 @@ enum lead_standing lead_stand(const struct lead_look *look)
     return ours ? LEAD_NEWER : LEAD_FOREIGN;
 }
 
+bool lead_may_carry_out(const struct lead_word *shown, const struct dv_uuid *station,
+                        uint32_t number)
+{
+    return uuid_equal(&shown->station, station) && number >= shown->number;
+}
+
 const char *lead_standing_name(enum lead_standing standing)
 {
     static const char *const names[] = {"unknown", "leads", "free", "held", "foreign", "newer"};

@@ -50,6 +50,11 @@ struct lead_look {
 };
 
 enum lead_standing lead_stand(const struct lead_look *look);
+// Whether a unit that shows this word may still carry out an order that was sent with the number of
+// this station's intent and was not answered. It refuses older words than the one it shows, and
+// orders of a station that does not lead it.
+bool lead_may_carry_out(const struct lead_word *shown, const struct dv_uuid *station,
+                        uint32_t number);
 // "leads", "free", "held", "foreign", "newer"; "unknown" for 0, before the unit has answered.
 const char *lead_standing_name(enum lead_standing standing);
 

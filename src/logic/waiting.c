@@ -117,6 +117,15 @@ void waiting_text(const struct waiting_case *c, char out[WAITING_ROOM])
         c->kind != TASK_VOLUME_CREATE && c->kind != TASK_VOLUME_DELETE && c->kind != TASK_UNASSIGN;
     const char *why = reason_of_unit(c);
     out[0] = '\0';
+    if (c->taking_back) {
+        add(out,
+            "it is taken back as soon as %s has answered; its order was sent, and may still be "
+            "carried out",
+            c->unit);
+        if (health_takes_orders(c->unit_state))
+            return;
+        add(out, ": ");
+    }
     if (!health_takes_orders(c->unit_state)) {
         unit_is_away(c, out);
     } else if (c->not_led && c->not_led[0]) {

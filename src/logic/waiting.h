@@ -10,8 +10,9 @@
 struct waiting_case {
     uint64_t task;
     enum task_kind kind;
-    bool forgets;    // of a delete: what the medium holds is left alone
-    bool can_cancel; // it can be taken back now
+    bool forgets;     // of a delete: what the medium holds is left alone
+    bool taking_back; // it is being taken back, and its order may still be carried out
+    bool can_cancel;  // it can be taken back now
     const char *unit;
     enum unit_state unit_state;
     const char *not_led; // why the station orders nothing of the unit now; NULL or "": it does

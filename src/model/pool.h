@@ -88,6 +88,9 @@ enum task_kind {
     TASK_VOLUME_RENAME
 };
 enum task_state { TASK_QUEUED = 1, TASK_RUNNING, TASK_DONE, TASK_FAILED, TASK_CANCELLED };
+// ASKED: a person takes it back; an order of it may still be carried out. LATE: it was carried out
+// before that.
+enum task_cancel { TASK_CANCEL_NO, TASK_CANCEL_ASKED, TASK_CANCEL_LATE };
 enum step_state { STEP_WAITING = 1, STEP_RUNNING, STEP_DONE, STEP_FAILED };
 
 struct task_step {
@@ -99,6 +102,7 @@ struct task_record {
     uint64_t id; // 1.., ascending
     enum task_kind kind;
     enum task_state state;
+    enum task_cancel cancel;
     uint32_t progress;     // 0..100
     char summary[160];     // "create volume db1 (10G)"
     struct dv_uuid volume; // what it is about; zero when there is none

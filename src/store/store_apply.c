@@ -247,6 +247,7 @@ static int put_task(struct store *s, const struct task_record *t, struct dv_err 
     db_bind_int(st, 11, t->created);
     db_bind_int(st, 12, t->started);
     db_bind_int(st, 13, t->finished);
+    db_bind_int(st, 14, t->cancel);
     if (db_run(st, err) < 0)
         return -1;
     return put_steps(s, t, err);

@@ -414,6 +414,7 @@ static void task_of(struct row *r, struct task_record *t)
     t->created = num(r, 10, "created", 0, INT64_MAX);
     t->started = num(r, 11, "started", 0, INT64_MAX);
     t->finished = num(r, 12, "finished", 0, INT64_MAX);
+    t->cancel = (enum task_cancel)num(r, 13, "cancel", TASK_CANCEL_NO, TASK_CANCEL_LATE);
 }
 
 static int load_tasks(struct store *s, struct changes *out, struct dv_err *err)

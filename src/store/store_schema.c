@@ -113,6 +113,8 @@ const char *const store_schema[] = {
     "ALTER TABLE medium ADD COLUMN overcommitted_blocks INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE medium ADD COLUMN reserves INTEGER NOT NULL DEFAULT 1;"
     "UPDATE unit SET epoch = 0;",
+    // Tasks that are being taken back.
+    "ALTER TABLE task ADD COLUMN cancel INTEGER NOT NULL DEFAULT 0;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -153,10 +155,11 @@ const char *const store_sql[STORE_STMTS] = {
         " idx=excluded.idx, wanted=excluded.wanted, pushed_version=excluded.pushed_version",
     [ST_DELETE_ASSIGNMENT] = "DELETE FROM assignment WHERE volume = ? AND host = ?",
     [ST_PUT_TASK] =
-        "INSERT INTO task VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+        "INSERT INTO task VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
         " state=excluded.state, progress=excluded.progress, summary=excluded.summary,"
         " error_code=excluded.error_code, error=excluded.error, waiting=excluded.waiting,"
-        " started=excluded.started, finished=excluded.finished",
+        " started=excluded.started, finished=excluded.finished,"
+        " cancel=excluded.cancel",
     [ST_DELETE_STEPS] = "DELETE FROM task_step WHERE task = ?",
     [ST_PUT_STEP] = "INSERT INTO task_step VALUES (?,?,?,?)",
     [ST_DELETE_TASK] = "DELETE FROM task WHERE id = ?",
@@ -182,7 +185,7 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_HOSTS] = "SELECT uuid, name, iqn, chap_user, sealed_secret, secret_version FROM host",
     [ST_ASSIGNMENTS] = "SELECT volume, host, idx, wanted, pushed_version FROM assignment",
     [ST_TASKS] = "SELECT id, kind, state, progress, summary, volume, host, error_code, error,"
-                 " waiting, created, started, finished FROM task ORDER BY id",
+                 " waiting, created, started, finished, cancel FROM task ORDER BY id",
     [ST_STEPS] = "SELECT text, state FROM task_step WHERE task = ? ORDER BY n",
     [ST_EVENTS] = "SELECT * FROM (SELECT id, time, severity, subject, text FROM event"
                   " WHERE id > ? ORDER BY id DESC LIMIT ?) ORDER BY id",

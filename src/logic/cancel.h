@@ -1,0 +1,29 @@
+// What becomes of a task that a person takes back, while its order may be on its way.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Pure. An order that was sent and not answered may be carried out later, however long it lay in a
+// buffer. So a task is taken back only when its unit has taken a newer word of the station, after
+// which it refuses that order, and has shown what came of it.
+#ifndef DVSAN_LOGIC_CANCEL_H
+#define DVSAN_LOGIC_CANCEL_H
+
+#include "model/pool.h"
+
+struct cancel_look {
+    enum task_kind kind;
+    bool out;                    // an order about its volume may still be carried out
+    bool fresh;                  // what follows is what the unit shows now, and not before
+    bool volume, right;          // it shows the volume, the rule for the host
+    bool other_size, other_name; // than what is to stay
+};
+
+enum cancel_end {
+    CANCEL_WAITS = 1,
+    CANCEL_TAKEN_BACK, // it was not carried out, and will not be
+    CANCEL_UNDONE,     // it was carried out; what was made of it ends again
+    CANCEL_CARRIED_OUT // it was carried out, and stays so: to undo it would cut, or surprise
+};
+
+enum cancel_end cancel_ends(const struct cancel_look *look);
+
+#endif
