@@ -90,12 +90,14 @@ def test_examples_are_good(tree, tmp_path, name):
     for theirs, ours in (("/srv/dvsan/fast", tmp_path / "fast"), ("/srv/dvsan/safe", tmp_path / "safe"),
                          ("/var/lib/dvsan", tmp_path), ("192.0.2.7", "127.0.0.1"),
                          ('"2001:db8::7"', '"127.0.0.2"'), ('interface="eth1"', 'interface="lo"'),
-                         ("192.0.2.1:", "127.0.0.1:")):
+                         ("192.0.2.1:", "127.0.0.1:"), ("100G", "1M"), ("1.5T", "1M")):
         text = text.replace(theirs, str(ours))
     for folder in ("fast", "safe", "unit", "cms"):
         (tmp_path / folder).mkdir()
     example.write_text(text)
-    assert run(program, "--check", "-c", example) == f"{example} is good.\n"
+    said = run(program, "--check", "-c", example)
+    assert said.splitlines()[0] == f"{example} is good."
+    assert all("only this machine reaches" in line for line in said.splitlines()[2:]), said
     run("xmllint", "--noout", "--relaxng", tree.prefix / f"share/dvsan/{name}.rng", example)
 
 

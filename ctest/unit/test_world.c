@@ -49,6 +49,8 @@ static int look(struct medium_config *media, size_t count, struct portal_config 
 }
 
 static const struct portal_config here = {.index = 1, .address = "127.0.0.1"};
+#define LOOPBACK                                                                                   \
+    "portal 1 is at 127.0.0.1, which only this machine reaches: no host elsewhere can log in"
 
 static void told(char **list, size_t count, const char *const *expected)
 {
@@ -68,7 +70,8 @@ static void what_is_there_is_good(void **state)
     struct medium_config media[] = {{.name = "a", .kind = MEDIUM_DIR, .path = (char[]){"folder"}},
                                     {.name = "b", .kind = MEDIUM_DISK, .path = (char[]){"image"}}};
     assert_int_equal(look(media, 2, here, &w), 0);
-    assert_int_equal(w.missing_count + w.doubt_count, 0);
+    assert_int_equal(w.missing_count, 0);
+    TOLD(w.doubts, w.doubt_count, LOOPBACK);
     world_clear(&w);
 }
 
@@ -93,6 +96,92 @@ static void media_that_are_not_there(void **state)
          "medium f is not one of its own: another-name and image of medium b are the same",
          "medium g is not one of its own: folder/../folder and folder of medium d are the same");
     world_clear(&w);
+}
+
+static void folders_that_are_not_for_a_medium(void **state)
+{
+    (void)state;
+    struct world w;
+    struct medium_config media[] = {
+        {.name = "a", .kind = MEDIUM_DIR, .path = (char[]){"/proc"}},
+        {.name = "b", .kind = MEDIUM_DIR, .path = (char[]){"/sys/kernel"}},
+        {.name = "c", .kind = MEDIUM_DIR, .path = (char[]){"folder/../state"}},
+        {.name = "d", .kind = MEDIUM_DIR, .path = (char[]){"."}},
+        {.name = "e", .kind = MEDIUM_DIR, .path = (char[]){"state/inner"}},
+    };
+    assert_int_equal(mkdir("state/inner", 0700), 0);
+    assert_int_equal(look(media, DV_COUNT(media), here, &w), 3);
+    TOLD(w.missing, w.missing_count,
+         "the folder /proc of medium a is in a file system that holds no data",
+         "the folder /sys/kernel of medium b is in a file system that holds no data",
+         "the folder folder/../state of medium c is no folder of its own: it is the state-dir");
+    TOLD(w.doubts, w.doubt_count,
+         "in the folder . of medium d there is the state-dir; a medium should have its folder for "
+         "itself",
+         "the folder state/inner of medium e is inside the state-dir; it should be elsewhere",
+         LOOPBACK);
+    world_clear(&w);
+}
+
+// More than any file system has that this is tried on.
+static void more_than_there_is_room_for(void **state)
+{
+    (void)state;
+    struct world w;
+    struct medium_config m = {.name = "m",
+                              .kind = MEDIUM_DIR,
+                              .path = (char[]){"folder"},
+                              .bytes = UINT64_C(1) << 62,
+                              .thin = true};
+    assert_int_equal(look(&m, 1, here, &w), 0);
+    assert_int_equal(w.doubt_count, 2);
+    assert_ptr_equal(strstr(w.doubts[0], "medium m promises 4EiB, and the file system of folder "
+                                         "has room for "),
+                     w.doubts[0]);
+    world_clear(&w);
+    m.thin = false;
+    assert_int_equal(look(&m, 1, here, &w), 3);
+    assert_int_equal(w.missing_count, 1);
+    assert_non_null(strstr(w.missing[0], ", and medium m is to have 4EiB: make its size less"));
+    world_clear(&w);
+}
+
+static void stations_of_a_unit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *address;
+        const char *doubts[3];
+    } cases[] = {
+        {"udp:192.0.2.1:1162", {NULL}},
+        {"udp6:[2001:db8::1]:1162", {NULL}},
+        {"udp:localhost:1162", {NULL}},
+        {"udp:192.0.2.1",
+         {"the cms address udp:192.0.2.1 has no port, so announcements go to port 161, where "
+          "agents "
+          "listen: add the port at which the station does, such as udp:192.0.2.1:1162"}},
+        {"udp6:[2001:db8::1]", {"the cms address udp6:[2001:db8::1] has no port"}},
+        {"udp:no-such-station.invalid:1162",
+         {"the name no-such-station.invalid of the cms address udp:no-such-station.invalid:1162 "
+          "has no IPv4 address now: "}},
+        {"udp6:no-such-station.invalid",
+         {"the cms address udp6:no-such-station.invalid has no port",
+          "the name no-such-station.invalid of the cms address udp6:no-such-station.invalid has no "
+          "IPv6 address now: "}},
+    };
+    for (size_t i = 0; i < DV_COUNT(cases); i++) {
+        struct world w;
+        size_t n = 0;
+        DV_FREE char *address = dv_strdup(cases[i].address);
+        struct unit_config c = {.state_dir = (char[]){"state"}, .cms = &address, .cms_count = 1};
+        c.snmp.management_address = (char[]){"udp:unit1.example.net:161"};
+        world_of_unit(&c, &w);
+        for (; cases[i].doubts[n] && n < w.doubt_count; n++)
+            assert_ptr_equal(strstr(w.doubts[n], cases[i].doubts[n]), w.doubts[n]);
+        assert_int_equal(w.doubt_count, n);
+        assert_null(cases[i].doubts[n]);
+        world_clear(&w);
+    }
 }
 
 static void a_pool_takes_its_program_and_file(void **state)
@@ -160,7 +249,8 @@ static void names_of_the_kernels(void **state)
     TOLD(w.missing, w.missing_count, "the disk /dev/sdzzz of medium d is not there");
     TOLD(w.doubts, w.doubt_count,
          "/dev/sdzzz of medium d is a name that the kernel may give to another disk after a "
-         "restart; name it as in /dev/disk/by-id");
+         "restart; name it as in /dev/disk/by-id",
+         LOOPBACK);
     world_clear(&w);
 }
 
@@ -218,6 +308,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_there_is_good),
         cmocka_unit_test(media_that_are_not_there),
+        cmocka_unit_test(folders_that_are_not_for_a_medium),
+        cmocka_unit_test(more_than_there_is_room_for),
+        cmocka_unit_test(stations_of_a_unit),
         cmocka_unit_test(a_pool_takes_its_program_and_file),
         cmocka_unit_test(portals_that_are_not_here),
         cmocka_unit_test(names_of_the_kernels),

@@ -44,8 +44,9 @@ static int check_file(const char *path, const struct stat *st, struct dv_err *er
                        path);
     if (st->st_mode & 077)
         return dv_fail(err, DV_DENIED,
-                       "secret file %s can be used by others; make it private: chmod 600 %s", path,
-                       path);
+                       "secret file %s can be used by others; if it was made for this secret, make "
+                       "it private: chmod 600 %s; else name the right file",
+                       path, path);
     return 0;
 }
 

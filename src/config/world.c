@@ -5,14 +5,19 @@
 #include "base/mem.h"
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static void add(char ***list, size_t *count, const char *fmt, ...)
@@ -82,11 +87,32 @@ static bool address_in(const char *transport, char out[INET6_ADDRSTRLEN])
     return false;
 }
 
+static bool is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+static bool is_loopback_interface(const char *name)
+{
+    struct ifaddrs *all = NULL;
+    bool found = false;
+    if (getifaddrs(&all) != 0)
+        return false;
+    for (const struct ifaddrs *a = all; a && !found; a = a->ifa_next)
+        found = strcmp(a->ifa_name, name) == 0 && (a->ifa_flags & IFF_LOOPBACK);
+    freeifaddrs(all);
+    return found;
+}
+
 static void look_at_portal(struct world *w, const struct portal_config *p)
 {
     if (!p->interface[0] && !is_here(p->address))
         MISSING(w, "no interface of this machine has the address %s of portal %u", p->address,
                 p->index);
+    if (p->interface[0] ? is_loopback_interface(p->interface) : is_loopback(p->address))
+        DOUBT(w,
+              "portal %u is at %s, which only this machine reaches: no host elsewhere can log in",
+              p->index, p->interface[0] ? p->interface : p->address);
     if (!p->interface[0])
         return;
     if (if_nametoindex(p->interface) == 0)
@@ -95,6 +121,31 @@ static void look_at_portal(struct world *w, const struct portal_config *p)
     else if (!has_address(p->interface, p->family, NULL))
         MISSING(w, "the interface %s of portal %u has no %s address", p->interface, p->index,
                 p->family == AF_INET6 ? "IPv6" : "IPv4");
+}
+
+// Where announcements go.
+static void look_at_station(struct world *w, const char *address)
+{
+    const char *host = strchr(address, ':') + 1, *end = host + strcspn(host, ":");
+    char number[INET6_ADDRSTRLEN];
+    if (*host == '[')
+        end = host + strcspn(host, "]") + 1;
+    if (*end != ':')
+        DOUBT(w,
+              "the cms address %s has no port, so announcements go to port 161, where agents "
+              "listen: add the port at which the station does, such as %s:1162",
+              address, address);
+    if (address_in(address, number))
+        return;
+    DV_FREE char *name = dv_printf("%.*s", (int)(end - host), host);
+    struct addrinfo *found = NULL, want = {.ai_socktype = SOCK_DGRAM};
+    want.ai_family = strncmp(address, "udp:", 4) == 0 ? AF_INET : AF_INET6;
+    int failed = getaddrinfo(name, NULL, &want, &found);
+    if (failed)
+        DOUBT(w, "the name %s of the cms address %s has no %s address now: %s", name, address,
+              want.ai_family == AF_INET ? "IPv4" : "IPv6", gai_strerror(failed));
+    else
+        freeaddrinfo(found);
 }
 
 static bool has_program(const char *name)
@@ -136,16 +187,89 @@ static void tell_absence(struct world *w, const struct medium_config *m, const c
                 strerror(errno));
 }
 
-static void look_at_folder(struct world *w, const struct medium_config *m)
+// What the files in a folder take.
+static uint64_t taken_in(const char *folder)
 {
+    DIR *dir = opendir(folder);
+    uint64_t bytes = 0;
+    struct stat st;
+    for (const struct dirent *d; dir && (d = readdir(dir));)
+        if (fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+            bytes += (uint64_t)st.st_blocks * 512;
+    if (dir)
+        closedir(dir);
+    return bytes;
+}
+
+// A thin medium may promise more than there is; a person may not have meant to.
+static void look_at_room(struct world *w, const struct medium_config *m)
+{
+    struct statvfs fs;
+    char size[SIZE_TEXT_ROOM], left[SIZE_TEXT_ROOM];
+    if (statvfs(m->path, &fs) != 0)
+        return;
+    uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize + taken_in(m->path);
+    room -= room % (1 << 20);
+    if (m->bytes <= room)
+        return;
+    size_format(m->bytes, size, sizeof(size));
+    size_format(room, left, sizeof(left));
+    if (m->thin)
+        DOUBT(w,
+              "medium %s promises %s, and the file system of %s has room for %s: volumes fail when "
+              "hosts write more than that",
+              m->name, size, m->path, left);
+    else
+        MISSING(w,
+                "the file system of %s has room for %s, and medium %s is to have %s: make its "
+                "size less, or give it another folder",
+                m->path, left, m->name, size);
+}
+
+static bool is_inside(const char *inner, const char *outer)
+{
+    size_t len = strlen(outer);
+    return strncmp(inner, outer, len) == 0 &&
+           (inner[len] == '/' || inner[len] == '\0' || outer[len - 1] == '/');
+}
+
+// What else is in a medium's folder, or the folder in what is another's.
+static void look_at_neighbour(struct world *w, const struct medium_config *m, const char *path,
+                              const char *what)
+{
+    DV_FREE char *own = realpath(m->path, NULL), *others = realpath(path, NULL);
+    if (!own || !others)
+        return;
+    if (strcmp(own, others) == 0)
+        MISSING(w, "the folder %s of medium %s is no folder of its own: it is %s", m->path, m->name,
+                what);
+    else if (is_inside(others, own))
+        DOUBT(w,
+              "in the folder %s of medium %s there is %s; a medium should have its folder for "
+              "itself",
+              m->path, m->name, what);
+    else if (is_inside(own, others))
+        DOUBT(w, "the folder %s of medium %s is inside %s; it should be elsewhere", m->path,
+              m->name, what);
+}
+
+static bool look_at_folder(struct world *w, const struct medium_config *m)
+{
+    struct statvfs fs;
     struct stat st;
     if (stat(m->path, &st) != 0)
         tell_absence(w, m, "folder");
     else if (!S_ISDIR(st.st_mode))
         MISSING(w, "%s of medium %s is not a folder", m->path, m->name);
+    else if (statvfs(m->path, &fs) == 0 && fs.f_blocks == 0)
+        MISSING(w, "the folder %s of medium %s is in a file system that holds no data", m->path,
+                m->name);
     else if (access(m->path, R_OK | W_OK | X_OK) != 0)
         MISSING(w, "this user cannot write into the folder %s of medium %s: %s", m->path, m->name,
                 strerror(errno));
+    else
+        return true;
+    return false;
 }
 
 static void look_at_device(struct world *w, const struct medium_config *m)
@@ -188,9 +312,12 @@ static bool same_place(const struct medium_config *a, const struct medium_config
 static void look_at_medium(struct world *w, const struct unit_config *config, size_t at)
 {
     const struct medium_config *m = &config->media[at];
-    if (m->kind == MEDIUM_DIR)
-        look_at_folder(w, m);
-    else if (m->kind == MEDIUM_RBD)
+    if (m->kind == MEDIUM_DIR) {
+        if (look_at_folder(w, m)) {
+            look_at_room(w, m);
+            look_at_neighbour(w, m, config->state_dir, "the state-dir");
+        }
+    } else if (m->kind == MEDIUM_RBD)
         look_at_pool(w, m);
     else
         look_at_device(w, m);
@@ -235,6 +362,8 @@ void world_of_unit(const struct unit_config *config, struct world *out)
     if (config->tgtd.supervise && !has_program("tgtd") && access("/usr/sbin/tgtd", X_OK) != 0)
         MISSING(out, "the program tgtd, of the package tgt, is not there");
     look_at_snmp(out, config->snmp.management_address);
+    for (size_t i = 0; i < config->cms_count; i++)
+        look_at_station(out, config->cms[i]);
 }
 
 void world_of_cms(const struct cms_config *config, struct world *out)

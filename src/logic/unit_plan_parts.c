@@ -252,10 +252,14 @@ static bool target_is_sane(struct planner *p, const struct view *v)
     const struct plan_target *t = v->want;
     if (t->tid == 0 || t->tid > INT32_MAX)
         problem(p, v->index, DV_INVALID, "target id %u is not in 1..%d", t->tid, INT32_MAX);
-    else if (!plan_is_ours(p->want, t->iqn) || !target_name_is_sane(t->iqn))
+    else if (!plan_is_ours(p->want, t->iqn))
         problem(p, v->index, DV_INVALID,
-                "target name %s must begin with %s and have letters, digits and :.- only", t->iqn,
-                p->want->prefix);
+                "target name %s does not begin with %s: put the iqn-prefix with which the volume "
+                "was made back into the unit's configuration",
+                t->iqn, p->want->prefix);
+    else if (!target_name_is_sane(t->iqn))
+        problem(p, v->index, DV_INVALID, "target name %s must have letters, digits and :.- only",
+                t->iqn);
     else if (t->store && (!text_is_sane(t->path) || (t->options && !text_is_sane(t->options))))
         problem(p, v->index, DV_INVALID,
                 "image \"%s\" with the options \"%s\" cannot be served: both must have at most %d "
