@@ -199,6 +199,42 @@ def test_the_store_counts_when_a_person_says_so(lab):
     drop_all(lab)
 
 
+def test_a_secret_that_is_older_than_the_units_is_not_told_to_them(lab):
+    leads_all(lab)
+    lab.create("old", "16M", unit="unit1")
+    lab.create("more", "16M", unit="unit1")
+    lab.assign("old", "host2")
+    lab.assign("more", "host1")
+    iqn = lab.client.get("/hosts/host2")["iqn"]
+    way = initiators.access(lab, "host2", "old")
+    new = dict(way, secret="newest-of-host2")
+    host = {"name": "host2", "iqn": iqn, "chap_secret": new["secret"]}
+    with put_back(lab):
+        lab.unassign("old", "host2")
+        lab.client.delete("/hosts/host2")
+        lab.client.post("/hosts", host)
+        lab.assign("old", "host2")
+        assert initiators.can_log_in(new) and not initiators.can_log_in(way)
+    assert until(lambda: differences(lab.client) == [
+        "host2 uses volume old with a CHAP secret that is not the store's: the store's would replace it"],
+        SECONDS), station(lab.client)
+    subprocess.run(["dvsan", "station", "adopt", "units", "--yes"], env=lab.env, check=True, stdout=subprocess.DEVNULL)
+    leads_all(lab)
+    known = {h["name"]: h["secret_known"] for h in lab.client.get("/hosts")}
+    assert known == {"host1": True, "host2": False, "host3": True}, known
+    with pytest.raises(Refused) as e:
+        lab.client.post("/assignments", {"volume": "more", "host": "host2"})
+    assert "is not known here" in str(e.value) and iqn in str(e.value), e.value
+    assert initiators.can_log_in(new) and not initiators.can_log_in(way)
+    # It is asked for, and then told to all units.
+    host["chap_secret"] = lab.secret("host2")
+    lab.client.post("/hosts", host)
+    lab.assign("more", "host2")
+    assert until(lambda: initiators.can_log_in(way), SECONDS) and not initiators.can_log_in(new)
+    assert initiators.can_log_in(initiators.access(lab, "host2", "more"))
+    drop_all(lab)
+
+
 def test_a_store_that_is_as_new_goes_on(lab):
     leads_all(lab)
     lab.create("same", "16M", unit="unit1")

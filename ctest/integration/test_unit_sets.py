@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from unit_box import (ACCESS, ACTIVE, A_ERROR, A_INITIATOR, A_IS_SET, A_OPER, A_SECRET, A_STATUS, A_STORAGE,
+from unit_box import (ACCESS, ACTIVE, A_ERROR, A_INITIATOR, A_IS_SET, A_MARK, A_OPER, A_SECRET, A_STATUS, A_STORAGE,
                       A_USER, BUILD, CHANGE, DESTROY, GO, MEMBER, OFFLINE, ONLINE, ROOT, UNIT, VOLUME, V_ADMIN,
                       V_BLOCKS, V_FORCE, V_MEDIUM, V_NAME, V_SIZE, V_STATUS, V_THIN, V_UUID, Box, SnmpError, create_set,
                       free_addresses, grant_set, wait_for)
@@ -82,7 +82,7 @@ TOGETHER = sum((GOOD[name] for name in ("create with a rule", "rename", "grow", 
 
 WRITABLE = {V_UUID: "x", V_NAME: "s", V_MEDIUM: "u", V_SIZE: "u", V_THIN: "i", V_ADMIN: "i", V_STATUS: "i",
             V_FORCE: "i"}
-RULE_WRITABLE = {A_INITIATOR: "s", A_USER: "s", A_SECRET: "s", A_STATUS: "i"}
+RULE_WRITABLE = {A_INITIATOR: "s", A_USER: "s", A_SECRET: "s", A_STATUS: "i", A_MARK: "u"}
 VALUES = {"x": UUIDS[GONE], "s": "some-good-text", "u": 1, "i": 1}
 OTHER = {"x": ("u", 1), "s": ("i", 1), "u": ("i", 1), "i": ("u", 1)}  # values of another type
 LONG = "9." * 33  # more sub-identifiers than any index of ours has
@@ -150,7 +150,7 @@ def bad_rules():
         yield "wrongValue", [access(A_USER, "s", user)]
     for status in (-1, 0, 1, 2, 3, 5, 7):
         yield "wrongValue", [access(A_STATUS, "i", status)]
-    for column in (0, 1, A_IS_SET, A_OPER, A_ERROR, A_STORAGE, A_STATUS + 1, 4294967295):
+    for column in (0, 1, A_IS_SET, A_OPER, A_ERROR, A_STORAGE, A_MARK + 1, 4294967295):
         for index in ("1.1", f"1.{GONE}"):
             yield "notWritable", [access(column, "i", 1, index)]
     yield "inconsistentName", new_rule(f"{GONE}.1")  # there is no such volume

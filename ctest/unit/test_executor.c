@@ -24,7 +24,7 @@ static void test_what_is_settled_is_left_alone(void **state)
     struct pool_host *h = pool_host_by_iqn(p, "iqn.2026-01.x:h2-1");
     struct host_record host = h->rec;
     host.sealed_len = sizeof(host.sealed_secret);
-    host.secret_version++;
+    host.secret_mark = 7;
     changes_host(&c, &host);
     apply(lab, &c);
     assert_int_equal(lab->unit->unsettled->rec.index, 2);
@@ -33,9 +33,13 @@ static void test_what_is_settled_is_left_alone(void **state)
     assert_int_equal(lab->link.queue.count, 1);
     // It stays so until the unit has the secret, whatever other volumes do.
     assert_true(executor_plan(&lab->link));
-    struct assignment_record a = h->assignments->rec;
-    a.pushed_version = host.secret_version;
-    changes_assignment(&c, &a);
+    struct pool_volume *told = h->assignments->volume;
+    struct access_rule rules[2];
+    struct volume shown = told->actual;
+    assert_int_equal(told->rule_count, 2);
+    memcpy(rules, told->rules, sizeof(rules));
+    rules[h->assignments->rule].secret_mark = host.secret_mark;
+    changes_shown(&c, &shown, rules, 2);
     apply(lab, &c);
     assert_false(executor_plan(&lab->link));
     assert_null(lab->unit->unsettled);

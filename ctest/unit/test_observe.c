@@ -300,7 +300,7 @@ static void test_hosts_whose_volume_never_came(void **state)
     assert_false(left_out_is_wanted(&lab->link));
     // Its secret comes to be known: it counts no longer, and the volume is taken in.
     host.sealed_len = sizeof(host.sealed_secret);
-    host.secret_version = 1;
+    host.secret_mark = 1;
     changes_host(&c, &host);
     apply(lab, &c);
     assert_true(left_out_is_wanted(&lab->link));

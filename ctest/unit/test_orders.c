@@ -107,6 +107,8 @@ static void add_shown(struct scene *s, const char *line)
     s->volumes[n].shown = &s->shown[n];
 }
 
+#define RULES_MARK 2 // of the secret that units have; a stale right's host has another
+
 static void add_rule(struct scene *s, const char *line)
 {
     size_t n = s->count - 1;
@@ -115,6 +117,7 @@ static void add_rule(struct scene *s, const char *line)
     assert_int_equal(
         sscanf(line, "rule %u %223s %63s %31s", &r->index, r->initiator, r->chap_user, state), 4);
     r->state = (enum access_state)number_of(state, access_state);
+    r->secret_mark = RULES_MARK;
 }
 
 static void add_right(struct scene *s, const char *line)
@@ -126,8 +129,7 @@ static void add_right(struct scene *s, const char *line)
     a->host.b[0] = (uint8_t)(100 + i);
     a->wanted = !has(line, " unwanted");
     h->sealed_len = has(line, " secretless") ? 0 : 50;
-    h->secret_version = has(line, " secretless") ? 0 : 2;
-    a->pushed_version = has(line, " stale") ? 1 : h->secret_version;
+    h->secret_mark = has(line, " secretless") ? 0 : has(line, " stale") ? 3 : RULES_MARK;
     s->rights[n][i] = (struct orders_right){a, h, has(line, " held"), ORDERS_NO_RULE};
 }
 

@@ -233,13 +233,15 @@ static void test_rule(void **state)
     (void)state;
     struct access_rule row;
     uint32_t index[] = {5, 9};
-    struct sn_value v[] = {octets("iqn.2026-11.x:web"), octets("web"), sn_int(2), sn_int(4),
-                           octets("")};
+    struct sn_value v[] = {
+        octets("iqn.2026-11.x:web"), octets("web"), sn_int(2), sn_int(4), octets(""),
+        sn_uint(4294967295u)};
     assert_true(reading_rule(index, 2, v, &row));
     assert_int_equal(row.volume, 5);
     assert_int_equal(row.index, 9);
     assert_string_equal(row.initiator, "iqn.2026-11.x:web");
     assert_false(row.secret_is_set);
+    assert_int_equal(row.secret_mark, 4294967295u);
     assert_int_equal(row.state, ACCESS_REVOKING);
     assert_false(reading_rule(index, 1, v, &row));
     v[0] = octets("iqn.2018-12.com.wz:TEST001"); // kept as its host spells it

@@ -117,7 +117,7 @@ static void test_a_volume_has_so_many_hosts_and_no_more(void **state)
     struct dv_err err;
     uint64_t task = 0;
     for (unsigned i = 1; i <= READING_RULES_A_VOLUME + 1; i++) {
-        struct host_record host = {.uuid = id('h', i), .sealed_len = 1, .secret_version = 1};
+        struct host_record host = {.uuid = id('h', i), .sealed_len = 1, .secret_mark = 1};
         snprintf(host.name, sizeof(host.name), "h%u", i);
         snprintf(host.iqn, sizeof(host.iqn), "iqn.2026-01.x:h%u", i);
         dv_copy(host.chap_user, sizeof(host.chap_user), host.name);

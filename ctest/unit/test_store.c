@@ -165,7 +165,7 @@ static const struct host_record host1 = {
     .chap_user = "webuser",
     .sealed_secret = {1, 0, 2, 255},
     .sealed_len = 56,
-    .secret_version = 3,
+    .secret_mark = 3,
 };
 static const struct access_rule rules1[] = {
     {.volume = 5,
@@ -173,6 +173,7 @@ static const struct access_rule rules1[] = {
      .initiator = "iqn.2026-01.x:web",
      .chap_user = "webuser",
      .secret_is_set = true,
+     .secret_mark = 3,
      .state = ACCESS_ACTIVE},
     {.volume = 5,
      .index = 2,
@@ -186,7 +187,6 @@ static const struct assignment_record assignment1 = {
     .host = {{3}},
     .index = 1,
     .wanted = true,
-    .pushed_version = 3,
 };
 static const struct task_record task1 = {
     .id = 7,

@@ -89,8 +89,7 @@ static void add_volume(struct changes *c, uint8_t n)
                                      .initiator = "iqn.2026-11.x:web",
                                      .chap_user = "web",
                                      .state = ACCESS_ACTIVE};
-    const struct assignment_record a = {
-        .volume = {{n}}, .host = {{3}}, .index = 1, .wanted = true, .pushed_version = 1};
+    const struct assignment_record a = {.volume = {{n}}, .host = {{3}}, .index = 1, .wanted = true};
     snprintf(v.name, sizeof(v.name), "v%u", n);
     dv_copy(shown.name, sizeof(shown.name), v.name);
     snprintf(shown.iqn, sizeof(shown.iqn), "iqn.2026-11.x:%u", n);
@@ -108,7 +107,7 @@ static void make_good(void)
                                      .iqn = "iqn.2026-11.x:web",
                                      .chap_user = "web",
                                      .sealed_len = 56,
-                                     .secret_version = 1};
+                                     .secret_mark = 1};
     const struct task_record task = {.id = 7,
                                      .kind = TASK_ASSIGN,
                                      .state = TASK_RUNNING,
@@ -275,7 +274,7 @@ static void test_what_was_seen(void **state)
         "UPDATE shown SET idx = 5",
         "INSERT INTO host SELECT randomblob(16), 'db', 'iqn.2026-11.x:db', 'db', NULL, 0;"
         "INSERT INTO assignment SELECT volume, (SELECT uuid FROM host WHERE name = 'db'), idx,"
-        " wanted, pushed_version FROM assignment",
+        " wanted FROM assignment",
         // What reads as another thing's UUID.
         "UPDATE volume SET name = '05000000-0000-0000-0000-000000000000' WHERE name = 'v6'",
         "UPDATE host SET name = '03000000-0000-0000-0000-000000000000'",
@@ -286,7 +285,7 @@ static void test_what_was_seen(void **state)
         "DROP TABLE event",
         "DROP TABLE setting",
         "DROP TABLE run; DROP TABLE token",
-        "ALTER TABLE host DROP COLUMN secret_version",
+        "ALTER TABLE host DROP COLUMN secret_mark",
         "ALTER TABLE host ADD COLUMN more INTEGER",
         "ALTER TABLE host RENAME TO hosts",
         "PRAGMA user_version = 0",

@@ -371,7 +371,7 @@ static void what_changed_meanwhile_is_not_believed(void **state)
     add_rule(f, 1, 2, "bob", "secret-of-bob!!");
     struct order *o = done(order_new(f->state));
     state_rule(f->state, 1, 1)->r.state = ACCESS_REVOKING;
-    state_set_secret(f->state, "bob", "another-secret");
+    state_set_secret(f->state, "bob", "another-secret", 0);
     add_rule(f, 1, 3, "bob", "another-secret");
     state_volume(f->state, 2)->v.state = VOLUME_DELETING;
     state_volume(f->state, 3)->v.admin_online = false;

@@ -460,6 +460,37 @@ static void a_chap_user_has_one_secret(void **state)
     assert_false(state_rule(f->state, 2, 1)->r.secret_is_set);
 }
 
+// It tells which secret that is: whoever sets another one, or sets it without a mark, moves it.
+static void a_mark_goes_with_the_secret(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(ask(f, create(1, 0, "a", 1)), SN_NO_ERROR);
+    assert_int_equal(ask(f, create(2, 1, "b", 1)), SN_NO_ERROR);
+    struct row r = grant(1, 1, "iqn.2026-11.host:a", "alice", "secret-of-alice");
+    set(&r, SUB_dvsanAccessSecretMark, sn_uint(4294967295u));
+    assert_int_equal(ask(f, r), SN_NO_ERROR);
+    struct row two[] = {grant(2, 1, "iqn.2026-11.host:a", "alice", "secret-of-alice"),
+                        rule_row(1, 1)};
+    set(&two[1], SUB_dvsanAccessChapSecret, sn_text("secret-of-alice"));
+    set(&two[1], SUB_dvsanAccessSecretMark, sn_uint(7));
+    assert_int_equal(request(f, two, 2, NO_FAULT), SN_INCONSISTENT_VALUE); // two marks
+    set(&two[0], SUB_dvsanAccessSecretMark, sn_uint(7));
+    assert_int_equal(request(f, two, 2, NO_FAULT), SN_NO_ERROR);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(state_rule(f->state, 1, 1)->r.secret_mark, 7);
+        assert_int_equal(state_rule(f->state, 2, 1)->r.secret_mark, 7);
+        restart(f);
+    }
+    r = rule_row(1, 1);
+    set(&r, SUB_dvsanAccessSecretMark, sn_uint(8));
+    assert_refused(f, r, SN_INCONSISTENT_VALUE, 0); // without a secret
+    assert_int_equal(state_rule(f->state, 1, 1)->r.secret_mark, 7);
+    r = rule_row(1, 1);
+    set(&r, SUB_dvsanAccessChapSecret, sn_text("another-secret"));
+    assert_int_equal(ask(f, r), SN_NO_ERROR);
+    assert_int_equal(state_rule(f->state, 2, 1)->r.secret_mark, 0);
+}
+
 static void secrets_read_as_empty(void **state)
 {
     struct fixture *f = *state;
@@ -543,6 +574,7 @@ int main(void)
         TEST(free_extents_are_walked),
         TEST(rules_are_checked),
         TEST(a_chap_user_has_one_secret),
+        TEST(a_mark_goes_with_the_secret),
         TEST(secrets_read_as_empty),
         TEST(tables_are_walked_in_order),
         TEST(a_row_is_written_for_its_own_volume_alone),

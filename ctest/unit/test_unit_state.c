@@ -171,14 +171,16 @@ static void each_thing_is_once_in_the_changes(void **state)
     assert_int_equal(state_generation(s), 104);
     add_rule(s, 6, 1, "alice", "secret-of-alice"); // a rule is its volume's change
     assert_int_equal(v->v.generation, 105);
-    assert_false(state_set_secret(s, "alice", "secret-of-alice"));
-    assert_true(state_set_secret(s, "alice", "another-secret"));
-    assert_int_equal(v->v.generation, 106);
+    assert_false(state_set_secret(s, "alice", "secret-of-alice", 0));
+    assert_true(state_set_secret(s, "alice", "secret-of-alice", 7)); // the mark moves alone
+    assert_false(state_set_secret(s, "alice", "secret-of-alice", 7));
+    assert_true(state_set_secret(s, "alice", "another-secret", 7));
+    assert_int_equal(v->v.generation, 107);
     state_remove_rule(s, 6, 1);
     state_remove_volume(s, 6);
     assert_int_equal(walk(s, 100, &last), 3);
     assert_int_equal(last.kind, CHANGE_VOLUME_DELETED);
-    assert_int_equal(state_generation(s), 108);
+    assert_int_equal(state_generation(s), 109);
     assert_int_equal(state_changes_since(s), 100);
     state_free(s);
 }

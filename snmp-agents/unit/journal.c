@@ -51,10 +51,10 @@ static const char *const SQL[STATEMENTS] = {
     [PUT_LAST] = "UPDATE member SET last_index = ?1 WHERE last_index < ?1",
     [SET_LAST] = "UPDATE member SET last_index = ?",
     [PUT_TGTD] = "UPDATE volume SET tgtd = ? WHERE idx = ?",
-    [PUT_RULE] = "INSERT INTO rule (volume, idx, initiator, chap_user, secret, revoking)"
-                 " VALUES (?, ?, ?, ?, ?, ?)"
+    [PUT_RULE] = "INSERT INTO rule (volume, idx, initiator, chap_user, secret, revoking,"
+                 " secret_mark) VALUES (?, ?, ?, ?, ?, ?, ?)"
                  " ON CONFLICT (volume, idx) DO UPDATE SET revoking = excluded.revoking",
-    [PUT_SECRET] = "UPDATE rule SET secret = ? WHERE chap_user = ?",
+    [PUT_SECRET] = "UPDATE rule SET secret = ?, secret_mark = ? WHERE chap_user = ?",
     [DROP_VOLUME] = "DELETE FROM volume WHERE idx = ?",
     [DROP_RULE] = "DELETE FROM rule WHERE volume = ? AND idx = ?",
     [PUT_COUNTERS] = "UPDATE volume SET read_ops = ?, write_ops = ?, read_bytes = ?,"
@@ -331,15 +331,17 @@ int journal_put_rule(struct journal *j, const struct access_rule *r, const char 
     db_bind_text(s, 4, r->chap_user);
     db_bind_text(s, 5, secret);
     db_bind_int(s, 6, r->state == ACCESS_REVOKING);
+    db_bind_int(s, 7, r->secret_mark);
     return db_run(s, err);
 }
 
-int journal_put_secret(struct journal *j, const char *chap_user, const char *secret,
+int journal_put_secret(struct journal *j, const struct access_rule *r, const char *secret,
                        struct dv_err *err)
 {
     struct db_stmt *s = j->statements[PUT_SECRET];
     db_bind_text(s, 1, secret);
-    db_bind_text(s, 2, chap_user);
+    db_bind_int(s, 2, r->secret_mark);
+    db_bind_text(s, 3, r->chap_user);
     return db_run(s, err);
 }
 

@@ -71,7 +71,7 @@ int journal_put_rule(struct journal *j, const struct access_rule *r, const char 
                      struct dv_err *err);
 // Of a rule that is there only whether it is being revoked is written; its secret is its CHAP
 // user's, and is written for all rules of that user at once.
-int journal_put_secret(struct journal *j, const char *chap_user, const char *secret,
+int journal_put_secret(struct journal *j, const struct access_rule *r, const char *secret,
                        struct dv_err *err);
 // No row of that index is no error.
 int journal_drop_volume(struct journal *j, uint32_t index, struct dv_err *err);

@@ -49,9 +49,12 @@ static const struct {
      " OR target_start_lba + target_blocks > " MOST_BLOCKS
      " OR (target_blocks = 0 AND target_start_lba != 0) OR target_blocks = blocks"},
     {"a rule of volume", "SELECT volume FROM rule WHERE volume NOT IN (SELECT idx FROM volume)"},
-    {"access rule", "SELECT idx FROM rule WHERE idx" INDEX " OR revoking" FLAG COUNTS},
+    {"access rule",
+     "SELECT idx FROM rule WHERE idx" INDEX " OR secret_mark NOT BETWEEN 0 AND 4294967295"
+     " OR revoking" FLAG COUNTS},
     {"a CHAP user with two secrets, at volume",
-     "SELECT min(volume) FROM rule GROUP BY chap_user HAVING count(DISTINCT secret) > 1"},
+     "SELECT min(volume) FROM rule GROUP BY chap_user HAVING count(DISTINCT secret) > 1"
+     " OR count(DISTINCT secret_mark) > 1"},
     {"what was counted of target", "SELECT tid FROM counted WHERE tid NOT BETWEEN 0 AND 4294967295"
                                    " OR read_commands NOT BETWEEN 0 AND 4294967295"
                                    " OR write_commands NOT BETWEEN 0 AND 4294967295"},

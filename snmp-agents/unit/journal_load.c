@@ -107,6 +107,7 @@ static int load_rule(struct db_stmt *s, struct state *state, struct dv_err *err)
     dv_copy(r.chap_user, sizeof(r.chap_user), db_text(s, 3));
     // An active rule is in force only once tgtd has it again.
     r.state = db_int(s, 5) != 0 ? ACCESS_REVOKING : ACCESS_PENDING;
+    r.secret_mark = (uint32_t)db_int(s, 11);
     struct unit_rule *row = state_add_rule(state, &r, db_text(s, 4));
     row->counting.logins = (uint64_t)db_int(s, 6);
     row->counters = (struct volume_counters){
@@ -160,7 +161,7 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
         load(j, "SELECT tgtd, address, port FROM listener", s, load_listener, err) != 0 ||
         load(j,
              "SELECT volume, idx, initiator, chap_user, secret, revoking, logins, read_ops,"
-             " write_ops, read_bytes, written_bytes FROM rule"
+             " write_ops, read_bytes, written_bytes, secret_mark FROM rule"
              " ORDER BY volume, idx",
              s, load_rule, err) != 0)
         return journal_start_fails(err);

@@ -99,6 +99,8 @@ static const char *const SCHEMA[] = {
     " address TEXT NOT NULL,"
     " port INTEGER NOT NULL CHECK (port BETWEEN 1 AND 65535),"
     " PRIMARY KEY (tgtd, address, port)) STRICT, WITHOUT ROWID;",
+    // Which secret it is, by the number that its station gave it.
+    "ALTER TABLE rule ADD COLUMN secret_mark INTEGER NOT NULL DEFAULT 0;",
 };
 
 int journal_migrate(struct db *db, struct dv_err *err)

@@ -44,14 +44,14 @@ struct intent *sets_stage(struct sets *s, const struct intent *intent)
 
 // ---- The journal ------------------------------------------------------------------------------
 
-// The one secret of a CHAP user, "" when no rule names it.
-static const char *user_secret(const struct sets *s, const char *chap_user)
+// A rule of the CHAP user, NULL when there is none: all have the same secret.
+static const struct unit_rule *rule_of_user(const struct sets *s, const char *chap_user)
 {
     const struct unit_rule *r = state_rule_next(s->state, 0, 0);
     for (; r; r = state_rule_next(s->state, r->r.volume, r->r.index))
         if (strcmp(r->r.chap_user, chap_user) == 0)
-            return r->secret;
-    return "";
+            return r;
+    return NULL;
 }
 
 // What a request may change of a volume that is there. The rest stays as it is now: the worker may
@@ -135,9 +135,7 @@ static int write_intent(struct sets *s, const struct intent *in, struct dv_err *
     case INTENT_PUT_RULE:
         if (journal_put_rule(s->journal, &in->rule, in->secret, err) != 0)
             return -1;
-        return in->secret_given
-                   ? journal_put_secret(s->journal, in->rule.chap_user, in->secret, err)
-                   : 0;
+        return in->secret_given ? journal_put_secret(s->journal, &in->rule, in->secret, err) : 0;
     case INTENT_DELETE_RULE:
         return state_rule(s->state, in->rule.volume, in->rule.index)
                    ? journal_put_rule(s->journal, &in->rule, "", err)
@@ -169,8 +167,8 @@ static int write_back(struct sets *s, const struct intent *in, struct dv_err *er
         if ((r ? journal_put_rule(s->journal, &r->r, r->secret, err)
                : journal_drop_rule(s->journal, in->rule.volume, in->rule.index, err)) != 0)
             return -1;
-        return journal_put_secret(s->journal, in->rule.chap_user,
-                                  user_secret(s, in->rule.chap_user), err);
+        r = rule_of_user(s, in->rule.chap_user);
+        return r ? journal_put_secret(s->journal, &r->r, r->secret, err) : 0;
     case INTENT_LEAD:
         return journal_put_lead(s->journal, &in->lead_before, err);
     }
@@ -269,7 +267,7 @@ static void commit_volume(struct sets *s, const struct intent *in)
     state_count_free(s->state, v->v.medium);
 }
 
-static void commit_secret(struct sets *s, const char *chap_user, const char *secret)
+static void commit_secret(struct sets *s, const char *chap_user, const char *secret, uint32_t mark)
 {
     struct unit_rule *r = state_rule_next(s->state, 0, 0);
     for (; r; r = state_rule_next(s->state, r->r.volume, r->r.index)) {
@@ -279,13 +277,13 @@ static void commit_secret(struct sets *s, const char *chap_user, const char *sec
             state_set_rule(s->state, r, ACCESS_PENDING, "");
         s->work(s->arg, r->r.volume);
     }
-    state_set_secret(s->state, chap_user, secret);
+    state_set_secret(s->state, chap_user, secret, mark);
 }
 
 static void commit_rule(struct sets *s, const struct intent *in)
 {
     if (in->secret_given)
-        commit_secret(s, in->rule.chap_user, in->secret);
+        commit_secret(s, in->rule.chap_user, in->secret, in->rule.secret_mark);
     if (!state_rule(s->state, in->rule.volume, in->rule.index))
         state_add_rule(s->state, &in->rule, in->secret);
 }
@@ -446,12 +444,14 @@ bool sets_initiator_taken(const struct sets *s, uint32_t volume, const char *ini
     return false;
 }
 
-bool sets_secret_conflicts(const struct sets *s, const char *chap_user, const char *secret)
+bool sets_secret_conflicts(const struct sets *s, const char *chap_user, const char *secret,
+                           uint32_t mark)
 {
     for (size_t i = 0; i < s->count; i++) {
         const struct intent *in = s->staged[i];
         if (in->kind == INTENT_PUT_RULE && in->secret_given &&
-            strcmp(in->rule.chap_user, chap_user) == 0 && !secret_equal(in->secret, secret))
+            strcmp(in->rule.chap_user, chap_user) == 0 &&
+            (!secret_equal(in->secret, secret) || in->rule.secret_mark != mark))
             return true;
     }
     return false;

@@ -61,8 +61,9 @@ bool sets_volume_takes_rules(const struct sets *s, uint32_t volume);
 bool sets_volume_has_rules(const struct sets *s, uint32_t volume);
 bool sets_initiator_taken(const struct sets *s, uint32_t volume, const char *initiator,
                           uint32_t except);
-// Whether this request gives the CHAP user two secrets.
-bool sets_secret_conflicts(const struct sets *s, const char *chap_user, const char *secret);
+// Whether this request gives the CHAP user two secrets, or two marks.
+bool sets_secret_conflicts(const struct sets *s, const char *chap_user, const char *secret,
+                           uint32_t mark);
 // As state_extents, with those staged.
 size_t sets_extents(const struct sets *s, uint32_t medium, struct extent **list);
 

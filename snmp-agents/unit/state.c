@@ -453,16 +453,18 @@ void state_set_rule(struct state *s, struct unit_rule *r, enum access_state stat
         owner_changed(s, r->r.volume);
 }
 
-bool state_set_secret(struct state *s, const char *chap_user, const char *secret)
+bool state_set_secret(struct state *s, const char *chap_user, const char *secret, uint32_t mark)
 {
     bool changed = false;
     for (size_t i = 0; i < s->rules.count; i++) {
         struct unit_rule *r = s->rules.at[i];
-        if (strcmp(r->r.chap_user, chap_user) != 0 || secret_equal(r->secret, secret))
+        if (strcmp(r->r.chap_user, chap_user) != 0 ||
+            (secret_equal(r->secret, secret) && r->r.secret_mark == mark))
             continue;
         secret_wipe(r->secret, sizeof(r->secret));
         dv_copy(r->secret, sizeof(r->secret), secret);
         r->r.secret_is_set = secret[0] != '\0';
+        r->r.secret_mark = mark;
         owner_changed(s, r->r.volume);
         changed = true;
     }

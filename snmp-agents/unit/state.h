@@ -184,8 +184,8 @@ void state_set_volume(struct state *s, struct unit_volume *v, enum volume_state 
                       uint32_t progress, const char *error);
 void state_set_rule(struct state *s, struct unit_rule *r, enum access_state state,
                     const char *error);
-// Gives the secret to all rules of this CHAP user. Returns whether any had another one.
-bool state_set_secret(struct state *s, const char *chap_user, const char *secret);
+// Gives the secret and its mark to all rules of this CHAP user. Returns whether any had others.
+bool state_set_secret(struct state *s, const char *chap_user, const char *secret, uint32_t mark);
 
 // Shows why a resize is not made, or "".
 void state_set_resize_error(struct state *s, struct unit_volume *v, const char *error);

@@ -18,6 +18,7 @@ GETTER(oper, sn_int((int32_t)r->r.state))
 GETTER(error, sn_text(r->r.last_error))
 CONSTANT(storage, sn_int(STORAGE_NON_VOLATILE))
 CONSTANT(status, sn_int(ROW_ACTIVE))
+GETTER(mark, sn_uint(r->r.secret_mark))
 
 static const struct sn_column COLUMNS[] = {
     {SUB_dvsanAccessInitiator, SN_OCTETS, SN_READ_CREATE, 1, IQN_MAX_LEN, get_initiator},
@@ -28,6 +29,7 @@ static const struct sn_column COLUMNS[] = {
     {SUB_dvsanAccessLastError, SN_OCTETS, SN_READ_ONLY, 0, 0, get_error},
     {SUB_dvsanAccessStorageType, SN_INT, SN_READ_ONLY, 0, 0, get_storage},
     {SUB_dvsanAccessRowStatus, SN_INT, SN_READ_CREATE, ROW_ACTIVE, ROW_DESTROY, get_status},
+    {SUB_dvsanAccessSecretMark, SN_UINT, SN_READ_CREATE, 0, UINT32_MAX, get_mark},
 };
 
 static const void *find(void *ctx, const uint32_t *index, size_t len)
@@ -53,10 +55,11 @@ static const void *next(void *ctx, const uint32_t *index, size_t len, uint32_t *
 // ---- SET --------------------------------------------------------------------------------------
 
 struct request {
-    bool has_initiator, has_user, has_secret;
+    bool has_initiator, has_user, has_secret, has_mark;
     char initiator[IQN_MAX_LEN + 1];
     char user[CHAP_USER_MAX + 1];
     char secret[CHAP_SECRET_MAX + 1];
+    uint32_t mark;  // of the secret; 0 when there is none
     int32_t status; // enum row status, 0 when it is not set
 };
 
@@ -87,6 +90,10 @@ static int parse(struct sn_change *c, struct request *r)
             good = sn_get_text(v, r->secret, sizeof(r->secret)) &&
                    (r->secret[0] == '\0' || chap_secret_check(r->secret, NULL) == 0);
             break;
+        case SUB_dvsanAccessSecretMark:
+            r->has_mark = true;
+            good = sn_get_uint(v, &r->mark);
+            break;
         case SUB_dvsanAccessRowStatus:
             good = sn_get_int(v, ROW_ACTIVE, ROW_DESTROY, &r->status) &&
                    (r->status == ROW_CREATE_AND_GO || r->status == ROW_DESTROY);
@@ -104,6 +111,7 @@ static void give_secret(struct intent *in, const struct request *r)
 {
     in->secret_given = true;
     dv_copy(in->secret, sizeof(in->secret), r->secret);
+    in->rule.secret_mark = r->mark;
 }
 
 static int check_create(struct tables *t, struct sn_change *c, const struct request *r,
@@ -115,7 +123,7 @@ static int check_create(struct tables *t, struct sn_change *c, const struct requ
         return table_blame(c, SUB_dvsanAccessRowStatus, SN_INCONSISTENT_NAME);
     if (sets_initiator_taken(t->sets, c->index[0], r->initiator, c->index[1]))
         return table_blame(c, SUB_dvsanAccessInitiator, SN_INCONSISTENT_VALUE);
-    if (sets_secret_conflicts(t->sets, r->user, r->secret))
+    if (sets_secret_conflicts(t->sets, r->user, r->secret, r->mark))
         return table_blame(c, SUB_dvsanAccessChapSecret, SN_INCONSISTENT_VALUE);
     in->kind = INTENT_PUT_RULE;
     in->rule =
@@ -139,9 +147,11 @@ static int check_change(struct tables *t, struct sn_change *c, const struct unit
         return table_blame(c, SUB_dvsanAccessInitiator, SN_INCONSISTENT_VALUE);
     if (r->has_user && strcmp(r->user, rule->r.chap_user) != 0)
         return table_blame(c, SUB_dvsanAccessChapUser, SN_INCONSISTENT_VALUE);
-    if (!r->has_secret || secret_equal(r->secret, rule->secret))
+    if (r->has_mark && !r->has_secret)
+        return table_blame(c, SUB_dvsanAccessSecretMark, SN_INCONSISTENT_VALUE);
+    if (!r->has_secret || (secret_equal(r->secret, rule->secret) && r->mark == rule->r.secret_mark))
         return SN_NO_ERROR;
-    if (sets_secret_conflicts(t->sets, rule->r.chap_user, r->secret))
+    if (sets_secret_conflicts(t->sets, rule->r.chap_user, r->secret, r->mark))
         return table_blame(c, SUB_dvsanAccessChapSecret, SN_INCONSISTENT_VALUE);
     in->kind = INTENT_PUT_RULE;
     in->rule = rule->r;

@@ -74,6 +74,13 @@ static void compare_rights(struct comparison *c, struct pool_volume *v)
         if (a && a->rec.wanted && strcmp(r->chap_user, a->host->rec.chap_user) != 0)
             differ(c, "%s uses volume %s as the CHAP user %s, and as %s by the store",
                    a->host->rec.name, name, r->chap_user, a->host->rec.chap_user);
+        else if (a && a->rec.wanted && a->host->rec.sealed_len > 0 &&
+                 r->secret_mark != a->host->rec.secret_mark)
+            differ(
+                c,
+                "%s uses volume %s with a CHAP secret that is not the store's: the store's would "
+                "replace it",
+                a->host->rec.name, name);
     }
     DL_FOREACH2(v->assignments, a, volume_next)
     {
@@ -151,12 +158,14 @@ struct adoption {
     struct found found;
 };
 
-// A host that logs in as another CHAP user was added anew since, and its secret is not known here.
+// A host that logs in as another CHAP user, or whose secret has another mark, was added anew since,
+// and its secret is not known here.
 static void adopt_user(struct adoption *a, const struct host_record *host,
                        const struct access_rule *rule)
 {
     struct host_record rec = *host;
-    if (strcmp(rec.chap_user, rule->chap_user) == 0)
+    if (strcmp(rec.chap_user, rule->chap_user) == 0 &&
+        (rec.sealed_len == 0 || rec.secret_mark == rule->secret_mark))
         return;
     memset(rec.chap_user, 0, sizeof(rec.chap_user));
     dv_copy(rec.chap_user, sizeof(rec.chap_user), rule->chap_user);
@@ -176,12 +185,8 @@ static void adopt_rights(struct adoption *adoption, const struct pool_volume *v)
         struct host_record host;
         if (!found_host(&adoption->found, r, c, &host))
             adopt_user(adoption, &host, r);
-        // The unit has the secret that is used.
-        const struct assignment_record rec = {.volume = v->rec.uuid,
-                                              .host = host.uuid,
-                                              .index = r->index,
-                                              .wanted = true,
-                                              .pushed_version = host.secret_version};
+        const struct assignment_record rec = {
+            .volume = v->rec.uuid, .host = host.uuid, .index = r->index, .wanted = true};
         changes_assignment(c, &rec);
     }
     DL_FOREACH2(v->assignments, a, volume_next)
@@ -235,23 +240,9 @@ static void adopt_unit(struct adoption *a, const struct pool_unit *u)
 
 // ---- What the store says counts --------------------------------------------------------------
 
-// The secrets, too: the unit may have newer ones.
 static void impose_unit(struct adoption *adoption, const struct pool_unit *u)
 {
-    struct cms *cms = adoption->cms;
-    struct changes *c = &adoption->c;
-    const struct pool_volume *v;
-    const struct pool_assignment *a;
-    DL_FOREACH2(u->volumes, v, unit_next)
-    {
-        DL_FOREACH2(v->assignments, a, volume_next)
-        {
-            struct assignment_record rec = a->rec;
-            rec.pushed_version = 0;
-            changes_assignment(c, &rec);
-        }
-    }
-    events_add(cms, c, EVENT_WARNING, "unit", u->rec.name,
+    events_add(adoption->cms, &adoption->c, EVENT_WARNING, "unit", u->rec.name,
                "is led by this station from now on; what the store says was kept, and is ordered");
 }
 

@@ -272,7 +272,7 @@ static size_t rule_vars(const struct order *s, const struct target *t, const cha
 {
     static const struct sn_oid status = OID_dvsanAccessRowStatus,
                                initiator = OID_dvsanAccessInitiator, user = OID_dvsanAccessChapUser,
-                               chap = OID_dvsanAccessChapSecret;
+                               chap = OID_dvsanAccessChapSecret, mark = OID_dvsanAccessSecretMark;
     const uint32_t i[] = {s->volume_index, s->rule_index};
     const struct host_record *host = t->assignment ? &t->assignment->host->rec : NULL;
     const struct pool_volume *v = t->volume;
@@ -291,20 +291,11 @@ static size_t rule_vars(const struct order *s, const struct target *t, const cha
         var(vars, &n, &user, i, 2, sn_text(host->chap_user));
     }
     var(vars, &n, &chap, i, 2, sn_text(secret));
+    var(vars, &n, &mark, i, 2, sn_uint(host->secret_mark));
     return n;
 }
 
 // ---- Answers -------------------------------------------------------------------------------
-
-static void secret_is_there(struct unit_link *link, struct pool_assignment *a)
-{
-    struct assignment_record rec = a->rec;
-    rec.pushed_version = a->host->rec.secret_version;
-    struct changes c = {0};
-    changes_assignment(&c, &rec);
-    cms_apply_or_log(link->cms, &c);
-    changes_free(&c);
-}
 
 static void refused(struct unit_link *link, const struct order *s, enum dv_code code,
                     const char *why)
@@ -326,8 +317,6 @@ static void accepted(struct unit_link *link, const struct order *s)
     hold_step(&t, NULL);
     if (t.volume && s->kind == ORDER_RESIZE_VOLUME)
         t.volume->resize_answered = true;
-    if (t.assignment && (s->kind == ORDER_ADD_RULE || s->kind == ORDER_SET_SECRET))
-        secret_is_there(link, t.assignment);
 }
 
 // Whether it may well succeed the next time: no answer came, or snmpd answered for an agent that

@@ -289,7 +289,7 @@ size_t reading_rule_columns(struct sn_oid *oids)
 {
     static const struct sn_oid list[] = {
         OID_dvsanAccessInitiator, OID_dvsanAccessChapUser,  OID_dvsanAccessSecretIsSet,
-        OID_dvsanAccessOperState, OID_dvsanAccessLastError,
+        OID_dvsanAccessOperState, OID_dvsanAccessLastError, OID_dvsanAccessSecretMark,
     };
     return columns(list, DV_COUNT(list), oids);
 }
@@ -302,7 +302,8 @@ bool reading_rule(const uint32_t *index, size_t len, const struct sn_value *v,
     if (!row_index(index, len, 2) || !sn_get_text(&v[0], out->initiator, sizeof(out->initiator)) ||
         !sn_get_text(&v[1], out->chap_user, sizeof(out->chap_user)) ||
         !label(&v[2], TRUTH_FALSE, &is_set) || !label(&v[3], ACCESS_REVOKING, &state) ||
-        !text(&v[4], out->last_error, sizeof(out->last_error)))
+        !text(&v[4], out->last_error, sizeof(out->last_error)) ||
+        !sn_get_uint(&v[5], &out->secret_mark))
         return false;
     out->volume = index[0];
     out->index = index[1];

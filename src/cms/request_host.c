@@ -3,6 +3,7 @@
 #include "cms/station.h"
 
 #include "base/mem.h"
+#include "base/random.h"
 #include "cms/request.h"
 #include "cms/seal.h"
 #include "logic/health.h"
@@ -90,7 +91,8 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
     dv_copy(rec.name, sizeof(rec.name), name);
     dv_copy(rec.iqn, sizeof(rec.iqn), iqn);
     dv_copy(rec.chap_user, sizeof(rec.chap_user), user);
-    rec.secret_version++;
+    random_fill(&rec.secret_mark, sizeof(rec.secret_mark));
+    rec.secret_mark |= 1; // 0 is none
     seal_secret(cms->seal, &rec, chap_secret);
     struct changes c = {0};
     changes_host(&c, &rec);

@@ -210,7 +210,7 @@ static void judge_assign(struct judging *j, struct task_record *t, struct pool_v
         withdraw_right(j, a);
     } else if (a->actual.state == ACCESS_ACTIVE &&
                (a->host->rec.sealed_len == 0 ||
-                a->rec.pushed_version == a->host->rec.secret_version)) {
+                a->actual.secret_mark == a->host->rec.secret_mark)) {
         tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
     }
 }

@@ -62,8 +62,7 @@ static void plan_rules(struct orders *p, const struct orders_volume *v)
         } else if (to_remove(v, right, rule)) {
             if (!(right ? right->held : v->held))
                 add(p, ORDER_REMOVE_RULE, v, right, rule->index);
-        } else if (right->host->sealed_len > 0 &&
-                   right->want->pushed_version != right->host->secret_version) {
+        } else if (right->host->sealed_len > 0 && rule->secret_mark != right->host->secret_mark) {
             if (!right->held)
                 add(p, ORDER_SET_SECRET, v, right, rule->index);
         } else if (rule->state == ACCESS_PENDING) {

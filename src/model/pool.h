@@ -67,7 +67,7 @@ struct host_record {
     char chap_user[CHAP_USER_MAX + 1]; // unique in the pool
     uint8_t sealed_secret[96];         // the CHAP secret, sealed with the station's key
     uint8_t sealed_len;                // 0: the station does not know it
-    uint32_t secret_version;           // goes up with each new secret
+    uint32_t secret_mark;              // drawn at random with each new secret
 };
 
 // A host's right to a volume. It stays, with wanted false, until the unit has confirmed its end.
@@ -76,7 +76,6 @@ struct assignment_record {
     struct dv_uuid host;
     uint32_t index; // dvsanAccessIndex
     bool wanted;
-    uint32_t pushed_version; // the secret_version that the unit has
 };
 
 enum task_kind {

@@ -140,6 +140,7 @@ static int put_rule(struct store *s, const struct dv_uuid *volume, const struct 
     db_bind_int(st, 5, r->secret_is_set);
     db_bind_int(st, 6, r->state);
     db_bind_text(st, 7, r->last_error);
+    db_bind_int(st, 8, r->secret_mark);
     return db_run(st, err);
 }
 
@@ -190,7 +191,7 @@ static int put_host(struct store *s, const struct host_record *h, struct dv_err 
     db_bind_text(st, 3, h->iqn);
     db_bind_text(st, 4, h->chap_user);
     bind_bytes_or_null(st, 5, h->sealed_secret, h->sealed_len);
-    db_bind_int(st, 6, h->secret_version);
+    db_bind_int(st, 6, h->secret_mark);
     return db_run(st, err);
 }
 
@@ -201,7 +202,6 @@ static int put_assignment(struct store *s, const struct assignment_record *a, st
     bind_uuid(st, 2, &a->host);
     db_bind_int(st, 3, a->index);
     db_bind_int(st, 4, a->wanted);
-    db_bind_int(st, 5, a->pushed_version);
     return db_run(st, err);
 }
 

@@ -280,7 +280,7 @@ static int load_hosts(struct store *s, struct changes *out, struct dv_err *err)
         user_of(&row, 3, "chap_user", h.chap_user);
         h.sealed_len = bytes_of(&row, 4, "sealed_secret", true, h.sealed_secret, SEALED_MIN,
                                 sizeof(h.sealed_secret));
-        h.secret_version = u32(&row, 5, "secret_version");
+        h.secret_mark = u32(&row, 5, "secret_mark");
         if (judge(&row, err) < 0)
             return give_up(&row);
         changes_host(out, &h);
@@ -324,6 +324,7 @@ static int load_rules(struct store *s, const struct dv_uuid *volume, uint32_t in
         r->secret_is_set = flag(&row, 3, "secret_is_set");
         r->state = (enum access_state)label_of(&row, 4, "state");
         TEXT(&row, 5, "last_error", r->last_error);
+        r->secret_mark = u32(&row, 6, "secret_mark");
         blame(&row, access_rule_wrong(r));
         if (judge(&row, err) < 0)
             return give_up(&row);
@@ -374,7 +375,6 @@ static int load_assignments(struct store *s, struct changes *out, struct dv_err 
                                       .host = uuid_of(&row, 1, "host", false)};
         a.index = index_of(&row, 2, "idx");
         a.wanted = flag(&row, 3, "wanted");
-        a.pushed_version = u32(&row, 4, "pushed_version");
         if (judge(&row, err) < 0)
             return give_up(&row);
         changes_assignment(out, &a);

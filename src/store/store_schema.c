@@ -115,6 +115,12 @@ const char *const store_schema[] = {
     "UPDATE unit SET epoch = 0;",
     // Tasks that are being taken back.
     "ALTER TABLE task ADD COLUMN cancel INTEGER NOT NULL DEFAULT 0;",
+    // A mark for each secret, which units show; units that show none are given theirs.
+    "ALTER TABLE rule ADD COLUMN secret_mark INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE host RENAME COLUMN secret_version TO secret_mark;"
+    "UPDATE host SET secret_mark = 1 + (random() & 4294967294);"
+    "ALTER TABLE assignment DROP COLUMN pushed_version;"
+    "UPDATE unit SET epoch = 0;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -145,14 +151,14 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_DELETE_SHOWN] = "DELETE FROM shown WHERE volume = ?",
     [ST_RENUMBER_SHOWN] = "UPDATE shown SET idx = ?2 WHERE volume = ?1",
     [ST_PUT_SHOWN] = "INSERT INTO shown VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [ST_PUT_RULE] = "INSERT INTO rule VALUES (?,?,?,?,?,?,?)",
+    [ST_PUT_RULE] = "INSERT INTO rule VALUES (?,?,?,?,?,?,?,?)",
     [ST_PUT_HOST] = "INSERT INTO host VALUES (?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
                     " name=excluded.name, iqn=excluded.iqn, chap_user=excluded.chap_user,"
-                    " sealed_secret=excluded.sealed_secret, secret_version=excluded.secret_version",
+                    " sealed_secret=excluded.sealed_secret, secret_mark=excluded.secret_mark",
     [ST_DELETE_HOST] = "DELETE FROM host WHERE uuid = ?",
     [ST_PUT_ASSIGNMENT] =
-        "INSERT INTO assignment VALUES (?,?,?,?,?) ON CONFLICT (volume, host) DO UPDATE SET"
-        " idx=excluded.idx, wanted=excluded.wanted, pushed_version=excluded.pushed_version",
+        "INSERT INTO assignment VALUES (?,?,?,?) ON CONFLICT (volume, host) DO UPDATE SET"
+        " idx=excluded.idx, wanted=excluded.wanted",
     [ST_DELETE_ASSIGNMENT] = "DELETE FROM assignment WHERE volume = ? AND host = ?",
     [ST_PUT_TASK] =
         "INSERT INTO task VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
@@ -180,10 +186,11 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_SHOWN] = "SELECT volume, idx, name, medium, start_lba, blocks, thin, iqn, lun,"
                  " admin_online, state, progress, generation, last_error, target_blocks,"
                  " portal_group FROM shown",
-    [ST_RULES] = "SELECT idx, initiator, chap_user, secret_is_set, state, last_error FROM rule"
+    [ST_RULES] = "SELECT idx, initiator, chap_user, secret_is_set, state, last_error,"
+                 " secret_mark FROM rule"
                  " WHERE volume = ? ORDER BY idx",
-    [ST_HOSTS] = "SELECT uuid, name, iqn, chap_user, sealed_secret, secret_version FROM host",
-    [ST_ASSIGNMENTS] = "SELECT volume, host, idx, wanted, pushed_version FROM assignment",
+    [ST_HOSTS] = "SELECT uuid, name, iqn, chap_user, sealed_secret, secret_mark FROM host",
+    [ST_ASSIGNMENTS] = "SELECT volume, host, idx, wanted FROM assignment",
     [ST_TASKS] = "SELECT id, kind, state, progress, summary, volume, host, error_code, error,"
                  " waiting, created, started, finished, cancel FROM task ORDER BY id",
     [ST_STEPS] = "SELECT text, state FROM task_step WHERE task = ? ORDER BY n",

@@ -111,7 +111,7 @@ class Liar:
         self.row(f"{volume}.{index}", {
             "dvsanAccessInitiator": ("s", initiator), "dvsanAccessChapUser": ("s", f"user{index}"),
             "dvsanAccessSecretIsSet": ("i", 1), "dvsanAccessOperState": ("i", 2),
-            "dvsanAccessLastError": ("s", "")}, changed)
+            "dvsanAccessLastError": ("s", ""), "dvsanAccessSecretMark": ("u", 0)}, changed)
 
     def endless(self, name, value, index=""):
         """One object for each index: as many as there are numbers."""
