@@ -1,0 +1,287 @@
+// Codes, the handshake of an enrolment, and members' keys.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "enrol/code.h"
+#include "enrol/keys.h"
+#include "enrol/noise.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/random.h"
+
+// ---- Codes ----------------------------------------------------------------------------------
+
+static void test_a_code_is_read_as_it_is_written(void **arg)
+{
+    (void)arg;
+    for (int i = 0; i < 1000; i++) {
+        struct code code, back;
+        struct dv_err err;
+        char text[CODE_TEXT + 1];
+        code_make(&code);
+        code_format(&code, text);
+        assert_int_equal(strlen(text), CODE_TEXT);
+        assert_int_equal(code_parse(text, &back, &err), 0);
+        assert_memory_equal(&code, &back, sizeof(code));
+        assert_true(code_id_is_good(back.id));
+    }
+}
+
+static void test_a_code_is_read_as_people_write(void **arg)
+{
+    (void)arg;
+    struct code code = {.id = "01ABC", .secret = "0123456789ABCD"}, back;
+    struct dv_err err;
+    char text[CODE_TEXT + 1], odd[3 * CODE_TEXT];
+    code_format(&code, text);
+    assert_memory_equal(text, "01ABC-01234-56789-ABCD", 22);
+    snprintf(odd, sizeof(odd), " oLabc oi234\t56789abcd%c\n", text[CODE_TEXT - 1]);
+    assert_int_equal(code_parse(odd, &back, &err), 0);
+    assert_memory_equal(&code, &back, sizeof(code));
+}
+
+static void test_mistakes_in_codes_are_told(void **arg)
+{
+    (void)arg;
+    static const char *const none[] = {"",
+                                       "-",
+                                       "01ABC-01234-56789-ABCD",
+                                       "U1ABC-01234-56789-ABCDX",
+                                       "01ABC-01234-56789-ABCDX1",
+                                       "01ABC_01234_56789_ABCDX",
+                                       "01ABC-01234-56789-ABC\xc3\x9f"};
+    struct code code = {.id = "01ABC", .secret = "0123456789ABCD"}, back;
+    struct dv_err err;
+    char text[CODE_TEXT + 1];
+    for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++) {
+        assert_int_equal(code_parse(none[i], &back, &err), -1);
+        assert_non_null(strstr(err.text, "no code"));
+    }
+    code_format(&code, text);
+    int told = 0, tries = 0;
+    for (size_t i = 0; i < CODE_TEXT; i++) {
+        for (const char *digit = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"; *digit; digit++) {
+            char wrong[CODE_TEXT + 1];
+            memcpy(wrong, text, sizeof(wrong));
+            if (text[i] == '-' || text[i] == *digit)
+                continue;
+            wrong[i] = *digit;
+            tries++;
+            if (code_parse(wrong, &back, &err) < 0) {
+                told++;
+                assert_non_null(strstr(err.text, "mistyped"));
+            }
+        }
+    }
+    assert_int_equal(tries, 20 * 31);
+    assert_in_range(told, tries * 9 / 10, tries); // 31 of 32 on the average; codes are fixed here
+}
+
+static void test_the_key_depends_on_all_of_the_code(void **arg)
+{
+    (void)arg;
+    struct code one = {.id = "01ABC", .secret = "0123456789ABCD"}, other = one, third = one;
+    uint8_t a[CODE_KEY], b[CODE_KEY], c[CODE_KEY], d[CODE_KEY];
+    struct dv_err err;
+    other.id[4] = 'D';
+    third.secret[13] = 'E';
+    assert_int_equal(code_key(&one, a, &err), 0);
+    assert_int_equal(code_key(&one, b, &err), 0);
+    assert_int_equal(code_key(&other, c, &err), 0);
+    assert_int_equal(code_key(&third, d, &err), 0);
+    assert_memory_equal(a, b, sizeof(a));
+    assert_memory_not_equal(a, c, sizeof(a));
+    assert_memory_not_equal(a, d, sizeof(a));
+}
+
+// ---- The handshake --------------------------------------------------------------------------
+
+static const uint8_t PSK[NOISE_KEY] = {1, 2, 3}, OTHER_PSK[NOISE_KEY] = {1, 2, 4};
+
+struct ends {
+    struct noise member, station;
+    uint8_t ask[NOISE_HANDSHAKE_MORE + 5], answer[NOISE_HANDSHAKE_MORE + 6];
+};
+
+static void begin(struct ends *e, const char *prologue)
+{
+    uint8_t text[5];
+    noise_begin(&e->member, "test");
+    noise_begin(&e->station, prologue);
+    noise_ask(&e->member, "hello", 5, e->ask);
+    if (noise_read_ask(&e->station, e->ask, sizeof(e->ask), text))
+        assert_memory_equal(text, "hello", 5);
+}
+
+static bool finish(struct ends *e, const uint8_t psk[NOISE_KEY])
+{
+    uint8_t text[6];
+    noise_answer(&e->station, psk, "answer", 6, e->answer);
+    bool good = noise_read_answer(&e->member, PSK, e->answer, sizeof(e->answer), text);
+    if (good)
+        assert_memory_equal(text, "answer", 6);
+    return good;
+}
+
+static void test_both_sides_understand_each_other(void **arg)
+{
+    (void)arg;
+    struct ends e;
+    uint8_t message[100 + NOISE_SEALED_MORE], back[100], data[100];
+    begin(&e, "test");
+    assert_true(finish(&e, PSK));
+    for (size_t len = 0; len <= sizeof(data); len += 20) {
+        random_fill(data, len);
+        noise_seal(&e.member, data, len, message);
+        assert_true(noise_open(&e.station, message, len + NOISE_SEALED_MORE, back));
+        assert_memory_equal(data, back, len);
+        noise_seal(&e.station, data, len, message);
+        assert_true(noise_open(&e.member, message, len + NOISE_SEALED_MORE, back));
+        assert_memory_equal(data, back, len);
+    }
+    // A message again, and the other direction's.
+    noise_seal(&e.member, "x", 1, message);
+    assert_true(noise_open(&e.station, message, 1 + NOISE_SEALED_MORE, back));
+    assert_false(noise_open(&e.station, message, 1 + NOISE_SEALED_MORE, back));
+    assert_false(noise_open(&e.member, message, 1 + NOISE_SEALED_MORE, back));
+    assert_false(noise_open(&e.member, message, NOISE_SEALED_MORE - 1, back));
+    noise_end(&e.member);
+    noise_end(&e.station);
+}
+
+static void test_who_lacks_the_key_opens_nothing(void **arg)
+{
+    (void)arg;
+    struct ends e;
+    begin(&e, "test");
+    assert_false(finish(&e, OTHER_PSK));
+    begin(&e, "another");
+    assert_false(finish(&e, PSK));
+}
+
+static void test_each_changed_bit_is_noticed(void **arg)
+{
+    (void)arg;
+    for (size_t bit = 0; bit < 8 * sizeof(((struct ends *)0)->ask); bit++) {
+        struct ends e;
+        uint8_t text[5];
+        noise_begin(&e.member, "test");
+        noise_begin(&e.station, "test");
+        noise_ask(&e.member, "hello", 5, e.ask);
+        e.ask[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_false(noise_read_ask(&e.station, e.ask, sizeof(e.ask), text));
+    }
+    for (size_t bit = 0; bit < 8 * (NOISE_HANDSHAKE_MORE + 6); bit++) {
+        struct ends e;
+        uint8_t text[6];
+        begin(&e, "test");
+        noise_answer(&e.station, PSK, "answer", 6, e.answer);
+        e.answer[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_false(noise_read_answer(&e.member, PSK, e.answer, sizeof(e.answer), text));
+    }
+}
+
+// Points of small order make a shared secret that everybody knows (RFC 7748 section 6.1).
+static void test_a_key_of_small_order_gives_nothing_away(void **arg)
+{
+    (void)arg;
+    struct ends e;
+    uint8_t text[6];
+    begin(&e, "test");
+    memset(e.station.other, 0, NOISE_KEY);
+    assert_false(finish(&e, PSK));
+    begin(&e, "test");
+    noise_answer(&e.station, PSK, "answer", 6, e.answer);
+    memset(e.answer, 0, NOISE_KEY);
+    assert_false(noise_read_answer(&e.member, PSK, e.answer, sizeof(e.answer), text));
+}
+
+static void test_short_messages_are_none(void **arg)
+{
+    (void)arg;
+    for (size_t len = 0; len < NOISE_HANDSHAKE_MORE; len++) {
+        struct ends e;
+        uint8_t zeros[NOISE_HANDSHAKE_MORE] = {0}, text[1];
+        noise_begin(&e.station, "test");
+        assert_false(noise_read_ask(&e.station, zeros, len, text));
+        begin(&e, "test");
+        assert_false(noise_read_answer(&e.member, PSK, zeros, len, text));
+    }
+}
+
+// ---- Keys -----------------------------------------------------------------------------------
+
+static void test_keys_differ_in_each_respect(void **arg)
+{
+    (void)arg;
+    const uint8_t root[KEYS_ROOT] = {1}, other_root[KEYS_ROOT] = {2};
+    const struct dv_uuid one = {{1}}, two = {{2}};
+    const uint8_t engine[] = {0x80, 1, 2, 3, 4}, other[] = {0x80, 1, 2, 3, 5};
+    struct member_keys k[8];
+    keys_make(root, KEYS_OF_STATION, &one, 1, engine, sizeof(engine), &k[0]);
+    keys_make(other_root, KEYS_OF_STATION, &one, 1, engine, sizeof(engine), &k[1]);
+    keys_make(root, KEYS_OF_MEMBER, &one, 1, engine, sizeof(engine), &k[2]);
+    keys_make(root, KEYS_OF_STATION, &two, 1, engine, sizeof(engine), &k[3]);
+    keys_make(root, KEYS_OF_STATION, &one, 2, engine, sizeof(engine), &k[4]);
+    keys_make(root, KEYS_OF_STATION, &one, 1, other, sizeof(other), &k[5]);
+    keys_make(root, KEYS_OF_STATION, &one, 1, engine, sizeof(engine) - 1, &k[6]);
+    keys_make(root, KEYS_OF_STATION, &one, 1 << 24, engine, sizeof(engine), &k[7]);
+    for (size_t i = 0; i < 8; i++)
+        for (size_t j = 0; j < i; j++) {
+            assert_memory_not_equal(k[i].auth, k[j].auth, KEYS_AUTH);
+            assert_memory_not_equal(k[i].priv, k[j].priv, KEYS_PRIV);
+        }
+    keys_make(root, KEYS_OF_STATION, &one, 1, engine, sizeof(engine), &k[1]);
+    assert_memory_equal(&k[0], &k[1], sizeof(k[0]));
+}
+
+static void test_names_of_users_say_whose_they_are(void **arg)
+{
+    (void)arg;
+    char name[KEYS_USER_ROOM];
+    struct dv_uuid uuid, back;
+    unsigned place;
+    for (uint32_t i = 0; i < 1000; i++) {
+        random_fill(uuid.b, sizeof(uuid.b));
+        keys_user(KEYS_OF_MEMBER, &uuid, i, name);
+        assert_true(keys_member_of(name, &back, &place));
+        assert_memory_equal(&uuid, &back, sizeof(uuid));
+        assert_int_equal(place, i % 2);
+    }
+    keys_user(KEYS_OF_STATION, &uuid, 3, name);
+    assert_string_equal(name, "dvsan-station-b");
+    static const char *const others[] = {"",
+                                         "dvsan-notify",
+                                         "dvsan-station-a",
+                                         "aaaaaaaaaaaaaaaaaaaaaaaaaa",
+                                         "aaaaaaaaaaaaaaaaaaaaaaaaaa-c",
+                                         "aaaaaaaaaaaaaaaaaaaaaaaaab-a",
+                                         "Aaaaaaaaaaaaaaaaaaaaaaaaaa-a",
+                                         "aaaaaaaaaaaaaaaaaaaaaaaaa1-a",
+                                         "aaaaaaaaaaaaaaaaaaaaaaaaaa-aa"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+        assert_false(keys_member_of(others[i], &back, &place));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_code_is_read_as_it_is_written),
+        cmocka_unit_test(test_a_code_is_read_as_people_write),
+        cmocka_unit_test(test_mistakes_in_codes_are_told),
+        cmocka_unit_test(test_the_key_depends_on_all_of_the_code),
+        cmocka_unit_test(test_both_sides_understand_each_other),
+        cmocka_unit_test(test_who_lacks_the_key_opens_nothing),
+        cmocka_unit_test(test_each_changed_bit_is_noticed),
+        cmocka_unit_test(test_a_key_of_small_order_gives_nothing_away),
+        cmocka_unit_test(test_short_messages_are_none),
+        cmocka_unit_test(test_keys_differ_in_each_respect),
+        cmocka_unit_test(test_names_of_users_say_whose_they_are),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
