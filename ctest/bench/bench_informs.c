@@ -18,7 +18,7 @@
 
 #define EXTRA 14 // variables behind snmpTrapOID.0, as in an announcement of a unit
 
-static const struct sn_user user = {"bench", "bench-auth-pass", "bench-priv-pass"};
+static const struct sn_user user = {"bench", "bench-auth-pass", "bench-priv-pass", NULL};
 static const struct sn_timing timing = {.timeout_ms = 1000, .retries = 5};
 static const struct sn_oid trap = {11, {1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 21137, 1}};
 
@@ -73,8 +73,8 @@ static int listen_on(const char *address, const char *state_dir, int ready)
     struct loop *loop = loop_new();
     struct sn_env *env = sn_env_new(loop, "bench_receiver", state_dir, NULL, &err);
     struct sn_listener *l =
-        env ? sn_listener_new(env, address, &user, on_notification, &count, &err) : NULL;
-    if (!l) {
+        env ? sn_listener_new(env, address, on_notification, &count, &err) : NULL;
+    if (!l || sn_listener_add_user(l, &user, &err) < 0) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }

@@ -160,7 +160,9 @@ static bool command(struct demo *d, char **word, size_t words)
         sn_peer_free(d->peer);
         d->peer = sn_peer_new(d->env, word[1], &d->user, NULL, &err);
     } else if (strcmp(word[0], "listen") == 0) {
-        d->listener = sn_listener_new(d->env, word[1], &d->user, on_notification, d, &err);
+        d->listener = sn_listener_new(d->env, word[1], on_notification, d, &err);
+        if (d->listener)
+            sn_listener_add_user(d->listener, &d->user, &err);
     } else if (strcmp(word[0], "accept") == 0) {
         struct sn_engine_id id;
         parse_engine(word[1], &id);

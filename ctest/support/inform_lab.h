@@ -29,7 +29,9 @@
 #define PROXY_PORT    11621
 #define DEAD_PORT     11622 // nobody listens there
 
-static const struct sn_user user = {"dvsan", "authentication1", "privacy-privacy1"};
+static const struct sn_user user = {"dvsan", "authentication1", "privacy-privacy1", NULL};
+// Of the user "member", at the receiver's engine.
+static const struct sn_local_keys local_keys = {.auth = {1, 2, 3}, .priv = {4, 5, 6}};
 static const struct sn_timing quick = {.timeout_ms = 3000, .retries = 0};
 static const struct sn_oid trap_oid = {10, {1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 1}};
 static const struct sn_oid variable_oid = {9, {1, 3, 6, 1, 4, 1, 9, 9, 1}};
@@ -116,8 +118,13 @@ static inline int receive(struct receiver *r, const char *address)
     struct sn_env *env = sn_env_new(loop, "receiver", state, NULL, &err);
     if (!env)
         return 4;
-    r->listener = sn_listener_new(env, address, &user, on_notification, r, &err);
-    if (!r->listener)
+    r->listener = sn_listener_new(env, address, on_notification, r, &err);
+    if (!r->listener || sn_listener_add_user(r->listener, &user, &err) < 0)
+        return 5;
+    struct sn_local_keys keys = local_keys;
+    sn_env_engine_id(env, &keys.engine);
+    const struct sn_user member = {.name = "member", .local = &keys};
+    if (sn_listener_add_user(r->listener, &member, &err) < 0)
         return 5;
     struct loop_fd *wish = loop_fd_new(loop, r->wish, LOOP_READ, on_wish, r);
     struct loop_signal *term = loop_signal_new(loop, SIGTERM, on_term, loop);

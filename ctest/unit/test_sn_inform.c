@@ -43,10 +43,10 @@ static void test_bad_users(void **state)
 {
     (void)state;
     static const struct sn_user bad[] = {
-        {"", "authentication1", "privacy-privacy1"},
-        {"a-name-that-is-longer-than-32-characters", "authentication1", "privacy-privacy1"},
-        {"dvsan", "short", "privacy-privacy1"},
-        {"dvsan", "authentication1", "short"},
+        {"", "authentication1", "privacy-privacy1", NULL},
+        {"a-name-that-is-longer-than-32-characters", "authentication1", "privacy-privacy1", NULL},
+        {"dvsan", "short", "privacy-privacy1", NULL},
+        {"dvsan", "authentication1", "short", NULL},
     };
     for (size_t i = 0; i < DV_COUNT(bad); i++) {
         struct job j = {.address = receiver_address(), .user = &bad[i]};

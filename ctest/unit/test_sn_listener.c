@@ -33,10 +33,12 @@ static void test_wrong_secrets(void **state)
         enum dv_code code;
         const char *text;
     } cases[] = {
-        {{"dvsan", "wrong-passphrase", "privacy-privacy1"}, DV_DENIED, "authentication"},
-        {{"nobody", "authentication1", "privacy-privacy1"}, DV_DENIED, "does not know the user"},
+        {{"dvsan", "wrong-passphrase", "privacy-privacy1", NULL}, DV_DENIED, "authentication"},
+        {{"nobody", "authentication1", "privacy-privacy1", NULL},
+         DV_DENIED,
+         "does not know the user"},
         // What AES makes of a wrong key is noise, which the receiver cannot tell from a bad sender.
-        {{"dvsan", "authentication1", "wrong-passphrase"}, DV_TIMEOUT, "did not answer"},
+        {{"dvsan", "authentication1", "wrong-passphrase", NULL}, DV_TIMEOUT, "did not answer"},
     };
     for (size_t i = 0; i < DV_COUNT(cases); i++) {
         struct sn_peer *peer = open_peer(receiver_address(), &cases[i].as, NULL);
@@ -53,6 +55,32 @@ static void test_wrong_secrets(void **state)
     assert_int_equal(after.informs, before.informs);
     assert_int_equal(after.dropped_security - before.dropped_security, 2);
     assert_int_equal(after.dropped_malformed - before.dropped_malformed, 1);
+}
+
+// Keys of one engine, which no passphrase gives.
+static void test_local_keys(void **state)
+{
+    (void)state;
+    struct sn_local_keys keys = local_keys;
+    keys.engine = receiver_engine;
+    const struct sn_user member = {.name = "member", .local = &keys};
+    struct sn_peer *peer = open_peer(receiver_address(), &member, NULL);
+    assert_int_equal(inform_code(peer), DV_OK);
+    expect_notification();
+    close_peer(peer);
+
+    keys.auth[0] ^= 1;
+    peer = open_peer(receiver_address(), &member, &receiver_engine);
+    assert_int_equal(inform_code(peer), DV_DENIED);
+    close_peer(peer);
+    keys.auth[0] ^= 1;
+
+    keys.engine.b[keys.engine.len - 1] ^= 1;
+    struct job j = {.address = receiver_address(), .user = &member, .engine = &receiver_engine};
+    assert_true(loop_call(loop, do_open, &j));
+    assert_null(j.peer);
+    assert_int_equal(j.err.code, DV_DENIED);
+    expect_silence();
 }
 
 static void test_old_versions(void **state)
@@ -185,9 +213,9 @@ static void test_truncated_and_forged(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_many_at_once),         cmocka_unit_test(test_wrong_secrets),
-        cmocka_unit_test(test_old_versions),         cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_truncated_and_forged),
+        cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_wrong_secrets),
+        cmocka_unit_test(test_local_keys),   cmocka_unit_test(test_old_versions),
+        cmocka_unit_test(test_garbage),      cmocka_unit_test(test_truncated_and_forged),
     };
     return run_lab(argc, argv, tests, DV_COUNT(tests));
 }

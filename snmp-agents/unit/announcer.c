@@ -71,7 +71,7 @@ static uint32_t jitter(uint32_t ms)
 static struct sn_user notify_user(const struct announcer *a)
 {
     const struct user_config *u = &a->config->snmp.notify;
-    return (struct sn_user){u->name, u->auth_pass, u->priv_pass};
+    return (struct sn_user){.name = u->name, .auth_pass = u->auth_pass, .priv_pass = u->priv_pass};
 }
 
 static void not_told(struct station *s, const char *what, const char *why)

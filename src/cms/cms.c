@@ -108,14 +108,15 @@ static int identify(struct cms *cms, struct dv_err *err)
 static int open_network(struct cms *cms, struct dv_err *err)
 {
     const struct user_config *notify = &cms->config->snmp.notify;
-    const struct sn_user user = {notify->name, notify->auth_pass, notify->priv_pass};
+    const struct sn_user user = {
+        .name = notify->name, .auth_pass = notify->auth_pass, .priv_pass = notify->priv_pass};
     DV_FREE char *dir = dv_printf("%s/snmp", cms->config->state_dir);
     cms->env = sn_env_new(cms->loop, "dvsan-cms", dir, NULL, err);
     if (!cms->env)
         return -1;
     cms->listener =
-        sn_listener_new(cms->env, cms->config->snmp.listen, &user, join_notification, cms, err);
-    return cms->listener ? 0 : -1;
+        sn_listener_new(cms->env, cms->config->snmp.listen, join_notification, cms, err);
+    return cms->listener ? sn_listener_add_user(cms->listener, &user, err) : -1;
 }
 
 // Nothing is known of a unit's state until it has answered, whatever it was before.
@@ -146,8 +147,9 @@ struct cms *cms_new(struct loop *loop, const struct cms_config *config, char **p
     *password = NULL;
     cms->loop = loop;
     cms->config = config;
-    cms->provision = (struct sn_user){config->snmp.provision.name, config->snmp.provision.auth_pass,
-                                      config->snmp.provision.priv_pass};
+    cms->provision = (struct sn_user){.name = config->snmp.provision.name,
+                                      .auth_pass = config->snmp.provision.auth_pass,
+                                      .priv_pass = config->snmp.provision.priv_pass};
     cms->pool = pool_new();
     pthread_mutex_init(&cms->tasks_lock, NULL);
     pthread_condattr_init(&monotonic);

@@ -177,7 +177,8 @@ static void joined(struct observation *o)
 {
     struct cms *cms = o->cms;
     const struct user_config *user = &cms->config->snmp.notify;
-    const struct sn_user notify = {user->name, user->auth_pass, user->priv_pass};
+    const struct sn_user notify = {
+        .name = user->name, .auth_pass = user->auth_pass, .priv_pass = user->priv_pass};
     struct dv_err err;
     dv_copy(o->link->name, sizeof(o->link->name), o->rec.name);
     if (o->r->part == READING_REST) {

@@ -13,19 +13,28 @@
 struct loop;
 struct sn_env;
 
-// A user of the User-based Security Model (RFC 3414), always authPriv with HMAC-SHA-256
-// (RFC 7860) and AES-128 (RFC 3826). Passphrases have 8 characters or more; they are borrowed
-// for the call they are passed to and localised at once.
-struct sn_user {
-    const char *name; // 1..32 characters
-    const char *auth_pass;
-    const char *priv_pass;
-};
-
 #define SN_ENGINE_ID_MAX 32
 struct sn_engine_id { // snmpEngineID, RFC 3411 section 5; len 0 means not known
     uint8_t len;
     uint8_t b[SN_ENGINE_ID_MAX];
+};
+
+#define SN_AUTH_KEY 32 // bytes, HMAC-SHA-256
+#define SN_PRIV_KEY 16 // bytes, AES-128
+struct sn_local_keys { // localised: of one engine alone (RFC 3414 section 2.6)
+    struct sn_engine_id engine;
+    uint8_t auth[SN_AUTH_KEY], priv[SN_PRIV_KEY];
+};
+
+// A user of the User-based Security Model (RFC 3414), always authPriv with HMAC-SHA-256
+// (RFC 7860) and AES-128 (RFC 3826). Either with passphrases, of 8 characters or more, which are
+// localised at once to whatever engine is asked; or with keys of one engine. Both are borrowed for
+// the call they are passed to.
+struct sn_user {
+    const char *name; // 1..32 characters
+    const char *auth_pass;
+    const char *priv_pass;
+    const struct sn_local_keys *local; // instead of passphrases; NULL: none
 };
 
 // app names the program for Net-SNMP. state_dir is where the engine's ID and engineBoots are kept

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <uthash.h>
 
 #define RECEIVE_BUFFER (4 << 20) // bytes; a thousand units may speak at once
 
@@ -20,9 +21,14 @@ struct accepted { // an engine whose traps are taken
     char *user;
 };
 
+struct sender { // a user whose informs are taken
+    UT_hash_handle hh;
+    char name[];
+};
+
 struct sn_listener {
     struct sn_env *env;
-    struct sn_keys *keys;
+    struct sender *senders; // by name
     struct sn_session *session;
     netsnmp_session **streams; // accepted from a listening stream; in Net-SNMP's global list
     size_t stream_count;
@@ -37,6 +43,13 @@ static bool same_id(const struct sn_engine_id *id, const u_char *b, size_t len)
     return id->len == len && memcmp(id->b, b, len) == 0;
 }
 
+static struct sender *find_sender(const struct sn_listener *l, const char *name)
+{
+    struct sender *s;
+    HASH_FIND_STR(l->senders, name, s);
+    return s;
+}
+
 // Net-SNMP has checked the keys. This checks that they are the right ones: its table of users is
 // one for all, and holds those of our peers too.
 static bool is_permitted(const struct sn_listener *l, const netsnmp_pdu *pdu)
@@ -48,7 +61,7 @@ static bool is_permitted(const struct sn_listener *l, const netsnmp_pdu *pdu)
         struct sn_engine_id own;
         sn_env_engine_id(l->env, &own);
         return same_id(&own, pdu->securityEngineID, pdu->securityEngineIDLen) &&
-               strcmp(pdu->securityName, sn_keys_user(l->keys)) == 0;
+               find_sender(l, pdu->securityName);
     }
     for (const struct accepted *a = l->accepted; a; a = a->next) {
         if (same_id(&a->engine, pdu->securityEngineID, pdu->securityEngineIDLen) &&
@@ -202,23 +215,11 @@ static int open_session(struct sn_listener *l, const char *address, struct dv_er
     return 0;
 }
 
-struct sn_listener *sn_listener_new(struct sn_env *env, const char *address,
-                                    const struct sn_user *user, sn_notify_fn *fn, void *arg,
-                                    struct dv_err *err)
+struct sn_listener *sn_listener_new(struct sn_env *env, const char *address, sn_notify_fn *fn,
+                                    void *arg, struct dv_err *err)
 {
-    struct sn_usm *usm = sn_env_usm(env);
-    struct sn_keys *keys = sn_keys_hold(usm, user, err);
-    if (!keys)
-        return NULL;
-    struct sn_engine_id own;
-    sn_env_engine_id(env, &own);
-    if (sn_usm_add(usm, keys, &own, err) != 0) {
-        sn_keys_release(usm, keys);
-        return NULL;
-    }
     struct sn_listener *l = dv_calloc(1, sizeof(*l));
     l->env = env;
-    l->keys = keys;
     l->fn = fn;
     l->arg = arg;
     if (open_session(l, address, err) != 0) {
@@ -226,6 +227,45 @@ struct sn_listener *sn_listener_new(struct sn_env *env, const char *address,
         return NULL;
     }
     return l;
+}
+
+int sn_listener_add_user(struct sn_listener *l, const struct sn_user *user, struct dv_err *err)
+{
+    struct sn_usm *usm = sn_env_usm(l->env);
+    struct sn_keys *keys = sn_keys_hold(usm, user, err);
+    if (!keys)
+        return -1;
+    struct sn_engine_id own;
+    sn_env_engine_id(l->env, &own);
+    int rc = sn_usm_add(usm, keys, &own, err);
+    sn_keys_release(usm, keys); // the table holds them
+    if (rc != 0)
+        return -1;
+    if (find_sender(l, user->name)) {
+        sn_usm_remove(usm, user->name, &own); // it was counted before
+        return 0;
+    }
+    size_t len = strlen(user->name);
+    struct sender *s = dv_calloc(1, sizeof(*s) + len + 1);
+    memcpy(s->name, user->name, len);
+    HASH_ADD_STR(l->senders, name, s);
+    return 0;
+}
+
+static void remove_sender(struct sn_listener *l, struct sender *s)
+{
+    struct sn_engine_id own;
+    sn_env_engine_id(l->env, &own);
+    sn_usm_remove(sn_env_usm(l->env), s->name, &own);
+    HASH_DEL(l->senders, s);
+    free(s);
+}
+
+void sn_listener_remove_user(struct sn_listener *l, const char *name)
+{
+    struct sender *s = find_sender(l, name);
+    if (s)
+        remove_sender(l, s);
 }
 
 void sn_listener_free(struct sn_listener *l)
@@ -245,10 +285,8 @@ void sn_listener_free(struct sn_listener *l)
         free(a->user);
         free(a);
     }
-    struct sn_engine_id own;
-    sn_env_engine_id(l->env, &own);
-    sn_usm_remove(usm, sn_keys_user(l->keys), &own);
-    sn_keys_release(usm, l->keys);
+    while (l->senders)
+        remove_sender(l, l->senders);
     free(l->streams);
     free(l);
 }

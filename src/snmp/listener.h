@@ -20,12 +20,15 @@ struct sn_notification {
 };
 typedef void sn_notify_fn(void *arg, const struct sn_notification *n);
 
-// Informs are authenticated against this process's own engine with user's keys; address is a
-// Net-SNMP transport string such as "udp:127.0.0.1:1162".
-struct sn_listener *sn_listener_new(struct sn_env *env, const char *address,
-                                    const struct sn_user *user, sn_notify_fn *fn, void *arg,
-                                    struct dv_err *err);
+// address is a Net-SNMP transport string such as "udp:127.0.0.1:1162".
+struct sn_listener *sn_listener_new(struct sn_env *env, const char *address, sn_notify_fn *fn,
+                                    void *arg, struct dv_err *err);
 void sn_listener_free(struct sn_listener *l); // NULL is fine; not from its own callback
+
+// Informs are authenticated against this process's own engine, by the keys of their user: from now
+// on those of this one are taken. Keys of a user that is there already take the place of the old.
+int sn_listener_add_user(struct sn_listener *l, const struct sn_user *user, struct dv_err *err);
+void sn_listener_remove_user(struct sn_listener *l, const char *name); // unknown is fine
 
 // From now on traps that the engine sends under the listener's user are accepted as well.
 int sn_listener_accept_engine(struct sn_listener *l, const struct sn_engine_id *engine,

@@ -27,8 +27,9 @@ struct sn_result {
 typedef void sn_done_fn(void *arg, const struct sn_result *result);
 
 // address: a Net-SNMP transport string, such as "udp:192.0.2.7:161", "tcp:[::1]:161",
-// "udp:unit7.example.net". Nothing is sent yet and nothing blocks. engine_id may be NULL: then the
-// first message asks for it. The context engine is the same.
+// "udp:unit7.example.net". Nothing is sent yet and nothing blocks. engine_id may be NULL: then it
+// is the one that the user's keys are of, or else the first message asks for it. The context engine
+// is the same.
 struct sn_peer *sn_peer_new(struct sn_env *env, const char *address, const struct sn_user *user,
                             const struct sn_engine_id *engine_id, struct dv_err *err);
 // NULL is fine. Requests under way are answered with DV_CANCELLED, from here, and these callbacks

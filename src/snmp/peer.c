@@ -122,6 +122,8 @@ struct sn_peer *sn_peer_new(struct sn_env *env, const char *address, const struc
     struct sn_keys *keys = sn_keys_hold(usm, user, err);
     if (!keys)
         return NULL;
+    if (user->local && (!engine_id || engine_id->len == 0))
+        engine_id = &user->local->engine;
     if (engine_id && engine_id->len > 0 && sn_usm_add(usm, keys, engine_id, err) != 0) {
         sn_keys_release(usm, keys);
         return NULL;

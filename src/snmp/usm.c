@@ -9,8 +9,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#define KEY_LEN      32 // of HMAC-SHA-256
-#define AES_KEY_LEN  16 // of AES-128: what it takes of a localised key
+#define KEY_LEN      SN_AUTH_KEY
 #define NAME_LEN_MAX 32 // RFC 3411 SnmpAdminString as usmUserName
 #define PASS_LEN_MIN 8  // RFC 3414 section 11.2
 
@@ -20,7 +19,8 @@ struct sn_keys {
     char name[NAME_LEN_MAX + 1];
     // Tells the passphrases without keeping them: keyed with the book's random key.
     uint8_t print[crypto_generichash_BYTES];
-    uint8_t auth[KEY_LEN], priv[KEY_LEN];
+    struct sn_engine_id engine;           // whose the keys are; len 0: master keys, of none
+    uint8_t auth[KEY_LEN], priv[KEY_LEN]; // of a localised priv the first SN_PRIV_KEY bytes
 };
 
 // One user at one engine in Net-SNMP's table.
@@ -43,9 +43,15 @@ static void keys_print(const struct sn_usm *usm, const struct sn_user *user,
     crypto_generichash_state state;
     crypto_generichash_init(&state, usm->print_key, sizeof(usm->print_key),
                             crypto_generichash_BYTES);
-    const char *const parts[] = {user->name, user->auth_pass, user->priv_pass};
+    const char *const parts[] = {user->name, user->local ? "" : user->auth_pass,
+                                 user->local ? "" : user->priv_pass};
     for (size_t i = 0; i < DV_COUNT(parts); i++) // with their NULs, so that no two run together
         crypto_generichash_update(&state, (const uint8_t *)parts[i], strlen(parts[i]) + 1);
+    if (user->local) {
+        crypto_generichash_update(&state, user->local->auth, SN_AUTH_KEY);
+        crypto_generichash_update(&state, user->local->priv, SN_PRIV_KEY);
+        crypto_generichash_update(&state, user->local->engine.b, user->local->engine.len);
+    }
     crypto_generichash_final(&state, out, crypto_generichash_BYTES);
     secret_wipe(&state, sizeof(state));
 }
@@ -86,6 +92,10 @@ static int check_user(const struct sn_user *user, struct dv_err *err)
     if (len < 1 || len > NAME_LEN_MAX)
         return dv_fail(err, DV_INVALID, "an SNMP user's name must have 1 to %d characters",
                        NAME_LEN_MAX);
+    if (user->local && user->local->engine.len == 0)
+        return dv_fail(err, DV_INVALID, "the keys of SNMP user %s are of no engine", user->name);
+    if (user->local)
+        return 0;
     if (!user->auth_pass || strlen(user->auth_pass) < PASS_LEN_MIN || !user->priv_pass ||
         strlen(user->priv_pass) < PASS_LEN_MIN)
         return dv_fail(err, DV_INVALID,
@@ -110,7 +120,12 @@ struct sn_keys *sn_keys_hold(struct sn_usm *usm, const struct sn_user *user, str
     k->holders = 1;
     memcpy(k->print, print, sizeof(print));
     memcpy(k->name, user->name, strlen(user->name));
-    if (master_key(user->auth_pass, k->auth) != 0 || master_key(user->priv_pass, k->priv) != 0) {
+    if (user->local) {
+        k->engine = user->local->engine;
+        memcpy(k->auth, user->local->auth, SN_AUTH_KEY);
+        memcpy(k->priv, user->local->priv, SN_PRIV_KEY);
+    } else if (master_key(user->auth_pass, k->auth) != 0 ||
+               master_key(user->priv_pass, k->priv) != 0) {
         secret_wipe(k, sizeof(*k));
         free(k);
         dv_fail(err, DV_INTERNAL, "deriving the keys of SNMP user %s failed", user->name);
@@ -138,14 +153,17 @@ const char *sn_keys_user(const struct sn_keys *keys)
     return keys->name;
 }
 
+static bool same_engine(const struct sn_engine_id *a, const struct sn_engine_id *b)
+{
+    return a->len == b->len && memcmp(a->b, b->b, a->len) == 0;
+}
+
 static struct entry **find_entry(struct sn_usm *usm, const char *user,
                                  const struct sn_engine_id *engine)
 {
     struct entry **link = &usm->entries;
     for (; *link; link = &(*link)->next) {
-        if ((*link)->engine.len == engine->len &&
-            memcmp((*link)->engine.b, engine->b, engine->len) == 0 &&
-            strcmp((*link)->keys->name, user) == 0)
+        if (same_engine(&(*link)->engine, engine) && strcmp((*link)->keys->name, user) == 0)
             break;
     }
     return link;
@@ -160,11 +178,16 @@ static void table_remove(const char *name, const struct sn_engine_id *engine)
     usm_free_user(user); // wipes the keys
 }
 
-static bool localise(const uint8_t master[KEY_LEN], const struct sn_engine_id *engine, size_t want,
-                     u_char **out, size_t *len)
+static bool localise(const struct sn_keys *keys, const uint8_t master[KEY_LEN],
+                     const struct sn_engine_id *engine, size_t want, u_char **out, size_t *len)
 {
     *out = malloc(USM_LENGTH_KU_HASHBLOCK); // malloc, because Net-SNMP frees it
     *len = USM_LENGTH_KU_HASHBLOCK;
+    if (*out && keys->engine.len > 0) {
+        memcpy(*out, master, want);
+        *len = want;
+        return same_engine(&keys->engine, engine);
+    }
     if (!*out ||
         generate_kul(usmHMAC192SHA256AuthProtocol, OID_LENGTH(usmHMAC192SHA256AuthProtocol),
                      engine->b, engine->len, master, KEY_LEN, *out, len) != SNMPERR_SUCCESS ||
@@ -194,9 +217,12 @@ static int table_add(const struct sn_keys *keys, const struct sn_engine_id *engi
     user->userStorageType = SNMP_STORAGE_VOLATILE;
     if (!user->authProtocol || !user->privProtocol || !user->name || !user->secName ||
         !user->engineID ||
-        !localise(keys->auth, engine, KEY_LEN, &user->authKey, &user->authKeyLen) ||
-        !localise(keys->priv, engine, AES_KEY_LEN, &user->privKey, &user->privKeyLen)) {
+        !localise(keys, keys->auth, engine, KEY_LEN, &user->authKey, &user->authKeyLen) ||
+        !localise(keys, keys->priv, engine, SN_PRIV_KEY, &user->privKey, &user->privKeyLen)) {
         usm_free_user(user);
+        if (keys->engine.len > 0 && !same_engine(&keys->engine, engine))
+            return dv_fail(err, DV_DENIED, "the keys of SNMP user %s are another engine's",
+                           keys->name);
         return dv_fail(err, DV_INTERNAL, "localising the keys of SNMP user %s failed", keys->name);
     }
     usm_add_user(user);
