@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "enrol/code.h"
 #include "enrol/keys.h"
+#include "enrol/message.h"
 #include "enrol/noise.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -268,6 +270,98 @@ static void test_names_of_users_say_whose_they_are(void **arg)
         assert_false(keys_member_of(others[i], &back, &place));
 }
 
+// ---- Messages -------------------------------------------------------------------------------
+
+static const struct enrol_request REQUEST = {
+    .kind = MEMBER_UNIT,
+    .uuid = {{1, 2, 3}},
+    .name = "unit1",
+    .engine = {.len = 5, .b = {0x80, 0, 0x1f, 0x88, 5}},
+    .address = "udp:192.0.2.7:161",
+    .software = "1.0",
+};
+
+static void test_a_request_is_read_as_it_is_written(void **arg)
+{
+    (void)arg;
+    struct enrol_request back;
+    struct dv_err err;
+    char *text = enrol_request_write(&REQUEST);
+    assert_int_equal(enrol_request_read(text, strlen(text), &back, &err), 0);
+    assert_memory_equal(&REQUEST, &back, sizeof(back));
+    free(text);
+}
+
+static void test_bad_requests_are_told(void **arg)
+{
+    (void)arg;
+    static const struct {
+        const char *from, *to, *why;
+    } table[] = {
+        {"{", "[", "no JSON object"},
+        {"\"unit\"", "\"toaster\"", "\"kind\""},
+        {"01020300", "0102030", "\"uuid\""},
+        {"01020300-0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000000", "uuid"},
+        {"\"unit1\"", "\"unit 1\"", "unit 1"},
+        {"\"unit1\"", "\"01020300-0000-0000-0000-000000000000\"", "UUID"},
+        {"\"unit1\"", "7", "\"name\""},
+        {"80001f8805", "80001f88", "\"engine_id\""},
+        {"80001f8805", "80001f880", "\"engine_id\""},
+        {"192.0.2.7", "0.0.0.0", "0.0.0.0"},
+        {"udp:", "tcp:", "tcp"},
+        {"\"software\"", "\"uuid\"", "no JSON object"},
+        {"\"software\"", "\"wetware\"", "\"software\""},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        struct enrol_request back;
+        struct dv_err err;
+        char *text = enrol_request_write(&REQUEST), changed[1024];
+        const char *at = strstr(text, table[i].from);
+        assert_non_null(at);
+        int len = snprintf(changed, sizeof(changed), "%.*s%s%s", (int)(at - text), text,
+                           table[i].to, at + strlen(table[i].from));
+        assert_int_equal(enrol_request_read(changed, (size_t)len, &back, &err), -1);
+        if (!strstr(err.text, table[i].why))
+            fail_msg("row %zu: %s", i, err.text);
+        free(text);
+    }
+}
+
+static void test_a_grant_is_read_as_it_is_written(void **arg)
+{
+    (void)arg;
+    struct grant grant = {.uuid = {{1}}, .name = "unit1", .number = 7}, back;
+    struct dv_err err;
+    grant.station.uuid = (struct dv_uuid){{2}};
+    strcpy(grant.station.name, "pool at 192.0.2.1:8480 on station");
+    strcpy(grant.station.address, "udp6:[2001:db8::1]:1162");
+    grant.station.engine = REQUEST.engine;
+    random_fill(&grant.notify, sizeof(grant.notify));
+    random_fill(grant.station_keys, sizeof(grant.station_keys));
+    char *text = grant_write(&grant);
+    assert_int_equal(grant_read(text, strlen(text), &back, &err), 0);
+    assert_memory_equal(&grant, &back, sizeof(back));
+    for (size_t cut = 0; cut < strlen(text); cut++) {
+        assert_int_equal(grant_read(text, cut, &back, &err), -1);
+        assert_false(enrol_refusal_read(text, cut, &err));
+    }
+    free(text);
+}
+
+static void test_refusals_keep_their_class(void **arg)
+{
+    (void)arg;
+    for (enum dv_code code = DV_INVALID; code < DV_CODES; code++) {
+        struct dv_err why, back;
+        (void)dv_fail(&why, code, "the code \"%s\" has expired", "01ABC");
+        char *text = enrol_refusal_write(&why);
+        assert_true(enrol_refusal_read(text, strlen(text), &back));
+        assert_int_equal(back.code, code);
+        assert_string_equal(back.text, why.text);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +376,10 @@ int main(void)
         cmocka_unit_test(test_short_messages_are_none),
         cmocka_unit_test(test_keys_differ_in_each_respect),
         cmocka_unit_test(test_names_of_users_say_whose_they_are),
+        cmocka_unit_test(test_a_request_is_read_as_it_is_written),
+        cmocka_unit_test(test_bad_requests_are_told),
+        cmocka_unit_test(test_a_grant_is_read_as_it_is_written),
+        cmocka_unit_test(test_refusals_keep_their_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
