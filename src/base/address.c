@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include <arpa/inet.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #define HOST_MAX_LEN 253 // characters of a DNS name, RFC 1035 section 2.3.4
@@ -72,6 +73,80 @@ int address_check(const char *text, enum address_use use, char out[INET6_ADDRSTR
         return dv_fail(err, DV_INVALID, "\"%.64s\" %s", text, wrong);
     inet_ntop(family, raw, out, INET6_ADDRSTRLEN);
     return 0;
+}
+
+// ---- Ranges -----------------------------------------------------------------------------------
+
+struct range {
+    uint8_t b[16];
+    size_t len;    // 4 or 16 bytes
+    unsigned bits; // of it that count
+};
+
+static bool address_bytes(const char *text, struct range *out)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, 0xff};
+    out->len = inet_pton(AF_INET, text, out->b) == 1    ? 4
+               : inet_pton(AF_INET6, text, out->b) == 1 ? 16
+                                                        : 0;
+    if (out->len == 16 && memcmp(out->b, mapped, sizeof(mapped)) == 0) {
+        memmove(out->b, out->b + sizeof(mapped), 4);
+        out->len = 4;
+    }
+    out->bits = 8 * (unsigned)out->len;
+    return out->len > 0;
+}
+
+static bool has_bits_behind(const struct range *r)
+{
+    for (unsigned bit = r->bits; bit < 8 * r->len; bit++)
+        if (r->b[bit / 8] & 0x80 >> bit % 8)
+            return true;
+    return false;
+}
+
+static bool range_parse(const char *text, struct range *out)
+{
+    char address[INET6_ADDRSTRLEN];
+    const char *slash = strchr(text, '/');
+    uint64_t bits;
+    if (!slash)
+        return address_bytes(text, out);
+    if ((size_t)(slash - text) >= sizeof(address))
+        return false;
+    snprintf(address, sizeof(address), "%.*s", (int)(slash - text), text);
+    if (!address_bytes(address, out) || number_parse("", slash + 1, 0, out->bits, &bits, NULL) < 0)
+        return false;
+    out->bits = (unsigned)bits;
+    return true;
+}
+
+int address_range_check(const char *text, struct dv_err *err)
+{
+    struct range r;
+    if (!range_parse(text, &r))
+        return dv_fail(err, DV_INVALID,
+                       "\"%.80s\" is not a range of addresses; write one such as 192.0.2.0/24 or "
+                       "2001:db8::/32",
+                       text);
+    if (has_bits_behind(&r))
+        return dv_fail(
+            err, DV_INVALID,
+            "\"%.80s\" is not a range of addresses: behind the first %u bits the address "
+            "must be 0",
+            text, r.bits);
+    return 0;
+}
+
+bool address_in_range(const char *range, const char *address)
+{
+    struct range r, a;
+    if (!range_parse(range, &r) || !address_bytes(address, &a) || r.len != a.len)
+        return false;
+    for (unsigned bit = 0; bit < r.bits; bit++)
+        if ((r.b[bit / 8] ^ a.b[bit / 8]) & 0x80 >> bit % 8)
+            return false;
+    return true;
 }
 
 // ---- Transport addresses ---------------------------------------------------------------------

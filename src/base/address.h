@@ -24,6 +24,13 @@ const char *address_wrong(const void *raw, size_t len, enum address_use use);
 int address_check(const char *text, enum address_use use, char out[INET6_ADDRSTRLEN],
                   struct dv_err *err);
 
+// A range of addresses: ADDRESS/BITS, such as 192.0.2.0/24 or 2001:db8::/32, or one ADDRESS. The
+// bits behind are zeros, so that a mistake in the length is seen.
+int address_range_check(const char *text, struct dv_err *err);
+// Whether a range that passed the check holds the address; an IPv4 address may be written inside
+// an IPv6 one, as sockets of both kinds show it.
+bool address_in_range(const char *range, const char *address);
+
 #define TRANSPORT_MAX_LEN 255 // dvsanMemberAddress
 // A management address as Net-SNMP writes them: udp:HOST:PORT, udp6:[ADDRESS]:PORT, with udpv6 and
 // udpipv6 as other words for udp6. HOST is an IPv4 address or a DNS name; the port may be left out.

@@ -7,10 +7,11 @@
 #define DVSAN_ENROL_CODE_H
 
 #include "base/err.h"
+#include "model/enrolment.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CODE_ID     5
+#define CODE_ID     CODE_ID_LEN
 #define CODE_SECRET 14
 #define CODE_TEXT   (CODE_ID + CODE_SECRET + 1 + 3) // with its dashes
 #define CODE_KEY    32

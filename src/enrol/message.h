@@ -7,24 +7,10 @@
 #define DVSAN_ENROL_MESSAGE_H
 
 #include "enrol/keys.h"
-#include "model/pool.h"
+#include "model/enrolment.h"
 
 #define ENROL_PROLOGUE "dvsan enrolment 1" // of the handshake; its number goes up with the protocol
 #define ENROL_PORT     1162                // of the station, unless its address says another one
-
-struct engine_id { // snmpEngineID, RFC 3411 section 5; 5 to 32 bytes
-    uint8_t len;
-    uint8_t b[ENGINE_ID_MAX_LEN];
-};
-
-struct enrol_request {
-    enum member_kind kind;
-    struct dv_uuid uuid;
-    char name[NAME_MAX_LEN + 1];       // what it would be called
-    struct engine_id engine;           // of its snmpd
-    char address[ADDRESS_MAX_LEN + 1]; // its management address
-    char software[64];
-};
 
 // What the member is from now on, with all it has to know for that. Secret: grant_wipe.
 struct grant {

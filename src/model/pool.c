@@ -18,6 +18,16 @@ const char *unit_state_name(enum unit_state state)
     return name_of(names, DV_COUNT(names), state);
 }
 
+const char *unit_trust_name(enum unit_trust trust)
+{
+    static const char *const names[] = {
+        [TRUST_SHARED] = "shared",     [TRUST_WAITING] = "waiting",
+        [TRUST_ENROLLED] = "enrolled", [TRUST_QUARANTINED] = "quarantined",
+        [TRUST_REVOKED] = "revoked",
+    };
+    return name_of(names, DV_COUNT(names), trust);
+}
+
 const char *task_kind_name(enum task_kind kind)
 {
     static const char *const names[] = {

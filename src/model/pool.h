@@ -26,8 +26,22 @@ enum unit_state {
     UNIT_CONFLICT
 };
 
+// How far a unit's word is believed. shared: it has the pass-phrases that several units know.
+// waiting: the same, and nobody has accepted it. enrolled: it has keys of its own. quarantined: a
+// person does not trust it just now: nothing it shows is taken in, nothing is given to it. revoked:
+// its keys are not taken any more.
+enum unit_trust {
+    TRUST_SHARED = 1,
+    TRUST_WAITING,
+    TRUST_ENROLLED,
+    TRUST_QUARANTINED,
+    TRUST_REVOKED
+};
+
 struct unit_record {
     struct dv_uuid uuid;
+    enum unit_trust trust;
+    uint32_t key_number; // of its own keys, 1..; 0: it never had any
     char name[NAME_MAX_LEN + 1];
     bool named; // a person gave it that name; else it is the unit's own, as far as that is free
     char address[ADDRESS_MAX_LEN + 1]; // a Net-SNMP transport string
@@ -132,6 +146,7 @@ struct token_record {
     int64_t created;  // seconds since 1970
 };
 
+const char *unit_trust_name(enum unit_trust trust);
 const char *unit_state_name(enum unit_state state);
 const char *task_kind_name(enum task_kind kind); // "volume_create"
 const char *task_state_name(enum task_state state);
