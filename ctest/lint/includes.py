@@ -35,11 +35,11 @@ LAYERS = {
     "src/mirror": "base model logic",
     # The programs.
     "src/nbd": "base model logic iscsi mirror",
-    "src/cms": "base loop model logic config snmp store discover",
-    "src/cms/main.c": "base loop model logic config snmp store discover cms "
+    "src/cms": "base loop model logic enrol config snmp store discover",
+    "src/cms/main.c": "base loop model logic enrol config snmp store discover cms "
                       "console/api snmp-agents/cms",
     "src/host": "base loop model logic config snmp discover",
-    "snmp-agents/unit": "base loop model logic config snmp tgt media store discover",
+    "snmp-agents/unit": "base loop model logic enrol config snmp tgt media store discover",
     "snmp-agents/host": "base loop model logic config snmp store discover host",
     "snmp-agents/cms": "base loop model logic snmp cms",
     "console/api": "base loop model logic config snmp cms",

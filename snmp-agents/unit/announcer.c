@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "snmp/manager.h"
 #include "snmp/std_oids.h"
@@ -13,6 +14,9 @@
 #define REPEAT_FIRST_MS 200
 #define REPEAT_MAX_MS   30000
 #define FAREWELL_MS     2000 // how long a stop may take
+
+// No snmpd knows this user, and says so: a report tells its engine ID as well as an answer does.
+static const struct sn_user NOBODY = {"dvsan-nobody", "no pass-phrase", "no pass-phrase", NULL};
 
 static const struct sn_timing INFORM_TIMING = {.timeout_ms = 1000, .retries = 0};
 static const struct sn_timing NEWS_TIMING = {.timeout_ms = 1000, .retries = 3};
@@ -31,6 +35,7 @@ struct announcer {
     struct loop *loop;
     struct sn_env *env;
     const struct unit_config *config;
+    const struct grant *identity; // NULL: not enrolled
     const struct member *member;
     const struct state *state;
     struct sn_agent *agent; // NULL until started
@@ -68,10 +73,28 @@ static uint32_t jitter(uint32_t ms)
 
 // ---- Sending ----------------------------------------------------------------------------------
 
-static struct sn_user notify_user(const struct announcer *a)
+struct notify_user {
+    struct sn_user user;
+    char name[KEYS_USER_ROOM];
+    struct sn_local_keys keys;
+};
+
+// The unit's own user at the station's engine; or the one that several units share.
+static const struct sn_user *notify_user(const struct announcer *a, struct notify_user *out)
 {
     const struct user_config *u = &a->config->snmp.notify;
-    return (struct sn_user){.name = u->name, .auth_pass = u->auth_pass, .priv_pass = u->priv_pass};
+    const struct grant *id = a->identity;
+    out->user =
+        (struct sn_user){.name = u->name, .auth_pass = u->auth_pass, .priv_pass = u->priv_pass};
+    if (!id)
+        return &out->user;
+    keys_user(KEYS_OF_MEMBER, &id->uuid, id->number, out->name);
+    out->keys.engine.len = id->station.engine.len;
+    memcpy(out->keys.engine.b, id->station.engine.b, id->station.engine.len);
+    memcpy(out->keys.auth, id->notify.auth, KEYS_AUTH);
+    memcpy(out->keys.priv, id->notify.priv, KEYS_PRIV);
+    out->user = (struct sn_user){.name = out->name, .local = &out->keys};
+    return &out->user;
 }
 
 static void not_told(struct station *s, const char *what, const char *why)
@@ -87,11 +110,12 @@ static void not_told(struct station *s, const char *what, const char *why)
 static bool station_open(struct station *s)
 {
     struct announcer *a = s->owner;
-    struct sn_user user = notify_user(a);
+    struct notify_user user;
     struct dv_err err;
     if (s->peer)
         return true;
-    s->peer = sn_peer_new(a->env, s->address, &user, NULL, &err);
+    s->peer = sn_peer_new(a->env, s->address, notify_user(a, &user), NULL, &err);
+    secret_wipe(&user, sizeof(user));
     if (!s->peer)
         not_told(s, "cannot be told", err.text);
     return s->peer != NULL;
@@ -198,8 +222,7 @@ static bool ask_engine(struct announcer *a)
     struct dv_err err;
     if (a->engine.len > 0 || !a->member->address[0])
         return false;
-    struct sn_user user = notify_user(a);
-    a->engine_peer = sn_peer_new(a->env, a->member->address, &user, NULL, &err);
+    a->engine_peer = sn_peer_new(a->env, a->member->address, &NOBODY, NULL, &err);
     if (!a->engine_peer) {
         log_warning("announce", "the local snmpd cannot be asked for its engine ID: %s", err.text);
         return false;
@@ -317,15 +340,30 @@ uint32_t announcer_lost(const struct announcer *a)
 
 const char *announcer_trouble(const struct announcer *a)
 {
+    if (a->station_count == 0)
+        return "the unit belongs to no station: make a code there with dvsan unit add, stop "
+               "dvsan-unit and snmpd, and run dvsan-unit --enrol=CODE";
     for (size_t i = 0; i < a->station_count && leased(a); i++)
         if (a->stations[i].silent)
             return a->stations[i].trouble;
     return "";
 }
 
+static void add_stations(struct announcer *a)
+{
+    const struct unit_config *config = a->config;
+    a->station_count = config->cms_count ? config->cms_count : a->identity ? 1 : 0;
+    a->stations = dv_calloc(a->station_count, sizeof(*a->stations));
+    for (size_t i = 0; i < a->station_count; i++)
+        a->stations[i] = (struct station){
+            .owner = a,
+            .address = config->cms_count ? config->cms[i] : a->identity->station.address};
+}
+
 struct announcer *announcer_new(struct loop *loop, struct sn_env *env,
-                                const struct unit_config *config, const struct member *member,
-                                const struct state *state, struct dv_err *err)
+                                const struct unit_config *config, const struct grant *identity,
+                                const struct member *member, const struct state *state,
+                                struct dv_err *err)
 {
     if (config->snmp.engine_id_len > SN_ENGINE_ID_MAX) {
         (void)dv_fail(err, DV_INVALID, "an engine ID has at most %d bytes", SN_ENGINE_ID_MAX);
@@ -335,15 +373,16 @@ struct announcer *announcer_new(struct loop *loop, struct sn_env *env,
     *a = (struct announcer){.loop = loop,
                             .env = env,
                             .config = config,
+                            .identity = identity,
                             .member = member,
                             .state = state,
-                            .station_count = config->cms_count,
                             .repeat_ms = REPEAT_FIRST_MS};
     a->engine.len = (uint8_t)config->snmp.engine_id_len;
     memcpy(a->engine.b, config->snmp.engine_id, config->snmp.engine_id_len);
-    a->stations = dv_calloc(config->cms_count, sizeof(*a->stations));
-    for (size_t i = 0; i < a->station_count; i++)
-        a->stations[i] = (struct station){.owner = a, .address = config->cms[i]};
+    if (identity || *config->snmp.notify.name)
+        add_stations(a);
+    else
+        log_warning("announce", "%s", announcer_trouble(a));
     a->repeat = loop_timer_new(loop, on_repeat, a);
     a->farewell = loop_timer_new(loop, farewell_over, a);
     return a;

@@ -4,6 +4,7 @@
 #define DVSAN_UNIT_ANNOUNCER_H
 
 #include "config/unit_config.h"
+#include "enrol/message.h"
 #include "loop/loop.h"
 #include "snmp-agents/unit/announcement.h"
 #include "snmp/agent.h"
@@ -12,10 +13,12 @@
 
 struct announcer;
 
-// All is borrowed and must outlive the announcer. Nothing is sent yet.
+// All is borrowed and must outlive the announcer. identity is NULL for a unit that is not enrolled.
+// Nothing is sent yet.
 struct announcer *announcer_new(struct loop *loop, struct sn_env *env,
-                                const struct unit_config *config, const struct member *member,
-                                const struct state *state, struct dv_err *err);
+                                const struct unit_config *config, const struct grant *identity,
+                                const struct member *member, const struct state *state,
+                                struct dv_err *err);
 void announcer_free(struct announcer *a); // NULL is fine
 
 // The tables can be read now, for the first time or again: announces the unit, the first time by

@@ -5,6 +5,7 @@
 #include "base/secret.h"
 #include "base/service.h"
 #include "config/world.h"
+#include "snmp-agents/unit/enrol.h"
 #include "snmp-agents/unit/rebuild.h"
 #include "snmp-agents/unit/take.h"
 #include "snmp-agents/unit/unit.h"
@@ -16,8 +17,10 @@
 #define DEFAULT_CONFIG "/etc/dvsan/dvsan-unit.xml"
 
 static const char HELP[] =
-    "usage: dvsan-unit [-c FILE] [-t] [-v] [--take=MEDIUM] [--rebuild[=UUID|new]] [--help] "
-    "[--version]\n"
+    "usage: dvsan-unit [-c FILE] [-t] [-v] [--take=MEDIUM] [--rebuild[=UUID|new]]
+"
+    "                  [--enrol CODE [--station ADDRESS]] [--help] [--version]
+"
     "\n"
     "The agent of an IP SAN unit: an AgentX subagent beside snmpd(8) and tgtd(8).\n"
     "It runs in the foreground until it gets SIGTERM or SIGINT.\n"
@@ -30,16 +33,30 @@ static const char HELP[] =
     "                     whose media are not there yet, and exit\n"
     "      --take=MEDIUM  say that no other unit serves this medium, and that it is the right\n"
     "                     one, and exit\n"
+    "      --enrol CODE   make this unit a member of the pool whose station printed the one-time\n"
+    "                     code, and exit; - reads the code from standard input\n"
+    "      --station ADDRESS\n"
+    "                     where that station is: HOST, HOST:PORT or [IPv6]:PORT (default: the\n"
+    "                     first one of the configuration)\n"
     "      --help         print this text and exit\n"
     "      --version      print the version and exit\n";
 
-enum { OPTION_HELP = 256, OPTION_VERSION, OPTION_REBUILD, OPTION_TAKE };
+enum {
+    OPTION_HELP = 256,
+    OPTION_VERSION,
+    OPTION_REBUILD,
+    OPTION_TAKE,
+    OPTION_ENROL,
+    OPTION_STATION
+};
 
 static const struct option OPTIONS[] = {{"config", required_argument, NULL, 'c'},
                                         {"check", no_argument, NULL, 't'},
                                         {"verbose", no_argument, NULL, 'v'},
                                         {"rebuild", optional_argument, NULL, OPTION_REBUILD},
                                         {"take", required_argument, NULL, OPTION_TAKE},
+                                        {"enrol", required_argument, NULL, OPTION_ENROL},
+                                        {"station", required_argument, NULL, OPTION_STATION},
                                         {"help", no_argument, NULL, OPTION_HELP},
                                         {"version", no_argument, NULL, OPTION_VERSION},
                                         {0}};
@@ -84,6 +101,7 @@ struct options {
     bool check, verbose, rebuild;
     const char *unit; // to be rebuilt; NULL: the media know
     const char *take; // the name of a medium; NULL: none
+    const char *enrol, *station;
 };
 
 static int rebuild(const struct unit_config *config, const char *unit)
@@ -97,6 +115,22 @@ static int rebuild(const struct unit_config *config, const char *unit)
         return fail(&err);
     }
     return rebuild_journal(config, unit ? &uuid : NULL, &err) == 0 ? 0 : fail(&err);
+}
+
+static int enrol(const struct unit_config *config, const char *code, const char *station)
+{
+    char line[128];
+    struct dv_err err;
+    if (strcmp(code, "-") == 0) {
+        if (!fgets(line, sizeof(line), stdin)) {
+            (void)dv_fail(&err, DV_INVALID, "standard input ended without a code");
+            return fail(&err);
+        }
+        code = line;
+    }
+    int rc = enrol_unit(config, code, station, &err);
+    secret_wipe(line, sizeof(line));
+    return rc == 0 ? 0 : fail(&err);
 }
 
 static int check(const struct unit_config *config, const char *path)
@@ -122,6 +156,8 @@ static int load_and_run(const struct options *o)
         rc = take_medium(config, o->take, &err) == 0 ? 0 : fail(&err);
     else if (o->rebuild)
         rc = rebuild(config, o->unit);
+    else if (o->enrol)
+        rc = enrol(config, o->enrol, o->station);
     else
         rc = run(config);
     unit_config_free(config);
@@ -153,6 +189,12 @@ int unit_main(int argc, char **argv)
             break;
         case OPTION_TAKE:
             o.take = optarg;
+            break;
+        case OPTION_ENROL:
+            o.enrol = optarg;
+            break;
+        case OPTION_STATION:
+            o.station = optarg;
             break;
         case OPTION_HELP:
             fputs(HELP, stdout);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "snmp-agents/unit/accounts.h"
+#include "snmp-agents/unit/identity.h"
 #include "snmp-agents/unit/rebuild.h"
 #include "snmp-agents/unit/refusal.h"
 #include "snmp-agents/unit/unit_internal.h"
@@ -201,7 +202,11 @@ static int open_snmp(struct unit *u, struct dv_err *err)
     u->env = sn_env_new(u->loop, "dvsan-unit", dir, NULL, err);
     if (!u->env)
         return -1;
-    u->announcer = announcer_new(u->loop, u->env, u->config, &u->member, u->state, err);
+    int enrolled = identity_load(u->config->state_dir, &u->identity, err);
+    if (enrolled < 0)
+        return -1;
+    u->announcer = announcer_new(u->loop, u->env, u->config, enrolled ? &u->identity : NULL,
+                                 &u->member, u->state, err);
     return u->announcer ? 0 : -1;
 }
 
@@ -322,5 +327,6 @@ void unit_free(struct unit *u)
     free(u->tgtds_answer);
     free(u->tgtds_foreign);
     free(u->tgtd_errors);
+    grant_wipe(&u->identity);
     free(u);
 }

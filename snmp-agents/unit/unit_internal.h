@@ -3,6 +3,7 @@
 #ifndef DVSAN_UNIT_UNIT_INTERNAL_H
 #define DVSAN_UNIT_UNIT_INTERNAL_H
 
+#include "enrol/message.h"
 #include "snmp-agents/unit/announcer.h"
 #include "snmp-agents/unit/counters.h"
 #include "snmp-agents/unit/journal.h"
@@ -19,6 +20,7 @@ struct unit {
     const struct unit_config *config;
     struct member member;
     struct media_owner owner; // as media are told
+    struct grant identity;    // of an enrolled unit
     struct journal *journal;
     struct state *state;
     struct sets *sets;

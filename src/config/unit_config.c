@@ -11,6 +11,7 @@
 
 #define DEFAULT_IQN_PREFIX "iqn.2026-11.local.dvsan"
 #define ISCSI_PORT         3260
+#define SNMPD_STATE        "/var/lib/snmp/snmpd.conf" // Debian's
 #define MIB                (UINT64_C(1) << 20)
 #define ENGINE_ID_MIN      5      // bytes, RFC 3411 section 5
 #define CONTROL_PORT_MAX   32767u // tgtd keeps it in a short
@@ -383,7 +384,12 @@ static int get_snmp(const struct xml_node *node, struct unit_config *config, str
         xml_get_hex(node, "engine-id", ENGINE_ID_MIN, CONFIG_ENGINE_ID_MAX, config->snmp.engine_id,
                     &config->snmp.engine_id_len, err) < 0)
         return -1;
-    return xml_get_user(xml_child(node, "notify"), &config->snmp.notify, err);
+    if (xml_get_absolute_path(node, "snmpd-state", &config->snmp.snmpd_state, err) < 0)
+        return -1;
+    if (!config->snmp.snmpd_state)
+        config->snmp.snmpd_state = dv_strdup(SNMPD_STATE);
+    const struct xml_node *notify = xml_child(node, "notify");
+    return notify ? xml_get_user(notify, &config->snmp.notify, err) : 0;
 }
 
 static int get_all(const struct xml_node *root, struct unit_config *config, struct dv_err *err)
@@ -441,6 +447,7 @@ void unit_config_free(struct unit_config *config)
     free(config->cms);
     free(config->tgtd.socket);
     free(config->snmp.agentx);
+    free(config->snmp.snmpd_state);
     free(config->snmp.management_address);
     free(config->state_dir);
     free(config);

@@ -64,10 +64,12 @@ struct unit_config {
                                   // it stands for the address of the portal with index 1
         uint8_t engine_id[CONFIG_ENGINE_ID_MAX]; // of the local snmpd
         size_t engine_id_len;                    // 5..32, or 0: not given, so ask snmpd
-        struct user_config notify;               // for informs to the station
+        char *snmpd_state;                       // the file in which it keeps its users
+        struct user_config
+            notify; // for informs to the station, until the unit is enrolled; "": none
     } snmp;
 
-    char **cms; // Net-SNMP transport strings that announcements go to; one or more
+    char **cms; // Net-SNMP transport strings that announcements go to; none: where it is enrolled
     size_t cms_count;
 };
 

@@ -87,7 +87,7 @@ static int get_name(const json_t *object, char out[NAME_MAX_LEN + 1], struct dv_
 static int get_address(const json_t *object, char out[ADDRESS_MAX_LEN + 1], struct dv_err *err)
 {
     const char *text = get_text(object, "address", err);
-    if (!text || transport_check(text, ADDRESS_OF_HOST, err) < 0)
+    if (!text || (*text && transport_check(text, ADDRESS_OF_HOST, err) < 0))
         return -1;
     dv_copy(out, ADDRESS_MAX_LEN + 1, text);
     return 0;
@@ -195,6 +195,8 @@ static int read_station(const json_t *object, struct grant *out, struct dv_err *
         get_engine(object, &out->station.engine, err) < 0 ||
         get_address(object, out->station.address, err) < 0)
         return -1;
+    if (!*out->station.address)
+        return bad("address", err);
     dv_copy(out->station.name, sizeof(out->station.name), name);
     text_make_printable(out->station.name);
     return 0;

@@ -29,7 +29,7 @@ struct enrol_request {
     struct dv_uuid uuid;
     char name[NAME_MAX_LEN + 1];       // what it would be called
     struct engine_id engine;           // of its snmpd
-    char address[ADDRESS_MAX_LEN + 1]; // its management address
+    char address[ADDRESS_MAX_LEN + 1]; // its management address; "": it changes, and is announced
     char software[64];
 };
 

@@ -1,0 +1,150 @@
+// Enrolling a unit: who it is, the talk with the station, and what is kept of that.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/enrol.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "enrol/client.h"
+#include "snmp-agents/unit/identity.h"
+#include "snmp-agents/unit/journal.h"
+#include "snmp-agents/unit/rebuild.h"
+#include "snmp-agents/unit/snmpd_users.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct enrolling {
+    const struct unit_config *config;
+    const struct engine_id *engine;
+};
+
+// ---- As whom --------------------------------------------------------------------------------
+
+// The state folder is the service's, snmpd's file snmpd's: root writes each as its owner.
+static int become_owner_of(const char *folder, struct dv_err *err)
+{
+    struct stat st;
+    if (geteuid() != 0)
+        return 0;
+    if (stat(folder, &st) != 0)
+        return dv_fail_errno(err, errno, "cannot look at %s", folder);
+    if (setegid(st.st_gid) != 0 || seteuid(st.st_uid) != 0)
+        return dv_fail_errno(err, errno, "cannot act as the owner of %s", folder);
+    return 0;
+}
+
+static void become_oneself(void)
+{
+    if (geteuid() != getuid() && (seteuid(getuid()) != 0 || setegid(getgid()) != 0))
+        log_error("enrol", "cannot act as root again: %s", strerror(errno));
+}
+
+// ---- Who it is ------------------------------------------------------------------------------
+
+static int unit_uuid(const struct unit_config *config, struct dv_uuid *out, struct dv_err *err)
+{
+    if (file_make_dirs(config->state_dir, 0700, err) < 0 ||
+        become_owner_of(config->state_dir, err) < 0)
+        return -1;
+    struct journal *j = journal_open(config->state_dir, err);
+    int rc = j ? 0 : -1;
+    if (j && journal_identity(j)->epoch == 0) { // a new unit keeps the UUID that is enrolled
+        rc = rebuild_check_lost(config, err);
+        if (rc == 0)
+            rc = journal_count_start(j, err);
+    }
+    if (j)
+        *out = journal_identity(j)->uuid;
+    journal_close(j);
+    become_oneself();
+    return rc;
+}
+
+static int snmpd_is_down(const struct unit_config *config, struct dv_err *err)
+{
+    const char *path = config->snmp.agentx;
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    if (strncmp(path, "unix:", 5) == 0)
+        path += 5;
+    if (*path != '/' || strlen(path) >= sizeof(at.sun_path))
+        return 0;
+    memcpy(at.sun_path, path, strlen(path));
+    DV_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof(at)) != 0)
+        return 0;
+    return dv_fail(err, DV_CONFLICT,
+                   "snmpd is running (it answers at %s), and would overwrite its users when it "
+                   "ends: stop it first, as by systemctl stop snmpd",
+                   path);
+}
+
+static int ask_for(const struct unit_config *config, struct enrol_request *out, struct dv_err *err)
+{
+    *out = (struct enrol_request){.kind = MEMBER_UNIT,
+                                  .engine.len = (uint8_t)config->snmp.engine_id_len};
+    if (config->snmp.engine_id_len == 0)
+        return dv_fail(err, DV_INVALID,
+                       "the configuration does not say snmpd's engine ID: write that of "
+                       "exactEngineID in snmpd.conf as engine-id of <snmp>");
+    memcpy(out->engine.b, config->snmp.engine_id, config->snmp.engine_id_len);
+    dv_copy(out->name, sizeof(out->name), config->name);
+    dv_copy(out->software, sizeof(out->software), DVSAN_VERSION);
+    uint32_t index;
+    size_t len;
+    // One that is a portal's may change; the unit announces it.
+    if (!unit_config_portal_in(config->snmp.management_address, &index, &len))
+        dv_copy(out->address, sizeof(out->address), config->snmp.management_address);
+    return unit_uuid(config, &out->uuid, err);
+}
+
+// udp:HOST:PORT without its first word.
+static const char *station_of(const struct unit_config *config, struct dv_err *err)
+{
+    if (config->cms_count == 0) {
+        (void)dv_fail(err, DV_INVALID,
+                      "the configuration names no station: say which, with --station");
+        return NULL;
+    }
+    const char *colon = strchr(config->cms[0], ':');
+    return colon && strncmp(config->cms[0], "udp", 3) == 0 ? colon + 1 : config->cms[0];
+}
+
+// ---- What is kept ---------------------------------------------------------------------------
+
+// snmpd's users first: with them alone nothing has changed yet for the unit.
+static int keep(void *arg, const struct grant *grant, struct dv_err *err)
+{
+    const struct enrolling *e = arg;
+    if (snmpd_users_put(e->config->snmp.snmpd_state, e->engine, grant, err) < 0 ||
+        become_owner_of(e->config->state_dir, err) < 0)
+        return -1;
+    int rc = identity_keep(e->config->state_dir, grant, err);
+    become_oneself();
+    if (rc == 0)
+        log_info("enrol", "the unit is enrolled as %s at the station %s", grant->name,
+                 grant->station.name);
+    return rc;
+}
+
+int enrol_unit(const struct unit_config *config, const char *text, const char *station,
+               struct dv_err *err)
+{
+    struct enrol_request request;
+    struct code code;
+    if (code_parse(text, &code, err) < 0)
+        return -1;
+    int rc = -1;
+    if (!station)
+        station = station_of(config, err);
+    if (station && snmpd_is_down(config, err) == 0 && ask_for(config, &request, err) == 0) {
+        struct enrolling e = {config, &request.engine};
+        rc = enrol_ask(station, &code, &request, keep, &e, err);
+    }
+    code_wipe(&code);
+    return rc;
+}

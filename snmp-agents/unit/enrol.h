@@ -1,0 +1,14 @@
+// dvsan-unit --enrol: a unit gets keys of its own.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_UNIT_ENROL_H
+#define DVSAN_UNIT_ENROL_H
+
+#include "config/unit_config.h"
+
+// station: HOST, HOST:PORT or [ADDRESS]:PORT; NULL: that of the configuration. Neither dvsan-unit
+// nor snmpd may run meanwhile. When root does it, what it writes belongs to the owners of the
+// folders. What is broken off may be done again with the same code.
+int enrol_unit(const struct unit_config *config, const char *code, const char *station,
+               struct dv_err *err);
+
+#endif
