@@ -146,11 +146,43 @@ static void transports(void **state)
     assert_int_equal(transport_check(text, ADDRESS_OF_HOST, NULL), 0);
 }
 
+static void parts(void **arg)
+{
+    (void)arg;
+    static const struct {
+        const char *text;
+        int family;
+        bool stream;
+        const char *host, *port;
+    } table[] = {
+        {"udp:192.0.2.7:161", AF_INET, false, "192.0.2.7", "161"},
+        {"udp:192.0.2.7", AF_INET, false, "192.0.2.7", ""},
+        {"udp6:[2001:db8::7]:161", AF_INET6, false, "2001:db8::7", "161"},
+        {"udpv6:[::]:1162", AF_INET6, false, "", "1162"},
+        {"udp:0.0.0.0:1162", AF_INET, false, "", "1162"},
+        {"udp:cms.example.net:1162", AF_INET, false, "cms.example.net", "1162"},
+        {"tcp:192.0.2.7:161", AF_INET, true, "192.0.2.7", "161"},
+        {"tcp6:161", AF_INET6, true, "", "161"},
+        {"1162", AF_INET, false, "", "1162"},
+        {"192.0.2.7:1162", AF_INET, false, "192.0.2.7", "1162"},
+    };
+    for (size_t i = 0; i < DV_COUNT(table); i++) {
+        struct transport t;
+        assert_int_equal(transport_check(table[i].text, ADDRESS_TO_LISTEN, NULL), 0);
+        transport_split(table[i].text, &t);
+        assert_int_equal(t.family, table[i].family);
+        assert_int_equal(t.stream, table[i].stream);
+        assert_string_equal(t.host, table[i].host);
+        assert_string_equal(t.port, table[i].port);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses),
         cmocka_unit_test(transports),
+        cmocka_unit_test(parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -239,25 +239,57 @@ static bool split_host(char *host, bool six, char **bare, char **port)
     return true;
 }
 
+// Its row in the table; DV_COUNT(transports) when it names none. *rest is what is behind.
+static size_t transport_of(const char *text, const char **rest)
+{
+    const char *colon = strchr(text, ':');
+    *rest = text;
+    for (size_t i = 0; colon && i < DV_COUNT(transports); i++)
+        if (strlen(transports[i].word) == (size_t)(colon - text) &&
+            strncmp(transports[i].word, text, (size_t)(colon - text)) == 0) {
+            *rest = colon + 1;
+            return i;
+        }
+    return DV_COUNT(transports);
+}
+
+void transport_split(const char *text, struct transport *out)
+{
+    const char *rest;
+    size_t given = transport_of(text, &rest);
+    bool known = given < DV_COUNT(transports), six = known && transports[given].six;
+    DV_FREE char *copy = dv_strdup(rest);
+    char *host = copy, *port = NULL;
+    if (port_good(copy)) {
+        port = copy;
+        host = NULL;
+    } else {
+        split_host(copy, six, &host, &port);
+    }
+    *out = (struct transport){.family = six ? AF_INET6 : AF_INET,
+                              .stream = known && !transports[given].datagrams};
+    dv_copy(out->host, sizeof(out->host), host ? host : "");
+    dv_copy(out->port, sizeof(out->port), port ? port : "");
+    if (strcmp(out->host, "0.0.0.0") == 0 || strcmp(out->host, "::") == 0)
+        *out->host = '\0';
+}
+
 int transport_check(const char *text, enum address_use use, struct dv_err *err)
 {
-    size_t len = strlen(text), given = DV_COUNT(transports);
-    const char *colon = strchr(text, ':');
+    size_t len = strlen(text);
+    const char *rest;
     if (len == 0 || len > TRANSPORT_MAX_LEN)
         return form_wrong(text, use, err);
     for (const char *p = text; *p; p++)
         if (*p <= ' ' || *p >= 0x7f)
             return form_wrong(text, use, err);
-    for (size_t i = 0; colon && i < DV_COUNT(transports); i++)
-        if (strlen(transports[i].word) == (size_t)(colon - text) &&
-            strncmp(transports[i].word, text, (size_t)(colon - text)) == 0)
-            given = i;
+    size_t given = transport_of(text, &rest);
     bool known = given < DV_COUNT(transports), six = known && transports[given].six;
     // A connect of Net-SNMP's blocks, and one silent peer would hold up all others. So what is
     // reached by ourselves is reached by datagrams.
     if (use == ADDRESS_OF_HOST && (!known || !transports[given].datagrams))
         return form_wrong(text, use, err);
-    DV_FREE char *copy = dv_strdup(known ? colon + 1 : text);
+    DV_FREE char *copy = dv_strdup(rest);
     char *host, *port, number[INET6_ADDRSTRLEN];
     if (use == ADDRESS_TO_LISTEN && port_good(copy))
         return 0;

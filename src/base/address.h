@@ -36,5 +36,14 @@ bool address_in_range(const char *range, const char *address);
 // udpipv6 as other words for udp6. HOST is an IPv4 address or a DNS name; the port may be left out.
 // To listen also tcp and tcp6 (tcpv6, tcpipv6), no transport, a port alone, and the wildcards.
 int transport_check(const char *text, enum address_use use, struct dv_err *err);
+// The parts of a transport address that passed the check: the host without brackets, "" for all
+// addresses; and the port, "" when none is given.
+struct transport {
+    int family; // AF_INET or AF_INET6
+    bool stream;
+    char host[TRANSPORT_MAX_LEN + 1];
+    char port[6];
+};
+void transport_split(const char *text, struct transport *out);
 
 #endif
