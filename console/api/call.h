@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 struct cms;
+struct new_code;
 struct pool;
 
 struct api_call {
@@ -18,6 +19,7 @@ struct api_call {
     json_t *query;               // likewise; never NULL
     const atomic_bool *stopping; // the server is: what waits should end
     atomic_int *waiters;         // requests that wait, of all threads
+    struct new_code *drawn;      // what draw_code made; wiped behind the call
 
     // The answer. status 0 is 200 with a body and 204 without.
     int status;

@@ -198,6 +198,9 @@ static void carry_out(struct dispatcher *d, const struct http_head *head,
         answer->status = call.status ? call.status : call.answer ? 200 : 204;
         dv_copy(answer->location, sizeof(answer->location), call.location);
     }
+    if (call.drawn)
+        secret_wipe(call.drawn, sizeof(*call.drawn));
+    free(call.drawn);
     json_decref(call.answer);
     json_decref(call.body);
     json_decref(call.query);

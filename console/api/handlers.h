@@ -17,6 +17,8 @@ api_handler list_assignments, get_assignment, assign_volume, unassign_volume;
 api_handler list_hosts, get_host, add_host, delete_host, get_connect_info;
 // handlers_task.c
 api_handler list_tasks, wait_task, get_task, cancel_task;
+// handlers_code.c; draw_code waits before create_code
+api_handler list_codes, draw_code, create_code, delete_code;
 // handlers_token.c
 api_handler list_tokens, create_token, delete_token;
 

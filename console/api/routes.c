@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "console/api/handlers.h"
-#include "model/unit.h"
+#include "model/enrolment.h"
 
 static const struct field volume_body[] = {
     {.name = "name", .kind = FIELD_NAME, .required = true, .what = "volume"},
@@ -57,6 +57,15 @@ static const struct field token_body[] = {
     {.name = NULL},
 };
 
+static const struct field code_body[] = {
+    {.name = "name", .kind = FIELD_NAME, .what = "unit"},
+    {.name = "again", .kind = FIELD_BOOL},
+    {.name = "count", .kind = FIELD_NUMBER, .min = 1, .max = CODE_COUNT_MAX},
+    {.name = "seconds", .kind = FIELD_NUMBER, .min = 1, .max = CODE_LIFE_MAX_S},
+    {.name = "from", .kind = FIELD_TEXT, .max = ADDRESS_RANGE_MAX},
+    {.name = NULL},
+};
+
 static const struct field adopt_body[] = {
     {.name = "from", .kind = FIELD_TEXT, .max = 8, .required = true},
     {.name = "take_over", .kind = FIELD_BOOL},
@@ -93,6 +102,9 @@ const struct route api_routes[] = {
     {"GET",    "/api/v1/tasks/{task}",                 get_task, NULL, task_query, wait_task},
     {"POST",   "/api/v1/tasks/{task}/cancel",          cancel_task, NULL, NULL, NULL},
     {"GET",    "/api/v1/events",                       list_events, NULL, event_query, NULL},
+    {"GET",    "/api/v1/codes",                        list_codes, NULL, NULL, NULL},
+    {"POST",   "/api/v1/codes",                        create_code, code_body, NULL, draw_code},
+    {"DELETE", "/api/v1/codes/{code}",                 delete_code, NULL, NULL, NULL},
     {"GET",    "/api/v1/tokens",                       list_tokens, NULL, NULL, NULL},
     {"POST",   "/api/v1/tokens",                       create_token, token_body, NULL, NULL},
     {"DELETE", "/api/v1/tokens/{token}",               delete_token, NULL, NULL, NULL},

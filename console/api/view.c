@@ -158,7 +158,8 @@ json_t *view_unit(const struct pool_unit *u)
     put_uuid(o, "uuid", &u->rec.uuid);
     put_text(o, "kind", member_kind_name(MEMBER_UNIT));
     put_text(o, "state", unit_state_name(u->rec.state));
-    put_text(o, "address", u->rec.address);
+    put_text(o, "trust", unit_trust_name(u->rec.trust));
+    put_text_or_null(o, "address", u->rec.address);
     put_text(o, "lead", lead_standing_name(u->standing));
     put_text_or_null(o, "leader", u->lead.name);
     put_number(o, "block_size", BLOCK_SIZE);

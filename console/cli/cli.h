@@ -26,6 +26,7 @@ command_fn host_add, host_list, host_show, host_delete;                         
 command_fn host_connect_info;                                                      // cmd_connect.c
 command_fn task_list, task_show, task_watch, task_cancel;                          // cmd_task.c
 command_fn event_list;                                                             // cmd_event.c
+command_fn unit_add, code_list, code_delete;                                       // cmd_code.c
 command_fn token_create, token_list, token_delete;                                 // cmd_token.c
 
 // The value of an option, or NULL; and whether a flag is set.

@@ -2,11 +2,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "console/cli/command.h"
 
+#include "base/address.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "console/cli/cli.h"
 #include "console/cli/connect.h"
 #include "console/cli/url.h"
+#include "model/enrolment.h"
 #include <string.h>
 
 static int check_size(const char *value, struct dv_err *err)
@@ -51,6 +53,28 @@ static int check_from(const char *value, struct dv_err *err)
     return 0;
 }
 
+static int check_count(const char *value, struct dv_err *err)
+{
+    uint64_t count;
+    return number_parse("count", value, 1, CODE_COUNT_MAX, &count, err);
+}
+
+static int check_valid(const char *value, struct dv_err *err)
+{
+    uint32_t ms;
+    if (duration_parse(value, &ms, err) < 0)
+        return -1;
+    if (ms < 1000 || ms / 1000 > CODE_LIFE_MAX_S)
+        return dv_fail(err, DV_INVALID,
+                       "a code is good for a second at least, and 30 days at most");
+    return 0;
+}
+
+static int check_code(const char *value, struct dv_err *err)
+{
+    return name_check("code", value, err);
+}
+
 static int check_token_name(const char *value, struct dv_err *err)
 {
     return name_check("token", value, err);
@@ -93,6 +117,10 @@ const struct option_desc cli_options[OPTIONS] = {
     [OPT_VOLUME]  = {"volume", "VOLUME", 0, check_volume, "only this volume"},
     [OPT_FOR]     = {"for", "KIND", 0, connect_kind_check, "what reaches them: open-iscsi, multipath, md, windows, esxi, proxmox, libvirt, qemu or dvsan"},
     [OPT_PLUGIN]  = {"plugin", NULL, 0, NULL, "print only the parameter file of nbdkit-dvsan-plugin"},
+    [OPT_AGAIN]   = {"again", NULL, 0, NULL, "for a unit that the pool has, to give it other keys"},
+    [OPT_COUNT]   = {"count", "N", 0, check_count, "how many units the code lets in, 1 to 10000; else one"},
+    [OPT_VALID]   = {"valid", "TIME", 0, check_valid, "how long the code is good, such as 30m or 24h; else 1h"},
+    [OPT_FROM]    = {"from", "RANGE", 0, address_range_check, "whence the units come, such as 192.0.2.0/24; else from anywhere"},
     [OPT_FOLLOW]  = {"follow", NULL, 'f', NULL, "go on with new ones as they come"},
     [OPT_LIMIT]   = {"limit", "N", 0, check_limit, "show the newest N, 1 to 1000; else 100"},
 };
@@ -110,6 +138,8 @@ const struct command cli_commands[] = {
     {"station", "adopt", ARG("units|store", check_from), BIT(OPT_TAKE_OVER) | BIT(OPT_YES), 0, 0, station_adopt,
      "Say what counts, what such units have or what the store says, and go on."},
 
+    {"unit", "add", {{"NAME", true, check_unit}}, BIT(OPT_AGAIN) | BIT(OPT_COUNT) | BIT(OPT_VALID) | BIT(OPT_FROM), 0, 0, unit_add,
+     "Print a one-time code by which a unit becomes one of the pool."},
     {"unit", "list", NO_ARG, 0, 0, 0, unit_list,
      "List the units of the pool."},
     {"unit", "show", ARG("UNIT", check_unit), 0, 0, 0, unit_show,
@@ -166,6 +196,11 @@ const struct command cli_commands[] = {
 
     {"event", "list", NO_ARG, BIT(OPT_FOLLOW) | BIT(OPT_LIMIT), 0, 0, event_list,
      "List what happened, the newest last."},
+
+    {"code", "list", NO_ARG, 0, 0, 0, code_list,
+     "List the codes by which units become part of the pool, and who used them."},
+    {"code", "delete", ARG("ID", check_code), BIT(OPT_YES), 0, 0, code_delete,
+     "Make a code useless, by its first five characters."},
 
     {"token", "create", ARG("NAME", check_token_name), 0, 0, 0, token_create,
      "Make an API token; it is shown once."},

@@ -44,9 +44,7 @@ static const char *state_colour(const char *state)
     return NULL;
 }
 
-// "2026-11-22T13:30:23.123Z" in the time of the place, with its distance from UTC (ISO 8601); as it
-// is when it is something else.
-static char *local_time(const char *text)
+char *table_time(const char *text)
 {
     struct tm tm = {0};
     char out[40];
@@ -103,7 +101,7 @@ static char *cell_text(const struct column *column, const json_t *value)
     json_int_t number = json_integer_value(value);
     bool time = column->kind == COLUMN_TIME || column->kind == COLUMN_SINCE;
     if (json_is_string(value))
-        text = time ? local_time(json_string_value(value)) : dv_strdup(json_string_value(value));
+        text = time ? table_time(json_string_value(value)) : dv_strdup(json_string_value(value));
     else if (json_is_boolean(value))
         text = dv_strdup(json_is_true(value) ? "yes" : "no");
     else if (json_is_array(value))

@@ -47,4 +47,8 @@ void table_print(FILE *out, const struct column *columns, size_t count, const js
 void record_print(FILE *out, const struct column *columns, size_t count, const json_t *object,
                   const struct table_style *style);
 
+// "2026-11-22T13:30:23.123Z" in the time of the place, with its distance from UTC (ISO 8601); as it
+// is when it is something else. The caller frees it.
+char *table_time(const char *text);
+
 #endif

@@ -52,7 +52,7 @@ BAD_INCLUDES = [
     ("console/cli/main.c", '#include "cms/pool.h"', "console/cli may not include src/cms"),
     ("console/cli/http.c", "#include <civetweb.h>", "civetweb.h is for console/api only"),
     ("snmp-agents/unit/main.c", '#include "cms/pool.h"', "snmp-agents/unit may not include src/cms"),
-    ("src/tgt/client.c", "#include <jansson.h>", "jansson.h is for src/cms"),
+    ("src/tgt/client.c", "#include <jansson.h>", "jansson.h is for src/enrol"),
     ("src/tgt/client.c", '#include "client.h"', 'there is no "client.h"'),
     ("src/tgt/client.c", "#include <zlib.h>", "<zlib.h> is not known"),
     ("src/new/thing.c", "", "its folder has no place in the table"),

@@ -43,8 +43,12 @@ static inline void apply(struct lab *lab, struct changes *c)
 static inline int set_up(void **state)
 {
     struct lab *lab = dv_calloc(1, sizeof(*lab));
-    struct unit_record rec = {
-        .uuid = id('u', 1), .name = "unit1", .state = UNIT_UP, .epoch = 1, .generation = 1};
+    struct unit_record rec = {.uuid = id('u', 1),
+                              .name = "unit1",
+                              .trust = TRUST_SHARED,
+                              .state = UNIT_UP,
+                              .epoch = 1,
+                              .generation = 1};
     struct changes c = {0};
     struct dv_err err;
     dv_copy(lab->dir, sizeof(lab->dir), "/tmp/test_observe.XXXXXX");

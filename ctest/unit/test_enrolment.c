@@ -129,9 +129,11 @@ static void test_who_is_let_in(void **arg)
                                     &request,
                                     table[i].known ? &known : NULL,
                                     table[i].namesake ? &namesake : NULL};
-        enum enrolment_verdict verdict = enrolment_decide(&e, &why);
+        const struct code_use *before = NULL;
+        enum enrolment_verdict verdict = enrolment_decide(&e, &before, &why);
         if (verdict != table[i].verdict || !strstr(why.text, table[i].why))
             fail_msg("%s: %d %s", table[i].what, verdict, why.text);
+        assert_ptr_equal(before, verdict == ENROL_AGAIN ? &uses[table[i].used - 1] : NULL);
     }
 }
 

@@ -212,6 +212,7 @@ static void test_a_volume_comes_as_it_was_elsewhere(void **state)
     enum { COUNT = 200 };
     struct lab *lab = *state;
     struct unit_record other = {.uuid = id('u', 2),
+                                .trust = TRUST_SHARED,
                                 .name = "unit2",
                                 .address = "udp:127.0.0.1:16162",
                                 .engine_id = "23456",
@@ -429,7 +430,8 @@ static void test_what_is_left_out(void **state)
 {
     enum { COUNT = 6000, REMEMBERED = 4096 };
     struct lab *lab = *state;
-    struct unit_record other = {.uuid = id('u', 2), .name = "unit2", .state = UNIT_UP};
+    struct unit_record other = {
+        .uuid = id('u', 2), .trust = TRUST_SHARED, .name = "unit2", .state = UNIT_UP};
     struct changes c = {0};
     changes_unit(&c, &other);
     for (unsigned n = 1; n <= COUNT; n++) {

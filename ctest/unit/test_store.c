@@ -100,6 +100,8 @@ static const struct unit_record unit1 = {
     .software = "0.1.0",
     .epoch = 4294967295u,
     .generation = 17,
+    .trust = TRUST_ENROLLED,
+    .key_number = 4294967295u,
     .state = UNIT_DEGRADED,
     .last_seen = 1800000000,
     .last_index = 9,
@@ -446,6 +448,61 @@ static void test_tokens_and_settings(void **state)
     free(data);
 }
 
+static void test_codes(void **state)
+{
+    struct fixture *f = *state;
+    struct dv_err err;
+    static const struct code_record one = {.id = "01ABC",
+                                           .kind = MEMBER_UNIT,
+                                           .name = "unit1",
+                                           .member = {{1}},
+                                           .range = "192.0.2.0/24",
+                                           .count = 2,
+                                           .tries = 5,
+                                           .created = 1800000000,
+                                           .expires = 1800003600,
+                                           .sealed_key = {1, 2, 3}},
+                                    two = {.id = "01ABD",
+                                           .kind = MEMBER_UNIT,
+                                           .count = CODE_COUNT_MAX,
+                                           .tries = 0,
+                                           .created = 1,
+                                           .expires = 2};
+    struct code_record less, *codes;
+    static const struct code_use use = {.code = "01ABC",
+                                        .member = {{7}},
+                                        .name = "unit7",
+                                        .engine = {6, {1, 2, 3, 4, 5, 6}},
+                                        .number = 4294967295u,
+                                        .from = "2001:db8::7",
+                                        .time = 1800000001};
+    struct code_use *uses, other = use;
+    size_t count, use_count;
+    assert_int_equal(store_put_code(f->store, &one, &err), 0);
+    assert_int_equal(store_put_code(f->store, &two, &err), 0);
+    assert_int_equal(store_add_code_use(f->store, &use, &err), 0);
+    strcpy(other.code, "01XYZ");
+    assert_int_equal(store_add_code_use(f->store, &other, &err), -1); // of no code
+    memcpy(&less, &one, sizeof(less));                                // with its padding
+    less.tries = 4;
+    assert_int_equal(store_put_code(f->store, &less, &err), 0);
+    reopen(f);
+    assert_int_equal(store_codes(f->store, &codes, &count, &uses, &use_count, &err), 0);
+    assert_int_equal(count, 2);
+    assert_int_equal(use_count, 1);
+    assert_memory_equal(&codes[0], &less, sizeof(less));
+    assert_memory_equal(&codes[1], &two, sizeof(two));
+    assert_memory_equal(&uses[0], &use, sizeof(use));
+    free(codes);
+    free(uses);
+    assert_int_equal(store_delete_code(f->store, "01ABC", &err), 0);
+    assert_int_equal(store_codes(f->store, &codes, &count, &uses, &use_count, &err), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(use_count, 0);
+    free(codes);
+    free(uses);
+}
+
 // Units tell numbers, and a number that the store would not take back must not get into it.
 static void test_numbers_of_intent(void **state)
 {
@@ -490,6 +547,7 @@ int main(void)
         TEST(test_events),
         TEST(test_ids_are_never_given_twice),
         TEST(test_tokens_and_settings),
+        TEST(test_codes),
         TEST(test_numbers_of_intent),
         TEST(test_not_readable_by_others),
     };

@@ -40,6 +40,8 @@ static struct unit_record unit(uint8_t n)
                             .engine_id = {0x80, 0, 0, 1, 2, n},
                             .engine_id_len = 6,
                             .accepted = {.station = {{9}}, .number = 3, .mark = 4},
+                            .trust = TRUST_ENROLLED,
+                            .key_number = 1,
                             .state = UNIT_UP,
                             .last_seen = 1800000000};
     snprintf(u.name, sizeof(u.name), "unit%u", n);
@@ -120,6 +122,22 @@ static void make_good(void)
     const struct event_record event = {
         .id = 1, .time = 1, .severity = EVENT_INFO, .subject = "pool", .text = "t"};
     struct token_record token = {.name = "t", .hash = {1}, .created = 1};
+    const struct code_record code = {.id = "01ABC",
+                                     .kind = MEMBER_UNIT,
+                                     .name = "unit1",
+                                     .member = {{1}},
+                                     .range = "192.0.2.0/24",
+                                     .count = 2,
+                                     .tries = 4,
+                                     .created = 1,
+                                     .expires = 2};
+    const struct code_use use = {.code = "01ABC",
+                                 .member = {{1}},
+                                 .name = "unit1",
+                                 .engine = {5, {1, 2, 3, 4, 5}},
+                                 .number = 1,
+                                 .from = "192.0.2.7",
+                                 .time = 1};
     struct store *s = store_open(path, &err);
     if (!s)
         fail_msg("%s", err.text);
@@ -133,6 +151,8 @@ static void make_good(void)
     assert_int_equal(store_begin_run(s, NULL), 0);
     assert_int_equal(store_apply(s, &c, NULL), 0);
     assert_int_equal(store_add_token(s, &token, NULL), 0);
+    assert_int_equal(store_put_code(s, &code, NULL), 0);
+    assert_int_equal(store_add_code_use(s, &use, NULL), 0);
     assert_int_equal(store_set(s, "station", "0123456789abcdef", 16, NULL), 0);
     changes_free(&c);
     store_free(s);

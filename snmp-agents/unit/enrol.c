@@ -120,6 +120,8 @@ static const char *station_of(const struct unit_config *config, struct dv_err *e
 static int keep(void *arg, const struct grant *grant, struct dv_err *err)
 {
     const struct enrolling *e = arg;
+    if (!grant->has_station_keys)
+        return dv_fail(err, DV_INVALID, "the station grants no keys for snmpd");
     if (snmpd_users_put(e->config->snmp.snmpd_state, e->engine, grant, err) < 0 ||
         become_owner_of(e->config->state_dir, err) < 0)
         return -1;

@@ -40,7 +40,10 @@ int identity_load(const char *state_dir, struct grant *out, struct dv_err *err)
 int identity_keep(const char *state_dir, const struct grant *grant, struct dv_err *err)
 {
     DV_FREE char *path = path_of(state_dir);
-    char *text = grant_write(grant);
+    struct grant own = *grant;
+    own.has_station_keys = false;
+    char *text = grant_write(&own);
+    grant_wipe(&own);
     int rc = file_write_atomic(path, text, strlen(text), 0600, err);
     secret_free(text);
     return rc;

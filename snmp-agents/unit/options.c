@@ -17,10 +17,8 @@
 #define DEFAULT_CONFIG "/etc/dvsan/dvsan-unit.xml"
 
 static const char HELP[] =
-    "usage: dvsan-unit [-c FILE] [-t] [-v] [--take=MEDIUM] [--rebuild[=UUID|new]]
-"
-    "                  [--enrol CODE [--station ADDRESS]] [--help] [--version]
-"
+    "usage: dvsan-unit [-c FILE] [-t] [-v] [--take=MEDIUM] [--rebuild[=UUID|new]]\n"
+    "                  [--enrol CODE [--station ADDRESS]] [--help] [--version]\n"
     "\n"
     "The agent of an IP SAN unit: an AgentX subagent beside snmpd(8) and tgtd(8).\n"
     "It runs in the foreground until it gets SIGTERM or SIGINT.\n"

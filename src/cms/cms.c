@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "cms/auth.h"
+#include "cms/enrol_door.h"
 #include "cms/seal.h"
 #include "store/store.h"
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define STORE_TELL_MS 10000
+#define ENGINE_KEY    "engine"  // the setting that holds the station's snmpEngineID
 #define UUID_KEY      "station" // the setting that holds the station's UUID
 
 // ---- Changing ------------------------------------------------------------------------------
@@ -66,7 +68,7 @@ static int open_state(struct cms *cms, struct dv_err *err)
                              dir)
                    : -1;
     cms->seal = seal_new(key, cms->store, err);
-    return cms->seal ? 0 : -1;
+    return cms->seal ? codes_load(&cms->codes, cms->store, cms->seal, err) : -1;
 }
 
 static int load(struct cms *cms, struct dv_err *err)
@@ -105,18 +107,62 @@ static int identify(struct cms *cms, struct dv_err *err)
     return store_begin_run(cms->store, err);
 }
 
+// Members have pinned the engine: it is the one in the store; of a store that has none yet the one
+// on disk, and of a new station the one that its key gives.
+static int own_engine(struct cms *cms, const char *dir, struct sn_engine_id *out,
+                      struct dv_err *err)
+{
+    DV_FREE void *kept = NULL;
+    DV_FREE char *file = dv_printf("%s/engine", dir);
+    struct engine_id id;
+    size_t len;
+    *out = (struct sn_engine_id){.len = 0};
+    if (store_get(cms->store, ENGINE_KEY, &kept, &len, err) < 0)
+        return -1;
+    if (kept && (len < 5 || len > sizeof(out->b)))
+        return dv_fail(err, DV_DAMAGED,
+                       "the store is damaged: the station's engine ID in it is not one; put a "
+                       "backup of pool.db in its place");
+    if (kept) {
+        out->len = (uint8_t)len;
+        memcpy(out->b, kept, len);
+    } else if (access(file, F_OK) != 0) {
+        seal_engine_id(cms->seal, &id);
+        out->len = id.len;
+        memcpy(out->b, id.b, id.len);
+    }
+    return 0;
+}
+
+static int keep_engine(struct cms *cms, struct dv_err *err)
+{
+    struct sn_engine_id own;
+    DV_FREE void *kept = NULL;
+    size_t len;
+    sn_env_engine_id(cms->env, &own);
+    if (store_get(cms->store, ENGINE_KEY, &kept, &len, err) < 0)
+        return -1;
+    return kept ? 0 : store_set(cms->store, ENGINE_KEY, own.b, own.len, err);
+}
+
 static int open_network(struct cms *cms, struct dv_err *err)
 {
     const struct user_config *notify = &cms->config->snmp.notify;
     const struct sn_user user = {
         .name = notify->name, .auth_pass = notify->auth_pass, .priv_pass = notify->priv_pass};
     DV_FREE char *dir = dv_printf("%s/snmp", cms->config->state_dir);
-    cms->env = sn_env_new(cms->loop, "dvsan-cms", dir, NULL, err);
-    if (!cms->env)
+    struct sn_engine_id engine;
+    if (own_engine(cms, dir, &engine, err) < 0)
+        return -1;
+    cms->env = sn_env_new(cms->loop, "dvsan-cms", dir, engine.len ? &engine : NULL, err);
+    if (!cms->env || keep_engine(cms, err) < 0)
         return -1;
     cms->listener =
         sn_listener_new(cms->env, cms->config->snmp.listen, join_notification, cms, err);
-    return cms->listener ? sn_listener_add_user(cms->listener, &user, err) : -1;
+    if (!cms->listener || (*user.name && sn_listener_add_user(cms->listener, &user, err) < 0))
+        return -1;
+    enrol_open(cms);
+    return enrol_resume(cms, err);
 }
 
 // Nothing is known of a unit's state until it has answered, whatever it was before.
@@ -170,6 +216,8 @@ void cms_free(struct cms *cms)
 {
     if (!cms)
         return;
+    enrol_door_free(cms->door);
+    codes_free(&cms->codes);
     sn_listener_free(cms->listener);
     while (cms->links)
         link_free(cms->links);

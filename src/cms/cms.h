@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "cms/auth.h"
 #include "cms/pool.h"
+#include "enrol/code.h"
 #include "snmp/listener.h"
 
 struct loop;
@@ -63,6 +64,25 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
                  const char *chap_secret, struct dv_err *err);
 int cms_delete_host(struct cms *cms, const char *host,
                     struct dv_err *err); // DV_CONFLICT: has volumes
+
+// Enrolment. A code is drawn on any thread, since that takes a while, and told once: to who asked.
+struct new_code {
+    struct code code;
+    uint8_t key[CODE_KEY];
+};
+int cms_draw_code(struct new_code *out, struct dv_err *err);
+struct code_request {
+    const char *name;  // what the unit is to be called; NULL: what it calls itself
+    bool again;        // the unit of that name is to get other keys
+    uint32_t count;    // for how many units; 0: one
+    uint32_t seconds;  // how long it is good; 0: an hour
+    const char *range; // whence they come, address_range_check; NULL: from anywhere
+};
+int cms_create_code(struct cms *cms, const struct code_request *request,
+                    const struct new_code *drawn, struct code_record *out, struct dv_err *err);
+int cms_delete_code(struct cms *cms, const char *id, struct dv_err *err);
+struct codes;
+const struct codes *cms_codes(const struct cms *cms);
 
 // The name is kept whatever the unit calls itself.
 int cms_rename_unit(struct cms *cms, const char *unit, const char *name, struct dv_err *err);

@@ -110,6 +110,18 @@ static void suspect(struct unit_link *link, const struct announcement *a)
         suspect_ask(link, &engine, a->address);
 }
 
+static void doubt(struct cms *cms, const struct announcement *a, const char *from, const char *why)
+{
+    static struct log_limit limit;
+    char sender[SENDER_ROOM];
+    struct changes c = {0};
+    events_add_limited(&limit, cms, &c, EVENT_WARNING, "unit", a->name,
+                       "an announcement from %s in its name is not believed: %s",
+                       stranger_sender(from, sender), why);
+    cms_apply_or_log(cms, &c);
+    changes_free(&c);
+}
+
 void join_notification(void *arg, const struct sn_notification *n)
 {
     struct cms *cms = arg;
@@ -127,6 +139,11 @@ void join_notification(void *arg, const struct sn_notification *n)
         return;
     case ANNOUNCE_OURS:
         break;
+    }
+    why = trust_doubts(cms, n->user, &a.uuid);
+    if (why) {
+        doubt(cms, &a, n->from, why);
+        return;
     }
     struct unit_link *link = link_find(cms, &a.uuid);
     struct pool_unit *unit = pool_unit_by_uuid(cms->pool, &a.uuid);

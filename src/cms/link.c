@@ -57,7 +57,7 @@ struct unit_link *link_new(struct cms *cms, const struct dv_uuid *uuid, const ch
                            const char *sender, struct dv_err *err)
 {
     bool stranger = !pool_unit_by_uuid(cms->pool, uuid);
-    struct sn_peer *peer = sn_peer_new(cms->env, address, &cms->provision, engine, err);
+    struct sn_peer *peer = trust_peer(cms, uuid, address, engine, err);
     if (!peer)
         return NULL;
     if (stranger && cms->strangers >= STRANGERS_MAX)
@@ -170,8 +170,7 @@ void link_look(struct unit_link *link)
 void link_start_over(struct unit_link *link)
 {
     struct dv_err err;
-    struct sn_peer *peer =
-        sn_peer_new(link->cms->env, link->address, &link->cms->provision, &link->engine, &err);
+    struct sn_peer *peer = trust_peer(link->cms, &link->uuid, link->address, &link->engine, &err);
     if (!peer)
         return; // then its time-out is waited for
     sn_peer_free(link->trial);

@@ -305,8 +305,7 @@ static void looked(void *arg, const struct sn_result *result)
 static void try_next_address(struct unit_link *link)
 {
     struct dv_err err;
-    link->trial =
-        sn_peer_new(link->cms->env, link->next_address, &link->cms->provision, &link->engine, &err);
+    link->trial = trust_peer(link->cms, &link->uuid, link->next_address, &link->engine, &err);
     if (!link->trial) {
         log_limited(&link->odd, LOG_LEVEL_WARNING, "join",
                     "%s announced an address that cannot be used: %s", link->name, err.text);

@@ -96,6 +96,12 @@ static void tell_trouble(struct observation *o)
                            "is not well: %s", now);
 }
 
+// A unit that was enrolled is in the pool before it is heard of.
+static bool is_new(const struct pool_unit *unit)
+{
+    return !unit || unit->rec.last_seen == 0;
+}
+
 static void observe_unit(struct observation *o)
 {
     const struct reading *r = o->r;
@@ -122,9 +128,12 @@ static void observe_unit(struct observation *o)
             rec->state == UNIT_STOPPED && !r->last_error[0] ? observe_stopped
             : r->last_error[0]                              ? r->last_error
                                                             : r->news_error);
+    bool first = is_new(o->unit);
     if (!o->unit)
+        rec->trust = TRUST_SHARED;
+    if (first)
         rec->accepted = r->lead.word; // all that it holds is taken in
-    if (!o->unit)
+    if (first)
         tell_joined(o);
     else
         tell_state(o, o->link->state_before ? o->link->state_before : o->unit->rec.state);
@@ -145,7 +154,7 @@ static void observe_tables(struct observation *o)
         changes_media(&o->c, unit, r->media, r->media_count);
     if (r->has_media && r->part == READING_REST)
         changes_free_extents(&o->c, unit, r->free_extents, r->free_count);
-    if (r->has_portals && o->unit)
+    if (r->has_portals && !is_new(o->unit))
         moves_tell(o->cms, &o->c, o->unit, r);
     if (r->has_portals)
         changes_portals(&o->c, unit, r->portals, r->portal_count);
@@ -313,7 +322,7 @@ enum observed observe_part(struct unit_link *link)
     if (!unit || unit->rec.state == UNIT_JOINING)
         part.oper = MEMBER_STARTING; // nothing is asked of it before all is known
     // A new one's media come first, as volumes name them; else they are told of at the end.
-    part.has_media = part.has_portals = !unit;
+    part.has_media = part.has_portals = is_new(unit);
     if (!observe_reading(link, &part))
         return OBSERVED_NOTHING;
     link->parts_at = end;

@@ -1,4 +1,4 @@
-// Sealing by XChaCha20-Poly1305 with the host's UUID as additional data.
+// Sealing by XChaCha20-Poly1305, bound to whose it is; and what else comes of the key.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/seal.h"
 
@@ -15,10 +15,12 @@
 
 #define KEY_LEN    crypto_aead_xchacha20poly1305_ietf_KEYBYTES
 #define NONCE_LEN  crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-#define TAG_LEN    crypto_aead_xchacha20poly1305_ietf_ABYTES
 #define KEY_TEXT   (2 * KEY_LEN) // hexadecimal digits in the file
 #define CHECK_LEN  16
 #define CHECK_NAME "key-check" // the setting that holds a hash of the key
+
+static_assert(KEY_LEN == KEYS_ROOT, "it is also the root of the members' keys");
+static_assert(SEAL_MORE == NONCE_LEN + crypto_aead_xchacha20poly1305_ietf_ABYTES, "seal.h");
 
 struct seal {
     uint8_t key[KEY_LEN];
@@ -111,33 +113,40 @@ void seal_free(struct seal *s)
     free(s);
 }
 
+void seal_bytes(const struct seal *s, const void *whose, size_t whose_len, const void *data,
+                size_t len, uint8_t *out)
+{
+    random_fill(out, NONCE_LEN);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(out + NONCE_LEN, NULL, data, len, whose, whose_len,
+                                               NULL, out, s->key);
+}
+
+bool seal_open_bytes(const struct seal *s, const void *whose, size_t whose_len,
+                     const uint8_t *sealed, size_t len, void *out)
+{
+    return len >= SEAL_MORE && crypto_aead_xchacha20poly1305_ietf_decrypt(
+                                   out, NULL, NULL, sealed + NONCE_LEN, len - NONCE_LEN, whose,
+                                   whose_len, sealed, s->key) == 0;
+}
+
 void seal_secret(const struct seal *s, struct host_record *host, const char *secret)
 {
     size_t len = strlen(secret);
-    unsigned long long sealed_len;
-    static_assert(NONCE_LEN + TAG_LEN + CHAP_SECRET_MAX <= sizeof(host->sealed_secret),
+    static_assert(SEAL_MORE + CHAP_SECRET_MAX <= sizeof(host->sealed_secret),
                   "a sealed secret fits its field");
     assert(len <= CHAP_SECRET_MAX);
     memset(host->sealed_secret, 0, sizeof(host->sealed_secret));
-    uint8_t *nonce = host->sealed_secret, *box = nonce + NONCE_LEN;
-    random_fill(nonce, NONCE_LEN);
-    crypto_aead_xchacha20poly1305_ietf_encrypt(box, &sealed_len, (const uint8_t *)secret, len,
-                                               host->uuid.b, sizeof(host->uuid.b), NULL, nonce,
-                                               s->key);
-    host->sealed_len = (uint8_t)(NONCE_LEN + sealed_len);
+    seal_bytes(s, host->uuid.b, sizeof(host->uuid.b), secret, len, host->sealed_secret);
+    host->sealed_len = (uint8_t)(SEAL_MORE + len);
 }
 
 int seal_open_secret(const struct seal *s, const struct host_record *host,
                      char secret[CHAP_SECRET_MAX + 1], struct dv_err *err)
 {
-    unsigned long long len = 0;
-    if (host->sealed_len >= NONCE_LEN + TAG_LEN &&
-        host->sealed_len <= NONCE_LEN + TAG_LEN + CHAP_SECRET_MAX &&
-        crypto_aead_xchacha20poly1305_ietf_decrypt(
-            (uint8_t *)secret, &len, NULL, host->sealed_secret + NONCE_LEN,
-            host->sealed_len - NONCE_LEN, host->uuid.b, sizeof(host->uuid.b), host->sealed_secret,
-            s->key) == 0) {
-        secret[len] = '\0';
+    if (host->sealed_len >= SEAL_MORE && host->sealed_len <= SEAL_MORE + CHAP_SECRET_MAX &&
+        seal_open_bytes(s, host->uuid.b, sizeof(host->uuid.b), host->sealed_secret,
+                        host->sealed_len, secret)) {
+        secret[host->sealed_len - SEAL_MORE] = '\0';
         return 0;
     }
     secret[0] = '\0';
@@ -145,4 +154,22 @@ int seal_open_secret(const struct seal *s, const struct host_record *host,
         err, DV_INTERNAL,
         "the CHAP secret of host %s cannot be unsealed: delete the host and add it again",
         host->name);
+}
+
+void seal_member_keys(const struct seal *s, enum keys_role role, const struct dv_uuid *member,
+                      uint32_t number, const struct engine_id *engine, struct member_keys *out)
+{
+    keys_make(s->key, role, member, number, engine->b, engine->len, out);
+}
+
+// Format 5, "octets", under Net-SNMP's enterprise number 8072, as the MIB modules are.
+void seal_engine_id(const struct seal *s, struct engine_id *out)
+{
+    static const uint8_t head[] = {0x80, 0x00, 0x1f, 0x88, 0x05};
+    static const char what[] = "dvsan engine of the station";
+    uint8_t hash[crypto_generichash_BYTES];
+    crypto_generichash(hash, sizeof(hash), (const uint8_t *)what, sizeof(what), s->key, KEY_LEN);
+    *out = (struct engine_id){.len = sizeof(head) + 12};
+    memcpy(out->b, head, sizeof(head));
+    memcpy(out->b + sizeof(head), hash, 12);
 }

@@ -10,7 +10,9 @@
 
 #include "base/log.h"
 #include "cms/cms.h"
+#include "cms/codes.h"
 #include "config/cms_config.h"
+#include "enrol/message.h"
 #include "logic/orders.h"
 #include "logic/strangers.h"
 #include "loop/loop.h"
@@ -19,6 +21,7 @@
 #include <pthread.h>
 
 struct auth;
+struct enrol_door;
 struct fetch;
 struct reading;
 struct seal;
@@ -29,7 +32,7 @@ struct unit_link;
 struct cms {
     struct loop *loop;
     const struct cms_config *config;
-    struct sn_user provision; // borrows from config
+    struct sn_user provision; // borrows from config; "": only enrolled members are asked
     struct store *store;
     uint64_t store_told_at; // when a failure of it was logged last, loop_now_ms
     struct pool *pool;
@@ -37,8 +40,11 @@ struct cms {
     struct auth *auth;
     struct sn_env *env;
     struct sn_listener *listener;
-    struct unit_link *links; // by uuid
-    size_t strangers;        // links to units that are not in the pool
+    struct codes codes;
+    struct enrol_door *door;       // where members enrol; NULL: it cannot be opened
+    char no_door[LAST_ERROR_ROOM]; // and why not
+    struct unit_link *links;       // by uuid
+    size_t strangers;              // links to units that are not in the pool
     uint64_t bad_announcements;
     uint64_t last_event, last_task;
     struct dv_uuid uuid;          // of this station; made with its store
@@ -185,6 +191,22 @@ void link_look(struct unit_link *link); // look as soon as possible
 // Gives up what is under way, whose answer cannot be waited for: the unit has just started again.
 void link_start_over(struct unit_link *link);
 void link_new_orders(struct unit_link *link); // intent has changed
+
+// ---- trust.c: with which keys ----
+// A unit is asked with the keys that it was enrolled with, one that was not with those that many
+// share. As sn_peer_new.
+struct sn_peer *trust_peer(struct cms *cms, const struct dv_uuid *unit, const char *address,
+                           const struct sn_engine_id *engine, struct dv_err *err);
+// The listener takes informs of the record's unit signed with its keys, and those keys alone.
+int trust_listen(struct cms *cms, const struct unit_record *rec, struct dv_err *err);
+// Why an announcement of that unit by that user is not believed; NULL when it is.
+const char *trust_doubts(const struct cms *cms, const char *user, const struct dv_uuid *unit);
+// What an enrolled unit is told: all but the address at which it reaches the station.
+void trust_grant(struct cms *cms, const struct unit_record *rec, struct grant *out);
+
+// ---- enrol.c ----
+void enrol_open(struct cms *cms);                      // the door; without it the station runs, too
+int enrol_resume(struct cms *cms, struct dv_err *err); // listens to all that are enrolled
 
 // ---- look.c ----
 void look_start(struct unit_link *link);

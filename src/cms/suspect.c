@@ -72,7 +72,7 @@ void suspect_ask(struct unit_link *link, const struct sn_engine_id *engine, cons
     struct dv_err err;
     if (link->suspect) // a true one repeats itself
         return;
-    struct sn_peer *peer = sn_peer_new(cms->env, address, &cms->provision, engine, &err);
+    struct sn_peer *peer = trust_peer(cms, &link->uuid, address, engine, &err);
     if (!peer) {
         log_limited(&link->odd, LOG_LEVEL_WARNING, "join",
                     "%s was announced by another engine at %s, which cannot be asked: %s",

@@ -17,10 +17,12 @@ static int get_http(const struct xml_node *node, struct cms_config *config, stru
 
 static int get_snmp(const struct xml_node *node, struct cms_config *config, struct dv_err *err)
 {
+    const struct xml_node *notify = xml_child(node, "notify");
+    const struct xml_node *provision = xml_child(node, "provision");
     if (xml_get_transport(node, "listen", ADDRESS_TO_LISTEN, &config->snmp.listen, err) < 0 ||
-        xml_get_user(xml_child(node, "notify"), &config->snmp.notify, err) < 0)
+        (notify && xml_get_user(notify, &config->snmp.notify, err) < 0))
         return -1;
-    return xml_get_user(xml_child(node, "provision"), &config->snmp.provision, err);
+    return provision ? xml_get_user(provision, &config->snmp.provision, err) : 0;
 }
 
 // poll and lease may be missing.

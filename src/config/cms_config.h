@@ -22,7 +22,8 @@ struct cms_config {
     } http;
 
     struct {
-        char *listen;                 // for notifications; a Net-SNMP transport string
+        char *listen; // for notifications; a Net-SNMP transport string
+        // Of units that are not enrolled, which share them; names "": there are none such.
         struct user_config notify;    // whose informs are taken
         struct user_config provision; // for reading and setting on members
     } snmp;

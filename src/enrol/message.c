@@ -180,12 +180,16 @@ char *grant_write(const struct grant *g)
 {
     char uuid[UUID_TEXT_LEN], station[UUID_TEXT_LEN], engine[2 * ENGINE_ID_MAX_LEN + 1];
     engine_id_format(&g->station.engine, engine);
-    return finish(json_pack(
-        "{s:s, s:s, s:I, s:{s:s, s:s, s:s, s:s}, s:o, s:[o, o]}", "uuid",
-        uuid_format(&g->uuid, uuid), "name", g->name, "number", (json_int_t)g->number, "station",
-        "uuid", uuid_format(&g->station.uuid, station), "name", g->station.name, "engine_id",
-        engine, "address", g->station.address, "notify_keys", keys_json(&g->notify), "station_keys",
-        keys_json(&g->station_keys[0]), keys_json(&g->station_keys[1])));
+    json_t *object = json_pack(
+        "{s:s, s:s, s:I, s:{s:s, s:s, s:s, s:s}, s:o}", "uuid", uuid_format(&g->uuid, uuid), "name",
+        g->name, "number", (json_int_t)g->number, "station", "uuid",
+        uuid_format(&g->station.uuid, station), "name", g->station.name, "engine_id", engine,
+        "address", g->station.address, "notify_keys", keys_json(&g->notify));
+    if (g->has_station_keys)
+        json_object_set_new(
+            object, "station_keys",
+            json_pack("[o, o]", keys_json(&g->station_keys[0]), keys_json(&g->station_keys[1])));
+    return finish(object);
 }
 
 static int read_station(const json_t *object, struct grant *out, struct dv_err *err)
@@ -213,7 +217,8 @@ static int read_grant(const json_t *object, struct grant *out, struct dv_err *er
     if (get_uuid(object, &out->uuid, err) < 0 || get_name(object, out->name, err) < 0 ||
         read_station(station, out, err) < 0)
         return -1;
-    for (size_t place = 0; place < DV_COUNT(out->station_keys); place++)
+    out->has_station_keys = keys != NULL;
+    for (size_t place = 0; keys && place < DV_COUNT(out->station_keys); place++)
         if (get_keys(json_array_get(keys, place), "station_keys", &out->station_keys[place], err) <
             0)
             return -1;

@@ -8,6 +8,7 @@
 
 #include "enrol/keys.h"
 #include "model/enrolment.h"
+#include <stdbool.h>
 
 #define ENROL_PROLOGUE "dvsan enrolment 1" // of the handshake; its number goes up with the protocol
 #define ENROL_PORT     1162                // of the station, unless its address says another one
@@ -24,6 +25,7 @@ struct grant {
         char address[ADDRESS_MAX_LEN + 1]; // where it hears notifications
     } station;
     struct member_keys notify;          // the member's own at the station's engine
+    bool has_station_keys;              // not in the identity file: snmpd alone needs them
     struct member_keys station_keys[2]; // the station's at the member's engine, by place
 };
 

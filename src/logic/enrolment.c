@@ -85,7 +85,8 @@ static enum enrolment_verdict known(const struct enrolment *e, struct dv_err *wh
     return ENROL_NO;
 }
 
-enum enrolment_verdict enrolment_decide(const struct enrolment *e, struct dv_err *why)
+enum enrolment_verdict enrolment_decide(const struct enrolment *e, const struct code_use **before,
+                                        struct dv_err *why)
 {
     const struct code_record *code = e->code;
     const struct enrol_request *r = e->request;
@@ -97,8 +98,10 @@ enum enrolment_verdict enrolment_decide(const struct enrolment *e, struct dv_err
     }
     for (size_t i = 0; i < e->use_count; i++)
         if (uuid_equal(&e->uses[i].member, &r->uuid) &&
-            engine_id_equal(&e->uses[i].engine, &r->engine))
+            engine_id_equal(&e->uses[i].engine, &r->engine)) {
+            *before = &e->uses[i];
             return ENROL_AGAIN;
+        }
     if (e->use_count >= code->count)
         return used(e, &e->uses[e->use_count - 1], why);
     if (!uuid_is_zero(&code->member) && !uuid_equal(&code->member, &r->uuid)) {

@@ -22,9 +22,10 @@ int code_may_be_tried(const struct code_record *code, int64_t now, const char *f
                       struct dv_err *why);
 
 // ENROL_AGAIN: it was let in by this code before, and gets the same keys; the connection broke, or
-// it crashed. ENROL_NO fills why.
+// one side crashed. *before is that use. ENROL_NO fills why.
 enum enrolment_verdict { ENROL_NO, ENROL_YES, ENROL_AGAIN };
-enum enrolment_verdict enrolment_decide(const struct enrolment *e, struct dv_err *why);
+enum enrolment_verdict enrolment_decide(const struct enrolment *e, const struct code_use **before,
+                                        struct dv_err *why);
 
 // The name that it is to get, if that is free.
 const char *enrolment_name(const struct enrolment *e);

@@ -48,11 +48,13 @@ struct code_record {
 
 // Who was let in by it.
 struct code_use {
+    char code[CODE_ID_LEN + 1];
     struct dv_uuid member;
     char name[NAME_MAX_LEN + 1];
     struct engine_id engine;
-    char from[64]; // the network address that it came from
-    int64_t time;  // seconds since 1970
+    uint32_t number; // of the keys that it got
+    char from[64];   // the network address that it came from
+    int64_t time;    // seconds since 1970
 };
 
 #endif

@@ -11,10 +11,12 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#define ID_MIN    5          // RFC 3411 SnmpEngineID
-#define BOOTS_MAX 2147483647 // then the count stays, and the engine needs a new ID
+#define ID_MIN      5          // RFC 3411 SnmpEngineID
+#define BOOTS_SINCE 1767225600 // 2026-01-01
+#define BOOTS_MAX   2147483647 // then the count stays, and the engine needs a new ID
 
 // An ID of format 5, "octets", under Net-SNMP's enterprise number 8072 as the MIB modules are.
 static void make_id(struct sn_engine_id *id)
@@ -55,6 +57,14 @@ static bool same_id(const struct sn_engine_id *a, const struct sn_engine_id *b)
     return a->len == b->len && memcmp(a->b, b->b, a->len) == 0;
 }
 
+// Since 2026, and none while the clock is not set: no engine starts more often than once a minute
+// for long, so its count stays below.
+static uint32_t minutes_now(void)
+{
+    int64_t minutes = ((int64_t)time(NULL) - BOOTS_SINCE) / 60;
+    return minutes < 1 ? 1 : minutes > BOOTS_MAX ? BOOTS_MAX : (uint32_t)minutes;
+}
+
 int sn_engine_start(const char *dir, const struct sn_engine_id *wanted, struct sn_engine *out,
                     struct dv_err *err)
 {
@@ -78,6 +88,9 @@ int sn_engine_start(const char *dir, const struct sn_engine_id *wanted, struct s
         make_id(&e.id);
     if (e.boots < BOOTS_MAX)
         e.boots++;
+    // A file that was lost, or came back from a backup, would have the count go back.
+    if (e.boots < minutes_now())
+        e.boots = minutes_now();
     if (sn_engine_save(dir, &e, err) != 0)
         return -1;
     *out = e;

@@ -11,7 +11,8 @@ struct sn_engine {
 };
 
 // Reads dir/engine, counts one more boot and has it on disk before it returns: an engine that
-// came back with an old count would be refused by all who knew it (RFC 3414 section 2.2).
+// came back with an old count would be refused by all who knew it (RFC 3414 section 2.2). So the
+// count is never below the minutes since 2026 either.
 // wanted: the ID to have, or NULL for the one in the file, or a new one.
 int sn_engine_start(const char *dir, const struct sn_engine_id *wanted, struct sn_engine *out,
                     struct dv_err *err);

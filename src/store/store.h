@@ -7,6 +7,7 @@
 #define DVSAN_STORE_STORE_H
 
 #include "model/change.h"
+#include "model/enrolment.h"
 #include "model/lead.h"
 
 #define STORE_EVENTS_KEPT 10000 // the newest
@@ -36,6 +37,15 @@ int store_add_token(struct store *s, struct token_record *token, struct dv_err *
 int store_delete_token(struct store *s, uint64_t id, struct dv_err *err); // DV_NOT_FOUND
 int store_tokens(struct store *s, struct token_record **tokens, size_t *count,
                  struct dv_err *err); // ascending by id; the caller frees *tokens
+
+// One-time codes, and who used them, oldest first. A code that is there already gets another number
+// of tries; deleting one takes its uses along.
+int store_put_code(struct store *s, const struct code_record *code, struct dv_err *err);
+int store_delete_code(struct store *s, const char *id, struct dv_err *err);
+int store_add_code_use(struct store *s, const struct code_use *use, struct dv_err *err);
+// The caller frees both lists.
+int store_codes(struct store *s, struct code_record **codes, size_t *count, struct code_use **uses,
+                size_t *use_count, struct dv_err *err);
 
 // The starts of the station, oldest first, to be begun once all was loaded and found good. The
 // number of the last one goes up in the same transaction as intent changes: whenever a volume, a

@@ -47,6 +47,8 @@ static int put_unit(struct store *s, const struct unit_record *u, struct dv_err 
     db_bind_int(st, 13, u->accepted.number);
     db_bind_int(st, 14, u->accepted.mark);
     db_bind_int(st, 15, u->named);
+    db_bind_int(st, 16, u->trust);
+    db_bind_int(st, 17, u->key_number);
     return db_run(st, err);
 }
 

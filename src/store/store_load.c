@@ -1,137 +1,12 @@
 // Reading everything back, as the list of changes that would make it.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "store/store_internal.h"
+#include "store/store_row.h"
 
 #include "base/address.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "model/check.h"
 #include <string.h>
-
-#define TIME_MAX_S (INT64_MAX / 1000) // so that milliseconds can be counted
-#define ID_MAX     (INT64_MAX / 2)    // more can follow
-#define SEALED_MIN 40                 // a nonce and a tag, see cms/seal.c
-
-// A row that is being read. What is in the file was written by this program, or was changed by
-// somebody, or a disk: so each value is judged as if it came from outside.
-struct row {
-    struct store *s;
-    struct db_stmt *st;
-    const char *table;
-    const char *bad; // the first column with a value that cannot be; NULL: none
-};
-
-// column may be NULL: then there is nothing to blame.
-static void blame(struct row *r, const char *column)
-{
-    if (!r->bad)
-        r->bad = column;
-}
-
-// Whether all that was read of the row is good; else the sentence that other damage has.
-static int judge(const struct row *r, struct dv_err *err)
-{
-    return r->bad ? db_damaged(r->s->db, err, "%s of a row of %s cannot be what it is", r->bad,
-                               r->table)
-                  : 0;
-}
-
-static int64_t num(struct row *r, int column, const char *name, int64_t min, int64_t max)
-{
-    int64_t value = db_int(r->st, column);
-    if (db_kind(r->st, column) == DB_INT && value >= min && value <= max)
-        return value;
-    blame(r, name);
-    return min;
-}
-
-static bool flag(struct row *r, int column, const char *name)
-{
-    return num(r, column, name, 0, 1) == 1;
-}
-
-static uint32_t u32(struct row *r, int column, const char *name)
-{
-    return (uint32_t)num(r, column, name, 0, UINT32_MAX);
-}
-
-static uint32_t index_of(struct row *r, int column, const char *name)
-{
-    return (uint32_t)num(r, column, name, 1, INDEX_MAX);
-}
-
-// Whether they can be is asked of the whole row, by model/check.h.
-static uint64_t blocks_of(struct row *r, int column, const char *name)
-{
-    return (uint64_t)num(r, column, name, 0, INT64_MAX);
-}
-
-static int label_of(struct row *r, int column, const char *name)
-{
-    return (int)num(r, column, name, 1, INT32_MAX);
-}
-
-static struct dv_uuid uuid_of(struct row *r, int column, const char *name, bool optional)
-{
-    struct dv_uuid u = {0};
-    size_t len = 0;
-    const void *data = db_blob(r->st, column, &len);
-    if (optional && db_kind(r->st, column) == DB_NULL)
-        return u;
-    if (db_kind(r->st, column) == DB_BLOB && data && len == sizeof(u.b))
-        memcpy(u.b, data, len);
-    if (uuid_is_zero(&u))
-        blame(r, name);
-    return u;
-}
-
-static uint8_t bytes_of(struct row *r, int column, const char *name, bool optional, uint8_t *out,
-                        size_t min, size_t max)
-{
-    size_t len = 0;
-    const void *data = db_blob(r->st, column, &len);
-    if (optional && db_kind(r->st, column) == DB_NULL)
-        return 0;
-    if (db_kind(r->st, column) != DB_BLOB || !data || len < min || len > max) {
-        blame(r, name);
-        return 0;
-    }
-    memcpy(out, data, len);
-    return (uint8_t)len;
-}
-
-// Free text: what a log and JSON can take.
-static void text_of(struct row *r, int column, const char *name, char *out, size_t room)
-{
-    const char *text = db_text(r->st, column);
-    out[0] = '\0';
-    if (db_kind(r->st, column) != DB_TEXT || !text || !dv_copy(out, room, text))
-        blame(r, name);
-    text_make_printable(out);
-}
-
-#define TEXT(r, column, name, field) text_of(r, column, name, field, sizeof(field))
-
-static void name_of(struct row *r, int column, const char *name, char out[NAME_MAX_LEN + 1])
-{
-    text_of(r, column, name, out, NAME_MAX_LEN + 1);
-    if (new_name_check("thing", out, NULL) < 0)
-        blame(r, name);
-}
-
-static void iqn_of(struct row *r, int column, const char *name, char out[IQN_MAX_LEN + 1])
-{
-    text_of(r, column, name, out, IQN_MAX_LEN + 1);
-    if (iqn_check(out, NULL) < 0)
-        blame(r, name);
-}
-
-static void user_of(struct row *r, int column, const char *name, char out[CHAP_USER_MAX + 1])
-{
-    text_of(r, column, name, out, CHAP_USER_MAX + 1);
-    if (chap_user_check(out, NULL) < 0)
-        blame(r, name);
-}
 
 // Each reads its rows, and ends early at one that cannot be.
 #define ROWS(statement, name)                                                                      \
@@ -148,25 +23,29 @@ static int load_units(struct store *s, struct changes *out, struct dv_err *err)
 {
     ROWS(ST_UNITS, "unit");
     while ((rc = db_step(row.st, err)) == 1) {
-        struct unit_record u = {.uuid = uuid_of(&row, 0, "uuid", false)};
-        name_of(&row, 1, "name", u.name);
-        TEXT(&row, 2, "address", u.address);
-        if (transport_check(u.address, ADDRESS_OF_HOST, NULL) < 0)
-            blame(&row, "address");
+        struct unit_record u = {.uuid = row_uuid(&row, 0, "uuid", false)};
+        row_name(&row, 1, "name", u.name);
+        ROW_TEXT(&row, 2, "address", u.address);
+        if (*u.address && transport_check(u.address, ADDRESS_OF_HOST, NULL) < 0)
+            row_blame(&row, "address");
         u.engine_id_len =
-            bytes_of(&row, 3, "engine_id", false, u.engine_id, 5, sizeof(u.engine_id));
-        TEXT(&row, 4, "software", u.software);
-        u.epoch = u32(&row, 5, "epoch");
-        u.generation = u32(&row, 6, "generation");
-        u.state = (enum unit_state)num(&row, 7, "state", UNIT_JOINING, UNIT_CONFLICT);
-        u.last_seen = num(&row, 8, "last_seen", 0, TIME_MAX_S);
-        TEXT(&row, 9, "last_error", u.last_error);
-        u.last_index = (uint32_t)num(&row, 10, "last_index", 0, INDEX_MAX);
-        u.accepted.station = uuid_of(&row, 11, "word_station", true);
-        u.accepted.number = u32(&row, 12, "word_number");
-        u.accepted.mark = u32(&row, 13, "word_mark");
-        u.named = flag(&row, 14, "named");
-        if (judge(&row, err) < 0)
+            row_bytes(&row, 3, "engine_id", false, u.engine_id, 5, sizeof(u.engine_id));
+        ROW_TEXT(&row, 4, "software", u.software);
+        u.epoch = row_u32(&row, 5, "epoch");
+        u.generation = row_u32(&row, 6, "generation");
+        u.state = (enum unit_state)row_num(&row, 7, "state", UNIT_JOINING, UNIT_CONFLICT);
+        u.last_seen = row_num(&row, 8, "last_seen", 0, TIME_MAX_S);
+        ROW_TEXT(&row, 9, "last_error", u.last_error);
+        u.last_index = (uint32_t)row_num(&row, 10, "last_index", 0, INDEX_MAX);
+        u.accepted.station = row_uuid(&row, 11, "word_station", true);
+        u.accepted.number = row_u32(&row, 12, "word_number");
+        u.accepted.mark = row_u32(&row, 13, "word_mark");
+        u.named = row_flag(&row, 14, "named");
+        u.trust = (enum unit_trust)row_num(&row, 15, "trust", TRUST_SHARED, TRUST_REVOKED);
+        u.key_number = row_u32(&row, 16, "key_number");
+        if (u.trust == TRUST_ENROLLED && u.key_number == 0)
+            row_blame(&row, "key_number");
+        if (row_judge(&row, err) < 0)
             return give_up(&row);
         changes_unit(out, &u);
     }
@@ -181,7 +60,7 @@ static int load_media(struct store *s, struct changes *out, struct dv_err *err)
     DV_FREE struct medium *media = NULL;
     size_t n = 0;
     while ((rc = db_step(row.st, err)) == 1) {
-        struct dv_uuid of = uuid_of(&row, 0, "unit", false);
+        struct dv_uuid of = row_uuid(&row, 0, "unit", false);
         if (n > 0 && !uuid_equal(&of, &unit)) {
             changes_media(out, &unit, media, n);
             n = 0;
@@ -190,20 +69,20 @@ static int load_media(struct store *s, struct changes *out, struct dv_err *err)
         }
         unit = of;
         struct medium *m = DV_APPEND(media, n);
-        m->index = u32(&row, 1, "idx");
-        TEXT(&row, 2, "name", m->name);
-        m->kind = (enum medium_kind)label_of(&row, 3, "kind");
-        m->state = (enum medium_state)label_of(&row, 4, "state");
-        m->blocks = blocks_of(&row, 5, "blocks");
-        m->free_blocks = blocks_of(&row, 6, "free_blocks");
-        m->largest_free_blocks = blocks_of(&row, 7, "largest_free_blocks");
-        TEXT(&row, 8, "last_error", m->last_error);
-        m->storage_blocks = blocks_of(&row, 9, "storage_blocks");
-        m->storage_free_blocks = blocks_of(&row, 10, "storage_free_blocks");
-        m->overcommitted_blocks = blocks_of(&row, 11, "overcommitted_blocks");
-        m->reserves = flag(&row, 12, "reserves");
-        blame(&row, medium_wrong(m));
-        if (judge(&row, err) < 0)
+        m->index = row_u32(&row, 1, "idx");
+        ROW_TEXT(&row, 2, "name", m->name);
+        m->kind = (enum medium_kind)row_label(&row, 3, "kind");
+        m->state = (enum medium_state)row_label(&row, 4, "state");
+        m->blocks = row_blocks(&row, 5, "blocks");
+        m->free_blocks = row_blocks(&row, 6, "free_blocks");
+        m->largest_free_blocks = row_blocks(&row, 7, "largest_free_blocks");
+        ROW_TEXT(&row, 8, "last_error", m->last_error);
+        m->storage_blocks = row_blocks(&row, 9, "storage_blocks");
+        m->storage_free_blocks = row_blocks(&row, 10, "storage_free_blocks");
+        m->overcommitted_blocks = row_blocks(&row, 11, "overcommitted_blocks");
+        m->reserves = row_flag(&row, 12, "reserves");
+        row_blame(&row, medium_wrong(m));
+        if (row_judge(&row, err) < 0)
             return give_up(&row);
     }
     if (rc == 0 && n > 0)
@@ -218,7 +97,7 @@ static int load_free(struct store *s, struct changes *out, struct dv_err *err)
     DV_FREE struct free_extent *list = NULL;
     size_t n = 0;
     while ((rc = db_step(row.st, err)) == 1) {
-        struct dv_uuid of = uuid_of(&row, 0, "unit", false);
+        struct dv_uuid of = row_uuid(&row, 0, "unit", false);
         if (n > 0 && !uuid_equal(&of, &unit)) {
             changes_free_extents(out, &unit, list, n);
             n = 0;
@@ -227,11 +106,11 @@ static int load_free(struct store *s, struct changes *out, struct dv_err *err)
         }
         unit = of;
         struct free_extent *e = DV_APPEND(list, n);
-        e->medium = u32(&row, 1, "medium");
-        e->start_lba = blocks_of(&row, 2, "start_lba");
-        e->blocks = blocks_of(&row, 3, "blocks");
-        blame(&row, free_extent_wrong(e));
-        if (judge(&row, err) < 0)
+        e->medium = row_u32(&row, 1, "medium");
+        e->start_lba = row_blocks(&row, 2, "start_lba");
+        e->blocks = row_blocks(&row, 3, "blocks");
+        row_blame(&row, free_extent_wrong(e));
+        if (row_judge(&row, err) < 0)
             return give_up(&row);
     }
     if (rc == 0 && n > 0)
@@ -246,7 +125,7 @@ static int load_portals(struct store *s, struct changes *out, struct dv_err *err
     DV_FREE struct portal *portals = NULL;
     size_t n = 0;
     while ((rc = db_step(row.st, err)) == 1) {
-        struct dv_uuid of = uuid_of(&row, 0, "unit", false);
+        struct dv_uuid of = row_uuid(&row, 0, "unit", false);
         if (n > 0 && !uuid_equal(&of, &unit)) {
             changes_portals(out, &unit, portals, n);
             n = 0;
@@ -255,14 +134,14 @@ static int load_portals(struct store *s, struct changes *out, struct dv_err *err
         }
         unit = of;
         struct portal *p = DV_APPEND(portals, n);
-        p->index = u32(&row, 1, "idx");
-        p->group = u32(&row, 2, "portal_group");
-        TEXT(&row, 3, "address", p->address);
-        p->port = (uint16_t)num(&row, 4, "port", 0, UINT16_MAX);
-        p->if_index = u32(&row, 5, "if_index");
-        p->up = flag(&row, 6, "up");
-        blame(&row, portal_wrong(p));
-        if (judge(&row, err) < 0)
+        p->index = row_u32(&row, 1, "idx");
+        p->group = row_u32(&row, 2, "portal_group");
+        ROW_TEXT(&row, 3, "address", p->address);
+        p->port = (uint16_t)row_num(&row, 4, "port", 0, UINT16_MAX);
+        p->if_index = row_u32(&row, 5, "if_index");
+        p->up = row_flag(&row, 6, "up");
+        row_blame(&row, portal_wrong(p));
+        if (row_judge(&row, err) < 0)
             return give_up(&row);
     }
     if (rc == 0 && n > 0)
@@ -274,14 +153,14 @@ static int load_hosts(struct store *s, struct changes *out, struct dv_err *err)
 {
     ROWS(ST_HOSTS, "host");
     while ((rc = db_step(row.st, err)) == 1) {
-        struct host_record h = {.uuid = uuid_of(&row, 0, "uuid", false)};
-        name_of(&row, 1, "name", h.name);
-        iqn_of(&row, 2, "iqn", h.iqn);
-        user_of(&row, 3, "chap_user", h.chap_user);
-        h.sealed_len = bytes_of(&row, 4, "sealed_secret", true, h.sealed_secret, SEALED_MIN,
-                                sizeof(h.sealed_secret));
-        h.secret_mark = u32(&row, 5, "secret_mark");
-        if (judge(&row, err) < 0)
+        struct host_record h = {.uuid = row_uuid(&row, 0, "uuid", false)};
+        row_name(&row, 1, "name", h.name);
+        row_iqn(&row, 2, "iqn", h.iqn);
+        row_chap_user(&row, 3, "chap_user", h.chap_user);
+        h.sealed_len = row_bytes(&row, 4, "sealed_secret", true, h.sealed_secret, SEALED_MIN,
+                                 sizeof(h.sealed_secret));
+        h.secret_mark = row_u32(&row, 5, "secret_mark");
+        if (row_judge(&row, err) < 0)
             return give_up(&row);
         changes_host(out, &h);
     }
@@ -292,18 +171,18 @@ static int load_volumes(struct store *s, struct changes *out, struct dv_err *err
 {
     ROWS(ST_VOLUMES, "volume");
     while ((rc = db_step(row.st, err)) == 1) {
-        struct volume_record v = {.uuid = uuid_of(&row, 0, "uuid", false),
-                                  .unit = uuid_of(&row, 2, "unit", false)};
-        name_of(&row, 1, "name", v.name);
-        v.medium = (uint32_t)num(&row, 3, "medium", 0, INDEX_MAX);
-        v.index = index_of(&row, 4, "idx");
-        v.blocks = (uint64_t)num(&row, 5, "blocks", 1, (int64_t)BLOCKS_MAX);
-        v.thin = flag(&row, 6, "thin");
-        v.thin_default = flag(&row, 7, "thin_default");
-        v.wanted = flag(&row, 8, "wanted");
-        v.seen = flag(&row, 9, "seen");
-        v.forced = flag(&row, 10, "may_shrink");
-        if (judge(&row, err) < 0)
+        struct volume_record v = {.uuid = row_uuid(&row, 0, "uuid", false),
+                                  .unit = row_uuid(&row, 2, "unit", false)};
+        row_name(&row, 1, "name", v.name);
+        v.medium = (uint32_t)row_num(&row, 3, "medium", 0, INDEX_MAX);
+        v.index = row_index(&row, 4, "idx");
+        v.blocks = (uint64_t)row_num(&row, 5, "blocks", 1, (int64_t)BLOCKS_MAX);
+        v.thin = row_flag(&row, 6, "thin");
+        v.thin_default = row_flag(&row, 7, "thin_default");
+        v.wanted = row_flag(&row, 8, "wanted");
+        v.seen = row_flag(&row, 9, "seen");
+        v.forced = row_flag(&row, 10, "may_shrink");
+        if (row_judge(&row, err) < 0)
             return give_up(&row);
         changes_volume(out, &v);
     }
@@ -318,15 +197,15 @@ static int load_rules(struct store *s, const struct dv_uuid *volume, uint32_t in
     while ((rc = db_step(row.st, err)) == 1) {
         struct access_rule *r = DV_APPEND(*rules, *count);
         r->volume = index;
-        r->index = u32(&row, 0, "idx");
-        TEXT(&row, 1, "initiator", r->initiator);
-        TEXT(&row, 2, "chap_user", r->chap_user);
-        r->secret_is_set = flag(&row, 3, "secret_is_set");
-        r->state = (enum access_state)label_of(&row, 4, "state");
-        TEXT(&row, 5, "last_error", r->last_error);
-        r->secret_mark = u32(&row, 6, "secret_mark");
-        blame(&row, access_rule_wrong(r));
-        if (judge(&row, err) < 0)
+        r->index = row_u32(&row, 0, "idx");
+        ROW_TEXT(&row, 1, "initiator", r->initiator);
+        ROW_TEXT(&row, 2, "chap_user", r->chap_user);
+        r->secret_is_set = row_flag(&row, 3, "secret_is_set");
+        r->state = (enum access_state)row_label(&row, 4, "state");
+        ROW_TEXT(&row, 5, "last_error", r->last_error);
+        r->secret_mark = row_u32(&row, 6, "secret_mark");
+        row_blame(&row, access_rule_wrong(r));
+        if (row_judge(&row, err) < 0)
             return give_up(&row);
     }
     return rc;
@@ -334,33 +213,33 @@ static int load_rules(struct store *s, const struct dv_uuid *volume, uint32_t in
 
 static void shown_of(struct row *r, struct volume *v)
 {
-    v->index = u32(r, 1, "idx");
-    TEXT(r, 2, "name", v->name);
-    v->medium = u32(r, 3, "medium");
-    v->start_lba = blocks_of(r, 4, "start_lba");
-    v->blocks = blocks_of(r, 5, "blocks");
-    v->thin = flag(r, 6, "thin");
-    TEXT(r, 7, "iqn", v->iqn);
-    v->lun = u32(r, 8, "lun");
-    v->admin_online = flag(r, 9, "admin_online");
-    v->state = (enum volume_state)label_of(r, 10, "state");
-    v->progress = u32(r, 11, "progress");
-    v->generation = u32(r, 12, "generation");
-    TEXT(r, 13, "last_error", v->last_error);
-    v->target_blocks = blocks_of(r, 14, "target_blocks");
-    v->group = u32(r, 15, "portal_group");
-    blame(r, volume_wrong(v));
+    v->index = row_u32(r, 1, "idx");
+    ROW_TEXT(r, 2, "name", v->name);
+    v->medium = row_u32(r, 3, "medium");
+    v->start_lba = row_blocks(r, 4, "start_lba");
+    v->blocks = row_blocks(r, 5, "blocks");
+    v->thin = row_flag(r, 6, "thin");
+    ROW_TEXT(r, 7, "iqn", v->iqn);
+    v->lun = row_u32(r, 8, "lun");
+    v->admin_online = row_flag(r, 9, "admin_online");
+    v->state = (enum volume_state)row_label(r, 10, "state");
+    v->progress = row_u32(r, 11, "progress");
+    v->generation = row_u32(r, 12, "generation");
+    ROW_TEXT(r, 13, "last_error", v->last_error);
+    v->target_blocks = row_blocks(r, 14, "target_blocks");
+    v->group = row_u32(r, 15, "portal_group");
+    row_blame(r, volume_wrong(v));
 }
 
 static int load_shown(struct store *s, struct changes *out, struct dv_err *err)
 {
     ROWS(ST_SHOWN, "shown");
     while ((rc = db_step(row.st, err)) == 1) {
-        struct volume v = {.uuid = uuid_of(&row, 0, "volume", false)};
+        struct volume v = {.uuid = row_uuid(&row, 0, "volume", false)};
         DV_FREE struct access_rule *rules = NULL;
         size_t count = 0;
         shown_of(&row, &v);
-        if (judge(&row, err) < 0 || load_rules(s, &v.uuid, v.index, &rules, &count, err) < 0)
+        if (row_judge(&row, err) < 0 || load_rules(s, &v.uuid, v.index, &rules, &count, err) < 0)
             return give_up(&row);
         changes_shown(out, &v, rules, count);
     }
@@ -371,11 +250,11 @@ static int load_assignments(struct store *s, struct changes *out, struct dv_err 
 {
     ROWS(ST_ASSIGNMENTS, "assignment");
     while ((rc = db_step(row.st, err)) == 1) {
-        struct assignment_record a = {.volume = uuid_of(&row, 0, "volume", false),
-                                      .host = uuid_of(&row, 1, "host", false)};
-        a.index = index_of(&row, 2, "idx");
-        a.wanted = flag(&row, 3, "wanted");
-        if (judge(&row, err) < 0)
+        struct assignment_record a = {.volume = row_uuid(&row, 0, "volume", false),
+                                      .host = row_uuid(&row, 1, "host", false)};
+        a.index = row_index(&row, 2, "idx");
+        a.wanted = row_flag(&row, 3, "wanted");
+        if (row_judge(&row, err) < 0)
             return give_up(&row);
         changes_assignment(out, &a);
     }
@@ -388,11 +267,11 @@ static int load_steps(struct store *s, struct task_record *t, struct dv_err *err
     db_bind_int(row.st, 1, (int64_t)t->id);
     while ((rc = db_step(row.st, err)) == 1) {
         struct task_step step = {0};
-        TEXT(&row, 0, "text", step.text);
-        step.state = (enum step_state)num(&row, 1, "state", STEP_WAITING, STEP_FAILED);
+        ROW_TEXT(&row, 0, "text", step.text);
+        step.state = (enum step_state)row_num(&row, 1, "state", STEP_WAITING, STEP_FAILED);
         if (t->step_count == TASK_STEPS_MAX)
-            blame(&row, "n");
-        if (judge(&row, err) < 0)
+            row_blame(&row, "n");
+        if (row_judge(&row, err) < 0)
             return give_up(&row);
         t->steps[t->step_count++] = step;
     }
@@ -401,20 +280,20 @@ static int load_steps(struct store *s, struct task_record *t, struct dv_err *err
 
 static void task_of(struct row *r, struct task_record *t)
 {
-    t->id = (uint64_t)num(r, 0, "id", 1, ID_MAX);
-    t->kind = (enum task_kind)num(r, 1, "kind", TASK_VOLUME_CREATE, TASK_VOLUME_RENAME);
-    t->state = (enum task_state)num(r, 2, "state", TASK_QUEUED, TASK_CANCELLED);
-    t->progress = (uint32_t)num(r, 3, "progress", 0, 100);
-    TEXT(r, 4, "summary", t->summary);
-    t->volume = uuid_of(r, 5, "volume", true);
-    t->host = uuid_of(r, 6, "host", true);
-    t->error_code = (int)num(r, 7, "error_code", DV_OK, DV_CODES - 1);
-    TEXT(r, 8, "error", t->error);
-    TEXT(r, 9, "waiting", t->waiting);
-    t->created = num(r, 10, "created", 0, INT64_MAX);
-    t->started = num(r, 11, "started", 0, INT64_MAX);
-    t->finished = num(r, 12, "finished", 0, INT64_MAX);
-    t->cancel = (enum task_cancel)num(r, 13, "cancel", TASK_CANCEL_NO, TASK_CANCEL_LATE);
+    t->id = (uint64_t)row_num(r, 0, "id", 1, ID_MAX);
+    t->kind = (enum task_kind)row_num(r, 1, "kind", TASK_VOLUME_CREATE, TASK_VOLUME_RENAME);
+    t->state = (enum task_state)row_num(r, 2, "state", TASK_QUEUED, TASK_CANCELLED);
+    t->progress = (uint32_t)row_num(r, 3, "progress", 0, 100);
+    ROW_TEXT(r, 4, "summary", t->summary);
+    t->volume = row_uuid(r, 5, "volume", true);
+    t->host = row_uuid(r, 6, "host", true);
+    t->error_code = (int)row_num(r, 7, "error_code", DV_OK, DV_CODES - 1);
+    ROW_TEXT(r, 8, "error", t->error);
+    ROW_TEXT(r, 9, "waiting", t->waiting);
+    t->created = row_num(r, 10, "created", 0, INT64_MAX);
+    t->started = row_num(r, 11, "started", 0, INT64_MAX);
+    t->finished = row_num(r, 12, "finished", 0, INT64_MAX);
+    t->cancel = (enum task_cancel)row_num(r, 13, "cancel", TASK_CANCEL_NO, TASK_CANCEL_LATE);
 }
 
 static int load_tasks(struct store *s, struct changes *out, struct dv_err *err)
@@ -423,7 +302,7 @@ static int load_tasks(struct store *s, struct changes *out, struct dv_err *err)
     while ((rc = db_step(row.st, err)) == 1) {
         struct task_record t = {0};
         task_of(&row, &t);
-        if (judge(&row, err) < 0 || load_steps(s, &t, err) < 0)
+        if (row_judge(&row, err) < 0 || load_steps(s, &t, err) < 0)
             return give_up(&row);
         changes_task(out, &t);
     }
@@ -451,5 +330,10 @@ int store_load(struct store *s, struct changes *out, struct dv_err *err)
         if (parts[i](s, out, err) < 0)
             return -1;
     }
-    return store_relate(s->db, out, err) < 0 ? -1 : check_rest(s, err);
+    if (store_relate(s->db, out, err) < 0 || check_rest(s, err) < 0)
+        return -1;
+    DV_FREE struct code_record *codes = NULL;
+    DV_FREE struct code_use *uses = NULL;
+    size_t count, use_count;
+    return store_codes(s, &codes, &count, &uses, &use_count, err);
 }

@@ -121,6 +121,18 @@ const char *const store_schema[] = {
     "UPDATE host SET secret_mark = 1 + (random() & 4294967294);"
     "ALTER TABLE assignment DROP COLUMN pushed_version;"
     "UPDATE unit SET epoch = 0;",
+
+    // Units with keys of their own, and the codes by which they get them.
+    "ALTER TABLE unit ADD COLUMN trust INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE unit ADD COLUMN key_number INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE code ("
+    " id TEXT PRIMARY KEY, kind INTEGER NOT NULL, name TEXT NOT NULL, member BLOB,"
+    " range TEXT NOT NULL, count INTEGER NOT NULL, tries INTEGER NOT NULL,"
+    " created INTEGER NOT NULL, expires INTEGER NOT NULL, sealed_key BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE code_use ("
+    " code TEXT NOT NULL REFERENCES code ON DELETE CASCADE, member BLOB NOT NULL,"
+    " engine BLOB NOT NULL, name TEXT NOT NULL, number INTEGER NOT NULL, source TEXT NOT NULL,"
+    " time INTEGER NOT NULL, PRIMARY KEY (code, member, engine)) WITHOUT ROWID;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -128,13 +140,14 @@ const size_t store_schema_steps = DV_COUNT(store_schema);
 // order in which store_load.c takes them.
 const char *const store_sql[STORE_STMTS] = {
     [ST_PUT_UNIT] =
-        "INSERT INTO unit VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
+        "INSERT INTO unit VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE "
+        "SET"
         " name=excluded.name, address=excluded.address, engine_id=excluded.engine_id,"
         " software=excluded.software, epoch=excluded.epoch, generation=excluded.generation,"
         " state=excluded.state, last_seen=excluded.last_seen, last_error=excluded.last_error,"
         " last_index=excluded.last_index, word_station=excluded.word_station,"
         " word_number=excluded.word_number, word_mark=excluded.word_mark,"
-        " named=excluded.named",
+        " named=excluded.named, trust=excluded.trust, key_number=excluded.key_number",
     [ST_DELETE_UNIT] = "DELETE FROM unit WHERE uuid = ?",
     [ST_DELETE_MEDIA] = "DELETE FROM medium WHERE unit = ?",
     [ST_PUT_MEDIUM] = "INSERT INTO medium VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -173,7 +186,7 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_TRIM_EVENTS] = "DELETE FROM event WHERE id <= ?",
     [ST_UNITS] = "SELECT uuid, name, address, engine_id, software, epoch, generation, state,"
                  " last_seen, last_error, last_index, word_station, word_number, word_mark,"
-                 " named FROM unit",
+                 " named, trust, key_number FROM unit",
     [ST_MEDIA] = "SELECT unit, idx, name, kind, state, blocks, free_blocks, largest_free_blocks,"
                  " last_error, storage_blocks, storage_free_blocks,"
                  " overcommitted_blocks, reserves FROM medium ORDER BY unit, idx",
@@ -201,6 +214,14 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_ADD_TOKEN] = "INSERT INTO token (name, hash, created) VALUES (?,?,?)",
     [ST_DELETE_TOKEN] = "DELETE FROM token WHERE id = ?",
     [ST_TOKENS] = "SELECT id, name, hash, created FROM token ORDER BY id",
+    [ST_PUT_CODE] = "INSERT INTO code VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+                    " tries=excluded.tries",
+    [ST_DELETE_CODE] = "DELETE FROM code WHERE id = ?",
+    [ST_CODES] = "SELECT id, kind, name, member, range, count, tries, created, expires, sealed_key"
+                 " FROM code",
+    [ST_ADD_CODE_USE] = "INSERT INTO code_use VALUES (?,?,?,?,?,?,?)",
+    [ST_CODE_USES] = "SELECT code, member, engine, name, number, source, time FROM code_use"
+                     " ORDER BY time",
     [ST_SET] = "INSERT INTO setting VALUES (?,?) ON CONFLICT (key) DO UPDATE SET"
                " value=excluded.value",
     [ST_GET] = "SELECT value FROM setting WHERE key = ?",

@@ -1,0 +1,128 @@
+// One-time codes at the station.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/codes.h"
+
+#include "base/mem.h"
+#include "cms/seal.h"
+#include "store/store.h"
+#include <assert.h>
+#include <string.h>
+
+#define KEPT_S 86400 // after its end, so that who used it is still told
+
+static_assert(sizeof(((struct code_record *)0)->sealed_key) == CODE_KEY + SEAL_MORE,
+              "a sealed key fits its field");
+
+static void entry_free(struct codes *c, struct code_entry *e)
+{
+    HASH_DEL(c->all, e);
+    free(e->uses);
+    free(e);
+}
+
+static struct code_entry *entry_new(struct codes *c, const struct code_record *rec)
+{
+    struct code_entry *e = dv_calloc(1, sizeof(*e));
+    e->rec = *rec;
+    HASH_ADD_STR(c->all, rec.id, e);
+    return e;
+}
+
+int codes_load(struct codes *c, struct store *store, const struct seal *seal, struct dv_err *err)
+{
+    DV_FREE struct code_record *records = NULL;
+    DV_FREE struct code_use *uses = NULL;
+    size_t count = 0, use_count = 0;
+    *c = (struct codes){.store = store, .seal = seal};
+    if (store_codes(store, &records, &count, &uses, &use_count, err) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        entry_new(c, &records[i]);
+    for (size_t i = 0; i < use_count; i++) {
+        struct code_entry *e = codes_find(c, uses[i].code);
+        if (e)
+            *DV_APPEND(e->uses, e->use_count) = uses[i];
+    }
+    return 0;
+}
+
+void codes_free(struct codes *c)
+{
+    while (c->all)
+        entry_free(c, c->all);
+}
+
+struct code_entry *codes_find(const struct codes *c, const char *id)
+{
+    struct code_entry *e;
+    HASH_FIND_STR(c->all, id, e);
+    return e;
+}
+
+static int drop_old(struct codes *c, int64_t now, struct dv_err *err)
+{
+    for (struct code_entry *e = c->all, *next; e; e = next) {
+        next = e->hh.next;
+        if (now - e->rec.expires > KEPT_S && codes_delete(c, e->rec.id, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int codes_add(struct codes *c, const struct code_record *rec, const uint8_t key[CODE_KEY],
+              int64_t now, struct dv_err *err)
+{
+    struct code_record sealed = *rec;
+    if (drop_old(c, now, err) < 0)
+        return -1;
+    if (HASH_COUNT(c->all) >= CODES_MAX)
+        return dv_fail(err, DV_BUSY, "there are %d codes, which is the most: delete one first",
+                       CODES_MAX);
+    if (codes_find(c, rec->id)) // one in 33 million
+        return dv_fail(err, DV_BUSY, "the code that was drawn is there already: try again");
+    seal_bytes(c->seal, rec->id, CODE_ID, key, CODE_KEY, sealed.sealed_key);
+    if (store_put_code(c->store, &sealed, err) < 0)
+        return -1;
+    entry_new(c, &sealed);
+    return 0;
+}
+
+int codes_delete(struct codes *c, const char *id, struct dv_err *err)
+{
+    struct code_entry *e = codes_find(c, id);
+    if (!e)
+        return dv_fail(err, DV_NOT_FOUND, "there is no code %.8s", id);
+    if (store_delete_code(c->store, id, err) < 0)
+        return -1;
+    entry_free(c, e);
+    return 0;
+}
+
+int codes_set_tries(struct codes *c, struct code_entry *code, uint32_t tries, struct dv_err *err)
+{
+    struct code_record rec = code->rec;
+    rec.tries = tries;
+    if (store_put_code(c->store, &rec, err) < 0)
+        return -1;
+    code->rec = rec;
+    return 0;
+}
+
+int codes_add_use(struct codes *c, struct code_entry *code, const struct code_use *use,
+                  struct dv_err *err)
+{
+    if (store_add_code_use(c->store, use, err) < 0)
+        return -1;
+    *DV_APPEND(code->uses, code->use_count) = *use;
+    return 0;
+}
+
+int codes_key(const struct codes *c, const struct code_entry *code, uint8_t key[CODE_KEY],
+              struct dv_err *err)
+{
+    if (seal_open_bytes(c->seal, code->rec.id, CODE_ID, code->rec.sealed_key,
+                        sizeof(code->rec.sealed_key), key))
+        return 0;
+    return dv_fail(err, DV_INTERNAL, "the code %s cannot be unsealed: make another one",
+                   code->rec.id);
+}

@@ -1,0 +1,272 @@
+// Enrolling: codes that people ask for, and members that come with one.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/station.h"
+
+#include "base/address.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "cms/codes.h"
+#include "cms/enrol_door.h"
+#include "cms/names.h"
+#include "logic/enrolment.h"
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+// ---- Codes ----------------------------------------------------------------------------------
+
+int cms_draw_code(struct new_code *out, struct dv_err *err)
+{
+    code_make(&out->code);
+    return code_key(&out->code, out->key, err);
+}
+
+// Whom the code is for, by the name that was given.
+static int name_member(struct cms *cms, const struct code_request *r, struct code_record *rec,
+                       struct dv_err *err)
+{
+    const struct pool_unit *unit = r->name ? pool_find_unit(cms->pool, r->name) : NULL;
+    if (r->again) {
+        if (!unit)
+            return dv_fail(err, DV_NOT_FOUND, "there is no unit %.64s that could enrol again",
+                           r->name ? r->name : "");
+        rec->member = unit->rec.uuid;
+        dv_copy(rec->name, sizeof(rec->name), unit->rec.name);
+        return 0;
+    }
+    if (!r->name)
+        return 0;
+    if (unit)
+        return dv_fail(err, DV_EXISTS,
+                       "there is a unit %s already: for that one, say --again; else choose another "
+                       "name",
+                       unit->rec.name);
+    if (r->count > 1)
+        return dv_fail(err, DV_INVALID, "a code for %u units cannot give all of them one name",
+                       r->count);
+    if (new_name_check("unit", r->name, err) < 0)
+        return -1;
+    dv_copy(rec->name, sizeof(rec->name), r->name);
+    return 0;
+}
+
+int cms_create_code(struct cms *cms, const struct code_request *r, const struct new_code *drawn,
+                    struct code_record *out, struct dv_err *err)
+{
+    int64_t now = time(NULL);
+    *out = (struct code_record){.kind = MEMBER_UNIT,
+                                .count = r->count ? r->count : 1,
+                                .tries = CODE_TRIES,
+                                .created = now,
+                                .expires = now + (r->seconds ? r->seconds : CODE_LIFE_S)};
+    if (!cms->door)
+        return dv_fail(err, DV_CONFLICT, "%s", cms->no_door);
+    if (out->count > CODE_COUNT_MAX || out->expires - now > CODE_LIFE_MAX_S)
+        return dv_fail(err, DV_INVALID, "a code is for %d units and %d days at most",
+                       CODE_COUNT_MAX, CODE_LIFE_MAX_S / 86400);
+    if (name_member(cms, r, out, err) < 0 || (r->range && address_range_check(r->range, err) < 0))
+        return -1;
+    if (r->range)
+        dv_copy(out->range, sizeof(out->range), r->range);
+    dv_copy(out->id, sizeof(out->id), drawn->code.id);
+    if (codes_add(&cms->codes, out, drawn->key, now, err) < 0)
+        return -1;
+    struct changes c = {0};
+    events_add(cms, &c, EVENT_INFO, "pool", "enrolment", "the code %s was made for %u unit%s%s%s",
+               out->id, out->count, out->count == 1 ? "" : "s", *out->name ? ": " : "", out->name);
+    cms_apply_or_log(cms, &c);
+    changes_free(&c);
+    return 0;
+}
+
+int cms_delete_code(struct cms *cms, const char *id, struct dv_err *err)
+{
+    return codes_delete(&cms->codes, id, err);
+}
+
+const struct codes *cms_codes(const struct cms *cms)
+{
+    return &cms->codes;
+}
+
+// ---- Members at the door --------------------------------------------------------------------
+
+static void tell(struct cms *cms, enum event_severity severity, const char *kind, const char *name,
+                 const char *text)
+{
+    static struct log_limit limit;
+    struct changes c = {0};
+    events_add_limited(&limit, cms, &c, severity, kind, name, "%s", text);
+    cms_apply_or_log(cms, &c);
+    changes_free(&c);
+}
+
+// A try counts before the answer is given, so that many at once are not more tries.
+static int give_key(void *arg, const char *id, const char *from, uint8_t key[DOOR_KEY],
+                    struct dv_err *why)
+{
+    struct cms *cms = arg;
+    struct code_entry *code = codes_find(&cms->codes, id);
+    if (code_may_be_tried(code ? &code->rec : NULL, time(NULL), from, why) < 0 ||
+        codes_key(&cms->codes, code, key, why) < 0)
+        return -1;
+    if (codes_set_tries(&cms->codes, code, code->rec.tries - 1, why) == 0)
+        return 0;
+    secret_wipe(key, DOOR_KEY);
+    return -1;
+}
+
+static void proven(void *arg, const char *id)
+{
+    struct cms *cms = arg;
+    struct code_entry *code = codes_find(&cms->codes, id);
+    struct dv_err err;
+    if (code && codes_set_tries(&cms->codes, code, code->rec.tries + 1, &err) < 0)
+        log_error("enrol", "%s", err.text);
+}
+
+static void unproven(void *arg, const char *id, const char *from)
+{
+    struct cms *cms = arg;
+    const struct code_entry *code = codes_find(&cms->codes, id);
+    char text[256];
+    snprintf(text, sizeof(text),
+             "%s tried the code %s and does not know it, or somebody sits between; %u more such "
+             "tries end it",
+             from, id, code ? code->rec.tries : 0);
+    tell(cms, EVENT_WARNING, "pool", "enrolment", text);
+}
+
+// Keys of an earlier enrolment may be known to others: the number skips the place that holds one.
+static uint32_t next_number(const struct unit_record *known)
+{
+    return known && known->key_number ? known->key_number + 2 : 1;
+}
+
+// The unit's record as it is once it has its keys.
+static void make_record(struct cms *cms, const struct enrolment *e, uint32_t number,
+                        struct unit_record *rec)
+{
+    if (e->known)
+        *rec = *e->known;
+    else
+        *rec = (struct unit_record){.uuid = e->request->uuid, .state = UNIT_DOWN};
+    rec->trust = TRUST_ENROLLED;
+    rec->key_number = number;
+    rec->engine_id_len = e->request->engine.len;
+    memset(rec->engine_id, 0, sizeof(rec->engine_id));
+    memcpy(rec->engine_id, e->request->engine.b, e->request->engine.len);
+    if (*e->request->address)
+        dv_copy(rec->address, sizeof(rec->address), e->request->address);
+    dv_copy(rec->software, sizeof(rec->software), e->request->software);
+    rec->named |= *e->code->name != '\0';
+    names_for_unit(cms->pool, enrolment_name(e), &rec->uuid, rec->name);
+    if (!e->known)
+        dv_copy(rec->last_error, sizeof(rec->last_error), "it is enrolled, and not heard of yet");
+}
+
+static int let_in(struct cms *cms, const struct enrolment *e, uint32_t number,
+                  struct unit_record *rec, struct dv_err *why)
+{
+    struct changes c = {0};
+    if (e->known && e->known->trust == TRUST_ENROLLED && e->known->key_number >= number) {
+        *rec = *e->known; // before the connection broke
+        return 0;
+    }
+    make_record(cms, e, number, rec);
+    changes_unit(&c, rec);
+    events_add(cms, &c, EVENT_INFO, "unit", rec->name, "was enrolled from %s with the code %s%s",
+               e->from, e->code->id, rec->key_number > 1 ? ", anew" : "");
+    int rc = cms_apply(cms, &c, why);
+    changes_free(&c);
+    return rc;
+}
+
+// From now on the unit is asked, and believed, by its own keys alone.
+static int use_keys(struct cms *cms, const struct unit_record *rec, struct dv_err *why)
+{
+    struct unit_link *link = link_find(cms, &rec->uuid);
+    struct sn_engine_id engine = {.len = rec->engine_id_len};
+    memcpy(engine.b, rec->engine_id, rec->engine_id_len);
+    if (trust_listen(cms, rec, why) < 0)
+        return -1;
+    link_free(link);
+    if (*rec->address)
+        link_new(cms, &rec->uuid, rec->name, rec->address, &engine, "", NULL);
+    return 0;
+}
+
+static int grant(void *arg, const char *id, const char *from, const struct enrol_request *request,
+                 struct grant *out, struct dv_err *why)
+{
+    struct cms *cms = arg;
+    struct code_entry *code = codes_find(&cms->codes, id);
+    const struct pool_unit *known = pool_unit_by_uuid(cms->pool, &request->uuid);
+    const struct pool_unit *namesake =
+        code && *code->rec.name ? pool_find_unit(cms->pool, code->rec.name) : NULL;
+    if (!code) // it was deleted meanwhile
+        return code_may_be_tried(NULL, 0, from, why);
+    const struct enrolment e = {
+        .code = &code->rec,
+        .uses = code->uses,
+        .use_count = code->use_count,
+        .now = time(NULL),
+        .from = from,
+        .request = request,
+        .known = known ? &known->rec : NULL,
+        .namesake = namesake && namesake != known ? &namesake->rec : NULL,
+    };
+    const struct code_use *use = NULL;
+    struct code_use first = {.member = request->uuid,
+                             .engine = request->engine,
+                             .number = next_number(e.known),
+                             .time = e.now};
+    switch (enrolment_decide(&e, &use, why)) {
+    case ENROL_NO:
+        tell(cms, EVENT_WARNING, "pool", "enrolment", why->text);
+        return -1;
+    case ENROL_YES: // the use comes before the record: what breaks off in between is done again
+        dv_copy(first.code, sizeof(first.code), id);
+        dv_copy(first.name, sizeof(first.name), enrolment_name(&e));
+        dv_copy(first.from, sizeof(first.from), from);
+        if (codes_add_use(&cms->codes, code, &first, why) < 0)
+            return -1;
+        use = &first;
+        break;
+    case ENROL_AGAIN:
+        break;
+    }
+    struct unit_record rec;
+    if (let_in(cms, &e, use->number, &rec, why) < 0)
+        return -1;
+    if (use_keys(cms, &rec, why) < 0)
+        return -1;
+    trust_grant(cms, &rec, out);
+    return 0;
+}
+
+static void kept(void *arg, const struct dv_uuid *member)
+{
+    const struct pool_unit *unit = pool_unit_by_uuid(((struct cms *)arg)->pool, member);
+    if (unit)
+        log_info("enrol", "%s has its keys", unit->rec.name);
+}
+
+void enrol_open(struct cms *cms)
+{
+    const struct door_judge judge = {give_key, proven, unproven, grant, kept, cms};
+    struct dv_err err = {.text = ""};
+    cms->door = enrol_door_new(cms->loop, cms->config->snmp.listen, &judge, &err);
+    if (!cms->door)
+        log_error("enrol", "%s", err.text);
+    dv_copy(cms->no_door, sizeof(cms->no_door), err.text);
+}
+
+int enrol_resume(struct cms *cms, struct dv_err *err)
+{
+    for (struct pool_unit *u = cms->pool->units; u; u = u->hh.next)
+        if (trust_listen(cms, &u->rec, err) < 0)
+            return -1;
+    return 0;
+}

@@ -1,0 +1,110 @@
+// With which keys the station asks a unit, and whose announcements it believes.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/station.h"
+
+#include "base/secret.h"
+#include "cms/seal.h"
+#include <string.h>
+
+static struct engine_id engine_of(const struct unit_record *rec)
+{
+    struct engine_id id = {.len = rec->engine_id_len};
+    memcpy(id.b, rec->engine_id, rec->engine_id_len);
+    return id;
+}
+
+static struct engine_id own_engine(const struct cms *cms)
+{
+    struct sn_engine_id own;
+    sn_env_engine_id(cms->env, &own);
+    struct engine_id id = {.len = own.len};
+    memcpy(id.b, own.b, own.len);
+    return id;
+}
+
+static void local_keys(struct cms *cms, enum keys_role role, const struct unit_record *rec,
+                       const struct engine_id *engine, struct sn_local_keys *out)
+{
+    struct member_keys keys;
+    seal_member_keys(cms->seal, role, &rec->uuid, rec->key_number, engine, &keys);
+    *out = (struct sn_local_keys){.engine.len = engine->len};
+    memcpy(out->engine.b, engine->b, engine->len);
+    memcpy(out->auth, keys.auth, KEYS_AUTH);
+    memcpy(out->priv, keys.priv, KEYS_PRIV);
+    secret_wipe(&keys, sizeof(keys));
+}
+
+struct sn_peer *trust_peer(struct cms *cms, const struct dv_uuid *uuid, const char *address,
+                           const struct sn_engine_id *engine, struct dv_err *err)
+{
+    const struct pool_unit *unit = pool_unit_by_uuid(cms->pool, uuid);
+    if (!unit || unit->rec.key_number == 0) {
+        if (*cms->provision.name)
+            return sn_peer_new(cms->env, address, &cms->provision, engine, err);
+        (void)dv_fail(err, DV_DENIED,
+                      "it is not enrolled, and the station has no pass-phrases for such units: "
+                      "make a code with dvsan unit add, and enrol it");
+        return NULL;
+    }
+    char name[KEYS_USER_ROOM];
+    struct sn_local_keys keys;
+    struct engine_id at = engine_of(&unit->rec);
+    keys_user(KEYS_OF_STATION, uuid, unit->rec.key_number, name);
+    local_keys(cms, KEYS_OF_STATION, &unit->rec, &at, &keys);
+    const struct sn_user user = {.name = name, .local = &keys};
+    struct sn_peer *peer = sn_peer_new(cms->env, address, &user, engine, err);
+    secret_wipe(&keys, sizeof(keys));
+    return peer;
+}
+
+int trust_listen(struct cms *cms, const struct unit_record *rec, struct dv_err *err)
+{
+    char name[KEYS_USER_ROOM];
+    struct sn_local_keys keys;
+    struct engine_id own = own_engine(cms);
+    keys_user(KEYS_OF_MEMBER, &rec->uuid, rec->key_number + 1, name);
+    sn_listener_remove_user(cms->listener, name);
+    keys_user(KEYS_OF_MEMBER, &rec->uuid, rec->key_number, name);
+    if (rec->key_number == 0 || rec->trust == TRUST_REVOKED) {
+        sn_listener_remove_user(cms->listener, name);
+        return 0;
+    }
+    local_keys(cms, KEYS_OF_MEMBER, rec, &own, &keys);
+    const struct sn_user user = {.name = name, .local = &keys};
+    int rc = sn_listener_add_user(cms->listener, &user, err);
+    secret_wipe(&keys, sizeof(keys));
+    return rc;
+}
+
+const char *trust_doubts(const struct cms *cms, const char *user, const struct dv_uuid *uuid)
+{
+    const struct pool_unit *unit = pool_unit_by_uuid(cms->pool, uuid);
+    enum unit_trust trust = unit ? unit->rec.trust : 0;
+    struct dv_uuid owner;
+    unsigned place;
+    if (keys_member_of(user, &owner, &place))
+        return uuid_equal(&owner, uuid) ? NULL : "it is signed with another member's keys";
+    if (trust == TRUST_ENROLLED || (unit && unit->rec.key_number > 0))
+        return "it is signed with keys that many know, and that unit has its own";
+    return NULL;
+}
+
+void trust_grant(struct cms *cms, const struct unit_record *rec, struct grant *out)
+{
+    struct engine_id at = engine_of(rec), own = own_engine(cms);
+    out->uuid = rec->uuid;
+    out->number = rec->key_number;
+    dv_copy(out->name, sizeof(out->name), rec->name);
+    out->station.uuid = cms->uuid;
+    out->station.engine = own;
+    dv_copy(out->station.name, sizeof(out->station.name), cms->name);
+    seal_member_keys(cms->seal, KEYS_OF_MEMBER, &rec->uuid, rec->key_number, &own, &out->notify);
+    // The other place holds keys that nobody uses, so that what they become later is known here
+    // alone: those of the number before.
+    out->has_station_keys = true;
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t number = rec->key_number - i;
+        seal_member_keys(cms->seal, KEYS_OF_STATION, &rec->uuid, number, &at,
+                         &out->station_keys[number % 2]);
+    }
+}
