@@ -57,10 +57,12 @@ class TestLab:
             raise AssertionError(f"lab {' '.join(args)} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def up(self, units, **more):
-        """more: the options of `lab up` by their names."""
+    def up(self, units, enrolled=False, **more):
+        """enrolled: each unit has keys of its own; else tests can speak to units as the station
+        does, with the pass-phrases that all share. more: the options of `lab up` by their names."""
         options = [word for name, value in more.items()
                    for word in ("--" + name.replace("_", "-"), str(value))]
+        options += [] if enrolled else ["--shared-keys"]
         self.run("up", "--units", str(units), "--base", self.base, "--build", self.build, *options)
         self.lab = labs.get(self.folder)
         self.units = {unit.name: unit for unit in self.lab.units}

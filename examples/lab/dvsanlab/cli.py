@@ -56,6 +56,9 @@ def parser():
     c.add_argument("--traps-to", metavar="ADDRESS:PORT",
                    help="a manager that gets the units' notifications too, by SNMPv3 as the user "
                         "dvsan-monitor (default: none)")
+    c.add_argument("--shared-keys", action="store_true", default=None,
+                   help="station and units share pass-phrases, and no unit is enrolled (default: "
+                        "each unit has keys of its own)")
     c.add_argument("--hosts", type=int, metavar="N",
                    help="how many host records, host1 and so on (default: 0)")
     c.add_argument("--base", metavar="ADDRESS",
@@ -97,7 +100,7 @@ def up(args):
         choose(args.hosts, "hosts", 0), choose(build, "build", places.default_build()),
         choose(args.log, "log", "info"), choose(args.instances, "instances", 1),
         choose(args.portals, "portals", 1), choose(args.media, "media", 1),
-        choose(args.traps_to, "traps", "")), say)
+        choose(args.traps_to, "traps", ""), choose(args.shared_keys, "shared", False)), say)
     say(f"up: the console is at {lab.settings.url()}")
 
 

@@ -16,11 +16,15 @@ UNIT = """\
 {portals}
   </portals>
   <tgtd socket={tgtd} control-port="{first}" instances="{instances}" threads="2"/>
-  <snmp agentx={agentx} management-address="udp:{address}:{snmp}">
-    <notify user="dvsan-notify" auth-pass-file={notify} priv-pass-file={notify}/>
-  </snmp>
+  <snmp agentx={agentx} management-address="udp:{address}:{snmp}" engine-id="{engine}"
+        snmpd-state={snmpd}>{notify}</snmp>
   <cms address="udp:{station}:{notify_port}"/>
 </unit>
+"""
+
+# Pass-phrases that all share, of a lab without enrolment.
+USER = """
+    <{name} user="dvsan-{name}" auth-pass-file={phrase} priv-pass-file={phrase}/>
 """
 
 MEDIUM = '    <medium index="{}" name="{}" kind="dir" path="{}" size="{}" thin="yes"/>'
@@ -30,14 +34,16 @@ STATION = """\
 <?xml version="1.0" encoding="UTF-8"?>
 <cms name="lab" state-dir="state" log="{log}">
   <http address="{address}" port="{http}"/>
-  <snmp listen="udp:{address}:{notify_port}">
-    <notify user="dvsan-notify" auth-pass-file={notify} priv-pass-file={notify}/>
-    <provision user="dvsan-provision" auth-pass-file={provision} priv-pass-file={provision}/>
-  </snmp>
+  <snmp listen="udp:{address}:{notify_port}">{notify}{provision}</snmp>
   <poll interval="1s" timeout="1s"/>
   <lease time="30s"/>
 </cms>
 """
+
+
+def shared_user(settings, name):
+    return USER.format(name=name, phrase=quoteattr(secret.path(settings, name))) \
+        if settings.shared else ""
 
 
 def unit(u):
@@ -49,12 +55,12 @@ def unit(u):
                           for n, address in enumerate(u.portals, 1)),
         tgtd=quoteattr(u.path("tgtd.sock")), first=u.control_port(1), instances=u.settings.instances,
         agentx=quoteattr(u.path("agentx.sock")), snmp=SNMP_PORT,
-        notify=quoteattr(secret.path(u.settings, "notify")),
+        notify=shared_user(u.settings, "notify"), engine=u.engine_id().removeprefix("0x"),
+        snmpd=quoteattr(u.path("snmpd.state/snmpd.conf")),
         station=u.settings.address(0), notify_port=NOTIFY_PORT)
 
 
 def station(s):
     return STATION.format(
         log=s.settings.log, address=s.address, http=HTTP_PORT, notify_port=NOTIFY_PORT,
-        notify=quoteattr(secret.path(s.settings, "notify")),
-        provision=quoteattr(secret.path(s.settings, "provision")))
+        notify=shared_user(s.settings, "notify"), provision=shared_user(s.settings, "provision"))

@@ -52,9 +52,11 @@ class Lab:
         for member in self.members:
             member.prepare()
         self.say(f"starting the station and {len(self.units)} units in {self.settings.folder}")
-        self._start_all(self.members)
+        self.station.start()
         client = self.client()
         self.station.add_hosts(client)
+        self._enrol(client, self.units)
+        self._start_all(self.units)
         self._wait_joined(client, self.units)
 
     def _check_ports(self):
@@ -64,6 +66,15 @@ class Lab:
                 if not process.pid() and not probe.is_free(address, port, kind):
                     raise LabError(f"{'UDP' if udp else 'TCP'} port {port} of {address} is in use, "
                                    f"perhaps by another lab; choose other addresses with --base.")
+
+    def _enrol(self, client, units):
+        """Gives keys of their own to those that have none."""
+        new = [u for u in units if not u.is_enrolled()]
+        if not new:
+            return
+        self.say(f"enrolling {len(new)} units")
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            list(pool.map(lambda u: u.enrol(self.station.code_for(client, u)), new))
 
     def _start_all(self, members):
         with ThreadPoolExecutor(PARALLEL) as pool:
@@ -96,12 +107,18 @@ class Lab:
         found = [self.find(name) for name in names]
         for member, _ in found:
             member.prepare()
+        self._enrol_found(found)
         with ThreadPoolExecutor(PARALLEL) as pool:
             list(pool.map(lambda f: f[0].start(f[1]), found))
         # A unit whose station is away, or one that lacks a process, need not join.
         units = [m for m, _ in found if m is not self.station and all(p.pid() for p in m.processes)]
         if units and self.station.cms.pid():
             self._wait_joined(self.client(), units)
+
+    def _enrol_found(self, found):
+        units = [m for m, _ in found if m is not self.station and not m.is_enrolled()]
+        if units and self.station.cms.pid():
+            self._enrol(self.client(), units)
 
     def stop(self, names):
         found = [self.find(name) for name in names]
@@ -144,7 +161,7 @@ def _grown(there, asked):
     if asked.base != there.base:
         raise LabError(f"The lab in {there.folder} is at {there.base}; take it down first, or "
                        f"choose another folder with --dir.")
-    for what in ("instances", "portals", "media", "traps"):
+    for what in ("instances", "portals", "media", "traps", "shared"):
         if getattr(asked, what) != getattr(there, what):
             raise LabError(f"The lab in {there.folder} was made with other {what} "
                            f"({getattr(there, what) or 'none'}); take it down first.")

@@ -5,10 +5,14 @@ import string
 
 from .settings import write_file
 
-SNMP_USERS = ("monitor", "provision", "notify")  # each is the SNMPv3 user dvsan-NAME
 PASSPHRASE_LENGTH = 24
 CHAP_LENGTH = 16  # initiators differ in what they take; all take 12 to 16 characters
 ALPHABET = string.ascii_letters + string.digits
+
+
+def snmp_users(settings):
+    """Those with pass-phrases: each is the SNMPv3 user dvsan-NAME."""
+    return ("monitor", "provision", "notify") if settings.shared else ("monitor",)
 
 
 def path(settings, name):
@@ -37,7 +41,7 @@ def make(settings, name, length):
 
 
 def make_all(settings):
-    for user in SNMP_USERS:
+    for user in snmp_users(settings):
         make(settings, user, PASSPHRASE_LENGTH)
     for host in settings.host_names():
         make(settings, host, CHAP_LENGTH)

@@ -38,19 +38,21 @@ def default_build():
     return os.path.join(ROOT, "build", BUILDS[0])
 
 
-KEPT = ("base", "units", "hosts", "build", "log", "instances", "portals", "media", "traps")
+KEPT = ("base", "units", "hosts", "build", "log", "instances", "portals", "media", "traps",
+        "shared")
 
 
 class Settings:
     """What a lab is: its folder, its addresses, its size, whose programs it runs. instances: of
     tgtd in each unit; portals and media: of each unit; traps: "ADDRESS:PORT" of a receiver of
-    notifications besides the station, "" for none."""
+    notifications besides the station, "" for none; shared: station and units share pass-phrases,
+    else each unit is enrolled."""
 
     def __init__(self, folder, base, units, hosts, build, log="info", instances=1, portals=1,
-                 media=1, traps=""):
+                 media=1, traps="", shared=False):
         self.folder, self.base, self.build, self.log = folder, base, build, log
         self.units, self.hosts, self.instances = units, hosts, instances
-        self.portals, self.media, self.traps = portals, media, traps
+        self.portals, self.media, self.traps, self.shared = portals, media, traps, shared
 
     def path(self, *names):
         return os.path.join(self.folder, *names)

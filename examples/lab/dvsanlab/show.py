@@ -50,7 +50,8 @@ def environment(lab):
         env["LIBISCSI_CHAP_PASSWORD"] = secret.read(s, s.host_names()[0])
     env["DVSAN_PLUGIN"] = os.path.join(s.build, "lib", "nbdkit-dvsan-plugin.so")
     env.update(snmp.client_environment(s))
-    env["DVSAN_SNMP_PROVISION"] = snmp.client_folder(s, "provision")
+    if s.shared:
+        env["DVSAN_SNMP_PROVISION"] = snmp.client_folder(s, "provision")
     return env
 
 

@@ -35,7 +35,10 @@ def write_snmpd(settings, address, folder, say):
         text = f.read()
     words = {"ADDRESS": address, "ENGINE_ID": engine_id(os.path.join(state, "engine-id")),
              "AGENTX": "unix:" + os.path.join(folder, "agentx.sock"), "AGENTX_PERMS": "0600 0700"}
-    for user in ("monitor", "provision"):
+    if not settings.shared:
+        text = "".join(line for line in text.splitlines(True) if "@PROVISION_USER@" not in line
+                       or line.startswith("#"))
+    for user in secret.snmp_users(settings):
         phrase = secret.read(settings, user)
         words.update({f"{user.upper()}_USER": USER.format(user), f"{user.upper()}_AUTH": phrase,
                       f"{user.upper()}_PRIV": phrase})
@@ -73,7 +76,7 @@ def client_folder(settings, user):
 
 
 def write_clients(settings):
-    for user in ("monitor", "provision"):
+    for user in secret.snmp_users(settings):
         folder = client_folder(settings, user)
         os.makedirs(folder, mode=0o700, exist_ok=True)
         write_file(os.path.join(folder, "snmp.conf"), SNMP_CONF.format(

@@ -69,6 +69,11 @@ class Station:
             os.truncate(self.printed, 0)
         return secret.read(self.settings, "admin")
 
+    def code_for(self, client, unit):
+        """A one-time code by which the unit is enrolled."""
+        there = {u["name"] for u in client.get("/units")}
+        return client.post("/codes", {"name": unit.name, "again": unit.name in there})["code"]
+
     def add_hosts(self, client):
         """Makes the records of host1.. that are missing."""
         there = {h["name"] for h in client.get("/hosts")}

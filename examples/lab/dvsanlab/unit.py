@@ -3,6 +3,7 @@ import os
 import subprocess
 
 from . import config, probe, snmp
+from .errors import LabError
 from .process import Process
 from .settings import ISCSI_PORT, MAX_INSTANCES, SECOND_PORTAL, SNMP_PORT, write_made
 
@@ -67,6 +68,19 @@ class Unit:
             os.makedirs(self.path(name), mode=0o700, exist_ok=True)
         snmp.write_snmpd(self.settings, f"udp:{self.address}:{SNMP_PORT}", self.folder, self.say)
         write_made(self.path("unit.xml"), config.unit(self), self.say)
+
+    def engine_id(self):
+        return snmp.engine_id(self.path("snmpd.state/engine-id"))
+
+    def is_enrolled(self):
+        return self.settings.shared or os.path.exists(self.path("state/identity"))
+
+    def enrol(self, code):
+        done = subprocess.run([self.settings.program("dvsan-unit"), "-c", self.path("unit.xml"),
+                               "--enrol", "-"], input=code + "\n", capture_output=True, text=True,
+                              check=False)
+        if done.returncode != 0:
+            raise LabError(f"{self.name} could not be enrolled.", done.stderr)
 
     def snmpd_ready(self):
         return probe.snmp_answers(self.address, SNMP_PORT) \
