@@ -113,8 +113,8 @@ def test_keys_of_one_unit_open_no_other(lab):
         if keys.name == "dvsan-monitor": # the lab has one monitor for all; it may only read
             continue
         done = get(lab, keys, two)
-        assert done.returncode != 0 and "Authentication failure" in done.stderr or \
-            "Unknown user name" in done.stderr, (keys, done.stdout, done.stderr)
+        assert done.returncode != 0 and not done.stdout, (keys, done.stdout)
+        assert "Authentication failure" in done.stderr or "Unknown user name" in done.stderr, done
 
 
 def test_keys_of_one_unit_are_not_the_stations(lab):
