@@ -189,6 +189,9 @@ static json_t *view_lead(const struct pool_unit *u)
     put_text(o, "lead", lead_standing_name(u->standing));
     put_text_or_null(o, "leader", u->lead.name);
     put_uuid(o, "leader_uuid", &u->lead.word.station);
+    char note[POOL_LEAD_NOTE_ROOM];
+    pool_lead_note(u, note);
+    put_text_or_null(o, "left_out", note);
     return o;
 }
 

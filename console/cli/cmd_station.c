@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "console/cli/cli.h"
+#include <stdio.h>
 #include <string.h>
 
 static const json_t *differences_of(const json_t *station)
@@ -19,6 +20,19 @@ static void print_differences(const struct cli *cli, const json_t *station)
         return;
     printf("\n");
     table_print(stdout, columns, DV_COUNT(columns), differences_of(station), &cli->style);
+}
+
+// Those that wait for a person's word and do not answer, so that it cannot be for them.
+static void print_left_out(const json_t *station, FILE *out)
+{
+    const json_t *unit;
+    size_t i;
+    json_array_foreach(json_object_get(station, "units"), i, unit)
+    {
+        const char *why = json_string_value(json_object_get(unit, "left_out"));
+        if (why)
+            fprintf(out, "Left out: %s.\n", why);
+    }
 }
 
 static void print_station(const struct cli *cli, const json_t *station)
@@ -41,6 +55,7 @@ static void print_station(const struct cli *cli, const json_t *station)
         printf("\nNothing is ordered of any unit: units were told more than the station's store "
                "knows.\nSay what counts: dvsan station adopt units, or dvsan station adopt "
                "store.\n");
+    print_left_out(station, stdout);
 }
 
 static int get_station(struct cli *cli, json_t **station, struct dv_err *err)
@@ -86,6 +101,8 @@ int station_adopt(struct cli *cli, struct dv_err *err)
     else
         printf(units ? "What the units have is in the store now.\n"
                      : "What the store says is ordered now.\n");
+    if (!cli->json)
+        print_left_out(station, stdout);
     json_decref(station);
     return 0;
 }

@@ -3,6 +3,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import uuid
@@ -235,6 +236,32 @@ def test_a_secret_that_is_older_than_the_units_is_not_told_to_them(lab):
     drop_all(lab)
 
 
+def test_a_unit_that_is_away_is_left_out_and_told(lab):
+    leads_all(lab)
+    history(lab)
+    asks(lab)
+    lab.run("kill", "unit2")
+    assert until(lambda: lab.unit("unit2")["state"] == "down", SECONDS)
+    done = subprocess.run(["dvsan", "station", "adopt", "units", "--yes"], env=lab.env, check=True,
+                          capture_output=True, text=True)
+    way_out = "unit2 does not answer: start it and say what counts, or forget it (dvsan unit forget unit2)"
+    assert f"Left out: {way_out}." in done.stdout, done
+    show = subprocess.run(["dvsan", "station", "show"], env=lab.env, check=True, capture_output=True, text=True)
+    assert f"Left out: {way_out}." in show.stdout, show
+    assert until(lambda: lead(lab.client) == "leads", SECONDS), station(lab.client)
+    for method, path, body in (("POST", "/volumes", {"name": "no", "size": "16M"}),
+                               ("POST", "/station/adopt", {"from": "units"})):
+        with pytest.raises(Refused) as e:
+            lab.client.ask(method, path, body)
+        assert e.value.code == "conflict" and way_out in str(e.value), e.value
+    lab.run("start", "unit2")
+    assert until(lambda: lab.unit("unit2")["state"] == "up", SECONDS)
+    lab.client.post("/station/adopt", {"from": "units"})
+    leads_all(lab)
+    assert all(u["left_out"] is None for u in station(lab.client)["units"])
+    drop_all(lab)
+
+
 def test_a_store_that_is_as_new_goes_on(lab):
     leads_all(lab)
     lab.create("same", "16M", unit="unit1")
@@ -267,7 +294,10 @@ class Second:
         text = text.replace(notify[0], f'listen="udp:{notify[1]}:{int(notify[2]) + 1}"')
         with open(os.path.join(self.folder, "cms.xml"), "w", encoding="utf-8") as f:
             f.write(text)
-        with open(os.path.join(self.folder, "second.log"), "wb") as log:
+        self.start()
+
+    def start(self):
+        with open(os.path.join(self.folder, "second.log"), "ab") as log:
             self.process = subprocess.Popen(
                 [os.path.join(BUILD, "bin", "dvsan-cms"), "-c", os.path.join(self.folder, "cms.xml")],
                 stdout=subprocess.PIPE, stderr=log, text=True)
@@ -294,10 +324,17 @@ class Second:
             return any(u["name"] == unit and u["state"] == "up" for u in self.client.get("/units"))
         assert until(heard, SECONDS), self.client.get("/units")
 
-    def __exit__(self, *_):
+    def stop(self):
         self.process.terminate()
         assert self.process.wait(SECONDS) == 0
         self.process.stdout.close()
+
+    def done(self, task):
+        assert until(lambda: self.client.get(f"/tasks/{task['id']}")["state"] == "done", SECONDS), \
+            self.client.get(f"/tasks/{task['id']}")
+
+    def __exit__(self, *_):
+        self.stop()
         shutil.move(os.path.join(self.folder, "second.log"), os.path.join(self.lab.work, "second.log"))
         shutil.rmtree(self.folder)
 
@@ -320,12 +357,16 @@ def test_a_second_station_leads_nothing_and_both_are_told(lab):
         row = second.client.get("/units/unit1")
         assert row["lead"] == "held" and row["leader"] == station(lab.client)["name"]
         assert until(lambda: told(lab.client, "unit1", station(second.client)["name"]), SECONDS)
-        # What is asked of the second one waits; the first one goes on.
-        task = second.client.post("/volumes", {"name": "waits", "size": "16M"})
-        assert "is led by another station" in second.client.get(f"/tasks/{task['id']}")["waiting"]
+        # What is asked of the second one is refused; the first one goes on.
+        for method, path, body in (("POST", "/volumes", {"name": "new", "size": "16M"}),
+                                   ("POST", "/volumes", {"name": "new", "size": "16M", "unit": "unit1"}),
+                                   ("PATCH", "/volumes/shared", {"size": "32M"}),
+                                   ("PATCH", "/volumes/shared", {"name": "mine"}),
+                                   ("DELETE", "/assignments/shared/host1", None)):
+            is_refused(second.client, method, path, body)
         lab.assign("shared", "host2")
         assert lead(lab.client) == "leads" and lead(second.client) == "held"
-        assert second.client.get(f"/tasks/{task['id']}")["state"] == "running"
+        assert second.client.get("/tasks") == []
         with pytest.raises(Refused):
             second.client.post("/station/adopt", {"from": "units"})
         # It takes over on purpose.
@@ -334,9 +375,7 @@ def test_a_second_station_leads_nothing_and_both_are_told(lab):
         assert until(lambda: lead(lab.client) == "held", SECONDS)
         assert until(lambda: told(lab.client, "unit1", "is led by another station, lab at"), SECONDS)
         assert sorted(a["host"] for a in second.client.get("/assignments")) == ["host1", "host2"]
-        waits = lab.client.post("/assignments", {"volume": "shared", "host": "host3"})
-        assert "is led by another station" in lab.client.get(f"/tasks/{waits['id']}")["waiting"]
-        lab.client.post(f"/tasks/{waits['id']}/cancel", None)
+        is_refused(lab.client, "POST", "/assignments", {"volume": "shared", "host": "host3"})
         second.client.delete("/assignments/shared/host2")
         assert until(lambda: lab.volume("shared")["hosts"] != [] and
                      any("host2" in d for d in differences(lab.client)), SECONDS), differences(lab.client)
@@ -355,6 +394,49 @@ def test_a_second_station_leads_nothing_and_both_are_told(lab):
     lab.client.post("/station/adopt", {"from": "units"})
     leads_all(lab)
     assert initiators.can_log_in(initiators.access(lab, "host1", "shared"))
+    drop_all(lab)
+
+
+def is_refused(client, method, path, body):
+    with pytest.raises(Refused, match=r"unit1 is led by another station, lab at .*: ask for it there, or take the "
+                                      r"lead \(dvsan station adopt units --take-over\)") as e:
+        client.ask(method, path, body)
+    assert e.value.code == "conflict"
+
+
+def test_who_takes_the_lead_by_itself_orders_nothing_from_before(lab):
+    leads_all(lab)
+    lab.create("shared", "16M", unit="unit1")
+    lab.assign("shared", "host1")
+    snmpd = lab.units["unit1"].snmpd.pid()
+    with Second(lab).log_in() as second:
+        second.hears_of("unit1")
+        assert until(lambda: lead(second.client) == "held", SECONDS), station(second.client)
+        os.kill(snmpd, signal.SIGSTOP)
+        try:
+            second.stop()
+            second.start()
+            assert until(lambda: answers(second.client), SECONDS)
+            # Who leads is not known yet, so these are taken.
+            tasks = [second.client.delete("/assignments/shared/host1"),
+                     second.client.ask("PATCH", "/volumes/shared", {"name": "mine"})]
+            lab.run("kill", "cms")
+        finally:
+            os.kill(snmpd, signal.SIGCONT)
+        assert until(lambda: lead(second.client) == "leads", SECONDS), station(second.client)
+        for task in tasks:
+            task = second.client.get(f"/tasks/{task['id']}")
+            assert task["state"] == "failed" and "was taken over instead" in task["error"]["detail"], task
+        assert [(a["volume"], a["host"], a["state"]) for a in second.client.get("/assignments")] == [
+            ("shared", "host1", "active")]
+        assert told(second.client, "unit1", "what the unit has was taken over")
+        second.done(second.client.ask("PATCH", "/volumes/shared", {"size": "32M"}))  # what is asked from now on
+    lab.run("start", "cms")
+    lab.client = lab.lab.client()
+    assert until(lambda: lead(lab.client) == "foreign", SECONDS), station(lab.client)
+    lab.client.post("/station/adopt", {"from": "units"})
+    leads_all(lab)
+    assert lab.volume("shared")["size"] == 32 << 20 and lab.volume("shared")["hosts"] == ["host1"]
     drop_all(lab)
 
 

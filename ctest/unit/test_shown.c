@@ -94,6 +94,39 @@ static void test_what_is_known(void **state)
     }
 }
 
+static void test_who_is_left_out(void **state)
+{
+    (void)state;
+    static const struct {
+        enum lead_standing standing;
+        enum unit_state state;
+        const char *note;
+    } table[] = {
+        {LEAD_OURS, UNIT_DOWN, ""},
+        {LEAD_FREE, UNIT_DOWN, ""},
+        {LEAD_HELD, UNIT_DOWN, ""},
+        {0, UNIT_DOWN, ""},
+        {LEAD_NEWER, UNIT_UP, ""},
+        {LEAD_FOREIGN, UNIT_DEGRADED, ""},
+        {LEAD_NEWER, UNIT_DOWN,
+         "u does not answer: start it and say what counts, or forget it (dvsan unit forget u)"},
+        {LEAD_FOREIGN, UNIT_STOPPED,
+         "u does not answer: start it and say what counts, or forget it (dvsan unit forget u)"},
+        {LEAD_NEWER, UNIT_JOINING, "u is starting: say what counts when it has started"},
+        {LEAD_NEWER, UNIT_CONFLICT,
+         "u is in conflict with another engine that uses its UUID: end one of the two"},
+    };
+    for (size_t i = 0; i < DV_COUNT(table); i++) {
+        struct pool *p = make(table[i].state, MEDIUM_ONLINE, "");
+        char note[POOL_LEAD_NOTE_ROOM];
+        p->units->standing = table[i].standing;
+        pool_lead_note(p->units, note);
+        print_message("line %zu\n", i);
+        assert_string_equal(note, table[i].note);
+        pool_free(p);
+    }
+}
+
 static void test_reasons(void **state)
 {
     (void)state;
@@ -180,6 +213,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_known),
+        cmocka_unit_test(test_who_is_left_out),
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_one_cause_is_told_once),
     };

@@ -299,6 +299,36 @@ static int settle(struct cms *cms, struct pool_unit *u, enum adopt_from from, st
     return rc;
 }
 
+// Whether something about the unit is to be done that it does not show yet.
+static bool has_orders(const struct cms *cms, const struct pool_unit *u)
+{
+    for (const struct pool_volume *v = u->unsettled; v; v = v->open_next) {
+        const struct pool_assignment *a;
+        if (!v->rec.wanted || v->actual.index == 0 || pool_tasks_of(cms->pool, &v->rec.uuid))
+            return true;
+        DL_FOREACH2(v->assignments, a, volume_next)
+        {
+            if (!a->rec.wanted || !admits(a))
+                return true;
+        }
+    }
+    return false;
+}
+
+bool adopt_left_by_another(struct unit_link *link)
+{
+    struct pool_unit *u = link_unit(link);
+    const struct dv_uuid *led_by = &u->lead.word.station;
+    struct dv_err err;
+    if (uuid_is_zero(led_by) || uuid_equal(led_by, &link->cms->uuid) ||
+        link->adopt_until > loop_now_ms() || !has_orders(link->cms, u))
+        return true;
+    if (settle(link->cms, u, ADOPT_UNITS, &err) == 0)
+        return true;
+    log_error("join", "%s is not led: %s", u->rec.name, err.text);
+    return false;
+}
+
 void adopt_again(struct unit_link *link)
 {
     struct pool_unit *u = link_unit(link);
@@ -308,6 +338,19 @@ void adopt_again(struct unit_link *link)
         return;
     if (settle(link->cms, u, link->adopt_from, &err) < 0)
         log_error("join", "%s: %s", u->rec.name, err.text);
+}
+
+static int nothing_to_settle(const struct cms *cms, struct dv_err *err)
+{
+    char note[POOL_LEAD_NOTE_ROOM];
+    for (const struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
+        pool_lead_note(u, note);
+        if (note[0])
+            return dv_fail(err, DV_CONFLICT, "no unit that answers waits for this: %s", note);
+    }
+    return dv_fail(err, DV_CONFLICT,
+                   "no unit that answers waits for this: see dvsan station show; one that another "
+                   "station leads is taken over with --take-over");
 }
 
 int cms_adopt(struct cms *cms, enum adopt_from from, bool take_over, struct dv_err *err)
@@ -325,9 +368,5 @@ int cms_adopt(struct cms *cms, enum adopt_from from, bool take_over, struct dv_e
         link_look(link);
         count++;
     }
-    return count > 0
-               ? 0
-               : dv_fail(err, DV_CONFLICT,
-                         "no unit that answers waits for this: see dvsan station show; one that "
-                         "another station leads is taken over with --take-over");
+    return count > 0 ? 0 : nothing_to_settle(cms, err);
 }

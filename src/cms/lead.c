@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cms/reading.h"
 #include "dvsan_oids.h"
+#include "logic/health.h"
 #include "store/store.h"
 #include <stdio.h>
 #include <string.h>
@@ -308,6 +309,8 @@ void lead_look(struct unit_link *link, const struct reading *r)
     now = stand(cms, unit, r); // for what was just accepted
     set_standing(cms, unit, now);
     link->take_over = link->take_over && now == LEAD_HELD && link->adopt_until > loop_now_ms();
+    if (now == LEAD_FREE && before != LEAD_FREE && !adopt_left_by_another(link))
+        set_standing(cms, unit, now = LEAD_FOREIGN); // until that can be recorded
     bool take_over = link->take_over && lead_word_equal(&r->lead.word, &unit->rec.accepted);
     if (now != LEAD_OURS) {
         link->leads = false;
@@ -328,14 +331,41 @@ bool lead_takes_orders(const struct unit_link *link)
     return link->leads && link->cms->newer == 0;
 }
 
-void lead_why_not(const struct unit_link *link, char *out, size_t room)
+// A unit that was told more than this store knows: one that answers is settled first.
+static const struct pool_unit *newer_unit(const struct cms *cms)
 {
-    const struct pool_unit *unit = link_unit(link);
-    enum lead_standing standing = unit ? unit->standing : 0;
+    const struct pool_unit *silent = NULL;
+    for (const struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
+        if (u->standing == LEAD_NEWER && health_takes_orders(u->rec.state))
+            return u;
+        if (u->standing == LEAD_NEWER)
+            silent = u;
+    }
+    return silent;
+}
+
+void lead_why_not(const struct cms *cms, const struct pool_unit *unit, char *out, size_t room)
+{
+    const struct pool_unit *newer = newer_unit(cms);
+    char note[POOL_LEAD_NOTE_ROOM];
     out[0] = '\0';
-    if (standing == LEAD_HELD)
-        snprintf(out, room, "%.50s is led by another station, %.80s", unit->rec.name,
-                 name_of(&unit->lead));
-    else if (standing == LEAD_FOREIGN || link->cms->newer > 0)
-        snprintf(out, room, "units were told what the store does not know: dvsan station show");
+    if (newer) {
+        pool_lead_note(newer, note);
+        snprintf(out, room,
+                 "units were told more than this station's store knows, so nothing is ordered: %s",
+                 note[0] ? note : "say what counts (dvsan station show)");
+    } else if (unit->standing == LEAD_HELD) {
+        snprintf(out, room,
+                 "%.63s is led by another station, %.80s: ask for it there, or take the lead "
+                 "(dvsan station adopt units --take-over)",
+                 unit->rec.name, name_of(&unit->lead));
+    } else if (unit->standing == LEAD_FOREIGN) {
+        pool_lead_note(unit, note);
+        snprintf(
+            out, room,
+            "%.63s was led by another station, %.80s, which told it what the store of this one "
+            "does not know: %s",
+            unit->rec.name, name_of(&unit->lead),
+            note[0] ? note : "say what counts (dvsan station show)");
+    }
 }

@@ -166,6 +166,10 @@ const char *pool_medium_state(const struct pool_unit *u, const struct medium *m)
 #define POOL_NOTE_ROOM 512 // bytes, with the NUL
 // What is known of a unit that does not answer, and what not; "" when it answers.
 void pool_unit_note(const struct pool_unit *u, char *out, size_t room);
+#define POOL_LEAD_NOTE_ROOM 256 // bytes, with the NUL
+// Of a unit that waits for a person's word and cannot be settled, since it does not answer: what to
+// do. Else "".
+void pool_lead_note(const struct pool_unit *u, char out[POOL_LEAD_NOTE_ROOM]);
 // Why a unit is degraded; "" when it is not.
 void pool_unit_reason(const struct pool_unit *u, char *out, size_t room);
 

@@ -48,12 +48,10 @@ int request_begin(struct cms *cms, struct changes *c, const struct task_record *
                   struct pool_unit *unit, struct pool_hold *hold, uint64_t *task,
                   struct dv_err *err)
 {
+    char why[LEAD_WHY_ROOM * 2];
     changes_task(c, t);
-    int rc = cms->newer > 0
-                 ? dv_fail(err, DV_CONFLICT,
-                           "units were told more than this station's store knows, so nothing is "
-                           "ordered: see dvsan station show")
-                 : cms_apply(cms, c, err);
+    lead_why_not(cms, unit, why, sizeof(why));
+    int rc = why[0] ? dv_fail(err, DV_CONFLICT, "%s", why) : cms_apply(cms, c, err);
     changes_free(c);
     if (rc < 0)
         return -1;
@@ -115,6 +113,29 @@ struct place {
     const struct medium *medium;
 };
 
+// Whether a request about it would be refused.
+static bool not_led(const struct pool_unit *u)
+{
+    return u->standing == LEAD_HELD || u->standing == LEAD_FOREIGN;
+}
+
+// When all that are up are led by others, that is why there is no place.
+static void explain_leads(const struct cms *cms, struct dv_err *err)
+{
+    const struct pool_unit *other = NULL;
+    char why[LEAD_WHY_ROOM * 2];
+    for (const struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
+        if (health_takes_orders(u->rec.state) && !not_led(u))
+            return;
+        if (health_takes_orders(u->rec.state))
+            other = u;
+    }
+    if (!other)
+        return;
+    lead_why_not(cms, other, why, sizeof(why));
+    (void)dv_fail(err, DV_CONFLICT, "%s", why);
+}
+
 static int choose_place(struct cms *cms, const struct volume_request *request,
                         const struct pool_unit *only, uint64_t blocks, struct place *out,
                         struct dv_err *err)
@@ -127,7 +148,7 @@ static int choose_place(struct cms *cms, const struct volume_request *request,
             const struct medium *m = &u->media[i];
             *DV_APPEND(media, n) = (struct placement_medium){
                 .unit = u->rec.name,
-                .unit_up = health_takes_orders(u->rec.state),
+                .unit_up = health_takes_orders(u->rec.state) && (!not_led(u) || u == only),
                 .degraded = u->rec.state == UNIT_DEGRADED,
                 .medium = m,
                 .promised_blocks = promised(u, m->index),
@@ -136,8 +157,10 @@ static int choose_place(struct cms *cms, const struct volume_request *request,
         }
     }
     struct placement_request wanted = {blocks, only ? only->rec.name : NULL, request->medium};
-    if (placement_choose(placement_policy_find(NULL), &wanted, media, n, &chosen, err) < 0)
+    if (placement_choose(placement_policy_find(NULL), &wanted, media, n, &chosen, err) < 0) {
+        explain_leads(cms, err);
         return -1;
+    }
     *out = places[chosen];
     return 0;
 }

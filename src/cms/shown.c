@@ -79,6 +79,27 @@ void pool_unit_note(const struct pool_unit *u, char *out, size_t room)
     }
 }
 
+void pool_lead_note(const struct pool_unit *u, char out[POOL_LEAD_NOTE_ROOM])
+{
+    const char *name = u->rec.name;
+    out[0] = '\0';
+    if ((u->standing != LEAD_NEWER && u->standing != LEAD_FOREIGN) ||
+        health_takes_orders(u->rec.state))
+        return;
+    if (u->rec.state == UNIT_JOINING)
+        snprintf(out, POOL_LEAD_NOTE_ROOM, "%s is starting: say what counts when it has started",
+                 name);
+    else if (u->rec.state == UNIT_CONFLICT)
+        snprintf(out, POOL_LEAD_NOTE_ROOM,
+                 "%s is in conflict with another engine that uses its UUID: end one of the two",
+                 name);
+    else
+        snprintf(out, POOL_LEAD_NOTE_ROOM,
+                 "%s does not answer: start it and say what counts, or forget it (dvsan unit "
+                 "forget %s)",
+                 name, name);
+}
+
 // ---- Why a unit is degraded ---------------------------------------------------------------------
 
 struct writer {

@@ -217,8 +217,8 @@ void look_start(struct unit_link *link);
 // told why.
 void lead_look(struct unit_link *link, const struct reading *r);
 bool lead_takes_orders(const struct unit_link *link);
-// Why not; "" when they are, or soon will be.
-void lead_why_not(const struct unit_link *link, char *out, size_t room);
+// Why not, and what to do; "" when they are, or soon will be.
+void lead_why_not(const struct cms *cms, const struct pool_unit *unit, char *out, size_t room);
 // Whether an order about the volume or its rights was sent and may still be carried out.
 bool lead_order_is_out(const struct pool_volume *v);
 // An order is sent, with the present word; it was answered. v may be NULL.
@@ -234,6 +234,9 @@ void lead_forget(struct cms *cms, struct pool_unit *unit);
 // ---- adopt.c ----
 // A unit was told more since a person said what counts: that counts for this, too.
 void adopt_again(struct unit_link *link);
+// Before a unit is led by itself that another station led: what was asked for here before is not
+// ordered, and what the unit has counts. False when that could not be recorded.
+bool adopt_left_by_another(struct unit_link *link);
 
 // ---- join.c ----
 void join_notification(void *cms, const struct sn_notification *n);

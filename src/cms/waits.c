@@ -32,8 +32,9 @@ void waits_tell(struct task_record *t, const struct pool_volume *v)
 {
     const struct medium *m = pool_medium(v->unit, v->actual.medium);
     char not_led[WAITING_ROOM] = "";
-    if (v->unit->link)
-        lead_why_not(v->unit->link, not_led, sizeof(not_led));
+    const struct unit_link *link = v->unit->link;
+    if (link)
+        lead_why_not(link->cms, v->unit, not_led, sizeof(not_led));
     struct waiting_case c = {
         .task = t->id,
         .kind = t->kind,
