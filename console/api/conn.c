@@ -271,8 +271,8 @@ static bool read_head(struct conn *c)
     }
     c->head.client = c->client;
     if (c->head.content_length > REQUEST_BODY_MAX) {
-        dv_fail(&err, DV_INVALID, "the body has %llu bytes; %d is the most",
-                (unsigned long long)c->head.content_length, REQUEST_BODY_MAX);
+        dv_fail(&err, DV_INVALID, "the body is larger than %d bytes, the most that is taken",
+                REQUEST_BODY_MAX);
         c->head.content_length = 0;
         return refuse(c, 413, &err);
     }

@@ -52,6 +52,17 @@ void cli_warn(const char *fmt, ...)
     fprintf(stderr, "dvsan: warning: %s\n", text.text);
 }
 
+uint64_t cli_whole(uint64_t bytes)
+{
+    const uint64_t mib = UINT64_C(1) << 20, more = (mib - bytes % mib) % mib;
+    char size[SIZE_TEXT_ROOM];
+    if (more == 0 || bytes < mib || bytes + more > INT64_MAX)
+        return bytes;
+    fprintf(stderr, "dvsan: volumes have whole MiB, so the size is rounded up to %s\n",
+            size_format(bytes + more, size, sizeof(size)));
+    return bytes + more;
+}
+
 bool cli_show_changed(struct cli *cli, const char *path, json_t **thing)
 {
     struct dv_err err;

@@ -53,6 +53,9 @@ char *cli_names(const json_t *array);
 int cli_confirm(const struct cli *cli, const char *question, struct dv_err *err);
 
 // What is told beside a result that stands, on the standard error output.
+// The size that a person gave, in bytes, rounded up to the whole MiB that volumes have, with a
+// note. What is less than that is left for the station to refuse.
+uint64_t cli_whole(uint64_t bytes);
 void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 // Gets what was changed, to show it. False, after a warning, when it cannot be had now: the change

@@ -19,7 +19,8 @@
 struct client {
     CURL *curl;
     struct curl_slist *headers;
-    char *url; // without a slash at its end
+    char *url;              // without a slash at its end
+    const char *url_source; // where a person would correct it
     struct login login;
 };
 
@@ -69,6 +70,7 @@ struct client *client_new(const char *url, struct dv_err *err)
     struct client *c = dv_calloc(1, sizeof(*c));
     curl_global_init(CURL_GLOBAL_DEFAULT);
     c->url = base_url(url);
+    c->url_source = url ? "--url" : "DVSAN_URL";
     c->curl = curl_easy_init();
     c->headers = curl_slist_append(NULL, "Content-Type: application/json");
     if (!c->curl || !c->headers) {
@@ -102,20 +104,37 @@ static int transport_error(const struct client *c, CURLcode code, struct dv_err 
     case CURLE_COULDNT_CONNECT:
         return dv_fail(err, DV_UNREACHABLE,
                        "nothing answers at %s; start dvsan-cms there, or name the right address "
-                       "in DVSAN_URL",
-                       c->url);
+                       "in %s",
+                       c->url, c->url_source);
     case CURLE_COULDNT_RESOLVE_HOST:
-        return dv_fail(err, DV_UNREACHABLE, "the host in %s is not known; correct DVSAN_URL",
-                       c->url);
+        return dv_fail(err, DV_UNREACHABLE, "the host in %s is not known; correct %s", c->url,
+                       c->url_source);
     case CURLE_OPERATION_TIMEDOUT:
         return dv_fail(err, DV_TIMEOUT, "the station at %s did not answer in time; try again",
                        c->url);
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
+        return dv_fail(err, DV_INVALID,
+                       "\"%s\" is not a URL of the station; set %s to one such as " DEFAULT_URL,
+                       c->url, c->url_source);
+    case CURLE_SSL_CONNECT_ERROR:
         return dv_fail(
-            err, DV_INVALID,
-            "\"%s\" is not a URL of the station; set DVSAN_URL to one such as " DEFAULT_URL,
-            c->url);
+            err, DV_UNREACHABLE,
+            "what answers at %s speaks no TLS that this program can use: dvsan-cms itself "
+            "speaks plain HTTP, so without a server for TLS in front of it write http:// "
+            "in %s",
+            c->url, c->url_source);
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return dv_fail(
+            err, DV_DENIED,
+            "the certificate of %s is not one that this machine trusts: add its authority "
+            "to those of this machine, or correct the name in %s",
+            c->url, c->url_source);
+    case CURLE_GOT_NOTHING:
+        return dv_fail(err, DV_UNREACHABLE,
+                       "what is at %s ends the connection without an answer; is %s right, and is "
+                       "it http or https?",
+                       c->url, c->url_source);
     default:
         return dv_fail(err, DV_UNREACHABLE, "cannot talk to the station at %s: %s", c->url,
                        curl_easy_strerror(code));
@@ -136,8 +155,8 @@ static int problem(const struct client *c, long status, const json_t *answer, st
     const char *code = json_string_value(json_object_get(answer, "code"));
     if (!detail || !code)
         return dv_fail(err, DV_INTERNAL,
-                       "%s answered with status %ld, not as a station does; is DVSAN_URL right?",
-                       c->url, status);
+                       "%s answered with status %ld, not as a station does; is %s right?", c->url,
+                       status, c->url_source);
     if (status == 401)
         return dv_fail(err, DV_DENIED, "%s; check %s", detail, c->login.source);
     return dv_fail(err, class_by_name(code), "%s", detail);

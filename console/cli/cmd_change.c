@@ -21,6 +21,7 @@ static int new_size(const struct cli *cli, const json_t *volume, uint64_t *bytes
         return -1;
     if (more && __builtin_add_overflow(*bytes, size_of(volume), bytes))
         return dv_fail(err, DV_INVALID, "%s is too much", text);
+    *bytes = cli_whole(*bytes);
     return 0;
 }
 

@@ -157,6 +157,21 @@ def test_volume(lab):
     assert lab.dvsan("volume", "show", "db1", code=3).stderr == 'dvsan: there is no volume "db1"\n'
 
 
+def test_sizes_are_whole_mib(lab):
+    """And a person is told of it."""
+    told = "volumes have whole MiB, so the size is rounded up to "
+    done = lab.dvsan("volume", "create", "odd", "--size", "1.2M")
+    assert told + "2MiB" in done.stderr and "2MiB" in done.stdout
+    for size, whole in (("1.5M", "2MiB"), ("+100B", "3MiB")):
+        done = lab.dvsan("volume", "resize", "odd", "--size", size)
+        assert told + whole in done.stderr and whole in done.stdout
+    done = lab.dvsan("volume", "resize", "odd", "--size", "500K", "--force", "--yes", code=2)
+    assert "a volume of 512000 bytes is too small" in done.stderr
+    done = lab.dvsan("volume", "resize", "odd", "--size", "4M")
+    assert told not in done.stderr
+    lab.dvsan("volume", "delete", "odd", "--yes")
+
+
 def test_json_of_what_was_made(lab):
     volume = lab.dvsan_json("volume", "create", "db2", "--size", "1M")
     assert volume["name"] == "db2" and volume["state"] == "online"
@@ -192,6 +207,10 @@ def test_tasks(lab):
     (2, ["volume", "create", "x", "--size", "0G"], "more than zero"),
     (2, ["volume", "create", "x", "--size", "-1"], "negative"),
     (2, ["volume", "create", "x", "--size", "9223372036854775808B"], "too large"),
+    (2, ["volume", "create", "x", "--size", "100B"], "a volume of 100 bytes is too small: the least is 1M"),
+    (2, ["volume", "create", "x", "--size", "0.0000001G"], "a volume of 107 bytes is too small"),
+    (2, ["volume", "create", "x", "--size", "1023.9K"], "is too small"),
+    (2, ["volume", "create", "x", "--size", "5GB"], "write 5G or 5GiB"),
     (2, ["volume", "create", "x"], "--size"),
     (2, ["volume", "create", "a/b", "--size", "1M"], "a/b"),
     (2, ["volume", "create", "a'b", "--size", "1M"], "a'b"),
@@ -452,7 +471,11 @@ def test_other_urls(lab):
     assert done.returncode == 7 and "start dvsan-cms" in done.stderr and f"127.17.{n}.1:9" in done.stderr
     done = dvsan({**env, "DVSAN_URL": "http://nowhere.invalid"}, "pool", "show")
     assert done.returncode == 7 and "DVSAN_URL" in done.stderr
+    done = dvsan(env, "pool", "show", "--url", "http://nowhere.invalid")
+    assert done.returncode == 7 and "correct --url" in done.stderr and "DVSAN_URL" not in done.stderr
     assert dvsan({**env, "DVSAN_URL": "ftp://x"}, "pool", "show").returncode == 2
+    done = dvsan(env, "pool", "show", "--url", lab.env["DVSAN_URL"].replace("http:", "https:"))
+    assert done.returncode == 7 and "speaks plain HTTP" in done.stderr and "write http:// in --url" in done.stderr
     # A proxy of the environment is not asked.
     proxy = {"http_proxy": "http://127.0.0.1:1", "ALL_PROXY": "http://127.0.0.1:1"}
     assert dvsan({**lab.env, **proxy}, "pool", "show").returncode == 0

@@ -45,6 +45,18 @@ static int parse_unit(const char *text)
     return plain || binary ? (int)(unit - units) : -1;
 }
 
+static char upper(char c)
+{
+    return is_lower(c) ? (char)(c - 'a' + 'A') : c;
+}
+
+// "GB", "gb": elsewhere a power of 1000, or of 1024.
+static bool is_decimal_unit(const char *text)
+{
+    return upper(text[0]) != 'B' && parse_unit((const char[]){text[0], '\0'}) > 0 &&
+           upper(text[1]) == 'B' && text[2] == '\0';
+}
+
 int size_parse(const char *text, uint64_t *bytes, struct dv_err *err)
 {
     const char *p = text;
@@ -71,10 +83,17 @@ int size_parse(const char *text, uint64_t *bytes, struct dv_err *err)
                        "for bytes",
                        text);
     int power = number ? parse_unit(p) : -1;
-    if (power < 0 || (fractional && power == 0))
+    if (number && is_decimal_unit(p))
         return dv_fail(err, DV_INVALID,
-                       "\"%.40s\" is not a size; write a number and its unit: K, M, G, T or P",
-                       text);
+                       "\"%.40s\" is not a size, since units are powers of 1024 here; write "
+                       "%.*s%c or %.*s%ciB",
+                       text, (int)(p - text), text, upper(*p), (int)(p - text), text, upper(*p));
+    if (power < 0 || (fractional && power == 0))
+        return dv_fail(
+            err, DV_INVALID,
+            "\"%.40s\" is not a size; write a number and its unit: K, M, G, T or P, or B "
+            "for bytes",
+            text);
     unsigned __int128 unit = (unsigned __int128)1 << (10 * power);
     unsigned __int128 total = whole * unit + fraction * unit / scale;
     if (too_large || total > INT64_MAX)

@@ -67,10 +67,11 @@ int request_begin(struct cms *cms, struct changes *c, const struct task_record *
 int request_size(uint64_t bytes, uint64_t *blocks, struct dv_err *err)
 {
     const uint64_t mib = (uint64_t)BLOCK_SIZE * BLOCKS_PER_MIB;
-    if (bytes == 0)
+    if (bytes < mib)
         return dv_fail(err, DV_INVALID,
-                       "a volume of size 0 cannot be made: give a size such as "
-                       "10G");
+                       "a volume of %" PRIu64 " bytes is too small: the least is 1M; give a size "
+                       "such as 10G",
+                       bytes);
     if (bytes > VOLUME_MAX_MIB * mib)
         return dv_fail(err, DV_INVALID,
                        "a volume of %" PRIu64 " bytes is too large: the most is "
