@@ -333,7 +333,10 @@ json_t *view_volume(const struct pool_volume *v)
     put_text_or_null(o, "unit", v->unit ? v->unit->rec.name : "");
     put_text_or_null(o, "medium", medium_name(v));
     put_extent(o, v);
-    put_bool(o, "thin", known ? v->actual.thin : v->rec.thin);
+    if (known || !v->rec.thin_default) // else its unit chooses
+        put_bool(o, "thin", known ? v->actual.thin : v->rec.thin);
+    else
+        json_object_set_new(o, "thin", json_null());
     put_bool(o, "may_unmap", may_unmap(v));
     put_text(o, "state", pool_volume_state(v));
     put_last_state(o, v->unit, pool_volume_last_state(v));

@@ -323,6 +323,24 @@ def test_a_token_by_its_name(lab):
 # ---- Hosts and their secrets
 
 
+@pytest.mark.parametrize("iqn", ["IQN.2026-11.org.x:Up", "Naa.52004567BA64678D0123456789ABCDEF", "EUI.02004567A425678D",
+                                 "iqn.2026-11.org.x:"])
+def test_a_host_whose_name_is_spelled_oddly(lab, iqn):
+    """It is admitted, shown as it is spelled, and takes nothing from the others."""
+    lab.done(lab.create("shared"))
+    lab.assign("shared", "host1")
+    lab.dvsan("host", "add", "odd", "--iqn", iqn)
+    assert lab.dvsan_json("volume", "assign", "shared", "--host", "odd")["state"] == "done"
+    assert lab.dvsan_json("host", "show", "odd")["iqn"] == iqn
+    assert iqn in lab.dvsan("host", "connect-info", "odd").stdout
+    assert lab.dvsan_json("volume", "unassign", "shared", "--host", "odd", "--yes")["state"] == "done"
+    volume = lab.dvsan_json("volume", "show", "shared")
+    assert volume["state"] == "online" and volume["hosts"] == ["host1"] and volume["access_errors"] == []
+    lab.dvsan("host", "delete", "odd", "--yes")
+    lab.unassign("shared", "host1")
+    lab.done(lab.client.delete("/volumes/shared"))
+
+
 def test_host_secret_is_shown_once(lab):
     host = lab.dvsan_json("host", "add", "h1", "--iqn", IQN + "h1")
     assert re.fullmatch(r"[A-Za-z0-9_-]{16}", host["chap_secret"]) and host["chap_user"] == "h1"

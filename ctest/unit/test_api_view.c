@@ -125,6 +125,26 @@ static void assert_may_not_unmap(const struct pool_volume *v)
     json_decref(o);
 }
 
+// While it is created, its unit may still choose whether it is thin.
+static void test_a_volume_to_come(void **state)
+{
+    (void)state;
+    static const struct {
+        bool thin, by_default;
+        json_type type;
+    } table[] = {{false, true, JSON_NULL}, {true, false, JSON_TRUE}, {false, false, JSON_FALSE}};
+    for (size_t i = 0; i < DV_COUNT(table); i++) {
+        struct things t;
+        make(&t);
+        t.volume.actual.index = 0;
+        t.volume.rec.thin = table[i].thin;
+        t.volume.rec.thin_default = table[i].by_default;
+        json_t *o = view_volume(&t.volume);
+        assert_int_equal(json_typeof(json_object_get(o, "thin")), table[i].type);
+        json_decref(o);
+    }
+}
+
 static void test_volume(void **state)
 {
     (void)state;
@@ -302,10 +322,15 @@ static void test_garbage_from_units(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unit),       cmocka_unit_test(test_volume),
-        cmocka_unit_test(test_new_volume), cmocka_unit_test(test_host),
-        cmocka_unit_test(test_task),       cmocka_unit_test(test_others),
-        cmocka_unit_test(test_station),    cmocka_unit_test(test_garbage_from_units),
+        cmocka_unit_test(test_unit),
+        cmocka_unit_test(test_volume),
+        cmocka_unit_test(test_a_volume_to_come),
+        cmocka_unit_test(test_new_volume),
+        cmocka_unit_test(test_host),
+        cmocka_unit_test(test_task),
+        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_station),
+        cmocka_unit_test(test_garbage_from_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,6 +154,7 @@ static void make_good(void)
     assert_int_equal(store_put_code(s, &code, NULL), 0);
     assert_int_equal(store_add_code_use(s, &use, NULL), 0);
     assert_int_equal(store_set(s, "station", "0123456789abcdef", 16, NULL), 0);
+    assert_int_equal(store_set(s, "key-check", "0123456789abcdef", 16, NULL), 0);
     changes_free(&c);
     store_free(s);
     assert_int_equal(file_read(path, 1 << 24, &good, &good_len, &err), 0);
@@ -235,6 +236,13 @@ static bool try_rest(struct store *s, struct dv_err *err)
         store_tokens(s, &tokens, &count, err) < 0 || store_last_ids(s, &event, &task, err) < 0 ||
         store_begin_run(s, err) < 0)
         return false;
+    static const char *const settings[] = {"station", "key-check"};
+    for (size_t i = 0; i < DV_COUNT(settings); i++) {
+        DV_FREE void *data = NULL;
+        size_t len;
+        if (store_get(s, settings[i], &data, &len, err) < 0)
+            return false;
+    }
     assert_true(event <= INT64_MAX / 2 && task <= INT64_MAX / 2);
     for (size_t i = 0; events && i < count; i++)
         json_decref(view_event(&events[i]));
@@ -343,6 +351,20 @@ static void test_what_was_seen(void **state)
         "UPDATE run SET number = -1",
         "UPDATE token SET hash = zeroblob(31)",
         "UPDATE sqlite_sequence SET seq = 9223372036854775807",
+        // What would steer a terminal, and what nobody could have written.
+        "UPDATE token SET name = ''",
+        "UPDATE token SET name = 'a' || char(27) || '[2J'",
+        "UPDATE event SET text = char(27) || 'c'",
+        "UPDATE event SET subject = 'pool' || char(10)",
+        "UPDATE task SET summary = 'x' || char(127)",
+        "UPDATE task SET waiting = char(27)",
+        "UPDATE task_step SET text = char(7)",
+        "UPDATE unit SET software = char(27)",
+        // With which a station starts as another one.
+        "DELETE FROM setting WHERE key = 'station'",
+        "DELETE FROM setting WHERE key = 'key-check'",
+        "DELETE FROM setting",
+        "UPDATE setting SET key = 'Station' WHERE key = 'station'",
     };
     for (size_t i = 0; i < DV_COUNT(changes); i++)
         is_refused(changes[i]);

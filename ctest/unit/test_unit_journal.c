@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "snmp-agents/unit/journal_internal.h"
 #include "store/db.h"
 #include <setjmp.h>
 #include <signal.h>
@@ -497,6 +498,14 @@ static const char *const DAMAGES[] = {
 };
 
 // The same for what is whole as a file, and cannot be.
+static void told_once(const char *text)
+{
+    static const char word[] = "damaged";
+    const char *first = strstr(text, word);
+    if (!first || strstr(first + 1, word))
+        fail_msg("%s", text);
+}
+
 static void what_cannot_be_is_refused_and_left_alone(void **state)
 {
     (void)state;
@@ -534,11 +543,25 @@ static void what_cannot_be_is_refused_and_left_alone(void **state)
         assert_int_equal(err.code, DV_DAMAGED);
         if (!strstr(err.text, "damaged") || !strstr(err.text, "backup"))
             fail_msg("%s: %s", DAMAGES[i], err.text);
+        told_once(err.text);
         assert_int_equal(file_len(db, &after), damaged);
         assert_memory_equal(now, after, damaged);
         assert_int_equal(file_write_atomic(db, good, len, 0600, NULL), 0);
     }
     journal_close(open_journal());
+}
+
+// Also what goes while the program runs.
+static void a_table_that_goes_is_told_once(void **state)
+{
+    (void)state;
+    struct dv_err err = {0};
+    struct journal *j = open_journal();
+    assert_int_equal(db_exec(journal_db(j), "DROP TABLE counted", &err), 0);
+    assert_int_equal(journal_clear_counted(j, &err), -1);
+    assert_int_equal(err.code, DV_DAMAGED);
+    told_once(err.text);
+    journal_close(j);
 }
 
 static void a_journal_that_is_moved_away_takes_nothing(void **state)
@@ -598,6 +621,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(damage_is_found_and_left_alone, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(what_cannot_be_is_refused_and_left_alone, make_dir,
                                         remove_dir),
+        cmocka_unit_test_setup_teardown(a_table_that_goes_is_told_once, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_journal_that_is_moved_away_takes_nothing, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(an_identity_is_taken, make_dir, remove_dir),

@@ -55,6 +55,7 @@ enum store_stmt {
     ST_TOKENS,
     ST_SET,
     ST_GET,
+    ST_IN_USE,
     ST_ADD_RUN,
     ST_TRIM_RUNS,
     ST_NUMBER_RUN,

@@ -83,11 +83,23 @@ uint8_t row_bytes(struct row *r, int column, const char *name, bool optional, ui
     return (uint8_t)len;
 }
 
+// No control character was ever written; the first bytes of a character that had no room may have
+// been.
+static bool has_control(const char *text)
+{
+    for (const char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            return true;
+    return false;
+}
+
 void row_text(struct row *r, int column, const char *name, char *out, size_t room)
 {
     const char *text = db_text(r->st, column);
     out[0] = '\0';
     if (db_kind(r->st, column) != DB_TEXT || !text || !dv_copy(out, room, text))
+        row_blame(r, name);
+    if (has_control(out))
         row_blame(r, name);
     text_make_printable(out);
 }

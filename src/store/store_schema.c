@@ -138,6 +138,9 @@ const size_t store_schema_steps = DV_COUNT(store_schema);
 
 // Each put lists the columns in the order in which store_apply.c binds them, and each read in the
 // order in which store_load.c takes them.
+// Of a text: it has a control character.
+#define CONTROL "GLOB '*[' || char(1) || '-' || char(31) || char(127) || ']*'"
+
 const char *const store_sql[STORE_STMTS] = {
     [ST_PUT_UNIT] =
         "INSERT INTO unit VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE "
@@ -225,6 +228,9 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_SET] = "INSERT INTO setting VALUES (?,?) ON CONFLICT (key) DO UPDATE SET"
                " value=excluded.value",
     [ST_GET] = "SELECT value FROM setting WHERE key = ?",
+    [ST_IN_USE] = "SELECT 1 WHERE EXISTS (SELECT * FROM run) AND (EXISTS (SELECT * FROM unit)"
+                  " OR EXISTS (SELECT * FROM host) OR EXISTS (SELECT * FROM token)"
+                  " OR EXISTS (SELECT * FROM task))",
     [ST_ADD_RUN] = "INSERT INTO run (mark, number) VALUES (?,?)",
     [ST_TRIM_RUNS] = "DELETE FROM run WHERE id <= ?",
     [ST_NUMBER_RUN] = "UPDATE run SET number = ? WHERE id = ?",
@@ -232,7 +238,9 @@ const char *const store_sql[STORE_STMTS] = {
         "SELECT 'event' FROM event WHERE typeof(time) <> 'integer' OR time < 0"
         " OR typeof(severity) <> 'integer' OR severity NOT BETWEEN 1 AND 3"
         " OR typeof(subject) <> 'text' OR typeof(text) <> 'text' OR id < 1 OR id > 1 << 62"
+        " OR subject " CONTROL " OR text " CONTROL
         " UNION ALL SELECT 'token' FROM token WHERE id < 1 OR typeof(name) <> 'text'"
+        " OR length(name) NOT BETWEEN 1 AND 63 OR name " CONTROL
         " OR typeof(hash) <> 'blob' OR length(hash) <> 32 OR typeof(created) <> 'integer'"
         " OR created NOT BETWEEN 0 AND 1 << 53"
         " UNION ALL SELECT 'run' FROM run WHERE typeof(mark) <> 'integer'"

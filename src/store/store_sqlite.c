@@ -197,6 +197,17 @@ int store_set(struct store *s, const char *key, const void *data, size_t len, st
     return db_run(st, err);
 }
 
+// All settings are written at the first start, before anything else is.
+static int judge_absence(struct store *s, const char *key, struct dv_err *err)
+{
+    struct db_stmt *st = s->stmt[ST_IN_USE];
+    int rc = db_step(st, err);
+    db_reset(st);
+    if (rc == 1)
+        return db_damaged(s->db, err, "the setting %s is not there", key);
+    return rc < 0 ? -1 : 0;
+}
+
 int store_get(struct store *s, const char *key, void **data, size_t *len, struct dv_err *err)
 {
     struct db_stmt *st = s->stmt[ST_GET];
@@ -205,7 +216,7 @@ int store_get(struct store *s, const char *key, void **data, size_t *len, struct
     db_bind_text(st, 1, key);
     int rc = db_step(st, err);
     if (rc <= 0)
-        return rc;
+        return rc < 0 ? -1 : judge_absence(s, key, err);
     const void *value = db_blob(st, 0, len);
     *data = dv_calloc(1, *len + 1); // so that a text ends with a NUL
     if (value)
