@@ -195,31 +195,30 @@ static json_t *view_lead(const struct pool_unit *u)
     return o;
 }
 
-// What of an item of a list it is sorted by: the name that it is, or the unit that it is of.
-static const char *name_of(const json_t *item)
-{
-    return json_string_value(json_is_object(item) ? json_object_get(item, "unit") : item);
-}
-
 struct placed {
     json_t *item;
+    const char *name; // by which it is sorted
     size_t place;
 };
 
 static int compare_names(const void *a, const void *b)
 {
     const struct placed *x = a, *y = b;
-    int order = strverscmp(name_of(x->item), name_of(y->item));
+    int order = strverscmp(x->name, y->name);
     return order ? order : (x->place > y->place) - (x->place < y->place);
 }
 
-// A list by names in natural order, as lists of things are; what has one name stays as it was.
-static json_t *in_order(json_t *list)
+// A list by names in natural order, as lists of things are; what has one name stays as it was. key:
+// of an item's name; NULL: the items are names.
+static json_t *in_order(json_t *list, const char *key)
 {
     size_t count = json_array_size(list);
     DV_FREE struct placed *each = dv_calloc(count, sizeof(*each));
-    for (size_t i = 0; i < count; i++)
-        each[i] = (struct placed){json_array_get(list, i), i};
+    for (size_t i = 0; i < count; i++) {
+        json_t *item = json_array_get(list, i);
+        const char *name = json_string_value(key ? json_object_get(item, key) : item);
+        each[i] = (struct placed){item, name ? name : "", i};
+    }
     qsort(each, count, sizeof(*each), compare_names);
     json_t *out = json_array();
     for (size_t i = 0; i < count; i++)
@@ -244,8 +243,8 @@ json_t *view_station(const struct pool *pool, const struct station_view *station
     put_text(o, "name", station->name);
     put_number(o, "intent", station->intent);
     put_bool(o, "stopped", station->stopped);
-    json_object_set_new(o, "units", in_order(units));
-    json_object_set_new(o, "differences", in_order(list));
+    json_object_set_new(o, "units", in_order(units, "unit"));
+    json_object_set_new(o, "differences", in_order(list, "unit"));
     return o;
 }
 
@@ -277,7 +276,7 @@ static json_t *host_names(const struct pool_volume *v)
     const struct pool_assignment *a;
     DL_FOREACH2(v->assignments, a, volume_next)
     json_array_append_new(list, text_value(a->host->rec.name));
-    return in_order(list);
+    return in_order(list, NULL);
 }
 
 static bool may_unmap(const struct pool_volume *v)
@@ -299,7 +298,7 @@ static json_t *access_errors(const struct pool_volume *v)
         if (a->actual.last_error[0])
             json_array_append_new(list, text_value(text));
     }
-    return in_order(list);
+    return in_order(list, NULL);
 }
 
 // Where a volume lies is null until its unit has told.
@@ -385,7 +384,7 @@ json_t *view_host(const struct pool_host *h)
     put_text(o, "iqn", h->rec.iqn);
     put_text(o, "chap_user", h->rec.chap_user);
     put_bool(o, "secret_known", h->rec.sealed_len > 0);
-    json_object_set_new(o, "volumes", in_order(volumes));
+    json_object_set_new(o, "volumes", in_order(volumes, NULL));
     return o;
 }
 
@@ -399,6 +398,7 @@ json_t *view_connect_info(const struct pool_host *h)
             continue;
         json_t *v = json_object();
         put_text(v, "name", a->volume->rec.name);
+        put_text(v, "unit", a->volume->unit->rec.name);
         put_text(v, "state", pool_volume_state(a->volume));
         put_text(v, "access", pool_assignment_state(a));
         put_as_of(v, a->volume->unit);
@@ -411,6 +411,6 @@ json_t *view_connect_info(const struct pool_host *h)
     put_text(o, "host", h->rec.name);
     put_text(o, "iqn", h->rec.iqn);
     put_text(o, "chap_user", h->rec.chap_user);
-    json_object_set_new(o, "volumes", volumes);
+    json_object_set_new(o, "volumes", in_order(volumes, "name"));
     return o;
 }

@@ -86,6 +86,11 @@ static int check_task(const char *value, struct dv_err *err)
     return number_parse("task", value, 1, INT64_MAX, &id, err);
 }
 
+static int check_file(const char *value, struct dv_err *err)
+{
+    return *value ? 0 : dv_fail(err, DV_INVALID, "the name of a file is empty: give one");
+}
+
 static int check_limit(const char *value, struct dv_err *err)
 {
     uint64_t limit;
@@ -112,8 +117,8 @@ const struct option_desc cli_options[OPTIONS] = {
     [OPT_HOST]    = {"host", "HOST", 0, check_host, "the host that may use it"},
     [OPT_IQN]     = {"iqn", "IQN", 0, iqn_check, "the host's iSCSI initiator name"},
     [OPT_CHAP_USER] = {"chap-user", "USER", 0, chap_user_check, "the user name for CHAP; else the host's name"},
-    [OPT_CHAP_SECRET_FILE] = {"chap-secret-file", "FILE", 0, NULL, "the file with the CHAP secret: one line of 12 to 16 characters, mode 0600"},
-    [OPT_SAVE_SECRET] = {"save-secret", "FILE", 0, NULL, "write the new CHAP secret to this new file, mode 0600, instead of showing it"},
+    [OPT_CHAP_SECRET_FILE] = {"chap-secret-file", "FILE", 0, check_file, "the file with the CHAP secret: one line of 12 to 16 characters, mode 0600"},
+    [OPT_SAVE_SECRET] = {"save-secret", "FILE", 0, check_file, "write the new CHAP secret to this new file, mode 0600, instead of showing it"},
     [OPT_VOLUME]  = {"volume", "VOLUME", 0, check_volume, "only this volume"},
     [OPT_FOR]     = {"for", "KIND", 0, connect_kind_check, "what reaches them: open-iscsi, multipath, md, windows, esxi, proxmox, libvirt, qemu or dvsan"},
     [OPT_PLUGIN]  = {"plugin", NULL, 0, NULL, "print only the parameter file of nbdkit-dvsan-plugin"},

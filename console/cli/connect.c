@@ -74,10 +74,16 @@ static void qemu_volume(struct strbuf *out, const struct connection *c, const js
                file, word);
 }
 
+static void qemu_host(struct strbuf *out, const struct connection *c)
+{
+    strbuf_add(out, "# Packages: Debian, Ubuntu: apt-get install qemu-utils qemu-block-extra\n\n");
+    connect_secret(out, c);
+}
+
 static const struct connect_kind connect_qemu = {
     .name = "qemu",
-    .what = "qemu and qemu-img, without the kernel (package qemu-block-extra)",
-    .host = connect_secret,
+    .what = "qemu and qemu-img, without the kernel",
+    .host = qemu_host,
     .volume = qemu_volume,
 };
 

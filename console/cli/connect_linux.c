@@ -82,11 +82,18 @@ static void host_lines(struct strbuf *out, const struct connection *c, const cha
     login_lines(out, c);
 }
 
-// The name that udev gives to the disk behind a portal; the caller frees it.
-static char *disk_name(const json_t *v, const char *portal)
+// The name that udev gives to the disk behind a portal (its path_id writes the address as the
+// kernel knows it, one of IPv6 without brackets); the caller frees it.
+static char *disk_path(const json_t *v, const char *portal)
 {
-    DV_FREE char *path = dv_printf("/dev/disk/by-path/ip-%s-iscsi-%s-lun-%lld", portal,
-                                   connect_text(v, "iqn"), connect_lun(v));
+    struct endpoint e = connect_endpoint(portal);
+    return dv_printf("/dev/disk/by-path/ip-%s:%s-iscsi-%s-lun-%lld", e.address, e.port,
+                     connect_text(v, "iqn"), connect_lun(v));
+}
+
+static char *disk_name(const json_t *v, const char *portal) // as a word of a shell
+{
+    DV_FREE char *path = disk_path(v, portal);
     return quote_shell(path);
 }
 
@@ -142,7 +149,8 @@ static void open_iscsi_volume(struct strbuf *out, const struct connection *c, co
     note_other_portals(out, v);
     records(out, v, 1, &alone);
     check_lines(out, v, 1);
-    DV_FREE char *disk = disk_name(v, connect_portal(v));
+    DV_FREE char *path = disk_path(v, connect_portal(v));
+    DV_FREE char *disk = quote_fstab(path);
     strbuf_add(
         out,
         "# A file system on it, in /etc/fstab: \"_netdev\" waits for the network, \"nofail\" "
@@ -215,27 +223,49 @@ static void md_volume(struct strbuf *out, const struct connection *c, const json
     check_lines(out, v, 1);
 }
 
+// Two volumes of different units that can be reached: the first for which there is a second.
+static bool find_pair(const json_t *volumes, const json_t **one, const json_t **two)
+{
+    const json_t *a, *b;
+    size_t i, k;
+    json_array_foreach(volumes, i, a)
+    {
+        json_array_foreach(volumes, k, b)
+        {
+            if (k > i && connect_is_ready(a) && connect_is_ready(b) &&
+                strcmp(connect_text(a, "unit"), connect_text(b, "unit")) != 0) {
+                *one = a;
+                *two = b;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void md_end(struct strbuf *out, const struct connection *c)
 {
-    const json_t *volumes = json_object_get(c->host, "volumes");
-    const json_t *one = json_array_get(volumes, 0), *two = json_array_get(volumes, 1);
-    if (!two || !connect_is_ready(one) || !connect_is_ready(two)) {
-        strbuf_add(out, "\n# A mirror takes two volumes on different units that can be reached; "
-                        "assign this host a second one.\n");
+    const json_t *one, *two;
+    if (!find_pair(json_object_get(c->host, "volumes"), &one, &two)) {
+        strbuf_add(out,
+                   "\n# A mirror takes two volumes on different units that can be reached, and no "
+                   "two\n# of these are: assign this host one that is on another unit.\n");
         return;
     }
     DV_FREE char *first = disk_name(one, connect_portal(one));
     DV_FREE char *second = disk_name(two, connect_portal(two));
     strbuf_add(
         out,
-        "\n# The mirror, once; its two volumes must be on different units. The bitmap lets a\n"
-        "# leg that was away for a while take only what it missed.\n"
+        "\n# The mirror, once, here of %s on %s and %s on %s; its two volumes must be on\n"
+        "# different units. The bitmap lets a leg that was away for a while take only what it\n"
+        "# missed.\n"
         "#   mdadm --create /dev/md/NAME --level=1 --raid-devices=2 --metadata=1.0 "
         "--bitmap=internal \\\n"
         "#     %s \\\n#     %s\n"
         "# A leg that was given up and is back:\n"
         "#   mdadm /dev/md/NAME --re-add DISK\n",
-        first, second);
+        connect_text(one, "name"), connect_text(one, "unit"), connect_text(two, "name"),
+        connect_text(two, "unit"), first, second);
 }
 
 const struct connect_kind connect_md = {

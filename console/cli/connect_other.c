@@ -136,6 +136,8 @@ static void libvirt_host(struct strbuf *out, const struct connection *c)
     DV_FREE char *host = quote_xml(connect_text(c->host, "host"));
     DV_FREE char *file = quote_shell(c->secret_file);
     DV_FREE char *usage = quote_shell(connect_text(c->host, "host"));
+    strbuf_add(out, "# Packages: Debian, Ubuntu: apt-get install libvirt-clients "
+                    "libvirt-daemon-system qemu-block-extra\n\n");
     connect_secret(out, c);
     strbuf_add(out,
                "\n# The secret, once for this machine's libvirt.\n"
@@ -150,8 +152,23 @@ static void libvirt_host(struct strbuf *out, const struct connection *c)
                host, file, usage);
 }
 
+// vdb for the first volume, vdc for the next; behind vdz comes vdaa.
+static char *disk_of_domain(const struct connection *c, const json_t *v)
+{
+    const json_t *volumes = json_object_get(c->host, "volumes");
+    char letters[16];
+    size_t n = 1, at = sizeof(letters);
+    while (n <= json_array_size(volumes) && json_array_get(volumes, n - 1) != v)
+        n++;
+    letters[--at] = '\0';
+    for (n++; n > 0; n = (n - 1) / 26)
+        letters[--at] = (char)('a' + (n - 1) % 26);
+    return dv_printf("vd%s", letters + at);
+}
+
 static void libvirt_volume(struct strbuf *out, const struct connection *c, const json_t *v)
 {
+    DV_FREE char *disk = disk_of_domain(c, v);
     struct endpoint e = connect_endpoint(connect_portal(v));
     DV_FREE char *host = quote_xml(connect_text(c->host, "host"));
     DV_FREE char *initiator = quote_xml(connect_text(c->host, "iqn"));
@@ -167,11 +184,13 @@ static void libvirt_volume(struct strbuf *out, const struct connection *c, const
                "    <initiator><iqn name='%s'/></initiator>\n"
                "    <auth username='%s'><secret type='iscsi' usage='dvsan-%s'/></auth>\n"
                "  </source>\n"
-               "  <target dev='vdb' bus='virtio'/>\n"
+               "  <target dev='%s' bus='virtio'/>\n"
                "</disk>\n"
                "END\n"
+               "# Where the domain has a disk %s already, write another name into the file.\n"
                "virsh attach-device DOMAIN %s.xml --persistent\n",
-               name, target, connect_lun(v), e.address, e.port, initiator, user, host, name);
+               name, target, connect_lun(v), e.address, e.port, initiator, user, host, disk, disk,
+               name);
 }
 
 const struct connect_kind connect_libvirt = {

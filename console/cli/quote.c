@@ -54,6 +54,12 @@ char *quote_xml(const char *text)
     return escaped(text, "", escapes);
 }
 
+char *quote_fstab(const char *text)
+{
+    static const struct escape escapes[] = {{' ', "\\040"}, {'\\', "\\134"}, {0}};
+    return escaped(text, "", escapes);
+}
+
 char *quote_qemu(const char *text)
 {
     static const struct escape escapes[] = {{',', ",,"}, {0}};

@@ -12,6 +12,8 @@ char *quote_shell(const char *text);
 char *quote_powershell(const char *text);
 // Text or an attribute's value in XML.
 char *quote_xml(const char *text);
+// A field of /etc/fstab, see fstab(5).
+char *quote_fstab(const char *text);
 // A value inside qemu's comma separated options, where a comma is doubled.
 char *quote_qemu(const char *text);
 

@@ -21,10 +21,11 @@
 
 static const char info[] =
     "{\"host\":\"web\",\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"w,e'b<&\","
-    "\"volumes\":[{\"name\":\"db1\",\"iqn\":\"iqn.2026-11.org.dvsan:x;touch${IFS}y;#\","
+    "\"volumes\":[{\"name\":\"db1\",\"unit\":\"unit1\",\"iqn\":\"iqn.2026-11.org.dvsan:x;touch${"
+    "IFS}y;#\","
     "\"lun\":1,\"portals\":[\"192.0.2.1:3260\",\"[2001:db8::1]:3261\"],\"blocks\":20971520,"
     "\"rescan\":{\"open-iscsi\":\"iscsiadm -m node -T iqn.2026-11.org.dvsan:x -R\"}},"
-    "{\"name\":\"db2\",\"iqn\":\"iqn.2026-11.org.dvsan:z\",\"lun\":1,"
+    "{\"name\":\"db2\",\"unit\":\"unit2\",\"iqn\":\"iqn.2026-11.org.dvsan:z\",\"lun\":1,"
     "\"portals\":[\"192.0.2.2:3260\"],\"blocks\":2048}]}";
 static const char *const kinds[] = {"open-iscsi", "multipath", "md",   "windows", "esxi",
                                     "proxmox",    "libvirt",   "qemu", "dvsan"};
@@ -161,6 +162,66 @@ static void test_not_ready(void **state)
     json_decref(host);
 }
 
+static char *text_of(json_t *host, const char *kind)
+{
+    struct strbuf out = {0};
+    struct dv_err err;
+    const struct connection c = {host, "/etc/dvsan/web.secret"};
+    connect_print(&out, &c, connect_kind(kind, &err), false);
+    return out.text;
+}
+
+static json_t *volume_on(const char *unit, const char *portal)
+{
+    return json_pack("{s:s, s:s, s:s, s:i, s:[s], s:i}", "name", unit, "unit", unit, "iqn",
+                     "iqn.2026-11.org.dvsan:q", "lun", 1, "portals", portal, "blocks", 2048);
+}
+
+// A mirror of two volumes of one unit would be none.
+static void test_mirrors_are_of_two_units(void **state)
+{
+    (void)state;
+    json_t *host = json_loads(info, 0, NULL), *volumes = json_object_get(host, "volumes");
+    json_object_set_new(json_array_get(volumes, 1), "unit", json_string("unit1"));
+    DV_FREE char *none = text_of(host, "md");
+    assert_null(strstr(none, "mdadm --create"));
+    assert_non_null(strstr(none, "assign this host one that is on another unit"));
+    json_array_append_new(volumes, volume_on("unit3", "192.0.2.3:3260"));
+    DV_FREE char *pair = text_of(host, "md");
+    assert_non_null(strstr(pair, "here of db1 on unit1 and unit3 on unit3"));
+    assert_non_null(strstr(pair, "#     /dev/disk/by-path/ip-192.0.2.3:3260-iscsi-"));
+    json_object_set_new(json_array_get(volumes, 0), "portals", json_array());
+    DV_FREE char *other = text_of(host, "md"); // the first cannot be reached
+    assert_non_null(strstr(other, "here of db2 on unit1 and unit3 on unit3"));
+    json_decref(host);
+}
+
+// udev writes IPv6 without brackets, and fstab knows no quotes.
+static void test_names_of_disks(void **state)
+{
+    (void)state;
+    json_t *host = json_loads(info, 0, NULL), *volumes = json_object_get(host, "volumes");
+    json_array_clear(volumes);
+    json_array_append_new(volumes, volume_on("six", "[fd00::1]:3260"));
+    DV_FREE char *text = text_of(host, "open-iscsi");
+    assert_non_null(strstr(text, "\n#   /dev/disk/by-path/ip-fd00::1:3260-iscsi-iqn.2026-11.org."
+                                 "dvsan:q-lun-1 /srv/six ext4 _netdev,nofail 0 2\n"));
+    assert_non_null(strstr(text, "-p '[fd00::1]:3260' -o new"));
+    for (int i = 0; i < 26; i++)
+        json_array_append_new(volumes, volume_on("more", "192.0.2.1:3260"));
+    DV_FREE char *domain = text_of(host, "libvirt");
+    static const char *const disks[] = {"vdb", "vdc", "vdz", "vdaa", "vdab"};
+    for (size_t i = 0; i < DV_COUNT(disks); i++) {
+        DV_FREE char *line = dv_printf("<target dev='%s' bus='virtio'/>", disks[i]);
+        char *found = strstr(domain, line);
+        assert_non_null(found);
+        assert_null(strstr(found + 1, line));
+    }
+    DV_FREE char *fstab = quote_fstab("a b\\c'$");
+    assert_string_equal(fstab, "a\\040b\\134c'$");
+    json_decref(host);
+}
+
 static void test_endpoint(void **state)
 {
     (void)state;
@@ -193,10 +254,11 @@ static void test_plugin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),       cmocka_unit_test(test_quote_shell),
-        cmocka_unit_test(test_quote_others), cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_default),      cmocka_unit_test(test_endpoint),
-        cmocka_unit_test(test_plugin),       cmocka_unit_test(test_not_ready),
+        cmocka_unit_test(test_golden),         cmocka_unit_test(test_quote_shell),
+        cmocka_unit_test(test_quote_others),   cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_default),        cmocka_unit_test(test_endpoint),
+        cmocka_unit_test(test_plugin),         cmocka_unit_test(test_not_ready),
+        cmocka_unit_test(test_names_of_disks), cmocka_unit_test(test_mirrors_are_of_two_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
