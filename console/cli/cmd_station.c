@@ -35,6 +35,19 @@ static void print_left_out(const json_t *station, FILE *out)
     }
 }
 
+static bool any_is(const json_t *station, const char *lead)
+{
+    const json_t *unit;
+    size_t i;
+    json_array_foreach(json_object_get(station, "units"), i, unit)
+    {
+        const char *is = json_string_value(json_object_get(unit, "lead"));
+        if (is && strcmp(is, lead) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void print_station(const struct cli *cli, const json_t *station)
 {
     static const struct column columns[] = {
@@ -55,6 +68,9 @@ static void print_station(const struct cli *cli, const json_t *station)
         printf("\nNothing is ordered of any unit: units were told more than the station's store "
                "knows.\nSay what counts: dvsan station adopt units, or dvsan station adopt "
                "store.\n");
+    else if (any_is(station, "foreign"))
+        printf("\nNothing is ordered of units that are foreign: another station led them since.\n"
+               "Say what counts: dvsan station adopt units, or dvsan station adopt store.\n");
     print_left_out(station, stdout);
 }
 

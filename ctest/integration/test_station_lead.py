@@ -176,6 +176,7 @@ def test_a_store_put_back_orders_nothing_and_asks(lab):
     leads_all(lab)
     for unit in ("unit1", "unit2"):
         assert told(lab.client, unit, "is led by this station from now on; what the unit has was taken over")
+    assert not told(lab.client, "unit2", "of others")  # the station's own lease was refused there
     assert sorted((a["volume"], a["host"], a["state"]) for a in lab.client.get("/assignments")) == [
         ("kept", "host2", "active"), ("new", "host2", "active")]
     assert sorted(v["name"] for v in lab.client.get("/volumes")) == ["kept", "new"]
@@ -389,6 +390,8 @@ def test_a_second_station_leads_nothing_and_both_are_told(lab):
         assert until(lambda: lead(lab.client) == "held", SECONDS)
     assert until(lambda: lead(lab.client) == "foreign", SECONDS), station(lab.client)
     assert told(lab.client, "unit1", "was led by another station, lab at")
+    show = subprocess.run(["dvsan", "station", "show"], env=lab.env, capture_output=True, text=True, check=True)
+    assert "dvsan station adopt units, or dvsan station adopt store" in show.stdout, show.stdout
     assert not station(lab.client)["stopped"]  # the other unit goes on
     lab.create("elsewhere", "16M", unit="unit2")
     lab.client.post("/station/adopt", {"from": "units"})

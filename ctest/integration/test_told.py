@@ -98,7 +98,7 @@ def test_what_serves_is_told_apart_from_what_can_be_managed(lab, volumes):
     kill_all([unit.agent])
     assert until(lambda: state_of(lab, "unit1") == "down", SECONDS)
     shown = check_unknown(lab, volumes)
-    assert "its agent does not run" in shown["note"] and "goes on serving" in shown["note"]
+    assert "its agent does not: it does not run (start it), or it hangs" in shown["note"] and "goes on serving" in shown["note"]
     assert initiators.can_log_in(how)
     kill_all(unit.processes)
     assert until(lambda: "whether it serves is not known" in lab.unit("unit1")["note"], SECONDS)

@@ -212,7 +212,8 @@ static void test_host(void **state)
         "iscsiadm -m node -T iqn.2026-11.org.dvsan:x -R; then resize2fs or xfs_growfs");
     json_object_del(volume, "rescan");
     is(info, "{\"host\":\"web\",\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\","
-             "\"volumes\":[{\"name\":\"db1\",\"state\":\"online\",\"access\":\"active\","
+             "\"volumes\":[{\"name\":\"db1\",\"unit\":\"unit1\",\"state\":\"online\",\"access\":"
+             "\"active\","
              "\"as_of\":null,\"note\":null,\"blocks\":4096,"
              "\"block_size\":512,\"size\":2097152,\"start_lba\":2048,\"end_lba\":6143,\"lun\":1,"
              "\"iqn\":\"iqn.2026-11.org.dvsan:x\","

@@ -336,6 +336,9 @@ static void test_given_up(void **state)
     DV_FREE char *path = media_volume_path(m, &v, &err);
     assert_non_null(path);
     assert_int_equal(truncate(path, 800 * MIB), 0); // longer than it should become
+    assert_null(media_volume_path(m, &v, &err));
+    DV_FREE char *advice = dv_printf("dvsan volume resize %s --size 800M", v.name);
+    assert_non_null(strstr(err.text, advice));
     fails(media_volume_grow(m, &v, LARGE, NULL, &err), &err, DV_INVALID, "only grows");
     assert_int_equal(truncate(path, 16 * MIB), 0);
     v.blocks = 16 * BLOCKS;

@@ -348,7 +348,7 @@ static void test_what_changes_all_the_time(void **state)
     for (size_t i = 0; i < VOLUMES; i++)
         lab->link.reading->volumes[i].blocks *= 2;
     takes_all(lab);
-    assert_int_equal(events_with(lab, "was resized on unit1"), 16);
+    assert_int_equal(events_with(lab, "has another size on unit1 than here"), 16);
     assert_int_equal(events_with(lab, "in all, 100 volumes were resized on it"), 1);
 }
 

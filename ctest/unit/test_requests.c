@@ -212,6 +212,11 @@ static void test_what_a_deletion_ends(void **state)
     shows(lab, 32, VOLUME_FAILED);
     assert_int_equal(cms_delete_volume(&lab->cms, "db", &deletion, &err), 0);
     assert_over(lab, task, "the volume is being deleted");
+    // A deletion cannot be cancelled.
+    assert_int_equal(cms_rename_volume(&lab->cms, "db", "other", &task, &err), -1);
+    DV_FREE char *wait =
+        dv_printf("volume db is being deleted by task %u: wait for it", (unsigned)deletion);
+    assert_string_equal(err.text, wait);
 }
 
 static void test_a_cancelled_rename(void **state)

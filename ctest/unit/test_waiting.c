@@ -11,7 +11,16 @@
 
 #include <cmocka.h>
 
-enum trouble { NONE, MEDIUM_BAD, MEDIUM_NOT_THERE, TGTD_HANGS, REFUSED, NOT_SHOWN, NOT_LED };
+enum trouble {
+    NONE,
+    MEDIUM_BAD,
+    MEDIUM_NOT_THERE,
+    TGTD_HANGS,
+    FILE_GONE,
+    REFUSED,
+    NOT_SHOWN,
+    NOT_LED
+};
 
 struct line {
     enum task_kind kind;
@@ -30,7 +39,9 @@ struct line {
 #define ONLINE   VOLUME_ONLINE
 #define FAILED   VOLUME_FAILED
 #define DELETING VOLUME_DELETING
-#define AWAY     ": start it; or, if it will not come back, forget it (dvsan unit forget u)"
+#define FORGETS  "; or, if it will not come back, forget it (dvsan unit forget u)"
+#define AWAY     ": start it, or start what hangs there again" FORGETS
+#define STOPPED  ": start it" FORGETS
 #define CANCEL   "; or cancel this (dvsan task cancel 7)"
 #define FORGET   "; or forget the volume (dvsan volume delete v --forget)"
 #define BAD      "medium m of u has failed (gone): bring it back"
@@ -43,10 +54,10 @@ static const struct line lines[] = {
     // Units that are away
     {CREATE, UNIT_DOWN, VOLUME_CREATING, NONE, true, "u does not answer" AWAY CANCEL},
     {DELETE, UNIT_DOWN, ONLINE, NONE, false, "u does not answer" AWAY},
-    {DELETE, UNIT_STOPPED, ONLINE, NONE, false, "u is stopped" AWAY},
+    {DELETE, UNIT_STOPPED, ONLINE, NONE, false, "u is stopped" STOPPED},
     {TASK_UNASSIGN, UNIT_DOWN, ONLINE, MEDIUM_BAD, false, "u does not answer" AWAY},
     {RESIZE, UNIT_DOWN, ONLINE, NONE, true, "u does not answer" AWAY CANCEL},
-    {RENAME, UNIT_STOPPED, ONLINE, NONE, true, "u is stopped" AWAY CANCEL},
+    {RENAME, UNIT_STOPPED, ONLINE, NONE, true, "u is stopped" STOPPED CANCEL},
     {TASK_ASSIGN, UNIT_JOINING, ONLINE, NONE, true, "u is starting" CANCEL},
     {DELETE, UNIT_CONFLICT, ONLINE, NONE, false,
      "u is in conflict with another engine that uses its UUID: end one of the two"},
@@ -59,17 +70,24 @@ static const struct line lines[] = {
     {TASK_ASSIGN, UP, FAILED, MEDIUM_BAD, true, BAD CANCEL},
     {RENAME, UP, FAILED, MEDIUM_BAD, true, ""},
     // A tgtd that hangs
-    {CREATE, UP, FAILED, TGTD_HANGS, true, "u cannot serve the volume yet: it hangs" MEND CANCEL},
+    {CREATE, UP, FAILED, TGTD_HANGS, true,
+     "u cannot serve the volume yet: the tgtd hangs" MEND CANCEL},
     {CREATE, UP, VOLUME_CREATING, TGTD_HANGS, true,
-     "u cannot serve the volume yet: it hangs" MEND CANCEL},
+     "u cannot serve the volume yet: the tgtd hangs" MEND CANCEL},
     {DELETE, UNIT_DEGRADED, DELETING, TGTD_HANGS, false,
-     "u cannot delete the volume yet: it hangs" MEND},
-    {DELETE, UP, ONLINE, TGTD_HANGS, false, "u cannot end the hosts' access yet: it hangs" MEND},
-    {TASK_UNASSIGN, UP, FAILED, TGTD_HANGS, false, "u cannot end the access yet: it hangs" MEND},
+     "u cannot delete the volume yet: the tgtd hangs" MEND},
+    {DELETE, UP, ONLINE, TGTD_HANGS, false,
+     "u cannot end the hosts' access yet: the tgtd hangs" MEND},
+    {TASK_UNASSIGN, UP, FAILED, TGTD_HANGS, false,
+     "u cannot end the access yet: the tgtd hangs" MEND},
     {TASK_ASSIGN, UP, FAILED, TGTD_HANGS, true,
-     "u cannot admit the host yet: it hangs" MEND CANCEL},
-    {RESIZE, UP, FAILED, TGTD_HANGS, false, "u cannot serve the volume yet: it hangs" MEND},
+     "u cannot admit the host yet: the tgtd hangs" MEND CANCEL},
+    {RESIZE, UP, FAILED, TGTD_HANGS, false, "u cannot serve the volume yet: the tgtd hangs" MEND},
     {RENAME, UP, FAILED, TGTD_HANGS, true, ""},
+    // Other causes tell their own ways out
+    {RESIZE, UP, FAILED, FILE_GONE, false, "u cannot serve the volume yet: f is gone: put it back"},
+    {DELETE, UP, DELETING, FILE_GONE, false,
+     "u cannot delete the volume yet: f is gone: put it back"},
     // Others
     {DELETE, UP, ONLINE, NOT_LED, false, "another station leads u"},
     {TASK_ASSIGN, UP, ONLINE, NOT_LED, true, "another station leads u" CANCEL},
@@ -90,7 +108,9 @@ static void test_lines(void **state)
     for (size_t i = 0; i < DV_COUNT(lines); i++) {
         const struct line *l = &lines[i];
         bool medium = l->trouble == MEDIUM_BAD || l->trouble == MEDIUM_NOT_THERE;
-        const char *error = medium || l->trouble == TGTD_HANGS ? "it hangs" : "";
+        const char *error = medium || l->trouble == TGTD_HANGS ? "the tgtd hangs"
+                            : l->trouble == FILE_GONE          ? "f is gone: put it back"
+                                                               : "";
         struct waiting_case c = {
             .task = 7,
             .kind = l->kind,
@@ -125,7 +145,7 @@ static void test_taking_back(void **state)
                  {UNIT_DEGRADED, ""},
                  {UNIT_JOINING, ": u is starting"},
                  {UNIT_DOWN, ": u does not answer" AWAY},
-                 {UNIT_STOPPED, ": u is stopped" AWAY}};
+                 {UNIT_STOPPED, ": u is stopped" STOPPED}};
     for (size_t i = 0; i < DV_COUNT(table); i++) {
         struct waiting_case c = {.task = 7,
                                  .kind = RESIZE,

@@ -269,9 +269,10 @@ static void tell_refusals(struct unit_link *link, const struct pool_unit *unit,
     else if (r->refusals < link->refusals_known) // it has started again
         link->refusals_known = 0;
     link->refusals_counted = true;
+    if (unit->standing != LEAD_OURS) // what was refused may be this station's own
+        link->refusals_known = r->refusals;
     uint32_t count = r->refusals - link->refusals_known;
-    if (count == 0 || unit->standing != LEAD_OURS ||
-        (link->refusals_told_at && now - link->refusals_told_at < TELL_REFUSALS_MS))
+    if (count == 0 || (link->refusals_told_at && now - link->refusals_told_at < TELL_REFUSALS_MS))
         return;
     link->refusals_known = r->refusals;
     link->refusals_told_at = now;

@@ -292,7 +292,8 @@ static void follow_size(struct observation *o, const struct volume *v, struct vo
     rec->forced = false;
     if (!is_told(o, &o->link->resized))
         return;
-    events_add(o->cms, &o->c, EVENT_INFO, "volume", rec->name, "was resized on %s, to %s",
+    events_add(o->cms, &o->c, EVENT_INFO, "volume", rec->name,
+               "has another size on %s than here, %s, by no request: the unit's size counts",
                o->rec.name, size_format(blocks * BLOCK_SIZE, size, sizeof(size)));
 }
 

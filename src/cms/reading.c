@@ -83,7 +83,7 @@ static bool read_lead(const struct sn_value *holder, const struct sn_var *rest, 
            sn_get_int(&rest[6].value, 0, INT32_MAX, &out->spin_lock);
 }
 
-const char reading_no_agent[] = "its agent is not running";
+const char reading_no_agent[] = "its agent does not answer: it does not run, or it hangs";
 
 bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_t count,
                   struct reading *out, const char **why)

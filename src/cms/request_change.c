@@ -18,8 +18,9 @@ static int check_busy(struct cms *cms, const struct pool_volume *v, struct dv_er
         const struct pool_task *t = tasks_open(cms, kinds[i], &v->rec.uuid, NULL);
         if (t)
             return dv_fail(err, DV_CONFLICT,
-                           "volume %s is being %s by task %" PRIu64 ": wait for it or cancel it",
-                           v->rec.name, doing[i], t->rec.id);
+                           "volume %s is being %s by task %" PRIu64 ": wait for it%s", v->rec.name,
+                           doing[i], t->rec.id,
+                           request_can_cancel(v, &t->rec) ? ", or cancel it" : "");
     }
     if (!v->rec.wanted)
         return dv_fail(err, DV_CONFLICT, "volume %s is being deleted", v->rec.name);

@@ -66,7 +66,8 @@ void pool_unit_note(const struct pool_unit *u, char *out, size_t room)
     case UNIT_DOWN:
         if (u->agent_away)
             snprintf(out, room,
-                     "the machine of %s answers, and its agent does not run: nothing can be "
+                     "the machine of %s answers, and its agent does not: it does not run (start "
+                     "it), or it hangs (end it and start it); nothing can be "
                      "changed there, and what is shown was so before; its tgtd goes on serving "
                      "while it runs",
                      name);

@@ -40,8 +40,11 @@ static void unit_is_away(const struct waiting_case *c, char out[WAITING_ROOM])
     case UNIT_STOPPED:
     case UNIT_DOWN:
     default:
-        add(out, "%s %s: start it; or, if it will not come back, forget it (dvsan unit forget %s)",
-            c->unit, c->unit_state == UNIT_STOPPED ? "is stopped" : "does not answer", c->unit);
+        add(out, "%s %s; or, if it will not come back, forget it (dvsan unit forget %s)", c->unit,
+            c->unit_state == UNIT_STOPPED
+                ? "is stopped: start it"
+                : "does not answer: start it, or start what hangs there again",
+            c->unit);
         break;
     }
     add_cancel(c, out);
@@ -140,8 +143,10 @@ void waiting_text(const struct waiting_case *c, char out[WAITING_ROOM])
         add(out, "%s does not show the volume", c->unit);
         add_cancel(c, out);
     } else if (why[0]) {
-        add(out, "%s cannot %s yet: %.*s: mend that there (a tgtd that hangs is ended and started)",
-            c->unit, what_fails(c), ERROR_SHOWN, why);
+        // Other causes say themselves what mends them.
+        add(out, "%s cannot %s yet: %.*s%s", c->unit, what_fails(c), ERROR_SHOWN, why,
+            strstr(why, "tgtd") ? ": mend that there (a tgtd that hangs is ended and started)"
+                                : "");
         add_cancel(c, out);
     } else if (c->kind == TASK_ASSIGN && c->volume_state == VOLUME_CREATING) {
         add(out, "the volume is being created");

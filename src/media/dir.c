@@ -33,9 +33,15 @@ char *dir_unfinished(const struct media *m, const struct dv_uuid *volume)
 
 // ---- Opening ------------------------------------------------------------------------------
 
-static int check_folder(const char *path, struct dv_err *err)
+// known: the folder held a medium, which an empty one is not.
+static int check_folder(const char *path, bool known, struct dv_err *err)
 {
     struct stat st;
+    if (stat(path, &st) != 0 && errno == ENOENT && known)
+        return dv_fail(err, DV_NOT_FOUND,
+                       "the folder %s, which holds the medium, is gone: mount its file system, or "
+                       "put the folder back with all that was in it; an empty one does not do",
+                       path);
     if (stat(path, &st) != 0 && errno == ENOENT)
         return dv_fail(err, DV_NOT_FOUND, "the folder %s does not exist; make it, or mount it",
                        path);
@@ -131,7 +137,7 @@ static int dir_open(struct media *m, struct dv_err *err)
 {
     struct dir *d = m->own = dv_calloc(1, sizeof(*d));
     d->lock = -1;
-    if (check_folder(m->path, err) != 0)
+    if (check_folder(m->path, !uuid_is_zero(&m->uuid), err) != 0)
         return -1;
     // A folder that is not the medium is left as it is.
     if (!uuid_is_zero(&m->uuid) && identify(m, err) != 0)
@@ -175,7 +181,7 @@ int dir_space(const struct media *m, struct media_space *space, struct dv_err *e
 // The identity must still be there: a file system that was unmounted leaves an empty folder.
 static int dir_probe(struct media *m, struct media_space *space, struct dv_err *err)
 {
-    if (check_folder(m->path, err) != 0)
+    if (check_folder(m->path, !uuid_is_zero(&m->uuid), err) != 0)
         return -1;
     // A file system that stopped itself after an error may still be mounted for writing.
     const struct dir *d = m->own;
@@ -282,6 +288,22 @@ static int dir_ask_owner(const char *path, struct media_owner *out, bool *holds_
 }
 
 // tgtd would serve a file of any size, and make no difference between a lost one and a bad name.
+static int wrong_size(const struct volume *v, const char *path, uint64_t size, struct dv_err *err)
+{
+    uint64_t wanted = v->blocks * BLOCK_SIZE;
+    const uint64_t mib = ALLOC_BLOCKS * BLOCK_SIZE;
+    if (size > wanted && size % mib == 0) // a journal of before a growth was put back
+        return dv_fail(err, DV_IO,
+                       "%s has %" PRIu64 " bytes and should have %" PRIu64
+                       ": if the volume was made "
+                       "larger since, dvsan volume resize %s --size %" PRIu64 "M",
+                       path, size, wanted, v->name, size / mib);
+    return dv_fail(err, DV_IO,
+                   "%s has %" PRIu64 " bytes and should have %" PRIu64
+                   ": put it back from a backup, or delete the volume",
+                   path, size, wanted);
+}
+
 // One that is growing is longer than it is said to be, at most as long as it is to become.
 static char *dir_path(struct media *m, const struct volume *v, struct dv_err *err)
 {
@@ -289,12 +311,14 @@ static char *dir_path(struct media *m, const struct volume *v, struct dv_err *er
     uint64_t most = v->target_blocks > v->blocks ? v->target_blocks : v->blocks;
     struct stat st;
     int rc = 0;
-    if (stat(path, &st) != 0)
+    if (stat(path, &st) != 0 && errno == ENOENT)
+        rc = dv_fail(err, DV_IO, "%s is gone: put it back from a backup, or delete the volume",
+                     path);
+    else if (stat(path, &st) != 0)
         rc = dv_fail_errno(err, errno, "%s cannot be served", path);
     else if ((uint64_t)st.st_size < v->blocks * BLOCK_SIZE ||
              (uint64_t)st.st_size > most * BLOCK_SIZE)
-        rc = dv_fail(err, DV_IO, "%s has %" PRIu64 " bytes and should have %" PRIu64, path,
-                     (uint64_t)st.st_size, v->blocks * BLOCK_SIZE);
+        rc = wrong_size(v, path, (uint64_t)st.st_size, err);
     if (rc == 0)
         return path;
     free(path);
