@@ -1,4 +1,4 @@
-// What to type on a host: the kinds of hosts, and those that take a volume without the kernel.
+// What to type on a host: the kinds of hosts, and our own tools.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "console/cli/connect.h"
 
@@ -54,38 +54,6 @@ void connect_secret(struct strbuf *out, const struct connection *c)
     DV_FREE char *file = quote_shell(c->secret_file);
     strbuf_add(out, "\n read -rsp 'CHAP secret: ' s && printf %%s \"$s\" > %s)\n", file);
 }
-
-// qemu takes a secret's file as it is, so a newline at its end would be part of the secret.
-static void qemu_volume(struct strbuf *out, const struct connection *c, const json_t *v)
-{
-    DV_FREE char *file = quote_shell(c->secret_file);
-    DV_FREE char *user = quote_qemu(connect_text(c->host, "chap_user"));
-    DV_FREE char *name = quote_qemu(connect_text(c->host, "iqn"));
-    DV_FREE char *target = quote_qemu(connect_text(v, "iqn"));
-    DV_FREE char *image =
-        dv_printf("driver=iscsi,transport=tcp,portal=%s,target=%s,lun=%lld,initiator-name=%s,"
-                  "user=%s,password-secret=chap",
-                  connect_portal(v), target, connect_lun(v), name, user);
-    DV_FREE char *word = quote_shell(image);
-    strbuf_add(out,
-               "# For qemu-system, --drive takes the same behind --image-opts, as one word.\n"
-               "qemu-img info --object secret,id=chap,file=<(tr -d '\\n' < %s) \\\n"
-               "  --image-opts %s\n",
-               file, word);
-}
-
-static void qemu_host(struct strbuf *out, const struct connection *c)
-{
-    strbuf_add(out, "# Packages: Debian, Ubuntu: apt-get install qemu-utils qemu-block-extra\n\n");
-    connect_secret(out, c);
-}
-
-static const struct connect_kind connect_qemu = {
-    .name = "qemu",
-    .what = "qemu and qemu-img, without the kernel",
-    .host = qemu_host,
-    .volume = qemu_volume,
-};
 
 static void dvsan_volume(struct strbuf *out, const struct connection *c, const json_t *v)
 {

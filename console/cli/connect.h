@@ -58,5 +58,6 @@ void connect_secret(struct strbuf *out, const struct connection *c);
 
 extern const struct connect_kind connect_open_iscsi, connect_multipath, connect_md;
 extern const struct connect_kind connect_windows, connect_esxi, connect_proxmox, connect_libvirt;
+extern const struct connect_kind connect_qemu;
 
 #endif
