@@ -238,6 +238,8 @@ def test_an_order_on_its_way_is_not_taken_back_before_it_is_known(lab):
         assert now["state"] == "running" and "start it" in now["waiting"], now
         lab.run("kill", "cms")
         lab.run("start", "cms")
+        with pytest.raises(Refused, match=f"wait for task {task['id']} .*may still be carried out"):
+            lab.client.ask("PATCH", "/volumes/way", {"size": "256M"})
         now = lab.client.post(f"/tasks/{task['id']}/cancel", None)  # the same request once more
         assert now["state"] == "running" and "may still be carried out" in now["waiting"], now
     lab.create("way", "128M", unit="unit2")

@@ -44,6 +44,12 @@ void request_start(struct cms *cms, struct pool_unit *unit)
         link_new_orders(unit->link);
 }
 
+int request_is_taken_back(const struct pool_task *t, struct dv_err *err)
+{
+    return dv_fail(err, DV_CONFLICT, "wait for task %" PRIu64 " (%s): %.300s", t->rec.id,
+                   t->rec.summary, t->rec.waiting[0] ? t->rec.waiting : "it is being taken back");
+}
+
 int request_begin(struct cms *cms, struct changes *c, const struct task_record *t,
                   struct pool_unit *unit, struct pool_hold *hold, uint64_t *task,
                   struct dv_err *err)
@@ -309,6 +315,8 @@ static int check_delete(struct cms *cms, const struct pool_volume *v, struct dv_
                        "volume delete --forget)",
                        v->rec.name, v->unit->rec.name);
     const struct pool_task *t = tasks_open(cms, TASK_VOLUME_CREATE, &v->rec.uuid, NULL);
+    if (t && t->rec.cancel == TASK_CANCEL_ASKED)
+        return request_is_taken_back(t, err);
     if (t)
         return dv_fail(err, DV_CONFLICT,
                        "volume %s is still being created: cancel task %" PRIu64 " instead",

@@ -23,6 +23,8 @@ int request_begin(struct cms *cms, struct changes *c, const struct task_record *
                   struct pool_unit *unit, struct pool_hold *hold, uint64_t *task,
                   struct dv_err *err);
 // why: what becomes of what was asked for.
+// Refuses what must wait until that task has been taken back, and tells for what it waits.
+int request_is_taken_back(const struct pool_task *t, struct dv_err *err);
 void request_end_task(struct cms *cms, struct changes *c, enum task_kind kind,
                       const struct dv_uuid *volume, const struct dv_uuid *host, const char *why);
 

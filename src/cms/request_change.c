@@ -16,6 +16,8 @@ static int check_busy(struct cms *cms, const struct pool_volume *v, struct dv_er
     static const char *const doing[] = {"created", "deleted", "resized", "renamed"};
     for (size_t i = 0; i < DV_COUNT(kinds); i++) {
         const struct pool_task *t = tasks_open(cms, kinds[i], &v->rec.uuid, NULL);
+        if (t && t->rec.cancel == TASK_CANCEL_ASKED)
+            return request_is_taken_back(t, err);
         if (t)
             return dv_fail(err, DV_CONFLICT,
                            "volume %s is being %s by task %" PRIu64 ": wait for it%s", v->rec.name,

@@ -58,7 +58,10 @@ static int check_assign(struct cms *cms, struct pool_volume *v, const struct poo
             v->rec.name, READING_RULES_A_VOLUME);
     if (!a)
         return 0;
-    const struct pool_task *t = tasks_open(cms, TASK_UNASSIGN, &v->rec.uuid, &h->rec.uuid);
+    const struct pool_task *t = tasks_open(cms, TASK_ASSIGN, &v->rec.uuid, &h->rec.uuid);
+    if (t && t->rec.cancel == TASK_CANCEL_ASKED)
+        return request_is_taken_back(t, err);
+    t = tasks_open(cms, TASK_UNASSIGN, &v->rec.uuid, &h->rec.uuid);
     if (t)
         return dv_fail(err, DV_CONFLICT,
                        "volume %s is still being taken from host %s: wait for task %" PRIu64,
