@@ -100,7 +100,8 @@ static void test_unit(void **state)
     make(&t);
     is(view_unit(&t.unit),
        "{\"name\":\"unit1\",\"uuid\":\"6ba7b810-9dad-41d1-80b4-00c04fd430c8\",\"kind\":\"unit\","
-       "\"state\":\"up\",\"address\":\"udp:192.0.2.1:161\",\"lead\":\"unknown\","
+       "\"state\":\"up\",\"trust\":\"unknown\",\"address\":\"udp:192.0.2.1:161\",\"lead\":"
+       "\"unknown\","
        "\"leader\":null,\"block_size\":512,\"blocks\":8192,"
        "\"free_blocks\":4096,\"largest_free_blocks\":2048,\"volumes\":1,\"engine_id\":\"80001f\","
        "\"software\":null,\"epoch\":3,\"generation\":7,\"last_seen\":\"2026-11-22T13:30:23.000Z\","
