@@ -93,8 +93,15 @@ static void query(struct cms *cms, struct unit_link *link, const struct announce
     link_look(link);
 }
 
+// A good-bye that only the unit can have signed is believed. One that any of several could have is
+// a reason to look: a unit that leaves does not answer, or says so itself.
 static void leave(struct cms *cms, struct unit_link *link, struct pool_unit *unit)
 {
+    if (link && unit->rec.key_number == 0) {
+        link->farewell = true;
+        link_look(link);
+        return;
+    }
     if (link && (link->work == LINK_LOOKING || link->work == LINK_READING))
         link->discard = true; // it may still have answered that it is well
     if (link)

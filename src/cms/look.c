@@ -77,6 +77,10 @@ static void missed(struct unit_link *link, const char *why)
         static const struct health_look silence = {.answered = false};
         enum unit_state state = health_next(unit->rec.state, &silence, &link->misses);
         unit->agent_away = !strcmp(why, reading_no_agent);
+        if (link->farewell) { // it said so
+            state = UNIT_STOPPED;
+            why = observe_stopped;
+        }
         log_debug("look", "%s: %s (%u in a row)", unit->rec.name, why, link->misses);
         observe_state(link->cms, unit, state, why);
         tasks_settle(link->cms, unit, false);
@@ -121,6 +125,7 @@ static void conclude(struct unit_link *link)
         return;
     }
     link->misses = 0;
+    link->farewell = false;
     link->over_ms = 0;
     link->trouble[0] = '\0';
     link->lease_until = loop_now_ms() + r->lease * 1000ull;

@@ -115,6 +115,7 @@ struct unit_link {
     uint64_t work_since;          // loop_now_ms
     bool discard;                 // what is being looked at is out of date
     bool urgent;                  // look again as soon as possible
+    bool farewell;                // it is said to be stopped: silence means that it is
     bool replan;                  // intent has changed: plan before the next look
     uint32_t pace_ms;             // between looks while work is unsettled; 0: the poll interval
     uint64_t looked_at;           // the start of the last look, loop_now_ms
