@@ -332,15 +332,28 @@ bool lead_takes_orders(const struct unit_link *link)
     return link->leads && link->cms->newer == 0;
 }
 
+// A person has said what counts: that takes no more than the next looks.
+static bool is_being_settled(const struct pool_unit *u)
+{
+    const struct unit_link *link = u->link;
+    return link && link->adopt_until > loop_now_ms();
+}
+
+bool lead_is_others(const struct pool_unit *u)
+{
+    return (u->standing == LEAD_HELD || u->standing == LEAD_FOREIGN) && !is_being_settled(u);
+}
+
 // A unit that was told more than this store knows: one that answers is settled first.
 static const struct pool_unit *newer_unit(const struct cms *cms)
 {
     const struct pool_unit *silent = NULL;
     for (const struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
-        if (u->standing == LEAD_NEWER && health_takes_orders(u->rec.state))
+        if (u->standing != LEAD_NEWER || is_being_settled(u))
+            continue;
+        if (health_takes_orders(u->rec.state))
             return u;
-        if (u->standing == LEAD_NEWER)
-            silent = u;
+        silent = u;
     }
     return silent;
 }
@@ -355,12 +368,14 @@ void lead_why_not(const struct cms *cms, const struct pool_unit *unit, char *out
         snprintf(out, room,
                  "units were told more than this station's store knows, so nothing is ordered: %s",
                  note[0] ? note : "say what counts (dvsan station show)");
+    } else if (!lead_is_others(unit)) {
+        return;
     } else if (unit->standing == LEAD_HELD) {
         snprintf(out, room,
                  "%.63s is led by another station, %.80s: ask for it there, or take the lead "
                  "(dvsan station adopt units --take-over)",
                  unit->rec.name, name_of(&unit->lead));
-    } else if (unit->standing == LEAD_FOREIGN) {
+    } else {
         pool_lead_note(unit, note);
         snprintf(
             out, room,

@@ -120,19 +120,13 @@ struct place {
     const struct medium *medium;
 };
 
-// Whether a request about it would be refused.
-static bool not_led(const struct pool_unit *u)
-{
-    return u->standing == LEAD_HELD || u->standing == LEAD_FOREIGN;
-}
-
 // When all that are up are led by others, that is why there is no place.
 static void explain_leads(const struct cms *cms, struct dv_err *err)
 {
     const struct pool_unit *other = NULL;
     char why[LEAD_WHY_ROOM * 2];
     for (const struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
-        if (health_takes_orders(u->rec.state) && !not_led(u))
+        if (health_takes_orders(u->rec.state) && !lead_is_others(u))
             return;
         if (health_takes_orders(u->rec.state))
             other = u;
@@ -155,7 +149,7 @@ static int choose_place(struct cms *cms, const struct volume_request *request,
             const struct medium *m = &u->media[i];
             *DV_APPEND(media, n) = (struct placement_medium){
                 .unit = u->rec.name,
-                .unit_up = health_takes_orders(u->rec.state) && (!not_led(u) || u == only),
+                .unit_up = health_takes_orders(u->rec.state) && (!lead_is_others(u) || u == only),
                 .degraded = u->rec.state == UNIT_DEGRADED,
                 .medium = m,
                 .promised_blocks = promised(u, m->index),

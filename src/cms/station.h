@@ -218,7 +218,9 @@ void look_start(struct unit_link *link);
 // told why.
 void lead_look(struct unit_link *link, const struct reading *r);
 bool lead_takes_orders(const struct unit_link *link);
-// Why not, and what to do; "" when they are, or soon will be.
+// Another station leads it, or led it last, and no person has said what counts.
+bool lead_is_others(const struct pool_unit *u);
+// Why orders are not taken, and what to do; "" when they are, or soon will be.
 void lead_why_not(const struct cms *cms, const struct pool_unit *unit, char *out, size_t room);
 // Whether an order about the volume or its rights was sent and may still be carried out.
 bool lead_order_is_out(const struct pool_volume *v);
