@@ -201,9 +201,13 @@ void leg_fail_all(struct iscsi_leg *l, int error)
 {
     struct leg_req *req;
     struct part *part;
-    for (unsigned i = 0; i < LEG_WINDOW; i++) // what libiscsi did not give back, after a logout
-        if (l->parts[i].sent)
-            leg_lose_part(&l->parts[i]);
+    // What libiscsi did not give back: it drops a command whose answer it cannot read.
+    for (unsigned i = 0; i < LEG_WINDOW; i++) {
+        if (!l->parts[i].sent)
+            continue;
+        scsi_free_scsi_task(l->parts[i].task);
+        leg_lose_part(&l->parts[i]);
+    }
     // Requests that still wait first: leg_end_part then finds none of its own there.
     while ((req = queue_take(&l->waiting))) {
         req->error = error;

@@ -75,7 +75,8 @@ void leg_send_part(struct part *part)
 {
     struct iscsi_leg *l = part->leg;
     session_allow(l, part->command == SPLIT_READ ? part->bytes : 0);
-    if (send_command(part)) {
+    part->task = send_command(part);
+    if (part->task) {
         part->sent = true;
         l->burst += part->command == SPLIT_READ || part->command == SPLIT_SYNC ? 1 : 2;
         return;

@@ -25,7 +25,7 @@ struct part {
     uint64_t due_ms;   // in later: when it is sent again
     bool sent;         // libiscsi has it
     struct scsi_iovec iov;
-    struct scsi_task *task; // in answered: what was answered, and
+    struct scsi_task *task; // while libiscsi has it, and in answered: what was answered, and
     int status;             // how
     struct part *next;      // in free, later, or answered
 };
@@ -94,6 +94,7 @@ struct iscsi_leg {
     struct part_list later;    // to be sent again after a pause
     struct part_list answered; // commands that sent data; judged when control is back from libiscsi
     struct scsi_task *spent;   // tasks that were answered while libiscsi was served
+    struct scsi_task *probing; // the step that libiscsi has, while the leg gets ready
     struct scsi_task *held;    // and those that its queue may still hold something of,
     uint64_t held_bytes;       // of so many bytes, with copies of their data
     void *zeros;               // SPLIT_TRANSFER_CAP bytes, when first needed

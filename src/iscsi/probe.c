@@ -164,6 +164,7 @@ static void on_answer(struct iscsi_context *ctx, int status, void *data, void *a
     const struct step *step = &steps[l->step];
     int error;
     (void)ctx;
+    l->probing = NULL;
     if (l->over) {
         leg_spend(l, task);
         return;
@@ -195,7 +196,8 @@ static void on_answer(struct iscsi_context *ctx, int status, void *data, void *a
 static void send_step(struct iscsi_leg *l)
 {
     session_allow(l, 0);
-    if (!steps[l->step].send(l, on_answer))
+    l->probing = steps[l->step].send(l, on_answer);
+    if (!l->probing)
         session_over(l, LEG_LOSS_PROTOCOL, "%s: %s", l->portal, iscsi_get_error(l->ctx));
     l->source.dirty = true;
 }

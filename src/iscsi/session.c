@@ -50,6 +50,9 @@ void session_close(struct iscsi_leg *l)
     presence_close(l);
     iscsi_destroy_context(ctx); // closes, and cancels every command
     l->ctx = NULL;
+    if (l->probing) // libiscsi drops a command whose answer it cannot read, and tells nobody
+        scsi_free_scsi_task(l->probing);
+    l->probing = NULL;
     leg_take_answers(l);
     l->logged_in = false;
     l->source.fd = -1;
