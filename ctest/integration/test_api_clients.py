@@ -11,6 +11,7 @@ import time
 import pytest
 
 from tools.testlab import until
+from tools.packets import NOTIFY_PORT
 
 LAB = {"units": 1}
 PLACES = 256         # console/api/places.h
@@ -352,7 +353,7 @@ def listening_ports(pid):
 @pytest.fixture(name="behind")
 def fixture_behind(api):
     """Where civetweb listens, which any user of the machine can find."""
-    ports = listening_ports(api.lab.lab.station.cms.pid()) - {api.address[1]}
+    ports = listening_ports(api.lab.lab.station.cms.pid()) - {api.address[1], NOTIFY_PORT}
     assert len(ports) == 1
     return "127.0.0.1", ports.pop()
 

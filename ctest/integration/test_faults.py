@@ -259,7 +259,7 @@ def cut(path):
 RUNNING, AT_START = "running", "at_start"
 BOTH = (RUNNING, AT_START)
 FAULTS = [
-    ("dir", missing, BOTH, "does not exist"),
+    ("dir", missing, BOTH, "is gone"),
     ("dir", replaced, BOTH, "another folder, or copy of it, is at|is gone; is the file system still mounted"),
     ("dir", closed, BOTH, "Permission denied"),
     ("dir", read_only, BOTH, "read-only"),
@@ -352,7 +352,7 @@ def image(unit, kind):
     return unit.path(kind) / "00000000-0000-0000-0000-000000000002.img" if kind == "dir" else unit.path(kind)
 
 
-@pytest.mark.parametrize("kind,fault,why", [("dir", missing, "No such file"),
+@pytest.mark.parametrize("kind,fault,why", [("dir", missing, "is gone"),
                                             ("dir", closed, None),
                                             ("dir", cut, "should have 8388608"),
                                             ("device", truncated, "has 16 MiB, and the volume should have 32")])
