@@ -667,7 +667,7 @@ def test_manager_walks(lab, manager):
     assert manager.ask(f"walk 10 {columns}") == ["done ok 0 rows "]
     for proof in (f"{SCALAR}.2 77", f"{SCALAR}.9 {count}", f"{ROOT}.77 {count}"):
         manager.ask(f"proof {proof}")
-        assert manager.ask(f"walk - {columns}")[0].startswith("done unreachable 0 rows its agent does not answer")
+        assert manager.ask(f"walk - {columns}")[0].startswith("done unreachable 0 rows its agent is not running")
     manager.ask("proof - 0")
     assert manager.ask("stop 4") == ["done "]
     assert manager.ask(f"walk - {columns}") == [*everything[:4], "done ok 4 rows "]

@@ -401,7 +401,7 @@ def test_a_lost_file_is_told_and_not_made_again(box):
     file.unlink()
     box.start_agent()
     box.wait_volume(1, FAILED)
-    assert "No such file" in box.get(f"{VOLUME}.{V_ERROR}.1")
+    assert "is gone" in box.get(f"{VOLUME}.{V_ERROR}.1")
     assert not file.exists()
     assert box.get(f"{MEMBER}.7.0") == "3"
     box.destroy(1)

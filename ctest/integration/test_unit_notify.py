@@ -97,7 +97,7 @@ def test_a_medium_that_fails_and_comes_back(box):
         assert list(told)[2:5] == [f".{UNIT}.2.1.{c}.1" for c in (2, 7, 8)]
         assert told[f".{UNIT}.2.1.2.1"] == 'STRING: "m1"'
         assert told[f".{UNIT}.2.1.7.1"] == "INTEGER: 3"
-        assert "does not exist" in told[f".{UNIT}.2.1.8.1"]
+        assert "is gone" in told[f".{UNIT}.2.1.8.1"]
     wait_for("the volume's failure", lambda: states(box) == [FAILED])
     away.rename(media)
     wait_for("the recovery", lambda: box.traps(MEDIUM_ONLINE) and box.traps(MEDIUM_ONLINE, "third"))

@@ -46,7 +46,7 @@ def end_agent(box):
 def medium_failed(box):
     os.rename(box.dir / "second", box.dir / "away")
     wait_for("the medium to fail", lambda: box.get(f"{MEDIUM}.{M_OPER}.7") == "3")
-    yield "does not exist"
+    yield "is gone"
     os.rename(box.dir / "away", box.dir / "second")
 
 
