@@ -2,18 +2,19 @@
 import pytest
 
 from tools import initiators
+from tools.guest import WROTE
 from tools.testlab import until
 
 LAB = {"units": 1, "hosts": 1}
 PATIENCE_S = 120
 # Block n holds the number n, and is on the disk before the next one is written.
-WRITER = """
+WRITER = f"""
     n=0
     while [ ! -e /tmp/stop ]; do
         n=$((n + 1))
         printf '%-16d' $n | dd of=/mnt/numbers bs=16 seek=$n conv=notrunc,fsync 2>/tmp/error ||
-            { cat /tmp/error; exit 1; }
-        echo $n > /tmp/written
+            {{ cat /tmp/error; exit 1; }}
+        {WROTE}
     done"""
 
 
@@ -37,10 +38,6 @@ def volume(lab):
     return "kernel1"
 
 
-def written(guest):
-    return int(guest.run("cat /tmp/written 2>/dev/null || echo 0"))
-
-
 def test_each_process_restarts_under_synced_writes(lab, guest, volume):
     """Whatever of the pool is killed and started, a file system on a volume sees no error and loses
     nothing."""
@@ -49,8 +46,8 @@ def test_each_process_restarts_under_synced_writes(lab, guest, volume):
     writer = guest.begin(WRITER)
 
     def goes_on():
-        before = written(guest)
-        assert until(lambda: guest.is_over(writer) or written(guest) > before + 1, PATIENCE_S), guest.state()
+        before = guest.written()
+        assert until(lambda: guest.is_over(writer) or guest.written() > before + 1, PATIENCE_S), guest.state()
         assert not guest.is_over(writer), guest.result(writer)
 
     goes_on()
@@ -62,7 +59,7 @@ def test_each_process_restarts_under_synced_writes(lab, guest, volume):
         goes_on()
     guest.run("touch /tmp/stop")
     assert guest.result(writer)[0] == 0
-    last = written(guest)
+    last = guest.written()
     guest.run(f"""set -e
         umount /mnt; mount {disk} /mnt
         n=1; for number in $(tail -c +17 /mnt/numbers); do [ $number = $n ]; n=$((n + 1)); done

@@ -9,6 +9,7 @@ import pytest
 
 from test_connect import type_in
 from test_kernel import log_in
+from tools.guest import WROTE
 from tools.loop_device import LoopDevice
 from tools.testlab import until
 from unit_box import GROWTHS
@@ -19,11 +20,11 @@ PATIENCE_S = 120
 # Names of volumes, and where they are: unit, medium.
 PLACES = {"on-folder": ("unit1", "pool0"), "on-disk": ("unit2", "disk"), "on-device": ("unit1", "device")}
 # Each block is on the disk before the next one is written; ends with 1 at the first error.
-WRITER = """
+WRITER = f"""
     n=0
     while [ ! -e /tmp/stop ]; do
-        dd if=/dev/urandom of=/mnt/block bs=4k count=16 conv=fsync 2>/tmp/error || { cat /tmp/error; exit 1; }
-        n=$((n + 1)); echo $n > /tmp/written
+        dd if=/dev/urandom of=/mnt/block bs=4k count=16 conv=fsync 2>/tmp/error || {{ cat /tmp/error; exit 1; }}
+        n=$((n + 1)); {WROTE}
     done"""
 TROUBLE = "I/O error|critical target|EXT4-fs (error|warning)|emounting|md/raid1:.*(fail|Disk failure)|Buffer I/O"
 
@@ -67,15 +68,11 @@ def fixture_volumes(lab, guest):
         yield volumes
 
 
-def written(guest):
-    return int(guest.run("cat /tmp/written 2>/dev/null || echo 0"))
-
-
 def grow_under_writes(volumes, guest, *names):
     """Grows each of the volumes in turn while a file is written below /mnt."""
     def goes_on():
-        before = written(guest)
-        assert until(lambda: guest.is_over(writer) or written(guest) > before + 1, PATIENCE_S), guest.state()
+        before = guest.written()
+        assert until(lambda: guest.is_over(writer) or guest.written() > before + 1, PATIENCE_S), guest.state()
 
     guest.run("rm -f /tmp/stop /tmp/written; dmesg -C")
     writer = guest.begin(WRITER)

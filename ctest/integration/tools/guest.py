@@ -29,6 +29,10 @@ def missing():
     return ""
 
 
+# For writers' scripts: notes their $n for Guest.written(), which finds a whole number at any moment.
+WROTE = "echo $n > /tmp/written.new; mv /tmp/written.new /tmp/written"
+
+
 class Failed(AssertionError):
     """A script in the guest ended with another status than 0."""
 
@@ -129,6 +133,10 @@ class Guest:
         if status != 0:
             raise Failed(f"{self.console()}\n--- status {status} in the guest of:\n{script}\n--- which said\n{text}")
         return text
+
+    def written(self):
+        """What a writer noted last (WROTE); 0 before that."""
+        return int(self.run("cat /tmp/written 2>/dev/null || echo 0"))
 
     def state(self):
         """Where its processes stand, and what its kernel said."""
