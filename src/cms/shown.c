@@ -171,3 +171,20 @@ void pool_unit_reason(const struct pool_unit *u, char *out, size_t room)
     if (!out[0]) // what is left of all that makes one degraded
         add(&w, "its tgtd does not run or does not answer, or a portal has no address");
 }
+
+void pool_totals(const struct pool *p, struct pool_totals *out)
+{
+    *out = (struct pool_totals){0};
+    for (const struct pool_unit *u = p->units; u; u = u->hh.next) {
+        out->units++;
+        if (!health_takes_orders(u->rec.state))
+            continue;
+        out->units_up++;
+        for (size_t i = 0; i < u->media_count; i++) {
+            out->blocks += u->media[i].blocks;
+            out->free_blocks += u->media[i].free_blocks;
+        }
+    }
+    out->volumes = HASH_COUNT(p->volumes);
+    out->hosts = HASH_COUNT(p->hosts);
+}

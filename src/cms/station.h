@@ -302,7 +302,7 @@ void executor_release(struct pool_volume *v); // it has moved: what was held may
 // Fills in for what the unfinished task about the volume waits.
 void waits_tell(struct task_record *t, const struct pool_volume *v);
 
-// ---- tasks.c ----
+// ---- tasks.c; judge.c judges each ----
 // True when there is more than a turn of the loop has time for: to be called again soon.
 bool tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh);
 // A step was refused for good.
