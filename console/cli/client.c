@@ -78,7 +78,8 @@ struct client *client_new(const char *url, struct dv_err *err)
         client_free(c);
         return NULL;
     }
-    if (url_check(c->url, err) < 0 || login_read(&c->login, err) < 0) {
+    if (url_check(c->url, err) < 0 ||
+        login_read(&c->login, strcmp(c->url, DEFAULT_URL) == 0, err) < 0) {
         client_free(c);
         return NULL;
     }

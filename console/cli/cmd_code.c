@@ -30,9 +30,9 @@ static void print_code(const json_t *code)
     const char *station = connect_text(code, "station"), *name = connect_text(code, "name");
     json_int_t count = json_integer_value(json_object_get(code, "count"));
     DV_FREE char *until = table_time(connect_text(code, "expires"));
-    printf("On %s, while its snmpd and dvsan-unit are stopped:\n"
+    printf("On %s, as root; --init sets it up and keeps what is there:\n"
            "\n"
-           "  dvsan-unit --enrol %s --station %s\n"
+           "  dvsan-unit --init --enrol %s --station %s\n"
            "\n"
            "The code is shown only now, and good until %s, for %lld unit%s.\n",
            *name        ? name

@@ -28,6 +28,7 @@ int unit_list(struct cli *cli, struct dv_err *err)
         {"NAME", "name", COLUMN_TEXT},         {"STATE", "state", COLUMN_STATE},
         {"SIZE", "blocks", COLUMN_BLOCKS},     {"FREE", "free_blocks", COLUMN_BLOCKS},
         {"VOLUMES", "volumes", COLUMN_NUMBER}, {"ADDRESS", "address", COLUMN_TEXT},
+        {"TRUST", "trust", COLUMN_TEXT},
     };
     return cli_list(cli, "units", "/units", columns, DV_COUNT(columns), err);
 }
@@ -42,13 +43,21 @@ static const struct column media_columns[] = {
 static void print_unit(const struct cli *cli, const json_t *unit)
 {
     static const struct column columns[] = {
-        {"Name", "name", COLUMN_TEXT},           {"UUID", "uuid", COLUMN_TEXT},
-        {"State", "state", COLUMN_STATE},        {"Address", "address", COLUMN_TEXT},
-        {"Lead", "lead", COLUMN_TEXT},           {"Led by", "leader", COLUMN_NOTE},
-        {"Engine ID", "engine_id", COLUMN_TEXT}, {"Software", "software", COLUMN_TEXT},
-        {"Last seen", "last_seen", COLUMN_TIME}, {"Last error", "last_error", COLUMN_NOTE},
-        {"Why", "reason", COLUMN_NOTE},          {"Note", "note", COLUMN_NOTE},
-        {"Size", "blocks", COLUMN_BLOCKS},       {"Free", "free_blocks", COLUMN_BLOCKS},
+        {"Name", "name", COLUMN_TEXT},
+        {"UUID", "uuid", COLUMN_TEXT},
+        {"State", "state", COLUMN_STATE},
+        {"Address", "address", COLUMN_TEXT},
+        {"Trust", "trust", COLUMN_TEXT},
+        {"Lead", "lead", COLUMN_TEXT},
+        {"Led by", "leader", COLUMN_NOTE},
+        {"Engine ID", "engine_id", COLUMN_TEXT},
+        {"Software", "software", COLUMN_TEXT},
+        {"Last seen", "last_seen", COLUMN_TIME},
+        {"Last error", "last_error", COLUMN_NOTE},
+        {"Why", "reason", COLUMN_NOTE},
+        {"Note", "note", COLUMN_NOTE},
+        {"Size", "blocks", COLUMN_BLOCKS},
+        {"Free", "free_blocks", COLUMN_BLOCKS},
         {"Volumes", "volumes", COLUMN_NUMBER},
     };
     static const struct column portals[] = {

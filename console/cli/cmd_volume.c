@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "console/cli/cli.h"
+#include <unistd.h>
 
 int volume_list(struct cli *cli, struct dv_err *err)
 {
@@ -97,7 +98,7 @@ static void print_created(struct cli *cli)
     json_decref(volume);
 }
 
-int volume_create(struct cli *cli, struct dv_err *err)
+static int create(struct cli *cli, struct dv_err *err)
 {
     json_t *body = create_body(cli, err);
     if (!body)
@@ -110,6 +111,51 @@ int volume_create(struct cli *cli, struct dv_err *err)
     if (waited)
         print_created(cli);
     return 0;
+}
+
+// A host that was made for the volume goes when there is none.
+static void take_back_host(struct cli *cli)
+{
+    DV_FREE char *path = client_path("/hosts/", cli_value(cli, OPT_HOST), "");
+    if (!cli_value(cli, OPT_IQN) ||
+        client_request(cli->client, "DELETE", path, NULL, NULL, NULL) < 0)
+        return;
+    printf("Host %s is deleted again.\n", cli_value(cli, OPT_HOST));
+    if (cli_value(cli, OPT_SAVE_SECRET))
+        unlink(cli_value(cli, OPT_SAVE_SECRET));
+}
+
+// What is asked for the host goes first: its name and IQN may be taken.
+static int create_for_host(struct cli *cli, struct dv_err *err)
+{
+    struct invocation of_host = *cli->in;
+    struct cli host = *cli;
+    of_host.args[0] = cli_value(cli, OPT_HOST);
+    of_host.values[OPT_VOLUME] = cli->in->args[0];
+    host.in = &of_host;
+    if (cli->json || cli_flag(cli, OPT_NO_WAIT))
+        return dv_fail(err, DV_INVALID,
+                       "--host takes several steps, so it goes neither with --json nor with "
+                       "--no-wait: use host add, volume create and volume assign");
+    if (cli_value(cli, OPT_IQN) && host_add(&host, err) < 0)
+        return -1;
+    if (create(cli, err) < 0) {
+        take_back_host(cli);
+        return -1;
+    }
+    if (volume_assign(cli, err) < 0)
+        return -1;
+    printf("\n");
+    return host_connect_info(&host, err);
+}
+
+int volume_create(struct cli *cli, struct dv_err *err)
+{
+    if (cli_value(cli, OPT_HOST))
+        return create_for_host(cli, err);
+    if (cli_value(cli, OPT_IQN) || cli_value(cli, OPT_SAVE_SECRET) || cli_value(cli, OPT_FOR))
+        return dv_fail(err, DV_INVALID, "--iqn, --save-secret and --for go with --host HOST");
+    return create(cli, err);
 }
 
 static int confirm_delete(struct cli *cli, struct dv_err *err)

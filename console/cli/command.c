@@ -158,9 +158,10 @@ const struct command cli_commands[] = {
      "List the media of all units, or their free extents."},
 
     {"volume", "create", ARG("VOLUME", check_volume),
-     BIT(OPT_SIZE) | BIT(OPT_UNIT) | BIT(OPT_MEDIUM) | BIT(OPT_THIN) | BIT(OPT_FULL) | BIT(OPT_NO_WAIT),
+     BIT(OPT_SIZE) | BIT(OPT_UNIT) | BIT(OPT_MEDIUM) | BIT(OPT_THIN) | BIT(OPT_FULL) | BIT(OPT_NO_WAIT) | BIT(OPT_HOST) |
+         BIT(OPT_IQN) | BIT(OPT_SAVE_SECRET) | BIT(OPT_FOR),
      BIT(OPT_SIZE), BIT(OPT_THIN) | BIT(OPT_FULL), volume_create,
-     "Create a volume."},
+     "Create a volume, and with --host and --iqn all that this host needs to use it."},
     {"volume", "list", NO_ARG, 0, 0, 0, volume_list,
      "List the volumes of the pool."},
     {"volume", "show", ARG("VOLUME", check_volume), 0, 0, 0, volume_show,

@@ -10,7 +10,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define PASSWORD_ROOM 256
+#define PASSWORD_ROOM    256
+#define STATION_PASSWORD "/etc/dvsan/admin-password" // of the station on this machine
 
 static const char *set_value(const char *variable)
 {
@@ -42,7 +43,7 @@ static int ask_password(char **secret, struct dv_err *err)
     return result;
 }
 
-int login_read(struct login *login, struct dv_err *err)
+int login_read(struct login *login, bool here, struct dv_err *err)
 {
     const char *value;
     *login = (struct login){.is_token = true, .source = "DVSAN_TOKEN"};
@@ -57,6 +58,9 @@ int login_read(struct login *login, struct dv_err *err)
     login->source = "DVSAN_PASSWORD_FILE";
     if ((value = set_value("DVSAN_PASSWORD_FILE")))
         return secret_read_file(value, &login->secret, err);
+    login->source = STATION_PASSWORD;
+    if (here && access(STATION_PASSWORD, R_OK) == 0)
+        return secret_read_file(STATION_PASSWORD, &login->secret, err);
     login->source = "the password";
     if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
         return ask_password(&login->secret, err);

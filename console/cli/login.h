@@ -12,9 +12,10 @@ struct login {
     const char *source; // where it came from, for errors: "DVSAN_TOKEN"
 };
 
-// From DVSAN_TOKEN, DVSAN_TOKEN_FILE, DVSAN_PASSWORD_FILE, or by asking on a terminal, the first
-// of them that there is.
-int login_read(struct login *login, struct dv_err *err);
+// From DVSAN_TOKEN, DVSAN_TOKEN_FILE, DVSAN_PASSWORD_FILE, where the station is here the file that
+// dvsan-cms --init made, if the caller may read it, or by asking on a terminal, the first of them
+// that there is.
+int login_read(struct login *login, bool here, struct dv_err *err);
 void login_free(struct login *login); // wipes
 
 #endif

@@ -115,7 +115,7 @@ def test_pool(lab):
 
 def test_units(lab):
     table = rows(lab.dvsan("unit", "list").stdout)
-    assert table[0] == ["NAME", "STATE", "SIZE", "FREE", "VOLUMES", "ADDRESS"]
+    assert table[0] == ["NAME", "STATE", "SIZE", "FREE", "VOLUMES", "ADDRESS", "TRUST"]
     assert [row[:2] for row in table[1:]] == [["unit1", "up"], ["unit2", "up"]]
     listed = lab.dvsan_json("unit", "list")
     assert [unit["name"] for unit in listed] == ["unit1", "unit2"]

@@ -101,13 +101,6 @@ def test_examples_are_good(tree, tmp_path, name):
     run("xmllint", "--noout", "--relaxng", tree.prefix / f"share/dvsan/{name}.rng", example)
 
 
-def test_guide_fills_in_the_example_for_snmpd(tree):
-    text = (tree.examples / "snmpd.conf").read_text()
-    guide = (tree.examples.parent / "INSTALL.md").read_text()
-    for word in set(re.findall(r"@[A-Z_]+@", text)):
-        assert word in guide, word
-
-
 def test_services_are_closed(tree, tmp_path):
     """As far as can be told without starting them; test_systemd does that."""
     units = tmp_path / "etc/systemd/system"

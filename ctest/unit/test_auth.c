@@ -84,7 +84,7 @@ static void test_password(void **state)
     struct fixture *f = *state;
     struct dv_err err;
     char *password, *again;
-    struct auth *a = auth_new(f->store, &password, &err);
+    struct auth *a = auth_new(f->store, NULL, &password, &err);
     assert_non_null(a);
     assert_non_null(password);
     assert_int_equal(strlen(password), 20);
@@ -100,7 +100,7 @@ static void test_password(void **state)
     assert_false(store_has(f, password));
     auth_free(a);
 
-    a = auth_new(f->store, &again, &err);
+    a = auth_new(f->store, NULL, &again, &err);
     assert_non_null(a);
     assert_null(again); // shown once
     assert_true(check_login(a, "admin", password));
@@ -113,7 +113,7 @@ static void test_guesses_cost_nothing_once_the_right_one_is_known(void **state)
     struct fixture *f = *state;
     struct dv_err err;
     char *password;
-    struct auth *a = auth_new(f->store, &password, &err);
+    struct auth *a = auth_new(f->store, NULL, &password, &err);
     assert_non_null(a);
     assert_int_equal(auth_look(a, "root", password), AUTH_WRONG); // no such user: nothing to check
     assert_int_equal(auth_look(a, "admin", "guess"), AUTH_SLOW);
@@ -134,7 +134,7 @@ static void test_long_passwords_are_refused(void **state)
     struct fixture *f = *state;
     struct dv_err err;
     char *password;
-    struct auth *a = auth_new(f->store, &password, &err);
+    struct auth *a = auth_new(f->store, NULL, &password, &err);
     char *huge = dv_calloc(1, 1 << 20);
     memset(huge, 'x', (1 << 20) - 1);
     assert_false(check_login(a, "admin", huge));
@@ -152,7 +152,7 @@ static void test_tokens(void **state)
     uint64_t id;
     struct token_record *list;
     size_t n;
-    struct auth *a = auth_new(f->store, &password, &err);
+    struct auth *a = auth_new(f->store, NULL, &password, &err);
     assert_false(check_login(a, NULL, ""));
     assert_int_equal(auth_create_token(a, "ci", token, &id, &err), 0);
     assert_int_equal(strlen(token), AUTH_TOKEN_LEN);
@@ -171,7 +171,7 @@ static void test_tokens(void **state)
     auth_free(a);
     secret_free(password);
 
-    a = auth_new(f->store, &password, &err); // after a restart
+    a = auth_new(f->store, NULL, &password, &err); // after a restart
     assert_true(check_login(a, NULL, token));
     assert_int_equal(auth_delete_token(a, list[0].id, &err), 0);
     assert_false(check_login(a, NULL, token));
@@ -204,7 +204,7 @@ static void test_threads(void **state)
     char *password, token[65], other[65];
     uint64_t id;
     pthread_t threads[4];
-    struct auth *a = auth_new(f->store, &password, &err);
+    struct auth *a = auth_new(f->store, NULL, &password, &err);
     assert_int_equal(auth_create_token(a, "ci", token, &id, &err), 0);
     struct checker c = {a, password, token};
     for (size_t i = 0; i < DV_COUNT(threads); i++)

@@ -88,7 +88,7 @@ static void test_refused(void **state)
         {"dvsan volume create a --size 1G --sise 2G", "did you mean --size?"},
         {"dvsan volume create a --size 1G --thin --full", "exclude each other"},
         {"dvsan volume create a --size 1G --thin=yes", "--thin takes no value"},
-        {"dvsan volume create a --size 1G --host h", "does not take --host"},
+        {"dvsan volume create a --size 1G --volume h", "does not take --volume"},
         {"dvsan volume create a --size 1G -x", "unknown option -x"},
         {"dvsan volume assign a", "needs --host HOST"},
         {"dvsan host add h --iqn nonsense", "iSCSI name"},

@@ -6,6 +6,7 @@
 #include "base/service.h"
 #include "config/world.h"
 #include "snmp-agents/unit/enrol.h"
+#include "snmp-agents/unit/init.h"
 #include "snmp-agents/unit/rebuild.h"
 #include "snmp-agents/unit/take.h"
 #include "snmp-agents/unit/unit.h"
@@ -13,12 +14,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_CONFIG "/etc/dvsan/dvsan-unit.xml"
 
 static const char HELP[] =
     "usage: dvsan-unit [-c FILE] [-t] [-v] [--take=MEDIUM] [--rebuild[=UUID|new]]\n"
     "                  [--enrol CODE [--station ADDRESS]] [--help] [--version]\n"
+    "       dvsan-unit --init [--name NAME] [--address ADDRESS] [--media PATH]... [--size SIZE]\n"
+    "                  [--yes] [--root FOLDER] [--enrol CODE --station ADDRESS]\n"
     "\n"
     "The agent of an IP SAN unit: an AgentX subagent beside snmpd(8) and tgtd(8).\n"
     "It runs in the foreground until it gets SIGTERM or SIGINT.\n"
@@ -36,6 +40,18 @@ static const char HELP[] =
     "      --station ADDRESS\n"
     "                     where that station is: HOST, HOST:PORT or [IPv6]:PORT (default: the\n"
     "                     first one of the configuration)\n"
+    "      --init         make this machine a unit: the configuration, snmpd's file, folders and\n"
+    "                     services; what is there already is kept\n"
+    "      --name NAME    the unit's name (default: this machine's)\n"
+    "      --address ADDRESS\n"
+    "                     where hosts and the station reach it (default: this machine's address,\n"
+    "                     if it has one)\n"
+    "      --media PATH   a folder or disk for volumes; may be repeated (default:\n"
+    "                     /srv/dvsan/pool0)\n"
+    "      --size SIZE    how much of a folder is for volumes (default: nine tenths of what is\n"
+    "                     free)\n"
+    "      --yes          ask nothing: take the defaults\n"
+    "      --root FOLDER  set up the image of a machine in this folder\n"
     "      --help         print this text and exit\n"
     "      --version      print the version and exit\n";
 
@@ -45,7 +61,14 @@ enum {
     OPTION_REBUILD,
     OPTION_TAKE,
     OPTION_ENROL,
-    OPTION_STATION
+    OPTION_STATION,
+    OPTION_INIT,
+    OPTION_NAME,
+    OPTION_ADDRESS,
+    OPTION_MEDIA,
+    OPTION_SIZE,
+    OPTION_YES,
+    OPTION_ROOT
 };
 
 static const struct option OPTIONS[] = {{"config", required_argument, NULL, 'c'},
@@ -55,6 +78,13 @@ static const struct option OPTIONS[] = {{"config", required_argument, NULL, 'c'}
                                         {"take", required_argument, NULL, OPTION_TAKE},
                                         {"enrol", required_argument, NULL, OPTION_ENROL},
                                         {"station", required_argument, NULL, OPTION_STATION},
+                                        {"init", no_argument, NULL, OPTION_INIT},
+                                        {"name", required_argument, NULL, OPTION_NAME},
+                                        {"address", required_argument, NULL, OPTION_ADDRESS},
+                                        {"media", required_argument, NULL, OPTION_MEDIA},
+                                        {"size", required_argument, NULL, OPTION_SIZE},
+                                        {"yes", no_argument, NULL, OPTION_YES},
+                                        {"root", required_argument, NULL, OPTION_ROOT},
                                         {"help", no_argument, NULL, OPTION_HELP},
                                         {"version", no_argument, NULL, OPTION_VERSION},
                                         {0}};
@@ -100,6 +130,9 @@ struct options {
     const char *unit; // to be rebuilt; NULL: the media know
     const char *take; // the name of a medium; NULL: none
     const char *enrol, *station;
+    bool init, yes; // set this machine up; ask nothing
+    struct setup setup;
+    struct init_answers answers;
 };
 
 static int rebuild(const struct unit_config *config, const char *unit)
@@ -115,8 +148,24 @@ static int rebuild(const struct unit_config *config, const char *unit)
     return rebuild_journal(config, unit ? &uuid : NULL, &err) == 0 ? 0 : fail(&err);
 }
 
-static int enrol(const struct unit_config *config, const char *code, const char *station)
+// Of this machine's unit the services are stopped meanwhile, and started again whatever happens.
+static int enrol_with_services(const struct options *o, const struct unit_config *config,
+                               const char *code, struct dv_err *err)
 {
+    struct dv_err why;
+    bool services = strcmp(o->path, DEFAULT_CONFIG) == 0 && setup_runs_services(&o->setup);
+    if (services && init_hold_services(&o->setup, err) < 0)
+        return -1;
+    int rc = enrol_unit(config, code, o->station, err);
+    if (services && (rc == 0 || init_is_member(&o->setup, config)) &&
+        init_start_services(&o->setup, config, &why) < 0 && rc == 0)
+        rc = dv_fail(err, why.code, "%s", why.text);
+    return rc;
+}
+
+static int enrol(const struct options *o, const struct unit_config *config)
+{
+    const char *code = o->enrol;
     char line[128];
     struct dv_err err;
     if (strcmp(code, "-") == 0) {
@@ -126,7 +175,7 @@ static int enrol(const struct unit_config *config, const char *code, const char 
         }
         code = line;
     }
-    int rc = enrol_unit(config, code, station, &err);
+    int rc = enrol_with_services(o, config, code, &err);
     secret_wipe(line, sizeof(line));
     return rc == 0 ? 0 : fail(&err);
 }
@@ -137,6 +186,34 @@ static int check(const struct unit_config *config, const char *path)
     world_of_unit(config, &world);
     int rc = world_print(&world, path);
     world_clear(&world);
+    return rc;
+}
+
+static int init(struct options *o)
+{
+    struct dv_err err;
+    struct unit_config *config;
+    if (o->enrol && *o->setup.root) {
+        (void)dv_fail(&err, DV_INVALID,
+                      "an image is enrolled on the machine where it runs: leave --enrol out");
+        return fail(&err);
+    }
+    o->setup.asks = !o->yes && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
+                    (!o->enrol || strcmp(o->enrol, "-") != 0);
+    if (init_unit(&o->setup, o->path, &o->answers, &config, &err) < 0)
+        return fail(&err);
+    int rc = 0;
+    bool services = setup_runs_services(&o->setup);
+    if (o->enrol)
+        rc = enrol(o, config);
+    else if (!init_is_member(&o->setup, config))
+        printf("Next: dvsan unit add %s on the station, and then what this prints.\n",
+               config->name);
+    else if (services && init_start_services(&o->setup, config, &err) < 0)
+        rc = fail(&err);
+    if (rc == 0 && !services)
+        init_print_start(config);
+    unit_config_free(config);
     return rc;
 }
 
@@ -155,7 +232,7 @@ static int load_and_run(const struct options *o)
     else if (o->rebuild)
         rc = rebuild(config, o->unit);
     else if (o->enrol)
-        rc = enrol(config, o->enrol, o->station);
+        rc = enrol(o, config);
     else
         rc = run(config);
     unit_config_free(config);
@@ -164,7 +241,7 @@ static int load_and_run(const struct options *o)
 
 int unit_main(int argc, char **argv)
 {
-    struct options o = {.path = DEFAULT_CONFIG};
+    struct options o = {.path = DEFAULT_CONFIG, .setup.root = ""};
     int option;
     secret_harden_process();
     file_raise_limit();
@@ -194,6 +271,28 @@ int unit_main(int argc, char **argv)
         case OPTION_STATION:
             o.station = optarg;
             break;
+        case OPTION_INIT:
+            o.init = true;
+            break;
+        case OPTION_NAME:
+            o.answers.name = optarg;
+            break;
+        case OPTION_ADDRESS:
+            o.answers.address = optarg;
+            break;
+        case OPTION_MEDIA:
+            if (o.answers.media_count < INIT_MEDIA_MAX)
+                o.answers.media[o.answers.media_count++] = optarg;
+            break;
+        case OPTION_SIZE:
+            o.answers.size = optarg;
+            break;
+        case OPTION_YES:
+            o.yes = true;
+            break;
+        case OPTION_ROOT:
+            o.setup.root = optarg;
+            break;
         case OPTION_HELP:
             fputs(HELP, stdout);
             return 0;
@@ -209,5 +308,5 @@ int unit_main(int argc, char **argv)
         fprintf(stderr, "dvsan-unit takes no arguments; try dvsan-unit --help.\n");
         return dv_code_exit(DV_INVALID);
     }
-    return load_and_run(&o);
+    return o.init ? init(&o) : load_and_run(&o);
 }

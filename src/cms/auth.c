@@ -12,6 +12,7 @@
 #include <time.h>
 
 #define PASSWORD_LEN     20 // characters of 6 bits each
+#define PASSWORD_MIN     12 // bytes of one that a person chose
 #define PASSWORD_MAX     1024
 #define PASSWORD_SETTING "admin-password"
 #define TOKEN_PREFIX     "dvt_" // so that scanners for leaked secrets can find one
@@ -30,11 +31,15 @@ struct auth {
     size_t token_count;
 };
 
-static int make_password(struct auth *a, char **password, struct dv_err *err)
+static int make_password(struct auth *a, const char *first, char **password, struct dv_err *err)
 {
-    char *text = dv_calloc(1, PASSWORD_LEN + 1);
-    secret_random_text(text, PASSWORD_LEN);
-    if (crypto_pwhash_str(a->password_hash, text, PASSWORD_LEN, crypto_pwhash_OPSLIMIT_INTERACTIVE,
+    if (first && (strlen(first) < PASSWORD_MIN || strlen(first) > PASSWORD_MAX))
+        return dv_fail(err, DV_INVALID, "the admin's password must have %d to %d bytes",
+                       PASSWORD_MIN, PASSWORD_MAX);
+    char *text = first ? dv_strdup(first) : dv_calloc(1, PASSWORD_LEN + 1);
+    if (!first)
+        secret_random_text(text, PASSWORD_LEN);
+    if (crypto_pwhash_str(a->password_hash, text, strlen(text), crypto_pwhash_OPSLIMIT_INTERACTIVE,
                           crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0) {
         secret_free(text);
         return dv_fail(err, DV_BUSY,
@@ -46,18 +51,21 @@ static int make_password(struct auth *a, char **password, struct dv_err *err)
         secret_free(text);
         return -1;
     }
-    *password = text;
+    if (first)
+        secret_free(text);
+    else
+        *password = text;
     return 0;
 }
 
-static int get_password(struct auth *a, char **password, struct dv_err *err)
+static int get_password(struct auth *a, const char *first, char **password, struct dv_err *err)
 {
     DV_FREE void *kept = NULL;
     size_t len;
     if (store_get(a->store, PASSWORD_SETTING, &kept, &len, err) < 0)
         return -1;
     if (!kept)
-        return make_password(a, password, err);
+        return make_password(a, first, password, err);
     if (len >= sizeof(a->password_hash) || strncmp(kept, "$argon2", 7) != 0 || strlen(kept) != len)
         return dv_fail(err, DV_DAMAGED,
                        "the store is damaged: the hash of the admin's password in it is not one; "
@@ -66,7 +74,7 @@ static int get_password(struct auth *a, char **password, struct dv_err *err)
     return 0;
 }
 
-struct auth *auth_new(struct store *store, char **password, struct dv_err *err)
+struct auth *auth_new(struct store *store, const char *first, char **password, struct dv_err *err)
 {
     *password = NULL;
     struct auth *a = dv_calloc(1, sizeof(*a));
@@ -76,7 +84,7 @@ struct auth *auth_new(struct store *store, char **password, struct dv_err *err)
     if (sodium_init() < 0)
         dv_fail(err, DV_INTERNAL, "libsodium cannot be used on this machine");
     else if (store_tokens(store, &a->tokens, &a->token_count, err) == 0 &&
-             get_password(a, password, err) == 0)
+             get_password(a, first, password, err) == 0)
         return a;
     auth_free(a);
     return NULL;

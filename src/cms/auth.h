@@ -11,9 +11,10 @@
 struct auth;
 struct store;
 
-// At the first start an admin's password is made and returned in *password (free it with
-// secret_free); otherwise *password is NULL.
-struct auth *auth_new(struct store *store, char **password, struct dv_err *err);
+// At the first start the admin gets the password first, if there is one, else one that is made and
+// returned in *password (free it with secret_free). Otherwise *password is NULL.
+#define AUTH_FIRST_PASSWORD "first-password" // the file in the state folder that holds it
+struct auth *auth_new(struct store *store, const char *first, char **password, struct dv_err *err);
 void auth_free(struct auth *a); // NULL is fine
 
 enum auth_answer { AUTH_WRONG, AUTH_RIGHT, AUTH_SLOW }; // slow: a password to be checked

@@ -185,6 +185,20 @@ static void resume(struct cms *cms)
     lead_orders_of_last_run(cms);
 }
 
+// --init may have left the admin's first password, which has no other use than this.
+static int authenticate(struct cms *cms, char **password, struct dv_err *err)
+{
+    DV_FREE char *path = dv_printf("%s/" AUTH_FIRST_PASSWORD, cms->config->state_dir);
+    char *first = NULL;
+    if (!file_is_missing(path) && secret_read_file(path, &first, err) < 0)
+        return -1;
+    cms->auth = auth_new(cms->store, first, password, err);
+    secret_free(first);
+    if (cms->auth)
+        unlink(path);
+    return cms->auth ? 0 : -1;
+}
+
 struct cms *cms_new(struct loop *loop, const struct cms_config *config, char **password,
                     struct dv_err *err)
 {
@@ -204,7 +218,7 @@ struct cms *cms_new(struct loop *loop, const struct cms_config *config, char **p
     pthread_condattr_destroy(&monotonic);
     // The password comes last: it is shown once, so nothing may fail after it was made.
     if (open_state(cms, err) < 0 || load(cms, err) < 0 || identify(cms, err) < 0 ||
-        open_network(cms, err) < 0 || !(cms->auth = auth_new(cms->store, password, err))) {
+        open_network(cms, err) < 0 || authenticate(cms, password, err) < 0) {
         cms_free(cms);
         return NULL;
     }

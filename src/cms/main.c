@@ -106,6 +106,14 @@ static int check(const struct cms_config *config, const char *path)
     return rc;
 }
 
+static int init(const struct options *o)
+{
+    struct dv_err err;
+    struct setup s = {.root = o->root,
+                      .asks = !o->yes && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
+    return init_station(&s, o->config, &o->answers, &err) == 0 ? 0 : fail(&err);
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -115,6 +123,8 @@ int main(int argc, char **argv)
     enum options_result result = options_parse(argc, argv, &options);
     if (result != OPTIONS_RUN)
         return result == OPTIONS_DONE ? 0 : dv_code_exit(DV_INVALID);
+    if (options.init)
+        return init(&options);
     struct cms_config *config = cms_config_load(options.config, &err);
     if (!config)
         return fail(&err);

@@ -7,6 +7,8 @@
 
 static const char help[] =
     "usage: dvsan-cms [-c FILE] [-t] [-v] [--help] [--version]\n"
+    "       dvsan-cms --init [--name NAME] [--address ADDRESS] [--password-file FILE] [--yes]\n"
+    "                 [--root FOLDER]\n"
     "\n"
     "The control management station: it hears units, makes a storage pool of them, and gives\n"
     "volumes to hosts. It runs in the foreground until it gets SIGTERM or SIGINT.\n"
@@ -14,22 +16,47 @@ static const char help[] =
     "  -c, --config FILE  the configuration (default: " OPTIONS_DEFAULT_CONFIG ")\n"
     "  -t, --check        check the configuration, and this machine against it, and exit\n"
     "  -v, --verbose      log what happens in detail\n"
+    "      --init         make this machine the station: the configuration, the admin's password\n"
+    "                     and the service; what is there already is kept\n"
+    "      --name NAME    the station's name (default: this machine's)\n"
+    "      --address ADDRESS\n"
+    "                     where units reach it (default: this machine's address, if it has one)\n"
+    "      --password-file FILE\n"
+    "                     a file with the admin's password, mode 0600 (default: one is made)\n"
+    "      --yes          ask nothing: take the defaults\n"
+    "      --root FOLDER  set up the image of a machine in this folder\n"
     "      --help         print this text and exit\n"
     "      --version      print the version and exit\n";
 
-enum { OPTION_HELP = 256, OPTION_VERSION };
+enum {
+    OPTION_HELP = 256,
+    OPTION_VERSION,
+    OPTION_INIT,
+    OPTION_NAME,
+    OPTION_ADDRESS,
+    OPTION_PASSWORD_FILE,
+    OPTION_YES,
+    OPTION_ROOT
+};
 
-static const struct option known[] = {{"config", required_argument, NULL, 'c'},
-                                      {"check", no_argument, NULL, 't'},
-                                      {"verbose", no_argument, NULL, 'v'},
-                                      {"help", no_argument, NULL, OPTION_HELP},
-                                      {"version", no_argument, NULL, OPTION_VERSION},
-                                      {0}};
+static const struct option known[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"check", no_argument, NULL, 't'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"init", no_argument, NULL, OPTION_INIT},
+    {"name", required_argument, NULL, OPTION_NAME},
+    {"address", required_argument, NULL, OPTION_ADDRESS},
+    {"password-file", required_argument, NULL, OPTION_PASSWORD_FILE},
+    {"yes", no_argument, NULL, OPTION_YES},
+    {"root", required_argument, NULL, OPTION_ROOT},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {0}};
 
 enum options_result options_parse(int argc, char **argv, struct options *out)
 {
     int option;
-    *out = (struct options){.config = OPTIONS_DEFAULT_CONFIG};
+    *out = (struct options){.config = OPTIONS_DEFAULT_CONFIG, .root = ""};
     while ((option = getopt_long(argc, argv, "c:tv", known, NULL)) != -1) {
         switch (option) {
         case 'c':
@@ -40,6 +67,24 @@ enum options_result options_parse(int argc, char **argv, struct options *out)
             break;
         case 'v':
             out->verbose = true;
+            break;
+        case OPTION_INIT:
+            out->init = true;
+            break;
+        case OPTION_NAME:
+            out->answers.name = optarg;
+            break;
+        case OPTION_ADDRESS:
+            out->answers.address = optarg;
+            break;
+        case OPTION_PASSWORD_FILE:
+            out->answers.password_file = optarg;
+            break;
+        case OPTION_YES:
+            out->yes = true;
+            break;
+        case OPTION_ROOT:
+            out->root = optarg;
             break;
         case OPTION_HELP:
             fputs(help, stdout);

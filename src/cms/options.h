@@ -3,6 +3,7 @@
 #ifndef DVSAN_CMS_OPTIONS_H
 #define DVSAN_CMS_OPTIONS_H
 
+#include "cms/init.h"
 #include <stdbool.h>
 
 #define OPTIONS_DEFAULT_CONFIG "/etc/dvsan/dvsan-cms.xml"
@@ -10,6 +11,9 @@
 struct options {
     const char *config;
     bool check, verbose;
+    bool init, yes; // set this machine up; ask nothing
+    const char *root;
+    struct init_answers answers;
 };
 
 enum options_result {

@@ -1,10 +1,10 @@
-# cmake -DOUT=FILE.c -DNAMES=a;b -DFILES=a.rng;b.rng -P embed.cmake: files as C arrays.
-# Each becomes a `const struct xml_schema xml_schema_NAME`, so that a program never misses it.
-set(text "// Made from the schemas in tgt-configs/ by embed.cmake.\n#include \"config/xml.h\"\n")
+# cmake -DOUT=FILE.c -DKIND=xml_schema -DHEADER=config/xml.h -DNAMES=a;b -DFILES=a.rng;b.rng -P embed.cmake
+# Files as C arrays. Each becomes a `const struct KIND KIND_NAME`, so that a program never misses it.
+set(text "// Made by embed.cmake.\n#include \"${HEADER}\"\n")
 foreach(name file IN ZIP_LISTS NAMES FILES)
     file(READ ${file} hex HEX)
     string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
     string(APPEND text "\nstatic const unsigned char ${name}_text[] = {${bytes}0};\n"
-        "const struct xml_schema xml_schema_${name} = {\"${name}\", ${name}_text, sizeof(${name}_text) - 1};\n")
+        "const struct ${KIND} ${KIND}_${name} = {\"${name}\", ${name}_text, sizeof(${name}_text) - 1};\n")
 endforeach()
 file(WRITE ${OUT} "${text}")

@@ -1,0 +1,158 @@
+"""Three bare machines become a pool with a volume in use, by the commands that docs/INSTALL.md prints."""
+import contextlib
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tools import initiators
+from tools.booted import Machine
+from tools.testlab import BUILD, ROOT, SANITIZER, until
+
+NAMES = {"station": "192.0.2.1", "unit1": "192.0.2.7", "web": "192.0.2.20"}
+LINE = re.compile(r"^  (dvsan-unit --init --enrol \S+ --station \S+)$", re.M)
+MIB = 1 << 20
+
+
+def command(heading, beginning):
+    """The one line of the guide below this heading that begins so."""
+    text = pathlib.Path(ROOT, "docs/INSTALL.md").read_text()
+    section = re.split(r"^## ", text.partition(f"\n## {heading}\n")[2], maxsplit=1, flags=re.M)[0]
+    line, = (line for line in section.splitlines() if line.startswith("    " + beginning))
+    return line.strip()
+
+
+@contextlib.contextmanager
+def switch(machines):
+    """Joins the machines by a network of their own: each has one interface with its address."""
+    holder = subprocess.Popen(["unshare", "--net", "sh", "-ec", "ip link add br0 type bridge; ip link set br0 up; "
+                               "echo up; exec sleep infinity"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "up\n"
+        for n, (name, address) in enumerate(NAMES.items()):
+            inside = ["nsenter", "-n", "-t", str(holder.pid), "ip", "link"]
+            subprocess.run([*inside, "add", f"port{n}", "type", "veth", "peer", "name", "eth0", "netns",
+                            str(machines[name].first)], check=True)
+            subprocess.run([*inside, "set", f"port{n}", "master", "br0", "up"], check=True)
+            machines[name].sh(f"hostname {name}; ip addr add {address}/24 dev eth0; ip link set eth0 up")
+        yield
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+@pytest.fixture(name="machines", scope="module")
+def boot(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("package")
+    subprocess.run(["cpack", "-B", str(folder)], cwd=BUILD, check=True, capture_output=True)
+    package, = folder.glob("*.deb")
+    with contextlib.ExitStack() as stack:
+        machines = {}
+        for name in NAMES:
+            machine = machines[name] = Machine()
+            stack.callback(machine.close)
+            shutil.copy(package, machine.root / "root/dvsan.deb")
+            machine.run("dpkg", "-i", "/root/dvsan.deb")
+            # Looking for leaks takes ptrace(2), which the services may not call.
+            machine.run("systemctl", "set-environment", "ASAN_OPTIONS=detect_leaks=0")
+        stack.enter_context(switch(machines))
+        try:
+            yield machines
+            for machine in machines.values():
+                assert not SANITIZER.search(machine.sh("journalctl -b --no-pager"))
+        except BaseException:
+            for name, machine in machines.items():
+                print(name, machine.run("journalctl", "-b", "--no-pager", "-n", "60", check=False).stdout)
+            raise
+
+
+@pytest.fixture(name="typed", scope="module")
+def pool(machines):
+    """All commands that were typed, and what the last one printed."""
+    typed = []
+
+    def type_in(name, line):
+        typed.append((name, line))
+        return machines[name].sh(line)
+
+    type_in("station", command("The station", "dvsan-cms"))
+    said = type_in("station", command("A unit", "dvsan unit add"))
+    type_in("unit1", LINE.search(said)[1])
+    assert until(lambda: re.search(r"unit1 +up ", machines["station"].sh("dvsan unit list")), 60)
+    said = type_in("station", command("A host", "dvsan volume create db1") + " --for dvsan")
+    return typed, said
+
+
+def test_a_host_is_not_left_without_its_volume(machines, typed):
+    del typed
+    station = machines["station"]
+    done = station.run("dvsan", "volume", "create", "big", "--size", "900T", "--host", "other", "--iqn",
+                       "iqn.2026-11.test:other", "--save-secret", "/root/other.secret", check=False)
+    assert done.returncode == 5 and "Host other is deleted again." in done.stdout, done
+    assert "other" not in station.sh("dvsan host list") and not (station.root / "root/other.secret").exists()
+
+
+def test_three_machines_become_a_pool(machines, typed):
+    lines, said = typed
+    assert [name for name, _ in lines] == ["station", "station", "unit1", "station"]
+    station, host = machines["station"], machines["web"]
+    secret = re.search(r"shown only now: (\S+)", said)[1]
+    (host.root / "etc/dvsan/web.secret").write_text(secret)
+    (host.root / "etc/dvsan/web.secret").chmod(0o600)
+    (host.root / "root/db1.json").write_text(station.sh("dvsan host connect-info web --volume db1 --plugin"))
+    env = {k: v for k, v in initiators.sanitizer_environment().items() if k in ("LD_PRELOAD", "ASAN_OPTIONS")}
+    plugin, = host.root.glob("usr/**/nbdkit-dvsan-plugin.so")
+    host.run("nbdkit", "-U", "/run/db1.sock", "/" + str(plugin.relative_to(host.root)), "params=/root/db1.json",
+             env=env)
+    host.sh("head -c 1M /dev/urandom > /root/pattern")
+    uri = "nbd+unix:///?socket=/run/db1.sock"
+    host.sh(f"qemu-io -f raw -c 'write -s /root/pattern 0 {MIB}' -c flush '{uri}'")
+    said = host.sh(f"qemu-io -f raw -c 'read -v 0 512' '{uri}'")
+    shown = bytes.fromhex("".join(re.findall(r"^[0-9a-f]+: +((?:[0-9a-f]{2} ){16})", said, re.M)))
+    assert shown == (host.root / "root/pattern").read_bytes()[:512]
+
+
+def test_the_unit_is_enrolled_and_knows_no_pass_phrase_of_the_pool(machines, typed):
+    del typed
+    unit = machines["unit1"]
+    assert "enrolled" in machines["station"].sh("dvsan unit show unit1")
+    for path in ("etc/dvsan/dvsan-unit.xml", "etc/snmp/snmpd.conf"):
+        text = (unit.root / path).read_text()
+        assert "provision" not in re.sub(r"^#.*|^view .*|^access .*|^group provision usm dvsan-station-[ab]$", "", text, flags=re.M)
+        assert "notify" not in text
+    assert unit.run("systemctl", "is-enabled", "tgt", check=False).stdout != "enabled\n"
+    assert unit.sh("stat -c %a%U%G /etc/snmp/snmpd.conf") == "640rootDebian-snmp\n"
+    assert unit.sh("snmpget -v 3 -u dvsan-monitor -l authPriv -a SHA-256 -A $(cat /etc/dvsan/monitor.auth) -x AES "
+                   "-X $(cat /etc/dvsan/monitor.priv) 192.0.2.7 1.3.6.1.2.1.1.3.0")
+
+
+def test_init_may_be_run_again(machines, typed):
+    del typed
+    for name, line in (("unit1", "dvsan-unit --init"), ("station", "dvsan-cms --init")):
+        machine = machines[name]
+        path = f"/etc/dvsan/{line.split()[0]}.xml"
+        machine.sh(f"echo '<!-- mine -->' >> {path}")
+        before = machine.sh("cat /etc/dvsan/* /etc/snmp/* | sha256sum; systemctl show -P MainPID snmpd dvsan-unit dvsan-cms")
+        said = machine.sh(line)
+        assert f"kept {path}" in said and "made" not in said
+        assert machine.sh("cat /etc/dvsan/* /etc/snmp/* | sha256sum; systemctl show -P MainPID snmpd dvsan-unit dvsan-cms") == before
+    assert re.search(r"unit1 +up ", machines["station"].sh("dvsan unit list"))
+
+
+def test_what_cannot_be_guessed_is_named(machines, typed):
+    """Without a terminal nothing is asked, and nothing is made."""
+    del typed
+    host = machines["web"]
+    host.sh("ip addr add 192.0.2.21/24 dev eth0")
+    for program in ("dvsan-cms", "dvsan-unit"):
+        done = host.run(program, "--init", check=False)
+        assert done.returncode == 2 and "--address is missing, and cannot be guessed" in done.stderr, done
+        assert "192.0.2.20, 192.0.2.21" in done.stderr
+        assert not (host.root / f"etc/dvsan/{program}.xml").exists()
+    done = host.run(program, "--init", "--address", "224.0.0.1", check=False)
+    assert done.returncode == 2 and "--address: " in done.stderr
+    host.sh("dvsan-unit --init --address 192.0.2.21 --name other --size 64M --media /srv/elsewhere")
+    assert "ReadWritePaths=-/srv/elsewhere" in host.sh("cat /etc/systemd/system/dvsan-tgtd@.service.d/media.conf")
+    assert host.sh("stat -c %a%U /srv/elsewhere") == "700dvsan\n"

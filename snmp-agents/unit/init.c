@@ -1,0 +1,399 @@
+// Setting up the machine of a unit.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "snmp-agents/unit/init.h"
+
+#include "base/address.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/secret.h"
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define USER         "dvsan"
+#define SNMP_USER    "Debian-snmp"
+#define MEDIA_FOLDER "/srv/dvsan"
+#define FIRST_FOLDER MEDIA_FOLDER "/pool0"
+#define SNMPD_CONF   "/etc/snmp/snmpd.conf"
+#define MONITOR_AUTH "/etc/dvsan/monitor.auth"
+#define MONITOR_PRIV "/etc/dvsan/monitor.priv"
+#define UNITS        "/etc/systemd/system"
+#define GIB          (UINT64_C(1) << 30)
+#define MIB          (UINT64_C(1) << 20)
+
+// ---- The configuration ------------------------------------------------------------------------
+
+static int check_medium(const char *path, struct dv_err *err)
+{
+    return *path == '/' ? 0
+                        : dv_fail(err, DV_INVALID,
+                                  "\"%s\" is neither a folder nor a disk: write a path that begins "
+                                  "with /, such as " FIRST_FOLDER,
+                                  path);
+}
+
+static bool is_disk(const struct setup *s, const char *path)
+{
+    DV_FREE char *at = setup_path(s, path);
+    struct stat st;
+    return stat(at, &st) == 0 && (S_ISBLK(st.st_mode) || S_ISREG(st.st_mode));
+}
+
+// Nine tenths of what is free where the folder is, or will be.
+static void guess_size(const struct setup *s, const char *folder, char out[SIZE_TEXT_ROOM])
+{
+    DV_FREE char *at = setup_path(s, folder);
+    struct statvfs fs;
+    while (statvfs(at, &fs) != 0 && strcmp(at, "/") != 0)
+        dirname(at);
+    uint64_t bytes = (uint64_t)fs.f_bavail * fs.f_frsize / 10 * 9;
+    bytes -= bytes % (bytes > 4 * GIB ? GIB : MIB);
+    size_format(bytes > MIB ? bytes : MIB, out, SIZE_TEXT_ROOM);
+}
+
+static int check_size(const char *text, struct dv_err *err)
+{
+    uint64_t bytes;
+    return size_parse(text, &bytes, err);
+}
+
+static int add_medium(const struct setup *s, const struct init_answers *a, struct strbuf *xml,
+                      size_t at, const char *path, struct dv_err *err)
+{
+    DV_FREE char *quoted = setup_quote(path);
+    strbuf_add(xml, "    <medium index=\"%zu\" name=\"pool%zu\" ", at + 1, at);
+    if (is_disk(s, path)) {
+        strbuf_add(xml, "kind=\"disk\" path=\"%s\" initialise=\"yes\"/>\n", quoted);
+        return 0;
+    }
+    char guess[SIZE_TEXT_ROOM];
+    DV_FREE char *text = dv_printf("How much of %s is for volumes", path);
+    DV_FREE char *size = NULL;
+    guess_size(s, path, guess);
+    struct setup_question q = {
+        .option = "--size", .text = text, .given = a->size, .guess = guess, .check = check_size};
+    if (setup_ask(s, &q, &size, err) < 0)
+        return -1;
+    strbuf_add(xml, "kind=\"dir\" path=\"%s\" size=\"%s\"/>\n", quoted, size);
+    return 0;
+}
+
+static int add_media(const struct setup *s, const struct init_answers *a, struct strbuf *xml,
+                     struct dv_err *err)
+{
+    if (a->media_count == 0) {
+        DV_FREE char *path = NULL;
+        struct setup_question q = {.option = "--media",
+                                   .text =
+                                       "The folder or disk (/dev/disk/by-id/...) where volumes lie",
+                                   .guess = FIRST_FOLDER,
+                                   .check = check_medium};
+        return setup_ask(s, &q, &path, err) < 0 ? -1 : add_medium(s, a, xml, 0, path, err);
+    }
+    for (size_t i = 0; i < a->media_count; i++)
+        if (check_medium(a->media[i], err) < 0 || add_medium(s, a, xml, i, a->media[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+static int add_place(const struct setup *s, const struct init_answers *a, struct strbuf *xml,
+                     struct dv_err *err)
+{
+    char engine[2 * 12 + 1];
+    uint8_t random[12];
+    DV_FREE char *all = NULL;
+    DV_FREE char *guess = setup_guess_address(&all);
+    DV_FREE char *address = NULL;
+    DV_FREE char *text = dv_printf(*all && !guess ? "The address of this machine for hosts and the "
+                                                    "station, one of %s"
+                                                  : "The address of this machine for hosts and the "
+                                                    "station",
+                                   all);
+    struct setup_question q = {.option = "--address",
+                               .text = text,
+                               .given = a->address,
+                               .guess = guess,
+                               .check = setup_check_address};
+    if (setup_ask(s, &q, &address, err) < 0)
+        return -1;
+    random_fill(random, sizeof(random));
+    for (size_t i = 0; i < sizeof(random); i++)
+        snprintf(engine + 2 * i, 3, "%02x", random[i]);
+    bool six = strchr(address, ':') != NULL;
+    strbuf_add(xml,
+               "  <portals>\n"
+               "    <portal index=\"1\" address=\"%s\"/>\n"
+               "  </portals>\n"
+               "  <tgtd socket=\"/run/dvsan/tgtd\"/>\n"
+               "  <snmp agentx=\"/run/agentx/master\" management-address=\"%s%s%s:161\"\n"
+               "        engine-id=\"80001f8805%s\"/>\n",
+               address, six ? "udp6:[" : "udp:", address, six ? "]" : "", engine);
+    return 0;
+}
+
+static int make_config(const struct setup *s, const char *path, const struct init_answers *a,
+                       struct dv_err *err)
+{
+    struct strbuf xml = {0};
+    DV_FREE char *guess = setup_guess_name();
+    DV_FREE char *name = NULL;
+    struct setup_question q = {.option = "--name",
+                               .text = "The name of this unit",
+                               .given = a->name,
+                               .guess = guess,
+                               .check = setup_check_name};
+    int rc = setup_ask(s, &q, &name, err);
+    strbuf_add(&xml,
+               "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+               "<!-- Made by dvsan-unit, and yours to change: dvsan-unit.xml of the examples "
+               "in\n     /usr/share/doc/dvsan explains all that can be said here. -->\n"
+               "<unit name=\"%s\" state-dir=\"/var/lib/dvsan/unit\">\n  <media>\n",
+               name ? name : "");
+    if (rc == 0)
+        rc = add_media(s, a, &xml, err);
+    strbuf_add(&xml, "  </media>\n");
+    if (rc == 0)
+        rc = add_place(s, a, &xml, err);
+    strbuf_add(&xml, "</unit>\n");
+    if (rc == 0)
+        rc = setup_make(s, path, xml.text, 0640, NULL, USER, err);
+    strbuf_free(&xml);
+    return rc < 0 ? -1 : 0;
+}
+
+// ---- snmpd ------------------------------------------------------------------------------------
+
+// Of IPv6 addresses snmpd listens at the same text; one that is a portal's may change.
+static const char *listen_at(const struct unit_config *config)
+{
+    uint32_t index;
+    size_t len;
+    return unit_config_portal_in(config->snmp.management_address, &index, &len)
+               ? "udp:161"
+               : config->snmp.management_address;
+}
+
+static char *snmpd_text(const struct unit_config *config, const char *auth, const char *priv)
+{
+    char engine[2 + 2 * CONFIG_ENGINE_ID_MAX + 1] = "0x";
+    for (size_t i = 0; i < config->snmp.engine_id_len; i++)
+        snprintf(engine + 2 + 2 * i, 3, "%02x", config->snmp.engine_id[i]);
+    const struct setup_word words[] = {
+        {"ADDRESS", listen_at(config)},
+        {"ENGINE_ID", engine},
+        {"AGENTX", config->snmp.agentx},
+        {"AGENTX_PERMS", "0660 0755 " SNMP_USER " " USER},
+        {"MONITOR_USER", "dvsan-monitor"},
+        {"MONITOR_AUTH", auth},
+        {"MONITOR_PRIV", priv},
+    };
+    return setup_fill((const char *)setup_text_snmpd_conf.text, words, DV_COUNT(words));
+}
+
+// Debian's own file is no configuration of ours, and stays beside it.
+static int put_aside(const struct setup *s, struct dv_err *err)
+{
+    DV_FREE char *at = setup_path(s, SNMPD_CONF);
+    DV_FREE char *aside = setup_path(s, SNMPD_CONF ".before-dvsan");
+    char line[512];
+    bool ours = false;
+    FILE *file = fopen(at, "re");
+    if (!file)
+        return 0;
+    while (!ours && fgets(line, sizeof(line), file))
+        ours = strncmp(line, "exactEngineID ", 14) == 0;
+    fclose(file);
+    if (ours)
+        return 0;
+    if (rename(at, aside) != 0)
+        return dv_fail(err, DV_IO, "cannot put %s aside", at);
+    printf("kept what was in %s as %s\n", at, aside);
+    return 0;
+}
+
+static int make_snmpd(const struct setup *s, const struct unit_config *config, struct dv_err *err)
+{
+    char *auth = NULL, *priv = NULL, *text = NULL;
+    int rc = put_aside(s, err);
+    if (rc == 0 && setup_has(s, SNMPD_CONF))
+        rc = setup_make(s, SNMPD_CONF, "", 0640, NULL, SNMP_USER, err);
+    else if (rc == 0 && config->snmp.engine_id_len == 0)
+        rc = dv_fail(err, DV_INVALID,
+                     "the configuration does not say snmpd's engine ID, which " SNMPD_CONF
+                     " is to have: write one as engine-id of <snmp>, such as 80001f8805 and 24 hex "
+                     "digits that are nobody else's");
+    else if (rc == 0) {
+        rc = setup_secret(s, MONITOR_AUTH, &auth, err) < 0 ||
+                     setup_secret(s, MONITOR_PRIV, &priv, err) < 0
+                 ? -1
+                 : 0;
+        if (rc == 0) {
+            text = snmpd_text(config, auth, priv);
+            rc = setup_make(s, SNMPD_CONF, text, 0640, NULL, SNMP_USER, err);
+        }
+    }
+    secret_free(auth);
+    secret_free(priv);
+    secret_free(text);
+    return rc < 0 ? -1 : 0;
+}
+
+// ---- systemd ----------------------------------------------------------------------------------
+
+static bool is_elsewhere(const char *path)
+{
+    return strncmp(path, MEDIA_FOLDER "/", sizeof(MEDIA_FOLDER)) != 0;
+}
+
+// What the services' sandboxes must let through to the media.
+static int make_drop_ins(const struct setup *s, const struct unit_config *config,
+                         struct dv_err *err)
+{
+    static const char *const services[] = {"dvsan-unit", "dvsan-tgtd@"};
+    struct strbuf folders = {0};
+    bool disks = false;
+    strbuf_add(&folders, "# Media that are not below " MEDIA_FOLDER ".\n[Service]\n");
+    size_t none = folders.len;
+    for (size_t i = 0; i < config->media_count; i++) {
+        const struct medium_config *m = &config->media[i];
+        disks = disks || m->kind == MEDIUM_DISK || m->kind == MEDIUM_DEVICE;
+        if (m->kind != MEDIUM_RBD && is_elsewhere(m->path) && strncmp(m->path, "/dev/", 5) != 0)
+            strbuf_add(&folders, "ReadWritePaths=-%s\n", m->path);
+    }
+    int rc = setup_make(s, UNITS "/snmpd.service.d/dvsan.conf",
+                        (const char *)setup_text_snmpd_service.text, 0644, NULL, NULL, err);
+    for (size_t i = 0; rc >= 0 && i < DV_COUNT(services); i++) {
+        DV_FREE char *media = dv_printf(UNITS "/%s.service.d/media.conf", services[i]);
+        DV_FREE char *disk = dv_printf(UNITS "/%s.service.d/disks.conf", services[i]);
+        if (folders.len > none)
+            rc = setup_make(s, media, folders.text, 0644, NULL, NULL, err);
+        if (rc >= 0 && disks)
+            rc = setup_make(s, disk, (const char *)setup_text_disks.text, 0644, NULL, NULL, err);
+    }
+    strbuf_free(&folders);
+    return rc < 0 ? -1 : 0;
+}
+
+// The services that the unit has, in the order in which they start.
+static size_t services_of(const struct unit_config *config, const char *verb,
+                          char names[UNIT_GROUPS_MAX][32], const char **words)
+{
+    size_t count = 0;
+    words[count++] = verb;
+    words[count++] = "snmpd.service";
+    for (uint32_t i = 0; !config->tgtd.supervise && i < config->tgtd.instances; i++) {
+        snprintf(names[i], sizeof(names[i]), "dvsan-tgtd@%u.service",
+                 unit_config_control_port(config, i + 1));
+        words[count++] = names[i];
+    }
+    words[count++] = "dvsan-unit.service";
+    words[count] = NULL;
+    return count;
+}
+
+static int systemctl_all(const struct setup *s, const struct unit_config *config, const char *verb,
+                         struct dv_err *err)
+{
+    char names[UNIT_GROUPS_MAX][32];
+    const char *words[UNIT_GROUPS_MAX + 4];
+    services_of(config, verb, names, words);
+    return setup_systemctl(s, words, err);
+}
+
+int init_hold_services(const struct setup *s, struct dv_err *err)
+{
+    return setup_systemctl(
+        s, (const char *const[]){"stop", "dvsan-unit.service", "snmpd.service", NULL}, err);
+}
+
+int init_start_services(const struct setup *s, const struct unit_config *config, struct dv_err *err)
+{
+    return systemctl_all(s, config, "start", err);
+}
+
+// Debian's tgt.service listens at every address; its snmpd has other files until it is restarted.
+static int prepare_services(const struct setup *s, const struct unit_config *config,
+                            struct dv_err *err)
+{
+    if (setup_runs_services(s)) {
+        if (setup_systemctl(s, (const char *const[]){"daemon-reload", NULL}, err) < 0)
+            return -1;
+        if (setup_has(s, "/lib/systemd/system/tgt.service") &&
+            setup_systemctl(s, (const char *const[]){"disable", "--now", "tgt.service", NULL},
+                            err) < 0)
+            return -1;
+        return systemctl_all(s, config, "enable", err);
+    }
+    return 0;
+}
+
+void init_print_start(const struct unit_config *config)
+{
+    printf("Start it, with snmpd as its own user and the others as " USER ":\n"
+           "  snmpd -LOw -f &\n");
+    for (uint32_t i = 1; !config->tgtd.supervise && i <= config->tgtd.instances; i++)
+        printf("  TGT_IPC_SOCKET=%s tgtd -f -C %u -t %u --iscsi portal=127.0.0.1:0 &\n",
+               config->tgtd.socket, unit_config_control_port(config, i), config->tgtd.threads);
+    printf("  dvsan-unit &\n");
+}
+
+// ---- All of it --------------------------------------------------------------------------------
+
+static int make_folders(const struct setup *s, const struct unit_config *config, struct dv_err *err)
+{
+    DV_FREE char *above = dv_strdup(config->state_dir);
+    if (setup_folder(s, dirname(above), 0755, NULL, err) < 0 ||
+        setup_folder(s, config->state_dir, 0700, USER, err) < 0)
+        return -1;
+    for (size_t i = 0; i < config->media_count; i++) {
+        const struct medium_config *m = &config->media[i];
+        if (m->kind != MEDIUM_DIR)
+            continue;
+        if (!is_elsewhere(m->path) && setup_folder(s, MEDIA_FOLDER, 0700, USER, err) < 0)
+            return -1;
+        if (setup_folder(s, m->path, 0700, USER, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+// Without them nothing could be started; told before anything is made.
+static int check_programs(const struct setup *s, struct dv_err *err)
+{
+    if (setup_has(s, "/usr/sbin/snmpd") && setup_has(s, "/usr/sbin/tgtd"))
+        return setup_check_user(s, USER, err) < 0 ? -1 : setup_check_user(s, SNMP_USER, err);
+    return dv_fail(err, DV_NOT_FOUND,
+                   "a unit needs snmpd and tgtd, and this machine has not both: install the "
+                   "packages snmpd and tgt");
+}
+
+int init_unit(const struct setup *s, const char *path, const struct init_answers *answers,
+              struct unit_config **config, struct dv_err *err)
+{
+    DV_FREE char *at = setup_path(s, path);
+    *config = NULL;
+    if (check_programs(s, err) < 0)
+        return -1;
+    if (!setup_has(s, path)) {
+        if (make_config(s, path, answers, err) < 0)
+            return -1;
+    } else {
+        printf("kept %s, so the unit stays as it says\n", at);
+    }
+    *config = unit_config_load(at, err);
+    if (*config && make_folders(s, *config, err) == 0 && make_snmpd(s, *config, err) == 0 &&
+        make_drop_ins(s, *config, err) == 0 && prepare_services(s, *config, err) == 0)
+        return 0;
+    unit_config_free(*config);
+    *config = NULL;
+    return -1;
+}
+
+bool init_is_member(const struct setup *s, const struct unit_config *config)
+{
+    DV_FREE char *identity = dv_printf("%s/identity", config->state_dir);
+    return setup_has(s, identity) || config->snmp.notify.name[0];
+}

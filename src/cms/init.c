@@ -1,0 +1,120 @@
+// Setting up the machine of the station.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/init.h"
+
+#include "base/mem.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "cms/auth.h"
+#include "config/cms_config.h"
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+
+#define USER     "dvsan"
+#define PASSWORD "/etc/dvsan/admin-password" // also where dvsan(1) looks for it
+
+static int make_config(const struct setup *s, const char *path, const struct init_answers *a,
+                       struct dv_err *err)
+{
+    DV_FREE char *all = NULL;
+    DV_FREE char *guess_name = setup_guess_name();
+    DV_FREE char *guess = setup_guess_address(&all);
+    DV_FREE char *name = NULL;
+    DV_FREE char *address = NULL;
+    DV_FREE char *text = dv_printf(*all && !guess ? "The address of this machine for units, one of "
+                                                    "%s"
+                                                  : "The address of this machine for units",
+                                   all);
+    struct setup_question of_name = {.option = "--name",
+                                     .text = "The name of the station",
+                                     .given = a->name,
+                                     .guess = guess_name,
+                                     .check = setup_check_name};
+    struct setup_question of_address = {.option = "--address",
+                                        .text = text,
+                                        .given = a->address,
+                                        .guess = guess,
+                                        .check = setup_check_address};
+    if (setup_ask(s, &of_name, &name, err) < 0 || setup_ask(s, &of_address, &address, err) < 0)
+        return -1;
+    bool six = strchr(address, ':') != NULL;
+    DV_FREE char *xml =
+        dv_printf("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                  "<!-- Made by dvsan-cms, and yours to change: dvsan-cms.xml of the examples in\n"
+                  "     /usr/share/doc/dvsan explains all that can be said here. -->\n"
+                  "<cms name=\"%s\" state-dir=\"/var/lib/dvsan/cms\">\n"
+                  "  <http address=\"127.0.0.1\" port=\"8480\"/>\n"
+                  "  <snmp listen=\"%s%s%s:1162\"/>\n"
+                  "</cms>\n",
+                  name, six ? "udp6:[" : "udp:", address, six ? "]" : "");
+    return setup_make(s, path, xml, 0640, NULL, USER, err) < 0 ? -1 : 0;
+}
+
+// The same password for root, who types commands, and for the station, which takes it at its first
+// start and removes its file.
+static int make_password(const struct setup *s, const struct cms_config *config,
+                         const char *password_file, struct dv_err *err)
+{
+    DV_FREE char *store = dv_printf("%s/pool.db", config->state_dir);
+    DV_FREE char *first = dv_printf("%s/" AUTH_FIRST_PASSWORD, config->state_dir);
+    char *password = NULL;
+    if (setup_has(s, store)) {
+        printf("kept the admin's password, as the station was started before\n");
+        return 0;
+    }
+    int rc;
+    if (password_file && !setup_has(s, PASSWORD))
+        rc = secret_read_file(password_file, &password, err);
+    else
+        rc = setup_secret(s, PASSWORD, &password, err);
+    char *line = rc == 0 ? dv_printf("%s\n", password) : NULL;
+    if (rc == 0 && password_file)
+        rc = setup_make(s, PASSWORD, line, 0600, NULL, NULL, err);
+    if (rc >= 0)
+        rc = setup_make(s, first, line, 0600, USER, USER, err);
+    secret_free(line);
+    secret_free(password);
+    return rc < 0 ? -1 : 0;
+}
+
+static int start(const struct setup *s, struct dv_err *err)
+{
+    if (!setup_runs_services(s)) {
+        printf("Start it as the user " USER ":\n  dvsan-cms &\n");
+        return 0;
+    }
+    if (setup_systemctl(s, (const char *const[]){"daemon-reload", NULL}, err) < 0 ||
+        setup_systemctl(s, (const char *const[]){"enable", "dvsan-cms.service", NULL}, err) < 0 ||
+        setup_systemctl(s, (const char *const[]){"start", "dvsan-cms.service", NULL}, err) < 0)
+        return -1;
+    printf("The station runs.\n");
+    return 0;
+}
+
+int init_station(const struct setup *s, const char *path, const struct init_answers *answers,
+                 struct dv_err *err)
+{
+    DV_FREE char *at = setup_path(s, path);
+    if (setup_check_user(s, USER, err) < 0)
+        return -1;
+    if (setup_has(s, path))
+        printf("kept %s, so the station stays as it says\n", at);
+    else if (make_config(s, path, answers, err) < 0)
+        return -1;
+    struct cms_config *config = cms_config_load(at, err);
+    if (!config)
+        return -1;
+    DV_FREE char *above = dv_strdup(config->state_dir);
+    int rc = setup_folder(s, dirname(above), 0755, NULL, err) < 0 ||
+                     setup_folder(s, config->state_dir, 0700, USER, err) < 0
+                 ? -1
+                 : make_password(s, config, answers->password_file, err);
+    if (rc == 0)
+        rc = start(s, err);
+    if (rc == 0)
+        printf("Next, for each unit: dvsan unit add NAME, and on the unit the line that this "
+               "prints.\n");
+    cms_config_free(config);
+    return rc;
+}

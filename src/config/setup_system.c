@@ -1,0 +1,173 @@
+// Setting a machine up: its files, users and services.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "config/setup.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include <errno.h>
+#include <grp.h>
+#include <libgen.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SECRET_LEN 24 // characters of 6 bits
+
+char *setup_path(const struct setup *s, const char *path)
+{
+    return dv_printf("%s%s", s->root, path);
+}
+
+bool setup_has(const struct setup *s, const char *path)
+{
+    DV_FREE char *at = setup_path(s, path);
+    return access(at, F_OK) == 0;
+}
+
+// ---- Owners -----------------------------------------------------------------------------------
+
+// By the files of the machine that is set up, which may be an image.
+static bool find_user(const struct setup *s, const char *name, uid_t *out)
+{
+    DV_FREE char *path = setup_path(s, "/etc/passwd");
+    FILE *file = fopen(path, "re");
+    bool found = false;
+    for (const struct passwd *p; file && !found && (p = fgetpwent(file));)
+        if ((found = strcmp(p->pw_name, name) == 0))
+            *out = p->pw_uid;
+    if (file)
+        fclose(file);
+    return found;
+}
+
+static bool find_group(const struct setup *s, const char *name, gid_t *out)
+{
+    DV_FREE char *path = setup_path(s, "/etc/group");
+    FILE *file = fopen(path, "re");
+    bool found = false;
+    for (const struct group *g; file && !found && (g = fgetgrent(file));)
+        if ((found = strcmp(g->gr_name, name) == 0))
+            *out = g->gr_gid;
+    if (file)
+        fclose(file);
+    return found;
+}
+
+int setup_check_user(const struct setup *s, const char *user, struct dv_err *err)
+{
+    uid_t uid;
+    if (geteuid() != 0 || find_user(s, user, &uid))
+        return 0;
+    return dv_fail(err, DV_NOT_FOUND,
+                   "this machine has no user %s: install the package that makes it", user);
+}
+
+static int give_away(const struct setup *s, const char *at, const char *owner, const char *group,
+                     struct dv_err *err)
+{
+    uid_t uid = 0;
+    gid_t gid = 0;
+    if (geteuid() != 0)
+        return 0;
+    if (owner && !find_user(s, owner, &uid))
+        return setup_check_user(s, owner, err);
+    if (group && !find_group(s, group, &gid))
+        return dv_fail(err, DV_NOT_FOUND,
+                       "this machine has no group %s: install the package that makes it", group);
+    if (lchown(at, uid, gid) != 0)
+        return dv_fail_errno(err, errno, "cannot give %s to its owner", at);
+    return 0;
+}
+
+// ---- Files ------------------------------------------------------------------------------------
+
+int setup_make(const struct setup *s, const char *path, const char *text, mode_t mode,
+               const char *owner, const char *group, struct dv_err *err)
+{
+    DV_FREE char *at = setup_path(s, path);
+    DV_FREE char *above = dv_strdup(at);
+    DV_FREE char *fresh = dv_printf("%s.new", at);
+    if (access(at, F_OK) == 0) {
+        printf("kept %s\n", at);
+        return 0;
+    }
+    // Complete, and its owner's, before it has its name.
+    if (file_make_dirs(dirname(above), 0755, err) < 0 ||
+        file_write_atomic(fresh, text, strlen(text), mode, err) < 0 ||
+        give_away(s, fresh, owner, group, err) < 0)
+        return -1;
+    if (rename(fresh, at) != 0)
+        return dv_fail_errno(err, errno, "cannot make %s", at);
+    if (file_sync_dir(at, err) < 0)
+        return -1;
+    printf("made %s\n", at);
+    return 1;
+}
+
+int setup_folder(const struct setup *s, const char *path, mode_t mode, const char *owner,
+                 struct dv_err *err)
+{
+    DV_FREE char *at = setup_path(s, path);
+    DV_FREE char *above = dv_strdup(at);
+    if (access(at, F_OK) == 0)
+        return 0;
+    if (file_make_dirs(dirname(above), 0755, err) < 0)
+        return -1;
+    if (mkdir(at, mode) != 0 || chmod(at, mode) != 0)
+        return dv_fail_errno(err, errno, "cannot make the folder %s", at);
+    if (give_away(s, at, owner, owner, err) < 0)
+        return -1;
+    printf("made %s/\n", at);
+    return 1;
+}
+
+int setup_secret(const struct setup *s, const char *path, char **secret, struct dv_err *err)
+{
+    char text[SECRET_LEN + 1];
+    DV_FREE char *at = setup_path(s, path);
+    if (!setup_has(s, path)) {
+        secret_random_text(text, SECRET_LEN);
+        char *line = dv_printf("%s\n", text);
+        secret_wipe(text, sizeof(text));
+        int rc = setup_make(s, path, line, 0600, NULL, NULL, err);
+        secret_free(line);
+        if (rc < 0)
+            return -1;
+    }
+    return secret_read_file(at, secret, err);
+}
+
+// ---- Services ---------------------------------------------------------------------------------
+
+bool setup_runs_services(const struct setup *s)
+{
+    return !*s->root && geteuid() == 0 && access("/run/systemd/system", F_OK) == 0;
+}
+
+int setup_systemctl(const struct setup *s, const char *const *words, struct dv_err *err)
+{
+    const char *argv[32] = {"systemctl", "--quiet"};
+    size_t count = 2;
+    DV_FREE char *root = dv_printf("--root=%s", s->root);
+    if (*s->root)
+        argv[count++] = root;
+    for (size_t i = 0; words[i] && count + 1 < DV_COUNT(argv); i++)
+        argv[count++] = words[i];
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execvp(argv[0], (char *const *)argv);
+        _exit(127);
+    }
+    int status;
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        return dv_fail_errno(err, errno, "cannot run systemctl");
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return 0;
+    return dv_fail(err, DV_IO, "systemctl %s %s failed; systemctl status %s tells more", words[0],
+                   words[1] ? words[1] : "", words[1] ? words[1] : "");
+}
