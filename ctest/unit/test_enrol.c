@@ -367,6 +367,17 @@ static void test_refusals_keep_their_class(void **arg)
     }
 }
 
+// Who sits between can say anything to who asks: the words go to a person's terminal.
+static void test_refusals_hold_no_tricks(void **arg)
+{
+    (void)arg;
+    static const char text[] =
+        "{\"error\": {\"code\": \"denied\", \"detail\": \"a\\u001b[2Jb\\nc\\u202ed\"}}";
+    struct dv_err why;
+    assert_true(enrol_refusal_read(text, strlen(text), &why));
+    assert_string_equal(why.text, "a?[2Jb?c???d");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_bad_requests_are_told),
         cmocka_unit_test(test_a_grant_is_read_as_it_is_written),
         cmocka_unit_test(test_refusals_keep_their_class),
+        cmocka_unit_test(test_refusals_hold_no_tricks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,9 +46,9 @@ static int give_key(void *arg, const char *id, const char *from, uint8_t key[DOO
     return 0;
 }
 
-static void note_proof(void *arg, const char *id)
+static void note_proof(void *arg, const char *id, const char *from)
 {
-    (void)arg, (void)id;
+    (void)arg, (void)id, (void)from;
     proofs++;
 }
 
@@ -78,9 +78,10 @@ static int give_grant(void *arg, const char *id, const char *from,
     return 0;
 }
 
-static void note_kept(void *arg, const struct dv_uuid *member)
+static void note_kept(void *arg, const char *id, const struct dv_uuid *member)
 {
     (void)arg;
+    assert_string_equal(id, code.id);
     assert_true(uuid_equal(member, &asked.uuid));
     kept++;
 }

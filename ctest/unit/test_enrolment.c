@@ -60,12 +60,58 @@ static void test_which_codes_may_be_tried(void **arg)
         code.tries = table[i].tries;
         code.expires = table[i].expires;
         strcpy(code.range, table[i].range);
-        int rc = code_may_be_tried(&code, NOW, table[i].from, &why);
+        int rc = code_may_be_tried(&code, NULL, NOW, table[i].from, &why);
         if (rc != (table[i].why ? -1 : 0) || (rc < 0 && !strstr(why.text, table[i].why)))
             fail_msg("row %zu: %d %s", i, rc, rc < 0 ? why.text : "");
     }
-    assert_int_equal(code_may_be_tried(NULL, NOW, "192.0.2.9", &why), -1);
+    assert_int_equal(code_may_be_tried(NULL, NULL, NOW, "192.0.2.9", &why), -1);
     assert_int_equal(why.code, DV_DENIED);
+}
+
+// One network's wrong tries end the code for that one, and none of those that are let in waits for
+// another of them.
+static void test_what_one_network_may_try(void **arg)
+{
+    (void)arg;
+    static const struct {
+        uint32_t wrong, open, count;
+        enum dv_code code; // 0: it may
+    } table[] = {
+        {0, 0, 1, 0},         {4, 0, 1, 0},          {5, 0, 1, DV_DENIED}, {0, 4, 1, 0},
+        {0, 5, 1, DV_BUSY},   {1, 4, 1, DV_BUSY},    {4, 1, 1, DV_BUSY},   {5, 3, 1, DV_DENIED},
+        {0, 5, 50, 0},        {0, 53, 50, 0},        {0, 54, 50, DV_BUSY}, {4, 49, 50, 0},
+        {4, 50, 50, DV_BUSY}, {5, 0, 50, DV_DENIED},
+    };
+    for (size_t i = 0; i < DV_COUNT(table); i++) {
+        struct code_record code = a_code();
+        const struct code_source source = {"192.0.2.9", table[i].wrong, table[i].open};
+        struct dv_err why = {.code = 0};
+        code.count = table[i].count;
+        int rc = code_may_be_tried(&code, &source, NOW, "192.0.2.9", &why);
+        if (rc != (table[i].code ? -1 : 0) || (rc < 0 && why.code != table[i].code))
+            fail_msg("row %zu: %d %d", i, rc, why.code);
+    }
+}
+
+static void test_what_counts_as_one_network(void **arg)
+{
+    (void)arg;
+    static const struct {
+        const char *from, *network;
+    } table[] = {
+        {"192.0.2.9", "192.0.2.9"},
+        {"::ffff:192.0.2.9", "192.0.2.9"},
+        {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+        {"2001:db8:1:2::7", "2001:db8:1:2::/64"},
+        {"fe80::1%eth0", "fe80::/64"},
+        {"::1", "::/64"},
+        {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff::/64"},
+    };
+    for (size_t i = 0; i < DV_COUNT(table); i++) {
+        char network[TRY_SOURCE_ROOM];
+        code_try_source(table[i].from, network);
+        assert_string_equal(network, table[i].network);
+    }
 }
 
 static void test_who_is_let_in(void **arg)
@@ -128,13 +174,83 @@ static void test_who_is_let_in(void **arg)
                                     "192.0.2.9",
                                     &request,
                                     table[i].known ? &known : NULL,
-                                    table[i].namesake ? &namesake : NULL};
+                                    table[i].namesake ? &namesake : NULL,
+                                    NULL};
         const struct code_use *before = NULL;
         enum enrolment_verdict verdict = enrolment_decide(&e, &before, &why);
         if (verdict != table[i].verdict || !strstr(why.text, table[i].why))
             fail_msg("%s: %d %s", table[i].what, verdict, why.text);
         assert_ptr_equal(before, verdict == ENROL_AGAIN ? &uses[table[i].used - 1] : NULL);
     }
+}
+
+// Once it has its keys on disk the code is used up, for who has seen the code, too.
+static void test_who_comes_again(void **arg)
+{
+    (void)arg;
+    static const struct {
+        enum unit_trust now; // 0: it was forgotten
+        bool kept;
+        uint32_t number, number_now; // of its keys then and now
+        int64_t seen;                // seconds after it was let in; 0: never
+        enum enrolment_verdict verdict;
+        const char *why;
+    } table[] = {
+        {TRUST_ENROLLED, false, 1, 1, 0, ENROL_AGAIN, ""},
+        {TRUST_ENROLLED, false, 1, 1, -1, ENROL_AGAIN, ""}, // by the keys it had before
+        {TRUST_SHARED, false, 1, 0, -1, ENROL_AGAIN, ""},
+        {0, false, 1, 0, 0, ENROL_AGAIN, ""},
+        {0, true, 1, 0, 0, ENROL_NO, "was used at"},
+        {TRUST_ENROLLED, true, 1, 1, 0, ENROL_NO, "was used at"},
+        {TRUST_ENROLLED, false, 1, 1, 1, ENROL_NO, "was used at"},
+        {TRUST_ENROLLED, false, 1, 2, 0, ENROL_NO, "was used at"},
+        {TRUST_REVOKED, false, 1, 1, 0, ENROL_NO, "is revoked"},
+        {TRUST_QUARANTINED, false, 1, 1, 0, ENROL_NO, "is quarantined"},
+    };
+    for (size_t i = 0; i < DV_COUNT(table); i++) {
+        struct code_record code = a_code();
+        const struct code_use *before, use = {.member = ONE,
+                                              .name = "old1",
+                                              .engine = ENGINE,
+                                              .number = table[i].number,
+                                              .time = NOW - 5,
+                                              .kept = table[i].kept};
+        const struct enrol_request request = {
+            .kind = MEMBER_UNIT, .uuid = ONE, .name = "old1", .engine = ENGINE};
+        struct unit_record known = a_unit(table[i].now);
+        struct dv_err why = {.text = ""};
+        known.key_number = table[i].number_now;
+        known.last_seen = table[i].seen ? use.time + table[i].seen : 0;
+        code.count = 3; // the others' places are not its own
+        const struct enrolment e = {.code = &code,
+                                    .uses = &use,
+                                    .use_count = 1,
+                                    .now = NOW,
+                                    .request = &request,
+                                    .known = table[i].now ? &known : NULL};
+        enum enrolment_verdict verdict = enrolment_decide(&e, &before, &why);
+        if (verdict != table[i].verdict || !strstr(why.text, table[i].why))
+            fail_msg("row %zu: %d %s", i, verdict, why.text);
+    }
+}
+
+// Two engines of one ID have the same users, and could not be told apart.
+static void test_each_has_an_engine_of_its_own(void **arg)
+{
+    (void)arg;
+    struct code_record code = a_code();
+    const struct enrol_request request = {
+        .kind = MEMBER_UNIT, .uuid = ONE, .name = "unit1", .engine = ENGINE};
+    struct unit_record known = a_unit(TRUST_ENROLLED);
+    struct enrolment e = {.code = &code, .now = NOW, .request = &request, .engine_of = "unit7"};
+    const struct code_use *before;
+    struct dv_err why;
+    assert_int_equal(enrolment_decide(&e, &before, &why), ENROL_NO);
+    assert_non_null(strstr(why.text, "has the ID of unit7"));
+    code.member = ONE;
+    e.known = &known;
+    assert_int_equal(enrolment_decide(&e, &before, &why), ENROL_NO);
+    assert_non_null(strstr(why.text, "exactEngineID"));
 }
 
 static void test_what_it_is_called(void **arg)
@@ -191,7 +307,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_which_codes_may_be_tried),
+        cmocka_unit_test(test_what_one_network_may_try),
+        cmocka_unit_test(test_what_counts_as_one_network),
         cmocka_unit_test(test_who_is_let_in),
+        cmocka_unit_test(test_who_comes_again),
+        cmocka_unit_test(test_each_has_an_engine_of_its_own),
         cmocka_unit_test(test_what_it_is_called),
         cmocka_unit_test(test_ranges_of_addresses),
     };

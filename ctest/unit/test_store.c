@@ -475,14 +475,17 @@ static void test_codes(void **state)
                                         .engine = {6, {1, 2, 3, 4, 5, 6}},
                                         .number = 4294967295u,
                                         .from = "2001:db8::7",
-                                        .time = 1800000001};
+                                        .time = 1800000001,
+                                        .kept = true};
     struct code_use *uses, other = use;
+    other.kept = false;
     size_t count, use_count;
     assert_int_equal(store_put_code(f->store, &one, &err), 0);
     assert_int_equal(store_put_code(f->store, &two, &err), 0);
-    assert_int_equal(store_add_code_use(f->store, &use, &err), 0);
+    assert_int_equal(store_put_code_use(f->store, &other, &err), 0);
+    assert_int_equal(store_put_code_use(f->store, &use, &err), 0); // it is kept since
     strcpy(other.code, "01XYZ");
-    assert_int_equal(store_add_code_use(f->store, &other, &err), -1); // of no code
+    assert_int_equal(store_put_code_use(f->store, &other, &err), -1); // of no code
     memcpy(&less, &one, sizeof(less));                                // with its padding
     less.tries = 4;
     assert_int_equal(store_put_code(f->store, &less, &err), 0);
@@ -501,6 +504,34 @@ static void test_codes(void **state)
     assert_int_equal(use_count, 0);
     free(codes);
     free(uses);
+}
+
+static void test_numbers_of_keys_outlive_their_units(void **arg)
+{
+    struct fixture *f = *arg;
+    struct dv_err err;
+    struct unit_record unit = {.uuid = {{7}},
+                               .trust = TRUST_ENROLLED,
+                               .key_number = 9,
+                               .name = "unit7",
+                               .state = UNIT_DOWN};
+    uint32_t number;
+    for (uint32_t i = 0; i < 3; i++) { // the last one is of an older store
+        struct changes c = {0};
+        unit.key_number = i < 2 ? 9 + i : 3;
+        changes_unit(&c, &unit);
+        changes_unit_gone(&c, &unit.uuid);
+        assert_int_equal(store_apply(f->store, &c, &err), 0);
+        changes_free(&c);
+        assert_int_equal(store_retired_keys(f->store, &unit.uuid, &number, &err), 0);
+        assert_int_equal(number, i < 2 ? 9 + i : 10);
+    }
+    reopen(f);
+    assert_int_equal(store_retired_keys(f->store, &unit.uuid, &number, &err), 0);
+    assert_int_equal(number, 10);
+    unit.uuid.b[0] = 8;
+    assert_int_equal(store_retired_keys(f->store, &unit.uuid, &number, &err), 0);
+    assert_int_equal(number, 0);
 }
 
 // Units tell numbers, and a number that the store would not take back must not get into it.
@@ -548,6 +579,7 @@ int main(void)
         TEST(test_ids_are_never_given_twice),
         TEST(test_tokens_and_settings),
         TEST(test_codes),
+        TEST(test_numbers_of_keys_outlive_their_units),
         TEST(test_numbers_of_intent),
         TEST(test_not_readable_by_others),
     };

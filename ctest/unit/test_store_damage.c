@@ -152,7 +152,7 @@ static void make_good(void)
     assert_int_equal(store_apply(s, &c, NULL), 0);
     assert_int_equal(store_add_token(s, &token, NULL), 0);
     assert_int_equal(store_put_code(s, &code, NULL), 0);
-    assert_int_equal(store_add_code_use(s, &use, NULL), 0);
+    assert_int_equal(store_put_code_use(s, &use, NULL), 0);
     assert_int_equal(store_set(s, "station", "0123456789abcdef", 16, NULL), 0);
     assert_int_equal(store_set(s, "key-check", "0123456789abcdef", 16, NULL), 0);
     changes_free(&c);

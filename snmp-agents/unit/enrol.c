@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/enrol.h"
 
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -11,6 +12,7 @@
 #include "snmp-agents/unit/rebuild.h"
 #include "snmp-agents/unit/snmpd_users.h"
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,14 +27,18 @@ struct enrolling {
 
 // ---- As whom --------------------------------------------------------------------------------
 
-// The state folder is the service's, snmpd's file snmpd's: root writes each as its owner.
+// The state folder is the service's, snmpd's file snmpd's. Root writes each as its owner, so that
+// the owner can make root write nowhere else, and has the file from its first byte on.
 static int become_owner_of(const char *folder, struct dv_err *err)
 {
     struct stat st;
     if (geteuid() != 0)
         return 0;
     if (stat(folder, &st) != 0)
-        return dv_fail_errno(err, errno, "cannot look at %s", folder);
+        return dv_fail_errno(err, errno,
+                             "cannot look at %s (the configuration says it: state-dir, and "
+                             "snmpd-state for snmpd's)",
+                             folder);
     if (setegid(st.st_gid) != 0 || seteuid(st.st_uid) != 0)
         return dv_fail_errno(err, errno, "cannot act as the owner of %s", folder);
     return 0;
@@ -116,17 +122,31 @@ static const char *station_of(const struct unit_config *config, struct dv_err *e
 
 // ---- What is kept ---------------------------------------------------------------------------
 
+static int put_users(const struct enrolling *e, const struct grant *grant, struct dv_err *err)
+{
+    const char *path = e->config->snmp.snmpd_state;
+    DV_FREE char *copy = dv_strdup(path);
+    int rc = become_owner_of(dirname(copy), err);
+    if (rc == 0)
+        rc = snmpd_users_put(path, e->engine, grant, err);
+    become_oneself();
+    return rc;
+}
+
 // snmpd's users first: with them alone nothing has changed yet for the unit.
 static int keep(void *arg, const struct grant *grant, struct dv_err *err)
 {
     const struct enrolling *e = arg;
     if (!grant->has_station_keys)
         return dv_fail(err, DV_INVALID, "the station grants no keys for snmpd");
-    if (snmpd_users_put(e->config->snmp.snmpd_state, e->engine, grant, err) < 0 ||
-        become_owner_of(e->config->state_dir, err) < 0)
-        return -1;
-    int rc = identity_keep(e->config->state_dir, grant, err);
+    int rc = put_users(e, grant, err);
+    DV_FAULT("enrol.between");
+    if (rc == 0)
+        rc = become_owner_of(e->config->state_dir, err);
+    if (rc == 0)
+        rc = identity_keep(e->config->state_dir, grant, err);
     become_oneself();
+    DV_FAULT("enrol.kept");
     if (rc == 0)
         log_info("enrol", "the unit is enrolled as %s at the station %s", grant->name,
                  grant->station.name);

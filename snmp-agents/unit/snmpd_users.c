@@ -6,11 +6,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/text.h"
-#include <errno.h>
-#include <libgen.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define FILE_MAX_LEN (1 << 20)
 
@@ -69,46 +65,25 @@ static void copy_others(struct strbuf *out, const char *text, char names[2][KEYS
     }
 }
 
-// Of the file, or of a new one.
-static int owner_of(const char *path, struct stat *st, struct dv_err *err)
-{
-    if (stat(path, st) == 0)
-        return 0;
-    DV_FREE char *copy = dv_strdup(path);
-    const char *folder = dirname(copy);
-    if (errno != ENOENT || stat(folder, st) != 0)
-        return dv_fail_errno(err, errno,
-                             "cannot look at %s, where snmpd keeps its users; snmpd-state in "
-                             "dvsan-unit.xml says where that is",
-                             path);
-    st->st_mode = 0600;
-    return 0;
-}
-
 int snmpd_users_put(const char *path, const struct engine_id *engine, const struct grant *grant,
                     struct dv_err *err)
 {
     DV_FREE char *old = NULL;
     char names[2][KEYS_USER_ROOM];
     struct strbuf text = {0};
-    struct stat owner;
     struct dv_err why;
     size_t len;
     for (uint32_t place = 0; place < 2; place++)
         keys_user(KEYS_OF_STATION, &grant->uuid, place, names[place]);
-    if (owner_of(path, &owner, err) < 0)
-        return -1;
     if (file_read(path, FILE_MAX_LEN, &old, &len, &why) < 0 && why.code != DV_NOT_FOUND)
         return dv_fail(err, why.code, "%s", why.text);
     copy_others(&text, old ? old : "", names);
     for (size_t place = 0; place < 2; place++)
         add_user(&text, engine, names[place], &grant->station_keys[place]);
-    int rc = file_write_atomic(path, text.text, text.len, owner.st_mode & 07777, err);
+    int rc = file_write_atomic(path, text.text, text.len, 0600, err);
     secret_wipe(text.text, text.len);
     strbuf_free(&text);
     if (old)
         secret_wipe(old, len);
-    if (rc == 0 && geteuid() == 0 && chown(path, owner.st_uid, owner.st_gid) != 0)
-        rc = dv_fail_errno(err, errno, "cannot give %s back to its owner", path);
     return rc;
 }

@@ -7,7 +7,7 @@
 
 // Puts both of the station's users with these keys, at snmpd's engine, into the file at path, in
 // place of those that were there; all else stays. snmpd must not run: it writes the file when it
-// ends. The file keeps its owner and mode; a new one gets the owner of its folder and mode 0600.
+// ends. Called as the owner of the folder, who is snmpd; the file gets mode 0600.
 int snmpd_users_put(const char *path, const struct engine_id *engine, const struct grant *grant,
                     struct dv_err *err);
 

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "cms/seal.h"
+#include "logic/enrolment.h"
 #include "store/store.h"
 #include <assert.h>
 #include <string.h>
@@ -17,6 +18,7 @@ static void entry_free(struct codes *c, struct code_entry *e)
 {
     HASH_DEL(c->all, e);
     free(e->uses);
+    free(e->sources);
     free(e);
 }
 
@@ -98,7 +100,22 @@ int codes_delete(struct codes *c, const char *id, struct dv_err *err)
     return 0;
 }
 
-int codes_set_tries(struct codes *c, struct code_entry *code, uint32_t tries, struct dv_err *err)
+static struct code_source *find_source(const struct code_entry *code, const char *from)
+{
+    char network[TRY_SOURCE_ROOM];
+    code_try_source(from, network);
+    for (size_t i = 0; i < code->source_count; i++)
+        if (strcmp(code->sources[i].network, network) == 0)
+            return &code->sources[i];
+    return NULL;
+}
+
+const struct code_source *codes_source(const struct code_entry *code, const char *from)
+{
+    return find_source(code, from);
+}
+
+static int set_tries(struct codes *c, struct code_entry *code, uint32_t tries, struct dv_err *err)
 {
     struct code_record rec = code->rec;
     rec.tries = tries;
@@ -108,12 +125,55 @@ int codes_set_tries(struct codes *c, struct code_entry *code, uint32_t tries, st
     return 0;
 }
 
+int codes_begin_try(struct codes *c, struct code_entry *code, const char *from, struct dv_err *err)
+{
+    if (set_tries(c, code, code->rec.tries - 1, err) < 0)
+        return -1;
+    struct code_source *source = find_source(code, from);
+    if (!source) {
+        source = DV_APPEND(code->sources, code->source_count);
+        *source = (struct code_source){.wrong = 0};
+        code_try_source(from, source->network);
+    }
+    source->open++;
+    return 0;
+}
+
+int codes_end_try(struct codes *c, struct code_entry *code, const char *from, bool wrong,
+                  struct dv_err *err)
+{
+    struct code_source *source = find_source(code, from);
+    if (!source || source->open == 0) // it is another code of that name
+        return 0;
+    source->open--;
+    if (wrong)
+        source->wrong++;
+    else if (source->wrong == 0 && source->open == 0)
+        *source = code->sources[--code->source_count];
+    return wrong ? 0 : set_tries(c, code, code->rec.tries + 1, err);
+}
+
 int codes_add_use(struct codes *c, struct code_entry *code, const struct code_use *use,
                   struct dv_err *err)
 {
-    if (store_add_code_use(c->store, use, err) < 0)
+    if (store_put_code_use(c->store, use, err) < 0)
         return -1;
     *DV_APPEND(code->uses, code->use_count) = *use;
+    return 0;
+}
+
+int codes_keep_use(struct codes *c, struct code_entry *code, const struct dv_uuid *member,
+                   struct dv_err *err)
+{
+    for (size_t i = 0; i < code->use_count; i++) {
+        struct code_use use = code->uses[i];
+        if (!uuid_equal(&use.member, member) || use.kept)
+            continue;
+        use.kept = true;
+        if (store_put_code_use(c->store, &use, err) < 0)
+            return -1;
+        code->uses[i] = use;
+    }
     return 0;
 }
 

@@ -15,7 +15,9 @@ struct code_entry {
     struct code_record rec;
     struct code_use *uses;
     size_t use_count;
-    UT_hash_handle hh; // by rec.id
+    struct code_source *sources; // since the station's start
+    size_t source_count;         // CODE_TRIES at most, and what is under way
+    UT_hash_handle hh;           // by rec.id
 };
 
 struct codes {
@@ -35,9 +37,18 @@ struct code_entry *codes_find(const struct codes *c, const char *id); // NULL: t
 int codes_add(struct codes *c, const struct code_record *rec, const uint8_t key[CODE_KEY],
               int64_t now, struct dv_err *err);
 int codes_delete(struct codes *c, const char *id, struct dv_err *err); // DV_NOT_FOUND
-int codes_set_tries(struct codes *c, struct code_entry *code, uint32_t tries, struct dv_err *err);
 int codes_add_use(struct codes *c, struct code_entry *code, const struct code_use *use,
                   struct dv_err *err);
+// The member has what it got on disk. That it has it already is fine.
+int codes_keep_use(struct codes *c, struct code_entry *code, const struct dv_uuid *member,
+                   struct dv_err *err);
+
+// A try counts from its beginning, so that many at once are not more, and neither is a crash. Its
+// end says whether it was one.
+int codes_begin_try(struct codes *c, struct code_entry *code, const char *from, struct dv_err *err);
+int codes_end_try(struct codes *c, struct code_entry *code, const char *from, bool wrong,
+                  struct dv_err *err);
+const struct code_source *codes_source(const struct code_entry *code, const char *from); // or NULL
 int codes_key(const struct codes *c, const struct code_entry *code, uint8_t key[CODE_KEY],
               struct dv_err *err);
 

@@ -10,6 +10,7 @@
 #include "cms/enrol_door.h"
 #include "cms/names.h"
 #include "logic/enrolment.h"
+#include "store/store.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -102,46 +103,99 @@ static void tell(struct cms *cms, enum event_severity severity, const char *kind
     changes_free(&c);
 }
 
-// A try counts before the answer is given, so that many at once are not more tries.
+// Those that were not let try. A limit of their own, so that they hide nothing else.
+static void tell_refused(struct cms *cms, const char *id, const char *from,
+                         const struct dv_err *why)
+{
+    static struct log_limit limit;
+    struct changes c = {0};
+    events_add_limited(&limit, cms, &c, EVENT_WARNING, "pool", "enrolment",
+                       "%s was refused with the code %s: %s", from, id, why->text);
+    cms_apply_or_log(cms, &c);
+    changes_free(&c);
+}
+
 static int give_key(void *arg, const char *id, const char *from, uint8_t key[DOOR_KEY],
                     struct dv_err *why)
 {
     struct cms *cms = arg;
     struct code_entry *code = codes_find(&cms->codes, id);
-    if (code_may_be_tried(code ? &code->rec : NULL, time(NULL), from, why) < 0 ||
-        codes_key(&cms->codes, code, key, why) < 0)
+    struct dv_err err;
+    if (code_may_be_tried(code ? &code->rec : NULL, code ? codes_source(code, from) : NULL,
+                          time(NULL), from, why) < 0) {
+        tell_refused(cms, id, from, why);
         return -1;
-    if (codes_set_tries(&cms->codes, code, code->rec.tries - 1, why) == 0)
+    }
+    if (codes_begin_try(&cms->codes, code, from, &err) < 0) {
+        log_error("enrol", "a try of the code %s is refused: %s", id, err.text);
+        return dv_fail(why, DV_INTERNAL, "it cannot count the try; its log says why");
+    }
+    if (codes_key(&cms->codes, code, key, why) == 0)
         return 0;
-    secret_wipe(key, DOOR_KEY);
+    if (codes_end_try(&cms->codes, code, from, false, &err) < 0)
+        log_error("enrol", "%s", err.text);
     return -1;
 }
 
-static void proven(void *arg, const char *id)
+static void proven(void *arg, const char *id, const char *from)
 {
     struct cms *cms = arg;
     struct code_entry *code = codes_find(&cms->codes, id);
     struct dv_err err;
-    if (code && codes_set_tries(&cms->codes, code, code->rec.tries + 1, &err) < 0)
+    if (code && codes_end_try(&cms->codes, code, from, false, &err) < 0)
         log_error("enrol", "%s", err.text);
 }
 
 static void unproven(void *arg, const char *id, const char *from)
 {
     struct cms *cms = arg;
-    const struct code_entry *code = codes_find(&cms->codes, id);
+    struct code_entry *code = codes_find(&cms->codes, id);
+    const struct code_source *source;
     char text[256];
+    uint32_t wrong = CODE_TRIES_FROM;
+    if (code) {
+        (void)codes_end_try(&cms->codes, code, from, true, NULL);
+        source = codes_source(code, from);
+        if (source && source->wrong < CODE_TRIES_FROM)
+            wrong = source->wrong;
+    }
     snprintf(text, sizeof(text),
              "%s tried the code %s and does not know it, or somebody sits between; %u more such "
-             "tries end it",
-             from, id, code ? code->rec.tries : 0);
+             "tries from there end it for that address",
+             from, id, CODE_TRIES_FROM - wrong);
     tell(cms, EVENT_WARNING, "pool", "enrolment", text);
 }
 
-// Keys of an earlier enrolment may be known to others: the number skips the place that holds one.
-static uint32_t next_number(const struct unit_record *known)
+// Keys of an earlier enrolment may be known to others: the number skips the place that holds one,
+// also when the unit was forgotten since.
+static int next_number(struct cms *cms, const struct dv_uuid *member,
+                       const struct unit_record *known, uint32_t *out, struct dv_err *why)
 {
-    return known && known->key_number ? known->key_number + 2 : 1;
+    uint32_t last;
+    struct dv_err err;
+    if (store_retired_keys(cms->store, member, &last, &err) < 0) {
+        log_error("enrol", "%s", err.text);
+        return dv_fail(why, DV_INTERNAL, "it cannot read its store; its log says why");
+    }
+    if (known && known->key_number > last)
+        last = known->key_number;
+    *out = last > 0 ? last + 2 : 1;
+    return 0;
+}
+
+// Whose engine of that ID is, other than the member's; NULL: nobody's. Two of one ID cannot be
+// told apart, and have the same users.
+static const char *engine_holder(struct cms *cms, const struct enrol_request *r)
+{
+    struct sn_engine_id own;
+    sn_env_engine_id(cms->env, &own);
+    if (own.len == r->engine.len && memcmp(own.b, r->engine.b, own.len) == 0)
+        return "the station itself";
+    for (const struct pool_unit *u = cms->pool->units; u; u = u->hh.next)
+        if (!uuid_equal(&u->rec.uuid, &r->uuid) && u->rec.engine_id_len == r->engine.len &&
+            memcmp(u->rec.engine_id, r->engine.b, r->engine.len) == 0)
+            return u->rec.name;
+    return NULL;
 }
 
 // The unit's record as it is once it has its keys.
@@ -172,6 +226,10 @@ static int let_in(struct cms *cms, const struct enrolment *e, uint32_t number,
     struct changes c = {0};
     if (e->known && e->known->trust == TRUST_ENROLLED && e->known->key_number >= number) {
         *rec = *e->known; // before the connection broke
+        events_add(cms, &c, EVENT_INFO, "unit", rec->name,
+                   "was given its keys once more, at %s, with the code %s", e->from, e->code->id);
+        cms_apply_or_log(cms, &c);
+        changes_free(&c);
         return 0;
     }
     make_record(cms, e, number, rec);
@@ -206,7 +264,7 @@ static int grant(void *arg, const char *id, const char *from, const struct enrol
     const struct pool_unit *namesake =
         code && *code->rec.name ? pool_find_unit(cms->pool, code->rec.name) : NULL;
     if (!code) // it was deleted meanwhile
-        return code_may_be_tried(NULL, 0, from, why);
+        return code_may_be_tried(NULL, NULL, 0, from, why);
     const struct enrolment e = {
         .code = &code->rec,
         .uses = code->uses,
@@ -216,12 +274,12 @@ static int grant(void *arg, const char *id, const char *from, const struct enrol
         .request = request,
         .known = known ? &known->rec : NULL,
         .namesake = namesake && namesake != known ? &namesake->rec : NULL,
+        .engine_of = engine_holder(cms, request),
     };
     const struct code_use *use = NULL;
-    struct code_use first = {.member = request->uuid,
-                             .engine = request->engine,
-                             .number = next_number(e.known),
-                             .time = e.now};
+    struct code_use first = {.member = request->uuid, .engine = request->engine, .time = e.now};
+    if (next_number(cms, &request->uuid, e.known, &first.number, why) < 0)
+        return -1;
     switch (enrolment_decide(&e, &use, why)) {
     case ENROL_NO:
         tell(cms, EVENT_WARNING, "pool", "enrolment", why->text);
@@ -246,9 +304,14 @@ static int grant(void *arg, const char *id, const char *from, const struct enrol
     return 0;
 }
 
-static void kept(void *arg, const struct dv_uuid *member)
+static void kept(void *arg, const char *id, const struct dv_uuid *member)
 {
-    const struct pool_unit *unit = pool_unit_by_uuid(((struct cms *)arg)->pool, member);
+    struct cms *cms = arg;
+    const struct pool_unit *unit = pool_unit_by_uuid(cms->pool, member);
+    struct code_entry *code = codes_find(&cms->codes, id);
+    struct dv_err err;
+    if (code && codes_keep_use(&cms->codes, code, member, &err) < 0)
+        log_error("enrol", "%s", err.text);
     if (unit)
         log_info("enrol", "%s has its keys", unit->rec.name);
 }

@@ -178,7 +178,7 @@ static void on_request(struct talk *t, const char *text, size_t len)
     struct enrol_request request;
     struct grant grant = {.number = 0};
     struct dv_err why, reason;
-    judge->proven(judge->arg, t->code);
+    judge->proven(judge->arg, t->code, t->from);
     t->state = TALK_OVER;
     if (enrol_request_read(text, len, &request, &reason) < 0) {
         (void)dv_fail(&why, reason.code, "the member says of itself what cannot be taken: %s",
@@ -202,7 +202,7 @@ static void on_request(struct talk *t, const char *text, size_t len)
 static void on_kept(struct talk *t)
 {
     t->state = TALK_OVER;
-    t->door->judge.kept(t->door->judge.arg, &t->member);
+    t->door->judge.kept(t->door->judge.arg, t->code, &t->member);
     put_sealed(t, "{}");
 }
 

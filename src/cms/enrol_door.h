@@ -16,14 +16,14 @@ struct door_judge {
     int (*key)(void *arg, const char *code, const char *from, uint8_t key[DOOR_KEY],
                struct dv_err *why);
     // The other side has proven that it knows the code: the try was none.
-    void (*proven)(void *arg, const char *code);
+    void (*proven)(void *arg, const char *code, const char *from);
     // It has not: it knows another code, or somebody sat between.
     void (*unproven)(void *arg, const char *code, const char *from);
     // What it gets, which is on disk before this returns 0; -1 and why not. station holds the
     // address at which it reached the station.
     int (*grant)(void *arg, const char *code, const char *from, const struct enrol_request *request,
                  struct grant *out, struct dv_err *why);
-    void (*kept)(void *arg, const struct dv_uuid *member); // it has it on disk
+    void (*kept)(void *arg, const char *code, const struct dv_uuid *member); // it has it on disk
     void *arg;
 };
 

@@ -256,6 +256,7 @@ bool enrol_refusal_read(const char *text, size_t len, struct dv_err *why)
             if (strcmp(code, dv_code_name(c)) == 0)
                 class = c;
         (void)dv_fail(why, class, "%s", detail ? detail : "it does not say why");
+        text_make_printable(why->text); // it may be anybody's
     }
     json_decref(object);
     return error != NULL;

@@ -3,6 +3,7 @@
 #include "logic/enrolment.h"
 
 #include "base/address.h"
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -17,8 +18,25 @@ static const char *time_text(int64_t seconds, char out[TIME_ROOM])
     return out;
 }
 
-int code_may_be_tried(const struct code_record *code, int64_t now, const char *from,
-                      struct dv_err *why)
+void code_try_source(const char *from, char out[TRY_SOURCE_ROOM])
+{
+    struct in6_addr at;
+    char text[INET6_ADDRSTRLEN];
+    dv_copy(text, sizeof(text), from);
+    text[strcspn(text, "%")] = '\0'; // the interface of a link-local one
+    if (inet_pton(AF_INET6, text, &at) != 1) {
+        dv_copy(out, TRY_SOURCE_ROOM, text);
+    } else if (IN6_IS_ADDR_V4MAPPED(&at)) {
+        inet_ntop(AF_INET, at.s6_addr + 12, out, TRY_SOURCE_ROOM);
+    } else {
+        memset(at.s6_addr + 8, 0, 8);
+        inet_ntop(AF_INET6, &at, text, sizeof(text));
+        snprintf(out, TRY_SOURCE_ROOM, "%s/64", text);
+    }
+}
+
+int code_may_be_tried(const struct code_record *code, const struct code_source *source, int64_t now,
+                      const char *from, struct dv_err *why)
 {
     char when[TIME_ROOM];
     if (!code)
@@ -29,12 +47,22 @@ int code_may_be_tried(const struct code_record *code, int64_t now, const char *f
         return dv_fail(why, DV_DENIED,
                        "the code %s was tried with wrong characters too often: make another one",
                        code->id);
+    if (source && source->wrong >= CODE_TRIES_FROM)
+        return dv_fail(why, DV_DENIED,
+                       "the code %s was tried with wrong characters too often from %s: make "
+                       "another one",
+                       code->id, source->network);
     if (now >= code->expires)
         return dv_fail(why, DV_DENIED, "the code %s expired at %s: make another one", code->id,
                        time_text(code->expires, when));
     if (*code->range && !address_in_range(code->range, from))
         return dv_fail(why, DV_DENIED, "the code %s is for addresses in %s, and you come from %s",
                        code->id, code->range, from);
+    if (source && source->wrong + source->open >= CODE_TRIES_FROM + code->count - 1)
+        return dv_fail(why, DV_BUSY,
+                       "the code %s is being tried from %s by too many at once: try again in a "
+                       "minute",
+                       code->id, source->network);
     return 0;
 }
 
@@ -61,6 +89,23 @@ static enum enrolment_verdict used(const struct enrolment *e, const struct code_
             e->code->id, time_text(use->time, when), use->name, uuid_format(&use->member, uuid),
             use->from, use->name);
     return ENROL_NO;
+}
+
+// It was let in by the code before. Only until it has what it got is it given that again: from
+// then on who comes with the code may be somebody else, who has seen it.
+static enum enrolment_verdict again(const struct enrolment *e, const struct code_use *use,
+                                    struct dv_err *why)
+{
+    const struct unit_record *unit = e->known;
+    if (use->kept || (unit && (unit->last_seen > use->time || unit->key_number > use->number)))
+        return used(e, use, why);
+    if (unit && (unit->trust == TRUST_QUARANTINED || unit->trust == TRUST_REVOKED)) {
+        dv_fail(why, DV_DENIED,
+                "the unit %s is %s: a code for it is made by dvsan unit add %s --again", unit->name,
+                unit_trust_name(unit->trust), unit->name);
+        return ENROL_NO;
+    }
+    return ENROL_AGAIN;
 }
 
 // A unit that is known already, or the UUID of one, which others could name as well.
@@ -100,13 +145,20 @@ enum enrolment_verdict enrolment_decide(const struct enrolment *e, const struct 
         if (uuid_equal(&e->uses[i].member, &r->uuid) &&
             engine_id_equal(&e->uses[i].engine, &r->engine)) {
             *before = &e->uses[i];
-            return ENROL_AGAIN;
+            return again(e, &e->uses[i], why);
         }
     if (e->use_count >= code->count)
         return used(e, &e->uses[e->use_count - 1], why);
     if (!uuid_is_zero(&code->member) && !uuid_equal(&code->member, &r->uuid)) {
         dv_fail(why, DV_CONFLICT, "the code %s is for the unit %s of UUID %s alone", code->id,
                 code->name, uuid_format(&code->member, uuid));
+        return ENROL_NO;
+    }
+    if (e->engine_of) {
+        dv_fail(why, DV_CONFLICT,
+                "its SNMP engine has the ID of %s: each snmpd needs one of its own, exactEngineID "
+                "in snmpd.conf and engine-id in dvsan-unit.xml",
+                e->engine_of);
         return ENROL_NO;
     }
     if (e->namesake) {

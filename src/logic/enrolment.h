@@ -15,14 +15,20 @@ struct enrolment {
     const struct enrol_request *request;
     const struct unit_record *known;    // the unit of that UUID, NULL: none
     const struct unit_record *namesake; // another unit that has the code's name, NULL: none
+    const char *engine_of;              // whose the engine is already, if another's; NULL: nobody's
 };
 
-// Whether a code may be tried at all: before anything is proven. DV_DENIED and a sentence.
-int code_may_be_tried(const struct code_record *code, int64_t now, const char *from,
-                      struct dv_err *why);
+// The network that an address (as sockets show it) is counted as: a machine has one IPv4 address,
+// and as many of an IPv6 network as it likes.
+void code_try_source(const char *from, char out[TRY_SOURCE_ROOM]);
+// Whether a code may be tried at all: before anything is proven. DV_DENIED, or DV_BUSY when it may
+// be later, and a sentence. source: what came from that network so far, NULL: nothing. So many may
+// be under way at once as can be let in, and no more are wrong than may be.
+int code_may_be_tried(const struct code_record *code, const struct code_source *source, int64_t now,
+                      const char *from, struct dv_err *why);
 
-// ENROL_AGAIN: it was let in by this code before, and gets the same keys; the connection broke, or
-// one side crashed. *before is that use. ENROL_NO fills why.
+// ENROL_AGAIN: it was let in by this code before, never had its keys on disk, and gets the same;
+// the connection broke, or one side crashed. *before is that use. ENROL_NO fills why.
 enum enrolment_verdict { ENROL_NO, ENROL_YES, ENROL_AGAIN };
 enum enrolment_verdict enrolment_decide(const struct enrolment *e, const struct code_use **before,
                                         struct dv_err *why);

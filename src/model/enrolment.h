@@ -8,7 +8,8 @@
 
 #define CODE_ID_LEN 5
 // One-time codes are limited; these are what is taken when a person does not say.
-#define CODE_TRIES        5
+#define CODE_TRIES        1000 // wrong ones, from everywhere
+#define CODE_TRIES_FROM   5    // and from one network, so that a stranger ends none for its owner
 #define CODE_LIFE_S       3600
 #define CODE_LIFE_MAX_S   (30 * 86400)
 #define CODE_COUNT_MAX    10000
@@ -55,6 +56,15 @@ struct code_use {
     uint32_t number; // of the keys that it got
     char from[64];   // the network address that it came from
     int64_t time;    // seconds since 1970
+    bool kept;       // it has them on disk, and will not need them again
+};
+
+// Who tries a code: one IPv4 address, or one network of IPv6.
+#define TRY_SOURCE_ROOM 56
+struct code_source {
+    char network[TRY_SOURCE_ROOM];
+    uint32_t wrong;
+    uint32_t open; // not known yet which they are
 };
 
 #endif

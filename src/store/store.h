@@ -42,7 +42,10 @@ int store_tokens(struct store *s, struct token_record **tokens, size_t *count,
 // of tries; deleting one takes its uses along.
 int store_put_code(struct store *s, const struct code_record *code, struct dv_err *err);
 int store_delete_code(struct store *s, const char *id, struct dv_err *err);
-int store_add_code_use(struct store *s, const struct code_use *use, struct dv_err *err);
+int store_put_code_use(struct store *s, const struct code_use *use, struct dv_err *err);
+// The highest number that the keys of a forgotten unit had; 0: none is known.
+int store_retired_keys(struct store *s, const struct dv_uuid *member, uint32_t *number,
+                       struct dv_err *err);
 // The caller frees both lists.
 int store_codes(struct store *s, struct code_record **codes, size_t *count, struct code_use **uses,
                 size_t *use_count, struct dv_err *err);

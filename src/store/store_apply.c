@@ -285,6 +285,8 @@ static int apply_one(struct store *s, const struct change *c, struct dv_err *err
     case CHANGE_UNIT:
         return put_unit(s, c->unit, err);
     case CHANGE_UNIT_GONE:
+        if (run_uuid(s->stmt[ST_RETIRE_KEYS], &c->id, err) < 0)
+            return -1;
         return run_uuid(s->stmt[ST_DELETE_UNIT], &c->id, err);
     case CHANGE_MEDIA:
         return put_media(s, c, err);

@@ -31,9 +31,9 @@ int store_delete_code(struct store *s, const char *id, struct dv_err *err)
     return db_run(s->stmt[ST_DELETE_CODE], err);
 }
 
-int store_add_code_use(struct store *s, const struct code_use *u, struct dv_err *err)
+int store_put_code_use(struct store *s, const struct code_use *u, struct dv_err *err)
 {
-    struct db_stmt *st = s->stmt[ST_ADD_CODE_USE];
+    struct db_stmt *st = s->stmt[ST_PUT_CODE_USE];
     db_bind_text(st, 1, u->code);
     db_bind_blob(st, 2, u->member.b, sizeof(u->member.b));
     db_bind_blob(st, 3, u->engine.b, u->engine.len);
@@ -41,7 +41,19 @@ int store_add_code_use(struct store *s, const struct code_use *u, struct dv_err 
     db_bind_int(st, 5, u->number);
     db_bind_text(st, 6, u->from);
     db_bind_int(st, 7, u->time);
+    db_bind_int(st, 8, u->kept);
     return db_run(st, err);
+}
+
+int store_retired_keys(struct store *s, const struct dv_uuid *member, uint32_t *number,
+                       struct dv_err *err)
+{
+    struct row row = {.s = s, .st = s->stmt[ST_RETIRED_KEYS], .table = "retired_key"};
+    db_bind_blob(row.st, 1, member->b, sizeof(member->b));
+    int rc = db_step(row.st, err);
+    *number = rc == 1 ? (uint32_t)row_num(&row, 0, "number", 1, UINT32_MAX) : 0;
+    db_reset(row.st);
+    return rc < 0 ? -1 : row_judge(&row, err);
 }
 
 static void read_code(struct row *row, struct code_record *c)
@@ -74,6 +86,7 @@ static void read_use(struct row *row, struct code_use *u)
     u->number = (uint32_t)row_num(row, 4, "number", 1, UINT32_MAX);
     ROW_TEXT(row, 5, "source", u->from);
     u->time = row_num(row, 6, "time", 0, TIME_MAX_S);
+    u->kept = row_flag(row, 7, "kept");
 }
 
 static int read_codes(struct store *s, struct code_record **out, size_t *count, struct dv_err *err)

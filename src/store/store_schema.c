@@ -133,6 +133,9 @@ const char *const store_schema[] = {
     " code TEXT NOT NULL REFERENCES code ON DELETE CASCADE, member BLOB NOT NULL,"
     " engine BLOB NOT NULL, name TEXT NOT NULL, number INTEGER NOT NULL, source TEXT NOT NULL,"
     " time INTEGER NOT NULL, PRIMARY KEY (code, member, engine)) WITHOUT ROWID;",
+    // Which members have their keys on disk; and the numbers of keys of units that were forgotten.
+    "ALTER TABLE code_use ADD COLUMN kept INTEGER NOT NULL DEFAULT 1;"
+    "CREATE TABLE retired_key (member BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -222,8 +225,13 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_DELETE_CODE] = "DELETE FROM code WHERE id = ?",
     [ST_CODES] = "SELECT id, kind, name, member, range, count, tries, created, expires, sealed_key"
                  " FROM code",
-    [ST_ADD_CODE_USE] = "INSERT INTO code_use VALUES (?,?,?,?,?,?,?)",
-    [ST_CODE_USES] = "SELECT code, member, engine, name, number, source, time FROM code_use"
+    [ST_PUT_CODE_USE] = "INSERT INTO code_use VALUES (?,?,?,?,?,?,?,?)"
+                        " ON CONFLICT (code, member, engine) DO UPDATE SET kept=excluded.kept",
+    [ST_RETIRE_KEYS] = "INSERT INTO retired_key SELECT uuid, key_number FROM unit"
+                       " WHERE uuid = ? AND key_number > 0 ON CONFLICT (member) DO UPDATE SET"
+                       " number=max(number, excluded.number)",
+    [ST_RETIRED_KEYS] = "SELECT number FROM retired_key WHERE member = ?",
+    [ST_CODE_USES] = "SELECT code, member, engine, name, number, source, time, kept FROM code_use"
                      " ORDER BY time",
     [ST_SET] = "INSERT INTO setting VALUES (?,?) ON CONFLICT (key) DO UPDATE SET"
                " value=excluded.value",
