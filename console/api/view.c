@@ -186,6 +186,7 @@ static json_t *view_lead(const struct pool_unit *u)
 {
     json_t *o = json_object();
     put_text(o, "unit", u->rec.name);
+    put_text(o, "trust", unit_trust_name(u->rec.trust));
     put_text(o, "lead", lead_standing_name(u->standing));
     put_text_or_null(o, "leader", u->lead.name);
     put_uuid(o, "leader_uuid", &u->lead.word.station);
@@ -243,6 +244,7 @@ json_t *view_station(const struct pool *pool, const struct station_view *station
     put_text(o, "name", station->name);
     put_number(o, "intent", station->intent);
     put_bool(o, "stopped", station->stopped);
+    put_bool(o, "shares_users", station->shares);
     json_object_set_new(o, "units", in_order(units, "unit"));
     json_object_set_new(o, "differences", in_order(list, "unit"));
     return o;

@@ -35,17 +35,31 @@ static void print_left_out(const json_t *station, FILE *out)
     }
 }
 
-static bool any_is(const json_t *station, const char *lead)
+static bool any_is(const json_t *station, const char *what, const char *lead)
 {
     const json_t *unit;
     size_t i;
     json_array_foreach(json_object_get(station, "units"), i, unit)
     {
-        const char *is = json_string_value(json_object_get(unit, "lead"));
+        const char *is = json_string_value(json_object_get(unit, what));
         if (is && strcmp(is, lead) == 0)
             return true;
     }
     return false;
+}
+
+// How a pool that was set up with pass-phrases comes to have none.
+static void print_sharing(const json_t *station)
+{
+    if (!json_is_true(json_object_get(station, "shares_users")))
+        return;
+    if (any_is(station, "trust", "shared") || any_is(station, "trust", "waiting"))
+        printf(
+            "\nUnits whose trust is shared or waiting have the same keys as others. Give each its "
+            "own:\ndvsan unit add --again UNIT, and on the unit the line that this prints.\n");
+    else
+        printf("\nNo unit shares keys with others: <notify> and <provision> can go from "
+               "dvsan-cms.xml.\n");
 }
 
 static void print_station(const struct cli *cli, const json_t *station)
@@ -57,6 +71,7 @@ static void print_station(const struct cli *cli, const json_t *station)
     };
     static const struct column units[] = {
         {"UNIT", "unit", COLUMN_TEXT},
+        {"TRUST", "trust", COLUMN_TEXT},
         {"LEAD", "lead", COLUMN_TEXT},
         {"LED BY", "leader", COLUMN_NOTE},
     };
@@ -68,10 +83,11 @@ static void print_station(const struct cli *cli, const json_t *station)
         printf("\nNothing is ordered of any unit: units were told more than the station's store "
                "knows.\nSay what counts: dvsan station adopt units, or dvsan station adopt "
                "store.\n");
-    else if (any_is(station, "foreign"))
+    else if (any_is(station, "lead", "foreign"))
         printf("\nNothing is ordered of units that are foreign: another station led them since.\n"
                "Say what counts: dvsan station adopt units, or dvsan station adopt store.\n");
     print_left_out(station, stdout);
+    print_sharing(station);
 }
 
 static int get_station(struct cli *cli, json_t **station, struct dv_err *err)

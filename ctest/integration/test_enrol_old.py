@@ -1,5 +1,6 @@
 """A pool whose units share pass-phrases: one of them gets keys of its own while hosts use it."""
 import os
+import re
 import subprocess
 
 from tools import initiators, packets, patience
@@ -13,12 +14,22 @@ def enrol(lab, name):
     unit = lab.units[name]
     lab.run("stop", f"{name}/agent")
     lab.run("stop", f"{name}/snmpd")
-    code = lab.client.post("/codes", {})["code"] # whichever unit comes
+    code = lab.client.post("/codes", {"name": name, "again": True})["code"]
     done = subprocess.run([os.path.join(BUILD, "bin", "dvsan-unit"), "-c", unit.path("unit.xml"),
                            "--enrol", "-"], input=code, capture_output=True, text=True, timeout=120,
                           check=False)
     assert done.returncode == 0, done.stderr
     lab.run("start", name)
+    return done.stderr
+
+
+def shared_secrets(lab):
+    """All that units share, as pass-phrases and as the names of their users."""
+    folder = lab.units["unit2"]
+    text = open(folder.path("snmpd.conf"), encoding="utf-8").read()
+    phrases = re.findall(r'^createUser dvsan-provision SHA-256 "(.*?)" AES "(.*?)"', text, re.M)
+    assert phrases
+    return {*phrases[0], "dvsan-provision", "dvsan-provision".encode().hex()}
 
 
 def test_a_unit_moves_over_under_io(lab):
@@ -32,7 +43,7 @@ def test_a_unit_moves_over_under_io(lab):
         writer.start()
         try:
             assert writer.goes_on(), writer.error
-            enrol(lab, "unit1")
+            said = enrol(lab, "unit1")
             patience.wait_for("unit1 to be up", lambda: lab.unit("unit1")["state"] == "up")
             assert writer.goes_on(), writer.error
         finally:
@@ -43,6 +54,21 @@ def test_a_unit_moves_over_under_io(lab):
     assert now["trust"] == "enrolled" and now["uuid"] == before
     assert lab.unit("unit2")["trust"] == "shared"
     lab.create("v2", "1M", unit="unit1")
+    # Nothing of what units share is left but in the copies, of which a person is told.
+    unit = lab.units["unit1"]
+    for name in ("unit.xml", "snmpd.conf", "snmpd.state/snmpd.conf"):
+        text = open(unit.path(name), encoding="utf-8").read()
+        assert "<notify" not in text and "engineBoots" in text or "state/" not in name
+        assert not [s for s in shared_secrets(lab) if s in re.sub("^#.*", "", text, flags=re.M)], name
+        assert f"{unit.path(name)}.before-enrolment" in said
+        assert os.stat(unit.path(name + ".before-enrolment")).st_mode & 0o777 == 0o600
+    assert "dvsan-monitor" in open(unit.path("snmpd.conf"), encoding="utf-8").read()
+
+
+def test_the_station_says_who_shares_keys(lab):
+    """And, once nobody does, that the pass-phrases can go."""
+    assert "dvsan unit add --again UNIT" in lab.dvsan("station", "show").stdout
+    assert {u["unit"]: u["trust"] for u in lab.client.get("/station")["units"]} == {"unit1": "enrolled", "unit2": "shared"}
 
 
 def test_who_shares_keys_does_not_speak_for_one_that_has_its_own(lab):
@@ -52,3 +78,20 @@ def test_who_shares_keys_does_not_speak_for_one_that_has_its_own(lab):
     patience.wait_for("the station to tell of it", lambda: any(
         "signed with keys that many know" in e["text"] for e in lab.client.get("/events")))
     assert lab.unit("unit1")["state"] == "up"
+
+
+def test_when_nobody_shares_keys_the_pass_phrases_can_go(lab):
+    enrol(lab, "unit2")
+    patience.wait_for("unit2 to be up", lambda: lab.unit("unit2")["state"] == "up")
+    assert "<notify> and <provision> can go from dvsan-cms.xml" in lab.dvsan("station", "show").stdout
+    lab.run("stop", "cms")
+    path = os.path.join(lab.folder, "cms/cms.xml")
+    with open(path, encoding="utf-8") as f:
+        text = re.sub(r"\s*<(notify|provision) [^>]*/>", "", f.read())
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    lab.run("start", "cms")
+    for name in ("unit1", "unit2"):
+        patience.wait_for(f"{name} to be up", lambda n=name: lab.unit(n)["state"] == "up")
+    lab.create("v3", "1M", unit="unit2")
+    assert "dvsan-cms.xml" not in lab.dvsan("station", "show").stdout

@@ -78,7 +78,7 @@ def pool(machines):
         return machines[name].sh(line)
 
     type_in("station", command("The station", "dvsan-cms"))
-    said = type_in("station", command("A unit", "dvsan unit add"))
+    said = type_in("station", command("A unit", "dvsan unit add unit1"))
     type_in("unit1", LINE.search(said)[1])
     assert until(lambda: re.search(r"unit1 +up ", machines["station"].sh("dvsan unit list")), 60)
     said = type_in("station", command("A host", "dvsan volume create db1") + " --for dvsan")

@@ -9,6 +9,7 @@
 #include "enrol/client.h"
 #include "snmp-agents/unit/identity.h"
 #include "snmp-agents/unit/journal.h"
+#include "snmp-agents/unit/old_users.h"
 #include "snmp-agents/unit/rebuild.h"
 #include "snmp-agents/unit/snmpd_users.h"
 #include <errno.h>
@@ -93,11 +94,13 @@ static int ask_for(const struct unit_config *config, struct enrol_request *out, 
 {
     *out = (struct enrol_request){.kind = MEMBER_UNIT,
                                   .engine.len = (uint8_t)config->snmp.engine_id_len};
-    if (config->snmp.engine_id_len == 0)
-        return dv_fail(err, DV_INVALID,
-                       "the configuration does not say snmpd's engine ID: write that of "
-                       "exactEngineID in snmpd.conf as engine-id of <snmp>");
     memcpy(out->engine.b, config->snmp.engine_id, config->snmp.engine_id_len);
+    if (config->snmp.engine_id_len == 0 && !old_users_engine(config, &out->engine))
+        return dv_fail(err, DV_INVALID,
+                       "snmpd's engine ID is not known: the configuration does not say it, and %s "
+                       "is not there with exactEngineID and the agentXSocket of this unit. Write "
+                       "it as engine-id of <snmp>, or where the file is as snmpd-conf",
+                       config->snmp.snmpd_conf);
     dv_copy(out->name, sizeof(out->name), config->name);
     dv_copy(out->software, sizeof(out->software), DVSAN_VERSION);
     uint32_t index;
@@ -153,8 +156,8 @@ static int keep(void *arg, const struct grant *grant, struct dv_err *err)
     return rc;
 }
 
-int enrol_unit(const struct unit_config *config, const char *text, const char *station,
-               struct dv_err *err)
+int enrol_unit(const struct unit_config *config, const char *config_path, const char *text,
+               const char *station, struct dv_err *err)
 {
     struct enrol_request request;
     struct code code;
@@ -166,6 +169,9 @@ int enrol_unit(const struct unit_config *config, const char *text, const char *s
     if (station && snmpd_is_down(config, err) == 0 && ask_for(config, &request, err) == 0) {
         struct enrolling e = {config, &request.engine};
         rc = enrol_ask(station, &code, &request, keep, &e, err);
+        // Nothing needs them any more, whatever ends here.
+        if (rc == 0)
+            rc = old_users_remove(config, config_path, err);
     }
     code_wipe(&code);
     return rc;

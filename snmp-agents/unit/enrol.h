@@ -8,7 +8,9 @@
 // station: HOST, HOST:PORT or [ADDRESS]:PORT; NULL: that of the configuration. Neither dvsan-unit
 // nor snmpd may run meanwhile. When root does it, what it writes belongs to the owners of the
 // folders. What is broken off may be done again with the same code.
-int enrol_unit(const struct unit_config *config, const char *code, const char *station,
-               struct dv_err *err);
+// A unit that shared users with others then loses these (old_users.h); config_path is the file of
+// the configuration.
+int enrol_unit(const struct unit_config *config, const char *config_path, const char *code,
+               const char *station, struct dv_err *err);
 
 #endif

@@ -156,7 +156,7 @@ static int enrol_with_services(const struct options *o, const struct unit_config
     bool services = strcmp(o->path, DEFAULT_CONFIG) == 0 && setup_runs_services(&o->setup);
     if (services && init_hold_services(&o->setup, err) < 0)
         return -1;
-    int rc = enrol_unit(config, code, o->station, err);
+    int rc = enrol_unit(config, o->path, code, o->station, err);
     if (services && (rc == 0 || init_is_member(&o->setup, config)) &&
         init_start_services(&o->setup, config, &why) < 0 && rc == 0)
         rc = dv_fail(err, why.code, "%s", why.text);

@@ -145,8 +145,11 @@ void cms_station(const struct cms *cms, struct station_view *out)
 {
     size_t count;
     const struct lead_run *runs = store_runs(cms->store, &count);
-    *out = (struct station_view){
-        .uuid = cms->uuid, .intent = runs[count - 1].number, .stopped = cms->newer > 0};
+    *out = (struct station_view){.uuid = cms->uuid,
+                                 .intent = runs[count - 1].number,
+                                 .stopped = cms->newer > 0,
+                                 .shares = cms->config->snmp.notify.name[0] ||
+                                           cms->config->snmp.provision.name[0]};
     dv_copy(out->name, sizeof(out->name), cms->name);
 }
 

@@ -97,6 +97,7 @@ struct station_view {
     char name[LEAD_NAME_MAX + 1];
     uint32_t intent;
     bool stopped; // nothing is ordered of any unit: this store is older than what they were told
+    bool shares;  // units may share users, as the configuration says
 };
 void cms_station(const struct cms *cms, struct station_view *out);
 // What the store and such units, or those that another station leads, say differently: a sentence

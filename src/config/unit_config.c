@@ -12,6 +12,7 @@
 #define DEFAULT_IQN_PREFIX "iqn.2026-11.local.dvsan"
 #define ISCSI_PORT         3260
 #define SNMPD_STATE        "/var/lib/snmp/snmpd.conf" // Debian's
+#define SNMPD_CONF         "/etc/snmp/snmpd.conf"
 #define MIB                (UINT64_C(1) << 20)
 #define ENGINE_ID_MIN      5      // bytes, RFC 3411 section 5
 #define CONTROL_PORT_MAX   32767u // tgtd keeps it in a short
@@ -388,6 +389,10 @@ static int get_snmp(const struct xml_node *node, struct unit_config *config, str
         return -1;
     if (!config->snmp.snmpd_state)
         config->snmp.snmpd_state = dv_strdup(SNMPD_STATE);
+    if (xml_get_absolute_path(node, "snmpd-conf", &config->snmp.snmpd_conf, err) < 0)
+        return -1;
+    if (!config->snmp.snmpd_conf)
+        config->snmp.snmpd_conf = dv_strdup(SNMPD_CONF);
     const struct xml_node *notify = xml_child(node, "notify");
     return notify ? xml_get_user(notify, &config->snmp.notify, err) : 0;
 }
@@ -448,6 +453,7 @@ void unit_config_free(struct unit_config *config)
     free(config->tgtd.socket);
     free(config->snmp.agentx);
     free(config->snmp.snmpd_state);
+    free(config->snmp.snmpd_conf);
     free(config->snmp.management_address);
     free(config->state_dir);
     free(config);

@@ -65,6 +65,7 @@ struct unit_config {
         uint8_t engine_id[CONFIG_ENGINE_ID_MAX]; // of the local snmpd
         size_t engine_id_len;                    // 5..32, or 0: not given, so ask snmpd
         char *snmpd_state;                       // the file in which it keeps its users
+        char *snmpd_conf;                        // its configuration
         struct user_config
             notify; // for informs to the station, until the unit is enrolled; "": none
     } snmp;

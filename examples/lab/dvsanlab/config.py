@@ -17,7 +17,7 @@ UNIT = """\
   </portals>
   <tgtd socket={tgtd} control-port="{first}" instances="{instances}" threads="2"/>
   <snmp agentx={agentx} management-address="udp:{address}:{snmp}" engine-id="{engine}"
-        snmpd-state={snmpd}>{notify}</snmp>
+        snmpd-state={snmpd} snmpd-conf={conf}>{notify}</snmp>
   <cms address="udp:{station}:{notify_port}"/>
 </unit>
 """
@@ -56,7 +56,7 @@ def unit(u):
         tgtd=quoteattr(u.path("tgtd.sock")), first=u.control_port(1), instances=u.settings.instances,
         agentx=quoteattr(u.path("agentx.sock")), snmp=SNMP_PORT,
         notify=shared_user(u.settings, "notify"), engine=u.engine_id().removeprefix("0x"),
-        snmpd=quoteattr(u.path("snmpd.state/snmpd.conf")),
+        snmpd=quoteattr(u.path("snmpd.state/snmpd.conf")), conf=quoteattr(u.path("snmpd.conf")),
         station=u.settings.address(0), notify_port=NOTIFY_PORT)
 
 
