@@ -78,6 +78,7 @@ static inline int tear_down(void **state)
     struct lab *lab = *state;
     static const char *const tails[] = {"", "-wal", "-shm"};
     char path[128];
+    names_free(&lab->link.names);
     reading_free(lab->link.reading);
     left_out_forget(&lab->link);
     store_free(lab->cms.store);

@@ -33,6 +33,7 @@ static void test_many_volumes_come_and_go(void **state)
     reads(lab, 2, 3000, 0);
     takes_all(lab);
     assert_int_equal(shown_volumes(lab), 3000);
+    assert_in_range(lab->link.names.tries, 3000, 2 * 3000); // however many parts there were
     assert_int_equal(events_with(lab, "was found on unit1"), 16);
     assert_int_equal(events_with(lab, "in all, 3000 volumes and 0 hosts"), 1);
     reads(lab, 3, 3000, 0); // again: all are there still

@@ -11,24 +11,52 @@ struct placed { // the extents that are good, sorted
     uint64_t total;
 };
 
+// The place of the first extent that does not begin before the block.
+static size_t place_of(const struct placed *p, uint64_t block)
+{
+    size_t low = 0, high = p->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (p->list[middle].start < block)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_free(const struct placed *p, const struct extent *e)
+{
+    size_t i = place_of(p, e->start);
+    const struct extent *before = i > 0 ? &p->list[i - 1] : NULL;
+    return (!before || before->start + before->blocks <= e->start) &&
+           (i == p->count || e->start + e->blocks <= p->list[i].start);
+}
+
+static void put(struct placed *p, const struct extent *e)
+{
+    size_t i = place_of(p, e->start);
+    (void)DV_APPEND(p->list, p->count);
+    memmove(p->list + i + 1, p->list + i, (p->count - 1 - i) * sizeof(*p->list));
+    p->list[i] = *e;
+}
+
 // Adds what the volume takes, unless some of it is taken already or behind the end.
 static bool place(struct placed *p, const struct volume *v)
 {
     const struct extent now = {v->start_lba, v->blocks};
     const struct extent target = {v->target_start_lba, v->target_blocks};
-    struct extent *list = NULL;
+    DV_FREE struct extent *list = NULL;
     size_t n = 0;
-    for (size_t i = 0; i < p->count; i++)
-        *DV_APPEND(list, n) = p->list[i];
     extent_add_both(&now, target.blocks ? &target : &now, &list, &n);
     extent_sort(list, n);
-    if (extent_check(list, n, p->total, NULL) != 0) {
-        free(list);
+    if (extent_check(list, n, p->total, NULL) != 0)
         return false;
-    }
-    free(p->list);
-    p->list = list;
-    p->count = n;
+    for (size_t i = 0; i < n; i++)
+        if (!is_free(p, &list[i]))
+            return false;
+    for (size_t i = 0; i < n; i++)
+        put(p, &list[i]);
     return true;
 }
 

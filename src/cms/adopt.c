@@ -158,6 +158,7 @@ void cms_station(const struct cms *cms, struct station_view *out)
 struct adoption {
     struct cms *cms;
     struct changes c;
+    struct names names;
     struct found found;
 };
 
@@ -211,7 +212,7 @@ static void adopt_volume(struct adoption *a, const struct pool_volume *v)
     rec.blocks = shown_blocks(v);
     if (strcmp(rec.name, v->actual.name) != 0) {
         memset(rec.name, 0, sizeof(rec.name));
-        names_for_volume(a->cms->pool, &a->found.names, v->actual.name, rec.name);
+        names_for_volume(a->cms->pool, &a->names, v->actual.name, rec.name);
     }
     changes_volume(&a->c, &rec);
     adopt_rights(a, v);
@@ -285,6 +286,7 @@ static int check_hosts(const struct adoption *a, const struct pool_unit *u, stru
 static int settle(struct cms *cms, struct pool_unit *u, enum adopt_from from, struct dv_err *err)
 {
     struct adoption a = {.cms = cms, .found = {.pool = cms->pool}};
+    a.found.names = &a.names;
     struct unit_record rec = u->rec;
     rec.accepted = u->lead.word;
     changes_unit(&a.c, &rec);
@@ -299,6 +301,7 @@ static int settle(struct cms *cms, struct pool_unit *u, enum adopt_from from, st
         rc = cms_apply(cms, &a.c, err);
     changes_free(&a.c);
     found_free(&a.found);
+    names_free(&a.names);
     return rc;
 }
 

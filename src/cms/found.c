@@ -39,7 +39,7 @@ bool found_host(struct found *f, const struct access_rule *rule, struct changes 
     }
     struct found_host *h = dv_calloc(1, sizeof(*h));
     h->rec.uuid = uuid_random();
-    names_for_host(f->pool, &f->names, rule->initiator, h->rec.name);
+    names_for_host(f->pool, f->names, rule->initiator, h->rec.name);
     dv_copy(h->rec.iqn, sizeof(h->rec.iqn), rule->initiator);
     dv_copy(h->rec.chap_user, sizeof(h->rec.chap_user), rule->chap_user);
     iqn_canonical(rule->initiator, h->key);
@@ -78,5 +78,4 @@ void found_free(struct found *f)
         HASH_DEL(f->hosts, h);
         free(h);
     }
-    names_free(&f->names);
 }

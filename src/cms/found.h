@@ -10,10 +10,10 @@
 
 struct found_host;
 
-// Those of one set of changes; zero before, but for the pool.
+// Those of one set of changes; zero before, but for the pool and the names.
 struct found {
     struct pool *pool;
-    struct names names; // given to things that the pool does not have yet
+    struct names *names; // given to things that the pool does not have yet; not freed with this
     struct found_host *hosts;
 };
 

@@ -97,6 +97,7 @@ void link_free(struct unit_link *link)
     sn_peer_free(link->peer);
     fetch_free(link->fetch);
     reading_free(link->reading);
+    names_free(&link->names);
     executor_forget(link);
     loop_timer_free(link->parts);
     loop_timer_free(link->timer);
@@ -180,6 +181,7 @@ void link_start_over(struct unit_link *link)
     fetch_free(link->fetch);
     link->fetch = NULL;
     reading_free(link->reading);
+    names_free(&link->names);
     link->reading = NULL;
     executor_forget(link);
     loop_timer_free(link->parts);

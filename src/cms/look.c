@@ -46,6 +46,7 @@ static void finish(struct unit_link *link)
     link->fetch = NULL;
     reading_free(link->reading);
     link->reading = NULL;
+    names_free(&link->names);
     link->work = LINK_IDLE;
     link->discard = false;
     link_next(link);

@@ -215,7 +215,7 @@ bool observe_reading(struct unit_link *link, const struct reading *r)
     struct observation o = {
         .cms = link->cms,
         .pool = link->cms->pool,
-        .found = {.pool = link->cms->pool},
+        .found = {.pool = link->cms->pool, .names = &link->names},
         .link = link,
         .r = r,
         .rules = r->rules,
@@ -276,6 +276,7 @@ void observe_begin(struct unit_link *link)
     link->adopted = link->found = link->full = link->crowded = 0;
     link->vanished = link->moved = link->doubled = link->resized = 0;
     link->tells = TELLS_UNDECIDED;
+    names_free(&link->names);
     link->faults = (struct faults){0};
     r->shows = r->volume_count;
     observe_sort_rules(r->rules, r->rule_count);

@@ -183,7 +183,7 @@ static bool adopt_volume(struct observation *o, const struct volume *v,
         o->link->full++;
         return false;
     }
-    names_for_volume(o->pool, &o->found.names, v->name, rec.name);
+    names_for_volume(o->pool, o->found.names, v->name, rec.name);
     changes_volume(&o->c, &rec);
     note_adopted(o, &rec.uuid);
     if (is_told(o, &o->link->adopted))

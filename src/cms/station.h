@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cms/cms.h"
 #include "cms/codes.h"
+#include "cms/names.h"
 #include "config/cms_config.h"
 #include "enrol/message.h"
 #include "logic/orders.h"
@@ -155,6 +156,7 @@ struct unit_link {
     uint64_t mark;            // the reading's, for what it shows
     size_t parts_at, gone_at; // the first of its volumes, and gone ones, still to come
     bool taken_in_part;       // it, and not all of it
+    struct names names;       // given in it: its parts do not try again what is taken
     uint32_t spare_index;     // the last that a displaced volume got; they go down
     size_t adopted, found;    // volumes and hosts that it took in
     size_t vanished, moved, doubled, resized; // volumes that it told of

@@ -167,6 +167,7 @@ static int open_checked(struct db *db, enum db_log log, struct dv_err *err)
         db,
         log == DB_AHEAD
             ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+              "PRAGMA wal_autocheckpoint = 250;" // pages, that one turn of a loop has time to move
               "PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF"
             : "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
               "PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
