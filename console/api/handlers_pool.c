@@ -55,6 +55,29 @@ int forget_unit(struct api_call *call, struct dv_err *err)
                : -1;
 }
 
+static int trust_unit(struct api_call *call, enum trust_act act, struct dv_err *err)
+{
+    if (!call_unit(call, call->params[0], err) ||
+        cms_trust_unit(call->cms, call->params[0], act, err) < 0)
+        return -1;
+    return get_unit(call, err);
+}
+
+int accept_unit(struct api_call *call, struct dv_err *err)
+{
+    return trust_unit(call, TRUST_ACCEPT, err);
+}
+
+int quarantine_unit(struct api_call *call, struct dv_err *err)
+{
+    return trust_unit(call, TRUST_QUARANTINE, err);
+}
+
+int revoke_unit(struct api_call *call, struct dv_err *err)
+{
+    return trust_unit(call, TRUST_REVOKE, err);
+}
+
 int list_media(struct api_call *call, struct dv_err *err)
 {
     (void)err;

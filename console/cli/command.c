@@ -151,6 +151,12 @@ const struct command cli_commands[] = {
      "Show a unit with its media and portals."},
     {"unit", "rename", TWO_ARGS("UNIT", "NAME", check_unit), 0, 0, 0, unit_rename,
      "Give a unit another name here, whatever it calls itself."},
+    {"unit", "accept", ARG("UNIT", check_unit), 0, 0, 0, unit_accept,
+     "Take in a unit that waits for it, or end its quarantine."},
+    {"unit", "quarantine", ARG("UNIT", check_unit), 0, 0, 0, unit_quarantine,
+     "Take no word of a unit and send it nothing, until it is accepted."},
+    {"unit", "revoke", ARG("UNIT", check_unit), BIT(OPT_YES), 0, 0, unit_revoke,
+     "Make a unit's keys useless, as when it was stolen."},
     {"unit", "forget", ARG("UNIT", check_unit), BIT(OPT_YES), 0, 0, unit_forget,
      "Take a unit out of the pool that will not come back."},
 

@@ -169,6 +169,8 @@ static int open_network(struct cms *cms, struct dv_err *err)
 static void resume(struct cms *cms)
 {
     for (struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
+        if (!trust_is_taken(u->rec.trust))
+            continue;
         struct sn_engine_id engine = {.len = u->rec.engine_id_len};
         struct dv_err err;
         memcpy(engine.b, u->rec.engine_id, sizeof(u->rec.engine_id));

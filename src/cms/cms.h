@@ -7,6 +7,7 @@
 #include "cms/auth.h"
 #include "cms/pool.h"
 #include "enrol/code.h"
+#include "logic/trust.h"
 #include "snmp/listener.h"
 
 struct loop;
@@ -86,6 +87,8 @@ const struct codes *cms_codes(const struct cms *cms);
 
 // The name is kept whatever the unit calls itself.
 int cms_rename_unit(struct cms *cms, const char *unit, const char *name, struct dv_err *err);
+// A person's word on how far a unit is believed. Hosts go on using its volumes.
+int cms_trust_unit(struct cms *cms, const char *unit, enum trust_act act, struct dv_err *err);
 // Takes a unit that will not come back out of the pool, with its volumes' records; DV_CONFLICT
 // while it is up, and, unless forced, while hosts may use its volumes.
 int cms_forget_unit(struct cms *cms, const char *unit, bool force, struct dv_err *err);

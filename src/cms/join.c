@@ -6,6 +6,7 @@
 #include "cms/announce.h"
 #include "cms/reading.h"
 #include "logic/health.h"
+#include "logic/trust.h"
 #include <string.h>
 
 #define ANSWER_MS     50  // longer than an answer takes
@@ -152,8 +153,13 @@ void join_notification(void *arg, const struct sn_notification *n)
         doubt(cms, &a, n->from, why);
         return;
     }
-    struct unit_link *link = link_find(cms, &a.uuid);
     struct pool_unit *unit = pool_unit_by_uuid(cms->pool, &a.uuid);
+    if (unit && !trust_is_taken(unit->rec.trust)) {
+        log_debug("join", "%s is %s: what it announces is left alone", unit->rec.name,
+                  unit_trust_name(unit->rec.trust));
+        return;
+    }
+    struct unit_link *link = link_find(cms, &a.uuid);
     struct join_known known = {.unit = unit ? &unit->rec : NULL};
     if (link) {
         known.lease_held = link->lease_until > loop_now_ms() || link->lease_under_way;

@@ -292,6 +292,11 @@ static void looked(void *arg, const struct sn_result *result)
         use_trial(link);
     else if (link->next_address[0])
         weigh_next_address(link);
+    if (trust_waits(link)) {
+        trust_wait(link);
+        link_free(link);
+        return;
+    }
     uint32_t since;
     if (!has_news(link, link->reading, &since)) {
         answered(link);

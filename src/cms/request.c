@@ -228,6 +228,10 @@ static int check_new_volume(struct cms *cms, const struct volume_request *reques
     *unit = request_unit(cms, request->unit, err);
     if (!*unit)
         return -1;
+    char untrusted[TRUST_WHY_ROOM];
+    trust_why_not(&(*unit)->rec, untrusted);
+    if (untrusted[0])
+        return dv_fail(err, DV_UNREACHABLE, "%s; or choose another unit", untrusted);
     if ((*unit)->rec.state == UNIT_CONFLICT)
         return dv_fail(err, DV_UNREACHABLE,
                        "unit %s is in conflict with another engine that uses its UUID: end that "

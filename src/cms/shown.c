@@ -3,6 +3,7 @@
 #include "cms/pool.h"
 
 #include "logic/health.h"
+#include "logic/trust.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +49,13 @@ const char *pool_medium_state(const struct pool_unit *u, const struct medium *m)
 void pool_unit_note(const struct pool_unit *u, char *out, size_t room)
 {
     const char *name = u->rec.name;
+    char untrusted[TRUST_WHY_ROOM];
+    trust_why_not(&u->rec, untrusted);
     out[0] = '\0';
+    if (untrusted[0]) {
+        snprintf(out, room, "%s", untrusted);
+        return;
+    }
     switch (u->rec.state) {
     case UNIT_UP:
     case UNIT_DEGRADED:

@@ -207,6 +207,12 @@ const char *trust_doubts(const struct cms *cms, const char *user, const struct d
 // What an enrolled unit is told: all but the address at which it reaches the station.
 void trust_grant(struct cms *cms, const struct unit_record *rec, struct grant *out);
 
+// ---- trust_change.c ----
+// Whether the unit that the link has looked at, and the pool does not have, waits for a person's
+// word before anything of it is taken in; and writing it down as one that waits.
+bool trust_waits(const struct unit_link *link);
+void trust_wait(struct unit_link *link);
+
 // ---- enrol.c ----
 void enrol_open(struct cms *cms);                      // the door; without it the station runs, too
 int enrol_resume(struct cms *cms, struct dv_err *err); // listens to all that are enrolled

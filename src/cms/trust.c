@@ -4,6 +4,7 @@
 
 #include "base/secret.h"
 #include "cms/seal.h"
+#include "logic/trust.h"
 #include <string.h>
 
 static struct engine_id engine_of(const struct unit_record *rec)
@@ -38,6 +39,12 @@ struct sn_peer *trust_peer(struct cms *cms, const struct dv_uuid *uuid, const ch
                            const struct sn_engine_id *engine, struct dv_err *err)
 {
     const struct pool_unit *unit = pool_unit_by_uuid(cms->pool, uuid);
+    char why[TRUST_WHY_ROOM];
+    if (unit && !trust_is_taken(unit->rec.trust)) {
+        trust_why_not(&unit->rec, why);
+        (void)dv_fail(err, DV_DENIED, "%s", why);
+        return NULL;
+    }
     if (!unit || unit->rec.key_number == 0) {
         if (*cms->provision.name)
             return sn_peer_new(cms->env, address, &cms->provision, engine, err);
@@ -82,6 +89,8 @@ const char *trust_doubts(const struct cms *cms, const char *user, const struct d
     enum unit_trust trust = unit ? unit->rec.trust : 0;
     struct dv_uuid owner;
     unsigned place;
+    if (trust == TRUST_REVOKED)
+        return "it is revoked";
     if (keys_member_of(user, &owner, &place))
         return uuid_equal(&owner, uuid) ? NULL : "it is signed with another member's keys";
     if (trust == TRUST_ENROLLED || (unit && unit->rec.key_number > 0))

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/request.h"
 #include "cms/station.h"
+#include "logic/trust.h"
 #include "logic/waiting.h"
 #include <string.h>
 #include <utlist.h>
@@ -35,8 +36,11 @@ void waits_tell(struct task_record *t, const struct pool_volume *v)
     const struct unit_link *link = v->unit->link;
     if (link)
         lead_why_not(link->cms, v->unit, not_led, sizeof(not_led));
+    char untrusted[TRUST_WHY_ROOM];
+    trust_why_not(&v->unit->rec, untrusted);
     struct waiting_case c = {
         .task = t->id,
+        .untrusted = untrusted,
         .kind = t->kind,
         .forgets = v->rec.forced,
         .taking_back = t->cancel == TASK_CANCEL_ASKED,

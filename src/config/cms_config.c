@@ -22,7 +22,11 @@ static int get_snmp(const struct xml_node *node, struct cms_config *config, stru
     if (xml_get_transport(node, "listen", ADDRESS_TO_LISTEN, &config->snmp.listen, err) < 0 ||
         (notify && xml_get_user(notify, &config->snmp.notify, err) < 0))
         return -1;
-    return provision ? xml_get_user(provision, &config->snmp.provision, err) : 0;
+    if (!provision)
+        return 0;
+    if (xml_get_user(provision, &config->snmp.provision, err) < 0)
+        return -1;
+    return xml_get_bool(provision, "accept", &config->snmp.accept_shared, err);
 }
 
 // poll and lease may be missing.

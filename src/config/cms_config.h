@@ -26,6 +26,7 @@ struct cms_config {
         // Of units that are not enrolled, which share them; names "": there are none such.
         struct user_config notify;    // whose informs are taken
         struct user_config provision; // for reading and setting on members
+        bool accept_shared; // such units are taken in at once; else they wait for a person's word
     } snmp;
 
     uint32_t poll_interval_ms; // 100..3600000

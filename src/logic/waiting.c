@@ -29,6 +29,11 @@ static void add_cancel(const struct waiting_case *c, char out[WAITING_ROOM])
 // Nothing is known of what it does, and nothing reaches it.
 static void unit_is_away(const struct waiting_case *c, char out[WAITING_ROOM])
 {
+    if (c->untrusted && c->untrusted[0]) {
+        add(out, "%s", c->untrusted);
+        add_cancel(c, out);
+        return;
+    }
     switch (c->unit_state) {
     case UNIT_JOINING:
         add(out, "%s is starting", c->unit);

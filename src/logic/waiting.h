@@ -15,7 +15,8 @@ struct waiting_case {
     bool can_cancel;  // it can be taken back now
     const char *unit;
     enum unit_state unit_state;
-    const char *not_led; // why the station orders nothing of the unit now; NULL or "": it does
+    const char *untrusted; // why the unit is left alone, and what to do; NULL or "": it is not
+    const char *not_led;   // why the station orders nothing of the unit now; NULL or "": it does
     const char *volume;
     bool shown; // its unit shows the volume
     enum volume_state volume_state;

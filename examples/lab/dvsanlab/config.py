@@ -24,7 +24,7 @@ UNIT = """\
 
 # Pass-phrases that all share, of a lab without enrolment.
 USER = """
-    <{name} user="dvsan-{name}" auth-pass-file={phrase} priv-pass-file={phrase}/>
+    <{name} user="dvsan-{name}" auth-pass-file={phrase} priv-pass-file={phrase}{more}/>
 """
 
 MEDIUM = '    <medium index="{}" name="{}" kind="dir" path="{}" size="{}" thin="yes"/>'
@@ -41,8 +41,8 @@ STATION = """\
 """
 
 
-def shared_user(settings, name):
-    return USER.format(name=name, phrase=quoteattr(secret.path(settings, name))) \
+def shared_user(settings, name, more=""):
+    return USER.format(name=name, phrase=quoteattr(secret.path(settings, name)), more=more) \
         if settings.shared else ""
 
 
@@ -63,4 +63,4 @@ def unit(u):
 def station(s):
     return STATION.format(
         log=s.settings.log, address=s.address, http=HTTP_PORT, notify_port=NOTIFY_PORT,
-        notify=shared_user(s.settings, "notify"), provision=shared_user(s.settings, "provision"))
+        notify=shared_user(s.settings, "notify"), provision=shared_user(s.settings, "provision", ' accept="yes"'))

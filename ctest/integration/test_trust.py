@@ -1,0 +1,97 @@
+"""How far units are believed: those that wait, quarantine, and revoked keys."""
+import os
+import re
+
+from tools import initiators, packets, patience
+from test_cms_crash import Writer
+
+LAB = {"units": 2, "hosts": 1}
+
+
+def trust(lab, name):
+    return lab.unit(name)["trust"]
+
+
+def events(lab, text):
+    return [e for e in lab.client.get("/events") if text in e["text"]]
+
+
+def test_quarantine_and_revocation_of_a_unit_in_use(lab):
+    lab.create("v1", "64M", unit="unit1")
+    lab.assign("v1", "host1")
+    how = initiators.access(lab, "host1", "v1")
+    with initiators.nbdkit(lab, how) as uri:
+        writer = Writer(uri, 64 << 20)
+        writer.start()
+        try:
+            assert writer.goes_on(), writer.error
+            assert "quarantined" in lab.dvsan("unit", "quarantine", "unit1")
+            assert trust(lab, "unit1") == "quarantined"
+            assert "dvsan unit accept unit1" in lab.unit("unit1")["note"]
+            assert writer.goes_on(), writer.error
+            for where in ({"unit": "unit1"}, {}):  # nothing is put there
+                answer = lab.client.ask("POST", "/volumes", {"name": "v2", "size": "1M", **where})
+                if where:
+                    assert answer.status != 202
+            assert lab.volume("v2")["unit"] == "unit2"
+            # its word is not taken, and what is asked for waits and says for what
+            assert packets.notify(lab, packets.announcement(lab.unit("unit1")),
+                                  trap=packets.COLD_START)
+            lab.run("stop", "cms")
+            lab.run("start", "cms")
+            assert trust(lab, "unit1") == "quarantined"
+            task = lab.client.delete("/assignments/v1/host1")
+            patience.wait_for("the task to say for what it waits", lambda: "dvsan unit accept unit1"
+                              in (lab.client.get(f"/tasks/{task['id']}")["waiting"] or ""))
+            lab.client.post(f"/tasks/{task['id']}/cancel", None)
+            assert writer.goes_on(), writer.error
+            lab.dvsan("unit", "accept", "unit1")
+            patience.wait_for("unit1 to be up", lambda: lab.unit("unit1")["state"] == "up")
+            assert trust(lab, "unit1") == "shared"
+            assert writer.goes_on(), writer.error
+            lab.dvsan("unit", "revoke", "unit1", "--yes")
+            assert trust(lab, "unit1") == "revoked"
+            assert writer.goes_on(), writer.error
+        finally:
+            writer.stopping.set()
+            writer.join(30)
+    assert not writer.error, writer.error
+
+
+def test_a_revoked_unit_is_not_believed(lab):
+    assert packets.notify(lab, packets.announcement(lab.unit("unit1")), trap=packets.COLD_START)
+    patience.wait_for("the station to tell of it",
+                      lambda: events(lab, "is not believed: it is revoked"))
+    answer = lab.client.ask("POST", "/units/unit1/accept", None)
+    assert answer.status == 409
+    lab.run("stop", "cms")
+    lab.run("start", "cms")
+    assert trust(lab, "unit1") == "revoked" and lab.unit("unit1")["state"] == "down"
+
+
+def test_a_unit_that_nobody_accepted_waits(lab):
+    config = os.path.join(lab.folder, "cms", "cms.xml")
+    with open(config, encoding="utf-8") as file:
+        text = file.read()
+    lab.run("stop", "cms")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(re.sub(' accept="yes"', "", text))
+    lab.run("start", "cms")
+    patience.wait_for("unit2 to be up", lambda: lab.unit("unit2")["state"] == "up")  # of before
+    lab.run("stop", "unit2")
+    patience.wait_for("unit2 to be away", lambda: lab.unit("unit2")["state"] in ("stopped", "down"))
+    lab.dvsan("unit", "forget", "unit2", "--yes")
+    lab.run("start", "unit2")
+    patience.wait_for("unit2 to wait", lambda: any(
+        u["name"] == "unit2" for u in lab.client.get("/units")))
+    unit = lab.unit("unit2")
+    assert unit["trust"] == "waiting" and unit["address"] and unit["engine_id"]
+    assert unit["media"] == [] and unit["volumes"] == 0
+    assert "v2" not in [v["name"] for v in lab.client.get("/volumes")]
+    assert len(events(lab, "waits to be accepted (dvsan unit accept unit2)")) == 1
+    lab.run("stop", "cms")
+    lab.run("start", "cms")
+    assert trust(lab, "unit2") == "waiting"
+    lab.dvsan("unit", "accept", "unit2")
+    patience.wait_for("unit2 to be up", lambda: lab.unit("unit2")["state"] == "up")
+    assert trust(lab, "unit2") == "shared" and lab.volume("v2")["unit"] == "unit2"

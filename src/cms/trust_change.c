@@ -1,0 +1,110 @@
+// What people say of units: accepted, quarantined, revoked; and units that wait for that.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cms/station.h"
+
+#include "base/log.h"
+#include "cms/names.h"
+#include "cms/reading.h"
+#include "cms/request.h"
+#include "logic/trust.h"
+#include <string.h>
+
+#define WAITING_MAX 256 // units that wait to be accepted
+
+// ---- What people say -------------------------------------------------------------------------
+
+static const char *told(enum trust_act act)
+{
+    switch (act) {
+    case TRUST_ACCEPT:
+        return "was accepted";
+    case TRUST_QUARANTINE:
+        return "was quarantined: nothing that it says is taken, and nothing is sent to it; hosts "
+               "go on using its volumes";
+    case TRUST_REVOKE:
+        break;
+    }
+    return "was revoked: nothing that its keys sign is taken, and nothing is sent to it";
+}
+
+// From now on it is spoken with as its record says.
+static void follow(struct cms *cms, struct pool_unit *u)
+{
+    struct sn_engine_id engine = {.len = u->rec.engine_id_len};
+    struct dv_err err;
+    memcpy(engine.b, u->rec.engine_id, sizeof(u->rec.engine_id));
+    if (trust_listen(cms, &u->rec, &err) < 0)
+        log_error("trust", "%s: %s", u->rec.name, err.text);
+    if (!trust_is_taken(u->rec.trust)) {
+        lead_forget(cms, u);
+        link_free(u->link);
+    } else if (!u->link &&
+               !link_new(cms, &u->rec.uuid, u->rec.name, u->rec.address, &engine, "", &err)) {
+        log_error("trust", "%s cannot be asked until it announces itself: %s", u->rec.name,
+                  err.text);
+    }
+    tasks_settle(cms, u, false);
+}
+
+int cms_trust_unit(struct cms *cms, const char *unit, enum trust_act act, struct dv_err *err)
+{
+    struct pool_unit *u = request_unit(cms, unit, err);
+    enum unit_trust trust;
+    if (!u || trust_change(&u->rec, act, &trust, err) < 0)
+        return -1;
+    struct changes c = {0};
+    struct unit_record rec = u->rec;
+    rec.trust = trust;
+    if (!trust_is_taken(trust)) { // what becomes of it is not known from here on
+        rec.state = UNIT_DOWN;
+        memset(rec.last_error, 0, sizeof(rec.last_error));
+    }
+    changes_unit(&c, &rec);
+    events_add(cms, &c, act == TRUST_ACCEPT ? EVENT_INFO : EVENT_WARNING, "unit", rec.name, "%s",
+               told(act));
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    if (rc == 0)
+        follow(cms, u);
+    return rc;
+}
+
+// ---- Units that wait -------------------------------------------------------------------------
+
+bool trust_waits(const struct unit_link *link)
+{
+    return !link->cms->config->snmp.accept_shared && !link_unit(link);
+}
+
+void trust_wait(struct unit_link *link)
+{
+    static struct log_limit limit;
+    struct cms *cms = link->cms;
+    const struct reading *r = link->reading;
+    size_t waiting = 0;
+    for (const struct pool_unit *u = cms->pool->units; u; u = u->hh.next)
+        waiting += u->rec.trust == TRUST_WAITING;
+    if (waiting >= WAITING_MAX) {
+        log_limited(&limit, LOG_LEVEL_WARNING, "trust",
+                    "%s at %s is left out: %d units wait to be accepted already; accept, or "
+                    "forget, some of them",
+                    r->name, link->address, WAITING_MAX);
+        return;
+    }
+    struct changes c = {0};
+    struct unit_record rec = {.uuid = link->uuid,
+                              .trust = TRUST_WAITING,
+                              .state = UNIT_DOWN,
+                              .engine_id_len = link->engine.len};
+    memcpy(rec.engine_id, link->engine.b, link->engine.len);
+    dv_copy(rec.address, sizeof(rec.address), link->address);
+    dv_copy(rec.software, sizeof(rec.software), r->software);
+    names_for_unit(cms->pool, r->name, &rec.uuid, rec.name);
+    changes_unit(&c, &rec);
+    events_add_limited(&limit, cms, &c, EVENT_WARNING, "unit", rec.name,
+                       "at %s is not enrolled, and waits to be accepted (dvsan unit accept %s): it "
+                       "knows the pass-phrases that units share",
+                       rec.address, rec.name);
+    cms_apply_or_log(cms, &c);
+    changes_free(&c);
+}
