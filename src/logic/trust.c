@@ -38,7 +38,7 @@ void trust_why_not(const struct unit_record *unit, char out[TRUST_WHY_ROOM])
     }
 }
 
-static int accept(const struct unit_record *u, enum unit_trust *out, struct dv_err *err)
+static int accept_it(const struct unit_record *u, enum unit_trust *out, struct dv_err *err)
 {
     switch (u->trust) {
     case TRUST_SHARED:
@@ -59,7 +59,7 @@ static int accept(const struct unit_record *u, enum unit_trust *out, struct dv_e
                    u->name, u->name);
 }
 
-static int quarantine(const struct unit_record *u, enum unit_trust *out, struct dv_err *err)
+static int quarantine_it(const struct unit_record *u, enum unit_trust *out, struct dv_err *err)
 {
     if (u->trust == TRUST_WAITING)
         return dv_fail(err, DV_CONFLICT,
@@ -78,9 +78,9 @@ int trust_change(const struct unit_record *unit, enum trust_act act, enum unit_t
 {
     switch (act) {
     case TRUST_ACCEPT:
-        return accept(unit, out, err);
+        return accept_it(unit, out, err);
     case TRUST_QUARANTINE:
-        return quarantine(unit, out, err);
+        return quarantine_it(unit, out, err);
     case TRUST_REVOKE:
         break;
     }
