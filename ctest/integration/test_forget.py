@@ -110,6 +110,13 @@ def test_a_secret_does_not_outlive_its_host(lab, disk):
     station_db = next(p for p in databases if p.endswith(".db") and "unit" not in p)
     with sqlite3.connect(f"file:{station_db}?mode=ro", uri=True) as db:
         sealed, = db.execute("SELECT sealed_secret FROM host WHERE name = 'gone'").fetchone()
+    unit_dbs = [p for p in databases if p.endswith("unit.db")]
+    on_units = []
+    for path in unit_dbs:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+            on_units += [text.encode() for text, in db.execute(
+                "SELECT secret FROM rule WHERE initiator = 'iqn.2026-11.test:gone'")]
+    assert len(on_units) == 1 and on_units[0].startswith(b"sealed:")
 
     def holders(what):
         found = []
@@ -122,9 +129,11 @@ def test_a_secret_does_not_outlive_its_host(lab, disk):
                             found.append(os.path.relpath(path, lab.folder))
         return found
 
-    assert any("unit.db" in p for p in holders(secret.encode())), "the test looks in the wrong place"
+    assert holders(secret.encode()) == [], "both seal it"
+    assert holders(on_units[0]), "the test looks in the wrong place"
     assert holders(sealed), "the test looks in the wrong place"
     lab.unassign("well", "gone")
     lab.client.delete("/hosts/gone")
     assert holders(secret.encode()) == []
     assert holders(sealed) == []
+    assert holders(on_units[0]) == []

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "snmp-agents/unit/journal_internal.h"
 #include "store/db.h"
+#include "store/seal_key.h"
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -346,6 +347,124 @@ static void what_was_committed_survives_a_kill(void **state)
     }
 }
 
+// The journal with one rule of the user "u".
+static void put_secret(const char *secret)
+{
+    struct journal *j = open_journal();
+    struct access_rule r = rule(1, 1, "u");
+    assert_int_equal(journal_begin(j, NULL), 0);
+    put_volume(j, volume(1), true);
+    assert_int_equal(journal_put_rule(j, &r, secret, NULL), 0);
+    assert_int_equal(journal_commit(j, NULL), 0);
+    journal_close(j);
+}
+
+static bool file_has(const char *text)
+{
+    DV_FREE char *db = dv_printf("%s/unit.db", dir);
+    DV_FREE char *data = NULL;
+    size_t len;
+    assert_int_equal(file_read(db, 1 << 24, &data, &len, NULL), 0);
+    return memmem(data, len, text, strlen(text)) != NULL;
+}
+
+static void set_secret(const char *sql)
+{
+    DV_FREE char *path = dv_printf("%s/unit.db", dir);
+    struct db *db = db_open(path, DB_BACK, NULL);
+    assert_int_equal(db_exec(db, sql, NULL), 0);
+    db_close(db);
+}
+
+static void expect_secret(const char *secret)
+{
+    struct journal *j = open_journal();
+    struct state *s = load(j);
+    assert_string_equal(state_rule(s, 1, 1)->secret, secret);
+    state_free(s);
+    journal_close(j);
+}
+
+// A load that is refused, and changes nothing.
+static void expect_refused(const char *sentence)
+{
+    struct dv_err err;
+    struct journal *j = open_journal();
+    struct state *s = state_new(0, 1);
+    assert_int_equal(journal_load(j, s, &err), -1);
+    assert_int_equal(err.code, DV_CONFLICT);
+    assert_non_null(strstr(err.text, sentence));
+    assert_non_null(strstr(err.text, "--forget-secrets"));
+    state_free(s);
+    journal_close(j);
+}
+
+static void secrets_are_sealed(void **state)
+{
+    (void)state;
+    struct stat st;
+    DV_FREE char *key = dv_printf("%s/key", dir);
+    put_secret("a-secret-of-u");
+    assert_false(file_has("a-secret-of-u"));
+    assert_int_equal(stat(key, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    expect_secret("a-secret-of-u");
+    // One of another user does not count for this one.
+    set_secret("UPDATE rule SET chap_user = 'v'");
+    expect_refused("CHAP user v");
+}
+
+static void plain_secrets_of_before_are_sealed_at_the_first_start(void **state)
+{
+    (void)state;
+    put_secret("");
+    set_secret("UPDATE rule SET secret = 'plain-secret-1'");
+    assert_true(file_has("plain-secret-1"));
+    expect_secret("plain-secret-1");
+    assert_false(file_has("plain-secret-1"));
+    expect_secret("plain-secret-1");
+}
+
+static void a_lost_key_is_told_and_secrets_can_be_given_up(void **state)
+{
+    (void)state;
+    DV_FREE char *key = dv_printf("%s/key", dir);
+    DV_FREE char *kept = dv_printf("%s/kept", dir);
+    put_secret("a-secret-of-u");
+    assert_int_equal(rename(key, kept), 0);
+    expect_refused("is missing");
+    assert_int_equal(rename(kept, key), 0);
+    expect_secret("a-secret-of-u");
+    assert_int_equal(file_write_atomic(key, "nonsense\n", 9, 0600, NULL), 0);
+    expect_refused("64 hexadecimal digits");
+    struct seal_key other;
+    assert_int_equal(seal_key_make(key, &other, NULL), 0);
+    expect_refused("sealed with another key");
+    struct journal *j = open_journal();
+    assert_int_equal(journal_give_up_secrets(j, NULL), 0);
+    journal_close(j);
+    assert_false(file_has("sealed:"));
+    expect_secret("");
+}
+
+// As systemd gives one.
+static void a_credential_is_the_key(void **state)
+{
+    (void)state;
+    struct seal_key made;
+    DV_FREE char *key = dv_printf("%s/key", dir);
+    DV_FREE char *credentials = dv_printf("%s/credentials", dir);
+    DV_FREE char *credential = dv_printf("%s/unit-key", credentials);
+    assert_int_equal(mkdir(credentials, 0700), 0);
+    assert_int_equal(seal_key_make(credential, &made, NULL), 0);
+    setenv("CREDENTIALS_DIRECTORY", credentials, 1);
+    put_secret("a-secret-of-u");
+    assert_int_equal(access(key, F_OK), -1);
+    expect_secret("a-secret-of-u");
+    unsetenv("CREDENTIALS_DIRECTORY");
+    expect_refused("is missing");
+}
+
 static void a_second_agent_is_refused(void **state)
 {
     (void)state;
@@ -615,6 +734,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_index_is_forgotten, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_group_is_whole_or_not_at_all, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(what_was_committed_survives_a_kill, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(secrets_are_sealed, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(plain_secrets_of_before_are_sealed_at_the_first_start,
+                                        make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_lost_key_is_told_and_secrets_can_be_given_up, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(a_credential_is_the_key, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_second_agent_is_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(an_open_directory_is_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_told, make_dir, remove_dir),

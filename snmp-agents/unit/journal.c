@@ -5,8 +5,10 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "snmp-agents/unit/journal_check.h"
 #include "snmp-agents/unit/journal_internal.h"
+#include "snmp-agents/unit/journal_seal.h"
 #include "store/db.h"
 #include <errno.h>
 #include <string.h>
@@ -83,6 +85,8 @@ struct journal {
     uint32_t reserved;        // as recorded
     bool doubtful; // something was not recorded; so it is tried before all is taken to be well
     struct dv_err trouble;
+    bool has_key;
+    struct seal_key key;
 };
 
 static int check_dir(const char *dir, struct dv_err *err)
@@ -210,12 +214,20 @@ void journal_close(struct journal *j)
         db_finalize(j->statements[i]);
     db_close(j->db);
     free(j->dir);
+    secret_wipe(&j->key, sizeof(j->key));
     free(j);
 }
 
 const struct journal_identity *journal_identity(const struct journal *j)
 {
     return &j->identity;
+}
+
+const struct seal_key *journal_key(struct journal *j, struct dv_err *err)
+{
+    if (!j->has_key && journal_seal_key(j->db, j->dir, &j->key, err) == 0)
+        j->has_key = true;
+    return j->has_key ? &j->key : NULL;
 }
 
 struct db *journal_db(struct journal *j)
@@ -321,15 +333,28 @@ int journal_drop_listener(struct journal *j, const char *socket, const struct li
     return put_listener(j->statements[DROP_LISTENER], socket, l, err);
 }
 
+// No secret is kept as none.
+static char *seal(struct journal *j, const struct access_rule *r, const char *secret,
+                  struct dv_err *err)
+{
+    const struct seal_key *key = *secret ? journal_key(j, err) : NULL;
+    if (!*secret)
+        return dv_strdup("");
+    return key ? seal_text(key, r->chap_user, secret) : NULL;
+}
+
 int journal_put_rule(struct journal *j, const struct access_rule *r, const char *secret,
                      struct dv_err *err)
 {
     struct db_stmt *s = j->statements[PUT_RULE];
+    DV_FREE char *sealed = seal(j, r, secret, err);
+    if (!sealed)
+        return -1;
     db_bind_int(s, 1, r->volume);
     db_bind_int(s, 2, r->index);
     db_bind_text(s, 3, r->initiator);
     db_bind_text(s, 4, r->chap_user);
-    db_bind_text(s, 5, secret);
+    db_bind_text(s, 5, sealed);
     db_bind_int(s, 6, r->state == ACCESS_REVOKING);
     db_bind_int(s, 7, r->secret_mark);
     return db_run(s, err);
@@ -339,7 +364,10 @@ int journal_put_secret(struct journal *j, const struct access_rule *r, const cha
                        struct dv_err *err)
 {
     struct db_stmt *s = j->statements[PUT_SECRET];
-    db_bind_text(s, 1, secret);
+    DV_FREE char *sealed = seal(j, r, secret, err);
+    if (!sealed)
+        return -1;
+    db_bind_text(s, 1, sealed);
     db_bind_int(s, 2, r->secret_mark);
     db_bind_text(s, 3, r->chap_user);
     return db_run(s, err);
@@ -441,4 +469,9 @@ const char *journal_trouble(struct journal *j)
         j->doubtful)
         (void)journal_reserve(j, j->reserved, &j->trouble);
     return j->trouble.text;
+}
+
+int journal_give_up_secrets(struct journal *j, struct dv_err *err)
+{
+    return journal_forget_secrets(j->db, j->dir, err);
 }

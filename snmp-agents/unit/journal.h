@@ -98,6 +98,10 @@ void journal_counted_clear(struct journal_counted *c);
 int journal_load_lead(struct journal *j, struct lead *lead, struct dv_err *err);
 int journal_put_lead(struct journal *j, const struct lead *lead, struct dv_err *err);
 
+// Gives up the secrets of all rules, and the key that they were sealed with, where that is a file
+// of the state folder: the station sends them again.
+int journal_give_up_secrets(struct journal *j, struct dv_err *err);
+
 // From the next start on, generations begin behind this one. It may be part of a group.
 int journal_reserve(struct journal *j, uint32_t generation, struct dv_err *err);
 

@@ -6,8 +6,11 @@
 #include "snmp-agents/unit/journal.h"
 
 struct db;
+struct seal_key;
 
-struct db *journal_db(struct journal *j);       // the journal's own
+struct db *journal_db(struct journal *j); // the journal's own
+// Which secrets are sealed with; asked for when it is needed first. NULL with a sentence.
+const struct seal_key *journal_key(struct journal *j, struct dv_err *err);
 bool journal_rebooted(const struct journal *j); // the machine has started anew since the last start
 
 // Brings the tables of a journal that is new, or that an older program wrote, up to date.

@@ -1,7 +1,9 @@
 // What the journal holds, loaded into the state at the agent's start.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
+#include "base/secret.h"
 #include "snmp-agents/unit/journal_internal.h"
+#include "snmp-agents/unit/journal_seal.h"
 #include "store/db.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,8 +26,10 @@ static void add_gone(struct state *state, uint32_t index, const char *name, enum
     state_add_medium(state, &m, false)->gone = true;
 }
 
-static int load_medium(struct db_stmt *s, struct state *state, struct dv_err *err)
+static int load_medium(struct journal *j, struct db_stmt *s, struct state *state,
+                       struct dv_err *err)
 {
+    (void)j;
     size_t len;
     uint32_t index = (uint32_t)db_int(s, 0);
     (void)err;
@@ -48,8 +52,10 @@ static void add_unrecorded(struct state *state)
             add_gone(state, v->v.medium, "", MEDIUM_DIR);
 }
 
-static int load_volume(struct db_stmt *s, struct state *state, struct dv_err *err)
+static int load_volume(struct journal *j, struct db_stmt *s, struct state *state,
+                       struct dv_err *err)
 {
+    (void)j;
     size_t len;
     struct volume v = {.index = (uint32_t)db_int(s, 0),
                        .medium = (uint32_t)db_int(s, 3),
@@ -92,23 +98,29 @@ static int load_volume(struct db_stmt *s, struct state *state, struct dv_err *er
     return 0;
 }
 
-static int load_last(struct db_stmt *s, struct state *state, struct dv_err *err)
+static int load_last(struct journal *j, struct db_stmt *s, struct state *state, struct dv_err *err)
 {
+    (void)j;
     (void)err;
     state_note_last(state, (uint32_t)db_int(s, 0));
     return 0;
 }
 
-static int load_rule(struct db_stmt *s, struct state *state, struct dv_err *err)
+static int load_rule(struct journal *j, struct db_stmt *s, struct state *state, struct dv_err *err)
 {
     struct access_rule r = {.volume = (uint32_t)db_int(s, 0), .index = (uint32_t)db_int(s, 1)};
-    (void)err;
+    char secret[CHAP_SECRET_MAX + 1];
+    const struct seal_key *key = *db_text(s, 4) ? journal_key(j, err) : NULL;
+    if ((*db_text(s, 4) && !key) ||
+        journal_open_secret(key, db_text(s, 3), db_text(s, 4), secret, err) < 0)
+        return -1;
     dv_copy(r.initiator, sizeof(r.initiator), db_text(s, 2));
     dv_copy(r.chap_user, sizeof(r.chap_user), db_text(s, 3));
     // An active rule is in force only once tgtd has it again.
     r.state = db_int(s, 5) != 0 ? ACCESS_REVOKING : ACCESS_PENDING;
     r.secret_mark = (uint32_t)db_int(s, 11);
-    struct unit_rule *row = state_add_rule(state, &r, db_text(s, 4));
+    struct unit_rule *row = state_add_rule(state, &r, secret);
+    secret_wipe(secret, sizeof(secret));
     row->counting.logins = (uint64_t)db_int(s, 6);
     row->counters = (struct volume_counters){
         .read_ops = (uint64_t)db_int(s, 7),
@@ -120,14 +132,15 @@ static int load_rule(struct db_stmt *s, struct state *state, struct dv_err *err)
 }
 
 static int load(struct journal *j, const char *sql, struct state *state,
-                int (*row)(struct db_stmt *, struct state *, struct dv_err *), struct dv_err *err)
+                int (*row)(struct journal *, struct db_stmt *, struct state *, struct dv_err *),
+                struct dv_err *err)
 {
     struct db_stmt *s = db_prepare(journal_db(j), sql, err);
     if (!s)
         return -1;
     int rc;
     while ((rc = db_step(s, err)) == 1)
-        if (row(s, state, err) != 0) {
+        if (row(j, s, state, err) != 0) {
             rc = -1;
             break;
         }
@@ -135,8 +148,10 @@ static int load(struct journal *j, const char *sql, struct state *state,
     return rc;
 }
 
-static int load_listener(struct db_stmt *s, struct state *state, struct dv_err *err)
+static int load_listener(struct journal *j, struct db_stmt *s, struct state *state,
+                         struct dv_err *err)
 {
+    (void)j;
     struct listener l = {.tgtd = state_add_tgtd(state, db_text(s, 0)),
                          .port = (uint16_t)db_int(s, 2)};
     (void)err;
@@ -145,10 +160,25 @@ static int load_listener(struct db_stmt *s, struct state *state, struct dv_err *
     return 0;
 }
 
+// Without any secret no key is asked for.
+static int seal_plain(struct journal *j, struct dv_err *err)
+{
+    struct db_stmt *s =
+        db_prepare(journal_db(j), "SELECT 1 FROM rule WHERE secret != '' LIMIT 1", err);
+    int rc = s ? db_step(s, err) : -1;
+    db_finalize(s);
+    if (rc <= 0)
+        return rc;
+    const struct seal_key *key = journal_key(j, err);
+    return key ? journal_seal_plain(journal_db(j), key, err) : -1;
+}
+
 int journal_load(struct journal *j, struct state *s, struct dv_err *err)
 {
     // Times count from the start of the machine.
     if (journal_rebooted(j) && db_exec(journal_db(j), "UPDATE volume SET refused_ms = 0", err) != 0)
+        return journal_start_fails(err);
+    if (seal_plain(j, err) != 0)
         return journal_start_fails(err);
     if (load(j,
              "SELECT idx, uuid, name, medium, start_lba, blocks, thin, iqn, lun, admin_online,"

@@ -7,6 +7,7 @@
 #include "config/world.h"
 #include "snmp-agents/unit/enrol.h"
 #include "snmp-agents/unit/init.h"
+#include "snmp-agents/unit/journal.h"
 #include "snmp-agents/unit/rebuild.h"
 #include "snmp-agents/unit/take.h"
 #include "snmp-agents/unit/unit.h"
@@ -20,6 +21,7 @@
 
 static const char HELP[] =
     "usage: dvsan-unit [-c FILE] [-t] [-v] [--take=MEDIUM] [--rebuild[=UUID|new]]\n"
+    "                  [--forget-secrets]\n"
     "                  [--enrol CODE [--station ADDRESS]] [--help] [--version]\n"
     "       dvsan-unit --init [--name NAME] [--address ADDRESS] [--media PATH]... [--size SIZE]\n"
     "                  [--yes] [--root FOLDER] [--enrol CODE --station ADDRESS]\n"
@@ -35,6 +37,9 @@ static const char HELP[] =
     "                     whose media are not there yet, and exit\n"
     "      --take=MEDIUM  say that no other unit serves this medium, and that it is the right\n"
     "                     one, and exit\n"
+    "      --forget-secrets\n"
+    "                     give up the hosts' secrets, whose key is lost: the station sends them\n"
+    "                     again; and exit\n"
     "      --enrol CODE   make this unit a member of the pool whose station printed the one-time\n"
     "                     code, and exit; - reads the code from standard input\n"
     "      --station ADDRESS\n"
@@ -61,6 +66,7 @@ enum {
     OPTION_REBUILD,
     OPTION_TAKE,
     OPTION_ENROL,
+    OPTION_FORGET_SECRETS,
     OPTION_STATION,
     OPTION_INIT,
     OPTION_NAME,
@@ -71,23 +77,25 @@ enum {
     OPTION_ROOT
 };
 
-static const struct option OPTIONS[] = {{"config", required_argument, NULL, 'c'},
-                                        {"check", no_argument, NULL, 't'},
-                                        {"verbose", no_argument, NULL, 'v'},
-                                        {"rebuild", optional_argument, NULL, OPTION_REBUILD},
-                                        {"take", required_argument, NULL, OPTION_TAKE},
-                                        {"enrol", required_argument, NULL, OPTION_ENROL},
-                                        {"station", required_argument, NULL, OPTION_STATION},
-                                        {"init", no_argument, NULL, OPTION_INIT},
-                                        {"name", required_argument, NULL, OPTION_NAME},
-                                        {"address", required_argument, NULL, OPTION_ADDRESS},
-                                        {"media", required_argument, NULL, OPTION_MEDIA},
-                                        {"size", required_argument, NULL, OPTION_SIZE},
-                                        {"yes", no_argument, NULL, OPTION_YES},
-                                        {"root", required_argument, NULL, OPTION_ROOT},
-                                        {"help", no_argument, NULL, OPTION_HELP},
-                                        {"version", no_argument, NULL, OPTION_VERSION},
-                                        {0}};
+static const struct option OPTIONS[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"check", no_argument, NULL, 't'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"rebuild", optional_argument, NULL, OPTION_REBUILD},
+    {"take", required_argument, NULL, OPTION_TAKE},
+    {"forget-secrets", no_argument, NULL, OPTION_FORGET_SECRETS},
+    {"enrol", required_argument, NULL, OPTION_ENROL},
+    {"station", required_argument, NULL, OPTION_STATION},
+    {"init", no_argument, NULL, OPTION_INIT},
+    {"name", required_argument, NULL, OPTION_NAME},
+    {"address", required_argument, NULL, OPTION_ADDRESS},
+    {"media", required_argument, NULL, OPTION_MEDIA},
+    {"size", required_argument, NULL, OPTION_SIZE},
+    {"yes", no_argument, NULL, OPTION_YES},
+    {"root", required_argument, NULL, OPTION_ROOT},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {0}};
 
 static int fail(const struct dv_err *err)
 {
@@ -126,7 +134,7 @@ static int run(const struct unit_config *config)
 
 struct options {
     const char *path;
-    bool check, verbose, rebuild;
+    bool check, verbose, rebuild, forget_secrets;
     const char *unit; // to be rebuilt; NULL: the media know
     const char *take; // the name of a medium; NULL: none
     const char *enrol, *station;
@@ -177,6 +185,15 @@ static int enrol(const struct options *o, const struct unit_config *config)
     }
     int rc = enrol_with_services(o, config, code, &err);
     secret_wipe(line, sizeof(line));
+    return rc == 0 ? 0 : fail(&err);
+}
+
+static int forget_secrets(const struct unit_config *config)
+{
+    struct dv_err err;
+    struct journal *j = journal_open(config->state_dir, &err);
+    int rc = j ? journal_give_up_secrets(j, &err) : -1;
+    journal_close(j);
     return rc == 0 ? 0 : fail(&err);
 }
 
@@ -231,6 +248,8 @@ static int load_and_run(const struct options *o)
         rc = take_medium(config, o->take, &err) == 0 ? 0 : fail(&err);
     else if (o->rebuild)
         rc = rebuild(config, o->unit);
+    else if (o->forget_secrets)
+        rc = forget_secrets(config);
     else if (o->enrol)
         rc = enrol(o, config);
     else
@@ -264,6 +283,9 @@ int unit_main(int argc, char **argv)
             break;
         case OPTION_TAKE:
             o.take = optarg;
+            break;
+        case OPTION_FORGET_SECRETS:
+            o.forget_secrets = true;
             break;
         case OPTION_ENROL:
             o.enrol = optarg;

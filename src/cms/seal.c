@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
+#include "store/seal_key.h"
 #include "store/store.h"
 #include <assert.h>
 #include <errno.h>
@@ -23,49 +24,20 @@ static_assert(KEY_LEN == KEYS_ROOT, "it is also the root of the members' keys");
 static_assert(SEAL_MORE == NONCE_LEN + crypto_aead_xchacha20poly1305_ietf_ABYTES, "seal.h");
 
 struct seal {
-    uint8_t key[KEY_LEN];
+    struct seal_key root;
 };
 
 static void check_of(const struct seal *s, uint8_t check[CHECK_LEN])
 {
     static const char what[] = "dvsan key check";
-    crypto_generichash(check, CHECK_LEN, (const uint8_t *)what, sizeof(what), s->key, KEY_LEN);
-}
-
-static int read_key(struct seal *s, const char *path, struct dv_err *err)
-{
-    char *text;
-    if (secret_read_file(path, &text, err) < 0)
-        return -1;
-    size_t len = 0;
-    bool good = strlen(text) == KEY_TEXT &&
-                sodium_hex2bin(s->key, KEY_LEN, text, KEY_TEXT, NULL, &len, NULL) == 0 &&
-                len == KEY_LEN;
-    secret_free(text);
-    if (!good)
-        return dv_fail(err, DV_INVALID,
-                       "%s does not hold a key of %zu hexadecimal digits: put "
-                       "the station's own key file back",
-                       path, (size_t)KEY_TEXT);
-    return 0;
-}
-
-static int make_key(struct seal *s, const char *path, struct dv_err *err)
-{
-    char text[KEY_TEXT + 2];
-    random_fill(s->key, KEY_LEN);
-    sodium_bin2hex(text, sizeof(text), s->key, KEY_LEN);
-    text[KEY_TEXT] = '\n';
-    int rc = file_write_atomic(path, text, KEY_TEXT + 1, 0600, err);
-    secret_wipe(text, sizeof(text));
-    return rc;
+    crypto_generichash(check, CHECK_LEN, (const uint8_t *)what, sizeof(what), s->root.b, KEY_LEN);
 }
 
 static int get_key(struct seal *s, const char *path, bool in_use, struct dv_err *err)
 {
     struct stat st;
     if (stat(path, &st) == 0)
-        return read_key(s, path, err);
+        return seal_key_read(path, "the station's own", &s->root, err);
     if (errno != ENOENT)
         return dv_fail_errno(err, errno, "cannot look at the key file %s", path);
     if (in_use)
@@ -73,7 +45,7 @@ static int get_key(struct seal *s, const char *path, bool in_use, struct dv_err 
                        "the key file %s is missing, and the store holds secrets sealed with it: "
                        "put it back from a backup",
                        path);
-    return make_key(s, path, err);
+    return seal_key_make(path, &s->root, err);
 }
 
 struct seal *seal_new(const char *path, struct store *store, struct dv_err *err)
@@ -118,7 +90,7 @@ void seal_bytes(const struct seal *s, const void *whose, size_t whose_len, const
 {
     random_fill(out, NONCE_LEN);
     crypto_aead_xchacha20poly1305_ietf_encrypt(out + NONCE_LEN, NULL, data, len, whose, whose_len,
-                                               NULL, out, s->key);
+                                               NULL, out, s->root.b);
 }
 
 bool seal_open_bytes(const struct seal *s, const void *whose, size_t whose_len,
@@ -126,7 +98,7 @@ bool seal_open_bytes(const struct seal *s, const void *whose, size_t whose_len,
 {
     return len >= SEAL_MORE && crypto_aead_xchacha20poly1305_ietf_decrypt(
                                    out, NULL, NULL, sealed + NONCE_LEN, len - NONCE_LEN, whose,
-                                   whose_len, sealed, s->key) == 0;
+                                   whose_len, sealed, s->root.b) == 0;
 }
 
 void seal_secret(const struct seal *s, struct host_record *host, const char *secret)
@@ -159,7 +131,7 @@ int seal_open_secret(const struct seal *s, const struct host_record *host,
 void seal_member_keys(const struct seal *s, enum keys_role role, const struct dv_uuid *member,
                       uint32_t number, const struct engine_id *engine, struct member_keys *out)
 {
-    keys_make(s->key, role, member, number, engine->b, engine->len, out);
+    keys_make(s->root.b, role, member, number, engine->b, engine->len, out);
 }
 
 // Format 5, "octets", under Net-SNMP's enterprise number 8072, as the MIB modules are.
@@ -168,7 +140,7 @@ void seal_engine_id(const struct seal *s, struct engine_id *out)
     static const uint8_t head[] = {0x80, 0x00, 0x1f, 0x88, 0x05};
     static const char what[] = "dvsan engine of the station";
     uint8_t hash[crypto_generichash_BYTES];
-    crypto_generichash(hash, sizeof(hash), (const uint8_t *)what, sizeof(what), s->key, KEY_LEN);
+    crypto_generichash(hash, sizeof(hash), (const uint8_t *)what, sizeof(what), s->root.b, KEY_LEN);
     *out = (struct engine_id){.len = sizeof(head) + 12};
     memcpy(out->b, head, sizeof(head));
     memcpy(out->b + sizeof(head), hash, 12);

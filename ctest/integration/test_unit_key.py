@@ -1,0 +1,69 @@
+"""Hosts' secrets on a unit are sealed: its key may be lost, and what older versions wrote is sealed at the first start."""
+import os
+import sqlite3
+import subprocess
+
+from tools import initiators, patience
+from tools.testlab import BUILD
+from test_cms_crash import Writer
+
+LAB = {"units": 1, "hosts": 1, "enrolled": True}
+
+
+def state(lab, name):
+    return lab.units["unit1"].path("state/" + name)
+
+
+def agent(lab, *options):
+    """Run until it ends, or for a moment: it must refuse at once."""
+    return subprocess.run([os.path.join(BUILD, "bin", "dvsan-unit"), "-c", lab.units["unit1"].path("unit.xml"), *options],
+                          capture_output=True, text=True, timeout=120, check=False)
+
+
+def is_active(lab):
+    return [a["state"] for a in lab.client.get("/assignments?host=host1")] == ["active"]
+
+
+def test_a_lost_key_stops_no_host_and_the_station_sends_secrets_again(lab):
+    lab.create("v1", "64M")
+    lab.assign("v1", "host1")
+    secret = lab.secret("host1").encode()
+    with open(state(lab, "unit.db"), "rb") as f:
+        assert secret not in f.read()
+    how = initiators.access(lab, "host1", "v1")
+    with initiators.nbdkit(lab, how) as uri:
+        writer = Writer(uri, 64 << 20)
+        writer.start()
+        try:
+            lab.run("stop", "unit1/agent")
+            os.unlink(state(lab, "key"))
+            refused = agent(lab)
+            assert refused.returncode != 0 and "is missing, and hosts' secrets in unit.db are sealed with it" in refused.stderr
+            assert not os.path.exists(state(lab, "key"))
+            assert writer.goes_on(), writer.error
+            assert agent(lab, "--forget-secrets").returncode == 0
+            lab.run("start", "unit1/agent")
+            patience.wait_for("the station to send the secret again", lambda: is_active(lab))
+            assert writer.goes_on(), writer.error
+        finally:
+            writer.stopping.set()
+            writer.join(30)
+    assert not writer.error, writer.error
+    assert initiators.can_log_in(how)
+
+
+def test_secrets_of_an_older_version_are_sealed_at_the_first_start(lab):
+    secret = lab.secret("host1")
+    lab.run("stop", "unit1/agent")
+    with sqlite3.connect(state(lab, "unit.db")) as db:
+        db.execute("UPDATE rule SET secret = ?", (secret,))
+    db.close()
+    with open(state(lab, "unit.db"), "rb") as f:
+        assert secret.encode() in f.read()
+    lab.run("start", "unit1/agent")
+    patience.wait_for("the unit to serve it again", lambda: is_active(lab))
+    for name in os.listdir(state(lab, "")):
+        if os.path.isfile(state(lab, name)):
+            with open(state(lab, name), "rb") as f:
+                assert secret.encode() not in f.read(), name
+    assert initiators.can_log_in(initiators.access(lab, "host1", "v1"))
