@@ -52,6 +52,7 @@ class Place:
         self.folder.mkdir()
         self.has_fs = kind in ("dir", "image")
         self.mounts = []
+        self.probes = 0
 
     def power_on(self):
         first = not os.path.exists(self.disk.file)
@@ -69,6 +70,17 @@ class Place:
                 "device": f'<medium index="1" name="m" kind="device" path="{self.disk.path}"/>'}[self.kind]
 
         return self.config
+
+    def probe(self):
+        """Writes what nobody flushes, unless another process of the machine flushes all file systems: sync(2). Returns
+        a judge of that: it takes a folder where the medium is seen, and tells whether one did. Without a file system
+        sync(2) does not reach the disk's cache."""
+        if not self.has_fs:
+            return lambda folder: False
+        self.probes += 1
+        name = f"probe{self.probes}"
+        (self.folder / name).write_bytes(pattern(0, b"sync"))
+        return lambda folder: (folder / name).exists() and (folder / name).read_bytes() == pattern(0, b"sync")
 
     def mount(self, what, where, *options):
         subprocess.run(["mount", *options, what, where], check=True)
@@ -172,11 +184,14 @@ def caching(host):
 @pytest.mark.parametrize("how", [scsi, Nbd])
 def test_what_was_flushed_is_there_after_a_power_cut(box, place, how):
     host = how(box)
+    others_flush = False
     try:
+        is_flushed = place.probe()
         for offset in FLUSHED:
             host.write(offset, pattern(offset))
         with place.remains() as read:
-            assert not any(holds(read, FLUSHED)), "what is not flushed is on the disk: this shows nothing"
+            others_flush = is_flushed(box.dir / "seen")
+            assert others_flush or not any(holds(read, FLUSHED)), "what nobody flushed is on the disk"
         host.flush()
         with place.remains() as read:
             assert all(holds(read, FLUSHED))
@@ -184,6 +199,7 @@ def test_what_was_flushed_is_there_after_a_power_cut(box, place, how):
             host.write(offset, pattern(offset), fua=True)
         with place.remains() as read:
             assert all(holds(read, FLUSHED + FORCED))
+        is_flushed = place.probe()
         for offset in WRITTEN:
             host.write(offset, pattern(offset))
         place.power_cut()
@@ -198,8 +214,11 @@ def test_what_was_flushed_is_there_after_a_power_cut(box, place, how):
     box.wait_rule(1, 1, unit_box.ACTIVE)
     host = scsi(box)
     assert all(holds(lambda o: host.pread(o, PIECE), FLUSHED + FORCED))
-    assert not any(holds(lambda o: host.pread(o, PIECE), WRITTEN))
+    others_flush |= is_flushed(place.folder)
+    assert others_flush or not any(holds(lambda o: host.pread(o, PIECE), WRITTEN))
     host.close()
+    if others_flush:
+        pytest.skip("the machine flushed by itself, as sync(2) does: what is lost without a flush was not shown")
 
 
 def test_the_cache_is_told_and_can_be_turned_off(box, place):
