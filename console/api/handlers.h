@@ -11,7 +11,8 @@ api_handler accept_unit, quarantine_unit, revoke_unit;
 // handlers_station.c
 api_handler get_station, adopt_station;
 // handlers_volume.c
-api_handler list_volumes, get_volume, create_volume, change_volume, delete_volume, forget_volume;
+api_handler list_volumes, get_volume, create_volume, change_volume, delete_volume, forget_volume,
+    accept_volume;
 // handlers_assignment.c
 api_handler list_assignments, get_assignment, assign_volume, unassign_volume;
 // handlers_host.c

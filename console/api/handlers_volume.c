@@ -4,13 +4,22 @@
 #include "console/api/handlers.h"
 #include "console/api/view.h"
 
+#define SHOWN_BY_MAX 16
+
+static json_t *shown_volume(const struct api_call *call, const struct pool_volume *v)
+{
+    const struct pool_unit *also[SHOWN_BY_MAX];
+    size_t n = cms_also_shown_by(call->cms, v, also, SHOWN_BY_MAX);
+    return view_shown_volume(v, also, n < SHOWN_BY_MAX ? n : SHOWN_BY_MAX);
+}
+
 int list_volumes(struct api_call *call, struct dv_err *err)
 {
     (void)err;
     call->answer = json_array();
     call->sort_key = "name";
     for (struct pool_volume *v = cms_pool(call->cms)->volumes; v; v = v->hh.next)
-        json_array_append_new(call->answer, view_volume(v));
+        json_array_append_new(call->answer, shown_volume(call, v));
     return 0;
 }
 
@@ -19,7 +28,7 @@ int get_volume(struct api_call *call, struct dv_err *err)
     const struct pool_volume *v = call_volume(call, call->params[0], err);
     if (!v)
         return -1;
-    call->answer = view_volume(v);
+    call->answer = shown_volume(call, v);
     return 0;
 }
 
@@ -73,4 +82,14 @@ int forget_volume(struct api_call *call, struct dv_err *err)
         cms_forget_volume(call->cms, call->params[0], &task, err) < 0)
         return -1;
     return call_accepted(call, task, err);
+}
+
+int accept_volume(struct api_call *call, struct dv_err *err)
+{
+    const struct pool_volume *v = call_volume(call, call->params[0], err);
+    const char *unit = call_text(call->body, "unit");
+    if (!v || cms_accept_volume(call->cms, call->params[0], unit, err) < 0)
+        return -1;
+    call->answer = shown_volume(call, v);
+    return 0;
 }

@@ -66,6 +66,11 @@ static const struct field code_body[] = {
     {.name = NULL},
 };
 
+static const struct field accept_body[] = {
+    {.name = "unit", .kind = FIELD_NAME, .what = "unit", .required = true},
+    {.name = NULL},
+};
+
 static const struct field adopt_body[] = {
     {.name = "from", .kind = FIELD_TEXT, .max = 8, .required = true},
     {.name = "take_over", .kind = FIELD_BOOL},
@@ -91,6 +96,7 @@ const struct route api_routes[] = {
     {"GET",    "/api/v1/volumes/{volume}",             get_volume, NULL, NULL, NULL},
     {"PATCH",  "/api/v1/volumes/{volume}",             change_volume, change_body, NULL, NULL},
     {"DELETE", "/api/v1/volumes/{volume}",             delete_volume, NULL, NULL, NULL},
+    {"POST",   "/api/v1/volumes/{volume}/accept",      accept_volume, accept_body, NULL, NULL},
     {"POST",   "/api/v1/volumes/{volume}/forget",      forget_volume, NULL, NULL, NULL},
     {"GET",    "/api/v1/assignments",                  list_assignments, NULL, assignment_query, NULL},
     {"POST",   "/api/v1/assignments",                  assign_volume, assignment_body, NULL, NULL},

@@ -360,6 +360,18 @@ json_t *view_volume(const struct pool_volume *v)
     return o;
 }
 
+json_t *view_shown_volume(const struct pool_volume *v, const struct pool_unit *const *also,
+                          size_t count)
+{
+    json_t *o = view_volume(v), *list = json_array();
+    if (v->unit && v->actual.index != 0)
+        json_array_append_new(list, text_value(v->unit->rec.name));
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, text_value(also[i]->rec.name));
+    json_object_set_new(o, "shown_by", list);
+    return o;
+}
+
 json_t *view_assignment(const struct pool_assignment *a)
 {
     json_t *o = json_object();

@@ -134,3 +134,25 @@ int volume_rename(struct cli *cli, struct dv_err *err)
         printf("Volume %s is called %s now.\n", cli->in->args[0], cli->in->args[1]);
     return 0;
 }
+
+int volume_accept(struct cli *cli, struct dv_err *err)
+{
+    const char *const *args = (const char *const *)cli->in->args;
+    DV_FREE char *path = client_path("/volumes/", args[0], "/accept");
+    DV_FREE char *question =
+        dv_printf("Take volume %s to be on %s from now on, and give its hosts access there?",
+                  args[0], args[1]);
+    json_t *volume, *body = json_pack("{s:s}", "unit", args[1]);
+    int result = cli_confirm(cli, question, err);
+    if (result == 0)
+        result = client_request(cli->client, "POST", path, body, &volume, err);
+    json_decref(body);
+    if (result < 0)
+        return -1;
+    if (cli->json)
+        cli_print_json(volume);
+    else
+        printf("Volume %s is on %s now.\n", args[0], args[1]);
+    json_decref(volume);
+    return 0;
+}

@@ -39,6 +39,7 @@ int volume_show(struct cli *cli, struct dv_err *err)
         {"As of", "as_of", COLUMN_SINCE},
         {"Note", "note", COLUMN_NOTE},
         {"Unit", "unit", COLUMN_TEXT},
+        {"Shown by", "shown_by", COLUMN_LIST},
         {"Medium", "medium", COLUMN_TEXT},
         {"Thin", "thin", COLUMN_YES},
         {"May UNMAP", "may_unmap", COLUMN_YES},

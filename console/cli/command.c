@@ -176,6 +176,8 @@ const struct command cli_commands[] = {
      "Make a volume larger, with --size +5G by so much, or smaller by force."},
     {"volume", "rename", TWO_ARGS("VOLUME", "NAME", check_volume), BIT(OPT_NO_WAIT), 0, 0, volume_rename,
      "Give a volume another name; hosts go on using it."},
+    {"volume", "accept", {{"VOLUME", false, check_volume}, {"UNIT", false, check_unit}}, BIT(OPT_YES), 0, 0, volume_accept,
+     "Say that a volume is on another unit now, which shows it, too."},
     {"volume", "delete", ARG("VOLUME", check_volume), BIT(OPT_FORGET) | BIT(OPT_YES) | BIT(OPT_NO_WAIT), 0, 0, volume_delete,
      "Delete a volume with all its data, or forget one that is lost."},
     {"volume", "assign", ARG("VOLUME", check_volume), BIT(OPT_HOST) | BIT(OPT_NO_WAIT), BIT(OPT_HOST), 0, volume_assign,

@@ -8,8 +8,9 @@
 //   delay MS                each request to this agent takes so long
 // TYPE i, u, t or c has a decimal number (INTEGER, Unsigned32, Counter32, Counter64), s the rest of
 // the line as it is, x hexadecimal digits, o an object identifier, a an IPv4 address as 8
-// hexadecimal digits. Every SET is answered with noError and changes nothing. At SIGUSR1 it prints
-// how many variables it has answered so far.
+// hexadecimal digits. Every SET is answered with noError, changes nothing and is printed, a line
+// "set OID VALUE" with the value in hexadecimal digits for each variable. At SIGUSR1 it prints how
+// many variables it has answered so far.
 #include <net-snmp/net-snmp-config.h>
 // The one above comes first, the one below before the agent's.
 #include <net-snmp/net-snmp-includes.h>
@@ -239,6 +240,18 @@ static void answer_next(netsnmp_request_info *r)
         snmp_set_var_typed_value(var, o->type, o->value, o->value_len);
 }
 
+static void print_set(const netsnmp_variable_list *var)
+{
+    printf("set ");
+    for (size_t i = 0; i < var->name_length; i++)
+        printf("%s%lu", i ? "." : "", (unsigned long)var->name[i]);
+    putchar(' ');
+    for (size_t i = 0; i < var->val_len; i++)
+        printf("%02x", var->val.string[i]);
+    putchar('\n');
+    fflush(stdout);
+}
+
 static int handle(netsnmp_mib_handler *handler, netsnmp_handler_registration *registration,
                   netsnmp_agent_request_info *info, netsnmp_request_info *requests)
 {
@@ -258,7 +271,10 @@ static int handle(netsnmp_mib_handler *handler, netsnmp_handler_registration *re
         case MODE_GETNEXT:
             answer_next(r);
             break;
-        default: // SETs please all
+        case MODE_SET_ACTION: // SETs please all
+            print_set(r->requestvb);
+            break;
+        default:
             break;
         }
     }

@@ -6,7 +6,7 @@ import pytest
 from tools import initiators
 from tools.testlab import until
 
-LAB = {"units": 2, "hosts": 1}
+LAB = {"units": 2, "hosts": 1, "enrolled": True}
 MIB = 1 << 20
 
 

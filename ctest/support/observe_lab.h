@@ -115,6 +115,7 @@ static inline void reads(struct lab *lab, uint32_t generation, unsigned volumes,
                                  .lun = 1,
                                  .group = 1,
                                  .progress = 100,
+                                 .admin_online = true,
                                  .state = VOLUME_ONLINE};
         dv_copy(shown->name, sizeof(shown->name), "same");
         snprintf(shown->iqn, sizeof(shown->iqn), "iqn.2026-01.x:v%u", v);

@@ -114,7 +114,8 @@ static void takes_renumbered(struct lab *lab, unsigned volumes, unsigned rules)
         parts++;
         assert_int_equal(shown_volumes(lab), volumes);
         for (const struct pool_volume *v = lab->unit->volumes; v; v = v->unit_next)
-            assert_false(left_out_yields(v, VOLUME_FAILED));
+            assert_int_equal(left_out_judge(v, VOLUME_FAILED, &(struct medium_proof){0}),
+                             MOVE_STAYS);
         assert_false(tasks_settle(&lab->cms, lab->unit, false));
         store_is_good(lab);
     }
@@ -232,7 +233,10 @@ static void test_a_volume_comes_as_it_was_elsewhere(void **state)
                                 .index = 1,
                                 .blocks = row->blocks,
                                 .wanted = true,
-                                .seen = true};
+                                .seen = true,
+                                .proof = "its medium"};
+    struct medium *m = DV_APPEND(lab->link.reading->media, lab->link.reading->media_count);
+    *m = (struct medium){.index = 1, .proof = {.now = "taken", .before = "its medium"}};
     changes_unit(&c, &other);
     changes_volume(&c, &rec);
     changes_shown(&c, row, NULL, 0);
@@ -241,7 +245,7 @@ static void test_a_volume_comes_as_it_was_elsewhere(void **state)
     store_is_good(lab);
     assert_int_equal(shown_volumes(lab), COUNT);
     assert_true(uuid_equal(&pool_volume_by_index(lab->unit, 1)->rec.uuid, &rec.uuid));
-    assert_int_equal(events_with(lab, "has moved from unit2 to unit1"), 1);
+    assert_int_equal(events_with(lab, "has moved from unit2 to unit1, as its medium proves"), 1);
     assert_int_equal(events_with(lab, "vanished"), 1); // the last one, which is shown no more
 }
 
@@ -442,7 +446,8 @@ static void test_what_is_left_out(void **state)
                                     .index = n,
                                     .blocks = 2048,
                                     .wanted = true,
-                                    .seen = true};
+                                    .seen = true,
+                                    .proof = "its medium"};
         const struct volume shown = {.uuid = rec.uuid, .index = n, .state = VOLUME_ONLINE};
         snprintf(rec.name, sizeof(rec.name), "v%u", n);
         changes_volume(&c, &rec);
@@ -457,13 +462,23 @@ static void test_what_is_left_out(void **state)
         assert_false(left_out_is_wanted(&lab->link));
         assert_int_equal(events_with(lab, "but unit1 shows a volume of the same UUID"), 16 * told);
     }
+    struct pool_unit *u = pool_unit_by_uuid(lab->cms.pool, &other.uuid);
+    u->rec.state = UNIT_DOWN;
     reads(lab, 4, 10, 0);
     takes_all(lab);
     assert_int_equal(HASH_COUNT(lab->link.left_out), 10);
-    struct pool_unit *u = pool_unit_by_uuid(lab->cms.pool, &other.uuid);
+    assert_false(left_out_is_wanted(&lab->link)); // nothing proves it
+    reads(lab, 5, 10, 0);
+    struct medium *m = DV_APPEND(lab->link.reading->media, lab->link.reading->media_count);
+    *m = (struct medium){.index = 1, .proof.before = "its medium"};
+    lab->link.reading->has_media = true;
+    u->rec.state = UNIT_UP;
+    takes_all(lab);
+    assert_int_equal(HASH_COUNT(lab->link.left_out), 10);
+    assert_false(left_out_is_wanted(&lab->link)); // a copy
     u->rec.state = UNIT_DOWN;
     assert_true(left_out_is_wanted(&lab->link));
-    reads(lab, 5, 10, 0);
+    reads(lab, 6, 10, 0);
     takes_all(lab);
     assert_int_equal(shown_volumes(lab), 10);
     assert_int_equal(HASH_COUNT(lab->link.left_out), 0);

@@ -103,6 +103,7 @@ static void add_shown(struct scene *s, const char *line)
     s->shown[n].blocks = size_of(line, " size ");
     s->shown[n].target_blocks = size_of(line, " target ");
     s->shown[n].progress = has(line, " at ") ? (uint32_t)size_of(line, " at ") : 100;
+    s->shown[n].admin_online = !has(line, " set-offline");
     name_of(line, s->shown[n].name);
     s->volumes[n].shown = &s->shown[n];
 }
@@ -128,6 +129,7 @@ static void add_right(struct scene *s, const char *line)
     assert_int_equal(sscanf(line, "right %u %223s %63s", &a->index, h->iqn, h->chap_user), 3);
     a->host.b[0] = (uint8_t)(100 + i);
     a->wanted = !has(line, " unwanted");
+    a->found = has(line, " found");
     h->sealed_len = has(line, " secretless") ? 0 : 50;
     h->secret_mark = has(line, " secretless") ? 0 : has(line, " stale") ? 3 : RULES_MARK;
     s->rights[n][i] = (struct orders_right){a, h, has(line, " held"), ORDERS_NO_RULE};

@@ -160,7 +160,7 @@ static void test_medium(void **state)
     struct sn_value v[] = {
         octets("pool0"),   sn_int(1),        sn_counter64(1000),  sn_counter64(600),
         sn_counter64(500), sn_int(3),        octets("bad\ndisk"), sn_counter64(9000),
-        sn_counter64(700), sn_counter64(80), sn_int(2),
+        sn_counter64(700), sn_counter64(80), sn_int(2),           {.type = SN_NO_INSTANCE},
     };
     assert_true(reading_medium(&index, 1, v, &row));
     assert_true(row.storage_blocks == 9000 && row.storage_free_blocks == 700);

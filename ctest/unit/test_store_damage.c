@@ -302,7 +302,7 @@ static void test_what_was_seen(void **state)
         "UPDATE shown SET idx = 5",
         "INSERT INTO host SELECT randomblob(16), 'db', 'iqn.2026-11.x:db', 'db', NULL, 0;"
         "INSERT INTO assignment SELECT volume, (SELECT uuid FROM host WHERE name = 'db'), idx,"
-        " wanted FROM assignment",
+        " wanted, found FROM assignment",
         // What reads as another thing's UUID.
         "UPDATE volume SET name = '05000000-0000-0000-0000-000000000000' WHERE name = 'v6'",
         "UPDATE host SET name = '03000000-0000-0000-0000-000000000000'",

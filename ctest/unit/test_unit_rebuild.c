@@ -31,7 +31,8 @@ static void what_is_broken_off_is_done_again(void **state)
     struct medium_config medium = {
         .index = 1, .name = "m", .kind = MEDIUM_DIR, .path = folder, .bytes = 1 << 30};
     struct unit_config config = {.state_dir = state_dir, .media = &medium, .media_count = 1};
-    const struct media_owner owner = {uuid_random(), 7}; // this unit, at another place
+    const struct media_owner owner = {.unit = uuid_random(),
+                                      .place = 7}; // this unit, at another place
     const struct media_spec spec = {
         .kind = MEDIUM_DIR, .path = folder, .blocks = 1 << 21, .owner = owner};
     assert_int_equal(mkdir(folder, 0700), 0);

@@ -58,6 +58,7 @@ struct order_medium { // filled in by the worker
     uint32_t index;
     struct dv_uuid uuid;                // of what was there before; zero when nothing was yet
     char identity[MEDIA_IDENTITY_ROOM]; // likewise; see media_identity
+    struct medium_proof proof;
     bool taken; // it was opened while a person's word about it was there: see take.h
     enum medium_state state;
     char error[LAST_ERROR_ROOM];
@@ -94,6 +95,7 @@ struct order {
     bool set_under_way;           // now, as it is applied: nothing is taken in
     bool postponed;               // so it was only looked at, and is to be taken in before the next
     struct media_owner owner;     // what media are told; no unit: nothing
+    bool proves;                  // the proofs of media are shown: the station alone has keys here
     struct order_volume *volumes; // all, ascending by index
     size_t volume_count;
     struct order_volume **by_uuid;  // the volumes again, ascending by UUID

@@ -313,6 +313,10 @@ static void apply_medium(const struct order *o, const struct order_medium *om, s
         state_set_layout(state, m, om->layout.blocks, om->layout.reserved,
                          om->layout.reserved_count);
     state_count_free(state, om->index);
+    if (om->has_layout && o->proves && memcmp(&m->m.proof, &om->proof, sizeof(om->proof)) != 0) {
+        m->m.proof = om->proof;
+        state_medium_changed(state, m);
+    }
     if (om->has_layout)
         state_set_storage(state, m, om->storage_blocks, om->storage_free_blocks, overcommitted(om),
                           om->reserves);

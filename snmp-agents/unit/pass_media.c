@@ -88,6 +88,7 @@ static void check_medium(const struct pass_media *p, const struct medium_config 
         om->storage_blocks = space.total_bytes / BLOCK_SIZE;
         om->storage_free_blocks = space.total_bytes ? space.free_bytes / BLOCK_SIZE : 0;
         om->uuid = *media_uuid(*m);
+        om->proof = *media_proof(*m);
         dv_copy(om->identity, sizeof(om->identity), media_identity(*m));
         om->has_layout = true;
         if (om->state == MEDIUM_LOW)

@@ -88,6 +88,16 @@ TABLE_GET(medium_storage_free, struct unit_medium, m, sn_counter64(m->m.storage_
 TABLE_GET(medium_overcommitted, struct unit_medium, m, sn_counter64(m->m.overcommitted_blocks))
 TABLE_GET(medium_reserves, struct unit_medium, m, sn_int(m->m.reserves ? TRUTH_TRUE : TRUTH_FALSE))
 
+static struct sn_value medium_proof_of(const struct medium_proof *p)
+{
+    static const uint8_t none[PROOF_BYTES];
+    bool some = memcmp(p->now, none, PROOF_BYTES) != 0;
+    return sn_octets(p->now, !some                                       ? 0
+                             : memcmp(p->before, none, PROOF_BYTES) == 0 ? PROOF_BYTES
+                                                                         : sizeof(*p));
+}
+TABLE_GET(medium_proof, struct unit_medium, m, medium_proof_of(&m->m.proof))
+
 static const struct sn_column MEDIUM_COLUMNS[] = {
     {SUB_dvsanMediumName, SN_OCTETS, SN_READ_ONLY, 0, 0, medium_name},
     {SUB_dvsanMediumKind, SN_INT, SN_READ_ONLY, 0, 0, medium_kind_of},
@@ -100,6 +110,7 @@ static const struct sn_column MEDIUM_COLUMNS[] = {
     {SUB_dvsanMediumStorageFreeBlocks, SN_COUNTER64, SN_READ_ONLY, 0, 0, medium_storage_free},
     {SUB_dvsanMediumOvercommitted, SN_COUNTER64, SN_READ_ONLY, 0, 0, medium_overcommitted},
     {SUB_dvsanMediumReserves, SN_INT, SN_READ_ONLY, 0, 0, medium_reserves},
+    {SUB_dvsanMediumProof, SN_OCTETS, SN_READ_ONLY, 0, 0, medium_proof},
 };
 
 static const void *find_medium(void *ctx, const uint32_t *index, size_t len)

@@ -185,7 +185,7 @@ static int open_journal(struct unit *u, struct dv_err *err)
     u->member.uuid = id->uuid;
     u->member.epoch = id->epoch;
     u->member.state = MEMBER_STARTING;
-    u->owner = (struct media_owner){id->uuid, rebuild_place(u->config)};
+    u->owner = (struct media_owner){.unit = id->uuid, .place = rebuild_place(u->config)};
     u->sets = sets_new(u->state, u->journal, unit_work_wanted, u);
     u->tables = (struct tables){.state = u->state,
                                 .sets = u->sets,

@@ -57,6 +57,7 @@ void unit_start_pass(struct unit *u)
     struct order *o = order_new(u->state);
     o->first = !u->had_pass;
     o->owner = u->owner;
+    o->proves = u->identity.number > 0;
     for (uint32_t i = 0; i < o->tgtd_count; i++) {
         o->tgtds[i].answers = u->tgtds_answer[i];
         u->tgtds_answer[i] = false;

@@ -50,6 +50,13 @@ int cms_delete_volume(struct cms *cms, const char *volume, uint64_t *task, struc
 // With its medium away: the record of it goes, here and on its unit, and what the medium holds is
 // left alone.
 int cms_forget_volume(struct cms *cms, const char *volume, uint64_t *task, struct dv_err *err);
+// A person's word that the volume is on that unit, which shows it as another one's: it is the
+// unit's from now on. DV_CONFLICT when the unit does not show it, or a task is about it.
+int cms_accept_volume(struct cms *cms, const char *volume, const char *unit, struct dv_err *err);
+// The units that show the volume while the pool has it from another one, in some order; how many
+// there are, of which the first room are told.
+size_t cms_also_shown_by(const struct cms *cms, const struct pool_volume *v,
+                         const struct pool_unit **units, size_t room);
 int cms_assign(struct cms *cms, const char *volume, const char *host, uint64_t *task,
                struct dv_err *err);
 int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t *task,

@@ -193,6 +193,7 @@ static bool still_wanted(const struct unit_link *link, const struct order *s,
     if (!t->volume)
         return false;
     bool right = t->assignment && t->assignment->rec.wanted;
+    bool given = right && !t->assignment->rec.found;
     switch (s->kind) {
     case ORDER_REMOVE_RULE:
         return !right || !t->volume->rec.wanted ||
@@ -200,7 +201,7 @@ static bool still_wanted(const struct unit_link *link, const struct order *s,
                strcmp(t->assignment->actual.initiator, t->assignment->host->rec.iqn) != 0;
     case ORDER_SET_SECRET:
     case ORDER_ADD_RULE:
-        return right && t->volume->rec.wanted;
+        return given && t->volume->rec.wanted;
     case ORDER_DELETE_VOLUME:
         return !t->volume->rec.wanted;
     case ORDER_RENAME_VOLUME:
@@ -208,6 +209,8 @@ static bool still_wanted(const struct unit_link *link, const struct order *s,
                (wants(link, t->volume, TASK_VOLUME_RENAME) || is_nameless(t->volume));
     case ORDER_RESIZE_VOLUME:
         return t->volume->rec.wanted && wants(link, t->volume, TASK_VOLUME_RESIZE);
+    case ORDER_ONLINE_VOLUME:
+        return t->volume->rec.wanted && !t->volume->actual.admin_online;
     case ORDER_CREATE_VOLUME:
         return t->volume->rec.wanted && !t->volume->rec.seen;
     }
@@ -230,13 +233,15 @@ static void guard(const struct order *s, const struct volume_record *rec, struct
     var(vars, n, &uuid, &s->volume_index, 1, sn_octets(rec->uuid.b, sizeof(rec->uuid.b)));
 }
 
+#define ADMIN_ONLINE 1 // of dvsanVolumeAdminState
+
 static size_t volume_vars(const struct order *s, const struct volume_record *rec,
                           struct sn_var *vars)
 {
     static const struct sn_oid status = OID_dvsanVolumeRowStatus, uuid = OID_dvsanVolumeUuid,
                                name = OID_dvsanVolumeName, medium = OID_dvsanVolumeMedium,
                                size = OID_dvsanVolumeSize, thin = OID_dvsanVolumeThin,
-                               force = OID_dvsanVolumeForce;
+                               force = OID_dvsanVolumeForce, admin = OID_dvsanVolumeAdminState;
     const uint32_t *i = &s->volume_index;
     size_t n = 0;
     if (s->kind != ORDER_CREATE_VOLUME)
@@ -245,6 +250,10 @@ static size_t volume_vars(const struct order *s, const struct volume_record *rec
         var(vars, &n, &status, i, 1, sn_int(ROW_DESTROY));
         if (rec->forced)
             var(vars, &n, &force, i, 1, sn_int(TRUTH_TRUE));
+        return n;
+    }
+    if (s->kind == ORDER_ONLINE_VOLUME) {
+        var(vars, &n, &admin, i, 1, sn_int(ADMIN_ONLINE));
         return n;
     }
     if (s->kind == ORDER_RENAME_VOLUME) {

@@ -10,12 +10,19 @@
 
 #define REMEMBERED 4096 // of very many some are not
 
-bool left_out_yields(const struct pool_volume *pv, enum volume_state other)
+enum move_verdict left_out_judge(const struct pool_volume *pv, enum volume_state other,
+                                 const struct medium_proof *proof)
 {
-    bool failed = pv->actual.state == VOLUME_FAILED;
-    if (pv->actual.index == 0)
-        return true;
-    return other != VOLUME_FAILED && (failed || !health_takes_orders(pv->unit->rec.state));
+    const struct move_facts facts = {
+        .was_seen = pv->rec.seen,
+        .shown = pv->actual.index != 0,
+        .failed = pv->actual.state == VOLUME_FAILED,
+        .answers = health_takes_orders(pv->unit->rec.state),
+        .failed_there = other == VOLUME_FAILED,
+        .proof = pv->rec.proof,
+        .proof_there = proof,
+    };
+    return moves_judge(&facts);
 }
 
 static struct left_out *find(const struct unit_link *link, const struct dv_uuid *uuid)
@@ -25,10 +32,17 @@ static struct left_out *find(const struct unit_link *link, const struct dv_uuid 
     return l;
 }
 
-bool left_out_is_told(const struct unit_link *link, const struct dv_uuid *uuid)
+bool left_out_is_told(const struct unit_link *link, const struct dv_uuid *uuid,
+                      enum move_verdict verdict)
 {
     const struct left_out *l = find(link, uuid);
-    return l && l->state != VOLUME_FAILED;
+    return l && l->state != VOLUME_FAILED && l->verdict == verdict;
+}
+
+const struct left_out *left_out_of(const struct unit_link *link, const struct dv_uuid *volume)
+{
+    const struct left_out *l = find(link, volume);
+    return l && l->known ? l : NULL;
 }
 
 void left_out_add(struct observation *o, const struct volume *v)
@@ -36,13 +50,22 @@ void left_out_add(struct observation *o, const struct volume *v)
     *DV_APPEND(o->left_out, o->left_out_count) = v;
 }
 
+// Also when a person said that it is there.
+static bool is_taken_now(const struct unit_link *link, const struct pool_volume *pv,
+                         const struct left_out *l)
+{
+    static const struct medium_proof none;
+    const struct pool_unit *unit = link_unit(link);
+    const struct medium *m = unit ? pool_medium(unit, l->medium) : NULL;
+    return pv->unit == unit || left_out_judge(pv, l->state, m ? &m->proof : &none) > MOVE_UNPROVEN;
+}
+
 bool left_out_is_wanted(const struct unit_link *link)
 {
     struct pool *p = link->cms->pool;
     for (const struct left_out *l = link->left_out; l; l = l->hh.next) {
         const struct pool_volume *pv = pool_volume_by_uuid(p, &l->uuid);
-        if (pv ? left_out_yields(pv, l->state)
-               : p->host_changes != link->left_out_hosts || l->known)
+        if (pv ? is_taken_now(link, pv, l) : p->host_changes != link->left_out_hosts || l->known)
             return true;
     }
     return false;
@@ -59,8 +82,12 @@ static void note(struct observation *o, const struct volume *v)
         l->uuid = v->uuid;
         HASH_ADD(hh, link->left_out, uuid, sizeof(l->uuid), l);
     }
+    const struct pool_volume *pv = pool_volume_by_uuid(o->pool, &v->uuid);
     l->state = v->state;
-    l->known = pool_volume_by_uuid(o->pool, &v->uuid) != NULL;
+    l->known = pv != NULL;
+    l->index = v->index;
+    l->medium = v->medium;
+    l->verdict = pv ? left_out_judge(pv, v->state, observe_proof(o, v->medium)) : MOVE_STAYS;
     l->mark = link->mark;
 }
 

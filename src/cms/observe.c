@@ -274,7 +274,7 @@ void observe_begin(struct unit_link *link)
     link->parts_at = link->gone_at = 0;
     link->spare_index = INDEX_MAX;
     link->adopted = link->found = link->full = link->crowded = 0;
-    link->vanished = link->moved = link->doubled = link->resized = 0;
+    link->vanished = link->moved = link->doubled = link->resized = link->foreign = 0;
     link->tells = TELLS_UNDECIDED;
     names_free(&link->names);
     link->faults = (struct faults){0};

@@ -33,6 +33,9 @@ void observe_sort_rules(struct access_rule *rules, size_t count);
 // The rules of a volume, by its index.
 const struct access_rule *observe_rules_of(const struct observation *o, uint32_t volume,
                                            size_t *count);
+// Of the medium with the index, as the unit shows it now. Where media are as they were, the reading
+// has none.
+const struct medium_proof *observe_proof(const struct observation *o, uint32_t medium);
 void observe_volume(struct observation *o, const struct volume *v);
 // Whether a volume that would be taken in is used by so many hosts that nobody here knows that
 // these come first, some in each turn of the loop. They do no harm without the volume; a volume
@@ -46,18 +49,26 @@ bool observe_much_is_gone(const struct observation *o, size_t to_come);
 // Whether the reading may tell of its volumes and hosts: what a unit shows can be other volumes
 // each time.
 bool observe_may_tell(struct observation *o);
+// Counts a volume, host or change, and says whether it is told of by name.
+bool observe_is_told(struct observation *o, size_t *count);
 void observe_tell(struct observation *o); // of what was taken in, and is gone
 // Once the changes were applied, or not.
 void observe_end_adopted(struct observation *o, bool applied);
 
 // ---- left_out.c: what the unit shows and the pool does not take from it ----
-// Whether the unit that has the volume has the worse of two, so that another one's, in this state,
-// takes its place.
-bool left_out_yields(const struct pool_volume *pv, enum volume_state other);
+// Whether what another unit shows of the volume, on a medium with this proof, takes its place.
+enum move_verdict left_out_judge(const struct pool_volume *pv, enum volume_state other,
+                                 const struct medium_proof *proof);
 // Whether that was told. Of a row that has failed it is not.
-bool left_out_is_told(const struct unit_link *link, const struct dv_uuid *uuid);
+bool left_out_is_told(const struct unit_link *link, const struct dv_uuid *uuid,
+                      enum move_verdict verdict);
 void left_out_add(struct observation *o, const struct volume *v);
 // Once the observation was applied.
 void left_out_note(struct observation *o);
+
+// ---- foreign.c ----
+// Tells what changed of a volume that the unit had before, and was not asked for.
+void foreign_tell(struct observation *o, const struct pool_volume *pv, const struct volume *v,
+                  const struct access_rule *rules, size_t count);
 
 #endif

@@ -76,8 +76,7 @@ bool observe_may_tell(struct observation *o)
     return link->tells == TELLS;
 }
 
-// Counts a volume or host, and says whether it is told of by name.
-static bool is_told(struct observation *o, size_t *count)
+bool observe_is_told(struct observation *o, size_t *count)
 {
     return ++*count <= VOLUMES_TOLD && observe_may_tell(o);
 }
@@ -115,7 +114,7 @@ static struct dv_uuid adopt_host(struct observation *o, const struct access_rule
     if (!found_host(&o->found, rule, &o->c, &host))
         return host.uuid;
     o->link->strange_hosts = strange_hosts(o) + 1;
-    if (is_told(o, &o->link->found))
+    if (observe_is_told(o, &o->link->found))
         events_add(o->cms, &o->c, EVENT_INFO, "host", host.name,
                    "was found as %s in the access rules of %s; its CHAP secret is not known here",
                    host.iqn, o->rec.name);
@@ -162,6 +161,23 @@ void observe_hosts(struct observation *o, const struct volume *v)
             (void)adopt_host(o, &rules[i]);
 }
 
+const struct medium_proof *observe_proof(const struct observation *o, uint32_t medium)
+{
+    static const struct medium_proof none;
+    for (size_t i = 0; i < o->r->media_count; i++)
+        if (o->r->media[i].index == medium)
+            return &o->r->media[i].proof;
+    const struct medium *m = o->unit ? pool_medium(o->unit, medium) : NULL;
+    return m ? &m->proof : &none;
+}
+
+// A unit that names a host in a rule is not told the host's secret for that: anybody can be named.
+static bool brings_another_secret(const struct observation *o, const struct access_rule *rule)
+{
+    const struct pool_host *host = pool_host_by_iqn(o->pool, rule->initiator);
+    return host && host->rec.sealed_len > 0 && rule->secret_mark != host->rec.secret_mark;
+}
+
 static bool adopt_volume(struct observation *o, const struct volume *v,
                          const struct access_rule *rules, size_t count)
 {
@@ -175,6 +191,7 @@ static bool adopt_volume(struct observation *o, const struct volume *v,
         .wanted = true,
         .seen = true,
     };
+    memcpy(rec.proof, observe_proof(o, v->medium)->now, PROOF_BYTES);
     if (count > READING_RULES_A_VOLUME) {
         o->link->crowded++;
         return false;
@@ -186,7 +203,7 @@ static bool adopt_volume(struct observation *o, const struct volume *v,
     names_for_volume(o->pool, o->found.names, v->name, rec.name);
     changes_volume(&o->c, &rec);
     note_adopted(o, &rec.uuid);
-    if (is_told(o, &o->link->adopted))
+    if (observe_is_told(o, &o->link->adopted))
         events_add(o->cms, &o->c, EVENT_INFO, "volume", rec.name, "was found on %s and taken in",
                    o->rec.name);
     for (size_t i = 0; i < count; i++) {
@@ -197,6 +214,7 @@ static bool adopt_volume(struct observation *o, const struct volume *v,
             .host = adopt_host(o, &rules[i]),
             .index = rules[i].index,
             .wanted = true,
+            .found = brings_another_secret(o, &rules[i]),
         };
         changes_assignment(&o->c, &a);
     }
@@ -249,27 +267,42 @@ void observe_tell(struct observation *o)
                 "of other units are shown by it, too, and are not used there");
     tell_number(o, EVENT_INFO, o->link->moved, "have moved to it");
     tell_number(o, EVENT_INFO, o->link->resized, "were resized on it");
+    if (o->link->foreign > VOLUMES_TOLD && observe_may_tell(o))
+        events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
+                   "in all, %zu changes were made on it by no request", o->link->foreign);
     tell_not_adopted(o);
 }
 
-// Another unit has the volume. False when this one shows the worse of two: a copy beside a good
-// one, or the row that a medium left behind when it was moved elsewhere.
+static void tell_doubled(struct observation *o, const struct pool_volume *pv,
+                         enum move_verdict verdict)
+{
+    if (verdict == MOVE_STAYS)
+        events_add(o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
+                   "is on %s, but %s shows a volume of the same UUID, too: that one is not used",
+                   pv->unit->rec.name, o->rec.name);
+    else
+        events_add(
+            o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
+            "is shown by %s, too, and nothing proves that its medium is there: it stays with "
+            "%s; if it was moved, say so (dvsan volume accept %s %s)",
+            o->rec.name, pv->unit->rec.name, pv->rec.name, o->rec.name);
+}
+
+// Another unit has the volume. False when it stays there.
 static bool move_volume(struct observation *o, struct pool_volume *pv, const struct volume *v)
 {
     struct unit_link *link = o->link;
-    if (v->state == VOLUME_FAILED && pv->actual.index != 0)
-        return false;
-    if (!left_out_yields(pv, v->state)) {
-        if (!left_out_is_told(link, &v->uuid) && is_told(o, &link->doubled))
-            events_add(
-                o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
-                "is on %s, but %s shows a volume of the same UUID, too: that one is not used",
-                pv->unit->rec.name, o->rec.name);
+    enum move_verdict verdict = left_out_judge(pv, v->state, observe_proof(o, v->medium));
+    if (verdict == MOVE_STAYS || verdict == MOVE_UNPROVEN) {
+        bool told = v->state == VOLUME_FAILED || left_out_is_told(link, &v->uuid, verdict);
+        if (!told && observe_is_told(o, &link->doubled))
+            tell_doubled(o, pv, verdict);
         return false;
     }
-    if (is_told(o, &link->moved))
-        events_add(o->cms, &o->c, EVENT_INFO, "volume", pv->rec.name, "has moved from %s to %s",
-                   pv->unit->rec.name, o->rec.name);
+    if (observe_is_told(o, &link->moved))
+        events_add(o->cms, &o->c, EVENT_INFO, "volume", pv->rec.name, "has moved from %s to %s%s",
+                   pv->unit->rec.name, o->rec.name,
+                   verdict == MOVE_BY_PROOF ? ", as its medium proves" : "");
     pv->order = 0; // was the other unit's
     return true;
 }
@@ -290,7 +323,7 @@ static void follow_size(struct observation *o, const struct volume *v, struct vo
         return;
     rec->blocks = blocks;
     rec->forced = false;
-    if (!is_told(o, &o->link->resized))
+    if (!observe_is_told(o, &o->link->resized))
         return;
     events_add(o->cms, &o->c, EVENT_INFO, "volume", rec->name,
                "has another size on %s than here, %s, by no request: the unit's size counts",
@@ -309,7 +342,7 @@ static void hide(struct observation *o, struct pool_volume *pv)
     pv->mark = o->link->mark; // once
     changes_hidden(&o->c, &pv->rec.uuid);
     executor_release(pv);
-    if (pv->rec.wanted && is_told(o, &o->link->vanished))
+    if (pv->rec.wanted && observe_is_told(o, &o->link->vanished))
         events_add(o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
                    "has vanished from %s and is not made again: bring its medium back, or delete "
                    "the volume",
@@ -357,6 +390,16 @@ static void displace(struct observation *o, const struct volume *v)
         hide(o, other);
 }
 
+// What is not shown just now, with a medium away, say, stays known; another unit's says nothing.
+static void note_proof(const struct observation *o, const struct pool_volume *pv,
+                       struct volume_record *rec)
+{
+    static const uint8_t none[PROOF_BYTES];
+    const struct medium_proof *proof = observe_proof(o, rec->medium);
+    if (pv->unit != o->unit || memcmp(proof->now, none, PROOF_BYTES) != 0)
+        memcpy(rec->proof, proof->now, PROOF_BYTES);
+}
+
 void observe_volume(struct observation *o, const struct volume *v)
 {
     size_t count;
@@ -387,6 +430,8 @@ void observe_volume(struct observation *o, const struct volume *v)
     }
     pv->mark = o->link->mark;
     if (pv->unit == o->unit)
+        foreign_tell(o, pv, v, rules, count);
+    if (pv->unit == o->unit)
         faults_note_volume(&o->link->faults, pv, v, o->r->media, o->r->media_count, o->was,
                            o->link->reading->oper == MEMBER_STARTING);
     struct volume_record rec = pv->rec;
@@ -396,6 +441,7 @@ void observe_volume(struct observation *o, const struct volume *v)
     rec.thin = v->thin;
     rec.thin_default = false;
     rec.seen = true;
+    note_proof(o, pv, &rec);
     follow_size(o, v, &rec);
     displace(o, v); // first; also where nothing but the unit that shows it is new
     if (memcmp(&rec, &pv->rec, sizeof(rec)) != 0)

@@ -180,8 +180,17 @@ size_t reading_medium_columns(struct sn_oid *oids)
         OID_dvsanMediumStorageFreeBlocks,
         OID_dvsanMediumOvercommitted,
         OID_dvsanMediumReserves,
+        OID_dvsanMediumProof,
     };
     return columns(list, DV_COUNT(list), oids);
+}
+
+// A unit of before there was such a column has none.
+static bool proof(const struct sn_value *v, struct medium_proof *out)
+{
+    if (sn_is_exception(v) || sn_get_octets(v, out, 0) || sn_get_octets(v, out, sizeof(*out)))
+        return true;
+    return sn_get_octets(v, out->now, sizeof(out->now));
 }
 
 bool reading_medium(const uint32_t *index, size_t len, const struct sn_value *v, struct medium *out)
@@ -194,7 +203,8 @@ bool reading_medium(const uint32_t *index, size_t len, const struct sn_value *v,
         !label(&v[5], MEDIUM_FAILED, &state) ||
         !text(&v[6], out->last_error, sizeof(out->last_error)) ||
         !sn_get_u64(&v[7], &out->storage_blocks) || !sn_get_u64(&v[8], &out->storage_free_blocks) ||
-        !sn_get_u64(&v[9], &out->overcommitted_blocks) || !label(&v[10], TRUTH_FALSE, &reserves))
+        !sn_get_u64(&v[9], &out->overcommitted_blocks) || !label(&v[10], TRUTH_FALSE, &reserves) ||
+        !proof(&v[11], &out->proof))
         return false;
     out->reserves = reserves == TRUTH_TRUE;
     out->index = index[0];

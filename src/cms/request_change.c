@@ -145,6 +145,65 @@ int cms_rename_volume(struct cms *cms, const char *volume, const char *name, uin
     return write_down(cms, v, &rec, &t, task, err);
 }
 
+// ---- Units ---------------------------------------------------------------------------------
+
+size_t cms_also_shown_by(const struct cms *cms, const struct pool_volume *v,
+                         const struct pool_unit **units, size_t room)
+{
+    size_t n = 0;
+    for (const struct unit_link *link = cms->links; link; link = link->hh.next) {
+        const struct pool_unit *unit = link_unit(link);
+        if (!unit || unit == v->unit || !left_out_of(link, &v->rec.uuid))
+            continue;
+        if (n < room)
+            units[n] = unit;
+        n++;
+    }
+    return n;
+}
+
+int cms_accept_volume(struct cms *cms, const char *volume, const char *unit, struct dv_err *err)
+{
+    struct pool_volume *v = request_volume(cms, volume, err);
+    struct pool_unit *u = v ? request_unit(cms, unit, err) : NULL;
+    struct unit_link *link = u ? u->link : NULL;
+    const struct left_out *shown = link ? left_out_of(link, &v->rec.uuid) : NULL;
+    if (!u)
+        return -1;
+    if (v->unit == u)
+        return dv_fail(err, DV_EXISTS, "volume %s is on %s already", v->rec.name, u->rec.name);
+    if (!shown)
+        return dv_fail(
+            err, DV_CONFLICT,
+            "%s does not show volume %s: put its medium there first, and see whether the "
+            "unit serves it",
+            u->rec.name, v->rec.name);
+    const struct pool_task *t = tasks_open(cms, 0, &v->rec.uuid, NULL);
+    if (t || !v->rec.wanted)
+        return dv_fail(
+            err, DV_CONFLICT,
+            "volume %s cannot move while a task is about it: wait for that, or cancel it",
+            v->rec.name);
+    struct volume_record rec = v->rec;
+    rec.unit = u->rec.uuid;
+    rec.index = shown->index;
+    rec.medium = shown->medium;
+    rec.seen = true;
+    memset(rec.proof, 0, sizeof(rec.proof)); // that of the other medium
+    struct changes c = {0};
+    changes_hidden(&c, &rec.uuid);
+    changes_volume(&c, &rec);
+    events_add(cms, &c, EVENT_INFO, "volume", rec.name,
+               "is on %s now and not on %s, as a person said", u->rec.name, v->unit->rec.name);
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    if (rc < 0)
+        return -1;
+    v->order = 0;    // was the other unit's
+    link_look(link); // which reads it, since it was left out
+    return 0;
+}
+
 // ---- Taking back ---------------------------------------------------------------------------
 
 void request_take_back_size(const struct pool_volume *v, struct changes *c)

@@ -48,7 +48,7 @@ static int check_assign(struct cms *cms, struct pool_volume *v, const struct poo
                        "IQN %s and its secret",
                        h->rec.name, h->rec.iqn);
     const struct pool_assignment *a = pool_assignment_of(v, &h->rec.uuid);
-    if (a && a->rec.wanted)
+    if (a && a->rec.wanted && !a->rec.found)
         return dv_fail(err, DV_EXISTS, "volume %s is assigned to host %s already", v->rec.name,
                        h->rec.name);
     if (!a && HASH_CNT(hh, v->hosts) >= READING_RULES_A_VOLUME)
@@ -56,7 +56,7 @@ static int check_assign(struct cms *cms, struct pool_volume *v, const struct poo
             err, DV_BUSY,
             "volume %s is assigned to %d hosts, which is the most: take it from one first",
             v->rec.name, READING_RULES_A_VOLUME);
-    if (!a)
+    if (!a || a->rec.wanted)
         return 0;
     const struct pool_task *t = tasks_open(cms, TASK_ASSIGN, &v->rec.uuid, &h->rec.uuid);
     if (t && t->rec.cancel == TASK_CANCEL_ASKED)
@@ -77,10 +77,11 @@ int cms_assign(struct cms *cms, const char *volume, const char *host, uint64_t *
     struct pool_host *h = v ? request_host(cms, host, err) : NULL;
     if (!h || check_assign(cms, v, h, err) < 0)
         return -1;
+    const struct pool_assignment *found = pool_assignment_of(v, &h->rec.uuid);
     struct assignment_record rec = {
         .volume = v->rec.uuid,
         .host = h->rec.uuid,
-        .index = free_rule_index(v),
+        .index = found ? found->rec.index : free_rule_index(v),
         .wanted = true,
     };
     struct task_record t;

@@ -14,6 +14,7 @@
 #include "cms/names.h"
 #include "config/cms_config.h"
 #include "enrol/message.h"
+#include "logic/moves.h"
 #include "logic/orders.h"
 #include "logic/strangers.h"
 #include "loop/loop.h"
@@ -94,8 +95,10 @@ enum link_work { LINK_IDLE, LINK_LOOKING, LINK_READING, LINK_SETTING };
 struct left_out {
     struct dv_uuid uuid;
     enum volume_state state;
-    bool known;    // the pool had it from another unit
-    uint64_t mark; // the reading that showed it last
+    bool known;                // the pool had it from another unit
+    uint32_t index, medium;    // there
+    enum move_verdict verdict; // why it was left out
+    uint64_t mark;             // the reading that showed it last
     UT_hash_handle hh;
 };
 
@@ -160,6 +163,7 @@ struct unit_link {
     uint32_t spare_index;     // the last that a displaced volume got; they go down
     size_t adopted, found;    // volumes and hosts that it took in
     size_t vanished, moved, doubled, resized; // volumes that it told of
+    size_t foreign;                           // changes that nobody here asked for
     size_t strange_hosts;                     // of the unit, found and not completed
     size_t full, crowded;                     // volumes that it did not take in
     struct faults faults;                     // that it met
@@ -277,6 +281,8 @@ void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state stat
 void left_out_forget(struct unit_link *link); // all of it
 // Whether what was left out of the pool would be taken now.
 bool left_out_is_wanted(const struct unit_link *link);
+// What of the volume the unit shows, and the pool has from another one; NULL: nothing.
+const struct left_out *left_out_of(const struct unit_link *link, const struct dv_uuid *volume);
 
 // ---- moves.c ----
 // When a unit's portals are at other addresses than before: an event for the unit, and one for each

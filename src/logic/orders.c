@@ -11,7 +11,7 @@ const char *order_kind_name(enum order_kind kind)
         [ORDER_REMOVE_RULE] = "remove rule",     [ORDER_SET_SECRET] = "set secret",
         [ORDER_DELETE_VOLUME] = "delete volume", [ORDER_CREATE_VOLUME] = "create volume",
         [ORDER_ADD_RULE] = "add rule",           [ORDER_RENAME_VOLUME] = "rename volume",
-        [ORDER_RESIZE_VOLUME] = "resize volume",
+        [ORDER_RESIZE_VOLUME] = "resize volume", [ORDER_ONLINE_VOLUME] = "set volume online",
     };
     return names[kind];
 }
@@ -36,8 +36,9 @@ static bool to_remove(const struct orders_volume *v, const struct orders_right *
 {
     if (!v->want->wanted || !right || !right->want->wanted)
         return true;
-    return right->host->sealed_len > 0 && (strcmp(right->host->chap_user, rule->chap_user) != 0 ||
-                                           strcmp(right->host->iqn, rule->initiator) != 0);
+    return right->host->sealed_len > 0 && !right->want->found &&
+           (strcmp(right->host->chap_user, rule->chap_user) != 0 ||
+            strcmp(right->host->iqn, rule->initiator) != 0);
 }
 
 // The right that each rule is for, NULL where there is none. The caller frees the list.
@@ -62,7 +63,8 @@ static void plan_rules(struct orders *p, const struct orders_volume *v)
         } else if (to_remove(v, right, rule)) {
             if (!(right ? right->held : v->held))
                 add(p, ORDER_REMOVE_RULE, v, right, rule->index);
-        } else if (right->host->sealed_len > 0 && rule->secret_mark != right->host->secret_mark) {
+        } else if (right->host->sealed_len > 0 && !right->want->found &&
+                   rule->secret_mark != right->host->secret_mark) {
             if (!right->held)
                 add(p, ORDER_SET_SECRET, v, right, rule->index);
         } else if (rule->state == ACCESS_PENDING) {
@@ -79,8 +81,8 @@ static void plan_rights(struct orders *p, const struct orders_volume *v)
     for (size_t i = 0; i < v->right_count; i++) {
         const struct orders_right *right = &v->rights[i];
         // A right without a secret would admit nobody.
-        if (right->want->wanted && !right->held && right->host->sealed_len > 0 &&
-            right->rule >= v->rule_count)
+        if (right->want->wanted && !right->want->found && !right->held &&
+            right->host->sealed_len > 0 && right->rule >= v->rule_count)
             add(p, ORDER_ADD_RULE, v, right, right->want->index);
     }
 }
@@ -107,6 +109,8 @@ static void plan_shape(struct orders *p, const struct orders_volume *v)
         return;
     if (v->rename && strcmp(v->want->name, shown->name) != 0)
         add(p, ORDER_RENAME_VOLUME, v, NULL, 0);
+    if (!shown->admin_online) // nobody here asks for that
+        add(p, ORDER_ONLINE_VOLUME, v, NULL, 0);
     // The unit finishes one size before it takes another.
     if (v->resize && v->want->blocks != shown->blocks && shown->target_blocks == 0)
         add(p, ORDER_RESIZE_VOLUME, v, NULL, 0);

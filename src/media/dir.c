@@ -69,7 +69,7 @@ static int write_marker(const struct media *m, const char *owner, struct dv_err 
     char uuid[UUID_TEXT_LEN];
     DV_FREE char *path = dv_printf("%s/%s", m->path, IDENTITY);
     DV_FREE char *text = dv_printf("%s\n%s", uuid_format(&m->uuid, uuid), owner);
-    return file_write_atomic(path, text, strlen(text), 0644, err);
+    return file_write_atomic(path, text, strlen(text), 0600, err);
 }
 
 static bool owner_in(const char *marker, struct media_owner *out)
@@ -126,11 +126,16 @@ static int dir_tell_owner(struct media *m, const struct media_owner *owner, stru
 {
     DV_FREE char *path = dv_printf("%s/%s", m->path, IDENTITY);
     DV_FREE char *text = NULL;
-    DV_FREE char *line = owner_format(owner);
-    struct media_owner now;
+    struct media_owner now = {0}, next;
     if (read_marker(path, &text, err) != 0)
         return -1;
-    return owner_in(text, &now) && owner_equal(&now, owner) ? 0 : write_marker(m, line, err);
+    (void)owner_in(text, &now);
+    bool news = owner_next(&now, owner, &next);
+    DV_FREE char *note = owner_note(&next);
+    if (news && write_marker(m, note, err) != 0)
+        return -1;
+    m->owner.proof = next.proof;
+    return 0;
 }
 
 static int dir_open(struct media *m, struct dv_err *err)

@@ -93,14 +93,18 @@ static void disk_close(struct media *m)
 static int disk_tell_owner(struct media *m, const struct media_owner *owner, struct dv_err *err)
 {
     const struct disk *d = m->own;
-    struct media_owner now;
-    DV_FREE char *line = owner_format(owner);
+    struct media_owner now, next;
     DV_FREE char *found = NULL;
     if (gpt_read_note(m->path, &found, err) != 0)
         return -1;
-    if (owner_parse(found, &now) ? owner_equal(&now, owner) : found[0] != '\0')
-        return 0; // it says so already, or holds what boots a machine
-    return gpt_write_note(&d->table, line, err);
+    if (!owner_parse(found, &now) && found[0] != '\0')
+        return 0; // what boots a machine
+    bool news = owner_next(&now, owner, &next);
+    DV_FREE char *note = owner_note(&next);
+    if (news && gpt_write_note(&d->table, note, err) != 0)
+        return -1;
+    m->owner.proof = next.proof;
+    return 0;
 }
 
 // Whether a table that cannot be read has volumes is not known.

@@ -29,6 +29,7 @@ struct media_kind {
     int (*remove)(struct media *m, const struct volume *v, const struct media_progress *progress,
                   struct dv_err *err);
     // Both NULL: it cannot.
+    // Also says in m->owner.proof what the medium has now.
     int (*tell_owner)(struct media *m, const struct media_owner *owner, struct dv_err *err);
     int (*ask_owner)(const char *path, struct media_owner *out, bool *holds_volumes,
                      struct dv_err *err);

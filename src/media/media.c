@@ -99,6 +99,11 @@ int media_tell_owner(struct media *m, const struct media_owner *owner, struct dv
     return 0;
 }
 
+const struct medium_proof *media_proof(const struct media *m)
+{
+    return &m->owner.proof;
+}
+
 int media_ask_owner(const struct media_spec *spec, struct media_owner *out, bool *holds_volumes,
                     struct dv_err *err)
 {

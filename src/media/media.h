@@ -19,8 +19,9 @@ struct media;
 // Which unit holds a medium, as it says itself: a lock lives as long as its process, but the target
 // daemon that serves the medium may live longer, or on another machine that sees the same storage.
 struct media_owner {
-    struct dv_uuid unit; // zero: it does not say
-    uint64_t place;      // tells the machine and state directory of the unit from others
+    struct dv_uuid unit;       // zero: it does not say
+    uint64_t place;            // tells the machine and state directory of the unit from others
+    struct medium_proof proof; // as the medium has it; of who opens it: nothing
 };
 
 struct media_spec {
@@ -94,7 +95,10 @@ const char *media_identity(const struct media *m);
 int media_ask_mark(const struct media_spec *spec, char **mark, struct dv_err *err);
 
 // Has the medium tell whose it is from now on; of kinds that cannot, and disks that boot, nothing.
+// One that was somebody else's, or has none, gets a new proof.
 int media_tell_owner(struct media *m, const struct media_owner *owner, struct dv_err *err);
+// Of one that was told so; zero of one that cannot tell.
+const struct medium_proof *media_proof(const struct media *m);
 // Asks one that is not open, and changes nothing. holds_volumes: it may hold some.
 int media_ask_owner(const struct media_spec *spec, struct media_owner *out, bool *holds_volumes,
                     struct dv_err *err);

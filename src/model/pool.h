@@ -69,9 +69,10 @@ struct volume_record {
     // not wanted: it is forgotten, with its medium away, and not deleted.
     bool forced;
     bool thin;
-    bool thin_default; // thin was not asked for: the medium's configuration decides
-    bool wanted;       // false: an explicit task deletes it
-    bool seen;         // its unit has shown it at least once
+    bool thin_default;          // thin was not asked for: the medium's configuration decides
+    bool wanted;                // false: an explicit task deletes it
+    bool seen;                  // its unit has shown it at least once
+    uint8_t proof[PROOF_BYTES]; // of the medium on which its unit showed it last; zero: none
 };
 
 struct host_record {
@@ -90,6 +91,9 @@ struct assignment_record {
     struct dv_uuid host;
     uint32_t index; // dvsanAccessIndex
     bool wanted;
+    // Its unit brought it along with another secret than the host's: that one is not sent there
+    // until a person assigns the volume.
+    bool found;
 };
 
 enum task_kind {

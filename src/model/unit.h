@@ -36,6 +36,14 @@ enum volume_state {
 };
 enum access_state { ACCESS_PENDING = 1, ACCESS_ACTIVE, ACCESS_FAILED, ACCESS_REVOKING };
 
+#define PROOF_BYTES 16
+// What is written on a medium by which who holds it is told from who knows of it: drawn at random
+// when a unit takes the medium in use, and anew when another one does. Zero: none is known.
+struct medium_proof {
+    uint8_t now[PROOF_BYTES];
+    uint8_t before[PROOF_BYTES]; // that the unit found on it when it took it from another one
+};
+
 struct medium {
     uint32_t index; // 1.., fixed by the unit's configuration
     char name[NAME_MAX_LEN + 1];
@@ -50,6 +58,7 @@ struct medium {
     uint64_t storage_free_blocks;  // what it really has left
     uint64_t overcommitted_blocks; // what is promised beyond that
     bool reserves;                 // a full volume has its room for good
+    struct medium_proof proof;     // the station keeps it in memory alone
 };
 
 struct free_extent { // that no volume of a medium occupies

@@ -128,6 +128,7 @@ static int put_volume(struct store *s, const struct volume_record *v, struct dv_
     db_bind_int(st, 9, v->wanted);
     db_bind_int(st, 10, v->seen);
     db_bind_int(st, 11, v->forced);
+    db_bind_blob(st, 12, v->proof, sizeof(v->proof));
     return db_run(st, err);
 }
 
@@ -204,6 +205,7 @@ static int put_assignment(struct store *s, const struct assignment_record *a, st
     bind_uuid(st, 2, &a->host);
     db_bind_int(st, 3, a->index);
     db_bind_int(st, 4, a->wanted);
+    db_bind_int(st, 5, a->found);
     return db_run(st, err);
 }
 

@@ -182,6 +182,7 @@ static int load_volumes(struct store *s, struct changes *out, struct dv_err *err
         v.wanted = row_flag(&row, 8, "wanted");
         v.seen = row_flag(&row, 9, "seen");
         v.forced = row_flag(&row, 10, "may_shrink");
+        (void)row_bytes(&row, 11, "proof", true, v.proof, PROOF_BYTES, PROOF_BYTES);
         if (row_judge(&row, err) < 0)
             return give_up(&row);
         changes_volume(out, &v);
@@ -254,6 +255,7 @@ static int load_assignments(struct store *s, struct changes *out, struct dv_err 
                                       .host = row_uuid(&row, 1, "host", false)};
         a.index = row_index(&row, 2, "idx");
         a.wanted = row_flag(&row, 3, "wanted");
+        a.found = row_flag(&row, 4, "found");
         if (row_judge(&row, err) < 0)
             return give_up(&row);
         changes_assignment(out, &a);

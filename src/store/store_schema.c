@@ -136,6 +136,11 @@ const char *const store_schema[] = {
     // Which members have their keys on disk; and the numbers of keys of units that were forgotten.
     "ALTER TABLE code_use ADD COLUMN kept INTEGER NOT NULL DEFAULT 1;"
     "CREATE TABLE retired_key (member BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;",
+
+    // By what media are told; and rights that units brought along. Units are read anew for them.
+    "ALTER TABLE volume ADD COLUMN proof BLOB;"
+    "ALTER TABLE assignment ADD COLUMN found INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE unit SET epoch = 0;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -162,10 +167,11 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_DELETE_PORTALS] = "DELETE FROM portal WHERE unit = ?",
     [ST_PUT_PORTAL] = "INSERT INTO portal VALUES (?,?,?,?,?,?,?)",
     [ST_PUT_VOLUME] =
-        "INSERT INTO volume VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
+        "INSERT INTO volume VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
         " name=excluded.name, unit=excluded.unit, medium=excluded.medium, idx=excluded.idx,"
         " blocks=excluded.blocks, thin=excluded.thin, thin_default=excluded.thin_default,"
-        " wanted=excluded.wanted, seen=excluded.seen, may_shrink=excluded.may_shrink",
+        " wanted=excluded.wanted, seen=excluded.seen, may_shrink=excluded.may_shrink,"
+        " proof=excluded.proof",
     [ST_DELETE_VOLUME] = "DELETE FROM volume WHERE uuid = ?",
     [ST_DELETE_SHOWN] = "DELETE FROM shown WHERE volume = ?",
     [ST_RENUMBER_SHOWN] = "UPDATE shown SET idx = ?2 WHERE volume = ?1",
@@ -176,8 +182,8 @@ const char *const store_sql[STORE_STMTS] = {
                     " sealed_secret=excluded.sealed_secret, secret_mark=excluded.secret_mark",
     [ST_DELETE_HOST] = "DELETE FROM host WHERE uuid = ?",
     [ST_PUT_ASSIGNMENT] =
-        "INSERT INTO assignment VALUES (?,?,?,?) ON CONFLICT (volume, host) DO UPDATE SET"
-        " idx=excluded.idx, wanted=excluded.wanted",
+        "INSERT INTO assignment VALUES (?,?,?,?,?) ON CONFLICT (volume, host) DO UPDATE SET"
+        " idx=excluded.idx, wanted=excluded.wanted, found=excluded.found",
     [ST_DELETE_ASSIGNMENT] = "DELETE FROM assignment WHERE volume = ? AND host = ?",
     [ST_PUT_TASK] =
         "INSERT INTO task VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
@@ -201,7 +207,7 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_PORTALS] = "SELECT unit, idx, portal_group, address, port, if_index, up FROM portal"
                    " ORDER BY unit, idx, portal_group",
     [ST_VOLUMES] = "SELECT uuid, name, unit, medium, idx, blocks, thin, thin_default, wanted, seen,"
-                   " may_shrink FROM volume ORDER BY unit, idx",
+                   " may_shrink, proof FROM volume ORDER BY unit, idx",
     [ST_SHOWN] = "SELECT volume, idx, name, medium, start_lba, blocks, thin, iqn, lun,"
                  " admin_online, state, progress, generation, last_error, target_blocks,"
                  " portal_group FROM shown",
@@ -209,7 +215,7 @@ const char *const store_sql[STORE_STMTS] = {
                  " secret_mark FROM rule"
                  " WHERE volume = ? ORDER BY idx",
     [ST_HOSTS] = "SELECT uuid, name, iqn, chap_user, sealed_secret, secret_mark FROM host",
-    [ST_ASSIGNMENTS] = "SELECT volume, host, idx, wanted FROM assignment",
+    [ST_ASSIGNMENTS] = "SELECT volume, host, idx, wanted, found FROM assignment",
     [ST_TASKS] = "SELECT id, kind, state, progress, summary, volume, host, error_code, error,"
                  " waiting, created, started, finished, cancel FROM task ORDER BY id",
     [ST_STEPS] = "SELECT text, state FROM task_step WHERE task = ? ORDER BY n",

@@ -113,6 +113,11 @@ class Liar:
             "dvsanAccessSecretIsSet": ("i", 1), "dvsanAccessOperState": ("i", 2),
             "dvsanAccessLastError": ("s", ""), "dvsanAccessSecretMark": ("u", 0)}, changed)
 
+    def sets(self):
+        """What it was told since it began: (the object's OID with its instance, the value in octets)."""
+        with open(self.log, encoding="ascii", errors="replace") as f:
+            return [(m[1], bytes.fromhex(m[2])) for m in re.finditer(r"^set (\S+) (\S*)$", f.read(), re.M)]
+
     def endless(self, name, value, index=""):
         """One object for each index: as many as there are numbers."""
         kind, text = value

@@ -1,0 +1,29 @@
+// What became of an access rule on a unit that the station did not do.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "logic/foreign.h"
+
+#include <string.h>
+
+// The station makes such a rule anew, see orders.c.
+static bool is_remade(const struct access_rule *rule, const struct host_record *host)
+{
+    return host->sealed_len > 0 && (strcmp(rule->chap_user, host->chap_user) != 0 ||
+                                    strcmp(rule->initiator, host->iqn) != 0);
+}
+
+enum foreign foreign_rule(const struct access_rule *before, const struct access_rule *now,
+                          const struct assignment_record *right, const struct host_record *host)
+{
+    if (!before)
+        return now && now->state != ACCESS_REVOKING && !right ? FOREIGN_ADDED : FOREIGN_NOTHING;
+    if (!right || !right->wanted || before->state == ACCESS_REVOKING || is_remade(before, host))
+        return FOREIGN_NOTHING;
+    if (!now || now->state == ACCESS_REVOKING)
+        return FOREIGN_REMOVED;
+    if (strcmp(before->chap_user, now->chap_user) != 0)
+        return FOREIGN_USER;
+    if (host->sealed_len > 0 && before->secret_mark == host->secret_mark &&
+        now->secret_mark != host->secret_mark)
+        return FOREIGN_SECRET;
+    return FOREIGN_NOTHING;
+}

@@ -1,0 +1,21 @@
+// What became of an access rule on a unit that the station did not do.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_LOGIC_FOREIGN_H
+#define DVSAN_LOGIC_FOREIGN_H
+
+#include "model/pool.h"
+
+enum foreign {
+    FOREIGN_NOTHING,
+    FOREIGN_ADDED,   // a rule that nobody here asked for
+    FOREIGN_REMOVED, // one that is wanted
+    FOREIGN_SECRET,  // the host's secret was there, and another one is
+    FOREIGN_USER     // likewise its CHAP user
+};
+
+// Of a rule for one initiator at one index as it was shown before and is now, NULL: it was not, is
+// not; and the right that it is for with its host, NULL: there is none.
+enum foreign foreign_rule(const struct access_rule *before, const struct access_rule *now,
+                          const struct assignment_record *right, const struct host_record *host);
+
+#endif
