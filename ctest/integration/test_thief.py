@@ -1,0 +1,151 @@
+"""What a thief has: of one unit's disk that unit and no more, of one host's files that host's volumes."""
+import os
+import shutil
+import urllib.request
+from urllib.error import HTTPError
+
+import pytest
+
+from dvsanlab.settings import NOTIFY_PORT
+from test_enrol import (DATE, Keys, UNIT_OBJECTS, events, get, identity, inform, net_snmp,
+                        notify_user, users_of_snmpd, wait_up)
+from tools import initiators, noise, packets, patience
+
+LAB = {"units": 2, "hosts": 2, "enrolled": True}
+ROWS = UNIT_OBJECTS + ".1"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_use(lab):
+    """Each host has a volume on a unit of its own."""
+    for n in ("1", "2"):
+        lab.create("v" + n, "16M", unit="unit" + n)
+        lab.assign("v" + n, "host" + n)
+
+
+class Stolen:
+    """A copy of a unit's disk, which is all that the thief has; as a unit of test_enrol's tools."""
+
+    def __init__(self, unit, folder):
+        self.name, self.address, self.folder = unit.name, unit.address, folder
+        shutil.copytree(unit.folder, folder, ignore=lambda at, names: [
+            n for n in names if "sock" in n or not os.access(os.path.join(at, n), os.R_OK)])
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def files(self):
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as f:
+                    yield name, f.read()
+
+
+@pytest.fixture(name="stolen", scope="module")
+def fixture_stolen(lab, in_use):
+    lab.run("stop", "unit1") # so that all is on it
+    made = Stolen(lab.units["unit1"], os.path.join(lab.work, "stolen"))
+    lab.run("start", "unit1")
+    wait_up(lab)
+    return made
+
+
+def all_keys(lab, stolen):
+    """Its users, also at engines other than those that they were made for."""
+    return [k for k in [*users_of_snmpd(stolen), notify_user(lab, stolen)]
+            if k.name != "dvsan-monitor"]
+
+
+def test_nothing_of_others_is_on_the_disk(lab, stolen):
+    two = lab.units["unit2"]
+    secrets = [lab.secret("host2").encode(), lab.secret("admin").encode()]
+    for keys in [*users_of_snmpd(two), notify_user(lab, two)]:
+        if keys.name != "dvsan-monitor": # the lab has one monitor for all
+            secrets += [bytes.fromhex(k) for k in (keys.auth, keys.priv)]
+    with open(os.path.join(lab.lab.station.folder, "state", "key"), encoding="ascii") as f:
+        secrets.append(bytes.fromhex(f.read().strip()))
+    found = dict(stolen.files())
+    assert {"identity", "unit.db", "snmpd.conf", "unit.xml"} <= set(found)
+    for name, data in stolen.files():
+        for secret in secrets:
+            for form in (secret, secret.hex().encode(), secret.hex().upper().encode()):
+                assert form not in data, (name, form)
+
+
+@pytest.mark.parametrize("what", ["get", "set", "walk"])
+def test_the_other_unit_hears_nobody(lab, stolen, what):
+    two = lab.units["unit2"]
+    names = {k.name for k in all_keys(lab, two)} # he may know these: they are sent in the clear
+    for keys in all_keys(lab, stolen):
+        for name in {keys.name, *names}:
+            user = Keys(name, keys.auth, keys.priv)
+            target = f"udp:{two.address}:1161"
+            done = {"get": lambda: get(lab, user, two),
+                    "set": lambda: net_snmp(lab, "snmpset", user, target, ROWS + ".1.3.0", "s", "x"),
+                    "walk": lambda: net_snmp(lab, "snmpwalk", user, target, ROWS)}[what]()
+            assert done.returncode != 0 and not done.stdout, (user, done.stdout)
+            assert "Authentication failure" in done.stderr or "Unknown user" in done.stderr, done
+    assert lab.unit("unit2")["name"] == "unit2"
+
+
+def test_the_monitor_changes_nothing(lab, stolen):
+    """Its pass-phrases are the one thing that a lab's units share; INSTALL makes them anew on each."""
+    monitor = next(k for k in users_of_snmpd(stolen) if k.name == "dvsan-monitor")
+    one = lab.units["unit1"]
+    assert get(lab, monitor, one).returncode == 0
+    done = net_snmp(lab, "snmpset", monitor, f"udp:{one.address}:1161", ROWS + ".1.3.0", "s", "x")
+    assert done.returncode != 0
+    assert get(lab, monitor, lab.units["unit2"]).returncode != 0 # localised keys go nowhere else
+
+
+def test_the_station_hears_what_concerns_the_unit_alone(lab, stolen):
+    address, port = packets.station(lab)
+    for keys in all_keys(lab, stolen):
+        assert net_snmp(lab, "snmpwalk", keys, f"udp:{address}:{port}", DATE).returncode != 0
+    theirs, own = notify_user(lab, lab.units["unit2"]).name, notify_user(lab, stolen)
+    varbinds = packets.announcement(lab.unit("unit2"), state="4")
+    forged = inform(lab, Keys(theirs, own.auth, own.priv), varbinds, packets.LINK_DOWN)
+    assert forged.returncode != 0 # not even acknowledged
+    assert inform(lab, own, varbinds, packets.LINK_DOWN).returncode == 0
+    patience.wait_for("the station to tell of it", lambda: any(
+        "signed with another member's keys" in text for text in events(lab)))
+    assert lab.unit("unit2")["state"] == "up"
+
+
+def test_the_door_and_the_api_want_what_is_not_there(lab, stolen):
+    station = (lab.lab.station.address, NOTIFY_PORT)
+    with noise.Member(station, noise.new_code()) as member, \
+            pytest.raises(noise.RefusedError, match="no code that begins so"):
+        member.ask()
+    kept = identity(stolen)
+    for secret in [kept["notify_keys"], kept["uuid"], *(k.auth for k in users_of_snmpd(stolen))]:
+        asked = urllib.request.Request(
+            f"http://{station[0]}:8480/api/v1/units", headers={"Authorization": "Bearer " + secret})
+        with pytest.raises(HTTPError) as refused:
+            urllib.request.urlopen(asked, timeout=60)
+        refused.value.close()
+        assert refused.value.code == 401
+
+
+@pytest.mark.parametrize("thief, other", [("1", "2"), ("2", "1")],
+                         ids=["a unit's accounts", "a host's node record"])
+def test_an_account_opens_its_own_volumes_alone(lab, thief, other):
+    """Those that unit1 keeps are host1's; what connect-info left on host2 is host2's."""
+    own = initiators.access(lab, "host" + thief, "v" + thief)
+    assert initiators.can_log_in(own)
+    victim = initiators.access(lab, "host" + other, "v" + other)
+    for name in ("initiator", "user", "secret"): # he may also call himself as the other one does
+        assert not initiators.can_log_in({**victim, name: own[name]})
+    assert not initiators.can_log_in({**victim, "user": own["user"], "secret": own["secret"]})
+    assert not initiators.can_log_in({**own, **{n: victim[n] for n in ("portal", "iqn", "lun")}})
+    assert initiators.can_log_in(victim)
+
+
+def test_what_is_revoked_is_worth_nothing(lab, stolen):
+    own = notify_user(lab, stolen)
+    lab.client.ask("POST", "/units/unit1/revoke")
+    assert lab.unit("unit1")["trust"] == "revoked"
+    for state, trap in (("2", packets.COLD_START), ("4", packets.LINK_DOWN)):
+        done = inform(lab, own, packets.announcement(lab.unit("unit1"), state=state), trap)
+        assert done.returncode != 0, done
+    assert lab.unit("unit1")["trust"] == "revoked"
