@@ -1,0 +1,164 @@
+"""A unit that lies with keys of its own: it has been enrolled, knows much about another unit's volumes,
+and never had a medium of them. Nothing of others changes, it is told no secret, and each lie is told."""
+import contextlib
+import os
+import signal
+import sqlite3
+
+import pytest
+
+from test_enrol import events, inform, net_snmp, notify_user, users_of_snmpd
+from tools import initiators, packets, patience
+from tools.liar import Liar
+
+LAB = {"units": 2, "hosts": 1, "enrolled": True}
+PROOF = packets.ROOT_OID + ".1.2.1.2.1.13"
+SECRET_COLUMN = packets.ROOT_OID + ".1.2.1.4.1.4."
+
+
+class Member(Liar):
+    """unit2 with its agent gone: its UUID, its engine, its keys, and whatever tables a test wants."""
+
+    def __init__(self, lab):
+        super().__init__(lab, "unit2")
+        unit = lab.unit("unit2")
+        self.epoch, self.generation = unit["epoch"] + 1, 1
+        self.scalar("dvsanMemberUuid", ("x", unit["uuid"].replace("-", "")))
+        self.scalar("dvsanMemberName", ("s", "unit2"))
+        self.scalar("dvsanMemberEpoch", ("u", self.epoch))
+
+    def is_asked(self):
+        return True
+
+    def says(self, lab):
+        """Takes effect: the station has read it."""
+        self.generation += 1
+        self.next_generation(self.generation)
+        self.tell()
+        said = dict(lab.unit("unit2"), epoch=self.epoch, generation=self.generation, software="0.1.0")
+        patience.wait_for("the station to hear it", lambda: inform(
+            lab, notify_user(lab, lab.units["unit2"]), packets.announcement(said)).returncode == 0)
+        patience.wait_for("the station to read it", lambda: (
+            lab.unit("unit2")["epoch"], lab.unit("unit2")["generation"]) == (self.epoch, self.generation))
+
+    def told_secrets(self):
+        return [value for oid, value in self.sets() if oid.startswith(SECRET_COLUMN)]
+
+    def shows(self, index, volume, **changed):
+        """A row of another unit's volume, as good as who knows all about it can make it."""
+        self.volume(index, **{"dvsanVolumeUuid": ("x", volume["uuid"].replace("-", "")),
+                              "dvsanVolumeName": ("s", volume["name"]),
+                              "dvsanVolumeIqn": ("s", volume["iqn"]), **changed})
+
+
+@pytest.fixture(name="volume")
+def fixture_volume(lab):
+    lab.create("mine", "16M", unit="unit1")
+    lab.assign("mine", "host1")
+    yield lab.volume("mine")
+    lab.unassign("mine", "host1")
+    lab.done(lab.client.delete("/volumes/mine"))
+
+
+@pytest.fixture(name="liar")
+def fixture_liar(lab, volume):
+    del volume
+    with Member(lab) as liar:
+        yield liar
+    lab.run("start", "unit2")
+    patience.wait_for("the true unit2", lambda: lab.unit("unit2")["state"] == "up")
+
+
+def test_who_may_see_the_proof(lab):
+    """The station alone."""
+    unit = lab.units["unit1"]
+    seen = {}
+    for keys in users_of_snmpd(unit):
+        done = net_snmp(lab, "snmpwalk", keys, f"udp:{unit.address}:1161", PROOF)
+        seen[keys.name] = "Hex-STRING" in done.stdout
+    assert seen["dvsan-monitor"] is False
+    assert any(shown for name, shown in seen.items() if name.startswith("dvsan-station")), seen
+
+
+def test_what_another_unit_has(lab, volume, liar):
+    """Whatever it shows of a volume of unit1, with whatever proof, also while unit1 is away."""
+    liar.shows(1, volume)
+    liar.rule(1, 1, lab.client.get("/hosts/host1")["iqn"])
+    liar.medium(1, dvsanMediumProof=("x", "5a" * 32))
+    liar.says(lab)
+    patience.wait_for("both to be shown", lambda: sorted(lab.volume("mine")["shown_by"]) ==
+                      ["unit1", "unit2"])
+    assert lab.volume("mine")["unit"] == "unit1"
+    assert any("unit2 shows a volume of the same UUID" in text for text in events(lab))
+    agent = next(p.pid() for p in lab.units["unit1"].processes if p.name.endswith("agent"))
+    os.kill(agent, signal.SIGSTOP)
+    try:
+        patience.wait_for("unit1 to be down", lambda: lab.unit("unit1")["state"] == "down")
+        liar.says(lab)
+        assert lab.volume("mine")["unit"] == "unit1"
+    finally:
+        os.kill(agent, signal.SIGCONT)
+    patience.wait_for("unit1 to be up", lambda: lab.unit("unit1")["state"] == "up")
+    now = lab.volume("mine")
+    assert (now["unit"], now["hosts"]) == ("unit1", ["host1"])
+    assert initiators.can_log_in(initiators.access(lab, "host1", "mine"))
+    assert not liar.told_secrets()
+
+
+def test_a_volume_of_its_own_with_a_rule_for_a_host(lab, volume, liar):
+    """Which host a rule names is for the unit to say; the host's secret is not told for that."""
+    del volume
+    liar.volume(2)
+    liar.rule(2, 1, lab.client.get("/hosts/host1")["iqn"])
+    liar.says(lab)
+    patience.wait_for("the volume", lambda: any(v["unit"] == "unit2" for v in lab.client.get("/volumes")))
+    liar.says(lab)
+    assert not liar.told_secrets()
+    assert initiators.can_log_in(initiators.access(lab, "host1", "mine"))
+    assert liar.sets() # the lease, for one
+    own = next(v for v in lab.client.get("/volumes") if v["unit"] == "unit2")
+    assert own["hosts"] == ["host1"]
+
+
+def test_a_name_and_an_address_of_another(lab, volume, liar):
+    del volume
+    address = lab.unit("unit1")["address"]
+    liar.scalar("dvsanMemberName", ("s", "unit1"))
+    liar.scalar("dvsanMemberAddress", ("s", address))
+    liar.says(lab)
+    one, two = lab.unit("unit1"), lab.unit("unit2")
+    assert (one["address"], one["state"]) == (address, "up")
+    assert two["address"] != address and two["uuid"] != one["uuid"]
+
+
+@pytest.mark.parametrize("trap, state", [(packets.LINK_DOWN, "4"), (packets.COLD_START, "2")],
+                         ids=["good-bye", "start"])
+def test_news_in_anothers_name(lab, trap, state, request):
+    """Of a liar who goes on as unit2, too: what was said in unit1's name changes nothing of unit1."""
+    before = lab.unit("unit1")
+    told = sum("signed with another member's keys" in text for text in events(lab))
+    for changed in ({"uuid": ("x", before["uuid"].replace("-", ""))}, {}):
+        said = packets.announcement(before, state=state, epoch=str(before["epoch"] + 1), **changed)
+        assert inform(lab, notify_user(lab, lab.units["unit2"]), said, trap).returncode == 0
+    patience.wait_for("the station to tell of it", lambda: sum(
+        "signed with another member's keys" in text for text in events(lab)) > told, )
+    now = lab.unit("unit1")
+    assert [now[key] for key in ("state", "address", "epoch", "engine_id", "name")] == \
+        [before[key] for key in ("state", "address", "epoch", "engine_id", "name")], request.node.name
+
+
+def test_a_journal_that_somebody_changed(lab, volume):
+    """While the agent is stopped: a rule's secret becomes another one, and the volume is offline."""
+    del volume
+    unit = lab.units["unit1"]
+    lab.run("stop", "unit1/agent")
+    with contextlib.closing(sqlite3.connect(unit.path("state/unit.db"))) as db, db:
+        assert db.execute("UPDATE rule SET secret = 'another-secret1', secret_mark = 1").rowcount == 1
+        assert db.execute("UPDATE volume SET admin_online = 0").rowcount == 1
+    lab.run("start", "unit1")
+    patience.wait_for("the events", lambda: any("the CHAP secret was changed on unit1 by no request"
+                                                in text for text in events(lab)) and any(
+        "was set offline on unit1 by no request" in text for text in events(lab)))
+    patience.wait_for("the true secret", lambda: initiators.can_log_in(
+        initiators.access(lab, "host1", "mine")))
+    assert lab.volume("mine")["state"] == "online"
