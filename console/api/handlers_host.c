@@ -29,7 +29,7 @@ int add_host(struct api_call *call, struct dv_err *err)
     const char *name = call_text(call->body, "name");
     if (cms_add_host(call->cms, name, call_text(call->body, "iqn"),
                      call_text(call->body, "chap_user"), call_text(call->body, "chap_secret"),
-                     err) < 0)
+                     call_bool(call->body, "one_secret") == 1, err) < 0)
         return -1;
     const struct pool_host *h = call_host(call, name, err);
     if (!h)

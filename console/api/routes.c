@@ -30,6 +30,7 @@ static const struct field host_body[] = {
     {.name = "iqn", .kind = FIELD_IQN, .required = true},
     {.name = "chap_user", .kind = FIELD_TEXT, .max = CHAP_USER_MAX},
     {.name = "chap_secret", .kind = FIELD_SECRET, .required = true},
+    {.name = "one_secret", .kind = FIELD_BOOL},
     {.name = NULL},
 };
 static const struct field unit_body[] = {

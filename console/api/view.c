@@ -398,6 +398,7 @@ json_t *view_host(const struct pool_host *h)
     put_text(o, "iqn", h->rec.iqn);
     put_text(o, "chap_user", h->rec.chap_user);
     put_bool(o, "secret_known", h->rec.sealed_len > 0);
+    put_bool(o, "one_secret", h->rec.one_secret);
     json_object_set_new(o, "volumes", in_order(volumes, NULL));
     return o;
 }
@@ -413,6 +414,7 @@ json_t *view_connect_info(const struct pool_host *h)
         json_t *v = json_object();
         put_text(v, "name", a->volume->rec.name);
         put_text(v, "unit", a->volume->unit->rec.name);
+        put_uuid(v, "unit_uuid", &a->volume->unit->rec.uuid);
         put_text(v, "state", pool_volume_state(a->volume));
         put_text(v, "access", pool_assignment_state(a));
         put_as_of(v, a->volume->unit);
@@ -425,6 +427,7 @@ json_t *view_connect_info(const struct pool_host *h)
     put_text(o, "host", h->rec.name);
     put_text(o, "iqn", h->rec.iqn);
     put_text(o, "chap_user", h->rec.chap_user);
+    put_bool(o, "one_secret", h->rec.one_secret);
     json_object_set_new(o, "volumes", in_order(volumes, "name"));
     return o;
 }

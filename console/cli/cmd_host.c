@@ -4,6 +4,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "console/cli/cli.h"
+#include "model/chap.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -79,9 +80,9 @@ int host_add(struct cli *cli, struct dv_err *err)
         return -1;
     }
     json_t *host = NULL;
-    json_t *body =
-        json_pack("{s:s, s:s, s:s*, s:s}", "name", cli->in->args[0], "iqn", cli_value(cli, OPT_IQN),
-                  "chap_user", cli_value(cli, OPT_CHAP_USER), "chap_secret", secret);
+    json_t *body = json_pack("{s:s, s:s, s:s*, s:s, s:b}", "name", cli->in->args[0], "iqn",
+                             cli_value(cli, OPT_IQN), "chap_user", cli_value(cli, OPT_CHAP_USER),
+                             "chap_secret", secret, "one_secret", cli_flag(cli, OPT_ONE_SECRET));
     int result = body ? client_request(cli->client, "POST", "/hosts", body, &host, err)
                       : dv_fail(err, DV_INVALID, "the CHAP user is not text in UTF-8");
     if (result == 0)
@@ -113,6 +114,7 @@ static int print_host(struct cli *cli, const json_t *host, struct dv_err *err)
         {"IQN", "iqn", COLUMN_TEXT},
         {"CHAP user", "chap_user", COLUMN_TEXT},
         {"CHAP secret known", "secret_known", COLUMN_YES},
+        {"One secret for all units", "one_secret", COLUMN_YES},
     };
     static const struct column assignments[] = {
         {"VOLUME", "volume", COLUMN_TEXT},    {"UNIT", "unit", COLUMN_TEXT},
@@ -139,6 +141,47 @@ int host_show(struct cli *cli, struct dv_err *err)
     else
         result = print_host(cli, host, err);
     json_decref(host);
+    return result;
+}
+
+// The station knows the secret as well and never tells it: this is computed here.
+static int print_secret(const struct cli *cli, const json_t *host, const char *uuid,
+                        struct dv_err *err)
+{
+    char *own = NULL, derived[CHAP_SECRET_MAX + 1];
+    struct dv_uuid unit;
+    if (!uuid_parse(uuid, &unit))
+        return dv_fail(err, DV_INTERNAL, "the station names the unit's UUID as \"%.40s\"", uuid);
+    if (secret_read_file(cli_value(cli, OPT_CHAP_SECRET_FILE), &own, err) < 0)
+        return -1;
+    chap_unit_secret(own, &unit, derived);
+    const char *secret = json_is_true(json_object_get(host, "one_secret")) ? own : derived;
+    int result = chap_secret_check(own, err);
+    if (result == 0 && cli->json) {
+        json_t *o = json_pack("{s:s}", "chap_secret", secret);
+        cli_print_json(o);
+        json_decref(o);
+    } else if (result == 0) {
+        printf("%s\n", secret);
+    }
+    secret_wipe(derived, sizeof(derived));
+    secret_free(own);
+    return result;
+}
+
+int host_secret(struct cli *cli, struct dv_err *err)
+{
+    DV_FREE char *host_path = client_path("/hosts/", cli->in->args[0], "");
+    DV_FREE char *unit_path = client_path("/units/", cli_value(cli, OPT_UNIT), "");
+    json_t *host = NULL, *unit = NULL;
+    int result = client_request(cli->client, "GET", host_path, NULL, &host, err);
+    if (result == 0)
+        result = client_request(cli->client, "GET", unit_path, NULL, &unit, err);
+    const char *uuid = json_string_value(json_object_get(unit, "uuid"));
+    if (result == 0)
+        result = print_secret(cli, host, uuid ? uuid : "", err);
+    json_decref(host);
+    json_decref(unit);
     return result;
 }
 

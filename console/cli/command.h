@@ -26,6 +26,7 @@ enum option {
     OPT_CHAP_USER,
     OPT_CHAP_SECRET_FILE,
     OPT_SAVE_SECRET,
+    OPT_ONE_SECRET,
     OPT_VOLUME,
     OPT_FOR,
     OPT_PLUGIN,

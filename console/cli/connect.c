@@ -3,6 +3,7 @@
 #include "console/cli/connect.h"
 
 #include "base/mem.h"
+#include "base/uuid.h"
 #include "console/cli/quote.h"
 #include <string.h>
 
@@ -53,11 +54,39 @@ void connect_secret(struct strbuf *out, const struct connection *c)
     }
     DV_FREE char *file = quote_shell(c->secret_file);
     strbuf_add(out, "\n read -rsp 'CHAP secret: ' s && printf %%s \"$s\" > %s)\n", file);
+    if (!connect_is_one_secret(c))
+        strbuf_add(out,
+                   "\n# Each unit knows another secret of this host, made of that one and the "
+                   "unit's UUID.\n"
+                   "dvsan_secret() {\n"
+                   "  printf \"$(printf %%s:%%s \"$(cat %s)\" \"$1\" | sha256sum | cut -c-64 |\n"
+                   "    sed 's/../\\\\x&/g')\" | base64 | cut -c-16 | tr +/ ab\n"
+                   "}\n",
+                   file);
+}
+
+bool connect_is_one_secret(const struct connection *c)
+{
+    return !json_is_false(json_object_get(c->host, "one_secret"));
+}
+
+const char *connect_unit(const struct connection *c, const json_t *volume)
+{
+    struct dv_uuid uuid;
+    const char *text = connect_text(volume, "unit_uuid");
+    return connect_is_one_secret(c) || !uuid_parse(text, &uuid) ? "" : text;
+}
+
+char *connect_print_secret(const struct connection *c, const json_t *volume)
+{
+    DV_FREE char *file = quote_shell(c->secret_file);
+    const char *unit = connect_unit(c, volume);
+    return *unit ? dv_printf("dvsan_secret %s", unit) : dv_printf("cat %s", file);
 }
 
 static void dvsan_volume(struct strbuf *out, const struct connection *c, const json_t *v)
 {
-    DV_FREE char *file = quote_shell(c->secret_file);
+    DV_FREE char *secret = connect_print_secret(c, v);
     DV_FREE char *user = quote_shell(connect_text(c->host, "chap_user"));
     DV_FREE char *initiator = quote_shell(connect_text(c->host, "iqn"));
     DV_FREE char *url =
@@ -70,9 +99,9 @@ static void dvsan_volume(struct strbuf *out, const struct connection *c, const j
                "nbdkit dvsan params=%s.json\n"
                "# libiscsi's tools\n"
                "export LIBISCSI_CHAP_USERNAME=%s\n"
-               "export LIBISCSI_CHAP_PASSWORD=\"$(cat %s)\"\n"
+               "export LIBISCSI_CHAP_PASSWORD=\"$(%s)\"\n"
                "iscsi-inq -i %s %s\n",
-               connect_text(c->host, "host"), name, name, name, user, file, initiator, word);
+               connect_text(c->host, "host"), name, name, name, user, secret, initiator, word);
 }
 
 static const struct connect_kind connect_dvsan = {
@@ -186,8 +215,10 @@ void connect_print(struct strbuf *out, const struct connection *c, const struct 
 
 json_t *connect_plugin(const json_t *host, const json_t *v, const char *secret_file)
 {
-    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "portal", connect_portal(v), "target",
+    const struct connection c = {host, secret_file};
+    const char *unit = connect_unit(&c, v);
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s*}", "portal", connect_portal(v), "target",
                      connect_text(v, "iqn"), "lun", (json_int_t)connect_lun(v), "initiator",
                      connect_text(host, "iqn"), "chap_user", connect_text(host, "chap_user"),
-                     "chap_secret_file", secret_file);
+                     "chap_secret_file", secret_file, "chap_unit", *unit ? unit : NULL);
 }

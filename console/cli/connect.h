@@ -53,8 +53,14 @@ struct endpoint {
     char address[64], port[8];
 };
 struct endpoint connect_endpoint(const char *portal);
-// The lines that ask for the secret and put it into its file, for bash.
+// The lines that ask for the secret and put it into its file, for bash; and where each unit has
+// another one, the function that makes it.
 void connect_secret(struct strbuf *out, const struct connection *c);
+bool connect_is_one_secret(const struct connection *c);
+// The unit's UUID, a word in any shell; "" where one secret is for all.
+const char *connect_unit(const struct connection *c, const json_t *volume);
+// A command for bash that prints the secret for the volume's unit; the caller frees it.
+char *connect_print_secret(const struct connection *c, const json_t *volume);
 
 extern const struct connect_kind connect_open_iscsi, connect_multipath, connect_md;
 extern const struct connect_kind connect_windows, connect_esxi, connect_proxmox, connect_libvirt;

@@ -53,16 +53,17 @@ static void login_lines(struct strbuf *out, const struct connection *c)
 {
     DV_FREE char *user = quote_shell(connect_text(c->host, "chap_user"));
     DV_FREE char *file = quote_shell(c->secret_file);
+    bool one = connect_is_one_secret(c);
     strbuf_add(out,
                "\n# Puts the CHAP login into the records of one target, of no other.\n"
                "dvsan_chap() {\n"
                "  find /etc/iscsi/nodes/\"$1\" /var/lib/iscsi/nodes/\"$1\" -type f 2>/dev/null |\n"
                "  while read -r record; do\n"
                "    printf 'node.session.auth.%%s\\n' 'authmethod = CHAP' username\\ =\\ %s \\\n"
-               "      \"password = $(cat %s)\" >> \"$record\"\n"
+               "      \"password = $(%s%s)\" >> \"$record\"\n"
                "  done\n"
                "}\n",
-               user, file);
+               user, one ? "cat " : "dvsan_secret \"$2\"", one ? file : "");
 }
 
 static void host_lines(struct strbuf *out, const struct connection *c, const char *debian,
@@ -97,23 +98,26 @@ static char *disk_name(const json_t *v, const char *portal) // as a word of a sh
     return quote_shell(path);
 }
 
-static void records(struct strbuf *out, const json_t *v, size_t portals, const struct timeouts *t)
+static void records(struct strbuf *out, const struct connection *c, const json_t *v, size_t portals,
+                    const struct timeouts *t)
 {
     DV_FREE char *target = quote_shell(connect_text(v, "iqn"));
+    const char *unit = connect_unit(c, v);
     const json_t *all = json_object_get(v, "portals");
     for (size_t i = 0; i < portals; i++) {
         DV_FREE char *portal = quote_shell(json_string_value(json_array_get(all, i)));
         strbuf_add(out, "iscsiadm -m node -T %s -p %s -o new\n", target, portal);
     }
     strbuf_add(out,
-               "dvsan_chap %s\n"
+               "dvsan_chap %s%s%s\n"
                "%s"
                "iscsiadm -m node -T %s -o update -n node.startup -v automatic \\\n"
                "  -n node.session.timeo.replacement_timeout -v %u \\\n"
                "  -n 'node.conn[0].timeo.noop_out_interval' -v %u \\\n"
                "  -n 'node.conn[0].timeo.noop_out_timeout' -v %u\n"
                "iscsiadm -m node -T %s --login\n",
-               target, t->why, target, t->replacement, t->noop_interval, t->noop_timeout, target);
+               target, *unit ? " " : "", unit, t->why, target, t->replacement, t->noop_interval,
+               t->noop_timeout, target);
 }
 
 static void check_lines(struct strbuf *out, const json_t *v, size_t portals)
@@ -145,9 +149,8 @@ static void note_other_portals(struct strbuf *out, const json_t *v)
 
 static void open_iscsi_volume(struct strbuf *out, const struct connection *c, const json_t *v)
 {
-    (void)c;
     note_other_portals(out, v);
-    records(out, v, 1, &alone);
+    records(out, c, v, 1, &alone);
     check_lines(out, v, 1);
     DV_FREE char *path = disk_path(v, connect_portal(v));
     DV_FREE char *disk = quote_fstab(path);
@@ -192,9 +195,8 @@ static void multipath_host(struct strbuf *out, const struct connection *c)
 
 static void multipath_volume(struct strbuf *out, const struct connection *c, const json_t *v)
 {
-    (void)c;
     size_t portals = json_array_size(json_object_get(v, "portals"));
-    records(out, v, portals, &one_of_several);
+    records(out, c, v, portals, &one_of_several);
     check_lines(out, v, portals);
     DV_FREE char *disk = disk_name(v, connect_portal(v));
     strbuf_add(out,
@@ -217,9 +219,8 @@ static void md_host(struct strbuf *out, const struct connection *c)
 
 static void md_volume(struct strbuf *out, const struct connection *c, const json_t *v)
 {
-    (void)c;
     note_other_portals(out, v);
-    records(out, v, 1, &mirrored);
+    records(out, c, v, 1, &mirrored);
     check_lines(out, v, 1);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "console/cli/quote.h"
+#include <string.h>
 
 #define NOT_TRIED "# By the vendor's manuals; not tried there.\n"
 
@@ -26,12 +27,24 @@ static void windows_host(struct strbuf *out, const struct connection *c)
                "}\n"
                "$secret = Read-Host 'CHAP secret'\n",
                iqn);
+    if (!connect_is_one_secret(c))
+        strbuf_add(out,
+                   "# Each unit knows another secret of this host, made of that one and the unit's "
+                   "UUID.\n"
+                   "function UnitSecret($unit) {\n"
+                   "  $bytes = [Text.Encoding]::ASCII.GetBytes($secret + ':' + $unit)\n"
+                   "  $hash = [Security.Cryptography.SHA256]::Create().ComputeHash($bytes)\n"
+                   "  [Convert]::ToBase64String($hash).Substring(0, 16).Replace('+', "
+                   "'a').Replace('/', 'b')\n"
+                   "}\n");
 }
 
 static void windows_volume(struct strbuf *out, const struct connection *c, const json_t *v)
 {
     DV_FREE char *target = quote_powershell(connect_text(v, "iqn"));
     DV_FREE char *user = quote_powershell(connect_text(c->host, "chap_user"));
+    const char *unit = connect_unit(c, v);
+    DV_FREE char *secret = *unit ? dv_printf("(UnitSecret '%s')", unit) : dv_strdup("$secret");
     const json_t *portal, *portals = json_object_get(v, "portals");
     size_t i;
     json_array_foreach(portals, i, portal)
@@ -42,9 +55,9 @@ static void windows_volume(struct strbuf *out, const struct connection *c, const
                    "New-IscsiTargetPortal -TargetPortalAddress %s -TargetPortalPortNumber %s\n"
                    "Connect-IscsiTarget -NodeAddress %s `\n"
                    "  -TargetPortalAddress %s -TargetPortalPortNumber %s `\n"
-                   "  -AuthenticationType ONEWAYCHAP -ChapUsername %s -ChapSecret $secret `\n"
+                   "  -AuthenticationType ONEWAYCHAP -ChapUsername %s -ChapSecret %s `\n"
                    "  -IsPersistent $true%s\n",
-                   address, e.port, target, address, e.port, user,
+                   address, e.port, target, address, e.port, user, secret,
                    json_array_size(portals) > 1 ? " -IsMultipathEnabled $true" : "");
     }
     strbuf_add(out,
@@ -73,12 +86,21 @@ static void esxi_host(struct strbuf *out, const struct connection *c)
         "  esxcli iscsi adapter set --adapter=\"$A\" --name=%s\n"
         "printf 'CHAP secret: '; read -rs secret\n",
         iqn, iqn);
+    if (!connect_is_one_secret(c))
+        strbuf_add(out, "# Each unit knows another secret of this host, made of that one and the "
+                        "unit's UUID.\n"
+                        "dvsan_secret() {\n"
+                        "  printf %%s:%%s \"$secret\" \"$1\" | openssl dgst -sha256 -binary |\n"
+                        "    openssl base64 | cut -c1-16 | tr +/ ab\n"
+                        "}\n");
 }
 
 static void esxi_volume(struct strbuf *out, const struct connection *c, const json_t *v)
 {
     DV_FREE char *target = quote_shell(connect_text(v, "iqn"));
     DV_FREE char *user = quote_shell(connect_text(c->host, "chap_user"));
+    const char *unit = connect_unit(c, v);
+    DV_FREE char *secret = *unit ? dv_printf("$(dvsan_secret %s)", unit) : dv_strdup("$secret");
     const json_t *portal;
     size_t i;
     json_array_foreach(json_object_get(v, "portals"), i, portal)
@@ -89,8 +111,8 @@ static void esxi_volume(struct strbuf *out, const struct connection *c, const js
                    "  --address=%s --name=%s\n"
                    "esxcli iscsi adapter target portal auth chap set --adapter=\"$A\" \\\n"
                    "  --address=%s --name=%s --direction=uni --level=required \\\n"
-                   "  --authname=%s --secret=\"$secret\"\n",
-                   address, target, address, target, user);
+                   "  --authname=%s --secret=\"%s\"\n",
+                   address, target, address, target, user, secret);
     }
     strbuf_add(out, "esxcli storage core adapter rescan --adapter=\"$A\"\n"
                     "# To check:\nesxcli iscsi session list --adapter=\"$A\"\n");
@@ -131,25 +153,51 @@ const struct connect_kind connect_proxmox = {
 };
 
 // libvirt knows a secret by a usage that its owner chooses.
-static void libvirt_host(struct strbuf *out, const struct connection *c)
+static void libvirt_secret(struct strbuf *out, const struct connection *c, const char *unit,
+                           const char *file)
 {
     DV_FREE char *host = quote_xml(connect_text(c->host, "host"));
-    DV_FREE char *file = quote_shell(c->secret_file);
     DV_FREE char *usage = quote_shell(connect_text(c->host, "host"));
-    strbuf_add(out, "# Packages: Debian, Ubuntu: apt-get install libvirt-clients "
-                    "libvirt-daemon-system qemu-block-extra\n\n");
-    connect_secret(out, c);
+    const char *dash = *unit ? "-" : "";
     strbuf_add(out,
                "\n# The secret, once for this machine's libvirt.\n"
                "cat > dvsan-secret.xml <<'END'\n"
                "<secret ephemeral='no' private='yes'>\n"
-               "  <usage type='iscsi'><target>dvsan-%s</target></usage>\n"
+               "  <usage type='iscsi'><target>dvsan-%s%s%s</target></usage>\n"
                "</secret>\n"
                "END\n"
                "virsh secret-define dvsan-secret.xml\n"
                "virsh secret-set-value --plain --file %s \\\n"
-               "  \"$(virsh secret-list | awk -v u=dvsan-%s '$3 == u {print $1}')\"\n",
-               host, file, usage);
+               "  \"$(virsh secret-list | awk -v u=dvsan-%s%s%s '$3 == u {print $1}')\"\n",
+               host, dash, unit, file, usage, dash, unit);
+}
+
+static void libvirt_host(struct strbuf *out, const struct connection *c)
+{
+    DV_FREE char *file = quote_shell(c->secret_file);
+    strbuf_add(out, "# Packages: Debian, Ubuntu: apt-get install libvirt-clients "
+                    "libvirt-daemon-system qemu-block-extra\n\n");
+    connect_secret(out, c);
+    if (connect_is_one_secret(c))
+        libvirt_secret(out, c, "", file);
+}
+
+// Of each unit, before the first volume of it.
+static void libvirt_unit(struct strbuf *out, const struct connection *c, const json_t *v)
+{
+    const char *unit = connect_unit(c, v);
+    const json_t *other;
+    size_t i;
+    json_array_foreach(json_object_get(c->host, "volumes"), i, other)
+    {
+        if (other == v)
+            break;
+        if (connect_is_ready(other) && strcmp(connect_unit(c, other), unit) == 0)
+            return;
+    }
+    DV_FREE char *secret = connect_print_secret(c, v);
+    DV_FREE char *file = dv_printf("<(%s | tr -d '\\n')", secret);
+    libvirt_secret(out, c, unit, file);
 }
 
 // vdb for the first volume, vdc for the next; behind vdz comes vdaa.
@@ -169,6 +217,9 @@ static char *disk_of_domain(const struct connection *c, const json_t *v)
 static void libvirt_volume(struct strbuf *out, const struct connection *c, const json_t *v)
 {
     DV_FREE char *disk = disk_of_domain(c, v);
+    const char *unit = connect_unit(c, v);
+    if (*unit)
+        libvirt_unit(out, c, v);
     struct endpoint e = connect_endpoint(connect_portal(v));
     DV_FREE char *host = quote_xml(connect_text(c->host, "host"));
     DV_FREE char *initiator = quote_xml(connect_text(c->host, "iqn"));
@@ -182,15 +233,15 @@ static void libvirt_volume(struct strbuf *out, const struct connection *c, const
                "  <source protocol='iscsi' name='%s/%lld'>\n"
                "    <host name='%s' port='%s'/>\n"
                "    <initiator><iqn name='%s'/></initiator>\n"
-               "    <auth username='%s'><secret type='iscsi' usage='dvsan-%s'/></auth>\n"
+               "    <auth username='%s'><secret type='iscsi' usage='dvsan-%s%s%s'/></auth>\n"
                "  </source>\n"
                "  <target dev='%s' bus='virtio'/>\n"
                "</disk>\n"
                "END\n"
                "# Where the domain has a disk %s already, write another name into the file.\n"
                "virsh attach-device DOMAIN %s.xml --persistent\n",
-               name, target, connect_lun(v), e.address, e.port, initiator, user, host, disk, disk,
-               name);
+               name, target, connect_lun(v), e.address, e.port, initiator, user, host,
+               *unit ? "-" : "", unit, disk, disk, name);
 }
 
 const struct connect_kind connect_libvirt = {
@@ -204,6 +255,9 @@ const struct connect_kind connect_libvirt = {
 static void qemu_volume(struct strbuf *out, const struct connection *c, const json_t *v)
 {
     DV_FREE char *file = quote_shell(c->secret_file);
+    const char *unit = connect_unit(c, v);
+    DV_FREE char *secret = *unit ? dv_printf("dvsan_secret %s | tr -d '\\n'", unit)
+                                 : dv_printf("tr -d '\\n' < %s", file);
     DV_FREE char *user = quote_qemu(connect_text(c->host, "chap_user"));
     DV_FREE char *name = quote_qemu(connect_text(c->host, "iqn"));
     DV_FREE char *target = quote_qemu(connect_text(v, "iqn"));
@@ -214,9 +268,9 @@ static void qemu_volume(struct strbuf *out, const struct connection *c, const js
     DV_FREE char *word = quote_shell(image);
     strbuf_add(out,
                "# For qemu-system, --drive takes the same behind --image-opts, as one word.\n"
-               "qemu-img info --object secret,id=chap,file=<(tr -d '\\n' < %s) \\\n"
+               "qemu-img info --object secret,id=chap,file=<(%s) \\\n"
                "  --image-opts %s\n",
-               file, word);
+               secret, word);
 }
 
 static void qemu_host(struct strbuf *out, const struct connection *c)

@@ -636,7 +636,7 @@ def test_a_new_station_cuts_nobody_off(lab):
     assert "secret" in str(e.value)
     # The admin tells the secret, and all is as it was.
     lab.client.post("/hosts", {"name": "host1", "iqn": lab.client.get("/hosts/host1")["iqn"],
-                               "chap_secret": lab.secret("host1")})
+                               "chap_secret": lab.secret("host1"), "one_secret": True})
     assert lab.client.get("/hosts/host1")["secret_known"]
     lab.assign("more", "host1")
     assert initiators.can_log_in(how)

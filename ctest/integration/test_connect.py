@@ -45,6 +45,10 @@ def wanted(lab, host, portals=1):
 
 @pytest.fixture(scope="module", autouse=True)
 def volumes(lab):
+    """The volumes of a host that has another secret on each unit."""
+    host = lab.client.get("/hosts/host1")
+    lab.client.delete("/hosts/host1")
+    lab.client.post("/hosts", {"name": "host1", "iqn": host["iqn"], "chap_secret": lab.secret("host1")})
     for n in (1, 2):
         lab.create(f"c{n}", size="64M", unit=f"unit{n}")
         lab.assign(f"c{n}", "host1")

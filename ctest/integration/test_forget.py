@@ -104,7 +104,7 @@ def test_it_is_taken_in_where_it_comes_back(lab, disk):
 
 def test_a_secret_does_not_outlive_its_host(lab, disk):
     secret = "a-secret-to-wipe"
-    lab.client.post("/hosts", {"name": "gone", "iqn": "iqn.2026-11.test:gone", "chap_secret": secret})
+    lab.client.post("/hosts", {"name": "gone", "iqn": "iqn.2026-11.test:gone", "chap_secret": secret, "one_secret": True})
     lab.assign("well", "gone")
     databases = [os.path.join(top, n) for top, _, names in os.walk(lab.folder) for n in names if ".db" in n]
     station_db = next(p for p in databases if p.endswith(".db") and "unit" not in p)

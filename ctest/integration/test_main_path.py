@@ -140,7 +140,7 @@ def test_data_comes_back_through_the_plugin(lab, volume):
 
 def test_data_comes_back_by_qemu_img_and_an_iscsi_url(lab):
     lab.client.post("/hosts", {"name": "qemu", "iqn": initiators.QEMU_IQN,
-                               "chap_secret": "qemu-has-its-own"})
+                               "chap_secret": "qemu-has-its-own", "one_secret": True})
     lab.create("forqemu", "64M")
     lab.assign("forqemu", "qemu")
     info = lab.client.get("/hosts/qemu/connect-info")["volumes"][0]

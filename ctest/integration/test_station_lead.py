@@ -210,7 +210,7 @@ def test_a_secret_that_is_older_than_the_units_is_not_told_to_them(lab):
     iqn = lab.client.get("/hosts/host2")["iqn"]
     way = initiators.access(lab, "host2", "old")
     new = dict(way, secret="newest-of-host2")
-    host = {"name": "host2", "iqn": iqn, "chap_secret": new["secret"]}
+    host = {"name": "host2", "iqn": iqn, "chap_secret": new["secret"], "one_secret": True}
     with put_back(lab):
         lab.unassign("old", "host2")
         lab.client.delete("/hosts/host2")

@@ -67,7 +67,7 @@ FOREIGN = {
     "libsmartcols.h": "console/cli",
     "rrd.h": "src/cms",
     "libmnl/": "snmp-agents src/host",
-    "sodium.h": "src/enrol src/snmp src/tgt src/store src/cms console/api",
+    "sodium.h": "src/model src/enrol src/snmp src/tgt src/store src/cms console/api",
     "jansson.h": "src/enrol src/cms console src/iscsi src/nbd",
     "dvsan_oids.h": "src/snmp src/cms src/host snmp-agents",
     "cmocka.h": "ctest",

@@ -201,6 +201,7 @@ static void test_host(void **state)
     is(view_host(&t.host),
        "{\"name\":\"web\",\"uuid\":\"6ba7b812-9dad-41d1-80b4-00c04fd430c8\","
        "\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\",\"secret_known\":true,"
+       "\"one_secret\":false,"
        "\"volumes\":[\"db1\"]}");
     is(view_assignment(&t.assignment),
        "{\"volume\":\"db1\",\"host\":\"web\",\"unit\":\"unit1\","
@@ -213,7 +214,9 @@ static void test_host(void **state)
         "iscsiadm -m node -T iqn.2026-11.org.dvsan:x -R; then resize2fs or xfs_growfs");
     json_object_del(volume, "rescan");
     is(info, "{\"host\":\"web\",\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\","
-             "\"volumes\":[{\"name\":\"db1\",\"unit\":\"unit1\",\"state\":\"online\",\"access\":"
+             "\"one_secret\":false,"
+             "\"volumes\":[{\"name\":\"db1\",\"unit\":\"unit1\",\"unit_uuid\":\"6ba7b810-9dad-41d1-"
+             "80b4-00c04fd430c8\",\"state\":\"online\",\"access\":"
              "\"active\","
              "\"as_of\":null,\"note\":null,\"blocks\":4096,"
              "\"block_size\":512,\"size\":2097152,\"start_lba\":2048,\"end_lba\":6143,\"lun\":1,"

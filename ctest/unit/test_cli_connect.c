@@ -21,11 +21,13 @@
 
 static const char info[] =
     "{\"host\":\"web\",\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"w,e'b<&\","
-    "\"volumes\":[{\"name\":\"db1\",\"unit\":\"unit1\",\"iqn\":\"iqn.2026-11.org.dvsan:x;touch${"
+    "\"one_secret\":false,\"volumes\":[{\"name\":\"db1\",\"unit\":\"unit1\",\"unit_uuid\":"
+    "\"00000000-0000-0000-0000-000000000001\",\"iqn\":\"iqn.2026-11.org.dvsan:x;touch${"
     "IFS}y;#\","
     "\"lun\":1,\"portals\":[\"192.0.2.1:3260\",\"[2001:db8::1]:3261\"],\"blocks\":20971520,"
     "\"rescan\":{\"open-iscsi\":\"iscsiadm -m node -T iqn.2026-11.org.dvsan:x -R\"}},"
-    "{\"name\":\"db2\",\"unit\":\"unit2\",\"iqn\":\"iqn.2026-11.org.dvsan:z\",\"lun\":1,"
+    "{\"name\":\"db2\",\"unit\":\"unit2\",\"unit_uuid\":\"00000000-0000-0000-0000-000000000002\","
+    "\"iqn\":\"iqn.2026-11.org.dvsan:z\",\"lun\":1,"
     "\"portals\":[\"192.0.2.2:3260\"],\"blocks\":2048}]}";
 static const char *const kinds[] = {"open-iscsi", "multipath", "md",   "windows", "esxi",
                                     "proxmox",    "libvirt",   "qemu", "dvsan"};
@@ -243,7 +245,8 @@ static void test_plugin(void **state)
                                 "\"target\":\"iqn.2026-11.org.dvsan:z\","
                                 "\"initiator\":\"iqn.2026-11.org.example:web\","
                                 "\"chap_user\":\"w,e'b<&\","
-                                "\"chap_secret_file\":\"/etc/dvsan/web.secret\"}",
+                                "\"chap_secret_file\":\"/etc/dvsan/web.secret\","
+                                "\"chap_unit\":\"00000000-0000-0000-0000-000000000002\"}",
                                 0, NULL);
     assert_true(json_equal(params, wanted));
     json_decref(wanted);

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "model/chap.h"
+
 static void names(void **state)
 {
     (void)state;
@@ -78,11 +80,36 @@ static void even(void **state)
         }
 }
 
+// Each by: printf %s:%s SECRET UUID | openssl dgst -sha256 -binary | openssl base64 | cut -c1-16 |
+// tr +/ ab
+static void chap(void **state)
+{
+    static const struct {
+        const char *secret, *uuid, *wanted;
+    } rows[] = {
+        {"Sixteen-chars-ab", "00000000-0000-0000-0000-000000000001", "WbGMx9T7LXnUG83w"},
+        {"Sixteen-chars-ab", "00000000-0000-0000-0000-000000000003", "1U5kazJ8aAUjR15x"},
+        {"twelve-chars", "00000000-0000-0000-0000-000000000001", "P6JOtCXLpYyV3h0S"},
+        {"Sixteen-chars-ab", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "tv5cdggsJr8YYz2J"},
+        {"twelve-chars", "6BA7B810-9dad-11d1-80b4-00c04fd430c8", "gG1R3u0ScG6m1MqK"},
+        {"Sixteen-chars-ab", "ffffffff-ffff-ffff-ffff-ffffffffffff", "tluU93KbAvg4Zk7q"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char out[CHAP_SECRET_MAX + 1];
+        struct dv_uuid uuid;
+        assert_true(uuid_parse(rows[i].uuid, &uuid));
+        chap_unit_secret(rows[i].secret, &uuid, out);
+        assert_string_equal(out, rows[i].wanted);
+        assert_int_equal(chap_secret_check(out, NULL), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names),  cmocka_unit_test(outside), cmocka_unit_test(end_lba),
-        cmocka_unit_test(groups), cmocka_unit_test(even),
+        cmocka_unit_test(groups), cmocka_unit_test(even),    cmocka_unit_test(chap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,6 +56,12 @@ static void takes_everything(void **state)
     assert_string_equal(p->chap_user, "u");
     assert_string_equal(p->chap_secret, "quote\" and more");
     params_free(p);
+    p = parse("{" BASE ", \"chap_unit\": \"00000000-0000-0000-0000-000000000001\", \"chap_user\": "
+              "\"u\", \"chap_secret\": \"Sixteen-chars-ab\"}",
+              &err);
+    assert_non_null(p);
+    assert_string_equal(p->chap_secret, "WbGMx9T7LXnUG83w"); // as test_model_unit has it
+    params_free(p);
 }
 
 static void refuses(void **state)
@@ -86,6 +92,9 @@ static void refuses(void **state)
         {"{" BASE ",\n\"chap_user\": \"\"}", "p.json:2: \"chap_user\": must not be empty"},
         {"{" BASE ",\n\"chap_user\": \"u\"}", "p.json:2: \"chap_user\": needs chap_secret"},
         {"{" BASE ",\n\"chap_secret\": \"s\"}", "p.json:2: \"chap_secret\": needs chap_user"},
+        {"{" BASE ",\n\"chap_unit\": \"unit1\"}", "p.json:2: \"chap_unit\": must be the UUID"},
+        {"{" BASE ",\n\"chap_unit\": \"00000000-0000-0000-0000-000000000001\"}",
+         "p.json:2: \"chap_unit\": needs chap_secret"},
         {"{" BASE ",\n\"chap_secret\": \"a\\u0000b\"}", "p.json:"},
         {"{" BASE ",\n\"chap_secret\": \"s\",\n\"chap_secret_file\": \"/dev/null\"}",
          "p.json:3: \"chap_secret_file\": give one of"},
@@ -238,9 +247,9 @@ static void refuses_files(void **state)
 static void help_is_complete(void **state)
 {
     (void)state;
-    static const char *const keys[] = {"portal",        "target",           "initiator",
-                                       "lun",           "chap_user",        "chap_secret",
-                                       "header_digest", "chap_secret_file", "timeout_s"};
+    static const char *const keys[] = {
+        "portal",      "target",        "initiator",        "lun",       "chap_user",
+        "chap_secret", "header_digest", "chap_secret_file", "chap_unit", "timeout_s"};
     unsigned quotes = 0;
     for (const char *c = PARAMS_HELP; *c; c++)
         quotes += *c == '"';

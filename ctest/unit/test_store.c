@@ -168,6 +168,7 @@ static const struct host_record host1 = {
     .sealed_secret = {1, 0, 2, 255},
     .sealed_len = 56,
     .secret_mark = 3,
+    .one_secret = true,
 };
 static const struct access_rule rules1[] = {
     {.volume = 5,
@@ -243,6 +244,7 @@ static void test_everything_comes_back(void **state)
     assert_memory_equal(find(&c, CHANGE_HOST, 0)->host_record->sealed_secret, host1.sealed_secret,
                         host1.sealed_len);
     assert_string_equal(find(&c, CHANGE_HOST, 0)->host_record->chap_user, "webuser");
+    assert_true(find(&c, CHANGE_HOST, 0)->host_record->one_secret);
     assert_memory_equal(find(&c, CHANGE_ASSIGNMENT, 0)->assignment, &assignment1,
                         sizeof(assignment1));
     assert_memory_equal(find(&c, CHANGE_TASK, 0)->task_record, &task1, sizeof(task1));

@@ -67,9 +67,10 @@ int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t
 // DV_CONFLICT when the task is over or is of a kind that cannot be taken back.
 int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err);
 
-// chap_user may be NULL: then the name is used. The secret is sealed at once and never shown.
+// chap_user may be NULL: then the name is used. The secret is sealed at once and never shown; units
+// are told it itself if one_secret, else each one of its own that comes of it (model/chap.h).
 int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char *chap_user,
-                 const char *chap_secret, struct dv_err *err);
+                 const char *chap_secret, bool one_secret, struct dv_err *err);
 int cms_delete_host(struct cms *cms, const char *host,
                     struct dv_err *err); // DV_CONFLICT: has volumes
 

@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "cms/seal.h"
 #include "dvsan_oids.h"
+#include "model/chap.h"
 #include <string.h>
 #include <utlist.h>
 
@@ -412,6 +413,8 @@ static bool send_step(struct unit_link *link, const struct order *s, const struc
             refused(link, s, err.code, err.text);
             return false;
         }
+        if (s->kind != ORDER_REMOVE_RULE && !host->one_secret)
+            chap_unit_secret(secret, &link->uuid, secret);
         n += rule_vars(s, t, secret, vars + n);
     }
     struct sn_timing timing = {link->cms->config->poll_timeout_ms, 1};

@@ -77,7 +77,7 @@ static void renew_orders(struct pool_host *h)
 // A host that was found on a unit, and whose secret is not known here, is completed by adding it
 // under its IQN: it takes the name and the secret that are given.
 int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char *chap_user,
-                 const char *chap_secret, struct dv_err *err)
+                 const char *chap_secret, bool one_secret, struct dv_err *err)
 {
     struct pool_host *found = pool_host_by_iqn(cms->pool, iqn);
     const char *user = chap_user ? chap_user : found ? found->rec.chap_user : name;
@@ -93,6 +93,7 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
     dv_copy(rec.chap_user, sizeof(rec.chap_user), user);
     random_fill(&rec.secret_mark, sizeof(rec.secret_mark));
     rec.secret_mark |= 1; // 0 is none
+    rec.one_secret = one_secret;
     seal_secret(cms->seal, &rec, chap_secret);
     struct changes c = {0};
     changes_host(&c, &rec);

@@ -83,6 +83,7 @@ struct host_record {
     uint8_t sealed_secret[96];         // the CHAP secret, sealed with the station's key
     uint8_t sealed_len;                // 0: the station does not know it
     uint32_t secret_mark;              // drawn at random with each new secret
+    bool one_secret; // each unit knows the secret itself; else one of its own (model/chap.h)
 };
 
 // A host's right to a volume. It stays, with wanted false, until the unit has confirmed its end.

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "model/chap.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -127,6 +128,12 @@ static int take_key(struct source *s, struct params *p, const char *key, json_t 
         return take_number(s, key, v, 0, 255, &p->lun, err);
     if (!strcmp(key, "chap_user"))
         return take_text(s, key, v, CHAP_MAX, &p->chap_user, err);
+    if (!strcmp(key, "chap_unit")) {
+        DV_FREE char *uuid = NULL;
+        if (take_text(s, key, v, UUID_TEXT_LEN - 1, &uuid, err) < 0)
+            return -1;
+        return uuid_parse(uuid, &p->chap_unit) ? 0 : bad(s, key, err, "must be the UUID of a unit");
+    }
     if (!strcmp(key, "header_digest"))
         return take_digest(s, key, v, &p->header_digest, err);
     if (!strcmp(key, "timeout_s"))
@@ -155,9 +162,20 @@ static int check_complete(const struct source *s, const struct params *p, struct
         return bad(s,
                    json_object_get(s->object, "chap_secret") ? "chap_secret" : "chap_secret_file",
                    err, "needs chap_user");
+    if (!uuid_is_zero(&p->chap_unit) && !p->chap_secret)
+        return bad(s, "chap_unit", err, "needs chap_secret or chap_secret_file");
     if (p->chap_secret && strlen(p->chap_secret) > CHAP_MAX)
         return bad(s, "chap_secret_file", err, "the secret has more than 255 characters");
     return 0;
+}
+
+// The host's own secret becomes that which the unit knows.
+static void derive_secret(struct params *p)
+{
+    char *derived = dv_calloc(1, CHAP_SECRET_MAX + 1);
+    chap_unit_secret(p->chap_secret, &p->chap_unit, derived);
+    secret_free(p->chap_secret);
+    p->chap_secret = derived;
 }
 
 static int take_all(struct source *s, struct params *p, struct dv_err *err)
@@ -171,7 +189,11 @@ static int take_all(struct source *s, struct params *p, struct dv_err *err)
         if (take_key(s, p, key, value, err) < 0)
             return -1;
     }
-    return check_complete(s, p, err);
+    if (check_complete(s, p, err) < 0)
+        return -1;
+    if (!uuid_is_zero(&p->chap_unit))
+        derive_secret(p);
+    return 0;
 }
 
 // JSON --------------------------------------------------------------------------------------

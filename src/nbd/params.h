@@ -4,6 +4,7 @@
 #define DVSAN_NBD_PARAMS_H
 
 #include "base/err.h"
+#include "base/uuid.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,6 +14,7 @@ struct params {
     char *target, *initiator;
     unsigned lun;                  // 0..255
     char *chap_user, *chap_secret; // both or neither
+    struct dv_uuid chap_unit;      // chap_secret came of the host's own for this unit; or zero
     bool header_digest;
     uint32_t timeout_s; // 1..3600
 };
@@ -38,6 +40,8 @@ void params_free(struct params *p); // wipes the secret; NULL is fine
     "  \"chap_secret\"       CHAP secret.\n"                                                       \
     "  \"chap_secret_file\"  A file of mode 0600 or a pipe with the CHAP secret in its first\n"    \
     "                      line, instead of chap_secret.\n"                                        \
+    "  \"chap_unit\"         The UUID of the unit, if it knows another secret of this host than\n" \
+    "                      the others; the secret above is then the host's own.\n"                 \
     "  \"header_digest\"     \"none\" (default) or \"crc32c\".\n"                                  \
     "  \"timeout_s\"         Seconds that a request may take before it fails,\n"                   \
     "                      1 to 3600, default 60."

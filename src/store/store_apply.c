@@ -195,6 +195,7 @@ static int put_host(struct store *s, const struct host_record *h, struct dv_err 
     db_bind_text(st, 4, h->chap_user);
     bind_bytes_or_null(st, 5, h->sealed_secret, h->sealed_len);
     db_bind_int(st, 6, h->secret_mark);
+    db_bind_int(st, 7, h->one_secret);
     return db_run(st, err);
 }
 

@@ -160,6 +160,7 @@ static int load_hosts(struct store *s, struct changes *out, struct dv_err *err)
         h.sealed_len = row_bytes(&row, 4, "sealed_secret", true, h.sealed_secret, SEALED_MIN,
                                  sizeof(h.sealed_secret));
         h.secret_mark = row_u32(&row, 5, "secret_mark");
+        h.one_secret = row_flag(&row, 6, "one_secret");
         if (row_judge(&row, err) < 0)
             return give_up(&row);
         changes_host(out, &h);

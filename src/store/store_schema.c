@@ -141,6 +141,9 @@ const char *const store_schema[] = {
     "ALTER TABLE volume ADD COLUMN proof BLOB;"
     "ALTER TABLE assignment ADD COLUMN found INTEGER NOT NULL DEFAULT 0;"
     "UPDATE unit SET epoch = 0;",
+
+    // Hosts whose secret is another one on each unit; those that were there have one for all.
+    "ALTER TABLE host ADD COLUMN one_secret INTEGER NOT NULL DEFAULT 1;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -177,9 +180,10 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_RENUMBER_SHOWN] = "UPDATE shown SET idx = ?2 WHERE volume = ?1",
     [ST_PUT_SHOWN] = "INSERT INTO shown VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [ST_PUT_RULE] = "INSERT INTO rule VALUES (?,?,?,?,?,?,?,?)",
-    [ST_PUT_HOST] = "INSERT INTO host VALUES (?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
+    [ST_PUT_HOST] = "INSERT INTO host VALUES (?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
                     " name=excluded.name, iqn=excluded.iqn, chap_user=excluded.chap_user,"
-                    " sealed_secret=excluded.sealed_secret, secret_mark=excluded.secret_mark",
+                    " sealed_secret=excluded.sealed_secret, secret_mark=excluded.secret_mark,"
+                    " one_secret=excluded.one_secret",
     [ST_DELETE_HOST] = "DELETE FROM host WHERE uuid = ?",
     [ST_PUT_ASSIGNMENT] =
         "INSERT INTO assignment VALUES (?,?,?,?,?) ON CONFLICT (volume, host) DO UPDATE SET"
@@ -214,7 +218,8 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_RULES] = "SELECT idx, initiator, chap_user, secret_is_set, state, last_error,"
                  " secret_mark FROM rule"
                  " WHERE volume = ? ORDER BY idx",
-    [ST_HOSTS] = "SELECT uuid, name, iqn, chap_user, sealed_secret, secret_mark FROM host",
+    [ST_HOSTS] = "SELECT uuid, name, iqn, chap_user, sealed_secret, secret_mark, one_secret"
+                 " FROM host",
     [ST_ASSIGNMENTS] = "SELECT volume, host, idx, wanted, found FROM assignment",
     [ST_TASKS] = "SELECT id, kind, state, progress, summary, volume, host, error_code, error,"
                  " waiting, created, started, finished, cancel FROM task ORDER BY id",

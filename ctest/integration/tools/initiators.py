@@ -1,5 +1,7 @@
 """Initiators: our nbdkit plugin, libiscsi's own tools, and qemu's."""
+import base64
 import contextlib
+import hashlib
 import json
 import os
 import subprocess
@@ -11,12 +13,21 @@ PLUGIN = os.path.join(BUILD, "lib", "nbdkit-dvsan-plugin.so")
 QEMU_IQN = "iqn.2008-11.org.linux-kvm"  # what qemu calls itself when it is given only a URL
 
 
+def unit_secret(secret, uuid):
+    """The CHAP secret that a unit knows of a host, made of the host's own."""
+    digest = hashlib.sha256(f"{secret}:{uuid}".encode()).digest()
+    return base64.b64encode(digest, b"ab")[:16].decode()
+
+
 def access(lab, host, volume):
     """How the host reaches the volume: {portal, iqn, lun, initiator, user, secret}."""
     info = lab.client.get(f"/hosts/{host}/connect-info")
     found = next(v for v in info["volumes"] if v["name"] == volume)
+    secret = lab.secret(host)
+    if not info["one_secret"]:
+        secret = unit_secret(secret, found["unit_uuid"])
     return {"portal": found["portals"][0], "iqn": found["iqn"], "lun": found["lun"],
-            "initiator": info["iqn"], "user": info["chap_user"], "secret": lab.secret(host)}
+            "initiator": info["iqn"], "user": info["chap_user"], "secret": secret}
 
 
 def url(how):

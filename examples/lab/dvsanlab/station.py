@@ -75,9 +75,11 @@ class Station:
         return client.post("/codes", {"name": unit.name, "again": unit.name in there})["code"]
 
     def add_hosts(self, client):
-        """Makes the records of host1.. that are missing."""
+        """Makes the records of host1.. that are missing. They have one secret for all units, since
+        libiscsi takes one from the environment for whatever it reaches."""
         there = {h["name"] for h in client.get("/hosts")}
         for name in self.settings.host_names():
             if name not in there:
                 client.post("/hosts", {"name": name, "iqn": HOST_IQN.format(name),
-                                       "chap_secret": secret.read(self.settings, name)})
+                                       "chap_secret": secret.read(self.settings, name),
+                                       "one_secret": True})
