@@ -128,6 +128,18 @@ def test_the_unit_is_enrolled_and_knows_no_pass_phrase_of_the_pool(machines, typ
                    "-X $(cat /etc/dvsan/monitor.priv) 192.0.2.7 1.3.6.1.2.1.1.3.0")
 
 
+def test_hosts_secrets_are_sealed(machines, typed):
+    """By a credential where a service gets one, as in few containers; else by a file."""
+    unit = machines["unit1"]
+    secret = re.search(r"shown only now: (\S+)", typed[1])[1]
+    assert (unit.root / "etc/dvsan/unit-key.cred").exists() != (unit.root / "var/lib/dvsan/unit/key").exists()
+    journal = (unit.root / "var/lib/dvsan/unit/unit.db").read_bytes()
+    assert b"sealed:" in journal and secret.encode() not in journal
+    unit.run("systemctl", "restart", "dvsan-unit")
+    assert until(lambda: re.search(r"unit1 +up ", machines["station"].sh("dvsan unit list")), 60)
+    assert "active" in machines["station"].sh("dvsan host show web")
+
+
 def test_init_may_be_run_again(machines, typed):
     del typed
     for name, line in (("unit1", "dvsan-unit --init"), ("station", "dvsan-cms --init")):

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
+#include "store/seal_key.h"
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,16 +14,18 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define USER         "dvsan"
-#define SNMP_USER    "Debian-snmp"
-#define MEDIA_FOLDER "/srv/dvsan"
-#define FIRST_FOLDER MEDIA_FOLDER "/pool0"
-#define SNMPD_CONF   "/etc/snmp/snmpd.conf"
-#define MONITOR_AUTH "/etc/dvsan/monitor.auth"
-#define MONITOR_PRIV "/etc/dvsan/monitor.priv"
-#define UNITS        "/etc/systemd/system"
-#define GIB          (UINT64_C(1) << 30)
-#define MIB          (UINT64_C(1) << 20)
+#define USER            "dvsan"
+#define SNMP_USER       "Debian-snmp"
+#define MEDIA_FOLDER    "/srv/dvsan"
+#define FIRST_FOLDER    MEDIA_FOLDER "/pool0"
+#define SNMPD_CONF      "/etc/snmp/snmpd.conf"
+#define MONITOR_AUTH    "/etc/dvsan/monitor.auth"
+#define MONITOR_PRIV    "/etc/dvsan/monitor.priv"
+#define UNITS           "/etc/systemd/system"
+#define CREDENTIAL      "/etc/dvsan/unit-key.cred"
+#define CREDENTIAL_CONF UNITS "/dvsan-unit.service.d/unit-key.conf"
+#define GIB             (UINT64_C(1) << 30)
+#define MIB             (UINT64_C(1) << 20)
 
 // ---- The configuration ------------------------------------------------------------------------
 
@@ -277,6 +280,45 @@ static int make_drop_ins(const struct setup *s, const struct unit_config *config
     return rc < 0 ? -1 : 0;
 }
 
+// The key of the journal's secrets becomes a credential, which a TPM or the machine seals, where
+// systemd can do that and a service gets it: tried, since in some containers none comes. The key
+// that a running agent has stays the same.
+static int make_credential(const struct setup *s, const struct unit_config *config,
+                           struct dv_err *err)
+{
+    DV_FREE char *key = dv_printf("%s/key", config->state_dir);
+    struct seal_key made;
+    if (!setup_runs_services(s) || setup_has(s, CREDENTIAL_CONF) || setup_has(s, CREDENTIAL))
+        return 0;
+    bool fresh = !setup_has(s, key);
+    if (fresh && seal_key_make(key, &made, err) < 0)
+        return -1;
+    secret_wipe(&made, sizeof(made));
+    bool good = setup_try((const char *const[]){"systemd-creds", "encrypt", "--name=unit-key", key,
+                                                CREDENTIAL, NULL}) &&
+                setup_try((const char *const[]){"systemd-run", "--quiet", "--wait", "-p",
+                                                "LoadCredentialEncrypted=unit-key:" CREDENTIAL,
+                                                "-p", "User=" USER, "/bin/sh", "-c",
+                                                "test -s $$CREDENTIALS_DIRECTORY/unit-key", NULL});
+    if (good) {
+        printf("made %s\n", CREDENTIAL);
+        if (setup_make(s, CREDENTIAL_CONF,
+                       "# The key of hosts' secrets in unit.db.\n"
+                       "[Service]\n"
+                       "LoadCredentialEncrypted=unit-key:" CREDENTIAL "\n",
+                       0644, NULL, NULL, err) < 0)
+            return -1;
+    } else {
+        unlink(CREDENTIAL);
+        printf("no credential of systemd can be used here: hosts' secrets are sealed with %s\n",
+               key);
+    }
+    // The agent makes a file of its own.
+    if (good || fresh)
+        unlink(key);
+    return 0;
+}
+
 // The services that the unit has, in the order in which they start.
 static size_t services_of(const struct unit_config *config, const char *verb,
                           char names[UNIT_GROUPS_MAX][32], const char **words)
@@ -385,7 +427,8 @@ int init_unit(const struct setup *s, const char *path, const struct init_answers
     }
     *config = unit_config_load(at, err);
     if (*config && make_folders(s, *config, err) == 0 && make_snmpd(s, *config, err) == 0 &&
-        make_drop_ins(s, *config, err) == 0 && prepare_services(s, *config, err) == 0)
+        make_drop_ins(s, *config, err) == 0 && make_credential(s, *config, err) == 0 &&
+        prepare_services(s, *config, err) == 0)
         return 0;
     unit_config_free(*config);
     *config = NULL;

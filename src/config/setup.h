@@ -70,6 +70,9 @@ int setup_check_user(const struct setup *s, const char *user, struct dv_err *err
 
 // Whether this is root of a machine that systemd runs, so that services can be started.
 bool setup_runs_services(const struct setup *s);
+// Runs a program by its words, the last of which is NULL; whether it ended with 0. What it says is
+// dropped: it is tried whether the machine can do something.
+bool setup_try(const char *const *words);
 // Runs systemctl with these words, the last of which is NULL.
 int setup_systemctl(const struct setup *s, const char *const *words, struct dv_err *err);
 
