@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -248,6 +249,59 @@ def test_a_try_counts_though_the_station_dies(lab):
     assert shown(lab, made)["tries"] == 999
 
 
+def starts_and_stops(path, code, station, point):
+    """Enrols up to a fault point; the stopped process."""
+    stop = os.path.join(os.path.dirname(path), "stop")
+    with open(stop, "w", encoding="ascii") as f:
+        f.write(point + ":1")
+    process = subprocess.Popen([os.path.join(BUILD, "bin", "dvsan-unit"), "-c", path, "--enrol",
+                                code, "--station", station], stderr=subprocess.PIPE, text=True,
+                               env=dict(os.environ, DVSAN_FAULT_STOP=stop))
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status), process.stderr.read()
+    return process
+
+
+def has_faults():
+    with open(os.path.join(BUILD, "bin", "dvsan-unit"), "rb") as f:
+        return b"DVSAN_FAULT_STOP" in f.read()
+
+
+@pytest.mark.skipif(not has_faults(), reason="built without DVSAN_FAULTS")
+@pytest.mark.parametrize("point", ["enrol.between", "enrol.kept"])
+def test_a_member_that_dies_does_it_again(lab, point):
+    path = copy_of(lab, lab.units["unit1"], "dies-" + point)
+    folder, station = os.path.dirname(path), "%s:%d" % door(lab)
+    made = new_code(lab, name="dies-" + point.rpartition(".")[2])
+    users = os.path.join(folder, "snmpd.state", "snmpd.conf")
+    process = starts_and_stops(path, made["code"], station, point)
+    process.kill()
+    process.communicate()
+    assert os.path.exists(os.path.join(folder, "state", "identity")) == (point == "enrol.kept")
+    with open(users, encoding="ascii") as f:
+        first = f.read()
+    done = enrol_copy(path, made["code"], station)
+    assert done.returncode == 0, done.stderr
+    with open(users, encoding="ascii") as f:
+        assert f.read() == first and first.count("usmUser") == 2
+    assert os.stat(users).st_mode & 0o777 == 0o600
+    done = enrol_copy(path, made["code"], station) # now it has all
+    assert done.returncode != 0 and "was used at" in done.stderr
+
+
+@pytest.mark.skipif(not has_faults(), reason="built without DVSAN_FAULTS")
+def test_a_station_that_dies_meanwhile_has_let_it_in(lab):
+    path = copy_of(lab, lab.units["unit1"], "orphan")
+    made = new_code(lab, name="orphan")
+    process = starts_and_stops(path, made["code"], "%s:%d" % door(lab), "enrol.between")
+    lab.run("kill", "cms")
+    process.send_signal(signal.SIGCONT)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    lab.run("start", "cms")
+    assert lab.unit("orphan")["trust"] == "enrolled" and shown(lab, made)["state"] == "used"
+
+
 # ---- What the wire shows -------------------------------------------------------------------------
 
 def forms(secret):
@@ -309,18 +363,18 @@ def test_a_capture_tells_nothing(lab, stopped):  # noqa: F811
     # Each message that says something is signed and sealed by keys of its own member alone.
     sealed = [m for m in wire.messages(capture.datagrams()) if m.private]
     engines = {lab.unit(u)["engine_id"].replace(":", "").lower(): u for u in ("unit1", "unit2")}
-    opened = 0
+    opened = {"unit1": 0, "unit2": 0}
+    owners = {**engines, notify_user(lab, one).name: "unit1", notify_user(lab, two).name: "unit2"}
+    keyring = {"unit1": [k for k in mine.values() if k.name != "dvsan-monitor"], "unit2": others}
     for m in sealed:
-        user, whose = m.user.decode(), engines.get(m.engine.hex())
-        if user in mine and (whose == "unit1" or user == notify_user(lab, one).name):
-            keys = mine[user]
-            assert m.is_signed_with(bytes.fromhex(keys.auth))
-            assert m.opened(bytes.fromhex(keys.priv))
-            opened += 1
-            for k in others:
-                assert not m.is_signed_with(bytes.fromhex(k.auth))
-                assert not m.opened(bytes.fromhex(k.priv))
-    assert opened > 20, (opened, len(sealed))
+        owner = owners.get(m.engine.hex()) or owners.get(m.user.decode())
+        for unit, keys in keyring.items():
+            signs = any(m.is_signed_with(bytes.fromhex(k.auth)) for k in keys)
+            opens = any(m.opened(bytes.fromhex(k.priv)) for k in keys)
+            assert signs == opens
+            assert not signs or unit == owner
+            opened[unit] += signs
+    assert opened["unit1"] > 20 and opened["unit2"] > 0, (opened, len(sealed))
     # What a set of a volume's rule carries is in them, so this looked at the right messages.
     texts = [m.opened(bytes.fromhex(mine[m.user.decode()].priv)) for m in sealed
              if m.user.decode() in mine and engines.get(m.engine.hex()) == "unit1"]

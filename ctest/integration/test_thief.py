@@ -7,8 +7,8 @@ from urllib.error import HTTPError
 import pytest
 
 from dvsanlab.settings import NOTIFY_PORT
-from test_enrol import (DATE, Keys, UNIT_OBJECTS, events, get, identity, inform, net_snmp,
-                        notify_user, users_of_snmpd, wait_up)
+from test_enrol import (DATE, Keys, UNIT_OBJECTS, enrol, events, get, identity, inform, net_snmp,
+                        new_code, notify_user, users_of_snmpd, wait_up)
 from tools import initiators, noise, packets, patience
 
 LAB = {"units": 2, "hosts": 2, "enrolled": True}
@@ -149,3 +149,14 @@ def test_what_is_revoked_is_worth_nothing(lab, stolen):
         done = inform(lab, own, packets.announcement(lab.unit("unit1"), state=state), trap)
         assert done.returncode != 0, done
     assert lab.unit("unit1")["trust"] == "revoked"
+
+    # The owner comes back by a new code, the thief does not.
+    lab.run("stop", "unit1/agent")
+    lab.run("stop", "unit1/snmpd")
+    done = enrol(lab.units["unit1"], new_code(lab, name="unit1", again=True)["code"])
+    assert done.returncode == 0, done.stderr
+    lab.run("start", "unit1")
+    wait_up(lab)
+    assert inform(lab, own, packets.announcement(lab.unit("unit1"))).returncode != 0
+    for keys in all_keys(lab, stolen):
+        assert get(lab, keys, lab.units["unit1"]).returncode != 0

@@ -23,6 +23,7 @@
 
 struct enrolling {
     const struct unit_config *config;
+    const char *config_path;
     const struct engine_id *engine;
 };
 
@@ -150,6 +151,10 @@ static int keep(void *arg, const struct grant *grant, struct dv_err *err)
         rc = identity_keep(e->config->state_dir, grant, err);
     become_oneself();
     DV_FAULT("enrol.kept");
+    // Nothing needs these any more; and once the station hears that all is done, the code is used
+    // up, so what breaks off here can still be done again.
+    if (rc == 0)
+        rc = old_users_remove(e->config, e->config_path, err);
     if (rc == 0)
         log_info("enrol", "the unit is enrolled as %s at the station %s", grant->name,
                  grant->station.name);
@@ -167,11 +172,8 @@ int enrol_unit(const struct unit_config *config, const char *config_path, const 
     if (!station)
         station = station_of(config, err);
     if (station && snmpd_is_down(config, err) == 0 && ask_for(config, &request, err) == 0) {
-        struct enrolling e = {config, &request.engine};
+        struct enrolling e = {config, config_path, &request.engine};
         rc = enrol_ask(station, &code, &request, keep, &e, err);
-        // Nothing needs them any more, whatever ends here.
-        if (rc == 0)
-            rc = old_users_remove(config, config_path, err);
     }
     code_wipe(&code);
     return rc;

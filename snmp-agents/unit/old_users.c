@@ -292,7 +292,8 @@ static int write_as(const char *path, const char *text, mode_t mode, const struc
     DV_FREE char *fresh = dv_printf("%s.new", path);
     if (file_write_atomic(fresh, text, strlen(text), mode, err) < 0)
         return -1;
-    if (geteuid() == 0 && chown(fresh, owner->st_uid, owner->st_gid) != 0)
+    // Not through a link that the folder's owner may have put there.
+    if (geteuid() == 0 && lchown(fresh, owner->st_uid, owner->st_gid) != 0)
         return dv_fail_errno(err, errno, "cannot give %s to the owner of %s", fresh, path);
     if (rename(fresh, path) != 0)
         return dv_fail_errno(err, errno, "cannot write %s", path);

@@ -120,8 +120,8 @@ static json_t *keys_json(const struct member_keys *keys)
     return value;
 }
 
-// Takes object. Jansson's own copies of secrets are small and gone with the process, which is a
-// command's.
+// Takes object. Jansson does not wipe its own copies of secrets. The member's are gone with the
+// process, which is a command's; the station has the key in memory of which they all are made.
 static char *finish(json_t *object)
 {
     char *text = json_dumps(object, JSON_INDENT(1));

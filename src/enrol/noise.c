@@ -167,7 +167,7 @@ static void receive_e(struct noise *n, const uint8_t *message)
 // False when the other side's key is of small order, which no honest side makes.
 static bool mix_ee(struct noise *n)
 {
-    uint8_t shared[NOISE_KEY];
+    uint8_t shared[NOISE_KEY] = {0}; // left as it is for some such keys
     bool good = crypto_scalarmult(shared, n->own_secret, n->other) == 0;
     mix_key(n, shared);
     secret_wipe(shared, sizeof(shared));
