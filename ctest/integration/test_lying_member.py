@@ -41,6 +41,18 @@ class Member(Liar):
         patience.wait_for("the station to read it", lambda: (
             lab.unit("unit2")["epoch"], lab.unit("unit2")["generation"]) == (self.epoch, self.generation))
 
+    def is_led(self, lab):
+        """Shows the lease that it was given, since a unit that nobody leads is ordered nothing."""
+        patience.wait_for("a lease", lambda: self.oids["dvsanMemberHolder"] + ".0" in dict(self.sets()))
+        given = dict(self.sets())
+        for name, kind in (("dvsanMemberHolder", "x"), ("dvsanMemberHolderName", "s"),
+                           ("dvsanMemberIntent", "u"), ("dvsanMemberIntentMark", "u")):
+            value = given[self.oids[name] + ".0"]
+            self.scalar(name, (kind, value.hex() if kind == "x" else value.decode() if kind == "s"
+                               else int.from_bytes(value, "little")))
+        self.tell()
+        patience.wait_for("the station to lead it", lambda: lab.unit("unit2")["lead"] == "leads")
+
     def told_secrets(self):
         return [value for oid, value in self.sets() if oid.startswith(SECRET_COLUMN)]
 
@@ -86,6 +98,7 @@ def test_what_another_unit_has(lab, volume, liar):
     liar.rule(1, 1, lab.client.get("/hosts/host1")["iqn"])
     liar.medium(1, dvsanMediumProof=("x", "5a" * 32))
     liar.says(lab)
+    liar.is_led(lab)
     patience.wait_for("both to be shown", lambda: sorted(lab.volume("mine")["shown_by"]) ==
                       ["unit1", "unit2"])
     assert lab.volume("mine")["unit"] == "unit1"
@@ -109,15 +122,19 @@ def test_a_volume_of_its_own_with_a_rule_for_a_host(lab, volume, liar):
     """Which host a rule names is for the unit to say; the host's secret is not told for that."""
     del volume
     liar.volume(2)
-    liar.rule(2, 1, lab.client.get("/hosts/host1")["iqn"])
+    host = lab.client.get("/hosts/host1")
+    liar.rule(2, 1, host["iqn"], dvsanAccessChapUser=("s", host["chap_user"]))
     liar.says(lab)
     patience.wait_for("the volume", lambda: any(v["unit"] == "unit2" for v in lab.client.get("/volumes")))
+    liar.is_led(lab)
     liar.says(lab)
     assert not liar.told_secrets()
     assert initiators.can_log_in(initiators.access(lab, "host1", "mine"))
-    assert liar.sets() # the lease, for one
     own = next(v for v in lab.client.get("/volumes") if v["unit"] == "unit2")
     assert own["hosts"] == ["host1"]
+    # A person says so: that none came before is not because none can be seen.
+    lab.client.post("/assignments", {"volume": own["name"], "host": "host1"})
+    patience.wait_for("the secret", liar.told_secrets)
 
 
 def test_a_name_and_an_address_of_another(lab, volume, liar):
@@ -161,4 +178,4 @@ def test_a_journal_that_somebody_changed(lab, volume):
         "was set offline on unit1 by no request" in text for text in events(lab)))
     patience.wait_for("the true secret", lambda: initiators.can_log_in(
         initiators.access(lab, "host1", "mine")))
-    assert lab.volume("mine")["state"] == "online"
+    patience.wait_for("it to be online", lambda: lab.volume("mine")["state"] == "online")
