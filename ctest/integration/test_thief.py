@@ -13,14 +13,27 @@ from tools import initiators, noise, packets, patience
 
 LAB = {"units": 2, "hosts": 2, "enrolled": True}
 ROWS = UNIT_OBJECTS + ".1"
+SECRET = "web-has-one-here"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def in_use(lab):
-    """Each host has a volume on a unit of its own."""
+    """Each host has a volume on a unit of its own, and the host web one on each unit."""
+    lab.client.post("/hosts", {"name": "web", "iqn": "iqn.2026-11.test:web", "chap_secret": SECRET})
     for n in ("1", "2"):
         lab.create("v" + n, "16M", unit="unit" + n)
         lab.assign("v" + n, "host" + n)
+        lab.create("web" + n, "16M", unit="unit" + n)
+        lab.assign("web" + n, "web")
+
+
+def of_web(lab, n):
+    """How the host web reaches its volume on that unit."""
+    info = lab.client.get("/hosts/web/connect-info")
+    found = next(v for v in info["volumes"] if v["name"] == "web" + n)
+    return {"portal": found["portals"][0], "iqn": found["iqn"], "lun": found["lun"],
+            "initiator": info["iqn"], "user": info["chap_user"],
+            "secret": initiators.unit_secret(SECRET, found["unit_uuid"])}
 
 
 class Stolen:
@@ -58,7 +71,8 @@ def all_keys(lab, stolen):
 
 def test_nothing_of_others_is_on_the_disk(lab, stolen):
     two = lab.units["unit2"]
-    secrets = [lab.secret("host2").encode(), lab.secret("admin").encode()]
+    secrets = [lab.secret(who).encode() for who in ("host2", "admin")]
+    secrets += [SECRET.encode(), of_web(lab, "2")["secret"].encode()]
     for keys in [*users_of_snmpd(two), notify_user(lab, two)]:
         if keys.name != "dvsan-monitor": # the lab has one monitor for all
             secrets += [bytes.fromhex(k) for k in (keys.auth, keys.priv)]
@@ -139,6 +153,14 @@ def test_an_account_opens_its_own_volumes_alone(lab, thief, other):
     assert not initiators.can_log_in({**victim, "user": own["user"], "secret": own["secret"]})
     assert not initiators.can_log_in({**own, **{n: victim[n] for n in ("portal", "iqn", "lun")}})
     assert initiators.can_log_in(victim)
+
+
+def test_an_account_of_one_unit_opens_nothing_on_another(lab):
+    here, there = (of_web(lab, n) for n in ("1", "2"))
+    assert here["user"] == there["user"] and here["secret"] != there["secret"]
+    assert initiators.can_log_in(here) and initiators.can_log_in(there)
+    assert not initiators.can_log_in({**there, "secret": here["secret"]})
+    assert not initiators.can_log_in({**here, "secret": there["secret"]})
 
 
 def test_what_is_revoked_is_worth_nothing(lab, stolen):
