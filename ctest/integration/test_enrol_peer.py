@@ -328,6 +328,7 @@ def test_a_capture_tells_nothing(lab, stopped):  # noqa: F811
         wait_up(lab)
         lab.create("seen", "16M", unit="unit1")
         lab.assign("seen", "host1") # takes the CHAP secret there
+        lab.create("seen2", "16M", unit="unit2")
 
     plain, name = made["code"].replace("-", ""), noise.split_code(made["code"])[0]
     mine = {k.name: k for k in [*users_of_snmpd(one), notify_user(lab, one)]}
