@@ -1,6 +1,7 @@
 // The pool, its units and media, and its events.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
+#include "base/secret.h"
 #include "cms/cms.h"
 #include "config/cms_config.h"
 #include "console/api/handlers.h"
@@ -31,6 +32,20 @@ int get_unit(struct api_call *call, struct dv_err *err)
     if (!u)
         return -1;
     call->answer = view_unit(u);
+    return 0;
+}
+
+int import_unit(struct api_call *call, struct dv_err *err)
+{
+    char *text = json_dumps(call->body, 0), *identity = NULL;
+    int rc = text ? cms_import_unit(call->cms, text, &identity, err)
+                  : dv_fail(err, DV_INVALID, "what the unit says of itself is not text in UTF-8");
+    free(text);
+    if (rc < 0)
+        return -1;
+    call->status = 201;
+    call->answer = json_loads(identity, 0, NULL);
+    secret_free(identity);
     return 0;
 }
 

@@ -37,6 +37,15 @@ static const struct field unit_body[] = {
     {.name = "name", .kind = FIELD_NAME, .required = true, .what = "unit"},
     {.name = NULL},
 };
+static const struct field import_body[] = {
+    {.name = "kind", .kind = FIELD_TEXT, .max = 8, .required = true},
+    {.name = "uuid", .kind = FIELD_TEXT, .max = 36, .required = true},
+    {.name = "name", .kind = FIELD_NAME, .required = true, .what = "unit"},
+    {.name = "engine_id", .kind = FIELD_TEXT, .max = 66, .required = true},
+    {.name = "address", .kind = FIELD_TEXT, .max = 255, .required = true},
+    {.name = "software", .kind = FIELD_TEXT, .max = 63, .required = true},
+    {.name = NULL},
+};
 static const struct field forget_query[] = {{.name = "force", .kind = FIELD_BOOL}, {.name = NULL}};
 static const struct field task_query[] = {
     {.name = "seen", .kind = FIELD_NUMBER, .max = INT64_MAX},
@@ -85,6 +94,7 @@ const struct route api_routes[] = {
     {"GET",    "/api/v1/station",                      get_station, NULL, NULL, NULL},
     {"POST",   "/api/v1/station/adopt",                adopt_station, adopt_body, NULL, NULL},
     {"GET",    "/api/v1/units",                        list_units, NULL, NULL, NULL},
+    {"POST",   "/api/v1/units",                        import_unit, import_body, NULL, NULL},
     {"GET",    "/api/v1/units/{unit}",                 get_unit, NULL, NULL, NULL},
     {"PATCH",  "/api/v1/units/{unit}",                 change_unit, unit_body, NULL, NULL},
     {"DELETE", "/api/v1/units/{unit}",                 forget_unit, NULL, forget_query, NULL},

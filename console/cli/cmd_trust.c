@@ -1,8 +1,18 @@
 // How far a unit is believed: accepting, quarantining and revoking it.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "base/file.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "console/cli/cli.h"
 #include "console/cli/connect.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define REQUEST_MAX 8192 // bytes
 
 static int tell(struct cli *cli, const char *verb, const char *done, struct dv_err *err)
 {
@@ -38,4 +48,59 @@ int unit_revoke(struct cli *cli, struct dv_err *err)
     if (cli_confirm(cli, question, err) < 0)
         return -1;
     return tell(cli, "/revoke", "revoked: dvsan unit add --again gives it new keys", err);
+}
+
+static json_t *read_request(const char *path, struct dv_err *err)
+{
+    DV_FREE char *text = NULL;
+    size_t len;
+    if (file_read(path, REQUEST_MAX, &text, &len, err) < 0)
+        return NULL;
+    json_t *body = json_loads(text, 0, NULL);
+    if (!json_is_object(body))
+        (void)dv_fail(err, DV_INVALID,
+                      "%s is not what dvsan-unit --identity-request prints on the unit", path);
+    return body;
+}
+
+// Before the unit is let in, so that none is whose keys nobody has.
+static int make_file(const char *path, struct dv_err *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return dv_fail_errno(err, errno, "cannot make %s as a new file for the identity", path);
+    return fd;
+}
+
+static int write_identity(int fd, const char *path, const json_t *identity, struct dv_err *err)
+{
+    char *text = json_dumps(identity, JSON_INDENT(1));
+    size_t len = strlen(text);
+    ssize_t n = write(fd, text, len);
+    int rc = n == (ssize_t)len && fsync(fd) == 0
+                 ? 0
+                 : dv_fail_errno(err, n < 0 ? errno : EIO, "cannot write %s", path);
+    secret_free(text);
+    return rc;
+}
+
+int unit_import(struct cli *cli, struct dv_err *err)
+{
+    const char *path = cli->in->args[1];
+    json_t *identity = NULL, *body = read_request(cli->in->args[0], err);
+    int fd = json_is_object(body) ? make_file(path, err) : -1;
+    int rc = fd < 0 ? -1 : client_request(cli->client, "POST", "/units", body, &identity, err);
+    if (rc == 0)
+        rc = write_identity(fd, path, identity, err);
+    if (fd >= 0)
+        close(fd);
+    if (fd >= 0 && rc < 0)
+        unlink(path);
+    if (rc == 0)
+        printf("The identity of unit %s is in %s. On the unit, while its snmpd and dvsan-unit are "
+               "stopped:\n\n  dvsan-unit --identity %s\n",
+               connect_text(identity, "name"), path, path);
+    json_decref(body);
+    json_decref(identity);
+    return rc;
 }

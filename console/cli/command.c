@@ -146,6 +146,8 @@ const struct command cli_commands[] = {
 
     {"unit", "add", {{"NAME", true, check_unit}}, BIT(OPT_AGAIN) | BIT(OPT_COUNT) | BIT(OPT_VALID) | BIT(OPT_FROM), 0, 0, unit_add,
      "Print a one-time code by which a unit becomes one of the pool."},
+    {"unit", "import", TWO_ARGS("REQUEST", "FILE", check_file), 0, 0, 0, unit_import,
+     "Let a unit in by what it says of itself, and write its identity."},
     {"unit", "list", NO_ARG, 0, 0, 0, unit_list,
      "List the units of the pool."},
     {"unit", "show", ARG("UNIT", check_unit), 0, 0, 0, unit_show,

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "enrol/client.h"
 #include "snmp-agents/unit/identity.h"
 #include "snmp-agents/unit/journal.h"
@@ -176,5 +177,68 @@ int enrol_unit(const struct unit_config *config, const char *config_path, const 
         rc = enrol_ask(station, &code, &request, keep, &e, err);
     }
     code_wipe(&code);
+    return rc;
+}
+
+// ---- By files -------------------------------------------------------------------------------
+
+#define IDENTITY_MAX 8192 // bytes
+
+int enrol_print_request(const struct unit_config *config, struct dv_err *err)
+{
+    struct enrol_request request;
+    if (ask_for(config, &request, err) < 0)
+        return -1;
+    DV_FREE char *text = enrol_request_write(&request);
+    puts(text);
+    return 0;
+}
+
+static int check_mode(const char *path, struct dv_err *err)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return dv_fail_errno(err, errno, "cannot look at %s", path);
+    if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0)
+        return dv_fail(err, DV_DENIED,
+                       "%s holds keys, and others can read it: give it to its owner alone (chmod "
+                       "600)",
+                       path);
+    return 0;
+}
+
+static int read_identity(const char *path, const struct dv_uuid *own, struct grant *out,
+                         struct dv_err *err)
+{
+    char *text = NULL, uuid[UUID_TEXT_LEN];
+    struct dv_err why;
+    size_t len;
+    if (check_mode(path, err) < 0 || file_read(path, IDENTITY_MAX, &text, &len, err) < 0)
+        return -1;
+    int rc = grant_read(text, len, out, &why);
+    secret_wipe(text, len);
+    free(text);
+    if (rc < 0)
+        return dv_fail(err, DV_INVALID,
+                       "%s is not an identity (%s): make one with dvsan unit import", path,
+                       why.text);
+    if (!uuid_equal(&out->uuid, own))
+        return dv_fail(err, DV_CONFLICT, "%s is the identity of another unit, %s", path,
+                       uuid_format(&out->uuid, uuid));
+    return 0;
+}
+
+int enrol_by_file(const struct unit_config *config, const char *config_path, const char *path,
+                  struct dv_err *err)
+{
+    struct enrol_request request;
+    struct grant grant = {.number = 0};
+    int rc = -1;
+    if (snmpd_is_down(config, err) == 0 && ask_for(config, &request, err) == 0 &&
+        read_identity(path, &request.uuid, &grant, err) == 0) {
+        struct enrolling e = {config, config_path, &request.engine};
+        rc = keep(&e, &grant, err);
+    }
+    grant_wipe(&grant);
     return rc;
 }

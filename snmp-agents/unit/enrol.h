@@ -13,4 +13,10 @@
 int enrol_unit(const struct unit_config *config, const char *config_path, const char *code,
                const char *station, struct dv_err *err);
 
+// Prints on standard output what the unit says of itself, for dvsan unit import.
+int enrol_print_request(const struct unit_config *config, struct dv_err *err);
+// The same as enrol_unit, by an identity that the station wrote to a file of mode 0600.
+int enrol_by_file(const struct unit_config *config, const char *config_path, const char *path,
+                  struct dv_err *err);
+
 #endif

@@ -22,7 +22,8 @@
 static const char HELP[] =
     "usage: dvsan-unit [-c FILE] [-t] [-v] [--take=MEDIUM] [--rebuild[=UUID|new]]\n"
     "                  [--forget-secrets]\n"
-    "                  [--enrol CODE [--station ADDRESS]] [--help] [--version]\n"
+    "                  [--enrol CODE [--station ADDRESS]] [--identity-request]\n"
+    "                  [--identity FILE] [--help] [--version]\n"
     "       dvsan-unit --init [--name NAME] [--address ADDRESS] [--media PATH]... [--size SIZE]\n"
     "                  [--yes] [--root FOLDER] [--enrol CODE --station ADDRESS]\n"
     "\n"
@@ -45,6 +46,11 @@ static const char HELP[] =
     "      --station ADDRESS\n"
     "                     where that station is: HOST, HOST:PORT or [IPv6]:PORT (default: the\n"
     "                     first one of the configuration)\n"
+    "      --identity-request\n"
+    "                     print what the unit says of itself, for dvsan unit import, and exit\n"
+    "      --identity FILE\n"
+    "                     make this unit a member by the identity in a file that dvsan unit\n"
+    "                     import wrote, of mode 0600, and exit\n"
     "      --init         make this machine a unit: the configuration, snmpd's file, folders and\n"
     "                     services; what is there already is kept\n"
     "      --name NAME    the unit's name (default: this machine's)\n"
@@ -68,6 +74,8 @@ enum {
     OPTION_ENROL,
     OPTION_FORGET_SECRETS,
     OPTION_STATION,
+    OPTION_IDENTITY,
+    OPTION_REQUEST,
     OPTION_INIT,
     OPTION_NAME,
     OPTION_ADDRESS,
@@ -86,6 +94,8 @@ static const struct option OPTIONS[] = {
     {"forget-secrets", no_argument, NULL, OPTION_FORGET_SECRETS},
     {"enrol", required_argument, NULL, OPTION_ENROL},
     {"station", required_argument, NULL, OPTION_STATION},
+    {"identity", required_argument, NULL, OPTION_IDENTITY},
+    {"identity-request", no_argument, NULL, OPTION_REQUEST},
     {"init", no_argument, NULL, OPTION_INIT},
     {"name", required_argument, NULL, OPTION_NAME},
     {"address", required_argument, NULL, OPTION_ADDRESS},
@@ -138,6 +148,8 @@ struct options {
     const char *unit; // to be rebuilt; NULL: the media know
     const char *take; // the name of a medium; NULL: none
     const char *enrol, *station;
+    const char *identity; // a file; NULL: none
+    bool request;
     bool init, yes; // set this machine up; ask nothing
     struct setup setup;
     struct init_answers answers;
@@ -252,6 +264,10 @@ static int load_and_run(const struct options *o)
         rc = forget_secrets(config);
     else if (o->enrol)
         rc = enrol(o, config);
+    else if (o->request)
+        rc = enrol_print_request(config, &err) == 0 ? 0 : fail(&err);
+    else if (o->identity)
+        rc = enrol_by_file(config, o->path, o->identity, &err) == 0 ? 0 : fail(&err);
     else
         rc = run(config);
     unit_config_free(config);
@@ -292,6 +308,12 @@ int unit_main(int argc, char **argv)
             break;
         case OPTION_STATION:
             o.station = optarg;
+            break;
+        case OPTION_IDENTITY:
+            o.identity = optarg;
+            break;
+        case OPTION_REQUEST:
+            o.request = true;
             break;
         case OPTION_INIT:
             o.init = true;

@@ -93,6 +93,10 @@ int cms_delete_code(struct cms *cms, const char *id, struct dv_err *err);
 struct codes;
 const struct codes *cms_codes(const struct cms *cms);
 
+// Lets a unit in that says of itself what a code's user would (text: JSON, as dvsan-unit prints
+// it), without a code or a talk. *identity is what it is to be given, a secret: secret_free.
+int cms_import_unit(struct cms *cms, const char *text, char **identity, struct dv_err *err);
+
 // The name is kept whatever the unit calls itself.
 int cms_rename_unit(struct cms *cms, const char *unit, const char *name, struct dv_err *err);
 // A person's word on how far a unit is believed. Hosts go on using its volumes.

@@ -304,6 +304,67 @@ static int grant(void *arg, const char *id, const char *from, const struct enrol
     return 0;
 }
 
+// ---- Identities by file -----------------------------------------------------------------------
+
+// Where units that have no talk with the station find it.
+static int heard_at(const struct cms *cms, char out[ADDRESS_MAX_LEN + 1], struct dv_err *err)
+{
+    const char *listen = cms->config->snmp.listen;
+    if (transport_check(listen, ADDRESS_OF_HOST, NULL) < 0)
+        return dv_fail(err, DV_CONFLICT,
+                       "the station listens at %.80s, which says no unit where it is: write the "
+                       "address that units reach into <snmp listen>",
+                       listen);
+    dv_copy(out, ADDRESS_MAX_LEN + 1, listen);
+    return 0;
+}
+
+// As one that came with a code for whichever unit comes.
+static int let_import(struct cms *cms, const struct enrol_request *request, uint32_t *number,
+                      struct enrolment *e, struct dv_err *err)
+{
+    static const struct code_record any = {.id = "-", .kind = MEMBER_UNIT, .count = 1};
+    const struct pool_unit *known = pool_unit_by_uuid(cms->pool, &request->uuid);
+    const struct pool_unit *namesake = pool_find_unit(cms->pool, request->name);
+    const struct code_use *before;
+    *e = (struct enrolment){.code = &any,
+                            .now = time(NULL),
+                            .from = "",
+                            .request = request,
+                            .known = known ? &known->rec : NULL,
+                            .namesake = namesake && namesake != known ? &namesake->rec : NULL,
+                            .engine_of = engine_holder(cms, request)};
+    return enrolment_decide(e, &before, err) == ENROL_YES
+               ? next_number(cms, &request->uuid, e->known, number, err)
+               : -1;
+}
+
+int cms_import_unit(struct cms *cms, const char *text, char **identity, struct dv_err *err)
+{
+    struct enrol_request request;
+    struct enrolment e;
+    struct unit_record rec;
+    struct grant grant = {.number = 0};
+    struct changes c = {0};
+    uint32_t number;
+    if (enrol_request_read(text, strlen(text), &request, err) < 0 ||
+        heard_at(cms, grant.station.address, err) < 0 ||
+        let_import(cms, &request, &number, &e, err) < 0)
+        return -1;
+    make_record(cms, &e, number, &rec);
+    changes_unit(&c, &rec);
+    events_add(cms, &c, EVENT_INFO, "unit", rec.name, "was given an identity by a file%s",
+               number > 1 ? ", anew" : "");
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    if (rc < 0 || use_keys(cms, &rec, err) < 0)
+        return -1;
+    trust_grant(cms, &rec, &grant);
+    *identity = grant_write(&grant);
+    grant_wipe(&grant);
+    return 0;
+}
+
 static void kept(void *arg, const char *id, const struct dv_uuid *member)
 {
     struct cms *cms = arg;
