@@ -559,6 +559,53 @@ static void test_numbers_of_intent(void **state)
     assert_int_equal(store_runs(f->store, &count)[1].number, LEAD_NUMBER_MAX + 2);
 }
 
+static off_t log_size(const struct fixture *f)
+{
+    char path[128];
+    struct stat st;
+    snprintf(path, sizeof(path), "%s-wal", f->path);
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_size;
+}
+
+static off_t log_behind_host(struct fixture *f, const struct host_record *h)
+{
+    struct changes c = {0};
+    changes_host(&c, h);
+    apply(f, &c);
+    return log_size(f);
+}
+
+// A secret that ends leaves the log at once; the log is not emptied for anything else, which
+// would let each new host wait for the disk.
+static void test_log_is_emptied_where_a_secret_ends(void **state)
+{
+    struct fixture *f = *state;
+    struct host_record bare = {.uuid = {{7}}, .name = "bare", .iqn = "iqn.2026-11.test:bare"};
+    struct host_record h = host1;
+    struct changes c = {0};
+
+    assert_int_not_equal(log_behind_host(f, &bare), 0);
+    dv_copy(bare.name, sizeof(bare.name), "renamed");
+    assert_int_not_equal(log_behind_host(f, &bare), 0);
+    assert_int_not_equal(log_behind_host(f, &h), 0);
+    dv_copy(h.name, sizeof(h.name), "renamed2");
+    assert_int_not_equal(log_behind_host(f, &h), 0);
+
+    h.sealed_secret[0] ^= 1;
+    assert_int_equal(log_behind_host(f, &h), 0);
+    h.sealed_len = 0;
+    assert_int_equal(log_behind_host(f, &h), 0);
+    assert_int_not_equal(log_behind_host(f, &host1), 0);
+
+    changes_host_gone(&c, &host1.uuid);
+    apply(f, &c);
+    assert_int_equal(log_size(f), 0);
+    changes_host_gone(&c, &bare.uuid);
+    apply(f, &c);
+    assert_int_not_equal(log_size(f), 0);
+}
+
 static void test_not_readable_by_others(void **state)
 {
     struct fixture *f = *state;
@@ -583,6 +630,7 @@ int main(void)
         TEST(test_codes),
         TEST(test_numbers_of_keys_outlive_their_units),
         TEST(test_numbers_of_intent),
+        TEST(test_log_is_emptied_where_a_secret_ends),
         TEST(test_not_readable_by_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -350,12 +350,18 @@ static uint32_t number_for(const struct store *s, const struct changes *changes)
     return now;
 }
 
-static bool ends_secrets(const struct changes *changes)
+// Whether the change ends a secret that is stored: 1 or 0, -1 where that cannot be read.
+static int ends_secret(struct store *s, const struct change *c, struct dv_err *err)
 {
-    for (size_t i = 0; i < changes->count; i++)
-        if (changes->items[i].kind == CHANGE_HOST || changes->items[i].kind == CHANGE_HOST_GONE)
-            return true;
-    return false;
+    if (c->kind != CHANGE_HOST && c->kind != CHANGE_HOST_GONE)
+        return 0;
+    struct db_stmt *st = s->stmt[ST_ENDS_SECRET];
+    const struct host_record *h = c->kind == CHANGE_HOST ? c->host_record : NULL;
+    bind_uuid(st, 1, h ? &h->uuid : &c->id);
+    bind_bytes_or_null(st, 2, h ? h->sealed_secret : NULL, h ? h->sealed_len : 0);
+    int rc = db_step(st, err);
+    db_reset(st);
+    return rc;
 }
 
 int store_apply(struct store *s, const struct changes *changes, struct dv_err *err)
@@ -365,11 +371,14 @@ int store_apply(struct store *s, const struct changes *changes, struct dv_err *e
     uint32_t number = number_for(s, changes);
     if (db_begin(s->db, err) < 0)
         return -1;
+    bool ended = false;
     for (size_t i = 0; i < changes->count; i++) {
-        if (apply_one(s, &changes->items[i], err) < 0) {
+        int ends = ends_secret(s, &changes->items[i], err);
+        if (ends < 0 || apply_one(s, &changes->items[i], err) < 0) {
             db_rollback(s->db);
             return -1;
         }
+        ended |= ends == 1;
     }
     if (store_number_run(s, number, err) < 0) {
         db_rollback(s->db);
@@ -379,7 +388,7 @@ int store_apply(struct store *s, const struct changes *changes, struct dv_err *e
         return -1;
     if (s->run_count > 0)
         s->runs[s->run_count - 1].number = number;
-    if (ends_secrets(changes))
+    if (ended) // what it was is in the log, too
         db_empty_log(s->db);
     return 0;
 }

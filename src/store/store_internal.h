@@ -23,6 +23,7 @@ enum store_stmt {
     ST_PUT_RULE,
     ST_PUT_HOST,
     ST_DELETE_HOST,
+    ST_ENDS_SECRET,
     ST_PUT_ASSIGNMENT,
     ST_DELETE_ASSIGNMENT,
     ST_PUT_TASK,

@@ -185,6 +185,8 @@ const char *const store_sql[STORE_STMTS] = {
                     " sealed_secret=excluded.sealed_secret, secret_mark=excluded.secret_mark,"
                     " one_secret=excluded.one_secret",
     [ST_DELETE_HOST] = "DELETE FROM host WHERE uuid = ?",
+    [ST_ENDS_SECRET] = "SELECT 1 FROM host WHERE uuid = ? AND sealed_secret IS NOT NULL"
+                       " AND sealed_secret IS NOT ?",
     [ST_PUT_ASSIGNMENT] =
         "INSERT INTO assignment VALUES (?,?,?,?,?) ON CONFLICT (volume, host) DO UPDATE SET"
         " idx=excluded.idx, wanted=excluded.wanted, found=excluded.found",
