@@ -94,21 +94,17 @@ static void query(struct cms *cms, struct unit_link *link, const struct announce
     link_look(link);
 }
 
-// A good-bye that only the unit can have signed is believed. One that any of several could have is
-// a reason to look: a unit that leaves does not answer, or says so itself.
-static void leave(struct cms *cms, struct unit_link *link, struct pool_unit *unit)
+// A good-bye is a reason to look, no more: a unit that leaves does not answer, or says so itself.
+// What it answered before one that it alone can have signed is out of date. Others must not be
+// able to spoil its readings by saying good-bye in its name.
+static void leave(struct unit_link *link, const struct pool_unit *unit)
 {
-    if (link && unit->rec.key_number == 0) {
-        link->farewell = true;
-        link_look(link);
+    if (!link)
         return;
-    }
-    if (link && (link->work == LINK_LOOKING || link->work == LINK_READING))
-        link->discard = true; // it may still have answered that it is well
-    if (link)
-        link->pace_ms = 0;
-    observe_state(cms, unit, UNIT_STOPPED, observe_stopped);
-    tasks_settle(cms, unit, false);
+    if (unit->rec.key_number != 0 && (link->work == LINK_LOOKING || link->work == LINK_READING))
+        link->discard = true;
+    link->farewell = true;
+    link_look(link);
 }
 
 static void suspect(struct unit_link *link, const struct announcement *a)
@@ -180,7 +176,7 @@ void join_notification(void *arg, const struct sn_notification *n)
         query(cms, link, &a, n->from);
         break;
     case JOIN_LEAVE:
-        leave(cms, link, unit);
+        leave(link, unit);
         break;
     case JOIN_SUSPECT:
         suspect(link, &a);

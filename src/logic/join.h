@@ -40,7 +40,7 @@ struct join_known {
 enum join_action {
     JOIN_IGNORE, // nothing new
     JOIN_QUERY,  // ask the unit: something is new
-    JOIN_LEAVE,  // it is being stopped: take it out of the pool at once
+    JOIN_LEAVE,  // it says that it is being stopped: look whether it still answers
     JOIN_SUSPECT // another engine claims a known unit's UUID: ask that one whether it is so
 };
 

@@ -14,9 +14,9 @@
 #define TASK_STEPS_MAX    8
 
 // joining: heard of, and not all it holds is read or served yet. up and degraded: its tables are
-// known and it answers. down: it does not answer. stopped: it said that it is being stopped.
-// conflict: another engine uses its UUID too; nothing is changed on it until that one is silent or
-// a person has decided.
+// known and it answers. down: it does not answer. stopped: it said that it is being
+// stopped, and so it is. conflict: another engine uses its UUID too; nothing is changed on it until
+// that one is silent or a person has decided.
 enum unit_state {
     UNIT_JOINING = 1,
     UNIT_UP,
