@@ -10,6 +10,7 @@ import pytest
 from test_enrol import events, inform, net_snmp, notify_user, users_of_snmpd
 from tools import initiators, packets, patience
 from tools.liar import Liar
+from tools.testlab import Refused
 
 LAB = {"units": 2, "hosts": 1, "enrolled": True}
 PROOF = packets.ROOT_OID + ".1.2.1.2.1.13"
@@ -135,6 +136,35 @@ def test_a_volume_of_its_own_with_a_rule_for_a_host(lab, volume, liar):
     # A person says so: that none came before is not because none can be seen.
     lab.client.post("/assignments", {"volume": own["name"], "host": "host1"})
     patience.wait_for("the secret", liar.told_secrets)
+
+
+def test_a_person_says_where_a_volume_is(lab, volume, liar):
+    """The station believes a person, and gives the other unit the host's secret only then."""
+    def accept(unit):
+        return lab.dvsan("volume", "accept", "mine", unit, "--yes").stdout
+    with pytest.raises(Refused, match="unit2 does not show volume mine"):
+        lab.client.post("/volumes/mine/accept", {"unit": "unit2"})
+    with pytest.raises(Refused, match="volume mine is on unit1 already"):
+        lab.client.post("/volumes/mine/accept", {"unit": "unit1"})
+    liar.shows(1, volume)
+    liar.says(lab)
+    liar.is_led(lab)
+    patience.wait_for("both to be shown", lambda: sorted(lab.volume("mine")["shown_by"]) ==
+                      ["unit1", "unit2"])
+    assert not liar.told_secrets()
+    assert accept("unit2") == "Volume mine is on unit2 now.\n"
+    assert lab.volume("mine")["unit"] == "unit2"
+    assert any("is on unit2 now and not on unit1, as a person said" in text for text in events(lab))
+    patience.wait_for("the secret", liar.told_secrets)
+    # And back.
+    lab.run("stop", "unit1/agent")
+    lab.run("start", "unit1")
+    patience.wait_for("both to be shown again", lambda: sorted(lab.volume("mine")["shown_by"]) ==
+                      ["unit1", "unit2"])
+    assert accept("unit1") == "Volume mine is on unit1 now.\n"
+    patience.wait_for("it to be online", lambda: lab.volume("mine")["state"] == "online")
+    patience.wait_for("its host to be admitted", lambda: initiators.can_log_in(
+        initiators.access(lab, "host1", "mine")))
 
 
 def test_a_name_and_an_address_of_another(lab, volume, liar):
