@@ -27,6 +27,8 @@ class Member(Liar):
         self.scalar("dvsanMemberUuid", ("x", unit["uuid"].replace("-", "")))
         self.scalar("dvsanMemberName", ("s", "unit2"))
         self.scalar("dvsanMemberEpoch", ("u", self.epoch))
+        if os.path.exists(self.log):  # what the tests before were told
+            os.unlink(self.log)
 
     def is_asked(self):
         return True
@@ -135,6 +137,24 @@ def test_a_volume_of_its_own_with_a_rule_for_a_host(lab, volume, liar):
     assert own["hosts"] == ["host1"]
     # A person says so: that none came before is not because none can be seen.
     lab.client.post("/assignments", {"volume": own["name"], "host": "host1"})
+    patience.wait_for("the secret", liar.told_secrets)
+
+
+def test_a_host_that_is_added_later(lab, volume, liar):
+    """Its one secret for all units is not for a unit that named it before; a person's assignment sends it."""
+    del volume
+    iqn = "iqn.2026-11.test:later"
+    liar.volume(3)
+    liar.rule(3, 1, iqn)
+    liar.says(lab)
+    patience.wait_for("the host to be found", lambda: iqn in [h["iqn"] for h in lab.client.get("/hosts")])
+    liar.is_led(lab)
+    lab.client.post("/hosts", {"name": "later", "iqn": iqn, "chap_secret": "later-secret-01", "one_secret": True})
+    liar.says(lab)
+    assert any("has one secret for all units, which is not sent" in text for text in events(lab))
+    assert not liar.told_secrets()
+    own = next(v["name"] for v in lab.client.get("/volumes") if "later" in v["hosts"])
+    lab.client.post("/assignments", {"volume": own, "host": "later"})
     patience.wait_for("the secret", liar.told_secrets)
 
 
