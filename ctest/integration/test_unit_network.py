@@ -248,7 +248,7 @@ class Station:
   <http address="127.0.0.1" port="8480"/>
   <snmp listen="udp:192.0.2.1:1162">
     <notify user="notify" auth-pass-file="notify.auth" priv-pass-file="notify.priv"/>
-    <provision user="provision" auth-pass-file="provision.auth" priv-pass-file="provision.priv"/>
+    <provision user="provision" auth-pass-file="provision.auth" priv-pass-file="provision.priv" accept="yes"/>
   </snmp>
   <poll interval="60s" timeout="1s"/>
   <lease time="300s"/>

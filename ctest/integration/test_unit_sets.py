@@ -209,7 +209,7 @@ class SharedBox(Box):
     demo = None
 
     def third_manager(self):
-        return "".join(f"view {view} included .{oid}\n" for view in ("provision", "monitor")
+        return "".join(f"view {view} included .{oid}\n" for view in ("provision", "station")
                        for oid in (DEMO, CONTACT))
 
     def start_demo(self):

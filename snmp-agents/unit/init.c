@@ -296,10 +296,10 @@ static int make_credential(const struct setup *s, const struct unit_config *conf
     secret_wipe(&made, sizeof(made));
     bool good = setup_try((const char *const[]){"systemd-creds", "encrypt", "--name=unit-key", key,
                                                 CREDENTIAL, NULL}) &&
-                setup_try((const char *const[]){"systemd-run", "--quiet", "--wait", "-p",
-                                                "LoadCredentialEncrypted=unit-key:" CREDENTIAL,
-                                                "-p", "User=" USER, "/bin/sh", "-c",
-                                                "test -s $$CREDENTIALS_DIRECTORY/unit-key", NULL});
+                setup_try((const char *const[]){
+                    "systemd-run", "--quiet", "--wait", "--collect", "-p",
+                    "LoadCredentialEncrypted=unit-key:" CREDENTIAL, "-p", "User=" USER, "/bin/sh",
+                    "-c", "test -s $$CREDENTIALS_DIRECTORY/unit-key", NULL});
     if (good) {
         printf("made %s\n", CREDENTIAL);
         if (setup_make(s, CREDENTIAL_CONF,
