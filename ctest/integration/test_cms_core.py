@@ -123,12 +123,12 @@ def test_an_agent_that_died_is_silence_too(lab):
 def test_lost_answers_do_nothing_twice(lab):
     with Stopped(lab.units["unit1"].snmpd):
         task = lab.client.post("/volumes", {"name": "once", "size": "16M", "unit": "unit1"})
-        time.sleep(1.5)  # as long as its SETs go unanswered
+        is_in_state(lab, "unit1", "down")  # so its SETs go unanswered
     lab.done(task)
     lab.assign("once", "host1")
     with Stopped(lab.units["unit1"].snmpd):
         task = lab.client.delete("/assignments/once/host1")
-        time.sleep(1.5)  # as long as its SETs go unanswered
+        is_in_state(lab, "unit1", "down")  # so its SETs go unanswered
     lab.done(task)
     assert lab.unit("unit1")["volumes"] == 1
     drop(lab, "once")
@@ -140,7 +140,7 @@ def test_a_request_rides_out_a_restart_of_the_agent(lab):
     lab.run("kill", "unit1/agent")
     tasks = [lab.client.post("/volumes", {"name": "meanwhile", "size": "16M", "unit": "unit1"}),
              lab.client.post("/assignments", {"volume": "early", "host": "host1"})]
-    time.sleep(0.5)  # as long as snmpd answers for it
+    is_in_state(lab, "unit1", "down")  # so snmpd has answered for it
     lab.run("start", "unit1/agent")
     for task in tasks:
         lab.done(task)
@@ -151,7 +151,7 @@ def test_a_hanging_agent_is_no_refusal(lab):
     """Its snmpd answers with an error when the agent takes too long."""
     with Stopped(lab.units["unit1"].agent):
         task = lab.client.post("/volumes", {"name": "hung", "size": "16M", "unit": "unit1"})
-        time.sleep(3)  # longer than snmpd waits for it
+        is_in_state(lab, "unit1", "down")  # so snmpd has waited for it in vain
     lab.done(task)
     is_in_state(lab, "unit1", "up")
     drop(lab, "hung")

@@ -62,13 +62,8 @@ def partitions(path):
 
 def rows(box):
     """The volume table: UUID -> (start, blocks, name)."""
-    found = {}
-    walked = {c: box.walk(f"{VOLUME}.{c}") for c in (V_UUID, V_START, V_BLOCKS, V_NAME)}
-    for oid, value in walked[V_UUID].items():
-        index = oid.rsplit(".", 1)[1]
-        at = [walked[c][f".{VOLUME}.{c}.{index}"] for c in (V_START, V_BLOCKS, V_NAME)]
-        found[raw_uuid(value)] = (int(at[0]), int(at[1]), at[2])
-    return found
+    return {raw_uuid(number): (int(start), int(blocks), name)
+            for number, start, blocks, name in box.table(VOLUME, V_UUID, V_START, V_BLOCKS, V_NAME).values()}
 
 
 def raw_uuid(value):

@@ -46,10 +46,11 @@ def extent(box, index):
 
 
 def free_extents(box):
-    found = box.walk(FREE + ".2")
-    ends = box.walk(FREE + ".4")
-    return [(int(start) // MIB, (int(ends["." + FREE + ".4." + oid.split(FREE + ".2.")[1]]) + 1) // MIB)
-            for oid, start in found.items()]
+    return [(int(start) // MIB, (int(end) + 1) // MIB) for start, end in box.table(FREE, 2, 4).values()]
+
+
+def wait_free(box, *extents):
+    wait_for(f"{extents} to be free", lambda: free_extents(box) == list(extents))
 
 
 def wait_extent(box, index, start, end):
@@ -77,18 +78,18 @@ def test_grows_in_place_then_moves_then_is_refused(box):
     for index in (1, 2):
         box.grant(index, 1, ALICE, "alice", SECRET)
         box.wait_rule(index, 1, ACTIVE)
-    assert free_extents(box) == [(32, 256)]
+    wait_free(box, (32, 256))
 
     box.set(*size_set(2, 40))
     wait_extent(box, 2, 16, 56)
     assert capacity(box, 2) == 40
-    assert free_extents(box) == [(56, 256)]
+    wait_free(box, (56, 256))
     box.set(*size_set(2, 40))  # an answer was lost
 
     box.set(*size_set(1, 32))  # volume 2 is behind it
     wait_extent(box, 1, 56, 88)
     assert capacity(box, 1) == 32
-    assert free_extents(box) == [(0, 16), (88, 256)]
+    wait_free(box, (0, 16), (88, 256))
 
     with pytest.raises(SnmpError, match="resourceUnavailable"):
         box.set(*size_set(2, 169))
@@ -98,7 +99,7 @@ def test_grows_in_place_then_moves_then_is_refused(box):
     box.set(*size_set(2, 168))
     wait_extent(box, 2, 88, 256)
     assert box.get(f"{VOLUME}.{V_ERROR}.2") == ""
-    assert free_extents(box) == [(0, 56)]
+    wait_free(box, (0, 56))
 
 
 def test_shrinks_by_force_alone(box):
@@ -114,7 +115,7 @@ def test_shrinks_by_force_alone(box):
     wait_extent(box, 1, 0, 16)
     box.wait_rule(1, 1, ACTIVE)
     assert capacity(box, 1) == 16
-    assert free_extents(box) == [(16, 256)]
+    wait_free(box, (16, 256))
 
 
 def test_a_request_stands_or_falls_whole(box):
@@ -147,7 +148,7 @@ def test_a_kill_in_between_is_healed(box, who):
         box.wait_rule(1, 1, ACTIVE)
         assert path.stat().st_size == mib << 20
         wait_for("the new size", lambda mib=mib: capacity(box, 1) == mib)
-        assert free_extents(box) == [(mib, 256)]
+        wait_free(box, (mib, 256))
 
 
 class Reserving(Lun):

@@ -9,7 +9,7 @@ import pytest
 import unit_box
 from raw_initiator import Lun
 from test_media import HOST, MIB, SECRET, grant, image, io, loops_over, partitions, rows, user
-from test_resize import free_extents, size_set
+from test_resize import size_set, wait_free
 from tools.power import VolatileDisk
 from unit_box import (OFFLINE, ONLINE, V_ADMIN, V_BLOCKS, V_ERROR, V_PROGRESS, V_SIZE, V_START, VOLUME, SnmpError,
                       wait_for)
@@ -91,7 +91,7 @@ def test_grows_in_place(box):
     assert loops_over(disk) == before
     said = io(box, 2, "read -P 0x42 0 8M", "read -P 0 8M 16M")
     assert "Pattern" not in said
-    assert free_extents(box) == [(33, 63)]
+    wait_free(box, (33, 63))
     check_same(box, disk)
 
 
@@ -163,7 +163,7 @@ def test_grows_by_a_copy_when_it_is_forced(box):
     assert capacity(box, 1) == 16
     assert int(box.get(f"{VOLUME}.{V_SIZE}.1")) == 16
     check_data(box, 16)
-    wait_for("the old place to be free", lambda: free_extents(box) == [(1, 9), (33, 63)])
+    wait_free(box, (1, 9), (33, 63))
     check_same(box, disk)
     with open(disk, "rb") as f:
         f.seek(MIB)
@@ -183,7 +183,7 @@ def test_grows_by_a_copy_when_it_is_forced(box):
     box.wait_volume(1, ONLINE)
     box.wait_rule(1, 1, unit_box.ACTIVE)
     check_data(box, 20)
-    wait_for("the old place to be free", lambda: free_extents(box) == [(17, 33), (61, 63)])
+    wait_free(box, (17, 33), (61, 63))
     check_same(box, disk)
 
 
@@ -255,5 +255,5 @@ def test_a_volume_that_is_deleted_while_it_is_copied(box, slow):
     wait_for("no rule", lambda: (1, 1) not in box.rules())
     box.destroy(1)
     wait_for("the volume to be gone", lambda: list(box.volumes()) == [2])
-    wait_for("its places to be free", lambda: free_extents(box) == [(1, 49), (57, 191)])
+    wait_free(box, (1, 49), (57, 191))
     check_same(box, slow.path)

@@ -175,8 +175,7 @@ def test_a_heartbeat_tells_that_the_agent_lives(box):
     # And where the unit's disks are reached is there as people write it.
     assert box.get(PORTAL_TEXT) == f"{box.portal}:3260"
     box.agent.kill()
-    wait_for("the heartbeat to stop", lambda: box.try_get(HEARTBEAT) is None)
-    assert box.try_get("1.3.6.1.2.1.1.3.0") is not None or box.try_get("1.3.6.1.6.3.10.2.1.3.0") is not None
+    wait_for("the heartbeat to stop", lambda: box.walk(HEARTBEAT) == {})  # which snmpd answers
 
 
 def test_what_does_not_go_out_is_counted_and_said(box):

@@ -12,7 +12,7 @@ import uuid
 import pytest
 
 from unit_box import (ACCESS, ACTIVE, A_STATUS, AUTH, CHANGE, DESTROY, MEMBER, ONLINE, PRIV, ROOT, SOURCE, UNIT,
-                      USER, VOLUME, V_IQN, V_NAME, V_STATUS, V_UUID, Box, SnmpError, create_set, free_addresses,
+                      USER, VOLUME, V_IQN, V_NAME, V_STATUS, V_UUID, Box, create_set, free_addresses,
                       grant_set, tool_environment, wait_for)
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
@@ -161,14 +161,7 @@ def check_tables(box, whole):
 
 def insist(box, *sets):
     """A volume that just lost its rules may be refused for a moment."""
-    def attempt():
-        try:
-            box.set(*sets)
-        except SnmpError as error:
-            assert "inconsistentValue" in str(error), str(error)
-            return False
-        return True
-    wait_for(f"{sets[0]} to be taken", attempt, 60)
+    wait_for(f"{sets[0]} to be taken", lambda: box.set(*sets), 60)
 
 
 def come(box, group):

@@ -49,8 +49,8 @@ USER, AUTH, PRIV = "provision", "auth-pass-of-provision", "priv-pass-of-provisio
 IQN = "iqn.2026-11.test.dvsan"
 
 
-class SnmpError(Exception):
-    pass
+class SnmpError(patience.NotYet):
+    """A unit is not there yet, hangs, or has refused."""
 
 
 @functools.cache
@@ -237,6 +237,17 @@ class Box:
 
     def walk(self, oid):
         return self.snmp("snmpbulkwalk", oid)
+
+    def table(self, entry, *columns):
+        """The index's text -> values in these columns. A walk takes columns one after the other, so it is repeated
+        until no row has come or gone meanwhile."""
+        def look():
+            found = [{oid[len(f".{entry}.{c}."):]: value for oid, value in self.walk(f"{entry}.{c}").items()}
+                     for c in columns]
+            if any(values.keys() != found[0].keys() for values in found):
+                raise SnmpError(f"{entry}: rows come and go")
+            return [{index: [values[index] for values in found] for index in found[0]}]
+        return wait_for("the table", look)[0]
 
     def set(self, *triples):
         args = []
