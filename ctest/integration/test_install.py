@@ -83,7 +83,7 @@ def test_examples_are_good(tree, tmp_path, name):
     done = subprocess.run([program, "--check", "-c", example], capture_output=True, text=True,
                           timeout=60, check=False)
     assert done.returncode == 3, done.stdout + done.stderr
-    assert done.stdout.startswith(f"{example} is well formed, but this machine lacks")
+    assert done.stdout.startswith(f"{example} is well formed, but does not fit this machine:")
     for lacking in LACKING[name]:
         assert lacking in done.stdout
     text = example.read_text()

@@ -11,7 +11,7 @@ import uuid
 
 import pytest
 
-from unit_box import (ACCESS, ACTIVE, ANNOUNCE, A_INITIATOR, A_IS_SET, A_SECRET, A_STATUS, CHANGE,
+from unit_box import (ACCESS, ACTIVE, ANNOUNCE, IQN, A_INITIATOR, A_IS_SET, A_SECRET, A_STATUS, CHANGE,
                       COLD_START, DESTROY, FAILED, GO, LINK_DOWN, LINK_UP, MEMBER, OFFLINE, ONLINE, PROGRAM,
                       ROOT, RULE_FAILED, UNIT, VOLUME, V_ADMIN, V_BLOCKS, V_BLOCK_SIZE, V_END, V_ERROR, V_GENERATION, V_NAME,
                       V_SIZE, V_START, V_STATUS, V_UUID, Box, SnmpError, create_set, free_addresses,
@@ -653,3 +653,13 @@ def test_the_command_line_says_what_is_wrong(idle):
     idle.write_config('<medium index="1" name="m1" kind="dir" path="media" size="much"/>')
     bad = run("--check", "--config", idle.dir / "unit.xml")
     assert bad.returncode != 0 and "unit.xml:2" in bad.stderr and "much" in bad.stderr
+
+
+def test_another_prefix_is_told_before_it_takes_volumes_away(box):
+    box.create(1, "data")
+    box.wait_volume(1, ONLINE)
+    text = (box.dir / "unit.xml").read_text()
+    box.write("other.xml", text.replace(f'iqn-prefix="{IQN}"', 'iqn-prefix="iqn.2026-11.test.other"'))
+    assert run("--check", "-c", box.dir / "unit.xml").returncode == 0
+    told = run("--check", "-c", box.dir / "other.xml")
+    assert told.returncode == 3 and f"such as data with the target name {box.iqn(1)}; put the iqn-prefix" in told.stdout

@@ -475,6 +475,28 @@ static void a_second_agent_is_refused(void **state)
     journal_close(j);
 }
 
+static void targets_of_another_prefix_are_found_beside_an_agent(void **state)
+{
+    (void)state;
+    struct dv_err err;
+    struct volume first;
+    DV_FREE char *db = dv_printf("%s/unit.db", dir);
+    assert_int_equal(journal_other_targets(dir, "iqn.2026-11.test", &first, &err), 0); // no file
+    struct journal *j = open_journal();
+    for (uint32_t i = 1; i <= 3; i++)
+        put_volume(j, volume(i), i > 1);
+    assert_int_equal(journal_other_targets(dir, "iqn.2026-11.test", &first, &err), 0);
+    assert_int_equal(journal_other_targets(dir, "iqn.2026-11.tes", &first, &err), 3);
+    assert_string_equal(first.name, "v1");
+    assert_string_equal(first.iqn, volume(1).iqn);
+    put_volume(j, volume(4), true); // it goes on writing
+    assert_int_equal(journal_other_targets(dir, "iqn.2026-11.other", &first, &err), 4);
+    journal_close(j);
+    assert_int_equal(file_write_atomic(db, "this is none", 12, 0600, NULL), 0);
+    assert_int_equal(journal_other_targets(dir, "iqn.2026-11.test", &first, &err), -1);
+    assert_non_null(strstr(err.text, "unit.db is damaged"));
+}
+
 static void an_open_directory_is_refused(void **state)
 {
     (void)state;
@@ -741,6 +763,8 @@ int main(void)
                                         remove_dir),
         cmocka_unit_test_setup_teardown(a_credential_is_the_key, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_second_agent_is_refused, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(targets_of_another_prefix_are_found_beside_an_agent,
+                                        make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(an_open_directory_is_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_told, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(damage_is_found_and_left_alone, make_dir, remove_dir),

@@ -45,6 +45,12 @@ const char *journal_trouble(struct journal *j);
 // added to those that the state has.
 int journal_load(struct journal *j, struct state *s, struct dv_err *err);
 
+// How many recorded volumes have targets of another prefix, and the first of these (its name and
+// target): as the file says now, which an agent may have open, and which is only read. 0 without a
+// file; -1 when it cannot be read.
+int journal_other_targets(const char *state_dir, const char *iqn_prefix, struct volume *first,
+                          struct dv_err *err);
+
 // A group of changes. After a failure of any part, roll back.
 int journal_begin(struct journal *j, struct dv_err *err);
 int journal_commit(struct journal *j, struct dv_err *err);

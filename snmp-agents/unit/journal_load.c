@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "base/secret.h"
+#include "logic/unit_plan.h"
 #include "snmp-agents/unit/journal_internal.h"
 #include "snmp-agents/unit/journal_seal.h"
 #include "store/db.h"
@@ -197,6 +198,29 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
         return journal_start_fails(err);
     add_unrecorded(s);
     return 0;
+}
+
+int journal_other_targets(const char *state_dir, const char *iqn_prefix, struct volume *first,
+                          struct dv_err *err)
+{
+    if (!journal_exists(state_dir))
+        return 0;
+    DV_FREE char *path = dv_printf("%s/unit.db", state_dir), *prefix = dv_printf("%s:", iqn_prefix);
+    struct plan_wanted wanted = {.prefix = prefix};
+    struct db *db = db_open_beside(path, err);
+    struct db_stmt *s =
+        db ? db_prepare(db, "SELECT name, iqn FROM volume ORDER BY idx", err) : NULL;
+    int count = 0, rc = s ? 0 : -1;
+    while (s && (rc = db_step(s, err)) == 1) {
+        if (plan_is_ours(&wanted, db_text(s, 1)) || count++ > 0)
+            continue;
+        *first = (struct volume){0};
+        dv_copy(first->name, sizeof(first->name), db_text(s, 0));
+        dv_copy(first->iqn, sizeof(first->iqn), db_text(s, 1));
+    }
+    db_finalize(s);
+    db_close(db);
+    return rc < 0 ? -1 : count;
 }
 
 int journal_load_lead(struct journal *j, struct lead *lead, struct dv_err *err)

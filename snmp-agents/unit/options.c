@@ -209,10 +209,29 @@ static int forget_secrets(const struct unit_config *config)
     return rc == 0 ? 0 : fail(&err);
 }
 
+// The agent may be running meanwhile.
+static void look_at_targets(const struct unit_config *config, struct world *w)
+{
+    struct dv_err err;
+    struct volume first;
+    int count = journal_other_targets(config->state_dir, config->iqn_prefix, &first, &err);
+    if (count < 0)
+        world_add(&w->doubts, &w->doubt_count,
+                  "whether the volumes that are there have this iqn-prefix is not known: %s",
+                  err.text);
+    else if (count > 0)
+        world_add(&w->missing, &w->missing_count,
+                  "volumes that were made with another iqn-prefix are not served with %s: %d, such "
+                  "as %s with the target name %s; put the iqn-prefix with which they were made "
+                  "back",
+                  config->iqn_prefix, count, first.name, first.iqn);
+}
+
 static int check(const struct unit_config *config, const char *path)
 {
     struct world world;
     world_of_unit(config, &world);
+    look_at_targets(config, &world);
     int rc = world_print(&world, path);
     world_clear(&world);
     return rc;

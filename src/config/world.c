@@ -20,9 +20,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-static void add(char ***list, size_t *count, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-static void add(char ***list, size_t *count, const char *fmt, ...)
+void world_add(char ***list, size_t *count, const char *fmt, ...)
 {
     char text[1024];
     va_list args;
@@ -31,8 +29,8 @@ static void add(char ***list, size_t *count, const char *fmt, ...)
     va_end(args);
     *DV_APPEND(*list, *count) = dv_strdup(text);
 }
-#define MISSING(w, ...) add(&(w)->missing, &(w)->missing_count, __VA_ARGS__)
-#define DOUBT(w, ...)   add(&(w)->doubts, &(w)->doubt_count, __VA_ARGS__)
+#define MISSING(w, ...) world_add(&(w)->missing, &(w)->missing_count, __VA_ARGS__)
+#define DOUBT(w, ...)   world_add(&(w)->doubts, &(w)->doubt_count, __VA_ARGS__)
 
 // ---- Addresses --------------------------------------------------------------------------------
 
@@ -395,7 +393,7 @@ int world_print(const struct world *w, const char *path)
     if (w->missing_count == 0)
         printf("%s is good.\n", path);
     else
-        printf("%s is well formed, but this machine lacks what it names:\n", path);
+        printf("%s is well formed, but does not fit this machine:\n", path);
     for (size_t i = 0; i < w->missing_count; i++)
         printf("- %s\n", w->missing[i]);
     if (w->doubt_count > 0)

@@ -14,6 +14,10 @@ struct world {
     size_t doubt_count;
 };
 
+// Adds a sentence to one of the lists.
+void world_add(char ***list, size_t *count, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
 // Looks, and changes nothing. What other services make when they start (the sockets of snmpd and
 // tgtd) is not looked for.
 void world_of_unit(const struct unit_config *config, struct world *out);

@@ -19,7 +19,7 @@
 
 struct db {
     sqlite3 *handle;
-    int lock; // a descriptor of the file that holds a lock on it
+    int lock; // a descriptor of the file that holds a lock on it, or -1
     char *path;
 };
 
@@ -188,12 +188,28 @@ struct db *db_open(const char *path, enum db_log log, struct dv_err *err)
     return NULL;
 }
 
+struct db *db_open_beside(const char *path, struct dv_err *err)
+{
+    struct db *db = dv_calloc(1, sizeof(*db));
+    db->lock = -1;
+    db->path = dv_strdup(path);
+    int rc = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READONLY, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+        return db;
+    }
+    (void)fail(db, rc, err);
+    db_close(db);
+    return NULL;
+}
+
 void db_close(struct db *db)
 {
     if (!db)
         return;
     sqlite3_close_v2(db->handle);
-    close(db->lock);
+    if (db->lock >= 0)
+        close(db->lock);
     free(db->path);
     free(db);
 }

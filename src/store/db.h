@@ -24,6 +24,8 @@ enum db_log {
 // synchronous=FULL: what was committed survives a power cut. Deleted content is overwritten with
 // zeros. Foreign keys are enforced. Use a db and its statements from one thread at a time.
 struct db *db_open(const char *path, enum db_log log, struct dv_err *err);
+// Opens a file that is there, to read it beside whoever has it open: without a lock, and unchecked.
+struct db *db_open_beside(const char *path, struct dv_err *err);
 void db_close(struct db *db); // NULL is fine; finalize the statements first
 
 // Fails with DV_DAMAGED and the sentence that other damage has; what is wrong comes in brackets.
