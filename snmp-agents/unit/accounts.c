@@ -11,23 +11,9 @@ struct placed { // the extents that are good, sorted
     uint64_t total;
 };
 
-// The place of the first extent that does not begin before the block.
-static size_t place_of(const struct placed *p, uint64_t block)
-{
-    size_t low = 0, high = p->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (p->list[middle].start < block)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static bool is_free(const struct placed *p, const struct extent *e)
 {
-    size_t i = place_of(p, e->start);
+    size_t i = extent_place(p->list, p->count, e->start);
     const struct extent *before = i > 0 ? &p->list[i - 1] : NULL;
     return (!before || before->start + before->blocks <= e->start) &&
            (i == p->count || e->start + e->blocks <= p->list[i].start);
@@ -35,7 +21,7 @@ static bool is_free(const struct placed *p, const struct extent *e)
 
 static void put(struct placed *p, const struct extent *e)
 {
-    size_t i = place_of(p, e->start);
+    size_t i = extent_place(p->list, p->count, e->start);
     (void)DV_APPEND(p->list, p->count);
     memmove(p->list + i + 1, p->list + i, (p->count - 1 - i) * sizeof(*p->list));
     p->list[i] = *e;

@@ -3,29 +3,22 @@
 #include "snmp-agents/unit/backing.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include <time.h>
+#include "base/wait.h"
 
 #define SLICE_MS 500 // of clearing a volume's blocks in one pass
 
 struct making {
     const struct pass_calls *calls;
     const struct order_volume *ov; // NULL: of no volume
-    uint64_t until;                // or for as long as it takes: 0
+    int64_t until;                 // or for as long as it takes: 0
     bool expired;
     uint32_t percent;
 };
 
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static bool report(void *arg, uint32_t percent)
 {
     struct making *m = arg;
-    m->expired = m->until != 0 && now_ms() >= m->until;
+    m->expired = m->until != 0 && wait_now_ms() >= m->until;
     if (m->expired)
         m->percent = percent;
     if (m->expired || percent == m->percent || !m->ov)
@@ -39,7 +32,7 @@ static struct making making_of(const struct media *m, const struct order_volume 
                                const struct pass_calls *calls)
 {
     return (struct making){
-        .calls = calls, .ov = ov, .until = m && media_resumes(m) ? now_ms() + SLICE_MS : 0};
+        .calls = calls, .ov = ov, .until = m && media_resumes(m) ? wait_now_ms() + SLICE_MS : 0};
 }
 
 static void note_slice(struct order_volume *ov, const struct making *m)

@@ -19,15 +19,8 @@ static const struct sn_column COLUMNS[] = {
 // The first one of a medium that begins at `mib` or behind it, or NULL.
 static const struct extent *from(const struct unit_medium *m, uint64_t mib)
 {
-    size_t low = 0, high = m->free_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (m->free[middle].start / BLOCKS_PER_MIB < mib)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < m->free_count ? &m->free[low] : NULL;
+    size_t i = extent_place(m->free, m->free_count, mib * BLOCKS_PER_MIB);
+    return i < m->free_count ? &m->free[i] : NULL;
 }
 
 static const void *find(void *ctx, const uint32_t *index, size_t len)

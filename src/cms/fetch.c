@@ -142,53 +142,24 @@ static bool skip(const struct fetch *f, enum reading_table table, const uint32_t
     return true;
 }
 
-static bool medium_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
-{
-    struct fetch *f = arg;
-    struct medium row;
-    if (!has_room(f, READING_MEDIA))
-        return false;
-    if (!reading_medium(index, len, v, &row))
-        return skip(f, READING_MEDIA, index, len);
-    *DV_APPEND(f->r->media, f->r->media_count) = row;
-    return true;
-}
+// A table whose rows go to a list of the reading.
+#define ROW(name, table, type, list, count)                                                        \
+    static bool name##_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v) \
+    {                                                                                              \
+        struct fetch *f = arg;                                                                     \
+        type row;                                                                                  \
+        if (!has_room(f, table))                                                                   \
+            return false;                                                                          \
+        if (!reading_##name(index, len, v, &row))                                                  \
+            return skip(f, table, index, len);                                                     \
+        *DV_APPEND(f->r->list, f->r->count) = row;                                                 \
+        return true;                                                                               \
+    }
 
-static bool free_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
-{
-    struct fetch *f = arg;
-    struct free_extent row;
-    if (!has_room(f, READING_FREE))
-        return false;
-    if (!reading_free_extent(index, len, v, &row))
-        return skip(f, READING_FREE, index, len);
-    *DV_APPEND(f->r->free_extents, f->r->free_count) = row;
-    return true;
-}
-
-static bool portal_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
-{
-    struct fetch *f = arg;
-    struct portal row;
-    if (!has_room(f, READING_PORTALS))
-        return false;
-    if (!reading_portal(index, len, v, &row))
-        return skip(f, READING_PORTALS, index, len);
-    *DV_APPEND(f->r->portals, f->r->portal_count) = row;
-    return true;
-}
-
-static bool volume_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
-{
-    struct fetch *f = arg;
-    struct volume row;
-    if (!has_room(f, READING_VOLUMES))
-        return false;
-    if (!reading_volume(index, len, v, &row))
-        return skip(f, READING_VOLUMES, index, len);
-    *DV_APPEND(f->r->volumes, f->r->volume_count) = row;
-    return true;
-}
+ROW(medium, READING_MEDIA, struct medium, media, media_count)
+ROW(free_extent, READING_FREE, struct free_extent, free_extents, free_count)
+ROW(portal, READING_PORTALS, struct portal, portals, portal_count)
+ROW(volume, READING_VOLUMES, struct volume, volumes, volume_count)
 
 // Of a volume with more rules than one can have nobody needs to know them all.
 static bool take_rule(struct one *one, const uint32_t *index, size_t len, const struct sn_value *v)
@@ -227,7 +198,7 @@ static void read_media(struct fetch *f)
 {
     f->r->has_media = true;
     walk(f, reading_medium_columns, medium_row);
-    walk(f, reading_free_columns, free_row);
+    walk(f, reading_free_columns, free_extent_row);
 }
 
 static void read_portals(struct fetch *f)

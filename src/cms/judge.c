@@ -15,6 +15,11 @@ static void reach_step(struct task_record *t, size_t place)
         t->steps[i].state = i < place ? STEP_DONE : i == place ? STEP_RUNNING : STEP_WAITING;
 }
 
+static void end_well(struct judging *j, struct task_record *t)
+{
+    tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+}
+
 void judge_withdraw_volume(struct judging *j, const struct pool_volume *v)
 {
     struct volume_record rec = v->rec;
@@ -49,7 +54,7 @@ static void judge_create(struct judging *j, struct task_record *t, struct pool_v
     switch (v->actual.state) {
     case VOLUME_ONLINE:
     case VOLUME_OFFLINE:
-        tasks_end(cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+        end_well(j, t);
         break;
     case VOLUME_FAILED:
         reach_step(t, v->actual.progress < 100 ? 1 : 2);
@@ -73,7 +78,7 @@ static void judge_create(struct judging *j, struct task_record *t, struct pool_v
 static void judge_delete(struct judging *j, struct task_record *t, struct pool_volume *v)
 {
     if (!v) {
-        tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+        end_well(j, t);
         return;
     }
     if (v->rec.wanted) {
@@ -114,7 +119,7 @@ static void judge_assign(struct judging *j, struct task_record *t, struct pool_v
     } else if (a->actual.state == ACCESS_ACTIVE &&
                (a->host->rec.sealed_len == 0 ||
                 a->actual.secret_mark == a->host->rec.secret_mark)) {
-        tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+        end_well(j, t);
     }
 }
 
@@ -122,7 +127,7 @@ static void judge_unassign(struct judging *j, struct task_record *t, struct pool
 {
     struct pool_assignment *a = v ? pool_assignment_of(v, &t->host) : NULL;
     if (!a) {
-        tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+        end_well(j, t);
         return;
     }
     reach_step(t, 0);
@@ -134,7 +139,7 @@ static void end_done(struct judging *j, struct task_record *t)
         tasks_end(j->cms, &j->c, t, TASK_DONE, DV_CONFLICT,
                   "it was carried out before it could be taken back");
     else
-        tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+        end_well(j, t);
 }
 
 // Whether there is still a volume to change. While it is not shown it is waited for.
@@ -175,7 +180,7 @@ static void judge_rename(struct judging *j, struct task_record *t, struct pool_v
     if (!is_there(j, t, v))
         return;
     if (strcmp(v->actual.name, v->rec.name) == 0)
-        tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+        end_well(j, t);
     else
         reach_step(t, 0);
 }

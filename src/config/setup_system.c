@@ -149,21 +149,25 @@ bool setup_runs_services(const struct setup *s)
     return !*s->root && geteuid() == 0 && access("/run/systemd/system", F_OK) == 0;
 }
 
-bool setup_try(const char *const *words)
+static bool run(const char *const *words, bool silent)
 {
     int status;
     fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
-        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-        dup2(null, STDIN_FILENO);
-        dup2(null, STDOUT_FILENO);
-        dup2(null, STDERR_FILENO);
+        int null = silent ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
+        for (int fd = STDIN_FILENO; silent && fd <= STDERR_FILENO; fd++)
+            dup2(null, fd);
         execvp(words[0], (char *const *)words);
         _exit(127);
     }
     return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
            WEXITSTATUS(status) == 0;
+}
+
+bool setup_try(const char *const *words)
+{
+    return run(words, true);
 }
 
 int setup_systemctl(const struct setup *s, const char *const *words, struct dv_err *err)
@@ -175,16 +179,7 @@ int setup_systemctl(const struct setup *s, const char *const *words, struct dv_e
         argv[count++] = root;
     for (size_t i = 0; words[i] && count + 1 < DV_COUNT(argv); i++)
         argv[count++] = words[i];
-    fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0) {
-        execvp(argv[0], (char *const *)argv);
-        _exit(127);
-    }
-    int status;
-    if (pid < 0 || waitpid(pid, &status, 0) != pid)
-        return dv_fail_errno(err, errno, "cannot run systemctl");
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    if (run(argv, false))
         return 0;
     return dv_fail(err, DV_IO, "systemctl %s %s failed; systemctl status %s tells more", words[0],
                    words[1] ? words[1] : "", words[1] ? words[1] : "");

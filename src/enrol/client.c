@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/wait.h"
 #include "enrol/frame.h"
 #include "enrol/noise.h"
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define STEP_MS 10000
@@ -27,31 +27,6 @@ struct talk {
 
 // ---- The connection -------------------------------------------------------------------------
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-// False with errno set.
-static bool wait_for(int fd, short events, int64_t until)
-{
-    struct pollfd p = {.fd = fd, .events = events};
-    for (;;) {
-        int64_t left = until - now_ms();
-        int n = poll(&p, 1, left > 0 ? (int)left : 0);
-        if (n > 0)
-            return true;
-        if (n == 0) {
-            errno = ETIMEDOUT;
-            return false;
-        }
-        if (errno != EINTR)
-            return false;
-    }
-}
-
 static int connect_one(const struct addrinfo *a)
 {
     int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -61,7 +36,7 @@ static int connect_one(const struct addrinfo *a)
         return -1;
     if (connect(fd, a->ai_addr, a->ai_addrlen) == 0)
         return fd;
-    if (errno == EINPROGRESS && wait_for(fd, POLLOUT, now_ms() + STEP_MS) &&
+    if (errno == EINPROGRESS && wait_for(fd, POLLOUT, wait_now_ms() + STEP_MS) &&
         getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &len) == 0) {
         if (why == 0)
             return fd;
@@ -132,7 +107,7 @@ static int lost(const struct talk *t, int why, struct dv_err *err)
 // The data are in out, behind the head.
 static int send_frame(struct talk *t, enum frame_type type, size_t len, struct dv_err *err)
 {
-    int64_t until = now_ms() + STEP_MS;
+    int64_t until = wait_now_ms() + STEP_MS;
     frame_head(t->out, type, len);
     for (size_t sent = 0; sent < FRAME_HEAD + len;) {
         ssize_t n = send(t->fd, t->out + sent, FRAME_HEAD + len - sent, MSG_NOSIGNAL);
@@ -149,7 +124,7 @@ static int send_frame(struct talk *t, enum frame_type type, size_t len, struct d
 static int receive(struct talk *t, enum frame_type wanted, const uint8_t **data, size_t *len,
                    struct dv_err *err)
 {
-    int64_t until = now_ms() + STEP_MS;
+    int64_t until = wait_now_ms() + STEP_MS;
     enum frame_type type = wanted;
     enum frame_state state;
     size_t got = 0;

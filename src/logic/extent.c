@@ -23,6 +23,19 @@ void extent_sort(struct extent *used, size_t count)
         qsort(used, count, sizeof(*used), by_start);
 }
 
+size_t extent_place(const struct extent *list, size_t count, uint64_t block)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (list[middle].start < block)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 int extent_check(const struct extent *used, size_t count, uint64_t total, struct dv_err *err)
 {
     uint64_t end = 0; // of what came before

@@ -26,6 +26,9 @@ struct extent_space {
 // Sorts by start, as every function below wants its list.
 void extent_sort(struct extent *used, size_t count);
 
+// Where in the list the first one is that begins at the block or behind it.
+size_t extent_place(const struct extent *list, size_t count, uint64_t block);
+
 // Fails with DV_CONFLICT when extents are empty, unsorted, overlap, or leave the range 0..total-1.
 int extent_check(const struct extent *used, size_t count, uint64_t total, struct dv_err *err);
 

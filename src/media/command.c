@@ -3,6 +3,7 @@
 #include "media/command.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/wait.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -10,7 +11,6 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -34,13 +34,6 @@ static int spawn(const char *const *argv, int errors, pid_t *pid)
     return errnum;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 // Adds what fits, at the cost of what came first.
 static void add(char *kept, const char *more, size_t len)
 {
@@ -58,18 +51,15 @@ static void add(char *kept, const char *more, size_t len)
 // before.
 static bool listen_to(int fd, int64_t until, char kept[COMMAND_COMPLAINT])
 {
-    for (;;) {
-        char part[COMMAND_COMPLAINT / 2];
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        int64_t left = until - now_ms();
-        if (left <= 0 || (poll(&p, 1, (int)left) <= 0 && errno != EINTR))
-            return false;
-        ssize_t n = p.revents ? read(fd, part, sizeof(part)) : -1;
+    char part[COMMAND_COMPLAINT / 2];
+    while (wait_now_ms() < until && wait_for(fd, POLLIN, until)) {
+        ssize_t n = read(fd, part, sizeof(part));
         if (n == 0)
             return true;
         if (n > 0)
             add(kept, part, (size_t)n);
     }
+    return false;
 }
 
 static int judge(const char *name, int status, const char *complaint, struct dv_err *err)
@@ -116,7 +106,7 @@ void command_kill(struct command *c)
 
 bool command_wait(struct command *c, int timeout_ms, int *result, struct dv_err *err)
 {
-    if (!listen_to(c->errors, now_ms() + timeout_ms, c->said))
+    if (!listen_to(c->errors, wait_now_ms() + timeout_ms, c->said))
         return false;
     int status = reap(c);
     for (size_t len = strlen(c->said); len > 0 && c->said[len - 1] == '\n'; len--)

@@ -3,15 +3,14 @@
 #include "tgt/mgmt.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/wait.h"
 #include <errno.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define ANSWER_MAX  (256u << 20) // bytes; 10,000 targets list in about 12 MB
@@ -75,33 +74,6 @@ static int fail_status(struct dv_err *err, const struct tgt_request *r, uint32_t
     }
     dv_fail(err, statuses[status].code, "%s failed: %s", r->doing, statuses[status].text);
     return (int)status;
-}
-
-// ---- Time ---------------------------------------------------------------------------------
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-// Waits until fd has what is asked for; false with errno = ETIMEDOUT when that took too long.
-static bool wait_for(int fd, short events, int64_t deadline)
-{
-    for (;;) {
-        int64_t left = deadline - now_ms();
-        struct pollfd p = {.fd = fd, .events = events};
-        int n = poll(&p, 1, left > 0 ? (int)left : 0);
-        if (n > 0)
-            return true;
-        if (n == 0) {
-            errno = ETIMEDOUT;
-            return false;
-        }
-        if (errno != EINTR)
-            return false;
-    }
 }
 
 // ---- Connecting ---------------------------------------------------------------------------
@@ -202,7 +174,7 @@ static int read_bytes(int fd, void *out, size_t len, int64_t deadline, const str
 int tgt_exchange(int fd, int timeout_ms, const struct tgt_request *r, char **text,
                  struct dv_err *err)
 {
-    int64_t deadline = now_ms() + timeout_ms;
+    int64_t deadline = wait_now_ms() + timeout_ms;
     struct wire_answer answer;
     if (send_request(fd, r, err) != 0 || read_bytes(fd, &answer, sizeof(answer), deadline, r, err))
         return -1;

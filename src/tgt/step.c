@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/wait.h"
 #include "tgt/engine.h"
 #include "tgt/show.h"
 #include <inttypes.h>
@@ -69,13 +70,6 @@ static int delete_account(const struct tgt_engine *e, const struct plan_step *st
 
 // ---- Waiting ------------------------------------------------------------------------------
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 // tgtd tells of nothing, so what takes it a moment is asked for again: at once at first, then less
 // and less often. False when the time is up.
 struct patience {
@@ -85,12 +79,12 @@ struct patience {
 
 static struct patience patience_new(void)
 {
-    return (struct patience){.until = now_ms() + SETTLE_MS};
+    return (struct patience){.until = wait_now_ms() + SETTLE_MS};
 }
 
 static bool patience_wait(struct patience *p)
 {
-    if (now_ms() >= p->until)
+    if (wait_now_ms() >= p->until)
         return false;
     nanosleep(&(struct timespec){.tv_nsec = p->pause_ms * 1000000}, NULL);
     p->pause_ms = p->pause_ms == 0 ? 1 : p->pause_ms < 16 ? p->pause_ms * 2 : 20;
