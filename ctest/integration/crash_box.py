@@ -101,13 +101,15 @@ class Actual:
 
 
 def rows(table, entry, index_len):
-    """index -> {column: text}"""
+    """index -> {column: text}; SnmpError when the table changed while it was walked, column by column."""
     found = {}
     for oid, value in table.items():
         if oid.startswith(f".{entry}."):
             column, *index = map(int, oid[len(entry) + 2:].split("."))
             assert len(index) == index_len, oid
             found.setdefault(tuple(index), {})[column] = value
+    if len({frozenset(row) for row in found.values()}) > 1:
+        raise SnmpError(f"the table {entry} changed while it was walked")
     return found
 
 
