@@ -187,6 +187,37 @@ def five_looks(lab, liar):
     return processor_seconds(lab) - seconds, liar.answered() - answered
 
 
+def told_so(liar, name):
+    """How often this object was written."""
+    return sum(1 for oid, _ in liar.sets() if oid.startswith(liar.oids[name] + "."))
+
+
+def test_a_lease_that_is_not_kept(lab, liar):
+    """A unit that takes what it is told and does not show it is told again at each regular look,
+    not as fast as it answers."""
+    liar.volume(1)
+    joins(lab, liar, 1)
+    seen_again(lab, liar, 1)
+    before = told_so(liar, "dvsanMemberLease")
+    seen_again(lab, liar, 5)
+    assert 0 < told_so(liar, "dvsanMemberLease") - before <= 10
+    assert "took this station's lease and does not show it" in station_log(lab)
+
+
+def test_an_order_that_is_not_carried_out(lab, liar):
+    """The same of a volume that is to go, is acknowledged, and stays."""
+    liar.volume(1)
+    volume = joins(lab, liar, 1)[0]
+    liar.keep_lease()
+    liar.tell()
+    lab.client.delete(f"/volumes/{volume['name']}")
+    assert until(lambda: told_so(liar, "dvsanVolumeRowStatus"), SECONDS)
+    seen_again(lab, liar, 1)
+    before = told_so(liar, "dvsanVolumeRowStatus")
+    seen_again(lab, liar, 5)
+    assert told_so(liar, "dvsanVolumeRowStatus") - before <= 10
+
+
 def test_many_initiators(lab, liar):
     """A unit brings as many hosts as it may, rules beyond that stay as they are, a person can still
     add hosts, and nothing goes on computing."""

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define TELL_REFUSALS_MS 60000 // of one unit, at most that often
+#define UNPROVEN_MAX     3     // leases; a look may have been under way beside the first
 
 static struct lead_run present(const struct cms *cms)
 {
@@ -54,7 +55,7 @@ static void lease_written(void *arg, const struct sn_result *result)
             unit->lead.word = link->lease_word; // that orders are judged by before the next look
         link->lease_until = loop_now_ms() + link->cms->config->lease_s * 1000ull;
         link->leads = true;
-        if (new)
+        if (new && link->unproven++ < UNPROVEN_MAX)
             link_look(link); // and then plan
         return;
     }
@@ -259,6 +260,15 @@ static void tell_copy(struct unit_link *link)
     tell(link, EVENT_WARNING, text);
 }
 
+// It answers the next look as if nothing had been written: what is ordered of it is in doubt.
+static void tell_not_kept(struct unit_link *link)
+{
+    log_limited(&link->told, LOG_LEVEL_WARNING, "join",
+                "%s: took this station's lease and does not show it: its agent does not keep what "
+                "it is told",
+                link->name);
+}
+
 static void tell_refusals(struct unit_link *link, const struct pool_unit *unit,
                           const struct reading *r)
 {
@@ -312,11 +322,14 @@ void lead_look(struct unit_link *link, const struct reading *r)
     link->take_over = link->take_over && now == LEAD_HELD && link->adopt_until > loop_now_ms();
     if (now == LEAD_FREE && before != LEAD_FREE && !adopt_left_by_another(link))
         set_standing(cms, unit, now = LEAD_FOREIGN); // until that can be recorded
+    if (now == LEAD_FREE && link->unproven > UNPROVEN_MAX)
+        tell_not_kept(link);
     bool take_over = link->take_over && lead_word_equal(&r->lead.word, &unit->rec.accepted);
     if (now != LEAD_OURS) {
         link->leads = false;
     } else if (r->lead.word.mark == present(cms).mark) {
-        link->leads = true;    // else it was told so before this start, and the lease comes first
+        link->leads = true; // else it was told so before this start, and the lease comes first
+        link->unproven = 0;
         link->adopt_until = 0; // it is settled: what others tell it from now on is asked about
     }
     if (now == LEAD_OURS || now == LEAD_FREE || take_over)

@@ -135,6 +135,7 @@ struct unit_link {
     // As pool_volume.order, of all its volumes; and what both were before the order under way.
     uint32_t order, order_before, volume_order_before;
     bool leads;                 // the unit takes orders from here
+    uint32_t unproven;          // leases that it has taken since a look showed one
     enum adopt_from adopt_from; // as a person said
     uint64_t adopt_until;       // loop_now_ms; 0: never, and once it is led
     bool take_over;             // the next lease is written though another station leads

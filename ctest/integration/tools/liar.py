@@ -118,6 +118,15 @@ class Liar:
         with open(self.log, encoding="ascii", errors="replace") as f:
             return [(m[1], bytes.fromhex(m[2])) for m in re.finditer(r"^set (\S+) (\S*)$", f.read(), re.M)]
 
+    def keep_lease(self):
+        """From now on it shows the lease that it was given last."""
+        told = dict(self.sets())
+        for name, kind in (("Holder", "x"), ("HolderName", "x"), ("Intent", "u"), ("IntentMark", "u")):
+            value = told[f"{self.oids['dvsanMember' + name]}.0"]
+            self.scalar("dvsanMember" + name, (kind, int.from_bytes(value[:4], "little")
+                                               if kind == "u" else value.hex()))
+        self.scalar("dvsanMemberHeldFor", ("u", 3600))
+
     def endless(self, name, value, index=""):
         """One object for each index: as many as there are numbers."""
         kind, text = value
