@@ -11,6 +11,7 @@ import time
 
 import unit_box
 from raw_initiator import Refused, Session
+from tools import patience
 from unit_box import ACCESS, MEMBER, UNIT, VOLUME, SnmpError
 
 DIR, DISK = 1, 2  # the media
@@ -359,7 +360,7 @@ class CrashBox(unit_box.Box):
         for victim in victims:
             getattr(self, WORDS[victim]).popen.send_signal(signal.SIGKILL)
         for victim in victims:
-            getattr(self, WORDS[victim]).popen.wait(15)
+            getattr(self, WORDS[victim]).popen.wait(120)
 
     def go_on(self):
         self.agent.popen.send_signal(signal.SIGCONT)
@@ -372,15 +373,15 @@ class CrashBox(unit_box.Box):
 
     def prepare(self, *triples):
         """A SET that is no part of what is tried; all of ours may be repeated."""
-        patience, self.patience = self.patience, ["-t", "5", "-r", "3"]
+        usual, self.patience = self.patience, ["-t", "5", "-r", "3"]
         try:
             self.set(*triples)
         finally:
-            self.patience = patience
+            self.patience = usual
 
     def settle(self, *candidates, whole=(), seconds=30):
         """Waits until the unit is as one of the candidates is; returns that one, and the look."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patience.seconds(seconds)
         while True:
             try:
                 now = Actual(self)

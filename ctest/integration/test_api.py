@@ -32,7 +32,7 @@ class Api:
 
     def ask(self, method, path, body=None, headers=None, login=True, connection=None):
         """Status, headers and data of one request, which is sent as it is given here."""
-        connection = connection or http.client.HTTPConnection(self.address, timeout=30)
+        connection = connection or http.client.HTTPConnection(self.address, timeout=120)
         sent = dict(self.login if login else {})
         if isinstance(body, (dict, list)):
             body = json.dumps(body)
@@ -65,7 +65,7 @@ class Api:
     def raw(self, data):
         """Sends bytes and returns all that comes until the server closes."""
         host, port = self.address.split(":")
-        with socket.create_connection((host, int(port)), timeout=30) as s:
+        with socket.create_connection((host, int(port)), timeout=120) as s:
             got = b""
             try:
                 s.sendall(data)
@@ -245,7 +245,7 @@ def test_not_http(api, data):
 
 
 def test_keep_alive(api):
-    connection = http.client.HTTPConnection(api.address, timeout=30)
+    connection = http.client.HTTPConnection(api.address, timeout=120)
     connection.connect()
     first = connection.sock
     for path, status in (("pool", 200), ("nothing", 404), ("units", 200)):
@@ -258,7 +258,7 @@ def test_keep_alive(api):
 
 def test_quick_one_after_the_other(api):
     """Without TCP_NODELAY each request on a kept connection takes 40 ms."""
-    connection = http.client.HTTPConnection(api.address, timeout=30)
+    connection = http.client.HTTPConnection(api.address, timeout=120)
     times = []
     for _ in range(50):
         start = time.monotonic()
@@ -432,7 +432,7 @@ def test_stop_while_some_wait(api, stuck):
         except (OSError, http.client.HTTPException) as e:
             outcomes.append(type(e))
     threads = [threading.Thread(target=wait) for _ in range(5)]
-    idle = http.client.HTTPConnection(api.address, timeout=30)
+    idle = http.client.HTTPConnection(api.address, timeout=120)
     api.ask("GET", "/api/v1/pool", connection=idle)
     for thread in threads:
         thread.start()
@@ -470,7 +470,7 @@ def test_port_in_use(api):
     path = os.path.join(api.lab.folder, "cms", "second.xml")
     with open(path, "w", encoding="utf-8") as f:
         f.write(text)
-    done = subprocess.run([os.path.join(BUILD, "bin", "dvsan-cms"), "-c", path], timeout=30,
+    done = subprocess.run([os.path.join(BUILD, "bin", "dvsan-cms"), "-c", path], timeout=120,
                           capture_output=True, text=True, check=False)
     os.unlink(path)
     assert done.returncode != 0

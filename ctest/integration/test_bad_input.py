@@ -161,7 +161,7 @@ def test_what_is_not_http(lab, raw):
         try:
             s.sendall(raw)
             s.shutdown(socket.SHUT_WR)
-            s.settimeout(5)
+            s.settimeout(60)
             while s.recv(4096):
                 pass
         except OSError:

@@ -403,7 +403,7 @@ def test_secret_lines_work(connected):
     path = os.path.join(connected.work, "new folder", "host1.secret")
     text = connected.dvsan("host", "connect-info", "host1", "--chap-secret-file", path).stdout
     line = text[text.index("(umask"):].split("\n\n")[0]
-    subprocess.run(["bash", "-ec", line], input="0123456789abcdef\n", text=True, check=True, timeout=30)
+    subprocess.run(["bash", "-ec", line], input="0123456789abcdef\n", text=True, check=True, timeout=120)
     with open(path, encoding="ascii") as f:
         assert f.read() == "0123456789abcdef"
     assert os.stat(path).st_mode & 0o777 == 0o600

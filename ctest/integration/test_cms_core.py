@@ -524,7 +524,7 @@ def cms(lab):
 
 
 def refused_to_start(lab, words):
-    done = subprocess.run(cms(lab), capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(cms(lab), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode != 0 and done.stdout == "", done
     assert words in done.stderr, done.stderr
 

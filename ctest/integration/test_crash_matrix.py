@@ -334,9 +334,11 @@ def learn(world, operation):
 
 
 def wait_for_stop(box, manager):
-    """Until the agent stops, or has done all without passing the point."""
-    deadline = time.monotonic() + STOP_SECONDS
+    """Until the agent stops, or has passed no point at all for so long."""
+    passed, deadline = None, 0
     while not box.is_stopped():
+        if passed != (now := box.record.stat().st_size if box.record.exists() else 0):
+            passed, deadline = now, time.monotonic() + STOP_SECONDS
         if time.monotonic() > deadline:
             box.stop.unlink(missing_ok=True)
             raise NotPassed

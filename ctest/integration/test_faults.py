@@ -98,7 +98,7 @@ class Unit(unit_box.Box):
 
     def io(self, index, *commands):
         args = [a for c in commands for a in ("-c", c)]
-        done = subprocess.run(["qemu-io", "--image-opts", *args, self.url(index)], timeout=30,
+        done = subprocess.run(["qemu-io", "--image-opts", *args, self.url(index)], timeout=120,
                               capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
 
@@ -422,7 +422,7 @@ def refuses_to_start(unit, why):
     mark = unit.agent_log.stat().st_size
     served = unit.targets()
     unit.start_agent()
-    assert unit.agent.popen.wait(15) != 0
+    assert unit.agent.popen.wait(120) != 0
     assert re.search(why, unit.log_since(mark)), unit.log_since(mark)
     assert unit.targets() == served
 

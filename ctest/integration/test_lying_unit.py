@@ -299,7 +299,7 @@ def test_announcements_of_units_that_do_not_exist(lab, liar):
     def ghost(number):
         said = {"engine_id": "80001f8805" + f"{number:024x}", "uuid": str(uuid.uuid4()), "name": "ghost",
                 "address": f"udp:{nowhere}:1161", "epoch": 1, "generation": 1, "software": "0"}
-        return packets.notify(lab, packets.announcement(said), timeout=10,
+        return packets.notify(lab, packets.announcement(said), timeout=60,
                               folder=f"{folder}-{number % 8}")
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:

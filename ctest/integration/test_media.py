@@ -93,7 +93,7 @@ def io(box, index, *commands):
              f"user={user(index)},password={SECRET},initiator-name={HOST}"
     args = [a for c in commands for a in ("-c", c)]
     done = subprocess.run(["qemu-io", "--image-opts", *args, target], capture_output=True, text=True,
-                          timeout=30, check=False)
+                          timeout=120, check=False)
     return done.stdout + done.stderr
 
 

@@ -52,7 +52,7 @@ class Writer(threading.Thread):
 
 def run_unit(lab, *args):
     return subprocess.run([PROGRAM, "-c", lab.units["unit1"].path("unit.xml"), *args], capture_output=True,
-                          text=True, timeout=30, check=False)
+                          text=True, timeout=120, check=False)
 
 
 def known(lab):

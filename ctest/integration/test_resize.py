@@ -63,7 +63,7 @@ def capacity(box, index):
     env = dict(os.environ, LIBISCSI_CHAP_USERNAME="alice", LIBISCSI_CHAP_PASSWORD=SECRET)
     done = subprocess.run(["iscsi-readcapacity16", "-i", ALICE,
                            f"iscsi://{box.portal}:3260/{box.iqn(index)}/1"],
-                          env=env, capture_output=True, text=True, check=False, timeout=20)
+                          env=env, capture_output=True, text=True, check=False, timeout=120)
     found = re.search(r"Total size:\s*(\d+)", done.stdout, re.I)
     return int(found[1]) >> 20 if found else done.stdout + done.stderr
 

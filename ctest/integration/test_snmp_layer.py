@@ -87,7 +87,7 @@ class Process:
                 self.child.stdin.close()
             else:
                 self.child.send_signal(signo)
-        code = self.child.wait(20)
+        code = self.child.wait(120)
         for reader in self.readers:
             reader.join()
         return code
@@ -580,7 +580,7 @@ def test_notification_through_the_master(lab, manager):
 def notify(lab, tool, *auth):
     argv = [f"/usr/bin/{tool}", *auth, "-t", "1", "-r", "0", f"udp:{IP}:{TRAP_PORT + 1}", "5", ROOT + ".0.2",
             SCALAR + ".3.0", "i", "7"]
-    return subprocess.run(argv, env=lab.env, capture_output=True, text=True, timeout=30).returncode
+    return subprocess.run(argv, env=lab.env, capture_output=True, text=True, timeout=120).returncode
 
 
 def stats(manager, names="informs traps version security malformed"):

@@ -125,7 +125,7 @@ class Unit:
     def logs_in(self, tid, initiator, account, address=None):
         """The LUN's identity when iscsi-inq gets in, None when it is refused."""
         with self.tool("iscsi-inq", tid, initiator, account, address=address) as tool:
-            out, err = tool.communicate(timeout=20)
+            out, err = tool.communicate(timeout=120)
         if tool.returncode == 0:
             return out
         assert "Login Failed" in err or "failed" in err.lower(), err
@@ -240,11 +240,11 @@ def test_what_initiators_see(unit):
     assert unit.reconcile().all_ok()
     env = {**os.environ, "LIBISCSI_CHAP_USERNAME": ALICE[0], "LIBISCSI_CHAP_PASSWORD": ALICE[1]}
     run = subprocess.run(["iscsi-ls", "-s", "-i", H1, f"iscsi://{unit.address}"], env=env,
-                         capture_output=True, text=True, timeout=20, check=False)
+                         capture_output=True, text=True, timeout=120, check=False)
     assert f"{PREFIX}v5" in run.stdout and f"{PREFIX}v6" not in run.stdout
     assert "Lun:1" in run.stdout
     with unit.tool("iscsi-inq", 5, H1, ALICE, "-e", "1", "-c", str(0x80)) as tool:
-        assert uuid(5) in tool.communicate(timeout=20)[0]
+        assert uuid(5) in tool.communicate(timeout=120)[0]
 
 
 def test_hosts_are_told_of_the_boot(unit):
@@ -578,7 +578,7 @@ class Slow:
             self.hold(False)
         subprocess.run(["umount", "-l", self.path], check=False, capture_output=True)
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(120)
 
 
 @pytest.fixture(name="slow")

@@ -493,7 +493,7 @@ def test_the_epoch_counts_starts_and_the_generation_goes_on(box):
 
 def test_a_second_agent_on_the_same_state_is_refused(box):
     done = subprocess.run([PROGRAM, "-c", box.dir / "unit.xml"], capture_output=True, text=True,
-                          check=False, timeout=20)
+                          check=False, timeout=120)
     assert done.returncode != 0
     assert "is in use by another process" in done.stderr
 
@@ -639,7 +639,7 @@ def test_what_is_served_is_what_was_asked_for_whoever_was_killed(box, turn):
 # ---- The command line
 
 def run(*args):
-    return subprocess.run([PROGRAM, *args], capture_output=True, text=True, check=False, timeout=20)
+    return subprocess.run([PROGRAM, *args], capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_the_command_line_says_what_is_wrong(idle):

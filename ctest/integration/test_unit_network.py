@@ -48,7 +48,7 @@ class Wire:
             self.ip("unit", "addr", "add", address, "dev", interface, *(["nodad"] if ":" in address else []))
 
     def at_host(self, *args, env=None, check=False):
-        return subprocess.run(["ip", "netns", "exec", self.host, *map(str, args)], check=check, timeout=30,
+        return subprocess.run(["ip", "netns", "exec", self.host, *map(str, args)], check=check, timeout=120,
                               env=dict(os.environ, **(env or {})), capture_output=True, text=True)
 
 

@@ -188,7 +188,7 @@ class Liar:
     def announce(self, **changed):
         said = {"engine_id": self.engine, "uuid": str(self.number), "name": "liar",
                 "address": self.address, "epoch": 1, "generation": 1, "software": "0.1.0"}
-        assert packets.notify(self.lab, packets.announcement(said, **changed), timeout=10)
+        assert packets.notify(self.lab, packets.announcement(said, **changed), timeout=60)
 
     def __enter__(self):
         self.lab.run("stop", self.unit + "/agent")

@@ -121,7 +121,7 @@ def record_inform(lab, address, varbinds):
     """The last packet of an acknowledged inform: a whole, right, authenticated message."""
     recorder = Recorder(lab, address)
     try:
-        assert notify(lab, varbinds, target=(address, NOTIFY_PORT), timeout=5)
+        assert notify(lab, varbinds, target=(address, NOTIFY_PORT), timeout=60)
         return recorder.sent[-1]
     finally:
         recorder.close()
