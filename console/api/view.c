@@ -125,19 +125,11 @@ static void put_reason(json_t *o, const struct pool_unit *u)
 // The names of those that use its volumes, each once.
 static json_t *hosts_of_unit(const struct pool_unit *u)
 {
-    json_t *names = json_object(), *list = json_array();
-    const struct pool_volume *v;
-    const char *name;
-    json_t *value;
-    DL_FOREACH2(u->volumes, v, unit_next)
-    {
-        const struct pool_assignment *a;
-        DL_FOREACH2(v->assignments, a, volume_next)
-        if (a->rec.wanted)
-            json_object_set_new(names, a->host->rec.name, json_true());
-    }
-    json_object_foreach(names, name, value) json_array_append_new(list, json_string(name));
-    json_decref(names);
+    size_t count;
+    DV_FREE const struct pool_host **hosts = pool_hosts_of_unit(u, &count);
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_string(hosts[i]->rec.name));
     return list;
 }
 

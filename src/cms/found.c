@@ -56,13 +56,12 @@ size_t found_count(const struct found *f)
 
 size_t found_strangers(const struct pool *pool, const struct pool_unit *unit)
 {
-    static uint64_t counts; // tells the marks of one from another's
+    const uint64_t mark = pool_next_mark();
     size_t n = 0;
-    counts++;
     for (const struct pool_volume *v = unit ? unit->volumes : NULL; v; v = v->unit_next) {
         for (const struct pool_assignment *a = v->assignments; a; a = a->volume_next) {
-            n += a->host->mark != counts && a->host->rec.sealed_len == 0;
-            a->host->mark = counts;
+            n += a->host->mark != mark && a->host->rec.sealed_len == 0;
+            a->host->mark = mark;
         }
     }
     for (const struct pool_host *h = pool->hosts; h; h = h->hh.next)

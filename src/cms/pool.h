@@ -76,7 +76,6 @@ struct pool_volume {
     // answered; 0: none. See lead_order_is_out. In memory alone: after a start it is that of the
     // run before.
     uint32_t order;
-    bool renamed;     // its unit showed another name by no request: its own is ordered
     uint64_t mark;    // the reading that showed it last, private to src/cms
     uint64_t planned; // the round in which it had its turn last
     struct pool_assignment *assignments, *hosts; // in their order; by host
@@ -94,7 +93,7 @@ struct pool_host {
     struct host_record rec;
     char iqn[IQN_MAX_LEN + 1]; // the canonical form of rec.iqn
     struct pool_assignment *assignments;
-    uint64_t mark;          // private to src/cms, as that of a volume
+    uint64_t mark;          // private to src/cms: the count that met it last
     UT_hash_handle hh;      // by rec.uuid
     UT_hash_handle hh_name; // by rec.name
     UT_hash_handle hh_iqn;  // by iqn
@@ -149,6 +148,7 @@ struct pool_host *pool_host_by_uuid(struct pool *p, const struct dv_uuid *uuid);
 struct pool_host *pool_host_by_iqn(struct pool *p, const char *iqn);           // in any case
 struct pool_volume *pool_volume_by_index(struct pool_unit *u, uint32_t index); // shown ones
 struct pool_assignment *pool_assignment_of(struct pool_volume *v, const struct dv_uuid *host);
+uint64_t pool_next_mark(void); // of a host, for one count: none has it yet
 // The tasks about a volume that are not over, linked by of_next; NULL when there are none.
 struct pool_task *pool_tasks_of(struct pool *p, const struct dv_uuid *volume);
 const struct medium *pool_medium(const struct pool_unit *u, uint32_t index); // NULL: none
@@ -173,6 +173,9 @@ void pool_unit_note(const struct pool_unit *u, char *out, size_t room);
 void pool_lead_note(const struct pool_unit *u, char out[POOL_LEAD_NOTE_ROOM]);
 // Why a unit is degraded; "" when it is not.
 void pool_unit_reason(const struct pool_unit *u, char *out, size_t room);
+
+// The hosts that may use volumes of the unit, each once, in some order. The caller frees the list.
+const struct pool_host **pool_hosts_of_unit(const struct pool_unit *u, size_t *count);
 
 struct pool_totals {
     uint64_t blocks, free_blocks; // of the media of units that are up or degraded

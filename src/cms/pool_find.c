@@ -85,6 +85,12 @@ struct pool_assignment *pool_assignment_of(struct pool_volume *v, const struct d
     return a;
 }
 
+uint64_t pool_next_mark(void)
+{
+    static uint64_t last;
+    return ++last;
+}
+
 struct pool_task *pool_tasks_of(struct pool *p, const struct dv_uuid *volume)
 {
     struct pool_tasks_of *of = NULL;

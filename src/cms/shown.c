@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/pool.h"
 
+#include "base/mem.h"
 #include "logic/health.h"
 #include "logic/trust.h"
 #include <stdarg.h>
@@ -177,6 +178,22 @@ void pool_unit_reason(const struct pool_unit *u, char *out, size_t room)
     add_portals(&w, u);
     if (!out[0]) // what is left of all that makes one degraded
         add(&w, "its tgtd does not run or does not answer, or a portal has no address");
+}
+
+const struct pool_host **pool_hosts_of_unit(const struct pool_unit *u, size_t *count)
+{
+    const uint64_t mark = pool_next_mark();
+    const struct pool_host **list = NULL;
+    *count = 0;
+    for (const struct pool_volume *v = u->volumes; v; v = v->unit_next) {
+        for (const struct pool_assignment *a = v->assignments; a; a = a->volume_next) {
+            if (!a->rec.wanted || a->host->mark == mark)
+                continue;
+            a->host->mark = mark;
+            *DV_APPEND(list, *count) = a->host;
+        }
+    }
+    return list;
 }
 
 void pool_totals(const struct pool *p, struct pool_totals *out)
