@@ -27,6 +27,11 @@ static void test_where_parts_end(void **state)
     }
 }
 
+static int by_place(const void *a, const void *b)
+{
+    return free_place_order(free_place_of(a), free_place_of(b));
+}
+
 static void test_many_volumes_come_and_go(void **state)
 {
     struct lab *lab = *state;
@@ -45,6 +50,65 @@ static void test_many_volumes_come_and_go(void **state)
     assert_int_equal(HASH_COUNT(lab->cms.pool->volumes), 3000); // they are wanted still
     assert_int_equal(events_with(lab, "has vanished from unit1"), 16);
     assert_int_equal(events_with(lab, "in all, 2900 volumes have vanished"), 1);
+}
+
+static void reads_room(struct lab *lab, uint32_t generation, unsigned extents, unsigned blocks)
+{
+    reads(lab, generation, 0, 0);
+    struct reading *r = lab->link.reading;
+    r->has_media = true;
+    for (unsigned i = 1; i <= extents; i++)
+        *DV_APPEND(r->free_extents, r->free_count) =
+            (struct free_extent){1 + i % 2, (uint64_t)i * BLOCKS_PER_MIB, blocks};
+    if (extents > 0)
+        qsort(r->free_extents, r->free_count, sizeof(*r->free_extents), by_place);
+}
+
+static void has_that_room(struct lab *lab)
+{
+    const struct reading *r = lab->link.reading;
+    const struct pool_unit *u = lab->unit;
+    struct changes c = {0};
+    struct dv_err err;
+    assert_int_equal(u->free_count, r->free_count);
+    for (size_t i = 0; i < r->free_count; i++)
+        assert_memory_equal(&u->free_extents[i], &r->free_extents[i], sizeof(*r->free_extents));
+    assert_int_equal(store_load(lab->cms.store, &c, &err), 0);
+    for (size_t i = 0; i < c.count; i++) {
+        if (c.items[i].kind != CHANGE_FREE)
+            continue;
+        assert_int_equal(c.items[i].count, r->free_count);
+        for (size_t k = 0; k < r->free_count; k++)
+            assert_memory_equal(&c.items[i].free_extents[k], &r->free_extents[k],
+                                sizeof(*r->free_extents));
+    }
+    changes_free(&c);
+}
+
+// Free extents become others part by part, in memory and in the store; few at once.
+static void test_room(void **state)
+{
+    struct lab *lab = *state;
+    reads_room(lab, 2, 2000, 1024);
+    assert_int_equal(takes_parts(lab, UINT32_MAX), 6);
+    takes_all(lab);
+    has_that_room(lab);
+    reads_room(lab, 3, 2000, 1024); // as before
+    assert_int_equal(takes_parts(lab, UINT32_MAX), 0);
+    takes_all(lab);
+    has_that_room(lab);
+    reads_room(lab, 4, 2100, 1024); // some more in two places
+    lab->link.reading->free_extents[7].blocks = 8;
+    assert_int_equal(takes_parts(lab, UINT32_MAX), 0);
+    takes_all(lab);
+    has_that_room(lab);
+    reads_room(lab, 5, 1900, 512); // all others
+    assert_true(takes_parts(lab, UINT32_MAX) > 5);
+    takes_all(lab);
+    has_that_room(lab);
+    reads_room(lab, 6, 0, 0);
+    takes_all(lab);
+    has_that_room(lab);
 }
 
 // A crash in the middle leaves the unit's generation as it was, so all is read again: here in
@@ -116,7 +180,9 @@ static void takes_renumbered(struct lab *lab, unsigned volumes, unsigned rules)
         for (const struct pool_volume *v = lab->unit->volumes; v; v = v->unit_next)
             assert_int_equal(left_out_judge(v, VOLUME_FAILED, &(struct medium_proof){0}),
                              MOVE_STAYS);
-        assert_false(tasks_settle(&lab->cms, lab->unit, false));
+        struct settling s = {SETTLE_JUDGE, {{0}}};
+        while (tasks_settle(&lab->cms, lab->unit, false, &s))
+            ;
         store_is_good(lab);
     }
     assert_int_equal(observed, OBSERVED_MOST);
@@ -519,6 +585,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_where_parts_end),
         TEST(test_many_volumes_come_and_go),
+        TEST(test_room),
         TEST(test_a_reading_that_ends_early),
         TEST(test_all_indexes_are_others),
         TEST(test_indexes_of_what_is_gone),

@@ -87,7 +87,7 @@ static int set_up(void **state)
     pthread_cond_init(&lab->cms.tasks_changed, NULL);
     changes_unit(&c, &unit);
     changes_media(&c, &unit.uuid, &medium, 1);
-    changes_free_extents(&c, &unit.uuid, &behind, 1);
+    changes_free_extents(&c, &unit.uuid, (struct free_place){0}, FREE_PLACE_END, &behind, 1);
     changes_volume(&c, &volume);
     apply(lab, &c);
     shows(lab, 16, VOLUME_ONLINE);
@@ -247,7 +247,9 @@ static void add_over(struct lab *lab, uint64_t first, uint64_t count, int64_t fi
 static size_t kept_after_settling(struct lab *lab)
 {
     const struct dv_uuid unit = id('u', 1);
-    for (int turns = 0; tasks_settle(&lab->cms, pool_unit_by_uuid(lab->cms.pool, &unit), false);)
+    struct settling s = {SETTLE_JUDGE, {{0}}};
+    for (int turns = 0;
+         tasks_settle(&lab->cms, pool_unit_by_uuid(lab->cms.pool, &unit), false, &s);)
         assert_in_range(++turns, 1, 1000);
     return HASH_COUNT(lab->cms.pool->tasks);
 }

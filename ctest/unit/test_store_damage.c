@@ -65,7 +65,7 @@ static void add_unit(struct changes *c, uint8_t n)
         {.index = 1, .group = 2, .address = "2001:db8::1", .port = 3261, .if_index = 2}};
     changes_unit(c, &u);
     changes_media(c, &u.uuid, &m, 1);
-    changes_free_extents(c, &u.uuid, extents, 2);
+    changes_free_extents(c, &u.uuid, (struct free_place){0}, FREE_PLACE_END, extents, 2);
     changes_portals(c, &u.uuid, portals, 2);
 }
 

@@ -104,8 +104,6 @@ static int parse(struct sn_change *c, struct request *r)
             return status;
         }
     }
-    if (!*r->secret)
-        r->mark = 0;
     return SN_NO_ERROR;
 }
 

@@ -10,6 +10,7 @@ struct judging {
     struct pool_unit *unit;
     bool fresh; // the unit was looked at just now
     struct changes c;
+    size_t rows, looked; // that go, and what was looked at, in this turn of the loop
 };
 
 // Adds to j->c what is to change about a task that is not over: its end, or how far it is. A task

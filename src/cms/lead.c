@@ -51,12 +51,14 @@ static void lease_written(void *arg, const struct sn_result *result)
     if (result->code == DV_OK) {
         bool new = !link->leads;
         struct pool_unit *unit = link_unit(link);
-        if (new &&unit)
-            unit->lead.word = link->lease_word; // that orders are judged by before the next look
         link->lease_until = loop_now_ms() + link->cms->config->lease_s * 1000ull;
-        link->leads = true;
         if (new && link->unproven++ < UNPROVEN_MAX)
             link_look(link); // and then plan
+        if (new && link->parts)
+            return; // what is being concluded goes by the word that the unit showed
+        if (new &&unit)
+            unit->lead.word = link->lease_word; // that orders are judged by before the next look
+        link->leads = true;
         return;
     }
     if (result->error_status == SN_NO_ACCESS || result->error_status == SN_INCONSISTENT_VALUE) {

@@ -14,8 +14,6 @@
 #include "logic/health.h"
 #include <utlist.h>
 
-#define PACE_FIRST_MS 5
-#define PACE_MAX_MS   200
 #define FIRST_RETRIES 2 // a unit that nobody polls yet gets further tries at once
 
 static struct sn_timing timing(const struct unit_link *link, uint32_t retries)
@@ -40,7 +38,7 @@ static void drop_trial(struct unit_link *link)
     link->next_address[0] = '\0';
 }
 
-static void finish(struct unit_link *link)
+void look_end(struct unit_link *link)
 {
     fetch_free(link->fetch);
     link->fetch = NULL;
@@ -84,84 +82,13 @@ static void missed(struct unit_link *link, const char *why)
         }
         log_debug("look", "%s: %s (%u in a row)", unit->rec.name, why, link->misses);
         observe_state(link->cms, unit, state, why);
-        tasks_settle(link->cms, unit, false);
+        conclude_silence(link);
+        return;
     }
-    finish(link);
+    look_end(link);
 }
 
 // ---- An answer -----------------------------------------------------------------------------
-
-// How soon to look again: at once after something has moved, then ever more slowly while work is
-// under way on the unit, and by the poll interval when all is settled.
-static void set_pace(struct unit_link *link, bool moved, bool unsettled)
-{
-    if (moved)
-        link->pace_ms = PACE_FIRST_MS;
-    else if (!unsettled)
-        link->pace_ms = 0;
-    else if (link->pace_ms == 0)
-        link->pace_ms = PACE_FIRST_MS;
-    else
-        link->pace_ms = link->pace_ms * 2 < PACE_MAX_MS ? link->pace_ms * 2 : PACE_MAX_MS;
-}
-
-static void end_parts(struct unit_link *link)
-{
-    loop_timer_free(link->parts);
-    link->parts = NULL;
-}
-
-static void give_up(struct unit_link *link)
-{
-    link->pace_ms = 0;
-    finish(link);
-}
-
-static void conclude(struct unit_link *link)
-{
-    loop_serves(link->cms->loop, "concluding from what a unit showed");
-    const struct reading *r = link->reading;
-    if (!observe_reading(link, r)) {
-        give_up(link);
-        return;
-    }
-    link->misses = 0;
-    link->farewell = false;
-    link->over_ms = 0;
-    link->trouble[0] = '\0';
-    link->lease_until = loop_now_ms() + r->lease * 1000ull;
-    lead_look(link, r);
-    struct pool_unit *unit = link_unit(link);
-    bool unsettled = tasks_settle(link->cms, unit, true);
-    if (health_takes_orders(unit->rec.state) && lead_takes_orders(link))
-        unsettled |= executor_plan(link);
-    set_pace(link, r->tables, unsettled || r->oper == MEMBER_STARTING);
-    finish(link);
-}
-
-// Other work of the loop comes between the parts of a long reading.
-static void take_in(void *arg)
-{
-    struct unit_link *link = arg;
-    loop_serves(link->cms->loop, "taking in a part of what a unit showed");
-    enum observed observed = link->discard ? OBSERVED_NOTHING : observe_part(link);
-    if (observed == OBSERVED_PART) {
-        loop_timer_set(link->parts, 0);
-        return;
-    }
-    end_parts(link);
-    if (observed == OBSERVED_MOST)
-        conclude(link);
-    else
-        give_up(link);
-}
-
-static void answered(struct unit_link *link)
-{
-    observe_begin(link);
-    link->parts = loop_timer_new(link->cms->loop, take_in, link);
-    take_in(link);
-}
 
 #define EXCESS_FIRST_MS 10000
 #define EXCESS_MAX_MS   600000
@@ -188,7 +115,7 @@ static void fetched(void *arg, const char *why)
     if (why)
         missed(link, why);
     else
-        answered(link);
+        conclude_answer(link);
 }
 
 // What of the unit's tables is not known yet. *since 0: all of it.
@@ -281,7 +208,7 @@ static void looked(void *arg, const struct sn_result *result)
                     why);
         drop_trial(link);
         link->urgent = true;
-        finish(link);
+        look_end(link);
         return;
     }
     if (why) {
@@ -299,7 +226,7 @@ static void looked(void *arg, const struct sn_result *result)
     }
     uint32_t since;
     if (!has_news(link, link->reading, &since)) {
-        answered(link);
+        conclude_answer(link);
         return;
     }
     if (link->excess_ms && loop_now_ms() < link->excess_until) {

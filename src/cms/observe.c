@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "logic/health.h"
+#include "logic/room.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -143,6 +144,27 @@ static void observe_unit(struct observation *o)
     }
 }
 
+#define PART_ROOM 300 // free extents that a turn of the loop has time to store
+
+// What became of the free extents goes to the changes, unless NULL, as far as there is time for.
+// False when that is not all.
+static bool observe_room(const struct observation *o, struct changes *c)
+{
+    const struct reading *r = o->r;
+    struct room_list was = {NULL, 0}, is = {r->free_extents, r->free_count};
+    struct room_change next = {.rows = 0};
+    size_t rows = 0;
+    if (o->unit)
+        was = (struct room_list){o->unit->free_extents, o->unit->free_count};
+    while (rows < PART_ROOM && room_next(was, is, PART_ROOM - rows, &next)) {
+        rows += next.rows;
+        if (c)
+            changes_free_extents(c, &r->uuid, next.from, next.to, is.items + next.first,
+                                 next.count);
+    }
+    return rows < PART_ROOM;
+}
+
 static void observe_tables(struct observation *o)
 {
     const struct reading *r = o->r;
@@ -152,8 +174,8 @@ static void observe_tables(struct observation *o)
                           &o->link->faults);
     if (r->has_media)
         changes_media(&o->c, unit, r->media, r->media_count);
-    if (r->has_media && r->part == READING_REST)
-        changes_free_extents(&o->c, unit, r->free_extents, r->free_count);
+    if (r->part == READING_SOME_ROOM || (r->has_media && r->part == READING_REST))
+        observe_room(o, &o->c);
     if (r->has_portals && !is_new(o->unit))
         moves_tell(o->cms, &o->c, o->unit, r);
     if (r->has_portals)
@@ -272,6 +294,7 @@ void observe_begin(struct unit_link *link)
     struct reading *r = link->reading;
     link->mark = ++readings;
     link->parts_at = link->gone_at = 0;
+    link->gone_from = (struct dv_uuid){0};
     link->spare_index = INDEX_MAX;
     link->adopted = link->found = link->full = link->crowded = 0;
     link->vanished = link->moved = link->doubled = link->resized = link->foreign = 0;
@@ -294,15 +317,20 @@ static enum reading_part next_part(const struct unit_link *link, size_t *end)
                                   .pool = pool,
                                   .found = {.pool = pool},
                                   .r = r,
-                                  .rules = r->rules};
+                                  .rules = r->rules,
+                                  .unit = link_unit(link)};
     *end = link->parts_at;
     if (*end < r->volume_count && observe_wants_hosts(&o, &r->volumes[*end]))
         return READING_SOME_HOSTS;
     *end = observe_part_end(r, *end);
     size_t volumes = *end - link->parts_at;
-    if (*end == r->volume_count && !observe_much_is_gone(&o, volumes))
+    bool much_is_gone = *end < r->volume_count || observe_much_is_gone(&o, volumes);
+    bool much_room = r->has_media && !observe_room(&o, NULL);
+    if (!much_is_gone && !much_room)
         return READING_REST;
-    return volumes > 0 ? READING_SOME_VOLUMES : READING_SOME_GONE;
+    return volumes > 0    ? READING_SOME_VOLUMES
+           : much_is_gone ? READING_SOME_GONE
+                          : READING_SOME_ROOM;
 }
 
 enum observed observe_part(struct unit_link *link)

@@ -42,10 +42,6 @@ void observe_volume(struct observation *o, const struct volume *v);
 // is taken in with all its hosts or not at all.
 bool observe_wants_hosts(const struct observation *o, const struct volume *v);
 void observe_hosts(struct observation *o, const struct volume *v);
-// What the unit shows no longer; in a part as much as there is time for.
-void observe_absence(struct observation *o);
-// Whether that is more than there is time for, when so many volumes are still to come.
-bool observe_much_is_gone(const struct observation *o, size_t to_come);
 // Whether the reading may tell of its volumes and hosts: what a unit shows can be other volumes
 // each time.
 bool observe_may_tell(struct observation *o);
@@ -54,6 +50,13 @@ bool observe_is_told(struct observation *o, size_t *count);
 void observe_tell(struct observation *o); // of what was taken in, and is gone
 // Once the changes were applied, or not.
 void observe_end_adopted(struct observation *o, bool applied);
+
+// ---- observe_gone.c ----
+void observe_hide(struct observation *o, struct pool_volume *pv); // a volume that is gone
+// What the unit shows no longer; in a part as much as there is time for.
+void observe_absence(struct observation *o);
+// Whether that is more than there is time for, when so many volumes are still to come.
+bool observe_much_is_gone(const struct observation *o, size_t to_come);
 
 // ---- left_out.c: what the unit shows and the pool does not take from it ----
 // Whether what another unit shows of the volume, on a medium with this proof, takes its place.
@@ -68,7 +71,7 @@ void left_out_note(struct observation *o);
 
 // ---- foreign.c ----
 // Tells what changed of a volume that the unit had before, and was not asked for.
-void foreign_tell(struct observation *o, struct pool_volume *pv, const struct volume *v,
+void foreign_tell(struct observation *o, const struct pool_volume *pv, const struct volume *v,
                   const struct access_rule *rules, size_t count);
 
 #endif

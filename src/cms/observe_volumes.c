@@ -10,9 +10,7 @@
 
 #define VOLUMES_TOLD 16 // taken in, or gone, that one reading tells of by name
 
-// What a turn of the loop has time for.
-#define PART_HOSTS 80
-#define PART_GONE  200 // volumes, and rules of them
+#define PART_HOSTS 80 // that a turn of the loop has time for
 
 // A volume that is taken in.
 struct new_volume {
@@ -337,18 +335,6 @@ static void tell_twice(const struct observation *o, const struct volume *v)
                 v->name);
 }
 
-static void hide(struct observation *o, struct pool_volume *pv)
-{
-    pv->mark = o->link->mark; // once
-    changes_hidden(&o->c, &pv->rec.uuid);
-    executor_release(pv);
-    if (pv->rec.wanted && observe_is_told(o, &o->link->vanished))
-        events_add(o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
-                   "has vanished from %s and is not made again: bring its medium back, or delete "
-                   "the volume",
-                   o->rec.name);
-}
-
 static bool shows_at(const struct reading *r, uint32_t index)
 {
     for (size_t i = 0; i < r->volume_count; i++)
@@ -387,7 +373,7 @@ static void displace(struct observation *o, const struct volume *v)
     if (all->whole || shows(all, &other->rec.uuid))
         changes_renumbered(&o->c, &other->rec.uuid, spare_index(o));
     else
-        hide(o, other);
+        observe_hide(o, other);
 }
 
 // What is not shown just now, with a medium away, say, stays known; another unit's says nothing.
@@ -450,44 +436,4 @@ void observe_volume(struct observation *o, const struct volume *v)
         return;
     changes_shown(&o->c, v, rules, count);
     executor_release(pv);
-}
-
-// The next volume of the unit that the reading shows no longer: NULL behind the last. *place is
-// where the list of what is gone goes on; of a whole reading what it has not shown is gone.
-static struct pool_volume *next_gone(const struct unit_link *link, struct pool_unit *unit,
-                                     struct pool_volume *before, size_t *place)
-{
-    const struct reading *r = link->reading;
-    struct pool_volume *pv = before ? before->unit_next : unit->volumes;
-    if (r->whole) {
-        while (pv && (pv->actual.index == 0 || pv->mark == link->mark))
-            pv = pv->unit_next;
-        return pv;
-    }
-    while (*place < r->gone_count) {
-        pv = pool_volume_by_index(unit, r->gone[(*place)++]);
-        if (pv && pv->mark != link->mark)
-            return pv;
-    }
-    return NULL;
-}
-
-bool observe_much_is_gone(const struct observation *o, size_t to_come)
-{
-    struct pool_unit *unit = link_unit(o->link);
-    struct pool_volume *pv = NULL;
-    size_t rows = 0, place = o->link->gone_at;
-    while (unit && rows <= PART_GONE + to_come && (pv = next_gone(o->link, unit, pv, &place)))
-        rows += 1 + pv->rule_count;
-    return rows > PART_GONE + to_come;
-}
-
-void observe_absence(struct observation *o)
-{
-    size_t most = o->r->part == READING_SOME_GONE ? PART_GONE : SIZE_MAX, rows = 0;
-    struct pool_volume *pv = NULL;
-    while (o->unit && rows <= most && (pv = next_gone(o->link, o->unit, pv, &o->link->gone_at))) {
-        rows += 1 + pv->rule_count;
-        hide(o, pv);
-    }
 }

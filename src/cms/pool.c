@@ -335,6 +335,37 @@ static void drop_task(struct pool *p, struct pool_task *t)
     free(t);
 }
 
+// The number of those before the place.
+static size_t free_before(const struct pool_unit *u, struct free_place place)
+{
+    size_t low = 0, high = u->free_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct free_extent *e = &u->free_extents[middle];
+        if (free_place_order(free_place_of(e), place) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void replace_free(struct pool_unit *u, const struct change *c)
+{
+    size_t at = free_before(u, c->from), end = free_before(u, c->to);
+    size_t count = u->free_count - (end - at) + c->count;
+    struct free_extent *list = count > 0 ? dv_calloc(count, sizeof(*list)) : NULL;
+    if (at > 0)
+        memcpy(list, u->free_extents, at * sizeof(*list));
+    if (c->count > 0)
+        memcpy(list + at, c->free_extents, c->count * sizeof(*list));
+    if (end < u->free_count)
+        memcpy(list + at + c->count, u->free_extents + end, (u->free_count - end) * sizeof(*list));
+    free(u->free_extents);
+    u->free_extents = list;
+    u->free_count = count;
+}
+
 static void replace_tables(struct pool *p, const struct change *c)
 {
     struct pool_unit *u = pool_unit_by_uuid(p, &c->id);
@@ -344,9 +375,7 @@ static void replace_tables(struct pool *p, const struct change *c)
         u->media = copy(c->media, c->count, sizeof(*c->media));
         u->media_count = c->count;
     } else if (c->kind == CHANGE_FREE) {
-        free(u->free_extents);
-        u->free_extents = copy(c->free_extents, c->count, sizeof(*c->free_extents));
-        u->free_count = c->count;
+        replace_free(u, c);
     } else {
         free(u->portals);
         u->portals = copy(c->portals, c->count, sizeof(*c->portals));

@@ -26,6 +26,17 @@ void reading_free(struct reading *r)
     free(r);
 }
 
+#define FREED_AT_A_TIME 16000 // rules: many megabytes take the system a while
+
+bool reading_free_some(struct reading *r)
+{
+    if (r->rule_count <= FREED_AT_A_TIME)
+        return false;
+    r->rule_count -= FREED_AT_A_TIME;
+    r->rules = dv_realloc(r->rules, r->rule_count, sizeof(*r->rules));
+    return true;
+}
+
 static const struct sn_oid head[] = {
     OID_dvsanMemberUuid,       OID_dvsanMemberKind,
     OID_dvsanMemberName,       OID_dvsanMemberEpoch,

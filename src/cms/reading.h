@@ -22,8 +22,14 @@ struct reading_unread {
 };
 
 // What is taken in of a reading in one turn of the loop: all that is left of it, or volumes alone,
-// of one volume the hosts alone, or what is gone.
-enum reading_part { READING_REST, READING_SOME_VOLUMES, READING_SOME_HOSTS, READING_SOME_GONE };
+// of one volume the hosts alone, what is gone, or free extents.
+enum reading_part {
+    READING_REST,
+    READING_SOME_VOLUMES,
+    READING_SOME_HOSTS,
+    READING_SOME_GONE,
+    READING_SOME_ROOM
+};
 
 // So many rules of a volume are read, and one more: a volume that more hosts may use is not taken
 // in, and no more are admitted to one.
@@ -70,6 +76,8 @@ struct reading {
     size_t unread_count;
 };
 void reading_free(struct reading *r); // NULL is fine
+// Frees a part of a large one, which is not to be read any more. False: what is left is small.
+bool reading_free_some(struct reading *r);
 
 extern const char reading_no_agent[]; // why there is no head: another agent answers for it
 

@@ -37,9 +37,9 @@ struct pool_host *request_host(struct cms *cms, const char *name, struct dv_err 
     return h;
 }
 
-void request_start(struct cms *cms, struct pool_unit *unit)
+void request_start(struct cms *cms, struct pool_unit *unit, const struct dv_uuid *volume)
 {
-    tasks_settle(cms, unit, false);
+    tasks_judge(cms, unit, volume);
     if (unit->link)
         link_new_orders(unit->link);
 }
@@ -55,6 +55,7 @@ int request_begin(struct cms *cms, struct changes *c, const struct task_record *
                   struct dv_err *err)
 {
     char why[LEAD_WHY_ROOM * 2];
+    const struct dv_uuid volume = t->volume;
     changes_task(c, t);
     lead_why_not(cms, unit, why, sizeof(why));
     int rc = why[0] ? dv_fail(err, DV_CONFLICT, "%s", why) : cms_apply(cms, c, err);
@@ -64,7 +65,7 @@ int request_begin(struct cms *cms, struct changes *c, const struct task_record *
     *task = t->id;
     if (hold)
         *hold = (struct pool_hold){0};
-    request_start(cms, unit);
+    request_start(cms, unit, &volume);
     return 0;
 }
 

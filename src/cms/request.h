@@ -15,8 +15,9 @@ int request_size(uint64_t bytes, uint64_t *blocks, struct dv_err *err);
 // Whether the name is valid and free; that of `of`, which may be NULL, does not count.
 int request_new_volume_name(struct cms *cms, const char *name, const struct pool_volume *of,
                             struct dv_err *err);
-// Intent is written: the unit is given its orders, and the task is judged as things are.
-void request_start(struct cms *cms, struct pool_unit *unit);
+// Intent about the volume is written: its unit is given its orders, and its tasks are judged as
+// things are.
+void request_start(struct cms *cms, struct pool_unit *unit, const struct dv_uuid *volume);
 // Writes the changes and their new task down, frees the changes, tells the task's number and
 // starts. What was on hold (may be NULL) is tried at once.
 int request_begin(struct cms *cms, struct changes *c, const struct task_record *t,

@@ -222,6 +222,6 @@ int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
     int rc = cms_apply(cms, &c, err);
     changes_free(&c);
     if (rc == 0)
-        request_start(cms, v->unit);
+        request_start(cms, v->unit, &v->rec.uuid);
     return rc;
 }

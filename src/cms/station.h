@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The flow: join.c and timers make a link look at its unit (look.c); a look that shows something
-// new reads tables (fetch.c); observe.c turns what was read into changes; tasks.c draws the
-// conclusions for tasks; executor.c plans and sends the next steps. Per unit one thing is under
-// way at a time, so nothing here needs a lock but the tasks, which other threads wait for.
+// new reads tables (fetch.c); conclude.c does what follows, part by part: observe.c turns what was
+// read into changes; tasks.c draws the conclusions for tasks; executor.c plans and sends the next
+// steps. Per unit one thing is under way at a time, so nothing here needs a lock but the tasks,
+// which other threads wait for.
 #ifndef DVSAN_CMS_STATION_H
 #define DVSAN_CMS_STATION_H
 
@@ -92,6 +93,12 @@ struct faults { // of one reading; zero before
 // ---- link.c: the connection to one unit ----
 enum link_work { LINK_IDLE, LINK_LOOKING, LINK_READING, LINK_SETTING };
 
+// Where the tasks and volumes that are settled behind a look go on.
+struct settling {
+    enum { SETTLE_DROP, SETTLE_JUDGE, SETTLE_TRIM, SETTLE_END } step;
+    struct dv_uuid volume; // the next; zero: the first
+};
+
 struct left_out {
     struct dv_uuid uuid;
     enum volume_state state;
@@ -156,9 +163,13 @@ struct unit_link {
     struct log_limit refusals;                        // lines
     struct log_limit moves;                           // events for the hosts of moved portals
     struct log_limit odd;     // lines and events about odd announcements of it
-    struct loop_timer *parts; // while a reading is taken in part by part
+    struct loop_timer *parts; // while conclusions are drawn from a look, part by part
+    unsigned conclusion;      // the step that this is at
+    bool silent;              // the unit did not answer
+    struct settling settling; // of tasks
     uint64_t mark;            // the reading's, for what it shows
     size_t parts_at, gone_at; // the first of its volumes, and gone ones, still to come
+    struct dv_uuid gone_from; // of a whole one the first volume of the unit still to be looked at
     bool taken_in_part;       // it, and not all of it
     struct names names;       // given in it: its parts do not try again what is taken
     uint32_t spare_index;     // the last that a displaced volume got; they go down
@@ -224,6 +235,15 @@ int enrol_resume(struct cms *cms, struct dv_err *err); // listens to all that ar
 
 // ---- look.c ----
 void look_start(struct unit_link *link);
+void look_end(struct unit_link *link); // all that follows from it is done; the next thing begins
+
+// ---- conclude.c ----
+// The unit has answered, and its tables are read where that was wanted; or it did not answer. Ends
+// the look in this turn of the loop or in a later one.
+void conclude_answer(struct unit_link *link);
+void conclude_silence(struct unit_link *link);
+// Does what a turn has time for. False when that was the last of it.
+bool conclude_part(struct unit_link *link);
 
 // ---- lead.c: who leads the unit ----
 #define LEAD_VARS 3 // of a word
@@ -318,8 +338,11 @@ void executor_release(struct pool_volume *v); // it has moved: what was held may
 void waits_tell(struct task_record *t, const struct pool_volume *v);
 
 // ---- tasks.c; judge.c judges each ----
-// True when there is more than a turn of the loop has time for: to be called again soon.
-bool tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh);
+// Does what a turn of the loop has time for, and moves the place on. True when there is more.
+// fresh: the unit was looked at just now.
+bool tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh, struct settling *s);
+// Judges the tasks about one volume on the unit at once, without a look at it.
+void tasks_judge(struct cms *cms, struct pool_unit *unit, const struct dv_uuid *volume);
 // A step was refused for good.
 void tasks_refused(struct cms *cms, struct pool_unit *unit, const struct order *step,
                    enum dv_code code, const char *why);

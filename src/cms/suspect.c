@@ -34,7 +34,7 @@ static void conflict(struct unit_link *link, const char *address)
     link->stranger_at = loop_now_ms();
     snprintf(why, sizeof(why), "another engine at %s uses its UUID", address);
     observe_state(link->cms, unit, UNIT_CONFLICT, why);
-    tasks_settle(link->cms, unit, false);
+    link_look(link); // tasks that wait say for what, then
 }
 
 static const char *check(const struct unit_link *link, const struct sn_result *result)

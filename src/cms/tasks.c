@@ -20,7 +20,9 @@
 #define FINISHED_KEPT_MS (600 * 1000)
 #define FINISHED_MAX     10000
 
-#define CHANGES_A_TURN 200 // that a turn of the loop has time for
+// What a turn of the loop has time for.
+#define CHANGES_A_TURN 200  // and rows that go with them
+#define LOOKED_A_TURN  2000 // volumes and rights, or tasks, that are looked at
 
 // ---- Making and ending ---------------------------------------------------------------------
 
@@ -108,46 +110,79 @@ static void keep_what_came_back(struct judging *j, const struct pool_volume *v)
 
 static bool has_time(const struct judging *j)
 {
-    return j->c.count < CHANGES_A_TURN;
+    return j->c.count + j->rows < CHANGES_A_TURN && j->looked < LOOKED_A_TURN;
 }
 
-// What was to go and is not shown any more is gone.
-static void drop_what_went(struct judging *j)
+static void drop(struct judging *j, const struct pool_volume *v)
 {
-    for (struct pool_volume *v = j->unit->unsettled; v && has_time(j); v = v->open_next) {
-        struct pool_assignment *a;
-        if (lead_order_is_out(v))
-            continue; // it would come back as a stranger when that is carried out
-        if (!v->rec.wanted && v->actual.index == 0) {
-            changes_volume_gone(&j->c, &v->rec.uuid);
-            continue;
-        }
-        if (!v->rec.wanted && v->rec.forced && !pool_medium_is_away(v) &&
-            health_takes_orders(j->unit->rec.state))
-            keep_what_came_back(j, v);
-        DL_FOREACH2(v->assignments, a, volume_next)
-        {
-            if (!a->rec.wanted && a->actual.index == 0)
-                changes_assignment_gone(&j->c, &a->rec.volume, &a->rec.host);
-        }
+    const struct pool_assignment *a;
+    j->looked += 1 + HASH_CNT(hh, v->hosts);
+    if (lead_order_is_out(v))
+        return; // it would come back as a stranger when that is carried out
+    if (!v->rec.wanted && v->actual.index == 0) {
+        changes_volume_gone(&j->c, &v->rec.uuid);
+        j->rows += HASH_CNT(hh, v->hosts);
+        return;
+    }
+    if (!v->rec.wanted && v->rec.forced && !pool_medium_is_away(v) &&
+        health_takes_orders(j->unit->rec.state))
+        keep_what_came_back(j, v);
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        if (!a->rec.wanted && a->actual.index == 0)
+            changes_assignment_gone(&j->c, &a->rec.volume, &a->rec.host);
     }
 }
 
-static void trim(struct judging *j)
+// What was to go and is not shown any more is gone. It goes on at the place, and all over again
+// when that volume went meanwhile, or has nothing to do any more. False when that is not all.
+static bool drop_what_went(struct judging *j, struct settling *s)
+{
+    struct pool_volume *v = pool_volume_by_uuid(j->cms->pool, &s->volume);
+    if (!v || v->unit != j->unit || !v->unsettled)
+        v = j->unit->unsettled;
+    for (; v && has_time(j); v = v->open_next)
+        drop(j, v);
+    s->volume = v ? v->rec.uuid : (struct dv_uuid){0};
+    return !v;
+}
+
+// Likewise by the volumes that tasks are about.
+static bool judge_all(struct judging *j, struct settling *s)
+{
+    struct pool_tasks_of *of = NULL;
+    HASH_FIND(hh, j->cms->pool->tasks_of, &s->volume, sizeof(s->volume), of);
+    if (!of)
+        of = j->cms->pool->tasks_of;
+    for (; of && has_time(j); of = of->hh.next) {
+        struct pool_task *t;
+        DL_FOREACH2(of->tasks, t, of_next)
+        {
+            judge_task(j, t);
+            j->looked++;
+        }
+    }
+    s->volume = of ? of->volume : (struct dv_uuid){0};
+    return !of;
+}
+
+static bool trim(struct judging *j)
 {
     size_t over = 0;
     if (HASH_COUNT(j->cms->pool->tasks) <= FINISHED_KEPT)
-        return;
+        return true;
     for (struct pool_task *t = j->cms->pool->tasks; t; t = t->hh.next)
         over += task_is_over(&t->rec);
     int64_t recent = cms_now_ms() - FINISHED_KEPT_MS;
-    for (struct pool_task *t = j->cms->pool->tasks; t && over > FINISHED_KEPT && has_time(j);
-         t = t->hh.next) {
+    for (struct pool_task *t = j->cms->pool->tasks; t && over > FINISHED_KEPT; t = t->hh.next) {
+        if (!has_time(j))
+            return false;
         if (task_is_over(&t->rec) && (over > FINISHED_MAX || t->rec.finished < recent)) {
             changes_task_gone(&j->c, t->rec.id);
             over--;
         }
     }
+    return true;
 }
 
 static bool flush(struct judging *j)
@@ -157,25 +192,39 @@ static bool flush(struct judging *j)
     return good;
 }
 
-bool tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh)
+bool tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh, struct settling *s)
 {
     struct judging j = {.cms = cms, .unit = unit, .fresh = fresh};
-    if (fresh)
-        drop_what_went(&j);
-    bool all = has_time(&j);
-    flush(&j);
-    for (struct pool_tasks_of *of = cms->pool->tasks_of; of; of = of->hh.next) {
-        struct pool_task *t;
-        DL_FOREACH2(of->tasks, t, of_next)
-        {
-            if (has_time(&j))
-                judge_task(&j, t);
-        }
+    bool ended = true;
+    switch (s->step) {
+    case SETTLE_DROP:
+        ended = !fresh || drop_what_went(&j, s);
+        break;
+    case SETTLE_JUDGE:
+        ended = judge_all(&j, s);
+        break;
+    case SETTLE_TRIM:
+        ended = trim(&j);
+        break;
+    case SETTLE_END:
+        break;
     }
-    trim(&j);
-    all &= has_time(&j);
+    if (!flush(&j))
+        ended = true; // what was not kept is tried again at the next look
+    if (ended && s->step != SETTLE_END)
+        s->step++;
+    return s->step != SETTLE_END;
+}
+
+void tasks_judge(struct cms *cms, struct pool_unit *unit, const struct dv_uuid *volume)
+{
+    struct judging j = {.cms = cms, .unit = unit};
+    const struct pool_task *t;
+    DL_FOREACH2(pool_tasks_of(cms->pool, volume), t, of_next)
+    {
+        judge_task(&j, t);
+    }
     flush(&j);
-    return !all;
 }
 
 // ---- Refusals ------------------------------------------------------------------------------
@@ -243,7 +292,7 @@ void tasks_refused(struct cms *cms, struct pool_unit *unit, const struct order *
     if (!v)
         return;
     if (step->kind == ORDER_DELETE_VOLUME || step->kind == ORDER_REMOVE_RULE) {
-        tasks_settle(cms, unit, false); // it waits: that says for what
+        tasks_judge(cms, unit, &step->volume); // it waits: that says for what
     } else if (step->kind == ORDER_RESIZE_VOLUME || step->kind == ORDER_RENAME_VOLUME) {
         refused_change(&j, step, v, code, why);
     } else {

@@ -43,7 +43,9 @@ static void follow(struct cms *cms, struct pool_unit *u)
         log_error("trust", "%s cannot be asked until it announces itself: %s", u->rec.name,
                   err.text);
     }
-    tasks_settle(cms, u, false);
+    struct settling all = {SETTLE_JUDGE, {{0}}};
+    while (tasks_settle(cms, u, false, &all))
+        ; // a person has time
 }
 
 int cms_trust_unit(struct cms *cms, const char *unit, enum trust_act act, struct dv_err *err)

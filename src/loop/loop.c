@@ -118,7 +118,7 @@ static struct moment begin_turn(struct loop *loop)
 
 bool loop_has_time(const struct loop *loop)
 {
-    return clock_us(CLOCK_THREAD_CPUTIME_ID) - loop->turn_began < LOOP_TURN_US / 2;
+    return clock_us(CLOCK_THREAD_CPUTIME_ID) - loop->turn_began < LOOP_TURN_US / 4;
 }
 
 // The loop is there still: it is freed by nobody in a callback.

@@ -40,8 +40,8 @@ struct loop_turn {
 };
 // The turn that computed longest, of all so far.
 struct loop_turn loop_longest(const struct loop *loop);
-// Whether the callback that runs has computed for less than half of LOOP_TURN_US. A callback that
-// takes up one thing after the other leaves the next one to another turn when it has not.
+// Whether the callback that runs has computed for less than a quarter of LOOP_TURN_US. A callback
+// that takes up one thing after the other leaves the next one to another turn when it has not.
 bool loop_has_time(const struct loop *loop);
 
 uint64_t loop_now_ms(void); // CLOCK_MONOTONIC in milliseconds; any thread

@@ -51,10 +51,12 @@ void changes_media(struct changes *c, const struct dv_uuid *unit, const struct m
     item->count = count;
 }
 
-void changes_free_extents(struct changes *c, const struct dv_uuid *unit,
-                          const struct free_extent *extents, size_t count)
+void changes_free_extents(struct changes *c, const struct dv_uuid *unit, struct free_place from,
+                          struct free_place to, const struct free_extent *extents, size_t count)
 {
     struct change *item = add(c, CHANGE_FREE, unit);
+    item->from = from;
+    item->to = to;
     item->free_extents = copy(extents, count, sizeof(*extents));
     item->count = count;
 }

@@ -14,7 +14,7 @@ enum change_kind {
     CHANGE_UNIT = 1, // made or replaced
     CHANGE_UNIT_GONE,
     CHANGE_MEDIA,   // all media of a unit
-    CHANGE_FREE,    // all free extents of a unit
+    CHANGE_FREE,    // the free extents of a unit from one place to another
     CHANGE_PORTALS, // all portals of a unit
     CHANGE_VOLUME,
     CHANGE_VOLUME_GONE, // with what its unit showed of it
@@ -36,6 +36,7 @@ struct change {
     struct dv_uuid host; // an assignment's host
     uint64_t task;       // a task's id
     uint32_t index;      // CHANGE_RENUMBERED
+    struct free_place from, to; // CHANGE_FREE: those from here, and before there, become others
     union {
         struct unit_record *unit;
         struct volume_record *volume;
@@ -65,8 +66,9 @@ void changes_unit(struct changes *c, const struct unit_record *unit);
 void changes_unit_gone(struct changes *c, const struct dv_uuid *unit);
 void changes_media(struct changes *c, const struct dv_uuid *unit, const struct medium *media,
                    size_t count);
-void changes_free_extents(struct changes *c, const struct dv_uuid *unit,
-                          const struct free_extent *extents, size_t count);
+// extents: from the place from on, and before to; by medium and start.
+void changes_free_extents(struct changes *c, const struct dv_uuid *unit, struct free_place from,
+                          struct free_place to, const struct free_extent *extents, size_t count);
 void changes_portals(struct changes *c, const struct dv_uuid *unit, const struct portal *portals,
                      size_t count);
 void changes_volume(struct changes *c, const struct volume_record *volume);

@@ -65,6 +65,23 @@ struct free_extent { // that no volume of a medium occupies
     uint32_t medium; // a medium's index
     uint64_t start_lba, blocks;
 };
+// One of them begins at this place, or would; they go by medium and start.
+struct free_place {
+    uint32_t medium;
+    uint64_t start_lba;
+};
+#define FREE_PLACE_END ((struct free_place){UINT32_MAX, 0}) // behind all
+static inline struct free_place free_place_of(const struct free_extent *e)
+{
+    return (struct free_place){e->medium, e->start_lba};
+}
+// Below 0: a comes first.
+static inline int free_place_order(struct free_place a, struct free_place b)
+{
+    if (a.medium != b.medium)
+        return a.medium < b.medium ? -1 : 1;
+    return a.start_lba < b.start_lba ? -1 : a.start_lba > b.start_lba;
+}
 
 struct volume {
     uint32_t index; // 1..2^31-1, chosen by who creates it

@@ -80,9 +80,15 @@ static int put_media(struct store *s, const struct change *c, struct dv_err *err
 
 static int put_free(struct store *s, const struct change *c, struct dv_err *err)
 {
-    if (run_uuid(s->stmt[ST_DELETE_FREE], &c->id, err) < 0)
+    struct db_stmt *st = s->stmt[ST_DELETE_FREE];
+    bind_uuid(st, 1, &c->id);
+    db_bind_int(st, 2, c->from.medium);
+    db_bind_int(st, 3, (int64_t)c->from.start_lba);
+    db_bind_int(st, 4, c->to.medium);
+    db_bind_int(st, 5, (int64_t)c->to.start_lba);
+    if (db_run(st, err) < 0)
         return -1;
-    struct db_stmt *st = s->stmt[ST_PUT_FREE];
+    st = s->stmt[ST_PUT_FREE];
     for (size_t i = 0; i < c->count; i++) {
         bind_uuid(st, 1, &c->id);
         db_bind_int(st, 2, c->free_extents[i].medium);

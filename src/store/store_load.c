@@ -99,7 +99,7 @@ static int load_free(struct store *s, struct changes *out, struct dv_err *err)
     while ((rc = db_step(row.st, err)) == 1) {
         struct dv_uuid of = row_uuid(&row, 0, "unit", false);
         if (n > 0 && !uuid_equal(&of, &unit)) {
-            changes_free_extents(out, &unit, list, n);
+            changes_free_extents(out, &unit, (struct free_place){0}, FREE_PLACE_END, list, n);
             n = 0;
             free(list);
             list = NULL;
@@ -114,7 +114,7 @@ static int load_free(struct store *s, struct changes *out, struct dv_err *err)
             return give_up(&row);
     }
     if (rc == 0 && n > 0)
-        changes_free_extents(out, &unit, list, n);
+        changes_free_extents(out, &unit, (struct free_place){0}, FREE_PLACE_END, list, n);
     return rc;
 }
 

@@ -165,7 +165,8 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_DELETE_UNIT] = "DELETE FROM unit WHERE uuid = ?",
     [ST_DELETE_MEDIA] = "DELETE FROM medium WHERE unit = ?",
     [ST_PUT_MEDIUM] = "INSERT INTO medium VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [ST_DELETE_FREE] = "DELETE FROM free_extent WHERE unit = ?",
+    [ST_DELETE_FREE] = "DELETE FROM free_extent WHERE unit = ?"
+                       " AND (medium, start_lba) >= (?, ?) AND (medium, start_lba) < (?, ?)",
     [ST_PUT_FREE] = "INSERT INTO free_extent VALUES (?,?,?,?)",
     [ST_DELETE_PORTALS] = "DELETE FROM portal WHERE unit = ?",
     [ST_PUT_PORTAL] = "INSERT INTO portal VALUES (?,?,?,?,?,?,?)",

@@ -1,0 +1,186 @@
+// Tests of the conclusions from a look: part by part, with other work of the loop in between.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "ctest/support/observe_lab.h"
+
+#include "loop/loop.h"
+#include "store/store.h"
+
+enum { COUNT = 900 };
+
+static int set_up_conclusions(void **state)
+{
+    struct dv_err err;
+    set_up(state);
+    struct lab *lab = *state;
+    lab->cms.loop = loop_new();
+    lab->config.poll_interval_ms = 1000;
+    assert_int_equal(store_begin_run(lab->cms.store, &err), 0);
+    lab->link.lease_under_way = true; // there is nobody to send one to
+    return 0;
+}
+
+static int tear_down_conclusions(void **state)
+{
+    struct lab *lab = *state;
+    struct loop *loop = lab->cms.loop;
+    executor_forget(&lab->link);
+    tear_down(state);
+    loop_free(loop);
+    return 0;
+}
+
+static void ask_for(struct lab *lab, unsigned n, bool wanted, const char *name)
+{
+    struct changes c = {0};
+    struct volume_record rec = {.uuid = id('v', n),
+                                .unit = lab->unit->rec.uuid,
+                                .medium = 1,
+                                .index = n,
+                                .blocks = 2048,
+                                .wanted = wanted};
+    dv_copy(rec.name, sizeof(rec.name), name);
+    changes_volume(&c, &rec);
+    apply(lab, &c);
+}
+
+// The unit had many volumes that are all to go, and shows none of them any more.
+static void shows_that_all_went(struct lab *lab)
+{
+    struct changes c = {0};
+    reads(lab, 2, COUNT, 0);
+    takes_all(lab);
+    for (struct pool_volume *v = lab->unit->volumes; v; v = v->unit_next) {
+        struct volume_record rec = v->rec;
+        rec.wanted = false;
+        changes_volume(&c, &rec);
+    }
+    for (unsigned i = 1; i <= COUNT; i++) {
+        struct task_record t;
+        tasks_new(&lab->cms, &t, TASK_VOLUME_DELETE);
+        t.volume = id('v', i);
+        changes_task(&c, &t);
+    }
+    apply(lab, &c);
+    reads(lab, 3, 0, 0);
+}
+
+static size_t open_tasks(const struct lab *lab)
+{
+    return HASH_COUNT(lab->cms.pool->tasks_of);
+}
+
+// No part does more than there is time for, and all together do all.
+static void test_part_by_part(void **state)
+{
+    struct lab *lab = *state;
+    shows_that_all_went(lab);
+    bool more = true;
+    for (unsigned parts = 0; more; parts++) {
+        size_t volumes = HASH_COUNT(lab->cms.pool->volumes), tasks = open_tasks(lab);
+        size_t shown = shown_volumes(lab);
+        more = conclude_part(&lab->link);
+        assert_in_range(volumes - HASH_COUNT(lab->cms.pool->volumes), 0, A_TURN);
+        assert_in_range(tasks - open_tasks(lab), 0, A_TURN);
+        assert_in_range(shown - shown_volumes(lab), 0, A_TURN);
+        assert_true(parts < COUNT);
+    }
+    assert_int_equal(HASH_COUNT(lab->cms.pool->volumes), 0);
+    assert_int_equal(open_tasks(lab), 0);
+    assert_int_equal(lab->unit->rec.generation, 3);
+}
+
+// Between any two parts the volume that has its turn next goes, another is asked for, and the unit
+// is taken to be another one's double.
+static void test_what_comes_between(void **state)
+{
+    struct lab *lab = *state;
+    struct unit_link *link = &lab->link;
+    unsigned added = 0, taken = 0;
+    shows_that_all_went(lab);
+    for (unsigned parts = 0; conclude_part(link); parts++) {
+        struct changes c = {0};
+        char name[20];
+        assert_true(parts < COUNT);
+        if (pool_volume_by_uuid(lab->cms.pool, &link->settling.volume)) {
+            changes_volume_gone(&c, &link->settling.volume);
+            taken++;
+        }
+        struct pool_task *t = pool_tasks_of(lab->cms.pool, &link->settling.volume);
+        if (t) {
+            struct task_record rec = t->rec;
+            tasks_end(&lab->cms, &c, &rec, TASK_DONE, DV_OK, "%s", "");
+            taken++;
+        }
+        apply(lab, &c);
+        snprintf(name, sizeof(name), "new%u", ++added);
+        ask_for(lab, COUNT + added, true, name);
+        if (link->settling.step == SETTLE_JUDGE)
+            observe_state(&lab->cms, lab->unit, UNIT_CONFLICT, "another engine uses its UUID");
+    }
+    assert_true(taken > 2);
+    assert_int_equal(HASH_COUNT(lab->cms.pool->volumes), added); // these are still to be made
+    assert_int_equal(open_tasks(lab), 0);
+    assert_int_equal(lab->unit->rec.state, UNIT_CONFLICT);
+    assert_int_equal(lab->link.queue.count, 0); // nothing is asked of it now
+}
+
+// A good-bye of the unit makes what it showed out of date: nothing more follows from that.
+static void test_out_of_date(void **state)
+{
+    struct lab *lab = *state;
+    shows_that_all_went(lab);
+    while (lab->link.settling.step != SETTLE_JUDGE)
+        assert_true(conclude_part(&lab->link));
+    assert_true(conclude_part(&lab->link));
+    size_t left = open_tasks(lab);
+    assert_in_range(left, 1, COUNT - 1);
+    lab->link.discard = true;
+    assert_false(conclude_part(&lab->link));
+    assert_int_equal(open_tasks(lab), left);
+}
+
+static void stop(void *arg)
+{
+    loop_stop(arg);
+}
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+// A unit is forgotten, or the station stops, while conclusions are drawn: what is left of them goes
+// with the link.
+static void test_the_link_goes(void **state)
+{
+    struct lab *lab = *state;
+    struct unit_link *link = dv_calloc(1, sizeof(*link));
+    shows_that_all_went(lab);
+    *link = lab->link;
+    lab->link.reading = NULL;
+    lab->unit->link = link;
+    link->timer = loop_timer_new(lab->cms.loop, nothing, link);
+    link->poll_at = UINT64_MAX;
+    HASH_ADD(hh, lab->cms.links, uuid, sizeof(link->uuid), link);
+    conclude_answer(link);
+    assert_non_null(link->parts); // else it was done in one turn
+    link_free(link);
+    assert_null(lab->cms.links);
+    loop_post(lab->cms.loop, stop, lab->cms.loop);
+    loop_run(lab->cms.loop);
+    assert_in_range(HASH_COUNT(lab->cms.pool->volumes), 1, COUNT);
+}
+
+#define OWN_TEST(name)                                                                             \
+    cmocka_unit_test_setup_teardown(name, set_up_conclusions, tear_down_conclusions)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        OWN_TEST(test_part_by_part),
+        OWN_TEST(test_what_comes_between),
+        OWN_TEST(test_out_of_date),
+        OWN_TEST(test_the_link_goes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
