@@ -440,6 +440,22 @@ static void test_not_taken_in_is_told_once(void **state)
     assert_int_equal(events_with(lab, "1 of its volumes is not taken in, since it has"), 1);
 }
 
+// What was to be told and could not be recorded is told when it can be.
+static void test_what_could_not_be_recorded_is_told_later(void **state)
+{
+    struct lab *lab = *state;
+    DV_FREE char *away = dv_printf("%s/away", lab->dir);
+    reads(lab, 2, 2, READING_RULES_A_VOLUME + 1);
+    (void)takes_parts(lab, UINT32_MAX);
+    assert_int_equal(rename(lab->path, away), 0);
+    assert_false(observe_reading(&lab->link, lab->link.reading));
+    assert_int_equal(rename(away, lab->path), 0);
+    assert_int_equal(events_with(lab, "not taken in, since"), 0);
+    reads(lab, 2, 2, READING_RULES_A_VOLUME + 1);
+    takes_all(lab);
+    assert_int_equal(events_with(lab, "2 of its volumes are not taken in, since"), 1);
+}
+
 static void test_a_unit_is_up_once(void **state)
 {
     struct lab *lab = *state;
@@ -595,6 +611,7 @@ int main(void)
         TEST(test_hosts_that_came_ahead_count),
         TEST(test_what_changes_all_the_time),
         TEST(test_not_taken_in_is_told_once),
+        TEST(test_what_could_not_be_recorded_is_told_later),
         TEST(test_a_unit_is_up_once),
         TEST(test_changes_that_name_what_is_gone),
         TEST(test_hosts_come_before_their_volume),

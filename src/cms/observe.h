@@ -18,6 +18,7 @@ struct observation {
     struct access_rule *rules; // those of r, by volume and index
     struct found found;        // in this reading
     struct new_volume *adopted_ones;
+    bool not_adopted_told;          // how many, if at all
     const struct volume **left_out; // of r
     size_t left_out_count;
     struct changes c;

@@ -89,6 +89,10 @@ static void note_adopted(struct observation *o, const struct dv_uuid *uuid)
 void observe_end_adopted(struct observation *o, bool applied)
 {
     struct new_volume *n, *next;
+    if (applied && o->not_adopted_told) {
+        o->link->full_told = o->link->full;
+        o->link->crowded_told = o->link->crowded;
+    }
     HASH_ITER(hh, o->adopted_ones, n, next)
     {
         if (applied)
@@ -239,10 +243,7 @@ static void tell_not_adopted(struct observation *o)
                    link->crowded == 1 ? "is not taken in, since it has"
                                       : "are not taken in, since each has",
                    READING_RULES_A_VOLUME);
-    if (link->tells == TELLS_NOT)
-        return;
-    link->full_told = link->full;
-    link->crowded_told = link->crowded;
+    o->not_adopted_told = link->tells != TELLS_NOT;
 }
 
 static void tell_number(struct observation *o, enum event_severity severity, size_t volumes,
