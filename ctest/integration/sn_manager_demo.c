@@ -36,7 +36,7 @@ struct demo {
     unsigned rows, stop_at, drop_at;
 };
 
-static const struct sn_timing timing = {.timeout_ms = 1000, .retries = 1};
+static const struct sn_timing timing = {.timeout_ms = 1000, .retries = 5};
 
 static void print_value(const struct sn_value *v)
 {

@@ -257,14 +257,16 @@ def test_keep_alive(api):
 
 
 def test_quick_one_after_the_other(api):
-    """Without TCP_NODELAY each request on a kept connection takes 40 ms."""
+    """No answer on a kept connection waits for an acknowledgement of the one before, which may take 40 ms."""
     connection = http.client.HTTPConnection(api.address, timeout=120)
-    times = []
-    for _ in range(50):
+
+    def is_quick():  # a busy machine makes some of them slow; 40 ms each is another thing
         start = time.monotonic()
         api.ask("GET", "/api/v1/pool", connection=connection)
-        times.append(time.monotonic() - start)
-    assert min(times) < 0.03, times  # a busy machine makes some of them slow; 40 ms each is another thing
+        return time.monotonic() - start < 0.03
+    for _ in range(20):  # while the kernel acknowledges at once, as it does at first
+        is_quick()
+    assert until(is_quick, 20)
 
 
 def test_many_at_once(api):
@@ -417,7 +419,7 @@ def test_waits_leave_room_for_others(api, stuck):
         threads[-1].start()
     assert until(lambda: statuses.count(503) > 0, 10)  # so as many wait as may
     assert api.ask("GET", "/api/v1/pool")[0] == 200
-    assert statuses.count(200) == 0
+    assert len(statuses) < len(threads)  # some wait still
     for thread in threads:
         thread.join(60)
     assert set(statuses) == {200, 503} and statuses.count(200) >= 16

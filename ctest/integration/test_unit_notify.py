@@ -131,8 +131,8 @@ def test_a_volume_that_flaps_is_told_now_and_then(box):
     for i in range(changes):
         admin(box, 1, i % 2 == 1)
         box.wait_volume(1, ONLINE if i % 2 else OFFLINE)
-    took = time.monotonic() - started
     told = len(states(box, "third"))
+    took = time.monotonic() - started
     assert BURST <= told <= BURST + took + 1
     # Each change was told, or is counted as suppressed, or (one) still waits.
     wait_for("the sum", lambda: changes - 1 <= len(states(box, "third")) + int(box.get(SUPPRESSED)) <= changes)

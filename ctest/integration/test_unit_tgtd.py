@@ -396,12 +396,13 @@ def test_refused_logins_survive_the_agent(guarded):
 
 def test_a_flood_of_refused_logins(guarded):
     """All are counted; three are told in ten seconds; few are in the agent's log."""
-    box = guarded
+    box, started = guarded, time.monotonic()
     for _ in range(40):
         assert not box.inquire(box.iqn(1), ALICE, "alice", WRONG)
     wait_for("the count", lambda: failures(box, 1)[0] == 40)
-    assert len(box.traps(FAILURE, "third")) <= 6
-    assert box.log().count("CHAP initiator auth") < 40
+    told, logged = len(box.traps(FAILURE, "third")), box.log().count("CHAP initiator auth")
+    took = time.monotonic() - started  # longer where others use the machine, and then more may be told
+    assert told <= 3 * (2 + took // 10) and logged <= 21 + took
     last = wait_for("the last notification", lambda: [
         t for t in box.traps(FAILURE, "third") if t[f".{TARGETS}.1.1.1"].endswith(": 40")], 30)
     assert len(last) == 1
