@@ -1,13 +1,14 @@
 # What a unit tells by notifications of its media and volumes, and how often.
 # SPDX-License-Identifier: BSD-2-Clause
 import contextlib
+import signal
 import subprocess
 import time
 
 import pytest
 
 from unit_box import (ANNOUNCE, FAILED, MEMBER, OFFLINE, ONLINE, ROOT, UNIT, VOLUME, V_ADMIN, V_ERROR, V_NAME,
-                      V_OPER, V_UUID, Box, wait_for)
+                      V_OPER, V_UUID, Box, SnmpError, wait_for)
 
 NEWS = ROOT + ".1.2.0"
 VOLUME_CHANGE, LOW, MEDIUM_FAILED, MEDIUM_ONLINE = (f"{NEWS}.{n}" for n in range(1, 5))
@@ -172,6 +173,11 @@ def test_a_heartbeat_tells_that_the_agent_lives(box):
     """snmpd goes on when the agent is gone: a manager sees it by what does not move any more."""
     first = int(box.get(HEARTBEAT))
     wait_for("the heartbeat to move", lambda: int(box.get(HEARTBEAT)) > first)
+    box.agent.popen.send_signal(signal.SIGSTOP)  # an agent that hangs tells no heartbeat either
+    with pytest.raises(SnmpError):
+        box.get(HEARTBEAT)
+    box.agent.popen.send_signal(signal.SIGCONT)
+    wait_for("the heartbeat to be there again", lambda: int(box.get(HEARTBEAT)) > first)
     # And where the unit's disks are reached is there as people write it.
     assert box.get(PORTAL_TEXT) == f"{box.portal}:3260"
     box.agent.kill()
