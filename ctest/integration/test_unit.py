@@ -69,10 +69,10 @@ def test_announces_itself_until_it_holds_a_lease(idle):
     assert list(again)[2:9] == [f".{MEMBER}.{n}.0" for n in range(1, 8)]
     assert len(idle.traps(COLD_START)) == 1
     # Managers that know snmpd alone hear the same from it.
-    ours = [n for n in idle.traps(COLD_START, "third") if ".1.3.6.1.6.3.1.1.4.3.0" in n and
-            n[".1.3.6.1.6.3.1.1.4.3.0"].endswith(f".{ROOT}.2.1.1")]
+    ours = wait_for("the same", lambda: [n for n in idle.traps(COLD_START, "third") if n.get(
+        ".1.3.6.1.6.3.1.1.4.3.0", "").endswith(f".{ROOT}.2.1.1")])
     assert [n[f".{MEMBER}.1.0"] for n in ours] == [first[f".{MEMBER}.1.0"]]
-    assert idle.traps(ANNOUNCE, "third")
+    wait_for("an announcement from it", lambda: idle.traps(ANNOUNCE, "third"))
 
     lease(idle, 3600)
     assert 3000 < int(idle.get(f"{MEMBER}.8.0")) <= 3600

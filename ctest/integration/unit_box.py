@@ -342,12 +342,13 @@ class Box:
     # ---- Notifications
 
     def notifications(self):
-        """What snmptrapd logged: a list of {oid: value}, with the trap's OID under "trap"."""
+        """What snmptrapd logged: a list of {oid: value}, with the trap's OID under "trap". An inform that is sent
+        again, since its answer was late, is one; all have the time in them."""
         path = self.dir / "traps"
         if not path.exists():
             return []
         found = []
-        for line in path.read_text(errors="replace").splitlines():
+        for line in dict.fromkeys(path.read_text(errors="replace").splitlines()):
             if line.startswith("TRAP "):
                 variables = dict(v.split(" = ", 1) for v in line[5:].split("#") if " = " in v)
                 variables = {k.strip(): v.strip() for k, v in variables.items()}
