@@ -1,6 +1,7 @@
 """Both sides of an enrolment, written from the Noise Protocol Framework (revision 34) and the
 description in docs/ARCHITECTURE.md, over other libraries than the programs use."""
 import ctypes
+import functools
 import hashlib
 import hmac
 import json
@@ -45,8 +46,9 @@ def other_secret(code):
     return join_code(name, secret[:-1] + ("0" if secret[-1] != "0" else "1"))
 
 
+@functools.cache
 def key_of(code):
-    """Argon2id, which hashlib and this version of cryptography lack."""
+    """Argon2id, which hashlib and this version of cryptography lack. It takes long, and a talk may not."""
     name, secret = split_code(code)
     salt = hashlib.blake2b(name.encode(), digest_size=16, key=b"dvsan enrolment code\0").digest()
     out = ctypes.create_string_buffer(32)
