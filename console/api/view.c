@@ -353,7 +353,7 @@ json_t *view_volume(const struct pool_volume *v)
 }
 
 json_t *view_shown_volume(const struct pool_volume *v, const struct pool_unit *const *also,
-                          size_t count)
+                          size_t count, const char *left)
 {
     json_t *o = view_volume(v), *list = json_array();
     if (v->unit && v->actual.index != 0)
@@ -361,6 +361,7 @@ json_t *view_shown_volume(const struct pool_volume *v, const struct pool_unit *c
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, text_value(also[i]->rec.name));
     json_object_set_new(o, "shown_by", list);
+    put_text_or_null(o, "left_behind", left);
     return o;
 }
 

@@ -135,6 +135,14 @@ int volume_rename(struct cli *cli, struct dv_err *err)
     return 0;
 }
 
+static void print_accepted(const char *name, const char *unit, const json_t *volume)
+{
+    const char *left = json_string_value(json_object_get(volume, "left_behind"));
+    printf("Volume %s is on %s now.\n", name, unit);
+    if (left)
+        printf("But %s.\n", left);
+}
+
 int volume_accept(struct cli *cli, struct dv_err *err)
 {
     const char *const *args = (const char *const *)cli->in->args;
@@ -142,8 +150,14 @@ int volume_accept(struct cli *cli, struct dv_err *err)
     DV_FREE char *question =
         dv_printf("Take volume %s to be on %s from now on, and give its hosts access there?",
                   args[0], args[1]);
+    DV_FREE char *there = client_path("/volumes/", args[0], "");
+    DV_FREE char *unit = client_path("/units/", args[1], "");
     json_t *volume, *body = json_pack("{s:s}", "unit", args[1]);
-    int result = cli_confirm(cli, question, err);
+    int result = client_request(cli->client, "GET", there, NULL, NULL, err);
+    if (result == 0)
+        result = client_request(cli->client, "GET", unit, NULL, NULL, err);
+    if (result == 0)
+        result = cli_confirm(cli, question, err);
     if (result == 0)
         result = client_request(cli->client, "POST", path, body, &volume, err);
     json_decref(body);
@@ -152,7 +166,7 @@ int volume_accept(struct cli *cli, struct dv_err *err)
     if (cli->json)
         cli_print_json(volume);
     else
-        printf("Volume %s is on %s now.\n", args[0], args[1]);
+        print_accepted(args[0], args[1], volume);
     json_decref(volume);
     return 0;
 }

@@ -172,13 +172,33 @@ def test_a_person_says_where_a_volume_is(lab, volume, liar):
     patience.wait_for("both to be shown", lambda: sorted(lab.volume("mine")["shown_by"]) ==
                       ["unit1", "unit2"])
     assert not liar.told_secrets()
-    assert accept("unit2") == "Volume mine is on unit2 now.\n"
+    # What no host could use there is not taken for the volume.
+    liar.shows(1, volume, dvsanVolumeOperState=("i", 4))
+    liar.says(lab)
+    with pytest.raises(Refused, match="unit2 cannot serve volume mine"):
+        lab.client.post("/volumes/mine/accept", {"unit": "unit2"})
+    liar.medium(1, dvsanMediumOperState=("i", 3), dvsanMediumLastError=("s", "it is not there"))
+    liar.says(lab)
+    with pytest.raises(Refused, match="medium .* of unit2 has failed.*it is not there.*bring it up first"):
+        lab.client.post("/volumes/mine/accept", {"unit": "unit2"})
+    liar.shows(1, volume)
+    liar.medium(1)
+    liar.says(lab)
+    # Where it was its tgtd serves on, until its agent is back.
+    way = initiators.access(lab, "host1", "mine")
+    lab.run("stop", "unit1/agent")
+    patience.wait_for("unit1 to be stopped", lambda: lab.unit("unit1")["state"] == "stopped")
+    assert accept("unit2").startswith("Volume mine is on unit2 now.\nBut unit1, which had it, does not answer")
     assert lab.volume("mine")["unit"] == "unit2"
+    assert initiators.can_log_in(way)
+    assert "unit1, which had it, does not answer" in lab.dvsan("volume", "show", "mine").stdout
     assert any("is on unit2 now and not on unit1, as a person said" in text for text in events(lab))
     patience.wait_for("the secret", liar.told_secrets)
-    # And back.
-    lab.run("stop", "unit1/agent")
     lab.run("start", "unit1")
+    patience.wait_for("its host to be shut out there", lambda: not initiators.can_log_in(way))
+    patience.wait_for("nothing to be left behind", lambda: lab.volume("mine")["left_behind"] is None)
+    assert any("can be used by no host any more on unit1" in text for text in events(lab))
+    # And back.
     patience.wait_for("both to be shown again", lambda: sorted(lab.volume("mine")["shown_by"]) ==
                       ["unit1", "unit2"])
     assert accept("unit1") == "Volume mine is on unit1 now.\n"

@@ -178,8 +178,9 @@ static void takes_renumbered(struct lab *lab, unsigned volumes, unsigned rules)
         parts++;
         assert_int_equal(shown_volumes(lab), volumes);
         for (const struct pool_volume *v = lab->unit->volumes; v; v = v->unit_next)
-            assert_int_equal(left_out_judge(v, VOLUME_FAILED, &(struct medium_proof){0}),
-                             MOVE_STAYS);
+            assert_int_equal(
+                left_out_judge(v, &v->unit->rec.uuid, VOLUME_FAILED, &(struct medium_proof){0}),
+                MOVE_STAYS);
         struct settling s = {SETTLE_JUDGE, {{0}}};
         while (tasks_settle(&lab->cms, lab->unit, false, &s))
             ;

@@ -84,11 +84,27 @@ static void test_a_proof_is_whole(void **state)
     }
 }
 
+// It goes not back by itself where a person said that it is no more, until its medium is there.
+static void test_what_a_person_said(void **state)
+{
+    (void)state;
+    uint8_t proof[PROOF_BYTES] = "its medium";
+    struct medium_proof there = {.now = "another", .before = "its medium"};
+    struct move_facts facts = {
+        .was_seen = true, .answers = true, .left = true, .proof = proof, .proof_there = &there};
+    assert_int_equal(moves_judge(&facts), MOVE_BY_PROOF);
+    there.before[0] = 'x';
+    assert_int_equal(moves_judge(&facts), MOVE_UNPROVEN); // not read yet where it is now
+    facts.shown = true;
+    assert_int_equal(moves_judge(&facts), MOVE_STAYS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_a_proof_is_whole),
+        cmocka_unit_test(test_what_a_person_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,6 +107,22 @@ static bool is_settled(const struct pool_volume *v, const struct orders_volume *
     return true;
 }
 
+// Rules at the unit of volumes that were there, and are elsewhere as a person said.
+static void plan_left(const struct unit_link *link, struct orders *out)
+{
+    for (const struct left_out *l = link->left_out; l; l = l->hh.next) {
+        bool held = l->hold.until > loop_now_ms();
+        if (l->rule == 0)
+            continue;
+        out->unsettled |= !held || !l->hold.refused;
+        if (!held)
+            *DV_APPEND(out->items, out->count) = (struct order){.kind = ORDER_END_RULE,
+                                                                .volume = l->uuid,
+                                                                .volume_index = l->index,
+                                                                .rule_index = l->rule};
+    }
+}
+
 bool executor_plan(struct unit_link *link)
 {
     struct pool_unit *unit = link_unit(link);
@@ -138,6 +154,7 @@ bool executor_plan(struct unit_link *link)
     executor_forget(link);
     link->replan = false;
     orders_plan(volumes, n, &link->queue);
+    plan_left(link, &link->queue);
     struct pool_volume *v = unit->unsettled, *next;
     for (size_t i = 0; i < n; i++, v = next) {
         next = v->open_next;
@@ -179,9 +196,13 @@ static struct target target_of(const struct unit_link *link, const struct order 
     return t;
 }
 
-static void hold_step(const struct target *t, const char *why)
+static void hold_step(struct unit_link *link, const struct order *s, const struct target *t,
+                      const char *why)
 {
-    if (t->assignment)
+    struct left_out *l = s->kind == ORDER_END_RULE ? left_out_of(link, &s->volume) : NULL;
+    if (l)
+        hold(&l->hold, why);
+    else if (t->assignment)
         hold(&t->assignment->hold, why);
     else if (t->volume)
         hold(&t->volume->hold, why);
@@ -214,6 +235,8 @@ static bool still_wanted(const struct unit_link *link, const struct order *s,
         return t->volume->rec.wanted && !t->volume->actual.admin_online;
     case ORDER_CREATE_VOLUME:
         return t->volume->rec.wanted && !t->volume->rec.seen;
+    case ORDER_END_RULE:
+        break;
     }
     return false;
 }
@@ -227,11 +250,10 @@ static void var(struct sn_var *vars, size_t *n, const struct sn_oid *column, con
 
 // A row is named by its index, which may be another volume's on a unit that lost its memory: that
 // the row is of this volume is checked by the unit.
-static void guard(const struct order *s, const struct volume_record *rec, struct sn_var *vars,
-                  size_t *n)
+static void guard(const struct order *s, struct sn_var *vars, size_t *n)
 {
     static const struct sn_oid uuid = OID_dvsanVolumeUuid;
-    var(vars, n, &uuid, &s->volume_index, 1, sn_octets(rec->uuid.b, sizeof(rec->uuid.b)));
+    var(vars, n, &uuid, &s->volume_index, 1, sn_octets(s->volume.b, sizeof(s->volume.b)));
 }
 
 #define ADMIN_ONLINE 1 // of dvsanVolumeAdminState
@@ -246,7 +268,7 @@ static size_t volume_vars(const struct order *s, const struct volume_record *rec
     const uint32_t *i = &s->volume_index;
     size_t n = 0;
     if (s->kind != ORDER_CREATE_VOLUME)
-        guard(s, rec, vars, &n);
+        guard(s, vars, &n);
     if (s->kind == ORDER_DELETE_VOLUME) {
         var(vars, &n, &status, i, 1, sn_int(ROW_DESTROY));
         if (rec->forced)
@@ -287,7 +309,7 @@ static size_t rule_vars(const struct order *s, const struct target *t, const cha
     const struct host_record *host = t->assignment ? &t->assignment->host->rec : NULL;
     const struct pool_volume *v = t->volume;
     size_t n = 0;
-    guard(s, &v->rec, vars, &n);
+    guard(s, vars, &n);
     for (size_t k = 0; s->kind != ORDER_ADD_RULE && k < v->rule_count; k++)
         if (v->rules[k].index == s->rule_index && iqn_check(v->rules[k].initiator, NULL) == 0)
             var(vars, &n, &initiator, i, 2, sn_text(v->rules[k].initiator));
@@ -313,10 +335,9 @@ static void refused(struct unit_link *link, const struct order *s, enum dv_code 
     struct target t = target_of(link, s);
     log_limited(&link->refusals, LOG_LEVEL_WARNING, "executor", "%s: %s refused: %s", link->name,
                 order_kind_name(s->kind), why);
-    if (!t.volume)
-        return;
-    hold_step(&t, why);
-    tasks_refused(link->cms, link_unit(link), s, code, why);
+    hold_step(link, s, &t, why);
+    if (t.volume)
+        tasks_refused(link->cms, link_unit(link), s, code, why);
 }
 
 static void accepted(struct unit_link *link, const struct order *s)
@@ -324,7 +345,7 @@ static void accepted(struct unit_link *link, const struct order *s)
     struct target t = target_of(link, s);
     log_debug("executor", "%s: %s %u.%u accepted", link->name, order_kind_name(s->kind),
               s->volume_index, s->rule_index);
-    hold_step(&t, NULL);
+    hold_step(link, s, &t, NULL);
     if (t.volume && s->kind == ORDER_RESIZE_VOLUME)
         t.volume->resize_answered = true;
 }
@@ -351,7 +372,7 @@ static void postponed(struct unit_link *link, const struct order *s, const char 
 {
     struct target t = target_of(link, s);
     log_debug("executor", "%s: %s postponed: %s", link->name, order_kind_name(s->kind), why);
-    hold_step(&t, NULL);
+    hold_step(link, s, &t, NULL);
     executor_forget(link);
 }
 
@@ -397,6 +418,17 @@ static void step_answered(void *arg, const struct sn_result *result)
     link_next(link);
 }
 
+// volume: of the unit that it is about; NULL: none.
+static void send_vars(struct unit_link *link, struct pool_volume *volume, const struct sn_var *vars,
+                      size_t n)
+{
+    struct sn_timing timing = {link->cms->config->poll_timeout_ms, 1};
+    link->work = LINK_SETTING;
+    link->work_since = loop_now_ms();
+    lead_order_sent(link, volume);
+    sn_set(link->peer, vars, n, timing, step_answered, link);
+}
+
 static bool send_step(struct unit_link *link, const struct order *s, const struct target *t)
 {
     struct sn_var vars[STEP_VARS];
@@ -417,12 +449,25 @@ static bool send_step(struct unit_link *link, const struct order *s, const struc
             chap_unit_secret(secret, &link->uuid, secret);
         n += rule_vars(s, t, secret, vars + n);
     }
-    struct sn_timing timing = {link->cms->config->poll_timeout_ms, 1};
-    link->work = LINK_SETTING;
-    link->work_since = loop_now_ms();
-    lead_order_sent(link, t->volume);
-    sn_set(link->peer, vars, n, timing, step_answered, link);
+    send_vars(link, t->volume, vars, n);
     secret_wipe(secret, sizeof(secret));
+    return true;
+}
+
+// Of another unit's volume: the row is told by its index and the volume's UUID.
+static bool send_end(struct unit_link *link, const struct order *s)
+{
+    static const struct sn_oid status = OID_dvsanAccessRowStatus;
+    const uint32_t i[] = {s->volume_index, s->rule_index};
+    const struct left_out *l = left_out_of(link, &s->volume);
+    struct sn_var vars[STEP_VARS];
+    size_t n = LEAD_VARS;
+    if (!l || l->rule != s->rule_index || l->index != s->volume_index)
+        return false;
+    lead_word_vars(link, vars);
+    guard(s, vars, &n);
+    var(vars, &n, &status, i, 2, sn_int(ROW_DESTROY));
+    send_vars(link, NULL, vars, n);
     return true;
 }
 
@@ -431,7 +476,8 @@ bool executor_step(struct unit_link *link)
     while (link->queue_next < link->queue.count) {
         const struct order *s = &link->queue.items[link->queue_next];
         struct target t = target_of(link, s);
-        if (still_wanted(link, s, &t) && send_step(link, s, &t))
+        if (s->kind == ORDER_END_RULE ? send_end(link, s)
+                                      : still_wanted(link, s, &t) && send_step(link, s, &t))
             return true;
         link->queue_next++;
     }

@@ -10,14 +10,15 @@
 
 #define REMEMBERED 4096 // of very many some are not
 
-enum move_verdict left_out_judge(const struct pool_volume *pv, enum volume_state other,
-                                 const struct medium_proof *proof)
+enum move_verdict left_out_judge(const struct pool_volume *pv, const struct dv_uuid *other_unit,
+                                 enum volume_state other, const struct medium_proof *proof)
 {
     const struct move_facts facts = {
         .was_seen = pv->rec.seen,
         .shown = pv->actual.index != 0,
         .failed = pv->actual.state == VOLUME_FAILED,
         .answers = health_takes_orders(pv->unit->rec.state),
+        .left = uuid_equal(&pv->rec.left, other_unit),
         .failed_there = other == VOLUME_FAILED,
         .proof = pv->rec.proof,
         .proof_there = proof,
@@ -39,9 +40,9 @@ bool left_out_is_told(const struct unit_link *link, const struct dv_uuid *uuid,
     return l && l->state != VOLUME_FAILED && l->verdict == verdict;
 }
 
-const struct left_out *left_out_of(const struct unit_link *link, const struct dv_uuid *volume)
+struct left_out *left_out_of(const struct unit_link *link, const struct dv_uuid *volume)
 {
-    const struct left_out *l = find(link, volume);
+    struct left_out *l = find(link, volume);
     return l && l->known ? l : NULL;
 }
 
@@ -57,7 +58,8 @@ static bool is_taken_now(const struct unit_link *link, const struct pool_volume 
     static const struct medium_proof none;
     const struct pool_unit *unit = link_unit(link);
     const struct medium *m = unit ? pool_medium(unit, l->medium) : NULL;
-    return pv->unit == unit || left_out_judge(pv, l->state, m ? &m->proof : &none) > MOVE_UNPROVEN;
+    return pv->unit == unit ||
+           left_out_judge(pv, &link->uuid, l->state, m ? &m->proof : &none) > MOVE_UNPROVEN;
 }
 
 bool left_out_is_wanted(const struct unit_link *link)
@@ -71,24 +73,61 @@ bool left_out_is_wanted(const struct unit_link *link)
     return false;
 }
 
+static struct left_out *find_or_add(struct unit_link *link, const struct dv_uuid *uuid)
+{
+    struct left_out *l = find(link, uuid);
+    if (l || HASH_COUNT(link->left_out) >= REMEMBERED)
+        return l;
+    l = dv_calloc(1, sizeof(*l));
+    l->uuid = *uuid;
+    HASH_ADD(hh, link->left_out, uuid, sizeof(l->uuid), l);
+    return l;
+}
+
+// ends: they are to end, since a person said that the volume is elsewhere.
+static void note_rules(struct left_out *l, const struct access_rule *rules, size_t count, bool ends)
+{
+    uint32_t before = l->rule;
+    l->rules = count;
+    l->rule = 0;
+    for (size_t i = 0; ends && l->rule == 0 && i < count; i++)
+        if (rules[i].state != ACCESS_REVOKING)
+            l->rule = rules[i].index;
+    if (l->rule != before)
+        l->hold = (struct pool_hold){0};
+}
+
+void left_out_leave(struct unit_link *link, const struct pool_volume *pv)
+{
+    struct left_out *l = find_or_add(link, &pv->rec.uuid);
+    if (!l)
+        return;
+    l->state = pv->actual.state;
+    l->known = true;
+    l->index = pv->actual.index;
+    l->medium = pv->actual.medium;
+    l->verdict = MOVE_STAYS;
+    l->mark = link->mark;
+    note_rules(l, pv->rules, pv->rule_count, true);
+}
+
 static void note(struct observation *o, const struct volume *v)
 {
+    size_t count;
     struct unit_link *link = o->link;
-    struct left_out *l = find(link, &v->uuid);
-    if (!l && HASH_COUNT(link->left_out) >= REMEMBERED)
+    const struct access_rule *rules = observe_rules_of(o, v->index, &count);
+    struct left_out *l = find_or_add(link, &v->uuid);
+    if (!l)
         return;
-    if (!l) {
-        l = dv_calloc(1, sizeof(*l));
-        l->uuid = v->uuid;
-        HASH_ADD(hh, link->left_out, uuid, sizeof(l->uuid), l);
-    }
     const struct pool_volume *pv = pool_volume_by_uuid(o->pool, &v->uuid);
     l->state = v->state;
     l->known = pv != NULL;
     l->index = v->index;
     l->medium = v->medium;
-    l->verdict = pv ? left_out_judge(pv, v->state, observe_proof(o, v->medium)) : MOVE_STAYS;
+    l->verdict =
+        pv ? left_out_judge(pv, &link->uuid, v->state, observe_proof(o, v->medium)) : MOVE_STAYS;
     l->mark = link->mark;
+    note_rules(l, rules, count, pv && uuid_equal(&pv->rec.left, &link->uuid));
 }
 
 // Forgets what other readings showed than the one with the mark; with 0, all.

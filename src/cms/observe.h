@@ -61,8 +61,8 @@ bool observe_much_is_gone(const struct observation *o, size_t to_come);
 
 // ---- left_out.c: what the unit shows and the pool does not take from it ----
 // Whether what another unit shows of the volume, on a medium with this proof, takes its place.
-enum move_verdict left_out_judge(const struct pool_volume *pv, enum volume_state other,
-                                 const struct medium_proof *proof);
+enum move_verdict left_out_judge(const struct pool_volume *pv, const struct dv_uuid *other_unit,
+                                 enum volume_state other, const struct medium_proof *proof);
 // Whether that was told. Of a row that has failed it is not.
 bool left_out_is_told(const struct unit_link *link, const struct dv_uuid *uuid,
                       enum move_verdict verdict);

@@ -276,9 +276,11 @@ static void tell_doubled(struct observation *o, const struct pool_volume *pv,
                          enum move_verdict verdict)
 {
     if (verdict == MOVE_STAYS)
-        events_add(o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
-                   "is on %s, but %s shows a volume of the same UUID, too: that one is not used",
-                   pv->unit->rec.name, o->rec.name);
+        events_add(
+            o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
+            "is on %s, but %s shows a volume of the same UUID, too: that one is not used; if "
+            "it was moved, say so (dvsan volume accept %s %s)",
+            pv->unit->rec.name, o->rec.name, pv->rec.name, o->rec.name);
     else
         events_add(
             o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
@@ -291,7 +293,8 @@ static void tell_doubled(struct observation *o, const struct pool_volume *pv,
 static bool move_volume(struct observation *o, struct pool_volume *pv, const struct volume *v)
 {
     struct unit_link *link = o->link;
-    enum move_verdict verdict = left_out_judge(pv, v->state, observe_proof(o, v->medium));
+    enum move_verdict verdict =
+        left_out_judge(pv, &o->rec.uuid, v->state, observe_proof(o, v->medium));
     if (verdict == MOVE_STAYS || verdict == MOVE_UNPROVEN) {
         bool told = v->state == VOLUME_FAILED || left_out_is_told(link, &v->uuid, verdict);
         if (!told && observe_is_told(o, &link->doubled))
@@ -304,6 +307,18 @@ static bool move_volume(struct observation *o, struct pool_volume *pv, const str
                    verdict == MOVE_BY_PROOF ? ", as its medium proves" : "");
     pv->order = 0; // was the other unit's
     return true;
+}
+
+// It is where a person said, and the unit that had it lets nobody use it any more.
+static void end_left(struct observation *o, const struct pool_volume *pv, size_t rules)
+{
+    struct volume_record rec = pv->rec;
+    if (rules > 0 || !uuid_equal(&rec.left, &o->rec.uuid))
+        return;
+    rec.left = (struct dv_uuid){0};
+    changes_volume(&o->c, &rec);
+    events_add(o->cms, &o->c, EVENT_INFO, "volume", rec.name,
+               "can be used by no host any more on %s, where it was", o->rec.name);
 }
 
 static bool is_as_known(const struct pool_volume *pv, const struct volume *v,
@@ -408,6 +423,7 @@ void observe_volume(struct observation *o, const struct volume *v)
         return;
     }
     if (pv->unit != o->unit && !move_volume(o, pv, v)) {
+        end_left(o, pv, count);
         left_out_add(o, v);
         return;
     }
@@ -428,6 +444,8 @@ void observe_volume(struct observation *o, const struct volume *v)
     rec.thin = v->thin;
     rec.thin_default = false;
     rec.seen = true;
+    if (pv->unit != o->unit)
+        rec.left = (struct dv_uuid){0};
     note_proof(o, pv, &rec);
     follow_size(o, v, &rec);
     displace(o, v); // first; also where nothing but the unit that shows it is new

@@ -162,6 +162,46 @@ size_t cms_also_shown_by(const struct cms *cms, const struct pool_volume *v,
     return n;
 }
 
+void cms_left_note(const struct cms *cms, const struct pool_volume *v, char out[CMS_LEFT_NOTE_ROOM])
+{
+    const struct pool_unit *u = pool_unit_by_uuid(cms->pool, &v->rec.left);
+    const struct left_out *l = u && u->link ? left_out_of(u->link, &v->rec.uuid) : NULL;
+    out[0] = '\0';
+    if (u && !pool_is_current(u))
+        snprintf(
+            out, CMS_LEFT_NOTE_ROOM,
+            "%s, which had it, does not answer, and may serve it to its hosts still: that ends "
+            "when %s is back",
+            u->rec.name, u->rec.name);
+    else if (l && l->rules > 0)
+        snprintf(out, CMS_LEFT_NOTE_ROOM,
+                 "%s, which had it, still admits hosts: that is being ended", u->rec.name);
+}
+
+// What is wrong with the volume at the unit where a person says that it is.
+static int check_accepted(const struct pool_volume *v, const struct pool_unit *u,
+                          const struct left_out *shown, struct dv_err *err)
+{
+    const struct medium *m = pool_medium(u, shown->medium);
+    if (!pool_is_current(u))
+        return dv_fail(
+            err, DV_CONFLICT,
+            "%s does not answer, so no host could use volume %s there: start it, and say "
+            "so then",
+            u->rec.name, v->rec.name);
+    if (m && m->state == MEDIUM_FAILED)
+        return dv_fail(err, DV_CONFLICT,
+                       "medium %s of %s has failed, so no host could use volume %s there (%s): "
+                       "bring it up first, and say so then",
+                       m->name, u->rec.name, v->rec.name, m->last_error);
+    if (shown->state == VOLUME_FAILED)
+        return dv_fail(err, DV_CONFLICT,
+                       "%s cannot serve volume %s: see what its log says of it, mend that, and say "
+                       "so then",
+                       u->rec.name, v->rec.name);
+    return 0;
+}
+
 int cms_accept_volume(struct cms *cms, const char *volume, const char *unit, struct dv_err *err)
 {
     struct pool_volume *v = request_volume(cms, volume, err);
@@ -178,6 +218,8 @@ int cms_accept_volume(struct cms *cms, const char *volume, const char *unit, str
             "%s does not show volume %s: put its medium there first, and see whether the "
             "unit serves it",
             u->rec.name, v->rec.name);
+    if (check_accepted(v, u, shown, err) < 0)
+        return -1;
     const struct pool_task *t = tasks_open(cms, 0, &v->rec.uuid, NULL);
     if (t || !v->rec.wanted)
         return dv_fail(
@@ -190,6 +232,10 @@ int cms_accept_volume(struct cms *cms, const char *volume, const char *unit, str
     rec.medium = shown->medium;
     rec.seen = true;
     memset(rec.proof, 0, sizeof(rec.proof)); // that of the other medium
+    rec.left = v->rule_count > 0 ? v->unit->rec.uuid : (struct dv_uuid){0};
+    struct unit_link *old = v->rule_count > 0 ? v->unit->link : NULL;
+    if (old)
+        left_out_leave(old, v);
     struct changes c = {0};
     changes_hidden(&c, &rec.uuid);
     changes_volume(&c, &rec);
@@ -201,6 +247,8 @@ int cms_accept_volume(struct cms *cms, const char *volume, const char *unit, str
         return -1;
     v->order = 0;    // was the other unit's
     link_look(link); // which reads it, since it was left out
+    if (old)
+        link_new_orders(old);
     return 0;
 }
 

@@ -105,7 +105,12 @@ struct left_out {
     bool known;                // the pool had it from another unit
     uint32_t index, medium;    // there
     enum move_verdict verdict; // why it was left out
-    uint64_t mark;             // the reading that showed it last
+    // What it still has for hosts: rules, and the index of the first that is to end, since a person
+    // said that the volume is elsewhere; 0: none.
+    size_t rules;
+    uint32_t rule;
+    struct pool_hold hold;
+    uint64_t mark; // the reading that showed it last
     UT_hash_handle hh;
 };
 
@@ -303,7 +308,9 @@ void left_out_forget(struct unit_link *link); // all of it
 // Whether what was left out of the pool would be taken now.
 bool left_out_is_wanted(const struct unit_link *link);
 // What of the volume the unit shows, and the pool has from another one; NULL: nothing.
-const struct left_out *left_out_of(const struct unit_link *link, const struct dv_uuid *volume);
+struct left_out *left_out_of(const struct unit_link *link, const struct dv_uuid *volume);
+// A person said that the volume is on another unit than this one, which has it in the pool.
+void left_out_leave(struct unit_link *link, const struct pool_volume *pv);
 
 // ---- moves.c ----
 // When a unit's portals are at other addresses than before: an event for the unit, and one for each

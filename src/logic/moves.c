@@ -14,9 +14,11 @@ static bool is_proven(const struct move_facts *f)
 
 enum move_verdict moves_judge(const struct move_facts *f)
 {
-    if (!f->shown) // one that is still being made was never there to go
-        return f->was_seen ? MOVE_BY_WORD : MOVE_UNPROVEN;
-    if (f->failed_there || (!f->failed && f->answers))
+    if (!f->shown && !f->was_seen) // one that is still being made was never there to go
+        return MOVE_UNPROVEN;
+    if (!f->shown && !f->left)
+        return MOVE_BY_WORD;
+    if (f->shown && (f->failed_there || (!f->failed && f->answers)))
         return MOVE_STAYS;
     return is_proven(f) ? MOVE_BY_PROOF : MOVE_UNPROVEN;
 }

@@ -21,6 +21,7 @@ struct move_facts {
     bool shown;           // and does, as it was read last
     bool failed;          // and shows it as failed
     bool answers;         // its unit takes orders
+    bool left;            // a person said that it is not on the other unit, which had it
     bool failed_there;    // the other unit shows it as failed
     const uint8_t *proof; // PROOF_BYTES, of the medium where its unit showed it last
     const struct medium_proof *proof_there; // of the medium where the other unit shows it

@@ -12,6 +12,7 @@ const char *order_kind_name(enum order_kind kind)
         [ORDER_DELETE_VOLUME] = "delete volume", [ORDER_CREATE_VOLUME] = "create volume",
         [ORDER_ADD_RULE] = "add rule",           [ORDER_RENAME_VOLUME] = "rename volume",
         [ORDER_RESIZE_VOLUME] = "resize volume", [ORDER_ONLINE_VOLUME] = "set volume online",
+        [ORDER_END_RULE] = "end rule",
     };
     return names[kind];
 }

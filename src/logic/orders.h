@@ -43,7 +43,8 @@ enum order_kind {
     ORDER_RESIZE_VOLUME,
     ORDER_ONLINE_VOLUME,
     ORDER_CREATE_VOLUME,
-    ORDER_ADD_RULE
+    ORDER_ADD_RULE,
+    ORDER_END_RULE // of a volume that is elsewhere now, and was there; not of this plan
 };
 
 struct order {

@@ -73,6 +73,9 @@ struct volume_record {
     bool wanted;                // false: an explicit task deletes it
     bool seen;                  // its unit has shown it at least once
     uint8_t proof[PROOF_BYTES]; // of the medium on which its unit showed it last; zero: none
+    // The unit that had it, until a person said that another one has it, and still shows rules for
+    // it: these end. Zero: none.
+    struct dv_uuid left;
 };
 
 struct host_record {

@@ -135,6 +135,10 @@ static int put_volume(struct store *s, const struct volume_record *v, struct dv_
     db_bind_int(st, 10, v->seen);
     db_bind_int(st, 11, v->forced);
     db_bind_blob(st, 12, v->proof, sizeof(v->proof));
+    if (uuid_is_zero(&v->left))
+        db_bind_null(st, 13);
+    else
+        bind_uuid(st, 13, &v->left);
     return db_run(st, err);
 }
 

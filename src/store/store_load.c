@@ -184,6 +184,7 @@ static int load_volumes(struct store *s, struct changes *out, struct dv_err *err
         v.seen = row_flag(&row, 9, "seen");
         v.forced = row_flag(&row, 10, "may_shrink");
         (void)row_bytes(&row, 11, "proof", true, v.proof, PROOF_BYTES, PROOF_BYTES);
+        v.left = row_uuid(&row, 12, "left_unit", true);
         if (row_judge(&row, err) < 0)
             return give_up(&row);
         changes_volume(out, &v);

@@ -144,6 +144,9 @@ const char *const store_schema[] = {
 
     // Hosts whose secret is another one on each unit; those that were there have one for all.
     "ALTER TABLE host ADD COLUMN one_secret INTEGER NOT NULL DEFAULT 1;",
+
+    // Where volumes were before a person said that they are elsewhere.
+    "ALTER TABLE volume ADD COLUMN left_unit BLOB;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -171,11 +174,11 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_DELETE_PORTALS] = "DELETE FROM portal WHERE unit = ?",
     [ST_PUT_PORTAL] = "INSERT INTO portal VALUES (?,?,?,?,?,?,?)",
     [ST_PUT_VOLUME] =
-        "INSERT INTO volume VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
+        "INSERT INTO volume VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
         " name=excluded.name, unit=excluded.unit, medium=excluded.medium, idx=excluded.idx,"
         " blocks=excluded.blocks, thin=excluded.thin, thin_default=excluded.thin_default,"
         " wanted=excluded.wanted, seen=excluded.seen, may_shrink=excluded.may_shrink,"
-        " proof=excluded.proof",
+        " proof=excluded.proof, left_unit=excluded.left_unit",
     [ST_DELETE_VOLUME] = "DELETE FROM volume WHERE uuid = ?",
     [ST_DELETE_SHOWN] = "DELETE FROM shown WHERE volume = ?",
     [ST_RENUMBER_SHOWN] = "UPDATE shown SET idx = ?2 WHERE volume = ?1",
@@ -214,7 +217,7 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_PORTALS] = "SELECT unit, idx, portal_group, address, port, if_index, up FROM portal"
                    " ORDER BY unit, idx, portal_group",
     [ST_VOLUMES] = "SELECT uuid, name, unit, medium, idx, blocks, thin, thin_default, wanted, seen,"
-                   " may_shrink, proof FROM volume ORDER BY unit, idx",
+                   " may_shrink, proof, left_unit FROM volume ORDER BY unit, idx",
     [ST_SHOWN] = "SELECT volume, idx, name, medium, start_lba, blocks, thin, iqn, lun,"
                  " admin_online, state, progress, generation, last_error, target_blocks,"
                  " portal_group FROM shown",
