@@ -86,6 +86,8 @@ class Actual:
     def __init__(self, box):
         table = box.walk(UNIT)
         self.member = box.get(f"{MEMBER}.7.0")
+        self.trouble = box.get(f"{UNIT}.1.5.0")
+        self.media = {oid: value for oid, value in table.items() if oid.startswith(f".{UNIT}.2.1.8.")}
         self.volumes = rows(table, VOLUME, 1)
         self.rules = rows(table, ACCESS, 2)
         self.free = rows(table, FREE, 2)
@@ -177,7 +179,7 @@ def difference(box, want, now, whole=()):
 
 def tables(want, now):
     if now.member != "2":
-        yield f"the member's state is {now.member}"
+        yield f"the member's state is {now.member}: {now.trouble}, {now.media}"
     if {i for i, in now.volumes} != set(want.volumes):
         yield f"volumes {sorted(now.volumes)} instead of {sorted(want.volumes)}"
         return
@@ -379,7 +381,7 @@ class CrashBox(unit_box.Box):
         finally:
             self.patience = usual
 
-    def settle(self, *candidates, whole=(), seconds=30):
+    def settle(self, *candidates, whole=(), seconds=120):
         """Waits until the unit is as one of the candidates is; returns that one, and the look."""
         deadline = time.monotonic() + patience.seconds(seconds)
         while True:

@@ -427,6 +427,14 @@ static void loosen(const char *table, char *sql, size_t room)
     assert_in_range(len, 1, room - 1);
 }
 
+// Each of these opens a store, which the sanitizers make slow: with them each column has a third of
+// the values, and each value a third of the columns.
+#ifdef __SANITIZE_ADDRESS__
+#define STRIDE 3
+#else
+#define STRIDE 1
+#endif
+
 static void test_every_column(void **state)
 {
     (void)state;
@@ -460,7 +468,7 @@ static void test_every_column(void **state)
             if (!starts(&loose_err)) // it is the values that are refused
                 fail_msg("%s: %s", loose, loose_err.text);
         }
-        for (size_t v = 0; v < DV_COUNT(values) + DV_COUNT(of_rows); v++) {
+        for (size_t v = i % STRIDE; v < DV_COUNT(values) + DV_COUNT(of_rows); v += STRIDE) {
             struct dv_err err = {0};
             DV_FREE char *value = v < DV_COUNT(values)
                                       ? dv_strdup(values[v])
@@ -477,7 +485,7 @@ static void test_every_column(void **state)
         }
     }
     print_message("%zu changes were taken for good, %zu refused\n", taken, refused);
-    assert_true(refused > 800);
+    assert_true(refused > 800 / STRIDE);
 }
 
 // ---- The lock --------------------------------------------------------------------------------
