@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tools import initiators, net
+from tools import net
 from tools.testlab import until
 from dvsanlab import probe
 from dvsanlab.process import Process, kill_all

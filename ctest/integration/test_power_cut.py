@@ -13,7 +13,7 @@ import unit_box
 from raw_initiator import CheckCondition, Lun, Refused
 from tools import initiators
 from tools.power import VolatileDisk
-from unit_box import FAILED, ONLINE, V_ERROR, V_NAME, V_START, VOLUME, wait_for
+from unit_box import ONLINE, V_NAME, V_START, VOLUME, wait_for
 
 HOST, USER, SECRET = "iqn.2026-11.test.host:power", "power", "a-secret-of-16ch"
 MIB = 1 << 20
@@ -271,8 +271,7 @@ def test_a_disk_that_dies_takes_its_volumes_offline_alone(box, place):
     with pytest.raises((CheckCondition, Refused, OSError)):
         host.flush()
     host.close()
-    box.wait_volume(1, FAILED)
-    assert "its medium cannot be used" in box.get(f"{VOLUME}.{V_ERROR}.1")
+    box.wait_failed(1, "its medium cannot be used")
     assert box.volumes()[2] == ONLINE
     box.set((f"{VOLUME}.{V_NAME}.2", "s", "goes-on"))
     place.take_away()

@@ -11,8 +11,8 @@ import uuid
 
 import pytest
 
-from unit_box import (ACCESS, ACTIVE, ANNOUNCE, IQN, A_INITIATOR, A_IS_SET, A_SECRET, A_STATUS, CHANGE,
-                      COLD_START, DESTROY, FAILED, GO, LINK_DOWN, LINK_UP, MEMBER, OFFLINE, ONLINE, PROGRAM,
+from unit_box import (ACCESS, ACTIVE, ANNOUNCE, IQN, A_IS_SET, A_SECRET, A_STATUS, CHANGE,
+                      COLD_START, DESTROY, FAILED, LINK_DOWN, LINK_UP, MEMBER, OFFLINE, ONLINE, PROGRAM,
                       ROOT, RULE_FAILED, UNIT, VOLUME, V_ADMIN, V_BLOCKS, V_BLOCK_SIZE, V_END, V_ERROR, V_GENERATION, V_NAME,
                       V_SIZE, V_START, V_STATUS, V_UUID, Box, SnmpError, create_set, free_addresses,
                       grant_set, wait_for)
@@ -400,8 +400,7 @@ def test_a_lost_file_is_told_and_not_made_again(box):
     file = next((box.dir / "media").glob("*.img"))
     file.unlink()
     box.start_agent()
-    box.wait_volume(1, FAILED)
-    assert "is gone" in box.get(f"{VOLUME}.{V_ERROR}.1")
+    box.wait_failed(1, "is gone")
     assert not file.exists()
     assert box.get(f"{MEMBER}.7.0") == "3"
     box.destroy(1)
@@ -422,8 +421,8 @@ def test_an_unmounted_medium_is_told_and_not_written_to(idle):
         subprocess.run(["mount", "--move", media, idle.dir / "aside"], check=True)
         idle.start_tgtd()
         idle.start_agent()
+        wait_for("the medium to tell", lambda: "still mounted" in idle.get(f"{UNIT}.2.1.8.1"))
         idle.wait_volume(1, FAILED)
-        assert "still mounted" in idle.get(f"{UNIT}.2.1.8.1")
         assert idle.get(f"{UNIT}.2.1.7.1") == "3"
         with pytest.raises(SnmpError, match="resourceUnavailable"):
             idle.create(2, "elsewhere")

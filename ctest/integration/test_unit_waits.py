@@ -7,8 +7,8 @@ import sqlite3
 
 import pytest
 
-from unit_box import (A_ERROR, A_STATUS, ACCESS, ACTIVE, DELETING, DESTROY, FAILED, M_OPER, MEDIUM, MEMBER, REVOKING,
-                      V_ERROR, V_FORCE, V_NAME, V_OPER, V_SIZE, V_START, V_STATUS, VOLUME, Box, SnmpError, create_set,
+from unit_box import (A_ERROR, ACCESS, ACTIVE, DELETING, DESTROY, FAILED, M_OPER, MEDIUM, MEMBER, REVOKING,
+                      V_ERROR, V_FORCE, V_NAME, V_SIZE, V_START, V_STATUS, VOLUME, Box, SnmpError, create_set,
                       free_addresses, wait_for)
 
 M_NAME, M_ERROR = 2, 8

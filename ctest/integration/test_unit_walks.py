@@ -11,8 +11,8 @@ import uuid
 
 import pytest
 
-from unit_box import (ACCESS, ACTIVE, A_STATUS, AUTH, CHANGE, DESTROY, MEMBER, ONLINE, PRIV, ROOT, SOURCE, UNIT,
-                      USER, VOLUME, V_IQN, V_NAME, V_STATUS, V_UUID, Box, create_set, free_addresses,
+from unit_box import (ACCESS, ACTIVE, A_STATUS, AUTH, CHANGE, DESTROY, ONLINE, PRIV, ROOT, SOURCE, UNIT,
+                      USER, VOLUME, V_NAME, V_STATUS, V_UUID, Box, create_set, free_addresses,
                       grant_set, tool_environment, wait_for)
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"

@@ -281,6 +281,11 @@ class Box:
     def wait_volume(self, index, state, seconds=20):
         wait_for(f"volume {index} to be {state}", lambda: self.volumes().get(index) == state, seconds)
 
+    def wait_failed(self, index, why):
+        """Until it has failed for this reason (a pattern): behind a start all are failed, until they were looked at."""
+        wait_for(f"volume {index} to fail, {why}", lambda: self.volumes().get(index) == FAILED and
+                 re.search(why, self.get(f"{VOLUME}.{V_ERROR}.{index}")))
+
     def wait_medium(self, index):
         """Until it is online and was looked at, so that room on it is known."""
         wait_for(f"medium {index} to be online",

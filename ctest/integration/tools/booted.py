@@ -115,7 +115,7 @@ class Machine:
     def run(self, *argv, check=True, env=None):
         done = subprocess.run(["nsenter", "-t", str(self.first), "-m", "-p", "-u", "-i", "-n", "-C", "-r", "-w",
                                *map(str, argv)], env=dict(UNCHANGED, **(env or {})), check=False,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
         if check and done.returncode != 0:
             raise AssertionError(f"{argv} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done

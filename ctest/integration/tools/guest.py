@@ -6,7 +6,6 @@ import base64
 import os
 import socket
 import subprocess
-import tempfile
 import threading
 
 from . import patience
