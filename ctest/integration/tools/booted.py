@@ -110,7 +110,7 @@ class Machine:
 
     def _end(self):
         self.process.send_signal(signal.SIGKILL) # and with it, all that runs there
-        self.process.wait(120)
+        self.process.wait(600)
 
     def run(self, *argv, check=True, env=None):
         done = subprocess.run(["nsenter", "-t", str(self.first), "-m", "-p", "-u", "-i", "-n", "-C", "-r", "-w",
