@@ -197,10 +197,38 @@ static void the_oldest_deletions_are_forgotten(void **state)
     assert_int_equal(walk(s, 0, &last), STATE_DELETIONS);
     assert_int_equal(state_changes_since(s), 4); // the deletions of 1 and 2 took 2 and 4
     // The same index again takes the place of its last deletion.
+    assert_int_equal(state_change_next(s, 0)->index, 3);
     add_volume(s, 500);
     state_remove_volume(s, 500);
     assert_int_equal(walk(s, 0, &last), STATE_DELETIONS);
     assert_int_equal(state_changes_since(s), 4);
+    state_free(s);
+}
+
+// Each change takes the place of the one before it, in whatever order things change, and many of
+// them are no more work each than few.
+static void many_changes(void **state)
+{
+    enum { COUNT = 3000, ROUNDS = 4 };
+    (void)state;
+    struct state *s = state_new(0, 1);
+    struct change last;
+    uint32_t changes = COUNT;
+    for (uint32_t i = 1; i <= COUNT; i++)
+        add_volume(s, i);
+    for (uint32_t round = 1; round <= ROUNDS; round++) {
+        for (uint32_t i = 1; i <= COUNT; i++) {
+            struct unit_volume *v = state_volume(s, round % 2 ? i : COUNT + 1 - i);
+            uint32_t before = v->v.generation;
+            state_set_volume(s, v, round % 2 ? VOLUME_ONLINE : VOLUME_FAILED, 100, "");
+            assert_null(state_change(s, before));
+            assert_int_equal(state_change(s, v->v.generation)->index, v->v.index);
+            assert_int_equal(v->v.generation, ++changes);
+        }
+        assert_int_equal(walk(s, 0, &last), COUNT);
+        assert_int_equal(last.generation, changes);
+        assert_int_equal(state_change_next(s, 0)->index, round % 2 ? 1 : COUNT);
+    }
     state_free(s);
 }
 
@@ -246,6 +274,7 @@ int main(void)
         cmocka_unit_test(rules_belong_to_volumes),
         cmocka_unit_test(each_thing_is_once_in_the_changes),
         cmocka_unit_test(the_oldest_deletions_are_forgotten),
+        cmocka_unit_test(many_changes),
         cmocka_unit_test(free_blocks_follow_the_volumes),
         cmocka_unit_test(long_errors_are_cut),
         cmocka_unit_test(storage_that_hovers),

@@ -239,7 +239,10 @@ static size_t change_lower(const struct state *s, uint32_t generation)
 const struct change *state_change(const struct state *s, uint32_t generation)
 {
     size_t i = change_lower(s, generation);
-    return i < s->change_count && s->changes[i].generation == generation ? &s->changes[i] : NULL;
+    return i < s->change_count && s->changes[i].generation == generation &&
+                   s->changes[i].kind != CHANGE_VOID
+               ? &s->changes[i]
+               : NULL;
 }
 
 const struct change *state_change_next(const struct state *s, uint32_t after)
@@ -247,20 +250,30 @@ const struct change *state_change_next(const struct state *s, uint32_t after)
     if (after == UINT32_MAX)
         return NULL;
     size_t i = change_lower(s, after + 1);
+    while (i < s->change_count && s->changes[i].kind == CHANGE_VOID)
+        i++;
     return i < s->change_count ? &s->changes[i] : NULL;
 }
 
-static void change_drop(struct state *s, size_t i)
+// Those that are void go together, when they are half of all.
+static void change_drop(struct state *s, uint32_t generation)
 {
-    s->change_count--;
-    memmove(s->changes + i, s->changes + i + 1, (s->change_count - i) * sizeof(*s->changes));
+    s->changes[change_lower(s, generation)].kind = CHANGE_VOID;
+    if (++s->change_void * 2 < s->change_count)
+        return;
+    size_t count = 0;
+    for (size_t i = 0; i < s->change_count; i++)
+        if (s->changes[i].kind != CHANGE_VOID)
+            s->changes[count++] = s->changes[i];
+    s->change_count = count;
+    s->change_void = 0;
 }
 
 // Takes the next generation for a thing whose last change was at old, 0 for none.
 static uint32_t change_add(struct state *s, enum change_kind kind, uint32_t index, uint32_t old)
 {
     if (old != 0)
-        change_drop(s, change_lower(s, old));
+        change_drop(s, old);
     if (s->change_count == s->change_room) {
         s->change_room = s->change_room ? 2 * s->change_room : 64;
         s->changes = dv_realloc(s->changes, s->change_room, sizeof(*s->changes));
@@ -274,23 +287,19 @@ static uint32_t change_add(struct state *s, enum change_kind kind, uint32_t inde
 // Forgets a deletion: the last one of this index, else, when there are too many, the oldest.
 static void deletion_forget(struct state *s, uint32_t index)
 {
-    size_t oldest = s->change_count;
-    for (size_t i = 0; i < s->change_count; i++) {
-        if (s->changes[i].kind != CHANGE_VOLUME_DELETED)
-            continue;
-        if (s->changes[i].index == index) {
-            change_drop(s, i);
-            s->deletions--;
+    size_t i = 0;
+    while (i < s->deletion_count && s->deletions[i].index != index)
+        i++;
+    if (i == s->deletion_count) {
+        if (s->deletion_count < STATE_DELETIONS)
             return;
-        }
-        if (oldest == s->change_count)
-            oldest = i;
+        i = 0;
+        s->changes_since = s->deletions[0].generation;
     }
-    if (s->deletions < STATE_DELETIONS)
-        return;
-    s->changes_since = s->changes[oldest].generation;
-    change_drop(s, oldest);
-    s->deletions--;
+    change_drop(s, s->deletions[i].generation);
+    s->deletion_count--;
+    memmove(s->deletions + i, s->deletions + i + 1,
+            (s->deletion_count - i) * sizeof(*s->deletions));
 }
 
 void state_medium_changed(struct state *s, struct unit_medium *m)
@@ -392,8 +401,8 @@ void state_remove_volume(struct state *s, uint32_t index)
     state_index_remove(s, v);
     rows_remove(&s->volumes, volume_key, index);
     deletion_forget(s, index);
-    change_add(s, CHANGE_VOLUME_DELETED, index, old);
-    s->deletions++;
+    uint32_t generation = change_add(s, CHANGE_VOLUME_DELETED, index, old);
+    s->deletions[s->deletion_count++] = (struct deletion){generation, index};
 }
 
 void state_remove_rule(struct state *s, uint32_t volume, uint32_t index)

@@ -91,8 +91,14 @@ struct listener { // where a tgtd was made to listen
     uint16_t port;
 };
 
-// Numbers as in dvsanChangeKind.
-enum change_kind { CHANGE_MEDIUM = 1, CHANGE_PORTAL, CHANGE_VOLUME, CHANGE_VOLUME_DELETED };
+// Numbers as in dvsanChangeKind. Managers never see one that is void.
+enum change_kind {
+    CHANGE_VOID,
+    CHANGE_MEDIUM,
+    CHANGE_PORTAL,
+    CHANGE_VOLUME,
+    CHANGE_VOLUME_DELETED
+};
 
 struct change {
     uint32_t generation;

@@ -6,6 +6,10 @@
 #include "snmp-agents/unit/rows.h"
 #include "snmp-agents/unit/state.h"
 
+struct deletion {
+    uint32_t generation, index;
+};
+
 struct state {
     struct rows media, portals, volumes, rules;
     struct unit_volume **by_uuid; // the volumes again, ascending by UUID
@@ -18,9 +22,10 @@ struct state {
     size_t tgtd_count;
     struct listener *listeners;
     size_t listener_count;
-    struct change *changes; // ascending by generation
-    size_t change_count, change_room;
-    size_t deletions; // how many of the changes are deletions
+    struct change *changes; // ascending by generation; those that later ones replace are void
+    size_t change_count, change_room, change_void;
+    struct deletion deletions[STATE_DELETIONS]; // that are among them, ascending
+    size_t deletion_count;
     uint32_t generation, changes_since;
     uint32_t last_volume;
     void (*changed)(void *arg);
