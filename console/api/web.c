@@ -20,8 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define KEY_CHARS   43 // 258 bits
-#define TRUSTED     8  // connections, of WEB_THREADS, that may be strangers' for a while
+#define KEY_CHARS   43             // 258 bits
 #define FROM_HEADER "X-Dvsan-From" // the key, the client's address, "close" or "keep"
 
 struct web {
@@ -30,9 +29,7 @@ struct web {
     char key[KEY_CHARS + 1];
     char refusal[128]; // why civetweb did not start
     pthread_mutex_t lock;
-    // Under the lock:
-    bool ours[UINT16_MAX + 1]; // the ports that web_connect has connected from
-    unsigned made, inside; // connections that the front has, and that have threads of civetweb's
+    bool ours[UINT16_MAX + 1]; // under the lock: the ports that web_connect has connected from
 };
 
 // ---- Who is connected -----------------------------------------------------------------------
@@ -88,40 +85,20 @@ static void end_strangers(struct web *w, uint16_t port, int fd)
                     "ended a connection of another process to civetweb's own port");
 }
 
-// Returns whether strangers are to be looked for. The front has its end of a connection for longer
-// than civetweb, so more inside than the front has made are not all its own. Where it waits for
-// threads itself the numbers do not tell, but there are many inside.
-static bool change_inside(struct web *w, int change)
-{
-    pthread_mutex_lock(&w->lock);
-    w->inside += (unsigned)change;
-    bool look = w->inside > w->made || w->inside > TRUSTED;
-    pthread_mutex_unlock(&w->lock);
-    return look;
-}
-
 // On civetweb's thread, before it reads from a connection that it does not tell apart from others
-// yet. Any user of this machine can connect; all who are not the front are sent away here, so that
-// nobody holds a thread by saying nothing.
+// yet. Any user of this machine can connect; all who are not the front are sent away here, each at
+// the latest when it gets a thread, so that nobody holds one by saying nothing.
 static int on_connection(const struct mg_connection *conn, void **conn_data)
 {
     struct web *w = mg_get_user_data(mg_get_context(conn));
     uint16_t port = web_port(mg_get_context(conn)); // w->server may not be there yet
     (void)conn_data;
-    if (!change_inside(w, 1))
-        return 0;
     DIR *folder = opendir("/proc/self/fd");
     for (struct dirent *e; folder && (e = readdir(folder));)
         end_strangers(w, port, atoi(e->d_name));
     if (folder)
         closedir(folder);
     return 0;
-}
-
-// On civetweb's thread, before the other side is told of the end.
-static void on_close(const struct mg_connection *conn)
-{
-    (void)change_inside(mg_get_user_data(mg_get_context(conn)), -1);
 }
 
 int web_connect(struct web *w)
@@ -138,10 +115,8 @@ int web_connect(struct web *w)
         errno = saved;
         fd = -1;
     }
-    if (fd >= 0) {
+    if (fd >= 0)
         w->ours[own_port(fd)] = true;
-        w->made++;
-    }
     pthread_mutex_unlock(&w->lock);
     return fd;
 }
@@ -154,7 +129,6 @@ void web_disconnect(struct web *w, int fd)
     uint16_t port = own_port(fd);
     close(fd); // first, or the connection would be a stranger's for a moment
     w->ours[port] = false;
-    w->made--;
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -272,7 +246,6 @@ struct web *web_new(struct dispatcher *dispatcher, struct dv_err *err)
                              NULL};
     const struct mg_callbacks callbacks = {
         .init_connection = on_connection,
-        .connection_close = on_close,
         .begin_request = on_request,
         .http_error = on_http_error,
         .log_message = on_log,
