@@ -21,6 +21,8 @@ struct api_call {
     atomic_int *waiters;         // requests that wait, of all threads
     struct new_code *drawn;      // what draw_code made; wiped behind the call
 
+    bool again; // the handler is to be called once more, in another turn
+
     // The answer. status 0 is 200 with a body and 204 without.
     int status;
     json_t *answer;

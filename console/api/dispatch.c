@@ -130,8 +130,11 @@ static int run(struct dispatcher *d, struct api_call *call, struct dv_err *err)
     if (call->route->wait && call->route->wait(call, err) < 0)
         return -1;
     struct crossing crossing = {.loop = d->loop, .call = call, .err = err};
-    if (!loop_call(d->loop, on_loop, &crossing))
-        return dv_fail(err, DV_BUSY, "the station is being stopped; try again when it is back");
+    do {
+        call->again = false;
+        if (!loop_call(d->loop, on_loop, &crossing))
+            return dv_fail(err, DV_BUSY, "the station is being stopped; try again when it is back");
+    } while (call->again);
     return crossing.result;
 }
 

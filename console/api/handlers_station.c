@@ -27,8 +27,10 @@ int adopt_station(struct api_call *call, struct dv_err *err)
             err, DV_INVALID,
             "from must be \"units\", for what the units have, or \"store\", for what the "
             "station's store says");
-    if (cms_adopt(call->cms, units ? ADOPT_UNITS : ADOPT_STORE,
-                  call_bool(call->body, "take_over") == 1, err) < 0)
+    int rc = cms_adopt(call->cms, units ? ADOPT_UNITS : ADOPT_STORE,
+                       call_bool(call->body, "take_over") == 1, err);
+    if (rc < 0)
         return -1;
-    return get_station(call, err);
+    call->again = rc > 0;
+    return rc > 0 ? 0 : get_station(call, err);
 }

@@ -157,6 +157,10 @@ void cms_station(const struct cms *cms, struct station_view *out)
 
 struct adoption {
     struct cms *cms;
+    enum adopt_from from;
+    struct lead_word word; // that the unit showed when it began
+    bool prepared;
+    struct dv_uuid next; // volume that has its turn; zero: the first
     struct changes c;
     struct names names;
     struct found found;
@@ -178,7 +182,12 @@ static void adopt_user(struct adoption *a, const struct host_record *host,
     changes_host(&a->c, &rec);
 }
 
-static void adopt_rights(struct adoption *adoption, const struct pool_volume *v)
+static bool is_right(const struct pool_assignment *a, const struct access_rule *r)
+{
+    return a && a->rec.wanted && !a->rec.found && a->rec.index == r->index;
+}
+
+static void adopt_rights(struct adoption *adoption, struct pool_volume *v)
 {
     struct changes *c = &adoption->c;
     const struct pool_assignment *a;
@@ -191,7 +200,8 @@ static void adopt_rights(struct adoption *adoption, const struct pool_volume *v)
             adopt_user(adoption, &host, r);
         const struct assignment_record rec = {
             .volume = v->rec.uuid, .host = host.uuid, .index = r->index, .wanted = true};
-        changes_assignment(c, &rec);
+        if (!is_right(pool_assignment_of(v, &host.uuid), r))
+            changes_assignment(c, &rec);
     }
     DL_FOREACH2(v->assignments, a, volume_next)
     {
@@ -200,7 +210,7 @@ static void adopt_rights(struct adoption *adoption, const struct pool_volume *v)
     }
 }
 
-static void adopt_volume(struct adoption *a, const struct pool_volume *v)
+static void adopt_volume(struct adoption *a, struct pool_volume *v)
 {
     struct volume_record rec = v->rec;
     if (v->actual.index == 0) {
@@ -214,8 +224,18 @@ static void adopt_volume(struct adoption *a, const struct pool_volume *v)
         memset(rec.name, 0, sizeof(rec.name));
         names_for_volume(a->cms->pool, &a->names, v->actual.name, rec.name);
     }
-    changes_volume(&a->c, &rec);
+    if (memcmp(&rec, &v->rec, sizeof(rec)) != 0)
+        changes_volume(&a->c, &rec);
     adopt_rights(a, v);
+}
+
+// Of those that it would bring nothing is kept yet.
+static void count_hosts(struct adoption *a, struct pool_volume *v)
+{
+    struct host_record host;
+    for (size_t i = 0; i < v->rule_count; i++)
+        if (v->rules[i].state != ACCESS_REVOKING)
+            (void)found_host(&a->found, &v->rules[i], &a->c, &host);
 }
 
 static void end_tasks(struct adoption *a, const struct pool_unit *u)
@@ -228,26 +248,6 @@ static void end_tasks(struct adoption *a, const struct pool_unit *u)
             tasks_end(cms, &a->c, &rec, TASK_FAILED, DV_CONFLICT,
                       "what %s has was taken over instead", u->rec.name);
     }
-}
-
-static void adopt_unit(struct adoption *a, const struct pool_unit *u)
-{
-    const struct pool_volume *v;
-    end_tasks(a, u);
-    DL_FOREACH2(u->volumes, v, unit_next)
-    {
-        adopt_volume(a, v);
-    }
-    events_add(a->cms, &a->c, EVENT_WARNING, "unit", u->rec.name,
-               "is led by this station from now on; what the unit has was taken over");
-}
-
-// ---- What the store says counts --------------------------------------------------------------
-
-static void impose_unit(struct adoption *adoption, const struct pool_unit *u)
-{
-    events_add(adoption->cms, &adoption->c, EVENT_WARNING, "unit", u->rec.name,
-               "is led by this station from now on; what the store says was kept, and is ordered");
 }
 
 // ---- Settling --------------------------------------------------------------------------------
@@ -282,26 +282,126 @@ static int check_hosts(const struct adoption *a, const struct pool_unit *u, stru
         FOUND_HOSTS_MAX, u->rec.name);
 }
 
-// What the unit was told last is known here from then on, in the way that the person chose.
-static int settle(struct cms *cms, struct pool_unit *u, enum adopt_from from, struct dv_err *err)
+// What a turn of the loop has time for.
+#define PART_CHANGES 120
+#define PART_LOOKED  4000 // volumes, and rules of them
+#define ALL_AT_ONCE  SIZE_MAX
+
+// Goes on with the unit's volumes; all over again when the next one has left it meanwhile. True
+// when there are more.
+static bool go_through(struct adoption *a, const struct pool_unit *u, size_t changes, size_t most,
+                       void (*take)(struct adoption *a, struct pool_volume *v))
 {
-    struct adoption a = {.cms = cms, .found = {.pool = cms->pool}};
-    a.found.names = &a.names;
-    struct unit_record rec = u->rec;
-    rec.accepted = u->lead.word;
-    changes_unit(&a.c, &rec);
-    if (from == ADOPT_UNITS)
-        adopt_unit(&a, u);
-    else
-        impose_unit(&a, u);
-    int rc = check_hosts(&a, u, err);
-    if (rc == 0) // first: a number that is too high does no harm, one too low is refused by units
-        rc = go_beyond(cms, u, err);
-    if (rc == 0)
-        rc = cms_apply(cms, &a.c, err);
-    changes_free(&a.c);
-    found_free(&a.found);
-    names_free(&a.names);
+    size_t looked = 0;
+    struct pool_volume *v = pool_volume_by_uuid(a->cms->pool, &a->next);
+    if (!v || v->unit != u)
+        v = u->volumes;
+    for (; v && a->c.count < changes && looked < most; v = v->unit_next) {
+        looked += 1 + v->rule_count;
+        take(a, v);
+    }
+    a->next = v ? v->rec.uuid : (struct dv_uuid){0};
+    return v != NULL;
+}
+
+static void forget_found(struct adoption *a)
+{
+    changes_free(&a->c);
+    found_free(&a->found);
+}
+
+void adopt_forget(struct unit_link *link)
+{
+    struct adoption *a = link->adoption;
+    link->adoption = NULL;
+    if (!a)
+        return;
+    forget_found(a);
+    names_free(&a->names);
+    free(a);
+}
+
+// It has begun by a word that the unit shows no longer, or in the other way: then all over again.
+static struct adoption *begin(struct unit_link *link, enum adopt_from from)
+{
+    const struct lead_word *word = &link_unit(link)->lead.word;
+    struct adoption *a = link->adoption;
+    if (a && a->from == from && lead_word_equal(&a->word, word))
+        return a;
+    adopt_forget(link);
+    a = link->adoption = dv_calloc(1, sizeof(*a));
+    *a = (struct adoption){.cms = link->cms, .from = from, .word = *word};
+    a->found = (struct found){.pool = link->cms->pool, .names = &a->names};
+    return a;
+}
+
+// Before anything is taken over. A number that is too high does no harm then, and one too low is
+// refused by units.
+static int prepare(struct adoption *a, const struct pool_unit *u, size_t most, struct dv_err *err)
+{
+    if (a->from == ADOPT_UNITS && go_through(a, u, most, most, count_hosts)) {
+        changes_free(&a->c);
+        return 1;
+    }
+    if (check_hosts(a, u, err) < 0 || go_beyond(a->cms, u, err) < 0)
+        return -1;
+    forget_found(a);
+    names_free(&a->names);
+    a->prepared = true;
+    return 1;
+}
+
+static void tell(struct adoption *a, const struct pool_unit *u)
+{
+    events_add(a->cms, &a->c, EVENT_WARNING, "unit", u->rec.name,
+               a->from == ADOPT_UNITS
+                   ? "is led by this station from now on; what the unit has was taken over"
+                   : "is led by this station from now on; what the store says was kept, and is "
+                     "ordered");
+}
+
+// What the unit was told last is known here from the last part on, in the way that the person
+// chose. Before it nothing is ordered of the unit, and after a crash the person is asked again,
+// about what was not taken over yet.
+static int take_over(struct adoption *a, const struct pool_unit *u, bool at_once,
+                     struct dv_err *err)
+{
+    bool more = false;
+    if (a->from == ADOPT_UNITS)
+        more = go_through(a, u, at_once ? ALL_AT_ONCE : PART_CHANGES,
+                          at_once ? ALL_AT_ONCE : PART_LOOKED, adopt_volume);
+    if (!more) {
+        struct unit_record rec = u->rec;
+        rec.accepted = a->word;
+        changes_unit(&a->c, &rec);
+        if (a->from == ADOPT_UNITS)
+            end_tasks(a, u);
+        tell(a, u);
+    }
+    int rc = cms_apply(a->cms, &a->c, err);
+    forget_found(a);
+    return rc < 0 ? -1 : more;
+}
+
+// 1: there is more; 0: it is settled; -1: it is not.
+static int settle_part(struct unit_link *link, enum adopt_from from, bool at_once,
+                       struct dv_err *err)
+{
+    const struct pool_unit *u = link_unit(link);
+    struct adoption *a = begin(link, from);
+    int rc = a->prepared ? take_over(a, u, at_once, err)
+                         : prepare(a, u, at_once ? ALL_AT_ONCE : PART_LOOKED, err);
+    if (rc <= 0)
+        adopt_forget(link);
+    return rc;
+}
+
+static int settle(struct unit_link *link, enum adopt_from from, struct dv_err *err)
+{
+    int rc;
+    do
+        rc = settle_part(link, from, true, err);
+    while (rc > 0);
     return rc;
 }
 
@@ -329,7 +429,7 @@ bool adopt_left_by_another(struct unit_link *link)
     if (uuid_is_zero(led_by) || uuid_equal(led_by, &link->cms->uuid) ||
         link->adopt_until > loop_now_ms() || !has_orders(link->cms, u))
         return true;
-    if (settle(link->cms, u, ADOPT_UNITS, &err) == 0)
+    if (settle(link, ADOPT_UNITS, &err) == 0)
         return true;
     log_error("join", "%s is not led: %s", u->rec.name, err.text);
     return false;
@@ -342,7 +442,7 @@ void adopt_again(struct unit_link *link)
     if (link->adopt_until <= loop_now_ms() || !is_settled_now(u, true) ||
         lead_word_equal(&u->rec.accepted, &u->lead.word))
         return;
-    if (settle(link->cms, u, link->adopt_from, &err) < 0)
+    if (settle(link, link->adopt_from, &err) < 0)
         log_error("join", "%s: %s", u->rec.name, err.text);
 }
 
@@ -359,6 +459,14 @@ static int nothing_to_settle(const struct cms *cms, struct dv_err *err)
                    "station leads is taken over with --take-over");
 }
 
+// By this request, as far as it got.
+static bool is_settled_already(const struct pool_unit *u, enum adopt_from from)
+{
+    const struct unit_link *link = u->link;
+    return link->adopt_from == from && link->adopt_until > loop_now_ms() &&
+           lead_word_equal(&u->rec.accepted, &u->lead.word);
+}
+
 int cms_adopt(struct cms *cms, enum adopt_from from, bool take_over, struct dv_err *err)
 {
     size_t count = 0;
@@ -366,13 +474,14 @@ int cms_adopt(struct cms *cms, enum adopt_from from, bool take_over, struct dv_e
         struct unit_link *link = u->link;
         if (!is_settled_now(u, take_over))
             continue;
-        if (settle(cms, u, from, err) < 0)
-            return -1;
+        count++;
+        int rc = is_settled_already(u, from) ? 0 : settle_part(link, from, false, err);
+        if (rc != 0)
+            return rc;
         link->take_over = u->standing == LEAD_HELD;
         link->adopt_from = from;
         link->adopt_until = loop_now_ms() + ADOPT_MS;
         link_look(link);
-        count++;
     }
     return count > 0 ? 0 : nothing_to_settle(cms, err);
 }

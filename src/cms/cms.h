@@ -129,7 +129,8 @@ struct station_difference {
 void cms_differences(struct cms *cms, struct station_difference **out, size_t *count);
 enum adopt_from { ADOPT_UNITS, ADOPT_STORE };
 // Settles it for all units that answer and wait for it; with take_over also for those that another
-// station leads, which are led by this one then. DV_CONFLICT when there are none.
+// station leads, which are led by this one then. DV_CONFLICT when there are none. 1: there is more
+// than a turn of the loop has time for, to be called again.
 int cms_adopt(struct cms *cms, enum adopt_from from, bool take_over, struct dv_err *err);
 
 // The newest limit events with an id above after, oldest first. The caller frees *events.

@@ -102,6 +102,7 @@ void link_free(struct unit_link *link)
     loop_timer_free(link->parts);
     loop_timer_free(link->timer);
     left_out_forget(link);
+    adopt_forget(link);
     free(link);
 }
 

@@ -23,6 +23,7 @@
 #include "snmp/manager.h"
 #include <pthread.h>
 
+struct adoption;
 struct auth;
 struct enrol_door;
 struct fetch;
@@ -149,6 +150,7 @@ struct unit_link {
     bool leads;                 // the unit takes orders from here
     uint32_t unproven;          // leases that it has taken since a look showed one
     enum adopt_from adopt_from; // as a person said
+    struct adoption *adoption;  // while that is carried out, part by part
     uint64_t adopt_until;       // loop_now_ms; 0: never, and once it is led
     bool take_over;             // the next lease is written though another station leads
     struct dv_uuid knocked;     // the station that leads it and was let known of this one
@@ -273,6 +275,7 @@ void lead_word_vars(const struct unit_link *link, struct sn_var vars[LEAD_VARS])
 void lead_forget(struct cms *cms, struct pool_unit *unit);
 
 // ---- adopt.c ----
+void adopt_forget(struct unit_link *link); // what is under way; what was taken over stays
 // A unit was told more since a person said what counts: that counts for this, too.
 void adopt_again(struct unit_link *link);
 // Before a unit is led by itself that another station led: what was asked for here before is not
