@@ -320,6 +320,21 @@ def test_new_secret(unit):
     assert unit.logs_in(6, H1, ("alice", "rotated-secret"))
 
 
+def test_an_account_made_anew_by_hand(unit):
+    unit.volume(5, (H1, "alice"))
+    unit.volume(6, (H2, "bob"))
+    assert unit.reconcile().all_ok()
+    his = unit.session(6, H2, BOB)
+    for args in [("delete",), ("new", "--password", "made-by-hand-1"), ("bind", "--tid", "5")]:
+        assert unit.adm("--mode", "account", "--op", *args, "--user", "alice").returncode == 0
+    hers = unit.session(5, H1, ("alice", "made-by-hand-1"))
+    assert unit.reconcile().all_ok()
+    assert hers.ended(1) and not his.ended(0.1)
+    assert unit.logs_in(5, H1, ("alice", "made-by-hand-1")) is None
+    assert unit.logs_in(5, H1, ALICE)
+    assert unit.reconcile().steps == 0
+
+
 def test_delete_in_use(unit):
     unit.volume(5, (H1, "alice"))
     unit.volume(6, (H2, "bob"))

@@ -132,6 +132,14 @@ static void see_session(struct seen_target *t, uint64_t sid, const char *initiat
 
 #define SEE_TEXT(list, count, text) (*DV_APPEND(list, count) = dv_strdup(text))
 
+// tgtd lists the youngest first.
+static void see_account(struct seen *s, const char *name)
+{
+    (void)DV_APPEND(s->accounts, s->account_count);
+    memmove(&s->accounts[1], &s->accounts[0], (s->account_count - 1) * sizeof(*s->accounts));
+    s->accounts[0] = dv_strdup(name);
+}
+
 // ---- Golden files -------------------------------------------------------------------------
 
 #define WORDS 8
@@ -377,7 +385,7 @@ static void do_account(struct model *m, const struct plan_step *step)
     size_t old = find(m->stale, m->stale_count, step->name);
     if (step->op == PLAN_ADD_ACCOUNT) {
         assert_int_equal(at, m->s.account_count);
-        SEE_TEXT(m->s.accounts, m->s.account_count, step->name);
+        see_account(&m->s, step->name);
         return;
     }
     for (size_t i = 0; i < m->s.target_count; i++) // or tgtd would leave holes
@@ -608,15 +616,18 @@ static void random_seen(struct model *m)
     char mark[128];
     if (dice(3) == 0)
         return; // an empty tgtd
-    SEE_TEXT(m->s.accounts, m->s.account_count, GUARD);
+    see_account(&m->s, GUARD);
     for (unsigned i = 0; i < DV_COUNT(users); i++) {
         const char *tag = dice(2) ? TAG_A : TAG_B;
-        SEE_TEXT(m->s.accounts, m->s.account_count, users[i]);
-        if (strcmp(tag, m->w->accounts[i].tag) != 0)
-            SEE_TEXT(m->stale, m->stale_count, users[i]);
+        bool exchanged = dice(4) == 0; // deleted and made anew by hand
         snprintf(mark, sizeof(mark), PLAN_MARK "%s:%s", tag, users[i]);
-        if (dice(4))
-            SEE_TEXT(m->s.accounts, m->s.account_count, mark);
+        if (exchanged)
+            see_account(&m->s, mark);
+        see_account(&m->s, users[i]);
+        if (exchanged || strcmp(tag, m->w->accounts[i].tag) != 0)
+            SEE_TEXT(m->stale, m->stale_count, users[i]);
+        if (!exchanged && dice(4))
+            see_account(&m->s, mark);
     }
     for (uint32_t tid = 1; tid <= 7; tid++)
         if (dice(4))

@@ -160,17 +160,17 @@ static void grant(struct planner *p, struct view *v)
 static void drop_marked(struct planner *p)
 {
     for (size_t i = 0; i < p->account_count; i++) {
-        const char *user = plan_marked_user(p->accounts[i]);
+        const char *user = plan_marked_user(*p->accounts[i]);
         if (!user)
             continue;
         size_t a = wanted_account(p, user);
         bool wanted = a != PLAN_NONE && p->states[a] != ACCOUNT_BLOCKED;
         if (wanted && p->states[a] == ACCOUNT_FINE &&
-            is_mark_of(p->accounts[i], &p->want->accounts[a]))
+            is_mark_of(*p->accounts[i], &p->want->accounts[a]))
             continue;
         if (a == PLAN_NONE && has_account(p, user) && !foreign_holds(p, user))
             emit(p, PLAN_DELETE_ACCOUNT, NULL, user);
-        emit(p, PLAN_DELETE_ACCOUNT, NULL, p->accounts[i]);
+        emit(p, PLAN_DELETE_ACCOUNT, NULL, *p->accounts[i]);
     }
 }
 

@@ -15,9 +15,10 @@
 // - A target that cannot be deleted, since the daemon goes on showing a session that has ended, is
 //   left without LUN, name and account of a host, and offline.
 // - A CHAP name has one secret. The daemon shows no secrets, so beside each account stands an
-//   unbound account of ours, its mark, whose name holds a keyed digest of the secret (`tag`). A
-//   missing mark means a changed or half-made account: it is deleted and made again, and the
-//   sessions that used it are ended.
+//   unbound account of ours, its mark, whose name holds a keyed digest of the secret (`tag`). It is
+//   made after its account, and the daemon lists the youngest first. A missing mark, or one that is
+//   older than its account, means a changed, half-made or exchanged account: it is deleted and made
+//   again, and the sessions that used it are ended.
 #ifndef DVSAN_LOGIC_UNIT_PLAN_H
 #define DVSAN_LOGIC_UNIT_PLAN_H
 

@@ -26,13 +26,31 @@ static void add_once(const char ***list, size_t *count, const char *text)
 
 static int by_text(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    char *const *const *x = a, *const *const *y = b;
+    return strcmp(**x, **y);
+}
+
+static char *const *place_of(const struct planner *p, const char *name)
+{
+    char *text = (char *)name, *const *key = &text;
+    char *const **found = p->account_count > 0 ? bsearch(&key, p->accounts, p->account_count,
+                                                         sizeof(*p->accounts), by_text)
+                                               : NULL;
+    return found ? *found : NULL;
 }
 
 bool has_account(const struct planner *p, const char *name)
 {
-    return p->account_count > 0 &&
-           bsearch(&name, p->accounts, p->account_count, sizeof(*p->accounts), by_text);
+    return place_of(p, name) != NULL;
+}
+
+// A mark is made after its account. The daemon lists the youngest first, so an account before its
+// mark is not the one that was marked: somebody deleted that and made another one.
+static bool is_marked(const struct planner *p, const struct plan_account *a)
+{
+    char mark[MARK_ROOM];
+    char *const *marked = place_of(p, mark_of(a, mark));
+    return marked && marked < place_of(p, a->user);
 }
 
 size_t wanted_account(const struct planner *p, const char *user)
@@ -160,7 +178,6 @@ static void look_at_accounts(struct planner *p)
 {
     for (size_t i = 0; i < p->want->account_count; i++) {
         const struct plan_account *a = &p->want->accounts[i];
-        char mark[MARK_ROOM];
         if (!user_is_sane(a->user)) {
             p->states[i] = ACCOUNT_BLOCKED;
             problem(p, PLAN_NONE, DV_INVALID,
@@ -172,7 +189,7 @@ static void look_at_accounts(struct planner *p)
             problem(p, PLAN_NONE, DV_CONFLICT, "CHAP user \"%s\" is given two secrets", a->user);
         } else if (!has_account(p, a->user)) {
             p->states[i] = ACCOUNT_NEW;
-        } else if (has_account(p, mark_of(a, mark))) {
+        } else if (is_marked(p, a)) {
             p->states[i] = ACCOUNT_FINE;
         } else if (foreign_holds(p, a->user)) {
             p->states[i] = ACCOUNT_BLOCKED;
@@ -435,7 +452,7 @@ void planner_init(struct planner *p, const struct plan_wanted *want, const struc
         .kept = dv_calloc(seen->target_count + 1, sizeof(*p->kept)),
     };
     for (size_t i = 0; i < seen->account_count; i++)
-        *DV_APPEND(p->accounts, p->account_count) = seen->accounts[i];
+        *DV_APPEND(p->accounts, p->account_count) = &seen->accounts[i];
     if (p->account_count > 1)
         qsort(p->accounts, p->account_count, sizeof(*p->accounts), by_text);
     look_at_accounts(p);

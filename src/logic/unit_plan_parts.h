@@ -11,7 +11,7 @@
 enum account_state {
     ACCOUNT_FINE,    // there, with its mark
     ACCOUNT_NEW,     // not there
-    ACCOUNT_REPLACE, // there without its mark: another secret
+    ACCOUNT_REPLACE, // there without its mark, or younger than that: another secret
     ACCOUNT_BLOCKED, // cannot be had; a problem tells why
 };
 
@@ -35,7 +35,7 @@ struct planner {
     const struct plan_wanted *want;
     const struct seen *seen;
     struct plan *out;
-    const char **accounts; // those seen, sorted
+    char *const **accounts; // those seen, by name: each one's place in the daemon's list
     size_t account_count;
     enum account_state *states; // of the wanted accounts
     struct view *views;         // of the wanted targets

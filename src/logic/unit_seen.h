@@ -46,7 +46,7 @@ struct seen_target {
 struct seen {
     struct seen_target *targets; // ascending by tid
     size_t target_count;
-    char **accounts;
+    char **accounts; // the youngest first
     size_t account_count;
 };
 
