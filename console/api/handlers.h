@@ -7,7 +7,7 @@
 
 // handlers_pool.c
 api_handler get_pool, list_units, get_unit, change_unit, forget_unit, list_media, list_events;
-api_handler import_unit, accept_unit, quarantine_unit, revoke_unit;
+api_handler import_unit, accept_unit, quarantine_unit, revoke_unit, rekey_unit;
 // handlers_station.c
 api_handler get_station, adopt_station;
 // handlers_volume.c

@@ -93,6 +93,16 @@ int revoke_unit(struct api_call *call, struct dv_err *err)
     return trust_unit(call, TRUST_REVOKE, err);
 }
 
+int rekey_unit(struct api_call *call, struct dv_err *err)
+{
+    bool now = call_bool(call->body, "now") == 1;
+    uint64_t task;
+    if (!call_unit(call, call->params[0], err) ||
+        cms_rekey_unit(call->cms, call->params[0], now, &task, err) < 0)
+        return -1;
+    return call_accepted(call, task, err);
+}
+
 int list_media(struct api_call *call, struct dv_err *err)
 {
     (void)err;

@@ -46,6 +46,7 @@ static const struct field import_body[] = {
     {.name = "software", .kind = FIELD_TEXT, .max = 63, .required = true},
     {.name = NULL},
 };
+static const struct field rekey_body[] = {{.name = "now", .kind = FIELD_BOOL}, {.name = NULL}};
 static const struct field forget_query[] = {{.name = "force", .kind = FIELD_BOOL}, {.name = NULL}};
 static const struct field task_query[] = {
     {.name = "seen", .kind = FIELD_NUMBER, .max = INT64_MAX},
@@ -101,6 +102,7 @@ const struct route api_routes[] = {
     {"POST",   "/api/v1/units/{unit}/accept",          accept_unit, NULL, NULL, NULL},
     {"POST",   "/api/v1/units/{unit}/quarantine",      quarantine_unit, NULL, NULL, NULL},
     {"POST",   "/api/v1/units/{unit}/revoke",          revoke_unit, NULL, NULL, NULL},
+    {"POST",   "/api/v1/units/{unit}/rekey",           rekey_unit, rekey_body, NULL, NULL},
     {"GET",    "/api/v1/media",                        list_media, NULL, NULL, NULL},
     {"GET",    "/api/v1/volumes",                      list_volumes, NULL, NULL, NULL},
     {"POST",   "/api/v1/volumes",                      create_volume, volume_body, NULL, NULL},

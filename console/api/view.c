@@ -151,6 +151,8 @@ json_t *view_unit(const struct pool_unit *u)
     put_text(o, "kind", member_kind_name(MEMBER_UNIT));
     put_text(o, "state", unit_state_name(u->rec.state));
     put_text(o, "trust", unit_trust_name(u->rec.trust));
+    put_number(o, "key_number", u->rec.key_number);
+    put_bool(o, "key_before", u->rec.key_before);
     put_text_or_null(o, "address", u->rec.address);
     put_text(o, "lead", lead_standing_name(u->standing));
     put_text_or_null(o, "leader", u->lead.name);

@@ -18,7 +18,7 @@ struct cli {
 
 // The commands; see the table in command.c.
 command_fn pool_show, unit_list, unit_show, unit_rename, unit_forget, medium_list; // cmd_pool.c
-command_fn unit_accept, unit_quarantine, unit_revoke, unit_import;                 // cmd_trust.c
+command_fn unit_accept, unit_quarantine, unit_revoke, unit_rekey, unit_import;     // cmd_trust.c
 command_fn station_show, station_adopt;                                            // cmd_station.c
 command_fn volume_create, volume_list, volume_show, volume_delete;                 // cmd_volume.c
 command_fn volume_resize, volume_rename, volume_accept;                            // cmd_change.c

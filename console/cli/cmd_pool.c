@@ -48,6 +48,8 @@ static void print_unit(const struct cli *cli, const json_t *unit)
         {"State", "state", COLUMN_STATE},
         {"Address", "address", COLUMN_TEXT},
         {"Trust", "trust", COLUMN_TEXT},
+        {"Key number", "key_number", COLUMN_NUMBER},
+        {"Key before", "key_before", COLUMN_YES},
         {"Lead", "lead", COLUMN_TEXT},
         {"Led by", "leader", COLUMN_NOTE},
         {"Engine ID", "engine_id", COLUMN_TEXT},

@@ -1,4 +1,4 @@
-// How far a unit is believed: accepting, quarantining and revoking it.
+// How far a unit is believed: accepting, quarantining and revoking it; and its keys.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/file.h"
 #include "base/mem.h"
@@ -48,6 +48,22 @@ int unit_revoke(struct cli *cli, struct dv_err *err)
     if (cli_confirm(cli, question, err) < 0)
         return -1;
     return tell(cli, "/revoke", "revoked: dvsan unit add --again gives it new keys", err);
+}
+
+int unit_rekey(struct cli *cli, struct dv_err *err)
+{
+    const char *name = cli->in->args[0];
+    DV_FREE char *path = client_path("/units/", name, "/rekey");
+    bool now = cli_flag(cli, OPT_NOW), waited;
+    json_t *body = json_pack("{s:b}", "now", now);
+    int rc = cli_do_task(cli, "POST", path, body, true, &waited, err);
+    json_decref(body);
+    if (rc < 0)
+        return -1;
+    if (waited && !cli->json)
+        printf("Unit %s has other keys; those of before %s.\n", name,
+               now ? "open nothing any more" : "are good until the next change");
+    return 0;
 }
 
 static json_t *read_request(const char *path, struct dv_err *err)

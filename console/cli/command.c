@@ -127,6 +127,7 @@ const struct option_desc cli_options[OPTIONS] = {
     [OPT_COUNT]   = {"count", "N", 0, check_count, "how many units the code lets in, 1 to 10000; else one"},
     [OPT_VALID]   = {"valid", "TIME", 0, check_valid, "how long the code is good, such as 30m or 24h; else 1h"},
     [OPT_FROM]    = {"from", "RANGE", 0, address_range_check, "whence the units come, such as 192.0.2.0/24; else from anywhere"},
+    [OPT_NOW]     = {"now", NULL, 0, NULL, "end the keys of before at once; else the next change does"},
     [OPT_FOLLOW]  = {"follow", NULL, 'f', NULL, "go on with new ones as they come"},
     [OPT_LIMIT]   = {"limit", "N", 0, check_limit, "show the newest N, 1 to 1000; else 100"},
 };
@@ -158,6 +159,8 @@ const struct command cli_commands[] = {
      "Take in a unit that waits for it, or end its quarantine."},
     {"unit", "quarantine", ARG("UNIT", check_unit), 0, 0, 0, unit_quarantine,
      "Take no word of a unit and send it nothing, until it is accepted."},
+    {"unit", "rekey", ARG("UNIT", check_unit), BIT(OPT_NOW) | BIT(OPT_NO_WAIT), 0, 0, unit_rekey,
+     "Give a unit other keys, while it is in use."},
     {"unit", "revoke", ARG("UNIT", check_unit), BIT(OPT_YES), 0, 0, unit_revoke,
      "Make a unit's keys useless, as when it was stolen."},
     {"unit", "forget", ARG("UNIT", check_unit), BIT(OPT_YES), 0, 0, unit_forget,

@@ -37,6 +37,7 @@ enum option {
     OPT_VALID,
     OPT_FROM,
     OPT_TAKE_OVER,
+    OPT_NOW,
     OPT_NO_WAIT,
     OPT_YES,
     OPTIONS

@@ -137,6 +137,7 @@ static void head(struct input *in, const uint32_t *index, size_t len)
         {.type = SN_COUNTER32, .u = 2},
         sn_int(1),
         NO_TEXT,
+        sn_uint(4), // its keys
         sn_uint(40),
         sn_uint(100),
     };

@@ -109,6 +109,7 @@ class Box:
         for name, text in (("notify.auth", "auth-pass-of-notify"), ("notify.priv", "priv-pass-of-notify")):
             self.write(name, text + "\n")
         words = {"ADDRESS": f"udp:{self.address}:1161", "ENGINE_ID": "0x" + self.engine,
+                 "ENGINE_OID": ".".join(map(str, [len(self.engine) // 2, *bytes.fromhex(self.engine)])),
                  "AGENTX": self.dir / "run/agentx", "AGENTX_PERMS": "0600 0700",
                  "PROVISION_USER": USER,
                  "PROVISION_AUTH": AUTH, "PROVISION_PRIV": PRIV, "MONITOR_USER": "monitor",

@@ -100,7 +100,8 @@ static void test_unit(void **state)
     make(&t);
     is(view_unit(&t.unit),
        "{\"name\":\"unit1\",\"uuid\":\"6ba7b810-9dad-41d1-80b4-00c04fd430c8\",\"kind\":\"unit\","
-       "\"state\":\"up\",\"trust\":\"unknown\",\"address\":\"udp:192.0.2.1:161\",\"lead\":"
+       "\"state\":\"up\",\"trust\":\"unknown\",\"key_number\":0,"
+       "\"key_before\":false,\"address\":\"udp:192.0.2.1:161\",\"lead\":"
        "\"unknown\","
        "\"leader\":null,\"block_size\":512,\"blocks\":8192,"
        "\"free_blocks\":4096,\"largest_free_blocks\":2048,\"volumes\":1,\"engine_id\":\"80001f\","

@@ -279,6 +279,14 @@ void announcer_leased(struct announcer *a)
                                         : jitter(REPEAT_FIRST_MS));
 }
 
+void announcer_rekeyed(struct announcer *a)
+{
+    for (size_t i = 0; i < a->station_count; i++) {
+        sn_peer_free(a->stations[i].peer); // the next notification opens another
+        a->stations[i].peer = NULL;
+    }
+}
+
 void announcer_moved(struct announcer *a)
 {
     if (a->stopping || !a->agent)

@@ -26,6 +26,8 @@ void announcer_free(struct announcer *a); // NULL is fine
 void announcer_start(struct announcer *a, struct sn_agent *agent);
 // The station wrote the member's lease.
 void announcer_leased(struct announcer *a);
+// The identity has other keys, with which all is signed from now on.
+void announcer_rekeyed(struct announcer *a);
 // The member's address is another one, or known now: announces the unit until it holds a lease,
 // which has ended.
 void announcer_moved(struct announcer *a);

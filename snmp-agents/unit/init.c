@@ -3,10 +3,12 @@
 #include "snmp-agents/unit/init.h"
 
 #include "base/address.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
 #include "store/seal_key.h"
+#include <errno.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +21,7 @@
 #define MEDIA_FOLDER    "/srv/dvsan"
 #define FIRST_FOLDER    MEDIA_FOLDER "/pool0"
 #define SNMPD_CONF      "/etc/snmp/snmpd.conf"
+#define SNMPD_CONF_MAX  (1 << 20) // bytes
 #define MONITOR_AUTH    "/etc/dvsan/monitor.auth"
 #define MONITOR_PRIV    "/etc/dvsan/monitor.priv"
 #define UNITS           "/etc/systemd/system"
@@ -179,14 +182,26 @@ static const char *listen_at(const struct unit_config *config)
                : config->snmp.management_address;
 }
 
+// As it stands in the index of a row: how many bytes, and each (RFC 3414, usmUserTable).
+static char *engine_oid(const struct unit_config *config)
+{
+    struct strbuf out = {0};
+    strbuf_add(&out, "%zu", config->snmp.engine_id_len);
+    for (size_t i = 0; i < config->snmp.engine_id_len; i++)
+        strbuf_add(&out, ".%u", config->snmp.engine_id[i]);
+    return out.text;
+}
+
 static char *snmpd_text(const struct unit_config *config, const char *auth, const char *priv)
 {
     char engine[2 + 2 * CONFIG_ENGINE_ID_MAX + 1] = "0x";
+    DV_FREE char *oid = engine_oid(config);
     for (size_t i = 0; i < config->snmp.engine_id_len; i++)
         snprintf(engine + 2 + 2 * i, 3, "%02x", config->snmp.engine_id[i]);
     const struct setup_word words[] = {
         {"ADDRESS", listen_at(config)},
         {"ENGINE_ID", engine},
+        {"ENGINE_OID", oid},
         {"AGENTX", config->snmp.agentx},
         {"AGENTX_PERMS", "0660 0755 " SNMP_USER " " USER},
         {"MONITOR_USER", "dvsan-monitor"},
@@ -217,12 +232,53 @@ static int put_aside(const struct setup *s, struct dv_err *err)
     return 0;
 }
 
+static bool is_for_keys(const char *line)
+{
+    return strncmp(line, "view ", 5) == 0 && (strstr(line, " .1.3.6.1.6.3.15.1.2.2.1.") ||
+                                              strstr(line, " .1.3.6.1.4.1.2021.100.13.0"));
+}
+
+// One that was made before the station could change the unit's keys has not the views for that.
+static int add_views(const struct setup *s, const struct unit_config *config, struct dv_err *err)
+{
+    DV_FREE char *at = setup_path(s, SNMPD_CONF);
+    DV_FREE char *oid = engine_oid(config);
+    DV_FREE char *old = NULL;
+    const struct setup_word words[] = {{"ENGINE_OID", oid}};
+    DV_FREE char *text =
+        setup_fill((const char *)setup_text_snmpd_conf.text, words, DV_COUNT(words));
+    struct strbuf more = {0};
+    size_t len;
+    if (config->snmp.engine_id_len == 0)
+        return 0;
+    if (file_read(at, SNMPD_CONF_MAX, &old, &len, err) < 0)
+        return -1;
+    for (char *rest = text, *line = strtok_r(text, "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest))
+        if (is_for_keys(line) && !strstr(old, line))
+            strbuf_add(&more, "\n%s", line);
+    if (more.len == 0)
+        return 0;
+    strbuf_add(&more, "\n");
+    FILE *file = fopen(at, "ae");
+    bool good = file && fputs(more.text, file) >= 0;
+    if (file)
+        good = fclose(file) == 0 && good;
+    strbuf_free(&more);
+    if (!good)
+        return dv_fail_errno(err, errno, "cannot add to %s what lets the station change keys", at);
+    printf("added to %s what lets the station change this unit's keys: restart snmpd\n", at);
+    return 0;
+}
+
 static int make_snmpd(const struct setup *s, const struct unit_config *config, struct dv_err *err)
 {
     char *auth = NULL, *priv = NULL, *text = NULL;
     int rc = put_aside(s, err);
     if (rc == 0 && setup_has(s, SNMPD_CONF))
-        rc = setup_make(s, SNMPD_CONF, "", 0640, NULL, SNMP_USER, err);
+        rc = setup_make(s, SNMPD_CONF, "", 0640, NULL, SNMP_USER, err) < 0
+                 ? -1
+                 : add_views(s, config, err);
     else if (rc == 0 && config->snmp.engine_id_len == 0)
         rc = dv_fail(err, DV_INVALID,
                      "the configuration does not say snmpd's engine ID, which " SNMPD_CONF

@@ -3,10 +3,13 @@
 //
 // A SET that carries a word has it before its rows, so it is checked before them; what it says of
 // who asks is kept in the tables' context until the request ends.
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "dvsan_oids.h"
 #include "loop/loop.h"
+#include "snmp-agents/unit/identity.h"
 #include "snmp-agents/unit/tables.h"
 #include <stdio.h>
 #include <string.h>
@@ -42,6 +45,10 @@ TABLE_GET(member_spin_lock, struct tables, t, sn_int(t->member->spin_lock))
 TABLE_GET(member_refused, struct tables, t, sn_text(t->member->refused))
 TABLE_GET(member_refusals, struct tables, t,
           ((struct sn_value){.type = SN_COUNTER32, .u = t->member->refusals}))
+TABLE_CONSTANT(member_keys, sn_text(""))
+TABLE_GET(member_key_number, struct tables, t, sn_uint(t->identity ? t->identity->number : 0))
+
+#define KEYS_LEN (4 + KEYS_AUTH + KEYS_PRIV)
 
 static const struct sn_column MEMBER_COLUMNS[] = {
     {SUB_dvsanMemberUuid, SN_OCTETS, SN_READ_ONLY, 0, 0, member_uuid},
@@ -62,6 +69,8 @@ static const struct sn_column MEMBER_COLUMNS[] = {
     {SUB_dvsanMemberRefused, SN_OCTETS, SN_READ_ONLY, 0, 0, member_refused},
     {SUB_dvsanMemberRefusals, SN_COUNTER32, SN_READ_ONLY, 0, 0, member_refusals},
     {SUB_dvsanMemberSpinLock, SN_INT, SN_READ_WRITE, 0, INT32_MAX, member_spin_lock},
+    {SUB_dvsanMemberKeys, SN_OCTETS, SN_READ_WRITE, KEYS_LEN, KEYS_LEN, member_keys},
+    {SUB_dvsanMemberKeyNumber, SN_UINT, SN_READ_ONLY, 0, 0, member_key_number},
 };
 
 // ---- Who may ----------------------------------------------------------------------------------
@@ -100,6 +109,8 @@ struct request {
     uint32_t seconds;
     struct lead lead;      // as it will be recorded
     struct intent *intent; // that it is; NULL: nothing to record
+    uint32_t number;       // of the keys that it brings; 0: none
+    struct member_keys keys;
 };
 
 static int parse(const struct sn_change *c, struct request *r, struct lead_ask *ask)
@@ -147,6 +158,23 @@ static void stage(struct tables *t, const struct sn_change *c, struct request *r
     r->intent = sets_stage(t->sets, &in);
 }
 
+static int parse_keys(const struct tables *t, const struct sn_change *c, struct request *r)
+{
+    const struct sn_value *v = sn_change_value(c, SUB_dvsanMemberKeys);
+    uint8_t b[KEYS_LEN];
+    if (!v)
+        return SN_NO_ERROR;
+    if (!t->identity)
+        return SN_INCONSISTENT_NAME;
+    if (!sn_get_octets(v, b, sizeof(b)))
+        return SN_WRONG_LENGTH;
+    r->number = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+    memcpy(r->keys.auth, b + 4, KEYS_AUTH);
+    memcpy(r->keys.priv, b + 4 + KEYS_AUTH, KEYS_PRIV);
+    secret_wipe(b, sizeof(b));
+    return r->number ? SN_NO_ERROR : SN_WRONG_VALUE;
+}
+
 static int check(void *ctx, struct sn_change *c)
 {
     struct tables *t = ctx;
@@ -162,12 +190,16 @@ static int check(void *ctx, struct sn_change *c)
     ask.knows = r.spins = spin != NULL;
     if (status != SN_NO_ERROR)
         return status;
+    status = parse_keys(t, c, &r);
+    if (status != SN_NO_ERROR)
+        return table_blame(c, SUB_dvsanMemberKeys, status);
     if (!lead_may_set(&t->member->lead, is_held(t->member), &ask, why))
         return refuse(t->member, "the lease", why);
     if (!uuid_is_zero(&ask.word.station))
         stage(t, c, &r);
     struct request *kept = dv_calloc(1, sizeof(*kept));
     *kept = r;
+    secret_wipe(&r.keys, sizeof(r.keys));
     c->memory = kept;
     ask.name = kept->lead.name;
     t->ask = ask;
@@ -185,14 +217,52 @@ static int record(struct tables *t, struct sn_change *c, int (*phase)(void *, st
     return phase(t, &part);
 }
 
+static int keep_identity(const struct tables *t, const struct grant *identity, int failed)
+{
+    struct dv_err err;
+    if (identity_keep(t->state_dir, identity, &err) == 0)
+        return SN_NO_ERROR;
+    log_error("unit", "the unit's other keys cannot be kept: %s", err.text);
+    return failed;
+}
+
+static void put_keys(const struct request *r, struct grant *identity)
+{
+    identity->number = r->number;
+    identity->notify = r->keys;
+}
+
 static int apply(void *ctx, struct sn_change *c)
 {
-    return record(ctx, c, table_apply);
+    const struct tables *t = ctx;
+    const struct request *r = c->memory;
+    int status = record(ctx, c, table_apply);
+    if (status != SN_NO_ERROR || r->number == 0)
+        return status;
+    struct grant next = *t->identity;
+    put_keys(r, &next);
+    DV_FAULT("member.keys");
+    status = keep_identity(t, &next, SN_COMMIT_FAILED);
+    DV_FAULT("member.keys_kept");
+    grant_wipe(&next);
+    return status;
 }
 
 static int undo(void *ctx, struct sn_change *c)
 {
-    return record(ctx, c, table_undo);
+    const struct tables *t = ctx;
+    const struct request *r = c->memory;
+    int status = r->number ? keep_identity(t, t->identity, SN_UNDO_FAILED) : SN_NO_ERROR;
+    int other = record(ctx, c, table_undo);
+    return other != SN_NO_ERROR ? other : status;
+}
+
+static void use_keys(struct tables *t, const struct request *r)
+{
+    if (r->number != t->identity->number)
+        log_info("unit", "the station gave the unit its keys of number %u", r->number);
+    put_keys(r, t->identity);
+    t->rekeyed(t->arg);
 }
 
 static void tell_lead(const struct lead *before, const struct lead *now)
@@ -215,6 +285,8 @@ static void commit(void *ctx, struct sn_change *c)
         tell_lead(&m->lead, &r->lead);
         m->lead = r->lead;
     }
+    if (r->number)
+        use_keys(t, r);
     if (!r->lease)
         return;
     m->lease_end = r->seconds > 0 ? loop_now_ms() + r->seconds * (uint64_t)1000 : 0;
@@ -231,6 +303,7 @@ static void release(void *ctx, struct sn_change *c)
     if (!r)
         return;
     sets_release(t->sets, r->intent);
+    secret_wipe(&r->keys, sizeof(r->keys));
     free(r);
     c->memory = NULL;
 }

@@ -3,6 +3,7 @@
 #ifndef DVSAN_UNIT_TABLES_H
 #define DVSAN_UNIT_TABLES_H
 
+#include "enrol/message.h"
 #include "snmp-agents/unit/announcer.h"
 #include "snmp-agents/unit/member.h"
 #include "snmp-agents/unit/notifier.h"
@@ -16,9 +17,12 @@ struct tables {
     struct member *member;
     const struct notifier *notifier;
     const struct announcer *announcer;
-    uint64_t started_ms;       // when the agent was
-    const char *iqn_prefix;    // a volume's IQN is iqn_prefix:uuid
-    void (*leased)(void *arg); // dvsanMemberLease was written to member
+    uint64_t started_ms;        // when the agent was
+    const char *iqn_prefix;     // a volume's IQN is iqn_prefix:uuid
+    void (*leased)(void *arg);  // dvsanMemberLease was written to member
+    struct grant *identity;     // NULL: the unit is not enrolled
+    const char *state_dir;      // where that is kept
+    void (*rekeyed)(void *arg); // the identity has other keys
     void *arg;
     // What the SET that is being checked says of who asks: valid for this request.
     bool asked;

@@ -28,6 +28,12 @@ static void on_leased(void *arg)
     announcer_leased(u->announcer);
 }
 
+static void on_rekeyed(void *arg)
+{
+    struct unit *u = arg;
+    announcer_rekeyed(u->announcer);
+}
+
 static void on_master(void *arg, bool connected)
 {
     struct unit *u = arg;
@@ -192,6 +198,8 @@ static int open_journal(struct unit *u, struct dv_err *err)
                                 .member = &u->member,
                                 .iqn_prefix = u->config->iqn_prefix,
                                 .leased = on_leased,
+                                .state_dir = u->config->state_dir,
+                                .rekeyed = on_rekeyed,
                                 .arg = u};
     return 0;
 }
@@ -205,8 +213,9 @@ static int open_snmp(struct unit *u, struct dv_err *err)
     int enrolled = identity_load(u->config->state_dir, &u->identity, err);
     if (enrolled < 0)
         return -1;
-    u->announcer = announcer_new(u->loop, u->env, u->config, enrolled ? &u->identity : NULL,
-                                 &u->member, u->state, err);
+    u->tables.identity = enrolled ? &u->identity : NULL;
+    u->announcer =
+        announcer_new(u->loop, u->env, u->config, u->tables.identity, &u->member, u->state, err);
     return u->announcer ? 0 : -1;
 }
 

@@ -105,6 +105,8 @@ int cms_import_unit(struct cms *cms, const char *text, char **identity, struct d
 // The name is kept whatever the unit calls itself.
 int cms_rename_unit(struct cms *cms, const char *unit, const char *name, struct dv_err *err);
 // A person's word on how far a unit is believed. Hosts go on using its volumes.
+// Gives the unit other keys; those of before stay good until the next change, or end with now.
+int cms_rekey_unit(struct cms *cms, const char *unit, bool now, uint64_t *task, struct dv_err *err);
 int cms_trust_unit(struct cms *cms, const char *unit, enum trust_act act, struct dv_err *err);
 // Takes a unit that will not come back out of the pool, with its volumes' records; DV_CONFLICT
 // while it is up, and, unless forced, while hosts may use its volumes.

@@ -13,6 +13,7 @@
 #include "cms/station.h"
 
 #include "cms/reading.h"
+#include "cms/rekey.h"
 #include "logic/health.h"
 
 #define PACE_FIRST_MS 5
@@ -79,6 +80,8 @@ static enum part plan(struct unit_link *link)
     bool unsettled = r->oper == MEMBER_STARTING;
     if (link->silent)
         return PART_LAST;
+    rekey_shown(link, r);
+    rekey_go(link);
     if (health_takes_orders(unit->rec.state) && lead_takes_orders(link))
         unsettled |= executor_plan(link);
     set_pace(link, r->tables, unsettled);

@@ -179,6 +179,8 @@ static int next_number(struct cms *cms, const struct dv_uuid *member,
     }
     if (known && known->key_number > last)
         last = known->key_number;
+    if (known && known->key_wanted > last)
+        last = known->key_wanted;
     *out = last > 0 ? last + 2 : 1;
     return 0;
 }
@@ -208,6 +210,8 @@ static void make_record(struct cms *cms, const struct enrolment *e, uint32_t num
         *rec = (struct unit_record){.uuid = e->request->uuid, .state = UNIT_DOWN};
     rec->trust = TRUST_ENROLLED;
     rec->key_number = number;
+    rec->key_wanted = 0;
+    rec->key_before = rec->key_alone = false;
     rec->engine_id_len = e->request->engine.len;
     memset(rec->engine_id, 0, sizeof(rec->engine_id));
     memcpy(rec->engine_id, e->request->engine.b, e->request->engine.len);

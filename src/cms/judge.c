@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/judge.h"
 
+#include "cms/rekey.h"
 #include "cms/request.h"
 #include "logic/cancel.h"
 #include "logic/health.h"
@@ -256,13 +257,17 @@ static void judge_kind(struct judging *j, struct task_record *t, struct pool_vol
     case TASK_VOLUME_RENAME:
         judge_rename(j, t, v);
         break;
+    case TASK_UNIT_REKEY:
+        rekey_judge(j, t);
+        break;
     }
 }
 
 void judge_task(struct judging *j, const struct pool_task *pt)
 {
     struct pool_volume *v = pool_volume_by_uuid(j->cms->pool, &pt->rec.volume);
-    if (v && v->unit != j->unit)
+    if ((v && v->unit != j->unit) ||
+        (pt->rec.kind == TASK_UNIT_REKEY && !uuid_equal(&pt->rec.unit, &j->unit->rec.uuid)))
         return;
     struct task_record t = pt->rec;
     if (t.state == TASK_QUEUED) {

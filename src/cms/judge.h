@@ -14,7 +14,7 @@ struct judging {
 };
 
 // Adds to j->c what is to change about a task that is not over: its end, or how far it is. A task
-// about a volume on another unit is left alone.
+// about another unit, or a volume there, is left alone.
 void judge_task(struct judging *j, const struct pool_task *pt);
 
 // The volume, or its right, is not wanted any more: what there is of it goes.

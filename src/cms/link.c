@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cms/fetch.h"
+#include "cms/rekey.h"
 #include "logic/health.h"
 #include <string.h>
 
@@ -93,6 +94,8 @@ void link_free(struct unit_link *link)
         link->cms->strangers--;
     HASH_DEL(link->cms->links, link);
     suspect_free(link->suspect);
+    rekey_free(link->rekey);
+    key_trial_free(link->search);
     sn_peer_free(link->trial);
     sn_peer_free(link->peer);
     fetch_free(link->fetch);
@@ -175,6 +178,8 @@ void link_start_over(struct unit_link *link)
     struct sn_peer *peer = trust_peer(link->cms, &link->uuid, link->address, &link->engine, &err);
     if (!peer)
         return; // then its time-out is waited for
+    key_trial_free(link->search);
+    link->search = NULL;
     sn_peer_free(link->trial);
     link->trial = NULL;
     sn_peer_free(link->peer); // the requests under way end here, and touch nothing

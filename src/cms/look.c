@@ -10,11 +10,13 @@
 #include "base/mem.h"
 #include "cms/fetch.h"
 #include "cms/reading.h"
+#include "cms/rekey.h"
 #include "dvsan_oids.h"
 #include "logic/health.h"
 #include <utlist.h>
 
-#define FIRST_RETRIES 2 // a unit that nobody polls yet gets further tries at once
+#define SEARCH_MS     10000 // between searches for the keys that a unit knows
+#define FIRST_RETRIES 2     // a unit that nobody polls yet gets further tries at once
 
 static struct sn_timing timing(const struct unit_link *link, uint32_t retries)
 {
@@ -196,12 +198,66 @@ static const char *check(struct unit_link *link, const struct sn_result *result)
     return NULL;
 }
 
+// ---- Keys ----------------------------------------------------------------------------------
+
+// What is under way with the old ones ends here; the unit may have carried it out.
+static void renew_peer(struct unit_link *link)
+{
+    struct dv_err err;
+    struct sn_peer *peer = trust_peer(link->cms, &link->uuid, link->address, &link->engine, &err);
+    if (!peer) {
+        log_error("look", "%s cannot be asked with its present keys: %s", link->name, err.text);
+        return;
+    }
+    sn_peer_free(link->peer);
+    link->peer = peer;
+    link->lease_under_way = link->rekeyed = false;
+}
+
+static void searched(void *arg, enum key_answer answer, uint32_t number, struct sn_peer *peer)
+{
+    struct unit_link *link = arg;
+    key_trial_free(link->search);
+    link->search = NULL;
+    sn_peer_free(peer);
+    bool taken = answer == KEY_FITS && rekey_take(link, number);
+    renew_peer(link); // the search has put other keys in the place of the present ones
+    if (!taken) {
+        missed(link, link->refused_keys);
+        return;
+    }
+    sn_peer_forget_time(link->peer);
+    link->urgent = true;
+    look_end(link);
+}
+
+// A unit that does not know the present key of the station may know another one.
+static bool search_keys(struct unit_link *link, const struct sn_result *result)
+{
+    const struct pool_unit *unit = link_unit(link);
+    uint32_t numbers[REKEY_SEARCHED];
+    uint64_t now = loop_now_ms();
+    if (result->code != DV_DENIED || result->error_status != 0 || link->trial || !unit ||
+        unit->rec.key_number == 0 || (link->searched_at && now - link->searched_at < SEARCH_MS))
+        return false;
+    link->searched_at = now;
+    dv_copy(link->refused_keys, sizeof(link->refused_keys), result->text);
+    rekey_free(link->rekey);
+    link->rekey = NULL;
+    link->search = key_trial_new(link, numbers, rekey_search(&unit->rec, numbers), searched, link);
+    return true;
+}
+
+// ---- Looking ---------------------------------------------------------------------------------
+
 static void looked(void *arg, const struct sn_result *result)
 {
     if (result->code == DV_CANCELLED)
         return;
     struct unit_link *link = arg;
     const char *why = check(link, result);
+    if (why && search_keys(link, result))
+        return;
     if (why && link->trial) {
         log_limited(&link->odd, LOG_LEVEL_WARNING, "join",
                     "%s does not answer at its new address %s: %s", link->name, link->next_address,
@@ -256,6 +312,8 @@ void look_start(struct unit_link *link)
     link->work = LINK_LOOKING;
     link->work_since = loop_now_ms();
     link->reading = dv_calloc(1, sizeof(*link->reading));
+    if (link->rekeyed)
+        renew_peer(link);
     // Only when it does not answer where it is known, or says itself that it moves. Never twice in
     // a row: announcements of wrong addresses must not keep us from the right one.
     if (link->next_address[0] && !link->tried && (link->misses > 0 || link->moving))

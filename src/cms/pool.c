@@ -277,16 +277,17 @@ static void put_assignment(struct pool *p, const struct assignment_record *rec)
     unsettle(v);
 }
 
-// Tasks that are not over are found by their volumes, too.
+// Tasks that are not over are found by their volumes or units, too.
 static void enlist_task(struct pool *p, struct pool_task *t)
 {
     if (t->of || task_is_over(&t->rec))
         return;
-    HASH_FIND(hh, p->tasks_of, &t->rec.volume, sizeof(t->rec.volume), t->of);
+    const struct dv_uuid *about = task_about(&t->rec);
+    HASH_FIND(hh, p->tasks_of, about, sizeof(*about), t->of);
     if (!t->of) {
         t->of = dv_calloc(1, sizeof(*t->of));
-        t->of->volume = t->rec.volume;
-        HASH_ADD(hh, p->tasks_of, volume, sizeof(t->of->volume), t->of);
+        t->of->about = *about;
+        HASH_ADD(hh, p->tasks_of, about, sizeof(t->of->about), t->of);
     }
     DL_APPEND2(t->of->tasks, t, of_prev, of_next);
 }

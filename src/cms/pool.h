@@ -106,10 +106,10 @@ struct pool_task {
     UT_hash_handle hh; // by rec.id
 };
 
-struct pool_tasks_of { // a volume's tasks that are not over, by age
-    struct dv_uuid volume;
+struct pool_tasks_of { // the tasks about a volume, or a unit, that are not over, by age
+    struct dv_uuid about;
     struct pool_task *tasks;
-    UT_hash_handle hh; // by volume
+    UT_hash_handle hh; // by about
 };
 
 struct pool {
@@ -149,8 +149,9 @@ struct pool_host *pool_host_by_iqn(struct pool *p, const char *iqn);           /
 struct pool_volume *pool_volume_by_index(struct pool_unit *u, uint32_t index); // shown ones
 struct pool_assignment *pool_assignment_of(struct pool_volume *v, const struct dv_uuid *host);
 uint64_t pool_next_mark(void); // of a host, for one count: none has it yet
-// The tasks about a volume that are not over, linked by of_next; NULL when there are none.
-struct pool_task *pool_tasks_of(struct pool *p, const struct dv_uuid *volume);
+// The tasks about a volume, or a unit, that are not over, linked by of_next; NULL when there are
+// none.
+struct pool_task *pool_tasks_of(struct pool *p, const struct dv_uuid *about);
 const struct medium *pool_medium(const struct pool_unit *u, uint32_t index); // NULL: none
 // Whether the medium that a shown volume lies on has failed, or is not in its unit's configuration.
 bool pool_medium_is_away(const struct pool_volume *v);

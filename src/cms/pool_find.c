@@ -91,10 +91,10 @@ uint64_t pool_next_mark(void)
     return ++last;
 }
 
-struct pool_task *pool_tasks_of(struct pool *p, const struct dv_uuid *volume)
+struct pool_task *pool_tasks_of(struct pool *p, const struct dv_uuid *about)
 {
     struct pool_tasks_of *of = NULL;
-    HASH_FIND(hh, p->tasks_of, volume, sizeof(*volume), of);
+    HASH_FIND(hh, p->tasks_of, about, sizeof(*about), of);
     return of ? of->tasks : NULL;
 }
 

@@ -48,9 +48,11 @@ static const struct sn_oid head[] = {
     OID_dvsanMemberIntentMark, OID_dvsanMemberHeldFor,
     OID_dvsanMemberRefused,    OID_dvsanMemberRefusals,
     OID_dvsanMemberSpinLock,   OID_dvsanUnitNotificationError,
+    OID_dvsanMemberKeyNumber,
 };
 #define HEAD_LEAD 11 // the place of the first that tells who leads it
-#define HEAD_NEWS (DV_COUNT(head) - 1)
+#define HEAD_NEWS (DV_COUNT(head) - 2)
+#define HEAD_KEY  (DV_COUNT(head) - 1)
 
 size_t reading_head_oids(const uint32_t *volumes, size_t count, struct sn_oid *oids)
 {
@@ -125,6 +127,7 @@ bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_
     }
     if (!text(&v[HEAD_NEWS].value, out->news_error, sizeof(out->news_error)))
         out->news_error[0] = '\0'; // an agent that does not have it yet
+    out->tells_key = sn_get_uint(&v[HEAD_KEY].value, &out->key_number);
     out->kind = (enum member_kind)kind;
     out->oper = (enum member_state)oper;
     if (out->kind != MEMBER_UNIT || !sn_get_uint(&v[8].value, &out->changes_since)) {

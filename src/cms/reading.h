@@ -51,7 +51,9 @@ struct reading {
     uint32_t held_for; // seconds for which that station goes on leading it
     char refused[LAST_ERROR_ROOM];
     uint32_t refusals;
-    int32_t spin_lock; // to be named when another station or mark is to lead it
+    bool tells_key;      // an agent of before does not, and cannot be given other keys
+    uint32_t key_number; // of its own keys; 0: it has none, or does not tell
+    int32_t spin_lock;   // to be named when another station or mark is to lead it
     struct reading_progress progress[READING_PROGRESS_MAX];
     size_t progress_count;
 
@@ -82,7 +84,7 @@ bool reading_free_some(struct reading *r);
 extern const char reading_no_agent[]; // why there is no head: another agent answers for it
 
 // The request of a look: the member's scalars, and the progress of some volumes.
-#define READING_HEAD_MAX (21 + READING_PROGRESS_MAX)
+#define READING_HEAD_MAX (22 + READING_PROGRESS_MAX)
 size_t reading_head_oids(const uint32_t *volumes, size_t count, struct sn_oid *oids);
 // False with *why when the answer is not that of a unit. volumes as in the request.
 bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_t count,

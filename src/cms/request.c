@@ -55,7 +55,7 @@ int request_begin(struct cms *cms, struct changes *c, const struct task_record *
                   struct dv_err *err)
 {
     char why[LEAD_WHY_ROOM * 2];
-    const struct dv_uuid volume = t->volume;
+    const struct dv_uuid about = *task_about(t);
     changes_task(c, t);
     lead_why_not(cms, unit, why, sizeof(why));
     int rc = why[0] ? dv_fail(err, DV_CONFLICT, "%s", why) : cms_apply(cms, c, err);
@@ -65,7 +65,7 @@ int request_begin(struct cms *cms, struct changes *c, const struct task_record *
     *task = t->id;
     if (hold)
         *hold = (struct pool_hold){0};
-    request_start(cms, unit, &volume);
+    request_start(cms, unit, &about);
     return 0;
 }
 

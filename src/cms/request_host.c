@@ -172,7 +172,8 @@ static void end_tasks_of(struct cms *cms, struct changes *c, const struct pool_u
 {
     for (struct pool_task *t = cms->pool->tasks; t; t = t->hh.next) {
         const struct pool_volume *v = pool_volume_by_uuid(cms->pool, &t->rec.volume);
-        if (task_is_over(&t->rec) || !v || v->unit != u)
+        bool of_unit = (v && v->unit == u) || uuid_equal(&t->rec.unit, &u->rec.uuid);
+        if (task_is_over(&t->rec) || !of_unit)
             continue;
         struct task_record rec = t->rec;
         tasks_end(cms, c, &rec, TASK_FAILED, DV_CONFLICT, "unit %s was forgotten", u->rec.name);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cms/reading.h"
+#include "cms/rekey.h"
 #include "cms/request.h"
 #include "logic/health.h"
 #include <inttypes.h>
@@ -144,6 +145,7 @@ bool request_can_cancel(const struct pool_volume *v, const struct task_record *t
         return strcmp(v->rec.name, v->actual.name) != 0;
     case TASK_VOLUME_DELETE:
     case TASK_UNASSIGN:
+    case TASK_UNIT_REKEY:
         break;
     }
     return false;
@@ -188,6 +190,8 @@ int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
     if (task_is_over(&pt->rec))
         return dv_fail(err, DV_CONFLICT, "task %" PRIu64 " is over: it is %s", task,
                        task_state_name(pt->rec.state));
+    if (pt->rec.kind == TASK_UNIT_REKEY)
+        return rekey_cancel(cms, &pt->rec, err);
     struct task_record t = pt->rec;
     struct pool_volume *v = pool_volume_by_uuid(cms->pool, &t.volume);
     struct pool_assignment *a = v ? pool_assignment_of(v, &t.host) : NULL;

@@ -32,6 +32,8 @@ struct seal;
 struct store;
 struct suspect;
 struct unit_link;
+struct key_trial;
+struct rekey;
 
 struct cms {
     struct loop *loop;
@@ -189,11 +191,19 @@ struct unit_link {
     size_t full_told, crowded_told;           // as told last
     bool accepted;                            // the listener takes this engine's traps
     uint64_t stranger_at;                     // when another engine used the UUID last; 0 never
-    struct suspect *suspect;                  // an engine that may be another one, being asked
-    uint32_t heard_epoch, heard_generation;   // of the announcement that made us look
-    struct reading *reading;                  // what the look under way has read
-    struct fetch *fetch;                      // while tables are read
-    struct orders queue;                      // being sent
+    struct key_trial *search;                 // in a look: under which number does it answer
+    uint64_t searched_at;                     // loop_now_ms; 0: never
+    char refused_keys[LAST_ERROR_ROOM];       // what it said to the present ones then
+    struct rekey *rekey;                      // its keys are being rotated
+    bool rekeyed;   // and were: from the next look on it is asked with the new ones
+    bool rekeyable; // its agent can be given other keys
+    bool caught_up; // what it has was not what the station knew; done once
+    char rekey_trouble[LAST_ERROR_ROOM];    // why a rotation does not go on, or ""
+    struct suspect *suspect;                // an engine that may be another one, being asked
+    uint32_t heard_epoch, heard_generation; // of the announcement that made us look
+    struct reading *reading;                // what the look under way has read
+    struct fetch *fetch;                    // while tables are read
+    struct orders queue;                    // being sent
     size_t queue_next;
     struct left_out *left_out;       // what it shows and the pool does not take from it, by UUID
     uint64_t left_out_hosts;         // the pool's host_changes that it was judged by
@@ -223,7 +233,14 @@ void link_new_orders(struct unit_link *link); // intent has changed
 // share. As sn_peer_new.
 struct sn_peer *trust_peer(struct cms *cms, const struct dv_uuid *unit, const char *address,
                            const struct sn_engine_id *engine, struct dv_err *err);
-// The listener takes informs of the record's unit signed with its keys, and those keys alone.
+// The same as the station's user of that number, whatever the record says; and the keys themselves.
+struct sn_peer *trust_peer_as(struct cms *cms, const struct unit_record *rec, uint32_t number,
+                              const char *address, const struct sn_engine_id *engine,
+                              struct dv_err *err);
+void trust_keys(const struct cms *cms, enum keys_role role, const struct unit_record *rec,
+                uint32_t number, struct member_keys *out);
+// The listener takes informs of the record's unit signed with its keys, and those keys alone: the
+// present ones, and those of one other number (rekey_listens).
 int trust_listen(struct cms *cms, const struct unit_record *rec, struct dv_err *err);
 // Why an announcement of that unit by that user is not believed; NULL when it is.
 const char *trust_doubts(const struct cms *cms, const char *user, const struct dv_uuid *unit);

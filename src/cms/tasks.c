@@ -162,7 +162,7 @@ static bool judge_all(struct judging *j, struct settling *s)
             j->looked++;
         }
     }
-    s->volume = of ? of->volume : (struct dv_uuid){0};
+    s->volume = of ? of->about : (struct dv_uuid){0};
     return !of;
 }
 

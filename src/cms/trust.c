@@ -4,6 +4,7 @@
 
 #include "base/secret.h"
 #include "cms/seal.h"
+#include "logic/rekey.h"
 #include "logic/trust.h"
 #include <string.h>
 
@@ -23,11 +24,11 @@ static struct engine_id own_engine(const struct cms *cms)
     return id;
 }
 
-static void local_keys(struct cms *cms, enum keys_role role, const struct unit_record *rec,
-                       const struct engine_id *engine, struct sn_local_keys *out)
+static void local_keys(const struct cms *cms, enum keys_role role, const struct unit_record *rec,
+                       uint32_t number, const struct engine_id *engine, struct sn_local_keys *out)
 {
     struct member_keys keys;
-    seal_member_keys(cms->seal, role, &rec->uuid, rec->key_number, engine, &keys);
+    seal_member_keys(cms->seal, role, &rec->uuid, number, engine, &keys);
     *out = (struct sn_local_keys){.engine.len = engine->len};
     memcpy(out->engine.b, engine->b, engine->len);
     memcpy(out->auth, keys.auth, KEYS_AUTH);
@@ -53,34 +54,54 @@ struct sn_peer *trust_peer(struct cms *cms, const struct dv_uuid *uuid, const ch
                       "make a code with dvsan unit add, and enrol it");
         return NULL;
     }
+    return trust_peer_as(cms, &unit->rec, unit->rec.key_number, address, engine, err);
+}
+
+struct sn_peer *trust_peer_as(struct cms *cms, const struct unit_record *rec, uint32_t number,
+                              const char *address, const struct sn_engine_id *engine,
+                              struct dv_err *err)
+{
     char name[KEYS_USER_ROOM];
     struct sn_local_keys keys;
-    struct engine_id at = engine_of(&unit->rec);
-    keys_user(KEYS_OF_STATION, uuid, unit->rec.key_number, name);
-    local_keys(cms, KEYS_OF_STATION, &unit->rec, &at, &keys);
+    struct engine_id at = engine_of(rec);
+    keys_user(KEYS_OF_STATION, &rec->uuid, number, name);
+    local_keys(cms, KEYS_OF_STATION, rec, number, &at, &keys);
     const struct sn_user user = {.name = name, .local = &keys};
     struct sn_peer *peer = sn_peer_new(cms->env, address, &user, engine, err);
     secret_wipe(&keys, sizeof(keys));
     return peer;
 }
 
-int trust_listen(struct cms *cms, const struct unit_record *rec, struct dv_err *err)
+void trust_keys(const struct cms *cms, enum keys_role role, const struct unit_record *rec,
+                uint32_t number, struct member_keys *out)
+{
+    struct engine_id engine = role == KEYS_OF_STATION ? engine_of(rec) : own_engine(cms);
+    seal_member_keys(cms->seal, role, &rec->uuid, number, &engine, out);
+}
+
+static int listen_to(struct cms *cms, const struct unit_record *rec, uint32_t number,
+                     struct dv_err *err)
 {
     char name[KEYS_USER_ROOM];
     struct sn_local_keys keys;
     struct engine_id own = own_engine(cms);
-    keys_user(KEYS_OF_MEMBER, &rec->uuid, rec->key_number + 1, name);
-    sn_listener_remove_user(cms->listener, name);
-    keys_user(KEYS_OF_MEMBER, &rec->uuid, rec->key_number, name);
+    keys_user(KEYS_OF_MEMBER, &rec->uuid, number, name);
     if (rec->key_number == 0 || rec->trust == TRUST_REVOKED) {
         sn_listener_remove_user(cms->listener, name);
         return 0;
     }
-    local_keys(cms, KEYS_OF_MEMBER, rec, &own, &keys);
+    local_keys(cms, KEYS_OF_MEMBER, rec, number, &own, &keys);
     const struct sn_user user = {.name = name, .local = &keys};
     int rc = sn_listener_add_user(cms->listener, &user, err);
     secret_wipe(&keys, sizeof(keys));
     return rc;
+}
+
+int trust_listen(struct cms *cms, const struct unit_record *rec, struct dv_err *err)
+{
+    return listen_to(cms, rec, rec->key_number, err) < 0
+               ? -1
+               : listen_to(cms, rec, rekey_listens(rec), err);
 }
 
 const char *trust_doubts(const struct cms *cms, const char *user, const struct dv_uuid *uuid)

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "enrol/keys.h"
 
+#include "base/random.h"
 #include "base/secret.h"
 #include <sodium.h>
 #include <stdio.h>
@@ -31,6 +32,27 @@ void keys_make(const uint8_t root[KEYS_ROOT], enum keys_role role, const struct 
     memcpy(out->priv, both + KEYS_AUTH, KEYS_PRIV);
     secret_wipe(both, sizeof(both));
     secret_wipe(&state, sizeof(state));
+}
+
+// The hash is the user's authentication protocol's, and is not shorter than either key.
+static void change(const uint8_t *old, const uint8_t *new, size_t len, uint8_t *out)
+{
+    uint8_t both[2 * KEYS_AUTH], hash[crypto_hash_sha256_BYTES];
+    random_fill(out, len);
+    memcpy(both, old, len);
+    memcpy(both + len, out, len);
+    crypto_hash_sha256(hash, both, 2 * len);
+    for (size_t i = 0; i < len; i++)
+        out[len + i] = hash[i] ^ new[i];
+    secret_wipe(both, sizeof(both));
+    secret_wipe(hash, sizeof(hash));
+}
+
+void keys_change(const struct member_keys *old, const struct member_keys *new,
+                 struct keys_change *out)
+{
+    change(old->auth, new->auth, KEYS_AUTH, out->auth);
+    change(old->priv, new->priv, KEYS_PRIV, out->priv);
 }
 
 static void base32(const struct dv_uuid *uuid, char out[BASE32_LEN + 1])

@@ -29,6 +29,14 @@ struct member_keys {
 void keys_make(const uint8_t root[KEYS_ROOT], enum keys_role role, const struct dv_uuid *member,
                uint32_t number, const uint8_t *engine, size_t engine_len, struct member_keys *out);
 
+// Values of usmUserAuthKeyChange and usmUserPrivKeyChange (KeyChange, RFC 3414 section 5) by which
+// an engine replaces old by new: random bytes, and what the old key and they make of the new one.
+struct keys_change {
+    uint8_t auth[2 * KEYS_AUTH], priv[2 * KEYS_PRIV];
+};
+void keys_change(const struct member_keys *old, const struct member_keys *new,
+                 struct keys_change *out);
+
 #define KEYS_USER_ROOM 33 // an SNMP user's name, 32 characters at most, and a NUL
 // The user's name for that number.
 void keys_user(enum keys_role role, const struct dv_uuid *member, uint32_t number,

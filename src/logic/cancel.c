@@ -17,6 +17,7 @@ enum cancel_end cancel_ends(const struct cancel_look *look)
         return look->volume && look->other_name ? CANCEL_CARRIED_OUT : CANCEL_TAKEN_BACK;
     case TASK_VOLUME_DELETE: // these are never taken back
     case TASK_UNASSIGN:
+    case TASK_UNIT_REKEY: // at once, and elsewhere
         break;
     }
     return CANCEL_WAITS;

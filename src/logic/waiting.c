@@ -80,6 +80,7 @@ static bool needs_medium(const struct waiting_case *c)
     case TASK_UNASSIGN: // its end is a matter of tgtd alone
         return c->access_error[0] != '\0';
     case TASK_VOLUME_RENAME:
+    case TASK_UNIT_REKEY:
         return false;
     case TASK_VOLUME_CREATE:
     case TASK_ASSIGN:
@@ -113,6 +114,7 @@ static const char *reason_of_unit(const struct waiting_case *c)
     case TASK_UNASSIGN:
         return c->access_error;
     case TASK_VOLUME_RENAME:
+    case TASK_UNIT_REKEY:
         return "";
     default:
         return of_volume && c->volume_error[0] ? c->volume_error : c->access_error;
@@ -123,6 +125,7 @@ void waiting_text(const struct waiting_case *c, char out[WAITING_ROOM])
 {
     bool changes =
         c->kind != TASK_VOLUME_CREATE && c->kind != TASK_VOLUME_DELETE && c->kind != TASK_UNASSIGN;
+    bool of_unit = c->kind == TASK_UNIT_REKEY;
     const char *why = reason_of_unit(c);
     out[0] = '\0';
     if (c->taking_back) {
@@ -141,10 +144,13 @@ void waiting_text(const struct waiting_case *c, char out[WAITING_ROOM])
         add_cancel(c, out);
     } else if (c->shown && c->medium_away && needs_medium(c)) {
         medium_is_away(c, out);
+    } else if (of_unit && c->refusal[0]) {
+        add(out, "it is tried again at each look at %s: %.*s", c->unit, ERROR_SHOWN, c->refusal);
+        add_cancel(c, out);
     } else if (c->refusal[0]) {
         add(out, "%s refuses: %.*s", c->unit, ERROR_SHOWN, c->refusal);
         add_cancel(c, out);
-    } else if (!c->shown && changes) {
+    } else if (!c->shown && changes && !of_unit) {
         add(out, "%s does not show the volume", c->unit);
         add_cancel(c, out);
     } else if (why[0]) {

@@ -37,6 +37,7 @@ const char *task_kind_name(enum task_kind kind)
         [TASK_UNASSIGN] = "unassign",
         [TASK_VOLUME_RESIZE] = "volume_resize",
         [TASK_VOLUME_RENAME] = "volume_rename",
+        [TASK_UNIT_REKEY] = "unit_rekey",
     };
     return name_of(names, DV_COUNT(names), kind);
 }

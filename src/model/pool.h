@@ -42,6 +42,9 @@ struct unit_record {
     struct dv_uuid uuid;
     enum unit_trust trust;
     uint32_t key_number; // of its own keys, 1..; 0: it never had any
+    uint32_t key_wanted; // that it is to get instead, of a rotation that has begun; 0: none
+    bool key_before;     // those of the number before are good, too
+    bool key_alone;      // once it has those that are wanted, the ones before are to end
     char name[NAME_MAX_LEN + 1];
     bool named; // a person gave it that name; else it is the unit's own, as far as that is free
     char address[ADDRESS_MAX_LEN + 1]; // a Net-SNMP transport string
@@ -106,7 +109,8 @@ enum task_kind {
     TASK_ASSIGN,
     TASK_UNASSIGN,
     TASK_VOLUME_RESIZE,
-    TASK_VOLUME_RENAME
+    TASK_VOLUME_RENAME,
+    TASK_UNIT_REKEY
 };
 enum task_state { TASK_QUEUED = 1, TASK_RUNNING, TASK_DONE, TASK_FAILED, TASK_CANCELLED };
 // ASKED: a person takes it back; an order of it may still be carried out. LATE: it was carried out
@@ -128,6 +132,7 @@ struct task_record {
     char summary[160];     // "create volume db1 (10G)"
     struct dv_uuid volume; // what it is about; zero when there is none
     struct dv_uuid host;
+    struct dv_uuid unit; // of a task that is about a unit and no volume
     struct task_step steps[TASK_STEPS_MAX];
     size_t step_count;
     int error_code; // enum dv_code, DV_OK when none
@@ -160,6 +165,12 @@ const char *task_kind_name(enum task_kind kind); // "volume_create"
 const char *task_state_name(enum task_state state);
 const char *step_state_name(enum step_state state);
 const char *event_severity_name(enum event_severity severity);
+
+// The volume, or the unit, by which it is found.
+static inline const struct dv_uuid *task_about(const struct task_record *t)
+{
+    return uuid_is_zero(&t->unit) ? &t->volume : &t->unit;
+}
 
 static inline bool task_is_over(const struct task_record *t)
 {

@@ -41,6 +41,21 @@
     {                                                                                              \
         .len = 10, .id = { 1, 3, 6, 1, 2, 1, 2, 2, 1, 8 }                                          \
     }
+// SNMP-USER-BASED-SM-MIB (RFC 3414); columns, to be followed by the engine's ID and the user's
+// name, the length of each before it
+#define OID_usmUserAuthKeyChange                                                                   \
+    {                                                                                              \
+        .len = 12, .id = { 1, 3, 6, 1, 6, 3, 15, 1, 2, 2, 1, 6 }                                   \
+    }
+#define OID_usmUserPrivKeyChange                                                                   \
+    {                                                                                              \
+        .len = 12, .id = { 1, 3, 6, 1, 6, 3, 15, 1, 2, 2, 1, 9 }                                   \
+    }
+// UCD-SNMP-MIB, of Net-SNMP
+#define OID_versionSavePersistentData                                                              \
+    {                                                                                              \
+        .len = 9, .id = { 1, 3, 6, 1, 4, 1, 2021, 100, 13 }                                        \
+    }
 // SNMP-FRAMEWORK-MIB (RFC 3411)
 #define OID_snmpEngineID                                                                           \
     {                                                                                              \

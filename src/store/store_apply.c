@@ -49,6 +49,9 @@ static int put_unit(struct store *s, const struct unit_record *u, struct dv_err 
     db_bind_int(st, 15, u->named);
     db_bind_int(st, 16, u->trust);
     db_bind_int(st, 17, u->key_number);
+    db_bind_int(st, 18, u->key_wanted);
+    db_bind_int(st, 19, u->key_before);
+    db_bind_int(st, 20, u->key_alone);
     return db_run(st, err);
 }
 
@@ -263,6 +266,7 @@ static int put_task(struct store *s, const struct task_record *t, struct dv_err 
     db_bind_int(st, 12, t->started);
     db_bind_int(st, 13, t->finished);
     db_bind_int(st, 14, t->cancel);
+    bind_uuid_or_null(st, 15, &t->unit);
     if (db_run(st, err) < 0)
         return -1;
     return put_steps(s, t, err);

@@ -43,6 +43,9 @@ static int load_units(struct store *s, struct changes *out, struct dv_err *err)
         u.named = row_flag(&row, 14, "named");
         u.trust = (enum unit_trust)row_num(&row, 15, "trust", TRUST_SHARED, TRUST_REVOKED);
         u.key_number = row_u32(&row, 16, "key_number");
+        u.key_wanted = row_u32(&row, 17, "key_wanted");
+        u.key_before = row_flag(&row, 18, "key_before");
+        u.key_alone = row_flag(&row, 19, "key_alone");
         if (u.trust == TRUST_ENROLLED && u.key_number == 0)
             row_blame(&row, "key_number");
         if (row_judge(&row, err) < 0)
@@ -285,7 +288,7 @@ static int load_steps(struct store *s, struct task_record *t, struct dv_err *err
 static void task_of(struct row *r, struct task_record *t)
 {
     t->id = (uint64_t)row_num(r, 0, "id", 1, ID_MAX);
-    t->kind = (enum task_kind)row_num(r, 1, "kind", TASK_VOLUME_CREATE, TASK_VOLUME_RENAME);
+    t->kind = (enum task_kind)row_num(r, 1, "kind", TASK_VOLUME_CREATE, TASK_UNIT_REKEY);
     t->state = (enum task_state)row_num(r, 2, "state", TASK_QUEUED, TASK_CANCELLED);
     t->progress = (uint32_t)row_num(r, 3, "progress", 0, 100);
     ROW_TEXT(r, 4, "summary", t->summary);
@@ -298,6 +301,7 @@ static void task_of(struct row *r, struct task_record *t)
     t->started = row_num(r, 11, "started", 0, INT64_MAX);
     t->finished = row_num(r, 12, "finished", 0, INT64_MAX);
     t->cancel = (enum task_cancel)row_num(r, 13, "cancel", TASK_CANCEL_NO, TASK_CANCEL_LATE);
+    t->unit = row_uuid(r, 14, "unit", true);
 }
 
 static int load_tasks(struct store *s, struct changes *out, struct dv_err *err)

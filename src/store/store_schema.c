@@ -147,6 +147,12 @@ const char *const store_schema[] = {
 
     // Where volumes were before a person said that they are elsewhere.
     "ALTER TABLE volume ADD COLUMN left_unit BLOB;",
+
+    // Keys of units that are rotated, by tasks about units.
+    "ALTER TABLE unit ADD COLUMN key_wanted INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE unit ADD COLUMN key_before INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE unit ADD COLUMN key_alone INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE task ADD COLUMN unit BLOB;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -157,14 +163,16 @@ const size_t store_schema_steps = DV_COUNT(store_schema);
 
 const char *const store_sql[STORE_STMTS] = {
     [ST_PUT_UNIT] =
-        "INSERT INTO unit VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE "
-        "SET"
+        "INSERT INTO unit VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+        " ON CONFLICT (uuid) DO UPDATE SET"
         " name=excluded.name, address=excluded.address, engine_id=excluded.engine_id,"
         " software=excluded.software, epoch=excluded.epoch, generation=excluded.generation,"
         " state=excluded.state, last_seen=excluded.last_seen, last_error=excluded.last_error,"
         " last_index=excluded.last_index, word_station=excluded.word_station,"
         " word_number=excluded.word_number, word_mark=excluded.word_mark,"
-        " named=excluded.named, trust=excluded.trust, key_number=excluded.key_number",
+        " named=excluded.named, trust=excluded.trust, key_number=excluded.key_number,"
+        " key_wanted=excluded.key_wanted, key_before=excluded.key_before,"
+        " key_alone=excluded.key_alone",
     [ST_DELETE_UNIT] = "DELETE FROM unit WHERE uuid = ?",
     [ST_DELETE_MEDIA] = "DELETE FROM medium WHERE unit = ?",
     [ST_PUT_MEDIUM] = "INSERT INTO medium VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -196,7 +204,7 @@ const char *const store_sql[STORE_STMTS] = {
         " idx=excluded.idx, wanted=excluded.wanted, found=excluded.found",
     [ST_DELETE_ASSIGNMENT] = "DELETE FROM assignment WHERE volume = ? AND host = ?",
     [ST_PUT_TASK] =
-        "INSERT INTO task VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+        "INSERT INTO task VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
         " state=excluded.state, progress=excluded.progress, summary=excluded.summary,"
         " error_code=excluded.error_code, error=excluded.error, waiting=excluded.waiting,"
         " started=excluded.started, finished=excluded.finished,"
@@ -208,7 +216,7 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_TRIM_EVENTS] = "DELETE FROM event WHERE id <= ?",
     [ST_UNITS] = "SELECT uuid, name, address, engine_id, software, epoch, generation, state,"
                  " last_seen, last_error, last_index, word_station, word_number, word_mark,"
-                 " named, trust, key_number FROM unit",
+                 " named, trust, key_number, key_wanted, key_before, key_alone FROM unit",
     [ST_MEDIA] = "SELECT unit, idx, name, kind, state, blocks, free_blocks, largest_free_blocks,"
                  " last_error, storage_blocks, storage_free_blocks,"
                  " overcommitted_blocks, reserves FROM medium ORDER BY unit, idx",
@@ -228,7 +236,7 @@ const char *const store_sql[STORE_STMTS] = {
                  " FROM host",
     [ST_ASSIGNMENTS] = "SELECT volume, host, idx, wanted, found FROM assignment",
     [ST_TASKS] = "SELECT id, kind, state, progress, summary, volume, host, error_code, error,"
-                 " waiting, created, started, finished, cancel FROM task ORDER BY id",
+                 " waiting, created, started, finished, cancel, unit FROM task ORDER BY id",
     [ST_STEPS] = "SELECT text, state FROM task_step WHERE task = ? ORDER BY n",
     [ST_EVENTS] = "SELECT * FROM (SELECT id, time, severity, subject, text FROM event"
                   " WHERE id > ? ORDER BY id DESC LIMIT ?) ORDER BY id",
@@ -244,9 +252,10 @@ const char *const store_sql[STORE_STMTS] = {
                  " FROM code",
     [ST_PUT_CODE_USE] = "INSERT INTO code_use VALUES (?,?,?,?,?,?,?,?)"
                         " ON CONFLICT (code, member, engine) DO UPDATE SET kept=excluded.kept",
-    [ST_RETIRE_KEYS] = "INSERT INTO retired_key SELECT uuid, key_number FROM unit"
-                       " WHERE uuid = ? AND key_number > 0 ON CONFLICT (member) DO UPDATE SET"
-                       " number=max(number, excluded.number)",
+    [ST_RETIRE_KEYS] =
+        "INSERT INTO retired_key SELECT uuid, max(key_number, key_wanted)"
+        " FROM unit WHERE uuid = ? AND key_number > 0 ON CONFLICT (member) DO UPDATE SET"
+        " number=max(number, excluded.number)",
     [ST_RETIRED_KEYS] = "SELECT number FROM retired_key WHERE member = ?",
     [ST_CODE_USES] = "SELECT code, member, engine, name, number, source, time, kept FROM code_use"
                      " ORDER BY time",

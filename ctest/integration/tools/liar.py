@@ -27,7 +27,7 @@ SCALARS = {
     "dvsanMemberIntentMark": ("u", 0), "dvsanMemberHeldFor": ("u", 0),
     "dvsanMemberRefused": ("s", ""), "dvsanMemberRefusals": ("t", 0), "dvsanMemberSpinLock": ("i", 0),
     "dvsanUnitChangesSince": ("u", 0), "dvsanUnitLastError": ("s", ""),
-    "dvsanUnitNotificationError": ("s", ""),
+    "dvsanUnitNotificationError": ("s", ""), "dvsanMemberKeyNumber": ("u", 0),
 }
 MIB_BLOCKS = 2048
 TABLES = {"Medium": "dvsanMediumEntry", "Volume": "dvsanVolumeEntry", "Access": "dvsanAccessEntry",

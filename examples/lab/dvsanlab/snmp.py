@@ -33,7 +33,8 @@ def write_snmpd(settings, address, folder, say):
     make_state(state)
     with open(SNMPD_CONF, encoding="utf-8") as f:
         text = f.read()
-    words = {"ADDRESS": address, "ENGINE_ID": engine_id(os.path.join(state, "engine-id")),
+    engine = engine_id(os.path.join(state, "engine-id"))
+    words = {"ADDRESS": address, "ENGINE_ID": engine, "ENGINE_OID": engine_oid(engine),
              "AGENTX": "unix:" + os.path.join(folder, "agentx.sock"), "AGENTX_PERMS": "0600 0700"}
     if not settings.shared:
         text = "".join(line for line in text.splitlines(True) if "@PROVISION_USER@" not in line
@@ -46,7 +47,7 @@ def write_snmpd(settings, address, folder, say):
         text = text.replace(f"@{word}@", value)
     if settings.traps:
         phrase = secret.read(settings, "monitor")
-        text += TRAPS.format(engine=engine_id(os.path.join(state, "engine-id")), phrase=phrase,
+        text += TRAPS.format(engine=engine, phrase=phrase,
                              user=USER.format("monitor"), receiver=settings.traps)
     write_made(os.path.join(folder, "snmpd.conf"), text + QUIET, say)
 
@@ -57,6 +58,12 @@ def engine_id(path):
         write_file(path, ENGINE_HEAD + secrets.token_hex(12))
     with open(path, encoding="ascii") as f:
         return f.read()
+
+
+def engine_oid(engine):
+    """An engine ID as the index of a row: its length, and each byte (RFC 3414, usmUserTable)."""
+    octets = bytes.fromhex(engine.removeprefix("0x"))
+    return ".".join(map(str, [len(octets), *octets]))
 
 
 def make_state(folder):

@@ -1,0 +1,270 @@
+"""Rotation of a unit's keys: under I/O, wherever either side is killed, and behind restored backups."""
+import os
+import shutil
+import signal
+
+import pytest
+
+from dvsanlab.process import kill_all
+from tools import initiators, packets, patience
+from tools.testlab import BUILD
+from test_absence import process_state
+from test_cms_crash import Writer
+from test_enrol import events, get, identity, inform, notify_user, users_of_snmpd, wait_up
+
+LAB = {"units": 1, "hosts": 1, "enrolled": True}
+
+
+def has_faults():
+    with open(os.path.join(BUILD, "bin", "dvsan-cms"), "rb") as f:
+        return b"DVSAN_FAULT_STOP" in f.read()
+
+
+needs_faults = pytest.mark.skipif(not has_faults(), reason="built without DVSAN_FAULTS")
+
+
+def number(lab):
+    return lab.unit("unit1")["key_number"]
+
+
+def station_keys(lab, unit):
+    """The station's user of the present number at the unit, as snmpd has written it down."""
+    place = "ab"[number(lab) % 2]
+    keys, = [k for k in users_of_snmpd(unit) if k.name == "dvsan-station-" + place]
+    return keys
+
+
+def opens(lab, keys, unit):
+    return get(lab, keys, unit).returncode == 0
+
+
+def is_believed(lab, keys):
+    return inform(lab, keys, packets.announcement(lab.unit("unit1"))).returncode == 0
+
+
+def wait_for_number(lab, wanted):
+    unit = lab.units["unit1"]
+    patience.wait_for(f"unit1 to have its keys of number {wanted}",
+                      lambda: (number(lab), identity(unit)["number"]) == (wanted, wanted), 30)
+
+
+@pytest.fixture(name="writer", scope="module")
+def under_io(lab):
+    """Writes and reads a volume of unit1 without an end."""
+    lab.create("v1", "64M")
+    lab.assign("v1", "host1")
+    with initiators.nbdkit(lab, initiators.access(lab, "host1", "v1")) as uri:
+        writer = Writer(uri, 64 << 20)
+        writer.start()
+        try:
+            yield writer
+        finally:
+            writer.stopping.set()
+            writer.join(60)
+    assert not writer.error, writer.error
+
+
+def test_two_numbers_are_good_for_a_while(lab, writer):
+    unit = lab.units["unit1"]
+    met = [(station_keys(lab, unit), notify_user(lab, unit))]
+    for expected in (2, 3):
+        said = lab.dvsan("unit", "rekey", "unit1").stdout
+        assert "other keys" in said and "good until the next change" in said
+        assert number(lab) == identity(unit)["number"] == expected
+        assert lab.unit("unit1")["key_before"]
+        met.append((station_keys(lab, unit), notify_user(lab, unit)))
+        assert writer.goes_on(), writer.error
+    assert len({k.auth for pair in met for k in pair}) == len({k.priv for pair in met for k in pair}) == 6
+    for (station, own), good in zip(met, (False, True, True)):
+        assert opens(lab, station, unit) == good
+        assert is_believed(lab, own) == good
+    assert not [e for e in events(lab) if "is down" in e or "not believed" in e]
+
+
+def test_those_of_before_end_at_once(lab, writer):
+    unit = lab.units["unit1"]
+    station, own = station_keys(lab, unit), notify_user(lab, unit)
+    assert "open nothing any more" in lab.dvsan("unit", "rekey", "unit1", "--now").stdout
+    assert number(lab) == 4 and not lab.unit("unit1")["key_before"]
+    assert not opens(lab, station, unit) and not is_believed(lab, own)
+    assert opens(lab, station_keys(lab, unit), unit) and is_believed(lab, notify_user(lab, unit))
+    assert writer.goes_on(), writer.error
+
+
+def test_a_unit_that_is_killed_has_its_new_keys(lab, writer):
+    unit = lab.units["unit1"]
+    kill_all([unit.snmpd, unit.agent])
+    unit.start()
+    wait_up(lab)
+    wait_for_number(lab, 4)
+    assert writer.goes_on(), writer.error
+
+
+def test_a_unit_that_is_away_gets_them_when_it_is_back(lab, writer):
+    unit, expected = lab.units["unit1"], number(lab) + 1
+    unit.stop(unit.agent)
+    patience.wait_for("unit1 to be away", lambda: lab.unit("unit1")["state"] != "up")
+    task = lab.client.post("/units/unit1/rekey", {})
+    assert "unit1 is stopped" in task["waiting"] and f"dvsan task cancel {task['id']}" in task["waiting"]
+    done = lab.dvsan("unit", "rekey", "unit1", code=4)
+    assert f"task {task['id']}" in done.stderr and "cancel it" in done.stderr
+    lab.dvsan("task", "cancel", str(task["id"]))
+    assert lab.client.get(f"/tasks/{task['id']}")["state"] == "cancelled"
+    task = lab.client.post("/units/unit1/rekey", {})
+    unit.start(unit.agent)
+    lab.done(task, 60)
+    wait_for_number(lab, expected)
+    assert writer.goes_on(), writer.error
+
+
+def test_an_snmpd_that_lets_nobody_change_keys(lab, writer):
+    """As one that was set up before there was a rotation."""
+    unit, before = lab.units["unit1"], number(lab)
+    path = unit.path("snmpd.conf")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    try:
+        with open(path, "w", encoding="utf-8") as f:
+            f.writelines(line for line in text.splitlines(True) if ".1.3.6.1.6.3.15.1.2." not in line)
+        unit.stop(unit.snmpd)
+        unit.start(unit.snmpd)
+        wait_up(lab)
+        task = lab.finish(lab.client.post("/units/unit1/rekey", {}))
+        assert task["state"] == "failed" and "run dvsan-unit --init there" in task["error"]["detail"]
+        assert number(lab) == before
+    finally:
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        unit.stop(unit.snmpd)
+        unit.start(unit.snmpd)
+    wait_up(lab)
+    lab.dvsan("unit", "rekey", "unit1")
+    assert number(lab) == before + 1
+    assert writer.goes_on(), writer.error
+
+
+def stop_at(lab, process, point):
+    """Has the process stop itself when it passes the point, and waits until it has."""
+    with open(process.env["DVSAN_FAULT_STOP"], "w", encoding="ascii") as f:
+        f.write(point + ":1")
+    task = lab.client.post("/units/unit1/rekey", {"now": True})
+    patience.wait_for(f"{process.name} to stop at {point}", lambda: process_state(process) == "T", 30)
+    return task
+
+
+def end_of(lab, task):
+    lab.done(lab.client.get(f"/tasks/{task['id']}"), 60)
+    wait_up(lab)
+
+
+@pytest.fixture(name="faults", scope="module")
+def with_faults(lab):
+    """The station and the agent of unit1 stop where a test says."""
+    station, unit = lab.lab.station, lab.units["unit1"]
+    for process in (station.cms, unit.agent):
+        process.env["DVSAN_FAULT_STOP"] = os.path.join(lab.work, "stop-" + process.name.replace("/", "-"))
+    station.stop()
+    station.start()
+    unit.stop(unit.agent)
+    unit.start(unit.agent)
+    wait_up(lab)
+
+
+@needs_faults
+@pytest.mark.parametrize("point", ["rekey.change", "rekey.changed", "rekey.saved", "rekey.given",
+                                   "rekey.recorded"])
+def test_the_station_is_killed(lab, writer, faults, point):
+    del faults
+    station, expected = lab.lab.station, number(lab) + 1
+    task = stop_at(lab, station.cms, point)
+    kill_all([station.cms])
+    station.start()
+    end_of(lab, task)
+    wait_for_number(lab, expected)
+    assert not lab.unit("unit1")["key_before"]
+    assert writer.goes_on(), writer.error
+
+
+@needs_faults
+@pytest.mark.parametrize("point", ["member.keys", "member.keys_kept"])
+def test_the_agent_is_killed(lab, writer, faults, point):
+    del faults
+    unit, expected = lab.units["unit1"], number(lab) + 1
+    task = stop_at(lab, unit.agent, point)
+    kill_all([unit.agent])
+    unit.start(unit.agent)
+    end_of(lab, task)
+    wait_for_number(lab, expected)
+    assert writer.goes_on(), writer.error
+
+
+@needs_faults
+def test_snmpd_is_killed_before_it_has_saved(lab, writer, faults):
+    """What it was told is gone, and is told once more."""
+    del faults
+    station, unit, expected = lab.lab.station.cms, lab.units["unit1"], number(lab) + 1
+    task = stop_at(lab, station, "rekey.changed")
+    kill_all([unit.snmpd])
+    unit.start(unit.snmpd)
+    os.kill(station.pid(), signal.SIGCONT)
+    end_of(lab, task)
+    wait_for_number(lab, expected)
+    assert writer.goes_on(), writer.error
+
+
+# ---- Backups ----------------------------------------------------------------------------------
+
+def restore(kept, place):
+    shutil.rmtree(place)
+    shutil.copytree(kept, place)
+
+
+def test_a_unit_restored_from_before_the_rotation_joins(lab, writer):
+    unit, kept = lab.units["unit1"], os.path.join(lab.work, "unit")
+    start = number(lab)
+    stopped = (unit.agent, unit.snmpd)
+    for process in stopped:
+        unit.stop(process)
+    for name in ("state", "snmpd.state"):
+        shutil.copytree(unit.path(name), os.path.join(kept, name))
+    unit.start()
+    wait_up(lab)
+    lab.dvsan("unit", "rekey", "unit1")
+    for process in stopped:
+        unit.stop(process)
+    for name in ("state", "snmpd.state"):
+        restore(os.path.join(kept, name), unit.path(name))
+    assert identity(unit)["number"] == start
+    unit.start()
+    wait_for_number(lab, start + 1)
+    wait_up(lab)
+    assert any("has the keys of before their last change" in e for e in events(lab))
+    assert is_believed(lab, notify_user(lab, unit))
+    lab.dvsan("unit", "rekey", "unit1")
+    assert number(lab) == start + 2
+    assert writer.goes_on(), writer.error
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_station_restored_from_before_rotations_hears_its_unit(lab, writer, times):
+    station, unit = lab.lab.station, lab.units["unit1"]
+    kept = os.path.join(lab.work, f"cms-{times}")
+    state, start = os.path.join(lab.folder, "cms", "state"), number(lab)
+    station.stop()
+    shutil.copytree(state, kept)
+    station.start()
+    wait_up(lab)
+    for _ in range(times):
+        lab.dvsan("unit", "rekey", "unit1")
+    station.stop()
+    restore(kept, state)
+    station.start()
+    patience.wait_for("the station to see that its store is an older one",
+                      lambda: lab.unit("unit1")["lead"] == "newer")
+    lab.dvsan("station", "adopt", "units", "--yes")
+    wait_for_number(lab, start + times)
+    wait_up(lab)
+    assert is_believed(lab, notify_user(lab, unit))
+    lab.dvsan("unit", "rekey", "unit1", "--now")
+    assert number(lab) == start + times + 1
+    assert writer.goes_on(), writer.error
