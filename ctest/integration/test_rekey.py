@@ -2,6 +2,7 @@
 import os
 import shutil
 import signal
+import subprocess
 
 import pytest
 
@@ -141,6 +142,33 @@ def test_an_snmpd_that_lets_nobody_change_keys(lab, writer):
     lab.dvsan("unit", "rekey", "unit1")
     assert number(lab) == before + 1
     assert writer.goes_on(), writer.error
+
+
+def test_init_adds_what_a_file_of_before_lacks(tmp_path):
+    """And nothing twice, whatever else somebody wrote there."""
+    for name in ("usr/sbin/snmpd", "usr/sbin/tgtd"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("dvsan:x:990:990::/:/bin/false\nDebian-snmp:x:991:991::/:/bin/false\n")
+    (tmp_path / "etc/group").write_text("root:x:0:\ndvsan:x:990:\nDebian-snmp:x:991:\n")
+
+    def init(*more):
+        done = subprocess.run([os.path.join(BUILD, "bin", "dvsan-unit"), "--init", "--yes", "--root", tmp_path, *more],
+                              capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout
+
+    init("--name", "u", "--address", "192.0.2.7", "--media", "/srv/dvsan/p", "--size", "1G")
+    conf = tmp_path / "etc/snmp/snmpd.conf"
+    lines = conf.read_text().splitlines()
+    views = [line for line in lines if ".1.3.6.1.6.3.15.1.2.2.1." in line or ".2021.100.13.0" in line]
+    assert len(views) == 5 and "restart snmpd" not in init()
+    conf.write_text("\n".join(line for line in lines if line not in views) + "\n# mine\n")
+    assert "restart snmpd" in init()
+    after = conf.read_text()
+    assert "# mine\n" in after and all(after.count(line + "\n") == 1 for line in views)
+    assert "restart snmpd" not in init() and conf.read_text() == after
 
 
 def stop_at(lab, process, point):
