@@ -212,6 +212,41 @@ def test_a_medium_that_is_too_small_for_its_volumes_fails_alone(box):
         wait_for("the volume to go", lambda index=index: gone(box, index))
 
 
+def test_a_row_that_was_left_over_is_not_in_the_way(box):
+    """Of a medium that is not configured any more, while its volume is on another one."""
+    box.set(*create_set(905, "moved", 8, f"{905:032x}", medium=7))
+    box.wait_volume(905, 2)
+    box.grant(905, 1, HOST, USER, SECRET)
+    box.wait_rule(905, 1, ACTIVE)
+    box.write_config(FIRST + SECOND.replace('index="7" name="second"', 'index="8" name="third"'))
+    end_agent(box)
+    found, = wait_for("the volume where it is now", lambda: [i for i, s in box.volumes().items() if i > 905 and s == 2])
+    assert gone(box, 905) and (905, 1) not in box.rules() and (found, 1) not in box.rules()
+    assert "7" not in box.table(MEDIUM, M_NAME)
+    box.destroy(found)
+    wait_for("the volume to go", lambda: gone(box, found))
+    box.write_config(FIRST + SECOND)
+    end_agent(box)
+
+
+def test_another_medium_at_an_index_without_volumes_may_be_taken(box):
+    other = '<medium index="9" name="other" kind="dir" path="other" size="64M"/>'
+    (box.dir / "other").mkdir()
+    box.write_config(FIRST + SECOND + other)
+    end_agent(box)
+    box.wait_medium(9)
+    box.write_config(FIRST + SECOND.replace('path="second"', 'path="other"'))
+    end_agent(box)
+    wait_for("the medium to be told apart", lambda: says(box, f"{MEDIUM}.{M_ERROR}.7", "not the medium that was there before",
+                                                         "--take"))
+    box.take("second")
+    box.wait_medium(7)
+    box.write_config(FIRST + SECOND)
+    end_agent(box)
+    box.take("second")
+    box.wait_medium(7)
+
+
 def test_accounts_that_overlap_are_mended(box):
     for index in (910, 911):
         box.set(*create_set(index, f"v{index}", 8, f"{index:032x}", medium=7))

@@ -50,6 +50,20 @@ bool adopt_brings_volumes(const struct order *o, const struct state *state)
     return false;
 }
 
+const struct unit_volume *adopt_left_over(const struct order *o, const struct state *state)
+{
+    for (size_t i = 0; i < o->medium_count; i++)
+        for (size_t k = 0; k < o->media[i].layout.found_count; k++) {
+            const struct unit_volume *v =
+                state_volume_uuid(state, &o->media[i].layout.found[k].uuid);
+            const struct unit_medium *m =
+                v && v->v.medium != o->media[i].index ? state_medium(state, v->v.medium) : NULL;
+            if (m && m->gone)
+                return v;
+        }
+    return NULL;
+}
+
 // Behind all that ever were, so that nothing that was meant for another volume reaches it; where
 // there is nothing behind, the first that is free, from *low on.
 static uint32_t free_index(const struct state *state, uint32_t *low)

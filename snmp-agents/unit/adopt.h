@@ -21,4 +21,8 @@ int adopt_record(const struct order *o, const struct order_medium *om, struct st
                  struct journal *journal, struct dv_err *err);
 void adopt_take_back(const struct order *o, struct state *state);
 
+// A volume that was found on a medium, and whose row is of another one, which the configuration
+// names no more: the row is in the way. NULL: there is none.
+const struct unit_volume *adopt_left_over(const struct order *o, const struct state *state);
+
 #endif

@@ -123,7 +123,7 @@ static int journal_volume(const struct order_volume *ov, struct journal *journal
 static bool is_new_medium(const struct state *state, const struct order_medium *om)
 {
     const struct unit_medium *m = state_medium(state, om->index);
-    return m && ((uuid_is_zero(&m->uuid) && !uuid_is_zero(&om->uuid)) ||
+    return m && ((!uuid_is_zero(&om->uuid) && !uuid_equal(&m->uuid, &om->uuid)) ||
                  strcmp(m->identity, om->identity) != 0);
 }
 

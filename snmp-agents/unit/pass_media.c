@@ -33,10 +33,18 @@ void pass_media_free(struct pass_media *p)
     free(p);
 }
 
+static bool has_volumes(const struct order *o, uint32_t medium)
+{
+    for (size_t i = 0; i < o->volume_count; i++)
+        if (o->volumes[i].v.medium == medium)
+            return true;
+    return false;
+}
+
 // A folder whose file system is not mounted is there, but it is not the medium; whoever wrote to
 // it would lose what he wrote from sight later.
 static int open_medium(const struct pass_media *p, const struct medium_config *c,
-                       struct order_medium *om, const struct media_owner *owner, struct media **out,
+                       const struct order *o, struct order_medium *om, struct media **out,
                        struct dv_err *err)
 {
     DV_FREE char *take = take_mark(p->config, c->index);
@@ -47,23 +55,26 @@ static int open_medium(const struct pass_media *p, const struct medium_config *c
                                     .uuid = om->uuid,
                                     .ceph_conf = c->ceph_conf,
                                     .ceph_user = c->ceph_user,
-                                    .owner = *owner,
+                                    .owner = o->owner,
                                     .identity = om->identity,
                                     .take = take};
     struct media *m = media_open(&spec, err);
     if (!m)
         return -1;
-    if (!uuid_is_zero(&om->uuid) && !uuid_equal(&om->uuid, media_uuid(m))) {
+    // A person's word is enough where no volume counts on the one that was there.
+    if (!uuid_is_zero(&om->uuid) && !uuid_equal(&om->uuid, media_uuid(m)) &&
+        (!take || has_volumes(o, c->index))) {
         media_close(m);
         return dv_fail(err, DV_CONFLICT,
                        c->kind == MEDIUM_DIR
                            ? "%s is not the medium that was there before; see whether its file "
-                             "system is mounted"
+                             "system is mounted%s"
                            : "%s is not the medium that was there before; give this one an index "
-                             "of its own in the configuration",
-                       c->path);
+                             "of its own in the configuration%s",
+                       c->path,
+                       has_volumes(o, c->index) ? "" : ", or say that it is (dvsan-unit --take)");
     }
-    if (!uuid_is_zero(&owner->unit) && media_tell_owner(m, owner, err) != 0) {
+    if (!uuid_is_zero(&o->owner.unit) && media_tell_owner(m, &o->owner, err) != 0) {
         media_close(m);
         return -1;
     }
@@ -73,14 +84,14 @@ static int open_medium(const struct pass_media *p, const struct medium_config *c
 }
 
 static void check_medium(const struct pass_media *p, const struct medium_config *c,
-                         const struct media_owner *owner, struct media **m, struct order_medium *om)
+                         const struct order *o, struct media **m, struct order_medium *om)
 {
     struct media_space space;
     struct dv_err err;
     if (om->misfit)
         dv_fail(&err, DV_CONFLICT, "%s", om->error);
     om->error[0] = '\0';
-    if (!om->misfit && (*m || open_medium(p, c, om, owner, m, &err) == 0) &&
+    if (!om->misfit && (*m || open_medium(p, c, o, om, m, &err) == 0) &&
         media_probe(*m, &space, &err) == 0 && media_read_layout(*m, &om->layout, &err) == 0) {
         om->state = space.state;
         om->full = space.full;
@@ -126,7 +137,7 @@ void pass_media_check(struct pass_media *p, struct order *o)
         struct order_medium *om = &o->media[i];
         if (k == p->config->media_count)
             continue;
-        check_medium(p, &p->config->media[k], &o->owner, &p->media[k], om);
+        check_medium(p, &p->config->media[k], o, &p->media[k], om);
         if (om->unjudged) {
             om->full = p->full[k];
             om->reserves = !p->copies[k];

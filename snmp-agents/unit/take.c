@@ -61,7 +61,10 @@ int take_medium(const struct unit_config *config, const char *name, struct dv_er
                        name);
     if (take_mark_put(config, c->index, mark, err) != 0)
         return -1;
-    log_info("unit", "medium %s, which says \"%.*s\", is taken when dvsan-unit looks at it next",
+    log_info("unit",
+             "medium %s, which says \"%.*s\", counts as this unit's when dvsan-unit looks at it "
+             "next; what else is wrong with it, such as volumes on record for another one at its "
+             "index, dvsan-unit tells then",
              name, (int)strcspn(mark, "\n"), mark);
     return 0;
 }

@@ -135,6 +135,30 @@ static void forget_words(const struct unit *u, const struct order *o)
             take_done(u->config, o->media[i].index);
 }
 
+// As a person forgets one; the next pass takes it in where it was found. False when there is none,
+// or it must wait.
+static bool forget_left_over(struct unit *u, const struct order *o)
+{
+    const struct unit_volume *v = o->set_under_way ? NULL : adopt_left_over(o, u->state);
+    struct dv_err err;
+    if (!v)
+        return false;
+    const struct intent forget = {.kind = INTENT_FORGET_VOLUME, .volume = v->v};
+    struct intent *in = sets_stage(u->sets, &forget);
+    bool good = sets_apply(u->sets, in, &err) == 0;
+    if (good)
+        log_warning("unit",
+                    "volume %s is on another medium now: it is forgotten on the one that is not in "
+                    "the configuration any more",
+                    forget.volume.name);
+    else
+        log_error("unit", "volume %s cannot be forgotten: %s", forget.volume.name, err.text);
+    if (good)
+        sets_commit(u->sets, in);
+    sets_release(u->sets, in);
+    return good;
+}
+
 static void on_done(void *arg, struct order *o)
 {
     struct unit *u = arg;
@@ -156,6 +180,7 @@ static void on_done(void *arg, struct order *o)
         brings = false;
     } else {
         forget_words(u, o);
+        brings = forget_left_over(u, o) || brings;
     }
     u->unfinished = (order_is_unfinished(o) || brings || postponed) && !strangers_wait;
     order_free(o);
