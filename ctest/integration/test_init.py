@@ -153,6 +153,42 @@ def test_init_may_be_run_again(machines, typed):
     assert re.search(r"unit1 +up ", machines["station"].sh("dvsan unit list"))
 
 
+def test_options_that_a_second_run_does_not_apply_are_named(machines, typed):
+    """What they say is so already, or it is an error and nothing is changed."""
+    del typed
+    unit, station = machines["unit1"], machines["station"]
+    unit.sh("dvsan-unit --init --name unit1 --address 192.0.2.7 --media /srv/dvsan/pool0")
+    station.sh("dvsan-cms --init --name station --address 192.0.2.1")
+    before = unit.sh("cat /etc/dvsan/* | sha256sum")
+    for machine, line, told in (
+            (unit, "dvsan-unit --init --name unit9", "--name unit9 (the file says unit1)"),
+            (unit, "dvsan-unit --init --address 192.0.2.8 --size 1M --media /srv/dvsan/pool0 --media /srv/more",
+             r"--address 192.0.2.8 (the file says 192.0.2.7), --media /srv/more (the file says nothing of it), --size 1M"),
+            (unit, "dvsan-unit --init --name -", "must start with a letter"),
+            (unit, "dvsan-unit --init --size much", "much"),
+            (station, "dvsan-cms --init --name other --address 192.0.2.2",
+             "--name other (the file says station), --address 192.0.2.2")):
+        done = machine.run(*line.split(), check=False)
+        assert done.returncode != 0 and told in done.stderr, done
+    assert unit.sh("cat /etc/dvsan/* | sha256sum") == before
+
+
+def test_an_image_gets_nothing_of_the_machine_that_makes_it(machines, typed):
+    del typed
+    host = machines["web"]
+    host.sh("mkdir -p /image/usr/sbin /image/etc && touch /image/usr/sbin/snmpd /image/usr/sbin/tgtd &&"
+            " cp /etc/passwd /etc/group /image/etc")
+    given = ["--name", "unit4", "--address", "192.0.2.10", "--size", "64M"]
+    for i in range(0, 6, 2):
+        done = host.run("dvsan-unit", "--init", "--root", "/image", *given[:i], *given[i + 2:], check=False)
+        assert done.returncode == 2 and f"{given[i]} is missing, and cannot be guessed" in done.stderr, done
+        assert "192.0.2.20" not in done.stderr and not (host.root / "image/etc/dvsan/dvsan-unit.xml").exists()
+    said = host.run("dvsan-unit", "--init", "--root", "/image", *given).stdout
+    assert "Next, where it runs as a machine: dvsan unit add unit4" in said and "Start it" not in said
+    text = (host.root / "image/etc/dvsan/dvsan-unit.xml").read_text()
+    assert 'name="unit4"' in text and "192.0.2.10" in text and 'size="64M"' in text
+
+
 def test_what_cannot_be_guessed_is_named(machines, typed):
     """Without a terminal nothing is asked, and nothing is made."""
     del typed
@@ -165,6 +201,11 @@ def test_what_cannot_be_guessed_is_named(machines, typed):
         assert not (host.root / f"etc/dvsan/{program}.xml").exists()
     done = host.run(program, "--init", "--address", "224.0.0.1", check=False)
     assert done.returncode == 2 and "--address: " in done.stderr
+    # An address of the other kind is one that could be meant, too; the way to the station tells.
+    host.sh("ip addr del 192.0.2.21/24 dev eth0; ip addr add fd00::20/64 dev eth0 nodad")
+    done = host.run("dvsan-unit", "--init", check=False)
+    assert done.returncode == 2 and "192.0.2.20, fd00::20" in done.stderr, done
+    host.sh("ip addr add 192.0.2.21/24 dev eth0")
     host.sh("dvsan-unit --init --address 192.0.2.21 --name other --size 64M --media /srv/elsewhere")
     assert "ReadWritePaths=-/srv/elsewhere" in host.sh("cat /etc/systemd/system/dvsan-tgtd@.service.d/media.conf")
     assert host.sh("stat -c %a%U /srv/elsewhere") == "700dvsan\n"

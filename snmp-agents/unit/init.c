@@ -79,8 +79,11 @@ static int add_medium(const struct setup *s, const struct init_answers *a, struc
     DV_FREE char *text = dv_printf("How much of %s is for volumes", path);
     DV_FREE char *size = NULL;
     guess_size(s, path, guess);
-    struct setup_question q = {
-        .option = "--size", .text = text, .given = a->size, .guess = guess, .check = check_size};
+    struct setup_question q = {.option = "--size",
+                               .text = text,
+                               .given = a->size,
+                               .guess = *s->root ? NULL : guess,
+                               .check = check_size};
     if (setup_ask(s, &q, &size, err) < 0)
         return -1;
     strbuf_add(xml, "kind=\"dir\" path=\"%s\" size=\"%s\"/>\n", quoted, size);
@@ -111,7 +114,7 @@ static int add_place(const struct setup *s, const struct init_answers *a, struct
     char engine[2 * 12 + 1];
     uint8_t random[12];
     DV_FREE char *all = NULL;
-    DV_FREE char *guess = setup_guess_address(&all);
+    DV_FREE char *guess = setup_guess_address(s, a->station, &all);
     DV_FREE char *address = NULL;
     DV_FREE char *text = dv_printf(*all && !guess ? "The address of this machine for hosts and the "
                                                     "station, one of %s"
@@ -140,11 +143,68 @@ static int add_place(const struct setup *s, const struct init_answers *a, struct
     return 0;
 }
 
+static const struct medium_config *medium_at(const struct unit_config *config, const char *path)
+{
+    for (size_t i = 0; i < config->media_count; i++)
+        if (strcmp(config->media[i].path, path) == 0)
+            return &config->media[i];
+    return NULL;
+}
+
+static bool has_address(const struct unit_config *config, const char *address)
+{
+    for (size_t i = 0; i < config->portal_count; i++)
+        if (strcmp(config->portals[i].address, address) == 0)
+            return true;
+    return false;
+}
+
+static void judge_media(const struct unit_config *config, const struct init_answers *a,
+                        uint64_t bytes, struct strbuf *told)
+{
+    char size[SIZE_TEXT_ROOM];
+    for (size_t i = 0; i < a->media_count; i++)
+        if (!medium_at(config, a->media[i]))
+            setup_differs(told, "--media", a->media[i], "nothing of it");
+    for (size_t i = 0; a->size && i < config->media_count; i++)
+        if (config->media[i].bytes > 0 && config->media[i].bytes != bytes) {
+            size_format(config->media[i].bytes, size, sizeof(size));
+            setup_differs(told, "--size", a->size, size);
+            break;
+        }
+}
+
+// A configuration that is there stays, so what the options say must be what it says.
+static int check_kept(const struct unit_config *config, const char *path,
+                      const struct init_answers *a, struct dv_err *err)
+{
+    struct strbuf told = {0};
+    char usual[INET6_ADDRSTRLEN];
+    uint64_t bytes = 0;
+    if ((a->name && setup_check_name(a->name, err) < 0) ||
+        (a->address && address_check(a->address, ADDRESS_OF_HOST, usual, err) < 0) ||
+        (a->size && size_parse(a->size, &bytes, err) < 0))
+        return -1;
+    for (size_t i = 0; i < a->media_count; i++)
+        if (check_medium(a->media[i], err) < 0)
+            return -1;
+    if (a->name && strcmp(a->name, config->name) != 0)
+        setup_differs(&told, "--name", a->name, config->name);
+    if (a->address && !has_address(config, usual))
+        setup_differs(&told, "--address", a->address,
+                      *config->portals[0].address ? config->portals[0].address
+                                                  : config->portals[0].interface);
+    judge_media(config, a, bytes, &told);
+    int rc = setup_judge_kept(&told, path, err);
+    strbuf_free(&told);
+    return rc;
+}
+
 static int make_config(const struct setup *s, const char *path, const struct init_answers *a,
                        struct dv_err *err)
 {
     struct strbuf xml = {0};
-    DV_FREE char *guess = setup_guess_name();
+    DV_FREE char *guess = setup_guess_name(s);
     DV_FREE char *name = NULL;
     struct setup_question q = {.option = "--name",
                                .text = "The name of this unit",
@@ -346,7 +406,10 @@ static int make_credential(const struct setup *s, const struct unit_config *conf
     struct seal_key made;
     if (!setup_runs_services(s) || setup_has(s, CREDENTIAL_CONF) || setup_has(s, CREDENTIAL))
         return 0;
+    DV_FREE char *journal = dv_printf("%s/unit.db", config->state_dir);
     bool fresh = !setup_has(s, key);
+    if (fresh && setup_has(s, journal)) // the agent seals it by a key of its own first
+        return 0;
     if (fresh && seal_key_make(key, &made, err) < 0)
         return -1;
     secret_wipe(&made, sizeof(made));
@@ -475,14 +538,14 @@ int init_unit(const struct setup *s, const char *path, const struct init_answers
     *config = NULL;
     if (check_programs(s, err) < 0)
         return -1;
-    if (!setup_has(s, path)) {
-        if (make_config(s, path, answers, err) < 0)
-            return -1;
-    } else {
+    bool kept = setup_has(s, path);
+    if (kept)
         printf("kept %s, so the unit stays as it says\n", at);
-    }
+    else if (make_config(s, path, answers, err) < 0)
+        return -1;
     *config = unit_config_load(at, err);
-    if (*config && make_folders(s, *config, err) == 0 && make_snmpd(s, *config, err) == 0 &&
+    if (*config && (!kept || check_kept(*config, at, answers, err) == 0) &&
+        make_folders(s, *config, err) == 0 && make_snmpd(s, *config, err) == 0 &&
         make_drop_ins(s, *config, err) == 0 && make_credential(s, *config, err) == 0 &&
         prepare_services(s, *config, err) == 0)
         return 0;

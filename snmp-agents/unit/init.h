@@ -11,6 +11,7 @@
 // What the command line says; NULL where it says nothing.
 struct init_answers {
     const char *name, *address, *size;
+    const char *station; // that it is to be enrolled at, whose way tells the address
     const char *media[INIT_MEDIA_MAX];
     size_t media_count;
 };

@@ -55,14 +55,15 @@ static const char HELP[] =
     "                     services; what is there already is kept\n"
     "      --name NAME    the unit's name (default: this machine's)\n"
     "      --address ADDRESS\n"
-    "                     where hosts and the station reach it (default: this machine's address,\n"
-    "                     if it has one)\n"
+    "                     where hosts and the station reach it (default: this machine's address\n"
+    "                     that reaches the station, or the only one)\n"
     "      --media PATH   a folder or disk for volumes; may be repeated (default:\n"
     "                     /srv/dvsan/pool0)\n"
     "      --size SIZE    how much of a folder is for volumes (default: nine tenths of what is\n"
     "                     free)\n"
     "      --yes          ask nothing: take the defaults\n"
-    "      --root FOLDER  set up the image of a machine in this folder\n"
+    "      --root FOLDER  set up the image of a machine in this folder; with --name, --address\n"
+    "                     and --size, since this machine's are not guessed for it\n"
     "      --help         print this text and exit\n"
     "      --version      print the version and exit\n";
 
@@ -248,18 +249,23 @@ static int init(struct options *o)
     }
     o->setup.asks = !o->yes && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
                     (!o->enrol || strcmp(o->enrol, "-") != 0);
+    o->answers.station = o->station;
     if (init_unit(&o->setup, o->path, &o->answers, &config, &err) < 0)
         return fail(&err);
     int rc = 0;
     bool services = setup_runs_services(&o->setup);
-    if (o->enrol)
+    if (*o->setup.root)
+        printf("Next, where it runs as a machine: dvsan unit add %s on the station, and then what "
+               "this prints.\n",
+               config->name);
+    else if (o->enrol)
         rc = enrol(o, config);
     else if (!init_is_member(&o->setup, config))
         printf("Next: dvsan unit add %s on the station, and then what this prints.\n",
                config->name);
     else if (services && init_start_services(&o->setup, config, &err) < 0)
         rc = fail(&err);
-    if (rc == 0 && !services)
+    if (rc == 0 && !services && !*o->setup.root)
         init_print_start(config);
     unit_config_free(config);
     return rc;

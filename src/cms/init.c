@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/init.h"
 
+#include "base/address.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/text.h"
@@ -18,8 +19,8 @@ static int make_config(const struct setup *s, const char *path, const struct ini
                        struct dv_err *err)
 {
     DV_FREE char *all = NULL;
-    DV_FREE char *guess_name = setup_guess_name();
-    DV_FREE char *guess = setup_guess_address(&all);
+    DV_FREE char *guess_name = setup_guess_name(s);
+    DV_FREE char *guess = setup_guess_address(s, NULL, &all);
     DV_FREE char *name = NULL;
     DV_FREE char *address = NULL;
     DV_FREE char *text = dv_printf(*all && !guess ? "The address of this machine for units, one of "
@@ -51,6 +52,37 @@ static int make_config(const struct setup *s, const char *path, const struct ini
     return setup_make(s, path, xml, 0640, NULL, USER, err) < 0 ? -1 : 0;
 }
 
+// A configuration that is there stays, so what the options say must be what it says.
+static int check_kept(const struct cms_config *config, const char *path,
+                      const struct init_answers *a, struct dv_err *err)
+{
+    struct strbuf told = {0};
+    struct transport t;
+    char usual[INET6_ADDRSTRLEN];
+    transport_split(config->snmp.listen, &t);
+    if ((a->name && setup_check_name(a->name, err) < 0) ||
+        (a->address && address_check(a->address, ADDRESS_OF_HOST, usual, err) < 0))
+        return -1;
+    if (a->name && strcmp(a->name, config->name) != 0)
+        setup_differs(&told, "--name", a->name, config->name);
+    if (a->address && strcmp(usual, t.host) != 0)
+        setup_differs(&told, "--address", a->address, config->snmp.listen);
+    int rc = setup_judge_kept(&told, path, err);
+    strbuf_free(&told);
+    return rc;
+}
+
+static bool is_password(const struct setup *s, const char *file)
+{
+    DV_FREE char *at = setup_path(s, PASSWORD);
+    char *given = NULL, *has = NULL;
+    bool same = secret_read_file(file, &given, NULL) == 0 &&
+                secret_read_file(at, &has, NULL) == 0 && secret_equal(given, has);
+    secret_free(given);
+    secret_free(has);
+    return same;
+}
+
 // The same password for root, who types commands, and for the station, which takes it at its first
 // start and removes its file.
 static int make_password(const struct setup *s, const struct cms_config *config,
@@ -60,6 +92,10 @@ static int make_password(const struct setup *s, const struct cms_config *config,
     DV_FREE char *first = dv_printf("%s/" AUTH_FIRST_PASSWORD, config->state_dir);
     char *password = NULL;
     if (setup_has(s, store)) {
+        if (password_file && setup_has(s, PASSWORD) && !is_password(s, password_file))
+            return dv_fail(err, DV_CONFLICT,
+                           "not applied: --password-file. The station has a password already, "
+                           "which is in " PASSWORD ": leave the option out");
         printf("kept the admin's password, as the station was started before\n");
         return 0;
     }
@@ -80,6 +116,8 @@ static int make_password(const struct setup *s, const struct cms_config *config,
 
 static int start(const struct setup *s, struct dv_err *err)
 {
+    if (*s->root)
+        return 0;
     if (!setup_runs_services(s)) {
         printf("Start it as the user " USER ":\n  dvsan-cms &\n");
         return 0;
@@ -98,7 +136,8 @@ int init_station(const struct setup *s, const char *path, const struct init_answ
     DV_FREE char *at = setup_path(s, path);
     if (setup_check_user(s, USER, err) < 0)
         return -1;
-    if (setup_has(s, path))
+    bool kept = setup_has(s, path);
+    if (kept)
         printf("kept %s, so the station stays as it says\n", at);
     else if (make_config(s, path, answers, err) < 0)
         return -1;
@@ -106,7 +145,8 @@ int init_station(const struct setup *s, const char *path, const struct init_answ
     if (!config)
         return -1;
     DV_FREE char *above = dv_strdup(config->state_dir);
-    int rc = setup_folder(s, dirname(above), 0755, NULL, err) < 0 ||
+    int rc = (kept && check_kept(config, at, answers, err) < 0) ||
+                     setup_folder(s, dirname(above), 0755, NULL, err) < 0 ||
                      setup_folder(s, config->state_dir, 0700, USER, err) < 0
                  ? -1
                  : make_password(s, config, answers->password_file, err);

@@ -24,7 +24,8 @@ static const char help[] =
     "      --password-file FILE\n"
     "                     a file with the admin's password, mode 0600 (default: one is made)\n"
     "      --yes          ask nothing: take the defaults\n"
-    "      --root FOLDER  set up the image of a machine in this folder\n"
+    "      --root FOLDER  set up the image of a machine in this folder; with --name and\n"
+    "                     --address, since this machine's are not guessed for it\n"
     "      --help         print this text and exit\n"
     "      --version      print the version and exit\n";
 

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -67,41 +68,64 @@ int setup_ask(const struct setup *s, const struct setup_question *q, char **out,
     return 0;
 }
 
-char *setup_guess_address(char **all)
+// Nothing is sent by that.
+static char *address_towards(const char *station)
+{
+    DV_FREE char *udp = dv_printf(strchr(station, '[') ? "udp6:%s" : "udp:%s", station);
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *list = NULL;
+    struct sockaddr_storage own;
+    socklen_t len = sizeof(own);
+    char text[NI_MAXHOST] = "";
+    struct transport t;
+    if (transport_check(udp, ADDRESS_OF_HOST, NULL) < 0)
+        return NULL;
+    transport_split(udp, &t);
+    if (getaddrinfo(t.host, *t.port ? t.port : "1162", &hints, &list) != 0)
+        return NULL;
+    int fd = socket(list->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool good = fd >= 0 && connect(fd, list->ai_addr, list->ai_addrlen) == 0 &&
+                getsockname(fd, (struct sockaddr *)&own, &len) == 0 &&
+                getnameinfo((struct sockaddr *)&own, len, text, sizeof(text), NULL, 0,
+                            NI_NUMERICHOST) == 0 &&
+                setup_check_address(text, NULL) == 0;
+    if (fd >= 0)
+        close(fd);
+    freeaddrinfo(list);
+    return good ? dv_strdup(text) : NULL;
+}
+
+char *setup_guess_address(const struct setup *s, const char *station, char **all)
 {
     struct ifaddrs *list = NULL;
     struct strbuf found = {0};
     char text[INET6_ADDRSTRLEN];
     size_t count = 0;
-    if (getifaddrs(&list) != 0)
+    if (*s->root || getifaddrs(&list) != 0)
         list = NULL;
-    // IPv6 only where there is no IPv4 at all.
-    for (int family = AF_INET; count == 0; family = AF_INET6) {
-        for (const struct ifaddrs *a = list; a; a = a->ifa_next) {
-            if (!a->ifa_addr || a->ifa_addr->sa_family != family || a->ifa_flags & IFF_LOOPBACK)
-                continue;
-            const void *raw =
-                family == AF_INET
-                    ? (const void *)&((const struct sockaddr_in *)a->ifa_addr)->sin_addr
-                    : (const void *)&((const struct sockaddr_in6 *)a->ifa_addr)->sin6_addr;
-            if (address_wrong(raw, family == AF_INET ? 4 : 16, ADDRESS_OF_HOST) ||
-                !inet_ntop(family, raw, text, sizeof(text)))
-                continue;
-            strbuf_add(&found, "%s%s", count++ ? ", " : "", text);
-        }
-        if (family == AF_INET6)
-            break;
+    for (const struct ifaddrs *a = list; a; a = a->ifa_next) {
+        int family = a->ifa_addr ? a->ifa_addr->sa_family : AF_UNSPEC;
+        if ((family != AF_INET && family != AF_INET6) || a->ifa_flags & IFF_LOOPBACK)
+            continue;
+        const void *raw =
+            family == AF_INET
+                ? (const void *)&((const struct sockaddr_in *)a->ifa_addr)->sin_addr
+                : (const void *)&((const struct sockaddr_in6 *)a->ifa_addr)->sin6_addr;
+        if (address_wrong(raw, family == AF_INET ? 4 : 16, ADDRESS_OF_HOST) ||
+            !inet_ntop(family, raw, text, sizeof(text)))
+            continue;
+        strbuf_add(&found, "%s%s", count++ ? ", " : "", text);
     }
     if (list)
         freeifaddrs(list);
     *all = found.text ? found.text : dv_strdup("");
-    return count == 1 ? dv_strdup(*all) : NULL;
+    char *towards = station && !*s->root ? address_towards(station) : NULL;
+    return towards ? towards : count == 1 ? dv_strdup(*all) : NULL;
 }
 
-char *setup_guess_name(void)
+char *setup_guess_name(const struct setup *s)
 {
     char name[256];
-    if (gethostname(name, sizeof(name)) != 0)
+    if (*s->root || gethostname(name, sizeof(name)) != 0)
         return NULL;
     name[sizeof(name) - 1] = '\0';
     name[strcspn(name, ".")] = '\0';
@@ -117,6 +141,22 @@ int setup_check_address(const char *text, struct dv_err *err)
 int setup_check_name(const char *text, struct dv_err *err)
 {
     return new_name_check("name", text, err);
+}
+
+void setup_differs(struct strbuf *told, const char *option, const char *given, const char *has)
+{
+    strbuf_add(told, "%s%s %s (the file says %s)", told->len ? ", " : "", option, given, has);
+}
+
+int setup_judge_kept(const struct strbuf *told, const char *path, struct dv_err *err)
+{
+    if (told->len == 0)
+        return 0;
+    return dv_fail(
+        err, DV_CONFLICT,
+        "not applied: %s. --init changes no file that is there: leave these options out, "
+        "or change %s",
+        told->text, path);
 }
 
 // Appends a line with its words filled in; false when one is not known.

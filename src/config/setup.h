@@ -4,6 +4,7 @@
 #define DVSAN_CONFIG_SETUP_H
 
 #include "base/err.h"
+#include "base/text.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -35,10 +36,17 @@ struct setup_question {
 int setup_ask(const struct setup *s, const struct setup_question *q, char **out,
               struct dv_err *err);
 
-// The one address by which others reach this machine; NULL when there are none or several, which
-// are written into all, separated by ", ". The caller frees both.
-char *setup_guess_address(char **all);
-char *setup_guess_name(void); // that of the host; NULL when it is none for a member
+// The address by which others reach this machine: the one that reaches the station (HOST,
+// HOST:PORT or [IPv6]:PORT; NULL: not known), or the only one; NULL when there are none or several,
+// which are written into all, separated by ", ". Of an image nothing is guessed by the machine on
+// which it is made. The caller frees both.
+char *setup_guess_address(const struct setup *s, const char *station, char **all);
+// That of the host; NULL when it is none for a member.
+char *setup_guess_name(const struct setup *s);
+// Of a configuration that is there: what an option says and it does not. Each is noted in told; in
+// the end they are an error. "--name unit2 (the file says unit1)".
+void setup_differs(struct strbuf *told, const char *option, const char *given, const char *has);
+int setup_judge_kept(const struct strbuf *told, const char *path, struct dv_err *err);
 int setup_check_address(const char *text, struct dv_err *err);
 int setup_check_name(const char *text, struct dv_err *err);
 
