@@ -134,6 +134,20 @@ def test_what_a_person_changed_is_kept(lab):
         assert f.read() == made["unit.xml"]
 
 
+def test_an_agent_that_ends_at_once_is_not_waited_for(lab):
+    unit = lab.units["unit1"]
+    lab.run("stop", "unit1/agent")
+    with open(unit.path("unit.xml"), encoding="utf-8") as f:
+        made = f.read()
+    with open(unit.path("unit.xml"), "w", encoding="utf-8") as f:
+        f.write(made.replace("<unit ", "<unti ").replace("</unit>", "</unti>"))
+    with pytest.raises(AssertionError, match="unit1/agent has ended. Its log is"):
+        lab.run("start", "unit1/agent")
+    with open(unit.path("unit.xml"), "w", encoding="utf-8") as f:
+        f.write(made)
+    lab.run("start", "unit1/agent")
+
+
 def test_a_process_is_not_taken_for_another_with_its_pid(lab):
     pidfile = lab.units["unit1"].tgtds[0].pidfile
     with open(pidfile, encoding="ascii") as f:

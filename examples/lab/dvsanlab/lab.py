@@ -95,7 +95,14 @@ class Lab:
             except Unanswered:
                 pass # the station is being started too
             return not missing
-        if not until(joined, JOIN_SECONDS, every=0.05):
+
+        def ended():
+            """An agent that ended instead: its unit is not waited for."""
+            return next((u.agent for u in units if u.name in missing and not u.agent.pid()), None)
+        if not until(lambda: joined() or ended(), JOIN_SECONDS, every=0.05) or missing:
+            agent = ended()
+            if agent:
+                raise LabError(f"{agent.name} has ended. Its log is {agent.log}.", agent.tail())
             first = min(missing)
             agent = next(u.agent for u in units if u.name == first)
             raise LabError(f"{', '.join(sorted(missing))} did not join the pool within "
@@ -110,6 +117,10 @@ class Lab:
         self._enrol_found(found)
         with ThreadPoolExecutor(PARALLEL) as pool:
             list(pool.map(lambda f: f[0].start(f[1]), found))
+        for member, process in found:
+            for p in [process] if process else member.processes:
+                if not p.pid():
+                    raise LabError(f"{p.name} has ended. Its log is {p.log}.", p.tail())
         # A unit whose station is away, or one that lacks a process, need not join.
         units = [m for m, _ in found if m is not self.station and all(p.pid() for p in m.processes)]
         if units and self.station.cms.pid():
