@@ -49,6 +49,17 @@ static json_t *view_code(const struct code_record *c, const struct code_use *use
     return o;
 }
 
+// Codes for the same name that let somebody in still.
+static json_t *also_open(const struct codes *codes, const struct code_record *rec)
+{
+    json_t *ids = json_array();
+    for (const struct code_entry *c = codes->all; *rec->name && c; c = c->hh.next)
+        if (strcmp(c->rec.name, rec->name) == 0 && strcmp(c->rec.id, rec->id) != 0 &&
+            strcmp(state_of(&c->rec, c->use_count), "open") == 0)
+            json_array_append_new(ids, json_string(c->rec.id));
+    return ids;
+}
+
 int list_codes(struct api_call *call, struct dv_err *err)
 {
     (void)err;
@@ -97,6 +108,7 @@ int create_code(struct api_call *call, struct dv_err *err)
     call->answer = view_code(&rec, NULL, 0);
     json_object_set_new(call->answer, "code", json_string(text));
     json_object_set_new(call->answer, "station", station_address(call));
+    json_object_set_new(call->answer, "also_open", also_open(cms_codes(call->cms), &rec));
     secret_wipe(text, sizeof(text));
     return 0;
 }

@@ -7,6 +7,8 @@
 #include "console/api/handlers.h"
 #include "console/api/view.h"
 
+#define SHARED_SECRETS_MAX 256 // hosts that are named
+
 int get_pool(struct api_call *call, struct dv_err *err)
 {
     (void)err;
@@ -38,7 +40,8 @@ int get_unit(struct api_call *call, struct dv_err *err)
 int import_unit(struct api_call *call, struct dv_err *err)
 {
     char *text = json_dumps(call->body, 0), *identity = NULL;
-    int rc = text ? cms_import_unit(call->cms, text, &identity, err)
+    int rc = text ? cms_import_unit(call->cms, text, call_bool(call->query, "again") == 1,
+                                    &identity, err)
                   : dv_fail(err, DV_INVALID, "what the unit says of itself is not text in UTF-8");
     free(text);
     if (rc < 0)
@@ -90,7 +93,17 @@ int quarantine_unit(struct api_call *call, struct dv_err *err)
 
 int revoke_unit(struct api_call *call, struct dv_err *err)
 {
-    return trust_unit(call, TRUST_REVOKE, err);
+    if (trust_unit(call, TRUST_REVOKE, err) < 0)
+        return -1;
+    const struct pool_host *hosts[SHARED_SECRETS_MAX];
+    const struct pool *pool = cms_pool(call->cms);
+    json_t *names = json_array();
+    size_t n =
+        cms_shared_secrets(pool, call_unit(call, call->params[0], NULL), hosts, SHARED_SECRETS_MAX);
+    for (size_t i = 0; i < n && i < SHARED_SECRETS_MAX; i++)
+        json_array_append_new(names, json_string(hosts[i]->rec.name));
+    json_object_set_new(call->answer, "shared_secrets", names);
+    return 0;
 }
 
 int rekey_unit(struct api_call *call, struct dv_err *err)

@@ -48,6 +48,7 @@ static const struct field import_body[] = {
 };
 static const struct field rekey_body[] = {{.name = "now", .kind = FIELD_BOOL}, {.name = NULL}};
 static const struct field forget_query[] = {{.name = "force", .kind = FIELD_BOOL}, {.name = NULL}};
+static const struct field import_query[] = {{.name = "again", .kind = FIELD_BOOL}, {.name = NULL}};
 static const struct field task_query[] = {
     {.name = "seen", .kind = FIELD_NUMBER, .max = INT64_MAX},
     {.name = "wait", .kind = FIELD_NUMBER, .max = 60},
@@ -95,7 +96,7 @@ const struct route api_routes[] = {
     {"GET",    "/api/v1/station",                      get_station, NULL, NULL, NULL},
     {"POST",   "/api/v1/station/adopt",                adopt_station, adopt_body, NULL, NULL},
     {"GET",    "/api/v1/units",                        list_units, NULL, NULL, NULL},
-    {"POST",   "/api/v1/units",                        import_unit, import_body, NULL, NULL},
+    {"POST",   "/api/v1/units",                        import_unit, import_body, import_query, NULL},
     {"GET",    "/api/v1/units/{unit}",                 get_unit, NULL, NULL, NULL},
     {"PATCH",  "/api/v1/units/{unit}",                 change_unit, unit_body, NULL, NULL},
     {"DELETE", "/api/v1/units/{unit}",                 forget_unit, NULL, forget_query, NULL},

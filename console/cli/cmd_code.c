@@ -40,6 +40,11 @@ static void print_code(const json_t *code)
                         : "each unit",
            connect_text(code, "code"), *station ? station : "THE-STATION'S-ADDRESS", until,
            (long long)count, count == 1 ? "" : "s");
+    size_t i;
+    json_t *other;
+    json_array_foreach(json_object_get(code, "also_open"), i, other)
+        printf("The code %s is open for %s, too: dvsan code delete %s ends it.\n",
+               json_string_value(other), name, json_string_value(other));
 }
 
 int unit_add(struct cli *cli, struct dv_err *err)

@@ -14,6 +14,16 @@
 
 #define REQUEST_MAX 8192 // bytes
 
+static void print_told(const json_t *unit, const char *done)
+{
+    DV_FREE char *hosts = cli_names(json_object_get(unit, "shared_secrets"));
+    printf("Unit %s is %s.\n", connect_text(unit, "name"), done);
+    if (*hosts)
+        printf("It knew the one secret of %s, which opens volumes on other units, too: give such "
+               "hosts other secrets.\n",
+               hosts);
+}
+
 static int tell(struct cli *cli, const char *verb, const char *done, struct dv_err *err)
 {
     DV_FREE char *path = client_path("/units/", cli->in->args[0], verb);
@@ -23,7 +33,7 @@ static int tell(struct cli *cli, const char *verb, const char *done, struct dv_e
     if (cli->json)
         cli_print_json(unit);
     else
-        printf("Unit %s is %s.\n", connect_text(unit, "name"), done);
+        print_told(unit, done);
     json_decref(unit);
     return 0;
 }
@@ -105,7 +115,10 @@ int unit_import(struct cli *cli, struct dv_err *err)
     const char *path = cli->in->args[1];
     json_t *identity = NULL, *body = read_request(cli->in->args[0], err);
     int fd = json_is_object(body) ? make_file(path, err) : -1;
-    int rc = fd < 0 ? -1 : client_request(cli->client, "POST", "/units", body, &identity, err);
+    int rc = fd < 0 ? -1
+                    : client_request(cli->client, "POST",
+                                     cli_flag(cli, OPT_AGAIN) ? "/units?again=true" : "/units",
+                                     body, &identity, err);
     if (rc == 0)
         rc = write_identity(fd, path, identity, err);
     if (fd >= 0)

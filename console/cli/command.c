@@ -66,7 +66,7 @@ static int check_valid(const char *value, struct dv_err *err)
         return -1;
     if (ms < 1000 || ms / 1000 > CODE_LIFE_MAX_S)
         return dv_fail(err, DV_INVALID,
-                       "a code is good for a second at least, and 30 days at most");
+                       "a code is good for a second at least, and 30 days (30d) at most");
     return 0;
 }
 
@@ -125,7 +125,7 @@ const struct option_desc cli_options[OPTIONS] = {
     [OPT_PLUGIN]  = {"plugin", NULL, 0, NULL, "print only the parameter file of nbdkit-dvsan-plugin"},
     [OPT_AGAIN]   = {"again", NULL, 0, NULL, "for a unit that the pool has, to give it other keys"},
     [OPT_COUNT]   = {"count", "N", 0, check_count, "how many units the code lets in, 1 to 10000; else one"},
-    [OPT_VALID]   = {"valid", "TIME", 0, check_valid, "how long the code is good, such as 30m or 24h; else 1h"},
+    [OPT_VALID]   = {"valid", "TIME", 0, check_valid, "how long the code is good, such as 30m, 24h or 7d; else 1h"},
     [OPT_FROM]    = {"from", "RANGE", 0, address_range_check, "whence the units come, such as 192.0.2.0/24; else from anywhere"},
     [OPT_NOW]     = {"now", NULL, 0, NULL, "end the keys of before at once; else the next change does"},
     [OPT_FOLLOW]  = {"follow", NULL, 'f', NULL, "go on with new ones as they come"},
@@ -147,7 +147,7 @@ const struct command cli_commands[] = {
 
     {"unit", "add", {{"NAME", true, check_unit}}, BIT(OPT_AGAIN) | BIT(OPT_COUNT) | BIT(OPT_VALID) | BIT(OPT_FROM), 0, 0, unit_add,
      "Print a one-time code by which a unit becomes one of the pool."},
-    {"unit", "import", TWO_ARGS("REQUEST", "FILE", check_file), 0, 0, 0, unit_import,
+    {"unit", "import", TWO_ARGS("REQUEST", "FILE", check_file), BIT(OPT_AGAIN), 0, 0, unit_import,
      "Let a unit in by what it says of itself, and write its identity."},
     {"unit", "list", NO_ARG, 0, 0, 0, unit_list,
      "List the units of the pool."},

@@ -59,10 +59,11 @@ void connect_secret(struct strbuf *out, const struct connection *c)
                    "\n# Each unit knows another secret of this host, made of that one and the "
                    "unit's UUID.\n"
                    "dvsan_secret() {\n"
+                   "  [ -s %s ] || { echo 'No secret is in its file: see above.' >&2; return 1; }\n"
                    "  printf \"$(printf %%s:%%s \"$(cat %s)\" \"$1\" | sha256sum | cut -c-64 |\n"
                    "    sed 's/../\\\\x&/g')\" | base64 | cut -c-16 | tr +/ ab\n"
                    "}\n",
-                   file);
+                   file, file);
 }
 
 bool connect_is_one_secret(const struct connection *c)

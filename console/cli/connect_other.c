@@ -87,12 +87,15 @@ static void esxi_host(struct strbuf *out, const struct connection *c)
         "printf 'CHAP secret: '; read -rs secret\n",
         iqn, iqn);
     if (!connect_is_one_secret(c))
-        strbuf_add(out, "# Each unit knows another secret of this host, made of that one and the "
-                        "unit's UUID.\n"
-                        "dvsan_secret() {\n"
-                        "  printf %%s:%%s \"$secret\" \"$1\" | openssl dgst -sha256 -binary |\n"
-                        "    openssl base64 | cut -c1-16 | tr +/ ab\n"
-                        "}\n");
+        strbuf_add(
+            out,
+            "# Each unit knows another secret of this host, made of that one and the "
+            "unit's UUID.\n"
+            "dvsan_secret() {\n"
+            "  [ -n \"$secret\" ] || { echo 'No secret was typed: see above.' >&2; return 1; }\n"
+            "  printf %%s:%%s \"$secret\" \"$1\" | openssl dgst -sha256 -binary |\n"
+            "    openssl base64 | cut -c1-16 | tr +/ ab\n"
+            "}\n");
 }
 
 static void esxi_volume(struct strbuf *out, const struct connection *c, const json_t *v)

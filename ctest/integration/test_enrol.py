@@ -172,6 +172,13 @@ def test_wrong_codes_are_refused_and_told(lab, stopped):
     done = enrol(stopped, new_code(lab, name="other")["code"])
     assert done.returncode != 0 and "is enrolled already" in done.stderr \
         and "dvsan unit add unit1 --again" in done.stderr
+    told, = (text for text in events(lab) if "was refused with the code" in text and "already" in text)
+    assert re.match(r"unit1 \(\S{36}\) at \S+ was refused with the code \S{5}: ", told), told
+    # A second code for one name is told of the first; the CLI says how to end that.
+    assert new_code(lab, name="other")["also_open"] != []
+    said = lab.dvsan("unit", "add", "unit1", "--again", "--valid", "30d").stdout
+    assert f"The code {made['id']} is open for unit1, too: dvsan code delete {made['id']} ends it." in said
+    assert "30 days (30d) at most" in lab.dvsan("unit", "add", "third", "--valid", "31d", code=2).stderr
     assert {c["id"]: c["tries"] for c in lab.client.get("/codes")}[made["id"]] == 1000
 
     lab.client.delete(f"/codes/{made['id']}")

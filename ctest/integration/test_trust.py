@@ -58,7 +58,9 @@ def test_quarantine_and_revocation_of_a_unit_in_use(lab):
             patience.wait_for("unit1 to be up", lambda: lab.unit("unit1")["state"] == "up")
             assert trust(lab, "unit1") == "shared"
             assert writer.goes_on(), writer.error
-            lab.dvsan("unit", "revoke", "unit1", "--yes")
+            said = lab.dvsan("unit", "revoke", "unit1", "--yes").stdout
+            assert "It knew the one secret of host1, which opens volumes on other units" in said
+            assert events(lab, "knew the one secret of host1")
             assert trust(lab, "unit1") == "revoked"
             assert writer.goes_on(), writer.error
         finally:

@@ -40,3 +40,29 @@ def test_a_unit_becomes_a_member_by_files(lab):
     failed = lab.dvsan("unit", "import", request, identity, code=None)
     assert failed.returncode != 0 and "enrolled already" in failed.stderr
     assert not os.path.exists(identity)
+    assert "dvsan unit import --again gives it other keys" in failed.stderr
+
+
+def test_a_unit_that_lost_its_identity_gets_another_one(lab):
+    """As does one that was revoked, whose old keys open nothing any more."""
+    unit = lab.units["unit1"]
+    request, identity = (os.path.join(lab.folder, name) for name in ("request", "another-identity"))
+    lab.run("stop", "unit1/agent")
+    lab.run("stop", "unit1/snmpd")
+    lab.dvsan("unit", "revoke", "unit1", "--yes")
+    os.remove(unit.path("state/identity"))
+    lab.dvsan("unit", "import", request, identity, "--again")
+    assert lab.unit("unit1")["trust"] == "enrolled"
+    done = agent(unit, "--identity", identity)
+    assert done.returncode == 0, done.stderr
+    lab.run("start", "unit1")
+    patience.wait_for("unit1 to be up", lambda: lab.unit("unit1")["state"] == "up")
+    assert lab.volume("v1")["state"] == "online"
+    # Of a unit that the pool does not have nothing is to be given again.
+    with open(request, encoding="utf-8") as file:
+        stranger = file.read().replace(lab.unit("unit1")["uuid"], "00000000-0000-4000-8000-000000000001")
+    with open(request, "w", encoding="utf-8") as file:
+        file.write(stranger)
+    os.remove(identity)
+    failed = lab.dvsan("unit", "import", request, identity, "--again", code=None)
+    assert failed.returncode != 0 and "leave --again out" in failed.stderr

@@ -234,6 +234,31 @@ static void test_who_comes_again(void **arg)
     }
 }
 
+// What helps is another thing for one that came by a file, and for a name that the code gives.
+static void test_what_helps(void **arg)
+{
+    (void)arg;
+    struct code_record code = a_code();
+    const struct enrol_request request = {
+        .kind = MEMBER_UNIT, .uuid = ONE, .name = "unit1", .engine = ENGINE};
+    const struct unit_record known = a_unit(TRUST_REVOKED), namesake = {.name = "unit1"};
+    struct enrolment e = {.code = &code, .now = NOW, .from = "", .request = &request};
+    const struct code_use *before;
+    struct dv_err why;
+    e.known = &known;
+    assert_int_equal(enrolment_decide(&e, &before, &why), ENROL_NO);
+    assert_non_null(strstr(why.text, "dvsan unit import --again"));
+    e.known = NULL;
+    e.namesake = &namesake;
+    dv_copy(code.name, sizeof(code.name), "");
+    assert_int_equal(enrolment_decide(&e, &before, &why), ENROL_NO);
+    assert_non_null(strstr(why.text, "dvsan-unit.xml"));
+    dv_copy(code.name, sizeof(code.name), "unit1");
+    assert_int_equal(enrolment_decide(&e, &before, &why), ENROL_NO);
+    assert_non_null(strstr(why.text, "make a code for another name"));
+    assert_non_null(strstr(why.text, "dvsan unit forget unit1"));
+}
+
 // Two engines of one ID have the same users, and could not be told apart.
 static void test_each_has_an_engine_of_its_own(void **arg)
 {
@@ -311,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_what_counts_as_one_network),
         cmocka_unit_test(test_who_is_let_in),
         cmocka_unit_test(test_who_comes_again),
+        cmocka_unit_test(test_what_helps),
         cmocka_unit_test(test_each_has_an_engine_of_its_own),
         cmocka_unit_test(test_what_it_is_called),
         cmocka_unit_test(test_ranges_of_addresses),

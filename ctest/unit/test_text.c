@@ -247,7 +247,9 @@ static void durations(void **state)
         {"5S", false, 0},
         {"1.5s", false, 0},
         {"-5s", false, 0},
-        {"5d", false, 0},
+        {"30d", true, UINT32_C(30) * 24 * 3600000},
+        {"50d", false, 0},
+        {"5w", false, 0},
     };
     for (size_t i = 0; i < DV_COUNT(table); i++) {
         struct dv_err err = {0};

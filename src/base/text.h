@@ -42,7 +42,7 @@ const char *size_format(uint64_t bytes, char *out, size_t room);
 int number_parse(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *out,
                  struct dv_err *err);
 
-// Durations such as "500ms", "5s", "2m", "1h", in whole numbers, up to 2^32-1 ms (49 days).
+// Durations such as "500ms", "5s", "2m", "1h", "30d", in whole numbers, up to 2^32-1 ms (49 days).
 int duration_parse(const char *text, uint32_t *ms, struct dv_err *err);
 
 #define NAME_MAX_LEN 63

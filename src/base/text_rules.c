@@ -151,7 +151,11 @@ int duration_parse(const char *text, uint32_t *ms, struct dv_err *err)
     static const struct {
         const char *name;
         uint32_t ms;
-    } scales[] = {{"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 60 * 60 * 1000}};
+    } scales[] = {{"ms", 1},
+                  {"s", 1000},
+                  {"m", 60 * 1000},
+                  {"h", 60 * 60 * 1000},
+                  {"d", 24 * 60 * 60 * 1000}};
     const char *unit = text;
     uint64_t value = 0;
     bool small = true;
@@ -165,8 +169,8 @@ int duration_parse(const char *text, uint32_t *ms, struct dv_err *err)
             return 0;
         }
     return dv_fail(err, DV_INVALID,
-                   "\"%.40s\" is not a duration; write a whole number and ms, s, m or h, "
-                   "49 days at most",
+                   "\"%.40s\" is not a duration; write a whole number and ms, s, m, h or d, "
+                   "49d at most",
                    text);
 }
 

@@ -99,11 +99,17 @@ struct codes;
 const struct codes *cms_codes(const struct cms *cms);
 
 // Lets a unit in that says of itself what a code's user would (text: JSON, as dvsan-unit prints
-// it), without a code or a talk. *identity is what it is to be given, a secret: secret_free.
-int cms_import_unit(struct cms *cms, const char *text, char **identity, struct dv_err *err);
+// it), without a code or a talk. again: one that the pool has, to give it other keys. *identity is
+// what it is to be given, a secret: secret_free.
+int cms_import_unit(struct cms *cms, const char *text, bool again, char **identity,
+                    struct dv_err *err);
 
 // The name is kept whatever the unit calls itself.
 int cms_rename_unit(struct cms *cms, const char *unit, const char *name, struct dv_err *err);
+// Hosts that have one secret for all units, which this unit was told: how many, and the first of
+// them into out.
+size_t cms_shared_secrets(const struct pool *pool, const struct pool_unit *unit,
+                          const struct pool_host **out, size_t room);
 // A person's word on how far a unit is believed. Hosts go on using its volumes.
 // Gives the unit other keys; those of before stay good until the next change, or end with now.
 int cms_rekey_unit(struct cms *cms, const char *unit, bool now, uint64_t *task, struct dv_err *err);

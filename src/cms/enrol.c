@@ -115,6 +115,16 @@ static void tell_refused(struct cms *cms, const char *id, const char *from,
     changes_free(&c);
 }
 
+// Somebody who knows the code, and is not let in.
+static void tell_not_let_in(struct cms *cms, const char *id, const char *from,
+                            const struct enrol_request *request, const struct dv_err *why)
+{
+    char text[640], uuid[UUID_TEXT_LEN]; // an event cuts it
+    snprintf(text, sizeof(text), "%s (%s) at %s was refused with the code %s: %s", request->name,
+             uuid_format(&request->uuid, uuid), from, id, why->text);
+    tell(cms, EVENT_WARNING, "pool", "enrolment", text);
+}
+
 static int give_key(void *arg, const char *id, const char *from, uint8_t key[DOOR_KEY],
                     struct dv_err *why)
 {
@@ -286,7 +296,7 @@ static int grant(void *arg, const char *id, const char *from, const struct enrol
         return -1;
     switch (enrolment_decide(&e, &use, why)) {
     case ENROL_NO:
-        tell(cms, EVENT_WARNING, "pool", "enrolment", why->text);
+        tell_not_let_in(cms, id, from, request, why);
         return -1;
     case ENROL_YES: // the use comes before the record: what breaks off in between is done again
         dv_copy(first.code, sizeof(first.code), id);
@@ -324,14 +334,23 @@ static int heard_at(const struct cms *cms, char out[ADDRESS_MAX_LEN + 1], struct
 }
 
 // As one that came with a code for whichever unit comes.
-static int let_import(struct cms *cms, const struct enrol_request *request, uint32_t *number,
-                      struct enrolment *e, struct dv_err *err)
+static int let_import(struct cms *cms, const struct enrol_request *request, bool again,
+                      struct code_record *code, uint32_t *number, struct enrolment *e,
+                      struct dv_err *err)
 {
-    static const struct code_record any = {.id = "-", .kind = MEMBER_UNIT, .count = 1};
+    char uuid[UUID_TEXT_LEN];
     const struct pool_unit *known = pool_unit_by_uuid(cms->pool, &request->uuid);
     const struct pool_unit *namesake = pool_find_unit(cms->pool, request->name);
     const struct code_use *before;
-    *e = (struct enrolment){.code = &any,
+    if (again && !known)
+        return dv_fail(err, DV_NOT_FOUND,
+                       "the pool has no unit of the UUID %s, which could get other keys: leave "
+                       "--again out",
+                       uuid_format(&request->uuid, uuid));
+    *code = (struct code_record){.id = "-", .kind = MEMBER_UNIT, .count = 1};
+    if (again)
+        code->member = request->uuid;
+    *e = (struct enrolment){.code = code,
                             .now = time(NULL),
                             .from = "",
                             .request = request,
@@ -343,9 +362,11 @@ static int let_import(struct cms *cms, const struct enrol_request *request, uint
                : -1;
 }
 
-int cms_import_unit(struct cms *cms, const char *text, char **identity, struct dv_err *err)
+int cms_import_unit(struct cms *cms, const char *text, bool again, char **identity,
+                    struct dv_err *err)
 {
     struct enrol_request request;
+    struct code_record code;
     struct enrolment e;
     struct unit_record rec;
     struct grant grant = {.number = 0};
@@ -353,7 +374,7 @@ int cms_import_unit(struct cms *cms, const char *text, char **identity, struct d
     uint32_t number;
     if (enrol_request_read(text, strlen(text), &request, err) < 0 ||
         heard_at(cms, grant.station.address, err) < 0 ||
-        let_import(cms, &request, &number, &e, err) < 0)
+        let_import(cms, &request, again, &code, &number, &e, err) < 0)
         return -1;
     make_record(cms, &e, number, &rec);
     changes_unit(&c, &rec);

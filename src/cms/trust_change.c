@@ -3,6 +3,8 @@
 #include "cms/station.h"
 
 #include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
 #include "cms/names.h"
 #include "cms/reading.h"
 #include "cms/request.h"
@@ -10,6 +12,7 @@
 #include <string.h>
 
 #define WAITING_MAX 256 // units that wait to be accepted
+#define NAMED_HOSTS 4   // in an event
 
 // ---- What people say -------------------------------------------------------------------------
 
@@ -48,6 +51,42 @@ static void follow(struct cms *cms, struct pool_unit *u)
         ; // a person has time
 }
 
+size_t cms_shared_secrets(const struct pool *pool, const struct pool_unit *u,
+                          const struct pool_host **out, size_t room)
+{
+    size_t n = 0;
+    for (const struct pool_host *h = pool->hosts; h; h = h->hh.next) {
+        const struct pool_assignment *a = h->rec.one_secret ? h->assignments : NULL;
+        while (a && (a->volume->unit != u || a->rec.found))
+            a = a->host_next;
+        if (!a)
+            continue;
+        if (n < room)
+            out[n] = h;
+        n++;
+    }
+    return n;
+}
+
+// They are the unit's, whoever has it: what a secret opens elsewhere is to be told.
+static void tell_shared_secrets(struct cms *cms, struct changes *c, const struct pool_unit *u)
+{
+    const struct pool_host *hosts[NAMED_HOSTS];
+    struct strbuf names = {0};
+    size_t n = cms_shared_secrets(cms->pool, u, hosts, NAMED_HOSTS);
+    for (size_t i = 0; i < n && i < NAMED_HOSTS; i++)
+        strbuf_add(&names, "%s%s", i ? ", " : "", hosts[i]->rec.name);
+    if (n > NAMED_HOSTS)
+        strbuf_add(&names, " and %zu more", n - NAMED_HOSTS);
+    if (n > 0)
+        events_add(
+            cms, c, EVENT_WARNING, "unit", u->rec.name,
+            "knew the one secret of %s, which opens volumes on other units, too: give such hosts "
+            "other secrets (unassign their volumes, delete the hosts, add them anew)",
+            names.text);
+    strbuf_free(&names);
+}
+
 int cms_trust_unit(struct cms *cms, const char *unit, enum trust_act act, struct dv_err *err)
 {
     struct pool_unit *u = request_unit(cms, unit, err);
@@ -64,6 +103,8 @@ int cms_trust_unit(struct cms *cms, const char *unit, enum trust_act act, struct
     changes_unit(&c, &rec);
     events_add(cms, &c, act == TRUST_ACCEPT ? EVENT_INFO : EVENT_WARNING, "unit", rec.name, "%s",
                told(act));
+    if (act == TRUST_REVOKE)
+        tell_shared_secrets(cms, &c, u);
     int rc = cms_apply(cms, &c, err);
     changes_free(&c);
     if (rc == 0)

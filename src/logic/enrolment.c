@@ -108,23 +108,33 @@ static enum enrolment_verdict again(const struct enrolment *e, const struct code
     return ENROL_AGAIN;
 }
 
+// How a unit that the pool has gets other keys: by a code, or by a file as it came now.
+static void tell_other_keys(const struct enrolment *e, const char *is, struct dv_err *why)
+{
+    if (*e->from)
+        dv_fail(why, DV_CONFLICT,
+                "the unit %s, which has this UUID, %s: a code for it is made by dvsan unit add %s "
+                "--again",
+                e->known->name, is, e->known->name);
+    else
+        dv_fail(why, DV_CONFLICT,
+                "the unit %s, which has this UUID, %s: dvsan unit import --again gives it other "
+                "keys",
+                e->known->name, is);
+}
+
 // A unit that is known already, or the UUID of one, which others could name as well.
 static enum enrolment_verdict known(const struct enrolment *e, struct dv_err *why)
 {
     const struct unit_record *unit = e->known;
-    bool meant = uuid_equal(&e->code->member, &unit->uuid);
-    if (meant)
+    char is[64];
+    if (uuid_equal(&e->code->member, &unit->uuid))
         return ENROL_YES;
+    snprintf(is, sizeof(is), "is %s already", unit_trust_name(unit->trust));
     if (unit->trust != TRUST_SHARED && unit->trust != TRUST_WAITING)
-        dv_fail(why, DV_CONFLICT,
-                "the unit %s, which has this UUID, is %s already: a code for it is made by dvsan "
-                "unit add %s --again",
-                unit->name, unit_trust_name(unit->trust), unit->name);
+        tell_other_keys(e, is, why);
     else if (!same_engine(unit, &e->request->engine))
-        dv_fail(why, DV_CONFLICT,
-                "the unit %s, which has this UUID, had another SNMP engine: if its snmpd was set "
-                "up anew, make a code by dvsan unit add %s --again",
-                unit->name, unit->name);
+        tell_other_keys(e, "had another SNMP engine, so that its snmpd was set up anew", why);
     else
         return ENROL_YES;
     return ENROL_NO;
@@ -162,10 +172,17 @@ enum enrolment_verdict enrolment_decide(const struct enrolment *e, const struct 
         return ENROL_NO;
     }
     if (e->namesake) {
-        dv_fail(why, DV_EXISTS,
-                "the pool has another unit of the name %s: give this one another name, or forget "
-                "the old one",
-                e->namesake->name);
+        const char *name = e->namesake->name;
+        if (*code->name)
+            dv_fail(why, DV_EXISTS,
+                    "the code %s gives the name %s, which another unit of the pool has: make a "
+                    "code for another name, or forget that unit (dvsan unit forget %s)",
+                    code->id, name, name);
+        else
+            dv_fail(why, DV_EXISTS,
+                    "it calls itself %s, as another unit of the pool is called: write another name "
+                    "into its dvsan-unit.xml, or forget that unit (dvsan unit forget %s)",
+                    name, name);
         return ENROL_NO;
     }
     return e->known ? known(e, why) : ENROL_YES;
