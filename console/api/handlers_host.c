@@ -40,6 +40,17 @@ int add_host(struct api_call *call, struct dv_err *err)
     return 0;
 }
 
+int check_secret(struct api_call *call, struct dv_err *err)
+{
+    bool known, matches;
+    if (!call_host(call, call->params[0], err) ||
+        cms_check_secret(call->cms, call->params[0], call_text(call->body, "chap_secret"), &known,
+                         &matches, err) < 0)
+        return -1;
+    call->answer = json_pack("{s:o}", "matches", known ? json_boolean(matches) : json_null());
+    return 0;
+}
+
 int delete_host(struct api_call *call, struct dv_err *err)
 {
     return call_host(call, call->params[0], err) ? cms_delete_host(call->cms, call->params[0], err)

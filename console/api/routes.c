@@ -33,6 +33,10 @@ static const struct field host_body[] = {
     {.name = "one_secret", .kind = FIELD_BOOL},
     {.name = NULL},
 };
+static const struct field secret_body[] = {
+    {.name = "chap_secret", .kind = FIELD_SECRET, .required = true},
+    {.name = NULL},
+};
 static const struct field unit_body[] = {
     {.name = "name", .kind = FIELD_NAME, .required = true, .what = "unit"},
     {.name = NULL},
@@ -120,6 +124,7 @@ const struct route api_routes[] = {
     {"POST",   "/api/v1/hosts",                        add_host, host_body, NULL, NULL},
     {"GET",    "/api/v1/hosts/{host}",                 get_host, NULL, NULL, NULL},
     {"DELETE", "/api/v1/hosts/{host}",                 delete_host, NULL, NULL, NULL},
+    {"POST",   "/api/v1/hosts/{host}/check-secret",    check_secret, secret_body, NULL, NULL},
     {"GET",    "/api/v1/hosts/{host}/connect-info",    get_connect_info, NULL, NULL, NULL},
     {"GET",    "/api/v1/tasks",                        list_tasks, NULL, tasks_query, NULL},
     {"GET",    "/api/v1/tasks/{task}",                 get_task, NULL, task_query, wait_task},

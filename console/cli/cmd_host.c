@@ -144,6 +144,24 @@ int host_show(struct cli *cli, struct dv_err *err)
     return result;
 }
 
+// What is made of another file's secret opens nothing, and looks as good.
+static int check_secret(const struct cli *cli, const char *secret, struct dv_err *err)
+{
+    DV_FREE char *path = client_path("/hosts/", cli->in->args[0], "/check-secret");
+    json_t *answer, *body = json_pack("{s:s}", "chap_secret", secret);
+    int result = client_request(cli->client, "POST", path, body, &answer, err);
+    json_decref(body);
+    if (result < 0)
+        return -1;
+    if (json_is_false(json_object_get(answer, "matches")))
+        result = dv_fail(err, DV_DENIED,
+                         "%s does not hold the CHAP secret of host %s: what is made of it would "
+                         "open nothing",
+                         cli_value(cli, OPT_CHAP_SECRET_FILE), cli->in->args[0]);
+    json_decref(answer);
+    return result;
+}
+
 // The station knows the secret as well and never tells it: this is computed here.
 static int print_secret(const struct cli *cli, const json_t *host, const char *uuid,
                         struct dv_err *err)
@@ -157,6 +175,8 @@ static int print_secret(const struct cli *cli, const json_t *host, const char *u
     chap_unit_secret(own, &unit, derived);
     const char *secret = json_is_true(json_object_get(host, "one_secret")) ? own : derived;
     int result = chap_secret_check(own, err);
+    if (result == 0)
+        result = check_secret(cli, own, err);
     if (result == 0 && cli->json) {
         json_t *o = json_pack("{s:s}", "chap_secret", secret);
         cli_print_json(o);

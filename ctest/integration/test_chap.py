@@ -31,6 +31,12 @@ def test_each_unit_has_its_own(lab, ways):
         said = lab.dvsan("host", "secret", "web", "--unit", f"unit{n}", "--chap-secret-file",
                          os.path.join(lab.work, "web.secret")).stdout
         assert said == ways[n]["secret"] + "\n"
+    other = os.path.join(lab.work, "other.secret")
+    with open(os.open(other, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as f:
+        f.write("another-secret-1")
+    failed = lab.dvsan("host", "secret", "web", "--unit", "unit1", "--chap-secret-file", other, code=None)
+    assert failed.returncode != 0 and not failed.stdout
+    assert f"{other} does not hold the CHAP secret of host web" in failed.stderr
 
 
 def test_a_thief_of_one_unit_opens_nothing_on_another(lab, ways):

@@ -104,6 +104,10 @@ const struct codes *cms_codes(const struct cms *cms);
 int cms_import_unit(struct cms *cms, const char *text, bool again, char **identity,
                     struct dv_err *err);
 
+// Whether that is the host's own secret, as far as it is known here.
+int cms_check_secret(struct cms *cms, const char *host, const char *secret, bool *known,
+                     bool *matches, struct dv_err *err);
+
 // The name is kept whatever the unit calls itself.
 int cms_rename_unit(struct cms *cms, const char *unit, const char *name, struct dv_err *err);
 // Hosts that have one secret for all units, which this unit was told: how many, and the first of

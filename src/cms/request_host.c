@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/secret.h"
 #include "cms/request.h"
 #include "cms/seal.h"
 #include "logic/health.h"
@@ -128,6 +129,20 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
     if (rc == 0 && found)
         renew_orders(found);
     return rc;
+}
+
+int cms_check_secret(struct cms *cms, const char *host, const char *secret, bool *known,
+                     bool *matches, struct dv_err *err)
+{
+    char own[CHAP_SECRET_MAX + 1];
+    const struct pool_host *h = request_host(cms, host, err);
+    *known = h && h->rec.sealed_len > 0;
+    *matches = false;
+    if (!h || (*known && seal_open_secret(cms->seal, &h->rec, own, err) < 0))
+        return -1;
+    *matches = *known && secret_equal(own, secret);
+    secret_wipe(own, sizeof(own));
+    return 0;
 }
 
 static int tell_still_losing(struct cms *cms, const struct pool_assignment *a, struct dv_err *err)
