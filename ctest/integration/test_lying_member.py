@@ -234,18 +234,31 @@ def test_news_in_anothers_name(lab, trap, state, request):
         [before[key] for key in ("state", "address", "epoch", "engine_id", "name")], request.node.name
 
 
+def journal(unit, sql):
+    with contextlib.closing(sqlite3.connect(unit.path("state/unit.db"))) as db, db:
+        return db.execute(sql).fetchall()
+
+
 def test_a_journal_that_somebody_changed(lab, volume):
-    """While the agent is stopped: a rule's secret becomes another one, and the volume is offline."""
+    """While the agent is stopped: a rule's secret becomes another one under the same mark, the volume is
+    offline and has another name. The planted secret never counts."""
     del volume
     unit = lab.units["unit1"]
+    before = len(events(lab))
     lab.run("stop", "unit1/agent")
-    with contextlib.closing(sqlite3.connect(unit.path("state/unit.db"))) as db, db:
-        assert db.execute("UPDATE rule SET secret = 'another-secret1', secret_mark = 1").rowcount == 1
-        assert db.execute("UPDATE volume SET admin_online = 0").rowcount == 1
+    journal(unit, "UPDATE rule SET secret = 'another-secret1'")
+    journal(unit, "UPDATE volume SET admin_online = 0, name = 'theirs'")
     lab.run("start", "unit1")
-    patience.wait_for("the events", lambda: any("the CHAP secret was changed on unit1 by no request"
-                                                in text for text in events(lab)) and any(
-        "was set offline on unit1 by no request" in text for text in events(lab)))
+
+    def told():
+        return events(lab)[before:]
+    for text in ("there is no CHAP secret any more on unit1", "was set offline on unit1 by no request, and is put right",
+                 "was renamed to theirs on unit1 by no request, and is put right"):
+        patience.wait_for(f"the event {text}", lambda text=text: any(text in told for told in told()))
     patience.wait_for("the true secret", lambda: initiators.can_log_in(
         initiators.access(lab, "host1", "mine")))
     patience.wait_for("it to be online", lambda: lab.volume("mine")["state"] == "online")
+    patience.wait_for("its name", lambda: journal(unit, "SELECT name FROM volume") == [("mine",)])
+    with open(unit.path("state/unit.db"), "rb") as f:
+        assert b"another-secret1" not in f.read()
+    assert not any("set online" in text for text in told())

@@ -41,9 +41,12 @@ def test_a_lost_key_stops_no_host_and_the_station_sends_secrets_again(lab):
             assert refused.returncode != 0 and "is missing, and hosts' secrets in unit.db are sealed with it" in refused.stderr
             assert not os.path.exists(state(lab, "key"))
             assert writer.goes_on(), writer.error
-            assert agent(lab, "--forget-secrets").returncode == 0
+            given_up = agent(lab, "--forget-secrets")
+            assert given_up.returncode == 0 and "The secrets of 1 CHAP user were given up." in given_up.stdout
             lab.run("start", "unit1/agent")
             patience.wait_for("the station to send the secret again", lambda: is_active(lab))
+            assert any("there is no CHAP secret any more on unit1" in e["text"] for e in lab.client.get("/events"))
+            assert not any("by no request" in e["text"] for e in lab.client.get("/events"))
             assert writer.goes_on(), writer.error
         finally:
             writer.stopping.set()
@@ -57,7 +60,9 @@ def test_secrets_of_an_older_version_are_sealed_at_the_first_start(lab):
     lab.run("stop", "unit1/agent")
     with sqlite3.connect(state(lab, "unit.db")) as db:
         db.execute("UPDATE rule SET secret = ?", (secret,))
+        db.execute("UPDATE member SET sealed = ''")
     db.close()
+    os.unlink(state(lab, "key"))
     with open(state(lab, "unit.db"), "rb") as f:
         assert secret.encode() in f.read()
     lab.run("start", "unit1/agent")

@@ -13,8 +13,9 @@
 struct shown {
     enum access_state state; // 0: there is no rule
     const char *user;
-    uint32_t mark;
+    uint32_t mark; // GONE: it has no secret
 };
+#define GONE UINT32_MAX
 
 struct foreign_case {
     const char *name;
@@ -95,6 +96,25 @@ static const struct foreign_case cases[] = {
      0,
      false,
      FOREIGN_NOTHING},
+    {"no secret any more", {2, "a", 7}, {3, "a", GONE}, WANTED, "a", 7, true, FOREIGN_NO_SECRET},
+    {"likewise, of one that is not known here",
+     {2, "a", 0},
+     {3, "a", GONE},
+     WANTED,
+     "a",
+     0,
+     false,
+     FOREIGN_NO_SECRET},
+    {"still none", {3, "a", GONE}, {3, "a", GONE}, WANTED, "a", 7, true, FOREIGN_NOTHING},
+    {"the secret again", {3, "a", GONE}, {1, "a", 7}, WANTED, "a", 7, true, FOREIGN_NOTHING},
+    {"none, of one that was to go",
+     {2, "a", 7},
+     {3, "a", GONE},
+     UNWANTED,
+     "a",
+     7,
+     true,
+     FOREIGN_NOTHING},
     {"another user", {2, "a", 7}, {2, "b", 7}, WANTED, "a", 7, true, FOREIGN_USER},
 };
 
@@ -103,7 +123,8 @@ static const struct access_rule *rule(const struct shown *s, struct access_rule 
     *out = (struct access_rule){.index = 1,
                                 .volume = 1,
                                 .initiator = "iqn.2026-01.x:h",
-                                .secret_mark = s->mark,
+                                .secret_is_set = s->mark != GONE,
+                                .secret_mark = s->mark != GONE ? s->mark : 0,
                                 .state = s->state};
     dv_copy(out->chap_user, sizeof(out->chap_user), s->user);
     return s->state ? out : NULL;

@@ -1,89 +1,10 @@
 // Tests of the unit's journal: what survives a restart and a kill, and what does not open.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/journal.h"
+#include "ctest/support/journal_box.h"
 
-#include "base/file.h"
-#include "base/mem.h"
 #include "snmp-agents/unit/journal_internal.h"
-#include "store/db.h"
-#include "store/seal_key.h"
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-static char dir[64];
-
-static int make_dir(void **state)
-{
-    (void)state;
-    strcpy(dir, "/tmp/dvsan-test-journal-XXXXXX");
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-    return system(command);
-}
-
-static struct volume volume(uint32_t index)
-{
-    char uuid[UUID_TEXT_LEN];
-    struct volume v = {.index = index,
-                       .uuid = {{(uint8_t)index, 1}},
-                       .medium = 1,
-                       .start_lba = index * (uint64_t)ALLOC_BLOCKS,
-                       .blocks = ALLOC_BLOCKS,
-                       .thin = true,
-                       .lun = 1,
-                       .admin_online = true,
-                       .state = VOLUME_CREATING};
-    snprintf(v.name, sizeof(v.name), "v%u", index);
-    snprintf(v.iqn, sizeof(v.iqn), "iqn.2026-11.test:%s", uuid_format(&v.uuid, uuid));
-    return v;
-}
-
-static struct access_rule rule(uint32_t v, uint32_t index, const char *user)
-{
-    struct access_rule r = {.volume = v, .index = index, .state = ACCESS_PENDING};
-    snprintf(r.initiator, sizeof(r.initiator), "iqn.2026-11.host:%u", index);
-    dv_copy(r.chap_user, sizeof(r.chap_user), user);
-    return r;
-}
-
-static struct journal *open_journal(void)
-{
-    struct dv_err err;
-    struct journal *j = journal_open(dir, &err);
-    if (!j || journal_count_start(j, &err) != 0)
-        fail_msg("%s", err.text);
-    return j;
-}
-
-static struct state *load(struct journal *j)
-{
-    struct dv_err err;
-    struct state *s = state_new(journal_identity(j)->generation, 1);
-    if (journal_load(j, s, &err) != 0)
-        fail_msg("%s", err.text);
-    return s;
-}
-
-static void put_volume(struct journal *j, struct volume v, bool made)
-{
-    assert_int_equal(journal_put_volume(j, &v, made, NULL), 0);
-}
 
 static void identity_is_kept_and_starts_are_counted(void **state)
 {
@@ -347,124 +268,6 @@ static void what_was_committed_survives_a_kill(void **state)
     }
 }
 
-// The journal with one rule of the user "u".
-static void put_secret(const char *secret)
-{
-    struct journal *j = open_journal();
-    struct access_rule r = rule(1, 1, "u");
-    assert_int_equal(journal_begin(j, NULL), 0);
-    put_volume(j, volume(1), true);
-    assert_int_equal(journal_put_rule(j, &r, secret, NULL), 0);
-    assert_int_equal(journal_commit(j, NULL), 0);
-    journal_close(j);
-}
-
-static bool file_has(const char *text)
-{
-    DV_FREE char *db = dv_printf("%s/unit.db", dir);
-    DV_FREE char *data = NULL;
-    size_t len;
-    assert_int_equal(file_read(db, 1 << 24, &data, &len, NULL), 0);
-    return memmem(data, len, text, strlen(text)) != NULL;
-}
-
-static void set_secret(const char *sql)
-{
-    DV_FREE char *path = dv_printf("%s/unit.db", dir);
-    struct db *db = db_open(path, DB_BACK, NULL);
-    assert_int_equal(db_exec(db, sql, NULL), 0);
-    db_close(db);
-}
-
-static void expect_secret(const char *secret)
-{
-    struct journal *j = open_journal();
-    struct state *s = load(j);
-    assert_string_equal(state_rule(s, 1, 1)->secret, secret);
-    state_free(s);
-    journal_close(j);
-}
-
-// A load that is refused, and changes nothing.
-static void expect_refused(const char *sentence)
-{
-    struct dv_err err;
-    struct journal *j = open_journal();
-    struct state *s = state_new(0, 1);
-    assert_int_equal(journal_load(j, s, &err), -1);
-    assert_int_equal(err.code, DV_CONFLICT);
-    assert_non_null(strstr(err.text, sentence));
-    assert_non_null(strstr(err.text, "--forget-secrets"));
-    state_free(s);
-    journal_close(j);
-}
-
-static void secrets_are_sealed(void **state)
-{
-    (void)state;
-    struct stat st;
-    DV_FREE char *key = dv_printf("%s/key", dir);
-    put_secret("a-secret-of-u");
-    assert_false(file_has("a-secret-of-u"));
-    assert_int_equal(stat(key, &st), 0);
-    assert_int_equal(st.st_mode & 0777, 0600);
-    expect_secret("a-secret-of-u");
-    // One of another user does not count for this one.
-    set_secret("UPDATE rule SET chap_user = 'v'");
-    expect_refused("CHAP user v");
-}
-
-static void plain_secrets_of_before_are_sealed_at_the_first_start(void **state)
-{
-    (void)state;
-    put_secret("");
-    set_secret("UPDATE rule SET secret = 'plain-secret-1'");
-    assert_true(file_has("plain-secret-1"));
-    expect_secret("plain-secret-1");
-    assert_false(file_has("plain-secret-1"));
-    expect_secret("plain-secret-1");
-}
-
-static void a_lost_key_is_told_and_secrets_can_be_given_up(void **state)
-{
-    (void)state;
-    DV_FREE char *key = dv_printf("%s/key", dir);
-    DV_FREE char *kept = dv_printf("%s/kept", dir);
-    put_secret("a-secret-of-u");
-    assert_int_equal(rename(key, kept), 0);
-    expect_refused("is missing");
-    assert_int_equal(rename(kept, key), 0);
-    expect_secret("a-secret-of-u");
-    assert_int_equal(file_write_atomic(key, "nonsense\n", 9, 0600, NULL), 0);
-    expect_refused("64 hexadecimal digits");
-    struct seal_key other;
-    assert_int_equal(seal_key_make(key, &other, NULL), 0);
-    expect_refused("sealed with another key");
-    struct journal *j = open_journal();
-    assert_int_equal(journal_give_up_secrets(j, NULL), 0);
-    journal_close(j);
-    assert_false(file_has("sealed:"));
-    expect_secret("");
-}
-
-// As systemd gives one.
-static void a_credential_is_the_key(void **state)
-{
-    (void)state;
-    struct seal_key made;
-    DV_FREE char *key = dv_printf("%s/key", dir);
-    DV_FREE char *credentials = dv_printf("%s/credentials", dir);
-    DV_FREE char *credential = dv_printf("%s/unit-key", credentials);
-    assert_int_equal(mkdir(credentials, 0700), 0);
-    assert_int_equal(seal_key_make(credential, &made, NULL), 0);
-    setenv("CREDENTIALS_DIRECTORY", credentials, 1);
-    put_secret("a-secret-of-u");
-    assert_int_equal(access(key, F_OK), -1);
-    expect_secret("a-secret-of-u");
-    unsetenv("CREDENTIALS_DIRECTORY");
-    expect_refused("is missing");
-}
-
 static void a_second_agent_is_refused(void **state)
 {
     (void)state;
@@ -518,15 +321,6 @@ static void a_damaged_file_is_told(void **state)
     assert_int_equal(err.code, DV_DAMAGED);
     assert_non_null(strstr(err.text, "damaged"));
     assert_non_null(strstr(err.text, "backup"));
-}
-
-static size_t file_len(const char *path, char **data)
-{
-    size_t len = 0;
-    struct dv_err err;
-    if (file_read(path, 1 << 24, data, &len, &err) != 0)
-        fail_msg("%s", err.text);
-    return len;
 }
 
 // Whatever is in the file, it is refused and left as it is.
@@ -625,9 +419,6 @@ static const char *const DAMAGES[] = {
     "UPDATE rule SET chap_user = ''",
     "UPDATE rule SET chap_user = 'a b'",
     "UPDATE rule SET chap_user = hex(zeroblob(40))",
-    "UPDATE rule SET secret = 'short'",
-    "UPDATE rule SET secret = hex(zeroblob(40))",
-    "UPDATE rule SET secret = 'another-secret' WHERE idx = 2",
     "UPDATE rule SET logins = -1",
     "UPDATE counted SET tid = -1",
     "UPDATE counted SET read_commands = 4294967296",
@@ -756,12 +547,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_index_is_forgotten, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_group_is_whole_or_not_at_all, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(what_was_committed_survives_a_kill, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(secrets_are_sealed, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(plain_secrets_of_before_are_sealed_at_the_first_start,
-                                        make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(a_lost_key_is_told_and_secrets_can_be_given_up, make_dir,
-                                        remove_dir),
-        cmocka_unit_test_setup_teardown(a_credential_is_the_key, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_second_agent_is_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(targets_of_another_prefix_are_found_beside_an_agent,
                                         make_dir, remove_dir),

@@ -489,6 +489,11 @@ static void a_mark_goes_with_the_secret(void **state)
     set(&r, SUB_dvsanAccessChapSecret, sn_text("another-secret"));
     assert_int_equal(ask(f, r), SN_NO_ERROR);
     assert_int_equal(state_rule(f->state, 2, 1)->r.secret_mark, 0);
+    r = rule_row(1, 1);
+    set(&r, SUB_dvsanAccessChapSecret, sn_octets("", 0));
+    set(&r, SUB_dvsanAccessSecretMark, sn_uint(9));
+    assert_int_equal(ask(f, r), SN_NO_ERROR);
+    assert_int_equal(state_rule(f->state, 1, 1)->r.secret_mark, 0); // of no secret
 }
 
 static void secrets_read_as_empty(void **state)

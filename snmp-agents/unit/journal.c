@@ -340,7 +340,7 @@ static char *seal(struct journal *j, const struct access_rule *r, const char *se
     const struct seal_key *key = *secret ? journal_key(j, err) : NULL;
     if (!*secret)
         return dv_strdup("");
-    return key ? seal_text(key, r->chap_user, secret) : NULL;
+    return key ? journal_seal_secret(j->db, key, r->chap_user, r->secret_mark, secret, err) : NULL;
 }
 
 int journal_put_rule(struct journal *j, const struct access_rule *r, const char *secret,
@@ -471,7 +471,7 @@ const char *journal_trouble(struct journal *j)
     return j->trouble.text;
 }
 
-int journal_give_up_secrets(struct journal *j, struct dv_err *err)
+int journal_give_up_secrets(struct journal *j, size_t *users, struct dv_err *err)
 {
-    return journal_forget_secrets(j->db, j->dir, err);
+    return journal_forget_secrets(j->db, j->dir, users, err);
 }

@@ -105,8 +105,8 @@ int journal_load_lead(struct journal *j, struct lead *lead, struct dv_err *err);
 int journal_put_lead(struct journal *j, const struct lead *lead, struct dv_err *err);
 
 // Gives up the secrets of all rules, and the key that they were sealed with, where that is a file
-// of the state folder: the station sends them again.
-int journal_give_up_secrets(struct journal *j, struct dv_err *err);
+// of the state folder: the station sends them again. *users is how many had one.
+int journal_give_up_secrets(struct journal *j, size_t *users, struct dv_err *err);
 
 // From the next start on, generations begin behind this one. It may be part of a group.
 int journal_reserve(struct journal *j, uint32_t generation, struct dv_err *err);

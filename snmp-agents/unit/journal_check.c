@@ -2,10 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/journal_check.h"
 #include "base/mem.h"
-#include "base/secret.h"
 #include "media/media.h"
 #include "model/unit.h"
-#include "store/seal_key.h"
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <limits.h>
@@ -53,9 +51,6 @@ static const struct {
     {"access rule",
      "SELECT idx FROM rule WHERE idx" INDEX " OR secret_mark NOT BETWEEN 0 AND 4294967295"
      " OR revoking" FLAG COUNTS},
-    {"a CHAP user with two secrets, at volume",
-     "SELECT min(volume) FROM rule GROUP BY chap_user HAVING count(DISTINCT secret) > 1"
-     " OR count(DISTINCT secret_mark) > 1"},
     {"what was counted of target", "SELECT tid FROM counted WHERE tid NOT BETWEEN 0 AND 4294967295"
                                    " OR read_commands NOT BETWEEN 0 AND 4294967295"
                                    " OR write_commands NOT BETWEEN 0 AND 4294967295"},
@@ -101,11 +96,6 @@ static bool chap_user(const char *text)
     return *text && strlen(text) <= CHAP_USER_MAX && is_printable(text);
 }
 
-static bool secret_or_none(const char *text)
-{
-    return !*text || seal_is_sealed(text) || chap_secret_check(text, NULL) == 0;
-}
-
 // One that is too long for a socket was never reached, so it does no harm.
 static bool socket_path(const char *text)
 {
@@ -141,7 +131,6 @@ static const struct {
      iscsi_name_or_none},
     {"the initiator of access rule", "SELECT idx, initiator FROM rule", iscsi_name},
     {"the CHAP user of access rule", "SELECT idx, chap_user FROM rule", chap_user},
-    {"the secret of access rule", "SELECT idx, secret FROM rule", secret_or_none},
     {"the tgtd at port", "SELECT port, tgtd FROM listener", socket_path},
     {"the address at port", "SELECT port, address FROM listener", address},
 };

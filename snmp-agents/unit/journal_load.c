@@ -112,14 +112,14 @@ static int load_rule(struct journal *j, struct db_stmt *s, struct state *state, 
     struct access_rule r = {.volume = (uint32_t)db_int(s, 0), .index = (uint32_t)db_int(s, 1)};
     char secret[CHAP_SECRET_MAX + 1];
     const struct seal_key *key = *db_text(s, 4) ? journal_key(j, err) : NULL;
-    if ((*db_text(s, 4) && !key) ||
-        journal_open_secret(key, db_text(s, 3), db_text(s, 4), secret, err) < 0)
+    if (*db_text(s, 4) && !key)
         return -1;
+    r.secret_mark = (uint32_t)db_int(s, 11);
+    (void)journal_open_secret(key, db_text(s, 3), r.secret_mark, db_text(s, 4), secret);
     dv_copy(r.initiator, sizeof(r.initiator), db_text(s, 2));
     dv_copy(r.chap_user, sizeof(r.chap_user), db_text(s, 3));
     // An active rule is in force only once tgtd has it again.
     r.state = db_int(s, 5) != 0 ? ACCESS_REVOKING : ACCESS_PENDING;
-    r.secret_mark = (uint32_t)db_int(s, 11);
     struct unit_rule *row = state_add_rule(state, &r, secret);
     secret_wipe(secret, sizeof(secret));
     row->counting.logins = (uint64_t)db_int(s, 6);
@@ -162,16 +162,14 @@ static int load_listener(struct journal *j, struct db_stmt *s, struct state *sta
 }
 
 // Without any secret no key is asked for.
-static int seal_plain(struct journal *j, struct dv_err *err)
+static int settle_secrets(struct journal *j, struct dv_err *err)
 {
     struct db_stmt *s =
         db_prepare(journal_db(j), "SELECT 1 FROM rule WHERE secret != '' LIMIT 1", err);
     int rc = s ? db_step(s, err) : -1;
     db_finalize(s);
-    if (rc <= 0)
-        return rc;
-    const struct seal_key *key = journal_key(j, err);
-    return key ? journal_seal_plain(journal_db(j), key, err) : -1;
+    const struct seal_key *key = rc == 1 ? journal_key(j, err) : NULL;
+    return rc < 0 || (rc == 1 && !key) ? -1 : journal_drop_foreign(journal_db(j), key, err);
 }
 
 int journal_load(struct journal *j, struct state *s, struct dv_err *err)
@@ -179,7 +177,7 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
     // Times count from the start of the machine.
     if (journal_rebooted(j) && db_exec(journal_db(j), "UPDATE volume SET refused_ms = 0", err) != 0)
         return journal_start_fails(err);
-    if (seal_plain(j, err) != 0)
+    if (settle_secrets(j, err) != 0)
         return journal_start_fails(err);
     if (load(j,
              "SELECT idx, uuid, name, medium, start_lba, blocks, thin, iqn, lun, admin_online,"

@@ -101,6 +101,8 @@ static const char *const SCHEMA[] = {
     " PRIMARY KEY (tgtd, address, port)) STRICT, WITHOUT ROWID;",
     // Which secret it is, by the number that its station gave it.
     "ALTER TABLE rule ADD COLUMN secret_mark INTEGER NOT NULL DEFAULT 0;",
+    // By which the key of the secrets is known.
+    "ALTER TABLE member ADD COLUMN sealed TEXT NOT NULL DEFAULT '';",
 };
 
 int journal_migrate(struct db *db, struct dv_err *err)

@@ -205,9 +205,15 @@ static int forget_secrets(const struct unit_config *config)
 {
     struct dv_err err;
     struct journal *j = journal_open(config->state_dir, &err);
-    int rc = j ? journal_give_up_secrets(j, &err) : -1;
+    size_t users;
+    int rc = j ? journal_give_up_secrets(j, &users, &err) : -1;
     journal_close(j);
-    return rc == 0 ? 0 : fail(&err);
+    if (rc != 0)
+        return fail(&err);
+    printf("The secrets of %zu CHAP user%s were given up. The station sends them again once "
+           "dvsan-unit runs.\n",
+           users, users == 1 ? "" : "s");
+    return 0;
 }
 
 // The agent may be running meanwhile.

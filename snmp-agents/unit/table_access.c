@@ -104,6 +104,8 @@ static int parse(struct sn_change *c, struct request *r)
             return status;
         }
     }
+    if (!*r->secret)
+        r->mark = 0;
     return SN_NO_ERROR;
 }
 

@@ -96,6 +96,11 @@ static bool is_nameless(const struct pool_volume *v)
     return v->actual.index != 0 && strcmp(v->actual.name, uuid_format(&v->rec.uuid, uuid)) == 0;
 }
 
+static bool wants_name(const struct unit_link *link, const struct pool_volume *v)
+{
+    return wants(link, v, TASK_VOLUME_RENAME) || is_nameless(v) || v->renamed;
+}
+
 // Whether the volume can be left alone until something about it changes.
 static bool is_settled(const struct pool_volume *v, const struct orders_volume *planned)
 {
@@ -141,7 +146,7 @@ bool executor_plan(struct unit_link *link)
             .rights = rights + r,
             .held = v->hold.until > now,
             .resize = wants(link, v, TASK_VOLUME_RESIZE),
-            .rename = wants(link, v, TASK_VOLUME_RENAME) || is_nameless(v),
+            .rename = wants_name(link, v),
         };
         waiting |= volumes[n].held && !v->hold.refused;
         for (struct pool_assignment *a = v->assignments; a; a = a->volume_next, r++) {
@@ -227,8 +232,7 @@ static bool still_wanted(const struct unit_link *link, const struct order *s,
     case ORDER_DELETE_VOLUME:
         return !t->volume->rec.wanted;
     case ORDER_RENAME_VOLUME:
-        return t->volume->rec.wanted &&
-               (wants(link, t->volume, TASK_VOLUME_RENAME) || is_nameless(t->volume));
+        return t->volume->rec.wanted && wants_name(link, t->volume);
     case ORDER_RESIZE_VOLUME:
         return t->volume->rec.wanted && wants(link, t->volume, TASK_VOLUME_RESIZE);
     case ORDER_ONLINE_VOLUME:

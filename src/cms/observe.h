@@ -72,7 +72,7 @@ void left_out_note(struct observation *o);
 
 // ---- foreign.c ----
 // Tells what changed of a volume that the unit had before, and was not asked for.
-void foreign_tell(struct observation *o, const struct pool_volume *pv, const struct volume *v,
+void foreign_tell(struct observation *o, struct pool_volume *pv, const struct volume *v,
                   const struct access_rule *rules, size_t count);
 
 #endif

@@ -76,6 +76,7 @@ struct pool_volume {
     // answered; 0: none. See lead_order_is_out. In memory alone: after a start it is that of the
     // run before.
     uint32_t order;
+    bool renamed;     // its unit showed another name by no request: its own is ordered
     uint64_t mark;    // the reading that showed it last, private to src/cms
     uint64_t planned; // the round in which it had its turn last
     struct pool_assignment *assignments, *hosts; // in their order; by host

@@ -22,6 +22,8 @@ enum foreign foreign_rule(const struct access_rule *before, const struct access_
         return FOREIGN_REMOVED;
     if (strcmp(before->chap_user, now->chap_user) != 0)
         return FOREIGN_USER;
+    if (before->secret_is_set && !now->secret_is_set)
+        return FOREIGN_NO_SECRET;
     if (host->sealed_len > 0 && before->secret_mark == host->secret_mark &&
         now->secret_mark != host->secret_mark)
         return FOREIGN_SECRET;

@@ -7,10 +7,11 @@
 
 enum foreign {
     FOREIGN_NOTHING,
-    FOREIGN_ADDED,   // a rule that nobody here asked for
-    FOREIGN_REMOVED, // one that is wanted
-    FOREIGN_SECRET,  // the host's secret was there, and another one is
-    FOREIGN_USER     // likewise its CHAP user
+    FOREIGN_ADDED,     // a rule that nobody here asked for
+    FOREIGN_REMOVED,   // one that is wanted
+    FOREIGN_SECRET,    // the host's secret was there, and another one is
+    FOREIGN_NO_SECRET, // a secret was there, and none is
+    FOREIGN_USER       // the host's CHAP user was there, and another one is
 };
 
 // Of a rule for one initiator at one index as it was shown before and is now, NULL: it was not, is

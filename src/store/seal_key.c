@@ -71,7 +71,7 @@ char *seal_text(const struct seal_key *key, const char *whose, const char *text)
     return dv_printf(HEAD "%s", hex);
 }
 
-bool seal_is_sealed(const char *text)
+static bool is_sealed(const char *text)
 {
     return strncmp(text, HEAD, HEAD_LEN) == 0 &&
            strlen(text) >= HEAD_LEN + 2 * (NONCE_LEN + TAG_LEN) &&
@@ -85,7 +85,7 @@ bool seal_open_text(const struct seal_key *key, const char *whose, const char *s
     unsigned long long text = 0;
     size_t len = 0;
     out[0] = '\0';
-    if (!seal_is_sealed(sealed) ||
+    if (!is_sealed(sealed) ||
         sodium_hex2bin(raw, sizeof(raw), sealed + HEAD_LEN, strlen(sealed + HEAD_LEN), NULL, &len,
                        NULL) != 0 ||
         len < NONCE_LEN + TAG_LEN || len - NONCE_LEN - TAG_LEN >= room ||

@@ -23,7 +23,6 @@ int seal_key_make(const char *path, struct seal_key *out, struct dv_err *err); /
 // of them. The caller frees it.
 #define SEAL_TEXT_MAX 128 // bytes of the text
 char *seal_text(const struct seal_key *key, const char *whose, const char *text);
-bool seal_is_sealed(const char *text);
 // Into room bytes, which the caller wipes. False when it was sealed with another key or for
 // another, or is damaged.
 bool seal_open_text(const struct seal_key *key, const char *whose, const char *sealed, char *out,
