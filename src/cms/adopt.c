@@ -158,6 +158,7 @@ void cms_station(const struct cms *cms, struct station_view *out)
 struct adoption {
     struct cms *cms;
     enum adopt_from from;
+    bool asked;            // a person said so; else the unit's word is all there is
     struct lead_word word; // that the unit showed when it began
     bool prepared;
     struct dv_uuid next; // volume that has its turn; zero: the first
@@ -166,15 +167,18 @@ struct adoption {
     struct found found;
 };
 
+static bool is_its_account(const struct host_record *host, const struct access_rule *rule)
+{
+    return strcmp(host->chap_user, rule->chap_user) == 0 &&
+           (host->sealed_len == 0 || host->secret_mark == rule->secret_mark);
+}
+
 // A host that logs in as another CHAP user, or whose secret has another mark, was added anew since,
 // and its secret is not known here.
 static void adopt_user(struct adoption *a, const struct host_record *host,
                        const struct access_rule *rule)
 {
     struct host_record rec = *host;
-    if (strcmp(rec.chap_user, rule->chap_user) == 0 &&
-        (rec.sealed_len == 0 || rec.secret_mark == rule->secret_mark))
-        return;
     memset(rec.chap_user, 0, sizeof(rec.chap_user));
     dv_copy(rec.chap_user, sizeof(rec.chap_user), rule->chap_user);
     memset(rec.sealed_secret, 0, sizeof(rec.sealed_secret));
@@ -182,9 +186,9 @@ static void adopt_user(struct adoption *a, const struct host_record *host,
     changes_host(&a->c, &rec);
 }
 
-static bool is_right(const struct pool_assignment *a, const struct access_rule *r)
+static bool is_right(const struct pool_assignment *a, const struct assignment_record *r)
 {
-    return a && a->rec.wanted && !a->rec.found && a->rec.index == r->index;
+    return a && a->rec.wanted && a->rec.found == r->found && a->rec.index == r->index;
 }
 
 static void adopt_rights(struct adoption *adoption, struct pool_volume *v)
@@ -196,11 +200,15 @@ static void adopt_rights(struct adoption *adoption, struct pool_volume *v)
         if (r->state == ACCESS_REVOKING)
             continue;
         struct host_record host;
-        if (!found_host(&adoption->found, r, c, &host))
+        bool other = !found_host(&adoption->found, r, c, &host) && !is_its_account(&host, r);
+        if (other && adoption->asked)
             adopt_user(adoption, &host, r);
-        const struct assignment_record rec = {
+        a = pool_assignment_of(v, &host.uuid);
+        struct assignment_record rec = {
             .volume = v->rec.uuid, .host = host.uuid, .index = r->index, .wanted = true};
-        if (!is_right(pool_assignment_of(v, &host.uuid), r))
+        // A unit's word alone changes no host, which others know, too, and brings no secret.
+        rec.found = !adoption->asked && (other || (a && a->rec.found));
+        if (!is_right(a, &rec))
             changes_assignment(c, &rec);
     }
     DL_FOREACH2(v->assignments, a, volume_next)
@@ -322,15 +330,15 @@ void adopt_forget(struct unit_link *link)
 }
 
 // It has begun by a word that the unit shows no longer, or in the other way: then all over again.
-static struct adoption *begin(struct unit_link *link, enum adopt_from from)
+static struct adoption *begin(struct unit_link *link, enum adopt_from from, bool asked)
 {
     const struct lead_word *word = &link_unit(link)->lead.word;
     struct adoption *a = link->adoption;
-    if (a && a->from == from && lead_word_equal(&a->word, word))
+    if (a && a->from == from && a->asked == asked && lead_word_equal(&a->word, word))
         return a;
     adopt_forget(link);
     a = link->adoption = dv_calloc(1, sizeof(*a));
-    *a = (struct adoption){.cms = link->cms, .from = from, .word = *word};
+    *a = (struct adoption){.cms = link->cms, .from = from, .asked = asked, .word = *word};
     a->found = (struct found){.pool = link->cms->pool, .names = &a->names};
     return a;
 }
@@ -353,11 +361,14 @@ static int prepare(struct adoption *a, const struct pool_unit *u, size_t most, s
 
 static void tell(struct adoption *a, const struct pool_unit *u)
 {
-    events_add(a->cms, &a->c, EVENT_WARNING, "unit", u->rec.name,
-               a->from == ADOPT_UNITS
-                   ? "is led by this station from now on; what the unit has was taken over"
-                   : "is led by this station from now on; what the store says was kept, and is "
-                     "ordered");
+    struct log_limit none = {0},
+                     *limit = a->asked ? &none : &((struct unit_link *)u->link)->standings;
+    events_add_limited(
+        limit, a->cms, &a->c, EVENT_WARNING, "unit", u->rec.name, "%s",
+        a->from == ADOPT_UNITS
+            ? "is led by this station from now on; what the unit has was taken over"
+            : "is led by this station from now on; what the store says was kept, and is "
+              "ordered");
 }
 
 // What the unit was told last is known here from the last part on, in the way that the person
@@ -384,11 +395,11 @@ static int take_over(struct adoption *a, const struct pool_unit *u, bool at_once
 }
 
 // 1: there is more; 0: it is settled; -1: it is not.
-static int settle_part(struct unit_link *link, enum adopt_from from, bool at_once,
+static int settle_part(struct unit_link *link, enum adopt_from from, bool asked, bool at_once,
                        struct dv_err *err)
 {
     const struct pool_unit *u = link_unit(link);
-    struct adoption *a = begin(link, from);
+    struct adoption *a = begin(link, from, asked);
     int rc = a->prepared ? take_over(a, u, at_once, err)
                          : prepare(a, u, at_once ? ALL_AT_ONCE : PART_LOOKED, err);
     if (rc <= 0)
@@ -396,11 +407,11 @@ static int settle_part(struct unit_link *link, enum adopt_from from, bool at_onc
     return rc;
 }
 
-static int settle(struct unit_link *link, enum adopt_from from, struct dv_err *err)
+static int settle(struct unit_link *link, enum adopt_from from, bool asked, struct dv_err *err)
 {
     int rc;
     do
-        rc = settle_part(link, from, true, err);
+        rc = settle_part(link, from, asked, true, err);
     while (rc > 0);
     return rc;
 }
@@ -429,7 +440,7 @@ bool adopt_left_by_another(struct unit_link *link)
     if (uuid_is_zero(led_by) || uuid_equal(led_by, &link->cms->uuid) ||
         link->adopt_until > loop_now_ms() || !has_orders(link->cms, u))
         return true;
-    if (settle(link, ADOPT_UNITS, &err) == 0)
+    if (settle(link, ADOPT_UNITS, false, &err) == 0)
         return true;
     log_error("join", "%s is not led: %s", u->rec.name, err.text);
     return false;
@@ -442,7 +453,7 @@ void adopt_again(struct unit_link *link)
     if (link->adopt_until <= loop_now_ms() || !is_settled_now(u, true) ||
         lead_word_equal(&u->rec.accepted, &u->lead.word))
         return;
-    if (settle(link, link->adopt_from, &err) < 0)
+    if (settle(link, link->adopt_from, true, &err) < 0)
         log_error("join", "%s: %s", u->rec.name, err.text);
 }
 
@@ -475,7 +486,7 @@ int cms_adopt(struct cms *cms, enum adopt_from from, bool take_over, struct dv_e
         if (!is_settled_now(u, take_over))
             continue;
         count++;
-        int rc = is_settled_already(u, from) ? 0 : settle_part(link, from, false, err);
+        int rc = is_settled_already(u, from) ? 0 : settle_part(link, from, true, false, err);
         if (rc != 0)
             return rc;
         link->take_over = u->standing == LEAD_HELD;

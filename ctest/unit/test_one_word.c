@@ -1,0 +1,121 @@
+// Tests that one unit's word is about itself alone: what it says changes no host and sends no
+// secret. SPDX-License-Identifier: BSD-2-Clause
+#include "ctest/support/observe_lab.h"
+
+#define WEB "iqn.2026-01.x:web"
+
+static void adds_host(struct lab *lab, bool one_secret)
+{
+    struct changes c = {0};
+    struct host_record web = {.uuid = id('h', 1),
+                              .name = "web",
+                              .iqn = WEB,
+                              .chap_user = "web",
+                              .sealed_len = 1,
+                              .secret_mark = 7,
+                              .one_secret = one_secret};
+    changes_host(&c, &web);
+    apply(lab, &c);
+}
+
+static struct pool_assignment *right_of(struct lab *lab, unsigned volume)
+{
+    struct dv_uuid v = id('v', volume), host = id('h', 1);
+    return pool_assignment_of(pool_volume_by_uuid(lab->cms.pool, &v), &host);
+}
+
+// The unit says that another station led it, and no longer holds it: what is on the unit counts.
+static void was_led_by_another(struct lab *lab)
+{
+    lab->unit->standing = LEAD_FREE;
+    lab->unit->lead.word = (struct lead_word){id('s', 2), 5, 6};
+}
+
+// It names a host that this station knows, with another account: its right stays as it is found,
+// and the host, which uses other units as well, stays what it is.
+static void test_an_account_that_another_station_made(void **state)
+{
+    static const struct {
+        const char *name, *user;
+        uint32_t mark;
+        bool found;
+    } cases[] = {
+        {"as it is here", "web", 7, false},
+        {"another secret", "web", 9, true},
+        {"another user", "thief", 7, true},
+        {"both", "thief", 9, true},
+    };
+    for (size_t i = 0; i < DV_COUNT(cases); i++) {
+        void *made;
+        set_up(&made);
+        struct lab *lab = made;
+        reads(lab, 2, 2, 0);
+        takes_all(lab);
+        adds_host(lab, false);
+        reads(lab, 3, 1, 1); // the second volume is gone, so something is to be done
+        struct access_rule *rule = &lab->link.reading->rules[0];
+        dv_copy(rule->initiator, sizeof(rule->initiator), WEB);
+        dv_copy(rule->chap_user, sizeof(rule->chap_user), cases[i].user);
+        rule->secret_mark = cases[i].mark;
+        takes_all(lab);
+        was_led_by_another(lab);
+        assert_true(adopt_left_by_another(&lab->link));
+        const struct pool_assignment *right = right_of(lab, 1);
+        assert_non_null(right);
+        if (right->rec.found != cases[i].found || strcmp(right->host->rec.chap_user, "web") != 0 ||
+            right->host->rec.sealed_len != 1 || right->host->rec.secret_mark != 7)
+            fail_msg("%s: found %d, user %s, %u octets of a secret", cases[i].name,
+                     right->rec.found, right->host->rec.chap_user, right->host->rec.sealed_len);
+        tear_down(&made);
+    }
+    (void)state;
+}
+
+// A right that is kept from the host's secret is not given it because the lead changes.
+static void test_a_right_that_was_found_stays_so(void **state)
+{
+    struct lab *lab = *state;
+    struct changes c = {0};
+    reads(lab, 2, 2, 0);
+    takes_all(lab);
+    adds_host(lab, true);
+    struct assignment_record right = {
+        .volume = id('v', 1), .host = id('h', 1), .index = 1, .wanted = true, .found = true};
+    changes_assignment(&c, &right);
+    apply(lab, &c);
+    reads(lab, 3, 1, 1);
+    struct access_rule *rule = &lab->link.reading->rules[0];
+    dv_copy(rule->initiator, sizeof(rule->initiator), WEB);
+    dv_copy(rule->chap_user, sizeof(rule->chap_user), "web");
+    rule->secret_mark = 7;
+    takes_all(lab);
+    was_led_by_another(lab);
+    assert_true(adopt_left_by_another(&lab->link));
+    assert_true(right_of(lab, 1)->rec.found);
+}
+
+// It can say so as often as it likes.
+static void test_it_fills_no_list_of_events(void **state)
+{
+    enum { TIMES = 40, MINUTES = 3 };
+    struct lab *lab = *state;
+    for (unsigned i = 0; i < TIMES; i++) {
+        reads(lab, 2 * i + 2, 1, 0);
+        takes_all(lab);
+        reads(lab, 2 * i + 3, 0, 0);
+        takes_all(lab);
+        was_led_by_another(lab);
+        assert_true(adopt_left_by_another(&lab->link));
+    }
+    assert_in_range(events_with(lab, "is led by this station from now on"), 1, 10 * MINUTES);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_account_that_another_station_made),
+        TEST(test_a_right_that_was_found_stays_so),
+        TEST(test_it_fills_no_list_of_events),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
