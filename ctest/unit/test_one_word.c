@@ -110,11 +110,64 @@ static void test_it_fills_no_list_of_events(void **state)
     assert_in_range(events_with(lab, "is led by this station from now on"), 1, 10 * MINUTES);
 }
 
+// A volume of another unit, which had it once and shows it no longer, with a right of the host's.
+static void had_it(struct lab *lab)
+{
+    struct unit_record other = {
+        .uuid = id('u', 2), .trust = TRUST_SHARED, .name = "unit2", .state = UNIT_UP};
+    struct volume_record rec = {.uuid = id('v', 1),
+                                .unit = other.uuid,
+                                .name = "v1",
+                                .medium = 1,
+                                .index = 1,
+                                .blocks = 2048,
+                                .wanted = true,
+                                .seen = true,
+                                .proof = "its medium"};
+    struct assignment_record right = {
+        .volume = rec.uuid, .host = id('h', 1), .index = 1, .wanted = true};
+    struct changes c = {0};
+    changes_unit(&c, &other);
+    changes_volume(&c, &rec);
+    changes_assignment(&c, &right);
+    apply(lab, &c);
+}
+
+// What opens the host's volumes on other units goes with a proof alone.
+static void test_a_volume_that_its_unit_has_no_longer(void **state)
+{
+    static const struct {
+        bool one_secret, proof, found;
+    } cases[] = {{true, false, true}, {true, true, false}, {false, false, false}};
+    for (size_t i = 0; i < DV_COUNT(cases); i++) {
+        void *made;
+        set_up(&made);
+        struct lab *lab = made;
+        adds_host(lab, cases[i].one_secret);
+        had_it(lab);
+        reads(lab, 2, 1, 0);
+        struct reading *r = lab->link.reading;
+        *DV_APPEND(r->media, r->media_count) =
+            (struct medium){.index = 1, .proof.before = "its medium"};
+        if (!cases[i].proof)
+            memset(&r->media[0].proof, 0, sizeof(r->media[0].proof));
+        takes_all(lab);
+        assert_int_equal(events_with(lab, "has moved from unit2 to unit1"), 1);
+        assert_int_equal(events_with(lab, "as its medium proves"), cases[i].proof);
+        assert_int_equal(right_of(lab, 1)->rec.found, cases[i].found);
+        assert_int_equal(events_with(lab, "is not given to 1 of its hosts on unit1"),
+                         cases[i].found);
+        tear_down(&made);
+    }
+    (void)state;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_account_that_another_station_made),
         TEST(test_a_right_that_was_found_stays_so),
+        cmocka_unit_test(test_a_volume_that_its_unit_has_no_longer),
         TEST(test_it_fills_no_list_of_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

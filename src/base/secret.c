@@ -145,6 +145,15 @@ bool secret_equal(const char *a, const char *b)
     return difference == 0;
 }
 
+bool secret_equal_bytes(const void *a, const void *b, size_t len)
+{
+    const unsigned char *x = a, *y = b;
+    volatile unsigned char difference = 0;
+    for (size_t i = 0; i < len; i++)
+        difference |= (unsigned char)(x[i] ^ y[i]);
+    return difference == 0;
+}
+
 void secret_wipe(void *memory, size_t len)
 {
     explicit_bzero(memory, len);

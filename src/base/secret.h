@@ -25,6 +25,7 @@ int secret_read_file(const char *path, char **secret, struct dv_err *err);
 int secret_check(const char *what, const char *text, size_t len, struct dv_err *err);
 
 bool secret_equal(const char *a, const char *b); // time depends on the lengths alone
+bool secret_equal_bytes(const void *a, const void *b, size_t len); // likewise
 void secret_wipe(void *memory, size_t len);
 void secret_free(char *secret); // wipes and frees; NULL is fine
 

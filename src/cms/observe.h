@@ -70,6 +70,11 @@ void left_out_add(struct observation *o, const struct volume *v);
 // Once the observation was applied.
 void left_out_note(struct observation *o);
 
+// ---- one_secret.c ----
+// The volume moves by its unit's word, so only the other unit's says where it is: what opens others
+// is not sent there until a person assigns the volume anew.
+void one_secret_stays(struct observation *o, const struct pool_volume *pv);
+
 // ---- foreign.c ----
 // Tells what changed of a volume that the unit had before, and was not asked for.
 void foreign_tell(struct observation *o, struct pool_volume *pv, const struct volume *v,

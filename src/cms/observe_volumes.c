@@ -305,6 +305,8 @@ static bool move_volume(struct observation *o, struct pool_volume *pv, const str
         events_add(o->cms, &o->c, EVENT_INFO, "volume", pv->rec.name, "has moved from %s to %s%s",
                    pv->unit->rec.name, o->rec.name,
                    verdict == MOVE_BY_PROOF ? ", as its medium proves" : "");
+    if (verdict == MOVE_BY_WORD)
+        one_secret_stays(o, pv);
     pv->order = 0; // was the other unit's
     return true;
 }

@@ -12,7 +12,8 @@
 enum move_verdict {
     MOVE_STAYS,    // what its unit shows is as good, or better
     MOVE_UNPROVEN, // it would move, but nothing says that the other unit has it: both show it
-    MOVE_BY_WORD,  // its unit showed that it has it no longer
+    MOVE_BY_WORD,  // its unit showed that it has it no longer; where it is nothing says but the
+                   // other
     MOVE_BY_PROOF  // the other unit has its medium
 };
 
