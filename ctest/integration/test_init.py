@@ -209,3 +209,19 @@ def test_what_cannot_be_guessed_is_named(machines, typed):
     host.sh("dvsan-unit --init --address 192.0.2.21 --name other --size 64M --media /srv/elsewhere")
     assert "ReadWritePaths=-/srv/elsewhere" in host.sh("cat /etc/systemd/system/dvsan-tgtd@.service.d/media.conf")
     assert host.sh("stat -c %a%U /srv/elsewhere") == "700dvsan\n"
+
+
+def test_an_init_that_is_killed_leaves_no_key_that_the_agent_cannot_read(machines, typed):
+    """While systemd makes a credential of it, which a TPM takes its time for."""
+    del typed
+    host = machines["web"]
+    creds, state = host.root / "usr/bin/systemd-creds", host.root / "var/lib/dvsan/unit"
+    host.sh("rm -f /etc/dvsan/unit-key.cred /etc/systemd/system/dvsan-unit.service.d/unit-key.conf; "
+            "mv /usr/bin/systemd-creds /usr/bin/true-creds")
+    creds.write_text("#!/bin/sh\nkill -9 $PPID\n")
+    creds.chmod(0o755)
+    assert host.run("dvsan-unit", "--init", check=False).returncode in (-9, 137)
+    assert not (state / "key").exists()
+    host.sh("mv /usr/bin/true-creds /usr/bin/systemd-creds")
+    host.sh("dvsan-unit --init")
+    assert not (state / "key").exists() and not (host.root / "etc/dvsan/unit-key").exists()

@@ -26,6 +26,7 @@
 #define MONITOR_PRIV    "/etc/dvsan/monitor.priv"
 #define UNITS           "/etc/systemd/system"
 #define CREDENTIAL      "/etc/dvsan/unit-key.cred"
+#define CREDENTIAL_KEY  "/etc/dvsan/unit-key" // while the credential is made
 #define CREDENTIAL_CONF UNITS "/dvsan-unit.service.d/unit-key.conf"
 #define GIB             (UINT64_C(1) << 30)
 #define MIB             (UINT64_C(1) << 20)
@@ -396,46 +397,56 @@ static int make_drop_ins(const struct setup *s, const struct unit_config *config
     return rc < 0 ? -1 : 0;
 }
 
+// Complete and tried before it has its name.
+static bool seal_credential(const char *key)
+{
+    bool good = setup_try((const char *const[]){"systemd-creds", "encrypt", "--name=unit-key", key,
+                                                CREDENTIAL ".new", NULL}) &&
+                setup_try((const char *const[]){
+                    "systemd-run", "--quiet", "--wait", "--collect", "-p",
+                    "LoadCredentialEncrypted=unit-key:" CREDENTIAL ".new", "-p", "User=" USER,
+                    "/bin/sh", "-c", "test -s $$CREDENTIALS_DIRECTORY/unit-key", NULL}) &&
+                rename(CREDENTIAL ".new", CREDENTIAL) == 0;
+    if (!good)
+        unlink(CREDENTIAL ".new");
+    return good;
+}
+
 // The key of the journal's secrets becomes a credential, which a TPM or the machine seals, where
 // systemd can do that and a service gets it: tried, since in some containers none comes. The key
-// that a running agent has stays the same.
+// that a running agent has stays the same. A new one is never where the agent looks for its own:
+// if this ends early, it would find one there that it may not read.
 static int make_credential(const struct setup *s, const struct unit_config *config,
                            struct dv_err *err)
 {
-    DV_FREE char *key = dv_printf("%s/key", config->state_dir);
+    DV_FREE char *own = dv_printf("%s/key", config->state_dir);
     struct seal_key made;
     if (!setup_runs_services(s) || setup_has(s, CREDENTIAL_CONF) || setup_has(s, CREDENTIAL))
         return 0;
     DV_FREE char *journal = dv_printf("%s/unit.db", config->state_dir);
-    bool fresh = !setup_has(s, key);
-    if (fresh && setup_has(s, journal)) // the agent seals it by a key of its own first
+    if (!setup_has(s, own) && setup_has(s, journal)) // the agent seals it by a key of its own first
         return 0;
-    if (fresh && seal_key_make(key, &made, err) < 0)
-        return -1;
+    const char *key = setup_has(s, own) ? own : CREDENTIAL_KEY;
+    int rc = key == own ? 0 : seal_key_make(key, &made, err);
     secret_wipe(&made, sizeof(made));
-    bool good = setup_try((const char *const[]){"systemd-creds", "encrypt", "--name=unit-key", key,
-                                                CREDENTIAL, NULL}) &&
-                setup_try((const char *const[]){
-                    "systemd-run", "--quiet", "--wait", "--collect", "-p",
-                    "LoadCredentialEncrypted=unit-key:" CREDENTIAL, "-p", "User=" USER, "/bin/sh",
-                    "-c", "test -s $$CREDENTIALS_DIRECTORY/unit-key", NULL});
+    if (rc < 0)
+        return -1;
+    bool good = seal_credential(key);
     if (good) {
         printf("made %s\n", CREDENTIAL);
-        if (setup_make(s, CREDENTIAL_CONF,
-                       "# The key of hosts' secrets in unit.db.\n"
-                       "[Service]\n"
-                       "LoadCredentialEncrypted=unit-key:" CREDENTIAL "\n",
-                       0644, NULL, NULL, err) < 0)
-            return -1;
+        rc = setup_make(s, CREDENTIAL_CONF,
+                        "# The key of hosts' secrets in unit.db.\n"
+                        "[Service]\n"
+                        "LoadCredentialEncrypted=unit-key:" CREDENTIAL "\n",
+                        0644, NULL, NULL, err);
     } else {
-        unlink(CREDENTIAL);
         printf("no credential of systemd can be used here: hosts' secrets are sealed with %s\n",
-               key);
+               own);
     }
-    // The agent makes a file of its own.
-    if (good || fresh)
-        unlink(key);
-    return 0;
+    unlink(CREDENTIAL_KEY);
+    if (good && rc >= 0)
+        unlink(own);
+    return rc < 0 ? -1 : 0;
 }
 
 // The services that the unit has, in the order in which they start.
