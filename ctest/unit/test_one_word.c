@@ -1,5 +1,5 @@
-// Tests that one unit's word is about itself alone: what it says changes no host and sends no
-// secret. SPDX-License-Identifier: BSD-2-Clause
+// Tests that one unit's word is about itself alone: it changes no host and sends no secret.
+// SPDX-License-Identifier: BSD-2-Clause
 #include "ctest/support/observe_lab.h"
 
 #define WEB "iqn.2026-01.x:web"
