@@ -44,7 +44,12 @@ def users_of_snmpd(unit):
 
 def notify_user(lab, unit):
     """The unit's own user at the station."""
-    kept = identity(unit)
+    del lab
+    return user_of(identity(unit))
+
+
+def user_of(kept):
+    """The same of what an enrolment gave."""
     letters = "abcdefghijklmnopqrstuvwxyz234567"
     number = int(kept["uuid"].replace("-", ""), 16) << 2
     name = "".join(letters[number >> 5 * (25 - i) & 31] for i in range(26))

@@ -10,9 +10,9 @@ import threading
 import pytest
 
 from dvsanlab.settings import NOTIFY_PORT
-from test_enrol import (enrol, events, identity, new_code, notify_user, stopped,  # noqa: F401
-                        users_of_snmpd, wait_up)
-from tools import noise, patience, wire
+from test_enrol import (enrol, events, identity, inform, new_code, notify_user, stopped,  # noqa: F401
+                        user_of, users_of_snmpd, wait_up)
+from tools import noise, packets, patience, wire
 from tools.testlab import BUILD
 
 LAB = {"units": 2, "hosts": 1, "enrolled": True}
@@ -228,13 +228,16 @@ def test_none_takes_anothers_engine(lab):
 
 def test_keys_of_a_forgotten_unit_are_not_made_again(lab):
     what, station = noise.request(name="gone"), door(lab)
+    said = packets.announcement(dict(lab.unit("unit1"), **{k: what[k] for k in ("name", "uuid", "engine_id", "address")}))
     grants = []
     for _ in range(2):
         with noise.Member(station, new_code(lab)["code"]) as member:
             grants.append(member.enrol(what))
+        assert inform(lab, user_of(grants[-1]), said).returncode == 0
         lab.client.delete("/units/gone?force=true")
         patience.wait_for("it to be forgotten", lambda: "gone" not in {
             u["name"] for u in lab.client.get("/units")})
+        assert "Unknown user name" in inform(lab, user_of(grants[-1]), said).stderr
     assert [g["number"] for g in grants] == [1, 3]
     keys = [k for g in grants for k in (g["notify_keys"], *g["station_keys"])]
     assert len(set(keys)) == 6

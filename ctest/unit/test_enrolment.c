@@ -175,7 +175,8 @@ static void test_who_is_let_in(void **arg)
                                     &request,
                                     table[i].known ? &known : NULL,
                                     table[i].namesake ? &namesake : NULL,
-                                    NULL};
+                                    NULL,
+                                    0};
         const struct code_use *before = NULL;
         enum enrolment_verdict verdict = enrolment_decide(&e, &before, &why);
         if (verdict != table[i].verdict || !strstr(why.text, table[i].why))
@@ -189,9 +190,9 @@ static void test_who_comes_again(void **arg)
 {
     (void)arg;
     static const struct {
-        enum unit_trust now; // 0: it was forgotten
+        enum unit_trust now; // 0: it is not in the pool
         bool kept;
-        uint32_t number, number_now; // of its keys then and now
+        uint32_t number, number_now; // of its keys then, and now or, if it is not there, next
         int64_t seen;                // seconds after it was let in; 0: never
         enum enrolment_verdict verdict;
         const char *why;
@@ -199,8 +200,9 @@ static void test_who_comes_again(void **arg)
         {TRUST_ENROLLED, false, 1, 1, 0, ENROL_AGAIN, ""},
         {TRUST_ENROLLED, false, 1, 1, -1, ENROL_AGAIN, ""}, // by the keys it had before
         {TRUST_SHARED, false, 1, 0, -1, ENROL_AGAIN, ""},
-        {0, false, 1, 0, 0, ENROL_AGAIN, ""},
-        {0, true, 1, 0, 0, ENROL_NO, "was used at"},
+        {0, false, 1, 1, 0, ENROL_AGAIN, ""},         // the station crashed before it had it
+        {0, false, 1, 3, 0, ENROL_NO, "was used at"}, // forgotten since
+        {0, true, 1, 1, 0, ENROL_NO, "was used at"},
         {TRUST_ENROLLED, true, 1, 1, 0, ENROL_NO, "was used at"},
         {TRUST_ENROLLED, false, 1, 1, 1, ENROL_NO, "was used at"},
         {TRUST_ENROLLED, false, 1, 2, 0, ENROL_NO, "was used at"},
@@ -227,7 +229,8 @@ static void test_who_comes_again(void **arg)
                                     .use_count = 1,
                                     .now = NOW,
                                     .request = &request,
-                                    .known = table[i].now ? &known : NULL};
+                                    .known = table[i].now ? &known : NULL,
+                                    .number = table[i].now ? 0 : table[i].number_now};
         enum enrolment_verdict verdict = enrolment_decide(&e, &before, &why);
         if (verdict != table[i].verdict || !strstr(why.text, table[i].why))
             fail_msg("row %zu: %d %s", i, verdict, why.text);

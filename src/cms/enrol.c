@@ -277,23 +277,25 @@ static int grant(void *arg, const char *id, const char *from, const struct enrol
     const struct pool_unit *known = pool_unit_by_uuid(cms->pool, &request->uuid);
     const struct pool_unit *namesake =
         code && *code->rec.name ? pool_find_unit(cms->pool, code->rec.name) : NULL;
+    struct code_use first = {
+        .member = request->uuid, .engine = request->engine, .time = time(NULL)};
     if (!code) // it was deleted meanwhile
         return code_may_be_tried(NULL, NULL, 0, from, why);
+    if (next_number(cms, &request->uuid, known ? &known->rec : NULL, &first.number, why) < 0)
+        return -1;
     const struct enrolment e = {
         .code = &code->rec,
         .uses = code->uses,
         .use_count = code->use_count,
-        .now = time(NULL),
+        .now = first.time,
         .from = from,
         .request = request,
         .known = known ? &known->rec : NULL,
         .namesake = namesake && namesake != known ? &namesake->rec : NULL,
         .engine_of = engine_holder(cms, request),
+        .number = first.number,
     };
     const struct code_use *use = NULL;
-    struct code_use first = {.member = request->uuid, .engine = request->engine, .time = e.now};
-    if (next_number(cms, &request->uuid, e.known, &first.number, why) < 0)
-        return -1;
     switch (enrolment_decide(&e, &use, why)) {
     case ENROL_NO:
         tell_not_let_in(cms, id, from, request, why);

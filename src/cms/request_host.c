@@ -283,10 +283,14 @@ int cms_forget_unit(struct cms *cms, const char *unit, bool force, struct dv_err
     events_add(cms, &c, EVENT_WARNING, "unit", u->rec.name, "was forgotten, with %zu %s",
                u->volume_count, u->volume_count == 1 ? "volume" : "volumes");
     struct unit_link *link = u->link;
-    lead_forget(cms, u); // until it is seen again, if this fails
+    struct unit_record gone = u->rec;
+    gone.trust = TRUST_REVOKED; // nothing that its keys sign is heard
+    lead_forget(cms, u);        // until it is seen again, if this fails
     int rc = cms_apply(cms, &c, err);
     changes_free(&c);
     if (rc == 0)
         link_free(link);
+    if (rc == 0 && gone.key_number > 0)
+        (void)trust_listen(cms, &gone, err);
     return rc;
 }

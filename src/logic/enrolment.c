@@ -97,7 +97,10 @@ static enum enrolment_verdict again(const struct enrolment *e, const struct code
                                     struct dv_err *why)
 {
     const struct unit_record *unit = e->known;
-    if (use->kept || (unit && (unit->last_seen > use->time || unit->key_number > use->number)))
+    bool forgotten =
+        !unit && e->number != use->number; // since then: these keys are never made again
+    if (use->kept || forgotten ||
+        (unit && (unit->last_seen > use->time || unit->key_number > use->number)))
         return used(e, use, why);
     if (unit && (unit->trust == TRUST_QUARANTINED || unit->trust == TRUST_REVOKED)) {
         dv_fail(why, DV_DENIED,

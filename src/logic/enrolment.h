@@ -16,6 +16,7 @@ struct enrolment {
     const struct unit_record *known;    // the unit of that UUID, NULL: none
     const struct unit_record *namesake; // another unit that has the code's name, NULL: none
     const char *engine_of;              // whose the engine is already, if another's; NULL: nobody's
+    uint32_t number; // of the keys that it would get now, if it was not let in before
 };
 
 // The network that an address (as sockets show it) is counted as: a machine has one IPv4 address,
