@@ -22,6 +22,7 @@ struct client {
     char *url;              // without a slash at its end
     const char *url_source; // where a person would correct it
     struct login login;
+    bool in_doubt; // see client_is_in_doubt
 };
 
 static char *base_url(const char *url)
@@ -198,6 +199,19 @@ static int read_answer(const struct client *c, const struct strbuf *text, json_t
     return result;
 }
 
+static void note_doubt(struct client *c, CURLcode code)
+{
+    long sent = 0, status = 0;
+    curl_easy_getinfo(c->curl, CURLINFO_REQUEST_SIZE, &sent);
+    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+    c->in_doubt = code == CURLE_OK ? status == 502 || status == 504 : sent > 0;
+}
+
+bool client_is_in_doubt(const struct client *c)
+{
+    return c->in_doubt;
+}
+
 static int perform(struct client *c, const char *method, const char *path, const char *body,
                    long timeout_ms, json_t **answer, struct dv_err *err)
 {
@@ -217,6 +231,7 @@ static int perform(struct client *c, const char *method, const char *path, const
     }
     curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
     CURLcode code = curl_easy_perform(c->curl);
+    note_doubt(c, code);
     int result =
         code == CURLE_OK ? read_answer(c, &text, answer, err) : transport_error(c, code, err);
     if (text.text)

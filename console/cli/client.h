@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct client;
@@ -19,6 +20,9 @@ void client_free(struct client *c); // wipes; NULL is fine
 // the station reports becomes its class and sentence.
 int client_request(struct client *c, const char *method, const char *path, const json_t *body,
                    json_t **answer, struct dv_err *err);
+
+// Whether the last request was sent and had no answer of the station: it may have been carried out.
+bool client_is_in_doubt(const struct client *c);
 
 // As a GET, for one that the station may hold back for this long.
 int client_wait(struct client *c, const char *path, uint32_t wait_ms, json_t **answer,

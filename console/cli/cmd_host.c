@@ -69,6 +69,18 @@ static void print_added(const struct cli *cli, json_t *host, const char *secret)
         printf("Its CHAP secret is in %s.\n", saved);
 }
 
+// A host that may have been added keeps its secret.
+static void not_added(const struct cli *cli, const char *saved, struct dv_err *err)
+{
+    const struct dv_err why = *err;
+    if (client_is_in_doubt(cli->client))
+        (void)dv_fail(err, why.code,
+                      "%s. The host may have been added all the same (dvsan host list tells)%s%s",
+                      why.text, saved ? ": its CHAP secret is in " : "", saved ? saved : "");
+    else if (saved)
+        unlink(saved);
+}
+
 int host_add(struct cli *cli, struct dv_err *err)
 {
     const char *saved = cli_value(cli, OPT_SAVE_SECRET);
@@ -87,8 +99,8 @@ int host_add(struct cli *cli, struct dv_err *err)
                       : dv_fail(err, DV_INVALID, "the CHAP user is not text in UTF-8");
     if (result == 0)
         print_added(cli, host, secret);
-    else if (saved)
-        unlink(saved);
+    else
+        not_added(cli, saved, err);
     json_decref(body);
     json_decref(host);
     secret_free(secret);

@@ -730,3 +730,33 @@ def test_a_change_that_cannot_be_shown_is_no_failure(args, good, warning):
     assert f"{warning}: " in done.stderr and "the disk of the station is full" in done.stderr, done.stderr
     if good:
         assert "Volume db has 32MiB now" in done.stdout
+
+
+class Mute(Station):
+    """Carries out what is asked, and ends before it answers."""
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.close_connection = True
+
+
+def test_a_secret_is_kept_while_its_host_may_have_been_added(tmp_path):
+    def add(port):
+        done = subprocess.run([DVSAN, "host", "add", "web", "--iqn", "iqn.2026-11.test:web", "--save-secret",
+                               str(secret)], capture_output=True, text=True, check=False, timeout=60,
+                              env={"PATH": os.environ["PATH"], "DVSAN_TOKEN": "t" * 43,
+                                   "DVSAN_URL": f"http://127.0.0.1:{port}"})
+        assert done.returncode != 0
+        return done.stderr
+    secret = tmp_path / "web.secret"
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mute) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            assert f"may have been added all the same (dvsan host list tells): its CHAP secret is in {secret}" in \
+                add(server.server_port)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert len(secret.read_text()) == 16
+    secret.unlink()
+    assert "nothing answers" in add(server.server_port) and not secret.exists()

@@ -228,7 +228,8 @@ def test_none_takes_anothers_engine(lab):
 
 def test_keys_of_a_forgotten_unit_are_not_made_again(lab):
     what, station = noise.request(name="gone"), door(lab)
-    said = packets.announcement(dict(lab.unit("unit1"), **{k: what[k] for k in ("name", "uuid", "engine_id", "address")}))
+    said = packets.announcement(dict(lab.unit("unit1"), **{
+        key: what[key] for key in ("name", "uuid", "engine_id", "address")}))
     grants = []
     for _ in range(2):
         with noise.Member(station, new_code(lab)["code"]) as member:
