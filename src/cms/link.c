@@ -154,13 +154,16 @@ void link_next(struct unit_link *link)
     }
     if (take_step(link))
         return;
-    uint64_t due = due_at(link);
+    uint64_t due = due_at(link), may = pace_next(&link->looks, now);
+    if (due < may)
+        due = may;
     if (due > now) {
         loop_timer_set(link->timer, (uint32_t)(due - now));
         return;
     }
     link->urgent = false;
     link->looked_at = now;
+    pace_look(&link->looks, now);
     link->poll_at = regular_time(link, now);
     look_start(link);
 }

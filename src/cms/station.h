@@ -17,6 +17,7 @@
 #include "enrol/message.h"
 #include "logic/moves.h"
 #include "logic/orders.h"
+#include "logic/pace.h"
 #include "logic/strangers.h"
 #include "loop/loop.h"
 #include "snmp/listener.h"
@@ -138,6 +139,7 @@ struct unit_link {
     bool replan;                  // intent has changed: plan before the next look
     uint32_t pace_ms;             // between looks while work is unsettled; 0: the poll interval
     uint64_t looked_at;           // the start of the last look, loop_now_ms
+    struct pace looks;            // bounds them
     uint64_t poll_at;             // the next regular look
     uint32_t excess_ms;           // how long its endless tables are left alone; doubles; 0: none
     uint64_t excess_until;        // loop_now_ms
