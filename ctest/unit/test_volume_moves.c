@@ -21,6 +21,7 @@ static const struct move_case cases[] = {
     // Its unit shows it no longer.
     {"gone from its unit", true, false, false, true, false, 'p', 0, 0, MOVE_BY_WORD},
     {"gone from its unit, of no proof", true, false, false, true, false, 0, 0, 0, MOVE_BY_WORD},
+    {"gone, and taken by another", true, false, false, true, false, 'p', 'x', 'p', MOVE_BY_PROOF},
     {"gone, and its unit is down since", true, false, false, false, false, 'p', 0, 0, MOVE_BY_WORD},
     {"gone, and failed at the other", true, false, false, true, true, 'p', 0, 0, MOVE_BY_WORD},
     {"still to be made", false, false, false, true, false, 0, 0, 0, MOVE_UNPROVEN},
