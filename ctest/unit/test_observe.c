@@ -591,7 +591,10 @@ static void test_much_that_differs(void **state)
     assert_non_null(strstr(list[999].text, "its access would end"));
     assert_non_null(strstr(list[1000].text, " more things differ"));
     free(list);
-    assert_int_equal(cms_adopt(&lab->cms, ADOPT_UNITS, false, &err), -1);
+    int rc;
+    while ((rc = cms_adopt(&lab->cms, ADOPT_UNITS, false, &err)) > 0)
+        assert_int_equal(HASH_COUNT(lab->cms.pool->hosts), 0);
+    assert_int_equal(rc, -1);
     assert_int_equal(err.code, DV_CONFLICT);
     assert_non_null(strstr(err.text, "more than 10000 initiators that nobody here knows"));
     assert_int_equal(HASH_COUNT(lab->cms.pool->hosts), 0);
