@@ -7,8 +7,8 @@ import uuid
 
 import pytest
 
-from unit_box import (ACCESS, ACTIVE, A_ERROR, A_INITIATOR, A_IS_SET, A_MARK, A_OPER, A_SECRET, A_STATUS, A_STORAGE,
-                      A_USER, BUILD, CHANGE, DESTROY, GO, MEMBER, OFFLINE, ONLINE, ROOT, UNIT, VOLUME, V_ADMIN,
+from unit_box import (ACCESS, ACTIVE, A_ERROR, A_INITIATOR, A_IS_SET, A_MARK, A_OPER, A_PREVIOUS, A_SECRET,
+                      A_STATUS, A_STORAGE, A_USER, BUILD, CHANGE, DESTROY, GO, MEMBER, OFFLINE, ONLINE, ROOT, UNIT, VOLUME, V_ADMIN,
                       V_BLOCKS, V_FORCE, V_MEDIUM, V_NAME, V_SIZE, V_STATUS, V_THIN, V_UUID, Box, SnmpError, create_set,
                       free_addresses, grant_set, wait_for)
 
@@ -72,6 +72,7 @@ GOOD = {
     "grant": new_rule("3.1"),
     "grant again": new_rule("1.1", iqn=ALICE, user="alice", secret=SECRET),
     "new secret": [access(A_SECRET, "s", "another-secret", "1.1")],
+    "another user": [access(A_USER, "s", "alice.2", "1.1"), access(A_SECRET, "s", "secret-of-alice.2"[:16], "1.1")],
     "no secret": [access(A_SECRET, "s", "", "1.1")],
     "revoke": [access(A_STATUS, "i", DESTROY, "1.1")],
     "revoke nothing": [access(A_STATUS, "i", DESTROY, "1.50")],
@@ -82,7 +83,8 @@ TOGETHER = sum((GOOD[name] for name in ("create with a rule", "rename", "grow", 
 
 WRITABLE = {V_UUID: "x", V_NAME: "s", V_MEDIUM: "u", V_SIZE: "u", V_THIN: "i", V_ADMIN: "i", V_STATUS: "i",
             V_FORCE: "i"}
-RULE_WRITABLE = {A_INITIATOR: "s", A_USER: "s", A_SECRET: "s", A_STATUS: "i", A_MARK: "u"}
+RULE_WRITABLE = {A_INITIATOR: "s", A_USER: "s", A_SECRET: "s", A_STATUS: "i", A_MARK: "u",
+                 A_PREVIOUS: "s"}
 VALUES = {"x": UUIDS[GONE], "s": "some-good-text", "u": 1, "i": 1}
 OTHER = {"x": ("u", 1), "s": ("i", 1), "u": ("i", 1), "i": ("u", 1)}  # values of another type
 LONG = "9." * 33  # more sub-identifiers than any index of ours has
@@ -134,12 +136,12 @@ def bad_volumes():
 def bad_rules():
     for column, kind in RULE_WRITABLE.items():
         yield "wrongType", [access(column, *OTHER[kind])]
-        value = {A_INITIATOR: "iqn.2026-11.host:some", A_STATUS: GO}.get(column, VALUES[kind])
+        value = {A_INITIATOR: "iqn.2026-11.host:some", A_STATUS: GO, A_PREVIOUS: ""}.get(column, VALUES[kind])
         for index in ("1", "1.0", "0.1", "1.2147483648", "2147483648.1", "1.1.1", LONG + "1"):
             yield "noCreation", [access(column, kind, value, index)]
         if column != A_STATUS:
             yield "inconsistentName", [access(column, kind, value)]
-    for column, longest in ((A_INITIATOR, 223), (A_USER, 223), (A_SECRET, 255)):
+    for column, longest in ((A_INITIATOR, 223), (A_USER, 223), (A_SECRET, 255), (A_PREVIOUS, 63)):
         yield "wrongLength", [access(column, "s", "x" * (longest + 1))]
     for column in (A_INITIATOR, A_USER):
         yield "wrongLength", [access(column, "s", "")]
@@ -150,7 +152,7 @@ def bad_rules():
         yield "wrongValue", [access(A_USER, "s", user)]
     for status in (-1, 0, 1, 2, 3, 5, 7):
         yield "wrongValue", [access(A_STATUS, "i", status)]
-    for column in (0, 1, A_IS_SET, A_OPER, A_ERROR, A_STORAGE, A_MARK + 1, 4294967295):
+    for column in (0, 1, A_IS_SET, A_OPER, A_ERROR, A_STORAGE, A_PREVIOUS + 1, 4294967295):
         for index in ("1.1", f"1.{GONE}"):
             yield "notWritable", [access(column, "i", 1, index)]
     yield "inconsistentName", new_rule(f"{GONE}.1")  # there is no such volume
@@ -161,7 +163,8 @@ def bad_rules():
     yield "inconsistentValue", new_rule("2.98") + new_rule("2.99", A_SECRET, iqn="iqn.2026-11.host:other",
                                                            secret="other-than-that")
     yield "inconsistentValue", [access(A_INITIATOR, "s", "iqn.2026-11.host:bob", "1.1")]
-    yield "inconsistentValue", [access(A_USER, "s", "bob", "1.1")]
+    yield "inconsistentValue", [access(A_SECRET, "s", "", "1.1"), access(A_USER, "s", "bob", "1.1")]
+    yield "wrongValue", [access(A_PREVIOUS, "s", "alice", "1.1")]
 
 
 def bad_others():

@@ -496,6 +496,90 @@ static void a_mark_goes_with_the_secret(void **state)
     assert_int_equal(state_rule(f->state, 1, 1)->r.secret_mark, 0); // of no secret
 }
 
+// Gives rule v.1 an account; ends: and no previous one.
+static struct row account(uint32_t v, const char *user, const char *secret, uint32_t mark,
+                          bool ends)
+{
+    struct row r = rule_row(v, 1);
+    set(&r, SUB_dvsanAccessChapUser, sn_text(user));
+    set(&r, SUB_dvsanAccessChapSecret, sn_text(secret));
+    set(&r, SUB_dvsanAccessSecretMark, sn_uint(mark));
+    if (ends)
+        set(&r, SUB_dvsanAccessPreviousUser, sn_text(""));
+    return r;
+}
+
+static void assert_accounts(struct fixture *f, uint32_t v, const char *user, const char *secret,
+                            uint32_t mark, const char *previous, const char *previous_secret,
+                            uint32_t previous_mark)
+{
+    for (int again = 0; again < 2; again++) {
+        const struct unit_rule *r = state_rule(f->state, v, 1);
+        assert_string_equal(r->r.chap_user, user);
+        assert_string_equal(r->secret, secret);
+        assert_int_equal(r->r.secret_mark, mark);
+        assert_string_equal(r->r.previous_user, previous);
+        assert_string_equal(r->previous_secret, previous_secret);
+        assert_int_equal(r->previous_mark, previous_mark);
+        restart(f);
+    }
+}
+
+static void another_user_leaves_the_one_that_was_there_as_the_previous_one(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const iqn = "iqn.2026-11.host:a";
+    for (uint32_t v = 1; v <= 2; v++) {
+        const char name[] = {(char)('a' + v), '\0'};
+        assert_int_equal(ask(f, create(v, (int)v, name, 1)), SN_NO_ERROR);
+        struct row r = grant(v, 1, iqn, "web", "secret-of-web");
+        set(&r, SUB_dvsanAccessSecretMark, sn_uint(7));
+        assert_int_equal(ask(f, r), SN_NO_ERROR);
+    }
+    struct row r = rule_row(1, 1);
+    set(&r, SUB_dvsanAccessChapUser, sn_text("web.2"));
+    assert_refused(f, r, SN_INCONSISTENT_VALUE, SUB_dvsanAccessChapUser); // without a secret
+    assert_refused(f, account(1, "web.2", "", 0, false), SN_INCONSISTENT_VALUE,
+                   SUB_dvsanAccessChapUser);
+    r = rule_row(1, 1);
+    set(&r, SUB_dvsanAccessPreviousUser, sn_text("web"));
+    assert_refused(f, r, SN_WRONG_VALUE, SUB_dvsanAccessPreviousUser);
+
+    // What is given up, or undone when it was recorded, leaves both rules as they were.
+    struct row one = account(1, "web.2", "secret-of-web2", 8, false);
+    assert_int_equal(request(f, &one, 1, 1), SN_GEN_ERR);
+    assert_accounts(f, 1, "web", "secret-of-web", 7, "", "", 0);
+    assert_accounts(f, 2, "web", "secret-of-web", 7, "", "", 0);
+
+    assert_int_equal(ask(f, one), SN_NO_ERROR);
+    assert_int_equal(state_rule(f->state, 1, 1)->r.state, ACCESS_PENDING);
+    uint32_t before = state_generation(f->state);
+    assert_int_equal(ask(f, account(1, "web.2", "secret-of-web2", 8, false)), SN_NO_ERROR);
+    assert_int_equal(state_generation(f->state), before); // a repeated request is one
+    assert_accounts(f, 1, "web.2", "secret-of-web2", 8, "web", "secret-of-web", 7);
+    assert_accounts(f, 2, "web", "secret-of-web", 7, "", "", 0);
+
+    // A secret is its user's, also where he is the previous one; one request gives him one.
+    struct row two[] = {account(2, "web", "another-of-web", 9, false),
+                        account(1, "web.3", "secret-of-web3", 5, false)};
+    assert_int_equal(ask(f, two[0]), SN_NO_ERROR);
+    assert_accounts(f, 1, "web.2", "secret-of-web2", 8, "web", "another-of-web", 9);
+    two[0] = account(2, "web.2", "other-of-web2", 4, false);
+    assert_int_equal(request(f, two, 2, NO_FAULT), SN_INCONSISTENT_VALUE);
+
+    // The old account ends by itself, and with the change.
+    r = rule_row(1, 1);
+    set(&r, SUB_dvsanAccessPreviousUser, sn_text(""));
+    struct row ends = r;
+    assert_int_equal(request(f, &r, 1, 1), SN_GEN_ERR);
+    assert_accounts(f, 1, "web.2", "secret-of-web2", 8, "web", "another-of-web", 9);
+    assert_int_equal(ask(f, ends), SN_NO_ERROR);
+    assert_int_equal(state_rule(f->state, 1, 1)->r.state, ACCESS_PENDING);
+    assert_accounts(f, 1, "web.2", "secret-of-web2", 8, "", "", 0);
+    assert_int_equal(ask(f, account(2, "web.2", "secret-of-web2", 8, true)), SN_NO_ERROR);
+    assert_accounts(f, 2, "web.2", "secret-of-web2", 8, "", "", 0);
+}
+
 static void secrets_read_as_empty(void **state)
 {
     struct fixture *f = *state;
@@ -580,6 +664,7 @@ int main(void)
         TEST(rules_are_checked),
         TEST(a_chap_user_has_one_secret),
         TEST(a_mark_goes_with_the_secret),
+        TEST(another_user_leaves_the_one_that_was_there_as_the_previous_one),
         TEST(secrets_read_as_empty),
         TEST(tables_are_walked_in_order),
         TEST(a_row_is_written_for_its_own_volume_alone),

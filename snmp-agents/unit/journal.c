@@ -54,9 +54,17 @@ static const char *const SQL[STATEMENTS] = {
     [SET_LAST] = "UPDATE member SET last_index = ?",
     [PUT_TGTD] = "UPDATE volume SET tgtd = ? WHERE idx = ?",
     [PUT_RULE] = "INSERT INTO rule (volume, idx, initiator, chap_user, secret, revoking,"
-                 " secret_mark) VALUES (?, ?, ?, ?, ?, ?, ?)"
-                 " ON CONFLICT (volume, idx) DO UPDATE SET revoking = excluded.revoking",
-    [PUT_SECRET] = "UPDATE rule SET secret = ?, secret_mark = ? WHERE chap_user = ?",
+                 " secret_mark, previous_user) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                 " ON CONFLICT (volume, idx) DO UPDATE SET revoking = excluded.revoking,"
+                 " chap_user = excluded.chap_user, previous_user = excluded.previous_user,"
+                 " previous_secret = iif(previous_user = excluded.previous_user,"
+                 " previous_secret, ''), previous_mark = iif(previous_user ="
+                 " excluded.previous_user, previous_mark, 0)",
+    [PUT_SECRET] = "UPDATE rule SET secret = iif(chap_user = ?3, ?1, secret),"
+                   " secret_mark = iif(chap_user = ?3, ?2, secret_mark),"
+                   " previous_secret = iif(previous_user = ?3, ?1, previous_secret),"
+                   " previous_mark = iif(previous_user = ?3, ?2, previous_mark)"
+                   " WHERE ?3 IN (chap_user, previous_user)",
     [DROP_VOLUME] = "DELETE FROM volume WHERE idx = ?",
     [DROP_RULE] = "DELETE FROM rule WHERE volume = ? AND idx = ?",
     [PUT_COUNTERS] = "UPDATE volume SET read_ops = ?, write_ops = ?, read_bytes = ?,"
@@ -334,20 +342,20 @@ int journal_drop_listener(struct journal *j, const char *socket, const struct li
 }
 
 // No secret is kept as none.
-static char *seal(struct journal *j, const struct access_rule *r, const char *secret,
+static char *seal(struct journal *j, const char *chap_user, const char *secret, uint32_t mark,
                   struct dv_err *err)
 {
     const struct seal_key *key = *secret ? journal_key(j, err) : NULL;
     if (!*secret)
         return dv_strdup("");
-    return key ? journal_seal_secret(j->db, key, r->chap_user, r->secret_mark, secret, err) : NULL;
+    return key ? journal_seal_secret(j->db, key, chap_user, mark, secret, err) : NULL;
 }
 
 int journal_put_rule(struct journal *j, const struct access_rule *r, const char *secret,
                      struct dv_err *err)
 {
     struct db_stmt *s = j->statements[PUT_RULE];
-    DV_FREE char *sealed = seal(j, r, secret, err);
+    DV_FREE char *sealed = seal(j, r->chap_user, secret, r->secret_mark, err);
     if (!sealed)
         return -1;
     db_bind_int(s, 1, r->volume);
@@ -357,19 +365,20 @@ int journal_put_rule(struct journal *j, const struct access_rule *r, const char 
     db_bind_text(s, 5, sealed);
     db_bind_int(s, 6, r->state == ACCESS_REVOKING);
     db_bind_int(s, 7, r->secret_mark);
+    db_bind_text(s, 8, r->previous_user);
     return db_run(s, err);
 }
 
-int journal_put_secret(struct journal *j, const struct access_rule *r, const char *secret,
+int journal_put_secret(struct journal *j, const char *chap_user, const char *secret, uint32_t mark,
                        struct dv_err *err)
 {
     struct db_stmt *s = j->statements[PUT_SECRET];
-    DV_FREE char *sealed = seal(j, r, secret, err);
+    DV_FREE char *sealed = seal(j, chap_user, secret, mark, err);
     if (!sealed)
         return -1;
     db_bind_text(s, 1, sealed);
-    db_bind_int(s, 2, r->secret_mark);
-    db_bind_text(s, 3, r->chap_user);
+    db_bind_int(s, 2, mark);
+    db_bind_text(s, 3, chap_user);
     return db_run(s, err);
 }
 

@@ -75,9 +75,10 @@ int journal_drop_listener(struct journal *j, const char *socket, const struct li
                           struct dv_err *err);
 int journal_put_rule(struct journal *j, const struct access_rule *r, const char *secret,
                      struct dv_err *err);
-// Of a rule that is there only whether it is being revoked is written; its secret is its CHAP
-// user's, and is written for all rules of that user at once.
-int journal_put_secret(struct journal *j, const struct access_rule *r, const char *secret,
+// Of a rule that is there only whether it is being revoked and its CHAP users are written; secrets
+// are users', and each is written for all rules of its user at once, also where it is the previous
+// one. So a rule's secrets are to be written behind its users, in the same group.
+int journal_put_secret(struct journal *j, const char *chap_user, const char *secret, uint32_t mark,
                        struct dv_err *err);
 // No row of that index is no error.
 int journal_drop_volume(struct journal *j, uint32_t index, struct dv_err *err);

@@ -50,7 +50,7 @@ static const struct {
     {"a rule of volume", "SELECT volume FROM rule WHERE volume NOT IN (SELECT idx FROM volume)"},
     {"access rule",
      "SELECT idx FROM rule WHERE idx" INDEX " OR secret_mark NOT BETWEEN 0 AND 4294967295"
-     " OR revoking" FLAG COUNTS},
+     " OR previous_mark NOT BETWEEN 0 AND 4294967295 OR revoking" FLAG COUNTS},
     {"what was counted of target", "SELECT tid FROM counted WHERE tid NOT BETWEEN 0 AND 4294967295"
                                    " OR read_commands NOT BETWEEN 0 AND 4294967295"
                                    " OR write_commands NOT BETWEEN 0 AND 4294967295"},
@@ -131,6 +131,8 @@ static const struct {
      iscsi_name_or_none},
     {"the initiator of access rule", "SELECT idx, initiator FROM rule", iscsi_name},
     {"the CHAP user of access rule", "SELECT idx, chap_user FROM rule", chap_user},
+    {"the previous CHAP user of access rule",
+     "SELECT idx, previous_user FROM rule WHERE previous_user != ''", chap_user},
     {"the tgtd at port", "SELECT port, tgtd FROM listener", socket_path},
     {"the address at port", "SELECT port, address FROM listener", address},
 };

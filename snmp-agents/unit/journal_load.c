@@ -107,6 +107,23 @@ static int load_last(struct journal *j, struct db_stmt *s, struct state *state, 
     return 0;
 }
 
+// One without a secret is none.
+static int load_previous(struct journal *j, struct db_stmt *s, struct unit_rule *row,
+                         struct dv_err *err)
+{
+    const char *user = db_text(s, 12), *sealed = db_text(s, 13);
+    const struct seal_key *key = *sealed ? journal_key(j, err) : NULL;
+    const uint32_t mark = (uint32_t)db_int(s, 14);
+    if (*sealed && !key)
+        return -1;
+    if (!journal_open_secret(key, user, mark, sealed, row->previous_secret) ||
+        !row->previous_secret[0])
+        return 0;
+    dv_copy(row->r.previous_user, sizeof(row->r.previous_user), user);
+    row->previous_mark = mark;
+    return 0;
+}
+
 static int load_rule(struct journal *j, struct db_stmt *s, struct state *state, struct dv_err *err)
 {
     struct access_rule r = {.volume = (uint32_t)db_int(s, 0), .index = (uint32_t)db_int(s, 1)};
@@ -122,6 +139,8 @@ static int load_rule(struct journal *j, struct db_stmt *s, struct state *state, 
     r.state = db_int(s, 5) != 0 ? ACCESS_REVOKING : ACCESS_PENDING;
     struct unit_rule *row = state_add_rule(state, &r, secret);
     secret_wipe(secret, sizeof(secret));
+    if (load_previous(j, s, row, err) != 0)
+        return -1;
     row->counting.logins = (uint64_t)db_int(s, 6);
     row->counters = (struct volume_counters){
         .read_ops = (uint64_t)db_int(s, 7),
@@ -165,7 +184,8 @@ static int load_listener(struct journal *j, struct db_stmt *s, struct state *sta
 static int settle_secrets(struct journal *j, struct dv_err *err)
 {
     struct db_stmt *s =
-        db_prepare(journal_db(j), "SELECT 1 FROM rule WHERE secret != '' LIMIT 1", err);
+        db_prepare(journal_db(j),
+                   "SELECT 1 FROM rule WHERE secret != '' OR previous_secret != '' LIMIT 1", err);
     int rc = s ? db_step(s, err) : -1;
     db_finalize(s);
     const struct seal_key *key = rc == 1 ? journal_key(j, err) : NULL;
@@ -190,7 +210,8 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
         load(j, "SELECT tgtd, address, port FROM listener", s, load_listener, err) != 0 ||
         load(j,
              "SELECT volume, idx, initiator, chap_user, secret, revoking, logins, read_ops,"
-             " write_ops, read_bytes, written_bytes, secret_mark FROM rule"
+             " write_ops, read_bytes, written_bytes, secret_mark, previous_user,"
+             " previous_secret, previous_mark FROM rule"
              " ORDER BY volume, idx",
              s, load_rule, err) != 0)
         return journal_start_fails(err);

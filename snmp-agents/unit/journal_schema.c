@@ -103,6 +103,10 @@ static const char *const SCHEMA[] = {
     "ALTER TABLE rule ADD COLUMN secret_mark INTEGER NOT NULL DEFAULT 0;",
     // By which the key of the secrets is known.
     "ALTER TABLE member ADD COLUMN sealed TEXT NOT NULL DEFAULT '';",
+    // The account that still admits an initiator beside the one that it was given last.
+    "ALTER TABLE rule ADD COLUMN previous_user TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE rule ADD COLUMN previous_secret TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE rule ADD COLUMN previous_mark INTEGER NOT NULL DEFAULT 0;",
 };
 
 int journal_migrate(struct db *db, struct dv_err *err)

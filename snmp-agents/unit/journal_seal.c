@@ -66,6 +66,11 @@ char *journal_seal_secret(struct db *db, const struct seal_key *key, const char 
 
 // ---- Users' secrets in the journal --------------------------------------------------------------
 
+// All accounts of rules, the previous ones included.
+#define ACCOUNTS                                                                                   \
+    "(SELECT chap_user, secret, secret_mark FROM rule UNION ALL"                                   \
+    " SELECT previous_user, previous_secret, previous_mark FROM rule WHERE previous_user != '')"
+
 struct user_secret {
     char *user, *secret;
     uint32_t mark;
@@ -101,10 +106,14 @@ static int list_users(struct db *db, const char *sql, const struct seal_key *key
 static int put_users(struct db *db, const struct seal_key *key, const struct user_secret *list,
                      size_t count, struct dv_err *err)
 {
-    struct db_stmt *s = db_prepare(db,
-                                   "UPDATE rule SET secret = ?1, secret_mark = ?2"
-                                   " WHERE chap_user = ?3 AND (?4 IS NULL OR secret = ?4)",
-                                   err);
+    struct db_stmt *s =
+        db_prepare(db,
+                   "UPDATE rule SET secret = iif(chap_user = ?3, ?1, secret),"
+                   " secret_mark = iif(chap_user = ?3, ?2, secret_mark),"
+                   " previous_secret = iif(previous_user = ?3, ?1, previous_secret),"
+                   " previous_mark = iif(previous_user = ?3, ?2, previous_mark)"
+                   " WHERE ?3 IN (chap_user, previous_user) AND (?4 IS NULL OR secret = ?4)",
+                   err);
     int rc = s ? db_begin(db, err) : -1;
     for (size_t i = 0; rc == 0 && i < count; i++) {
         DV_FREE char *sealed =
@@ -168,10 +177,13 @@ int journal_drop_foreign(struct db *db, const struct seal_key *key, struct dv_er
     int rc = list_users(db,
                         "SELECT chap_user, min(secret), min(secret_mark),"
                         " count(DISTINCT secret) * count(DISTINCT secret_mark)"
-                        " FROM rule GROUP BY chap_user",
+                        " FROM " ACCOUNTS " GROUP BY chap_user",
                         key, is_foreign, &list, &count, err);
     if (rc == 0 && count > 0)
         rc = put_users(db, NULL, list, count, err);
+    // Beside the one that a rule has now, an account without a secret is none.
+    if (rc == 0 && count > 0)
+        rc = db_exec(db, "UPDATE rule SET previous_user = '' WHERE previous_secret = ''", err);
     for (size_t i = 0; rc == 0 && i < count; i++)
         log_limited(&limit, LOG_LEVEL_WARNING, "unit",
                     "the secret of CHAP user %s in unit.db is not the one that was written there, "
@@ -244,13 +256,14 @@ int journal_forget_secrets(struct db *db, const char *state_dir, size_t *users, 
 {
     DV_FREE char *path = dv_printf("%s/" KEY, state_dir);
     DV_FREE char *fresh = dv_printf("%s/" FRESH_KEY, state_dir);
-    struct db_stmt *s =
-        db_prepare(db, "SELECT count(DISTINCT chap_user) FROM rule WHERE secret != ''", err);
+    struct db_stmt *s = db_prepare(
+        db, "SELECT count(DISTINCT chap_user) FROM " ACCOUNTS " WHERE secret != ''", err);
     int rc = s ? db_step(s, err) : -1;
     *users = rc == 1 ? (size_t)db_int(s, 0) : 0;
     db_finalize(s);
     if (rc < 0 || db_exec(db,
-                          "BEGIN; UPDATE rule SET secret = '', secret_mark = 0;"
+                          "BEGIN; UPDATE rule SET secret = '', secret_mark = 0,"
+                          " previous_user = '', previous_secret = '', previous_mark = 0;"
                           "UPDATE member SET sealed = ''; COMMIT; VACUUM",
                           err) != 0)
         return -1;

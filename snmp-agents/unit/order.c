@@ -12,10 +12,13 @@ static int compare_accounts(const void *a, const void *b)
     return strcmp(((const struct order_account *)a)->user, ((const struct order_account *)b)->user);
 }
 
+struct account { // in the state
+    const char *user, *secret;
+};
+
 static int compare_users(const void *a, const void *b)
 {
-    const struct unit_rule *const *x = a, *const *y = b;
-    return strcmp((*x)->r.chap_user, (*y)->r.chap_user);
+    return strcmp(((const struct account *)a)->user, ((const struct account *)b)->user);
 }
 
 // One without a secret admits nobody.
@@ -24,26 +27,39 @@ static bool is_in_force(const struct unit_rule *r)
     return r->r.state != ACCESS_REVOKING && r->r.secret_is_set;
 }
 
-// Each user once: all rules of a user have the same secret. The rules are sorted, and not copies
-// of them, since an array that grows or is sorted leaves copies of secrets in memory.
+// Each user once: all rules of a user have the same secret. Where it stands is sorted, and no copy
+// of it, since an array that grows or is sorted leaves copies of secrets in memory.
 static void copy_accounts(struct order *o, const struct state *state)
 {
-    DV_FREE const struct unit_rule **rules = NULL;
+    DV_FREE struct account *list = NULL;
     size_t count = 0;
     const struct unit_rule *r = state_rule_next(state, 0, 0);
-    for (; r; r = state_rule_next(state, r->r.volume, r->r.index))
-        if (is_in_force(r))
-            *DV_APPEND(rules, count) = r;
+    for (; r; r = state_rule_next(state, r->r.volume, r->r.index)) {
+        if (!is_in_force(r))
+            continue;
+        *DV_APPEND(list, count) = (struct account){r->r.chap_user, r->secret};
+        if (r->r.previous_user[0])
+            *DV_APPEND(list, count) = (struct account){r->r.previous_user, r->previous_secret};
+    }
     if (count > 1)
-        qsort(rules, count, sizeof(struct unit_rule *), compare_users);
+        qsort(list, count, sizeof(*list), compare_users);
     o->accounts = dv_calloc(count + 1, sizeof(*o->accounts));
     for (size_t i = 0; i < count; i++) {
-        if (i > 0 && strcmp(rules[i]->r.chap_user, rules[i - 1]->r.chap_user) == 0)
+        if (i > 0 && compare_users(&list[i], &list[i - 1]) == 0)
             continue;
         struct order_account *a = &o->accounts[o->account_count++];
-        memcpy(a->user, rules[i]->r.chap_user, sizeof(a->user));
-        memcpy(a->secret, rules[i]->secret, sizeof(a->secret));
+        dv_copy(a->user, sizeof(a->user), list[i].user);
+        dv_copy(a->secret, sizeof(a->secret), list[i].secret);
     }
+}
+
+static void add_account(struct order_volume *ov, const struct unit_rule *r, bool previous)
+{
+    struct order_rule *rule = DV_APPEND(ov->rules, ov->rule_count);
+    rule->index = r->r.index;
+    rule->previous = previous;
+    memcpy(rule->initiator, r->r.initiator, sizeof(rule->initiator));
+    dv_copy(rule->user, sizeof(rule->user), previous ? r->r.previous_user : r->r.chap_user);
 }
 
 static void add_rule(struct order_volume *ov, const struct unit_rule *r)
@@ -54,10 +70,9 @@ static void add_rule(struct order_volume *ov, const struct unit_rule *r)
     }
     if (!is_in_force(r))
         return;
-    struct order_rule *rule = DV_APPEND(ov->rules, ov->rule_count);
-    rule->index = r->r.index;
-    memcpy(rule->initiator, r->r.initiator, sizeof(rule->initiator));
-    memcpy(rule->user, r->r.chap_user, sizeof(rule->user));
+    add_account(ov, r, false);
+    if (r->r.previous_user[0])
+        add_account(ov, r, true);
 }
 
 static int compare_uuids(const void *a, const void *b)

@@ -20,7 +20,8 @@ struct order_rule {
     uint32_t index;
     char initiator[IQN_MAX_LEN + 1];
     char user[CHAP_USER_MAX + 1];
-    char *error; // filled in by the worker: why this one alone admits nobody; owned, or NULL
+    bool previous; // by the rule's previous account; it stands behind the one by its other account
+    char *error;   // filled in by the worker: why this one alone admits nobody; owned, or NULL
 };
 
 struct order_volume {

@@ -185,6 +185,13 @@ static void apply_done(struct state *state, const struct order_volume *ov,
                    rule->error ? rule->error : refusal);
 }
 
+// Whether the order has the previous account that the rule has, or neither has one.
+static bool has_previous(const struct order_volume *ov, size_t place, const struct unit_rule *r)
+{
+    const struct order_rule *next = place + 1 < ov->rule_count ? &ov->rules[place + 1] : NULL;
+    return strcmp(r->r.previous_user, next && next->previous ? next->user : "") == 0;
+}
+
 static void apply_rules(const struct order *o, const struct order_volume *ov, struct state *state)
 {
     for (size_t i = 0; i < ov->revoked_count; i++) {
@@ -197,7 +204,9 @@ static void apply_rules(const struct order *o, const struct order_volume *ov, st
     for (size_t i = 0; i < ov->rule_count; i++) {
         const struct order_rule *rule = &ov->rules[i];
         struct unit_rule *r = state_rule(state, ov->v.index, rule->index);
-        if (!r || r->r.state == ACCESS_REVOKING || strcmp(r->r.initiator, rule->initiator) != 0 ||
+        if (!r || rule->previous || r->r.state == ACCESS_REVOKING ||
+            strcmp(r->r.initiator, rule->initiator) != 0 ||
+            strcmp(r->r.chap_user, rule->user) != 0 || !has_previous(ov, i, r) ||
             !secret_equal(r->secret, order_secret(o, rule->user)))
             continue;
         if (ov->unfinished && !ov->closed && !ov->done)

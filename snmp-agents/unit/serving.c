@@ -267,6 +267,7 @@ static void take_rule_errors(struct order *o, const size_t *volumes,
     for (size_t k = 0; k < result->rule_count; k++) {
         const struct tgt_rule_error *e = &result->rules[k];
         struct order_rule *rule = &o->volumes[volumes[e->target]].rules[e->rule];
+        rule -= rule->previous; // told of the rule as a whole
         if (!rule->error)
             rule->error = dv_strdup(e->err.text);
     }

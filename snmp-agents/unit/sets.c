@@ -44,14 +44,38 @@ struct intent *sets_stage(struct sets *s, const struct intent *intent)
 
 // ---- The journal ------------------------------------------------------------------------------
 
-// A rule of the CHAP user, NULL when there is none: all have the same secret.
-static const struct unit_rule *rule_of_user(const struct sets *s, const char *chap_user)
+// Writes the user's secret again as the state has it: all rules of a user have the same one.
+static int put_back_secret(struct sets *s, const char *chap_user, struct dv_err *err)
 {
     const struct unit_rule *r = state_rule_next(s->state, 0, 0);
-    for (; r; r = state_rule_next(s->state, r->r.volume, r->r.index))
+    for (; *chap_user && r; r = state_rule_next(s->state, r->r.volume, r->r.index)) {
         if (strcmp(r->r.chap_user, chap_user) == 0)
-            return r;
-    return NULL;
+            return journal_put_secret(s->journal, chap_user, r->secret, r->r.secret_mark, err);
+        if (strcmp(r->r.previous_user, chap_user) == 0)
+            return journal_put_secret(s->journal, chap_user, r->previous_secret, r->previous_mark,
+                                      err);
+    }
+    return 0;
+}
+
+static int put_back_rule(struct sets *s, const struct unit_rule *r, struct dv_err *err)
+{
+    return journal_put_rule(s->journal, &r->r, "", err) != 0 ||
+                   put_back_secret(s, r->r.chap_user, err) != 0 ||
+                   put_back_secret(s, r->r.previous_user, err) != 0
+               ? -1
+               : 0;
+}
+
+static int write_rule(struct sets *s, const struct intent *in, struct dv_err *err)
+{
+    const struct access_rule *r = &in->rule;
+    if (journal_put_rule(s->journal, r, "", err) != 0 ||
+        journal_put_secret(s->journal, r->chap_user, in->secret, r->secret_mark, err) != 0)
+        return -1;
+    return r->previous_user[0] ? journal_put_secret(s->journal, r->previous_user,
+                                                    in->previous_secret, in->previous_mark, err)
+                               : 0;
 }
 
 // What a request may change of a volume that is there. The rest stays as it is now: the worker may
@@ -116,8 +140,7 @@ static int put_back_volume(struct sets *s, uint32_t volume, struct dv_err *err)
         journal_put_tgtd(s->journal, volume, state_tgtd(s->state, v->tgtd), err) != 0)
         return -1;
     for (; r && r->r.volume == volume; r = state_rule_next(s->state, volume, r->r.index))
-        if (journal_put_rule(s->journal, &r->r, r->secret, err) != 0 ||
-            journal_put_rule_counters(s->journal, r, err) != 0)
+        if (put_back_rule(s, r, err) != 0 || journal_put_rule_counters(s->journal, r, err) != 0)
             return -1;
     return 0;
 }
@@ -133,9 +156,7 @@ static int write_intent(struct sets *s, const struct intent *in, struct dv_err *
     case INTENT_FORGET_VOLUME:
         return drop_volume(s, in, err);
     case INTENT_PUT_RULE:
-        if (journal_put_rule(s->journal, &in->rule, in->secret, err) != 0)
-            return -1;
-        return in->secret_given ? journal_put_secret(s->journal, &in->rule, in->secret, err) : 0;
+        return write_rule(s, in, err);
     case INTENT_DELETE_RULE:
         return state_rule(s->state, in->rule.volume, in->rule.index)
                    ? journal_put_rule(s->journal, &in->rule, "", err)
@@ -164,11 +185,11 @@ static int write_back(struct sets *s, const struct intent *in, struct dv_err *er
     case INTENT_PUT_RULE:
     case INTENT_DELETE_RULE:
         r = state_rule(s->state, in->rule.volume, in->rule.index);
-        if ((r ? journal_put_rule(s->journal, &r->r, r->secret, err)
-               : journal_drop_rule(s->journal, in->rule.volume, in->rule.index, err)) != 0)
+        if ((r ? put_back_rule(s, r, err)
+               : journal_drop_rule(s->journal, in->rule.volume, in->rule.index, err)) != 0 ||
+            put_back_secret(s, in->rule.chap_user, err) != 0)
             return -1;
-        r = rule_of_user(s, in->rule.chap_user);
-        return r ? journal_put_secret(s->journal, &r->r, r->secret, err) : 0;
+        return put_back_secret(s, in->rule.previous_user, err);
     case INTENT_LEAD:
         return journal_put_lead(s->journal, &in->lead_before, err);
     }
@@ -271,7 +292,10 @@ static void commit_secret(struct sets *s, const char *chap_user, const char *sec
 {
     struct unit_rule *r = state_rule_next(s->state, 0, 0);
     for (; r; r = state_rule_next(s->state, r->r.volume, r->r.index)) {
-        if (strcmp(r->r.chap_user, chap_user) != 0 || secret_equal(r->secret, secret))
+        bool same = strcmp(r->r.chap_user, chap_user) != 0 || secret_equal(r->secret, secret);
+        bool previous_same =
+            strcmp(r->r.previous_user, chap_user) != 0 || secret_equal(r->previous_secret, secret);
+        if (same && previous_same)
             continue;
         if (r->r.state != ACCESS_REVOKING)
             state_set_rule(s->state, r, ACCESS_PENDING, "");
@@ -280,11 +304,25 @@ static void commit_secret(struct sets *s, const char *chap_user, const char *sec
     state_set_secret(s->state, chap_user, secret, mark);
 }
 
+static void commit_users(struct sets *s, struct unit_rule *r, const struct access_rule *now)
+{
+    if (strcmp(r->r.chap_user, now->chap_user) == 0 &&
+        strcmp(r->r.previous_user, now->previous_user) == 0)
+        return;
+    state_set_users(s->state, r, now);
+    state_set_rule(s->state, r, ACCESS_PENDING, "");
+    s->work(s->arg, r->r.volume);
+}
+
 static void commit_rule(struct sets *s, const struct intent *in)
 {
-    if (in->secret_given)
-        commit_secret(s, in->rule.chap_user, in->secret, in->rule.secret_mark);
-    if (!state_rule(s->state, in->rule.volume, in->rule.index))
+    struct unit_rule *r = state_rule(s->state, in->rule.volume, in->rule.index);
+    if (r)
+        commit_users(s, r, &in->rule);
+    commit_secret(s, in->rule.chap_user, in->secret, in->rule.secret_mark);
+    if (in->rule.previous_user[0])
+        commit_secret(s, in->rule.previous_user, in->previous_secret, in->previous_mark);
+    if (!r)
         state_add_rule(s->state, &in->rule, in->secret);
 }
 
@@ -449,9 +487,13 @@ bool sets_secret_conflicts(const struct sets *s, const char *chap_user, const ch
 {
     for (size_t i = 0; i < s->count; i++) {
         const struct intent *in = s->staged[i];
-        if (in->kind == INTENT_PUT_RULE && in->secret_given &&
-            strcmp(in->rule.chap_user, chap_user) == 0 &&
+        if (in->kind != INTENT_PUT_RULE)
+            continue;
+        if (strcmp(in->rule.chap_user, chap_user) == 0 &&
             (!secret_equal(in->secret, secret) || in->rule.secret_mark != mark))
+            return true;
+        if (strcmp(in->rule.previous_user, chap_user) == 0 &&
+            (!secret_equal(in->previous_secret, secret) || in->previous_mark != mark))
             return true;
     }
     return false;

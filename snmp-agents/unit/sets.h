@@ -26,11 +26,13 @@ struct intent {
     struct volume volume; // as it is to be, its state included
     struct access_rule rule;
     struct lead lead, lead_before;
-    uint32_t request;  // intents of one request have the same, and stand or fall together
-    bool create;       // there was no row, and its place is as was free then
-    bool resize;       // the volume's target is asked for, too
-    bool secret_given; // always for a new rule; it is the secret of all rules of its CHAP user
+    uint32_t request; // intents of one request have the same, and stand or fall together
+    bool create;      // there was no row, and its place is as was free then
+    bool resize;      // the volume's target is asked for, too
+    // Of a rule; they are the secrets of all rules of these CHAP users.
     char secret[CHAP_SECRET_MAX + 1];
+    char previous_secret[CHAP_SECRET_MAX + 1]; // of rule.previous_user
+    uint32_t previous_mark;                    // likewise
     // How far it has come; for this module.
     bool written, durable, unwritten;
 };
@@ -48,7 +50,7 @@ struct intent *sets_stage(struct sets *s, const struct intent *intent);
 int sets_apply(struct sets *s, struct intent *intent, struct dv_err *err);
 int sets_undo(struct sets *s, struct intent *intent, struct dv_err *err);
 void sets_commit(struct sets *s, struct intent *intent);
-void sets_release(struct sets *s, struct intent *intent); // wipes its secret; NULL is fine
+void sets_release(struct sets *s, struct intent *intent); // wipes its secrets; NULL is fine
 
 // Whether something is staged: it was checked against what there was then.
 bool sets_under_way(const struct sets *s);

@@ -409,6 +409,7 @@ void state_remove_rule(struct state *s, uint32_t volume, uint32_t index)
 {
     struct unit_rule *r = state_rule(s, volume, index);
     secret_wipe(r->secret, sizeof(r->secret));
+    secret_wipe(r->previous_secret, sizeof(r->previous_secret));
     rows_remove(&s->rules, rule_key, rule_key_of(volume, index));
     owner_changed(s, volume);
 }
@@ -462,20 +463,40 @@ void state_set_rule(struct state *s, struct unit_rule *r, enum access_state stat
         owner_changed(s, r->r.volume);
 }
 
+void state_set_users(struct state *s, struct unit_rule *r, const struct access_rule *now)
+{
+    memcpy(r->r.chap_user, now->chap_user, sizeof(r->r.chap_user));
+    memcpy(r->r.previous_user, now->previous_user, sizeof(r->r.previous_user));
+    secret_wipe(r->previous_secret, sizeof(r->previous_secret));
+    r->previous_mark = 0;
+    owner_changed(s, r->r.volume);
+}
+
+// Whether it was another one, or had another mark.
+static bool take_secret(char field[CHAP_SECRET_MAX + 1], uint32_t *field_mark, const char *secret,
+                        uint32_t mark)
+{
+    if (secret_equal(field, secret) && *field_mark == mark)
+        return false;
+    secret_wipe(field, CHAP_SECRET_MAX + 1);
+    dv_copy(field, CHAP_SECRET_MAX + 1, secret);
+    *field_mark = mark;
+    return true;
+}
+
 bool state_set_secret(struct state *s, const char *chap_user, const char *secret, uint32_t mark)
 {
     bool changed = false;
     for (size_t i = 0; i < s->rules.count; i++) {
         struct unit_rule *r = s->rules.at[i];
-        if (strcmp(r->r.chap_user, chap_user) != 0 ||
-            (secret_equal(r->secret, secret) && r->r.secret_mark == mark))
-            continue;
-        secret_wipe(r->secret, sizeof(r->secret));
-        dv_copy(r->secret, sizeof(r->secret), secret);
-        r->r.secret_is_set = secret[0] != '\0';
-        r->r.secret_mark = mark;
-        owner_changed(s, r->r.volume);
-        changed = true;
+        bool other = strcmp(r->r.chap_user, chap_user) == 0 &&
+                     take_secret(r->secret, &r->r.secret_mark, secret, mark);
+        r->r.secret_is_set = r->secret[0] != '\0';
+        if (strcmp(r->r.previous_user, chap_user) == 0)
+            other |= take_secret(r->previous_secret, &r->previous_mark, secret, mark);
+        if (other)
+            owner_changed(s, r->r.volume);
+        changed |= other;
     }
     return changed;
 }

@@ -69,7 +69,9 @@ struct unit_volume {
 struct unit_rule {
     struct access_rule r;
     char secret[CHAP_SECRET_MAX + 1];
-    struct volume_counters counters; // of the sessions of its initiator
+    char previous_secret[CHAP_SECRET_MAX + 1]; // of r.previous_user
+    uint32_t previous_mark;                    // likewise
+    struct volume_counters counters;           // of the sessions of its initiator
     struct counting counting;
     uint32_t refused;        // its initiator's logins that were, since the last one that was not
     uint64_t refused_logins; // counting.logins when the last one was
@@ -190,7 +192,10 @@ void state_set_volume(struct state *s, struct unit_volume *v, enum volume_state 
                       uint32_t progress, const char *error);
 void state_set_rule(struct state *s, struct unit_rule *r, enum access_state state,
                     const char *error);
-// Gives the secret and its mark to all rules of this CHAP user. Returns whether any had others.
+// The rule has these CHAP users from now on, whose secrets are to be set next.
+void state_set_users(struct state *s, struct unit_rule *r, const struct access_rule *now);
+// Gives the secret and its mark to all rules of this CHAP user, whether it is the one that they
+// have or the previous one. Returns whether any had others.
 bool state_set_secret(struct state *s, const char *chap_user, const char *secret, uint32_t mark);
 
 // Shows why a resize is not made, or "".

@@ -19,6 +19,7 @@ GETTER(error, sn_text(r->r.last_error))
 CONSTANT(storage, sn_int(STORAGE_NON_VOLATILE))
 CONSTANT(status, sn_int(ROW_ACTIVE))
 GETTER(mark, sn_uint(r->r.secret_mark))
+GETTER(previous, sn_text(r->r.previous_user))
 
 static const struct sn_column COLUMNS[] = {
     {SUB_dvsanAccessInitiator, SN_OCTETS, SN_READ_CREATE, 1, IQN_MAX_LEN, get_initiator},
@@ -30,6 +31,7 @@ static const struct sn_column COLUMNS[] = {
     {SUB_dvsanAccessStorageType, SN_INT, SN_READ_ONLY, 0, 0, get_storage},
     {SUB_dvsanAccessRowStatus, SN_INT, SN_READ_CREATE, ROW_ACTIVE, ROW_DESTROY, get_status},
     {SUB_dvsanAccessSecretMark, SN_UINT, SN_READ_CREATE, 0, UINT32_MAX, get_mark},
+    {SUB_dvsanAccessPreviousUser, SN_OCTETS, SN_READ_CREATE, 0, CHAP_USER_MAX, get_previous},
 };
 
 static const void *find(void *ctx, const uint32_t *index, size_t len)
@@ -56,6 +58,7 @@ static const void *next(void *ctx, const uint32_t *index, size_t len, uint32_t *
 
 struct request {
     bool has_initiator, has_user, has_secret, has_mark;
+    bool ends_previous; // of the accounts: only the one that is given, or was given last, stays
     char initiator[IQN_MAX_LEN + 1];
     char user[CHAP_USER_MAX + 1];
     char secret[CHAP_SECRET_MAX + 1];
@@ -94,6 +97,10 @@ static int parse(struct sn_change *c, struct request *r)
             r->has_mark = true;
             good = sn_get_uint(v, &r->mark);
             break;
+        case SUB_dvsanAccessPreviousUser:
+            r->ends_previous = true;
+            good = v->octets.len == 0;
+            break;
         case SUB_dvsanAccessRowStatus:
             good = sn_get_int(v, ROW_ACTIVE, ROW_DESTROY, &r->status) &&
                    (r->status == ROW_CREATE_AND_GO || r->status == ROW_DESTROY);
@@ -111,9 +118,30 @@ static int parse(struct sn_change *c, struct request *r)
 
 static void give_secret(struct intent *in, const struct request *r)
 {
-    in->secret_given = true;
     dv_copy(in->secret, sizeof(in->secret), r->secret);
     in->rule.secret_mark = r->mark;
+}
+
+// The account that the rule has stays beside a new one, unless it ends or admits nobody.
+static void change_accounts(struct intent *in, const struct unit_rule *rule,
+                            const struct request *r, bool other_user)
+{
+    const struct access_rule *had = &rule->r;
+    const char *previous = other_user ? had->chap_user : had->previous_user;
+    const char *secret = other_user ? rule->secret : rule->previous_secret;
+    in->rule = *had;
+    in->rule.previous_user[0] = '\0';
+    if (!r->ends_previous && *secret) {
+        dv_copy(in->rule.previous_user, sizeof(in->rule.previous_user), previous);
+        dv_copy(in->previous_secret, sizeof(in->previous_secret), secret);
+        in->previous_mark = other_user ? had->secret_mark : rule->previous_mark;
+    }
+    if (other_user)
+        dv_copy(in->rule.chap_user, sizeof(in->rule.chap_user), r->user);
+    if (r->has_secret)
+        give_secret(in, r);
+    else
+        dv_copy(in->secret, sizeof(in->secret), rule->secret);
 }
 
 static int check_create(struct tables *t, struct sn_change *c, const struct request *r,
@@ -136,8 +164,8 @@ static int check_create(struct tables *t, struct sn_change *c, const struct requ
     return SN_NO_ERROR;
 }
 
-// A change of the secret, or createAndGo for a rule that is there, which may bring one too: a
-// manager that repeats itself sends the same one.
+// A change of accounts, or createAndGo for a rule that is there, which may bring one too: a manager
+// that repeats itself sends the same one.
 static int check_change(struct tables *t, struct sn_change *c, const struct unit_rule *rule,
                         const struct request *r, struct intent *in)
 {
@@ -147,17 +175,21 @@ static int check_change(struct tables *t, struct sn_change *c, const struct unit
     }
     if (r->has_initiator && strcmp(r->initiator, rule->r.initiator) != 0)
         return table_blame(c, SUB_dvsanAccessInitiator, SN_INCONSISTENT_VALUE);
-    if (r->has_user && strcmp(r->user, rule->r.chap_user) != 0)
+    bool other_user = r->has_user && strcmp(r->user, rule->r.chap_user) != 0;
+    if (other_user && !r->secret[0])
         return table_blame(c, SUB_dvsanAccessChapUser, SN_INCONSISTENT_VALUE);
     if (r->has_mark && !r->has_secret)
         return table_blame(c, SUB_dvsanAccessSecretMark, SN_INCONSISTENT_VALUE);
-    if (!r->has_secret || (secret_equal(r->secret, rule->secret) && r->mark == rule->r.secret_mark))
+    bool same =
+        !r->has_secret || (secret_equal(r->secret, rule->secret) && r->mark == rule->r.secret_mark);
+    if (!other_user && same && !(r->ends_previous && rule->r.previous_user[0]))
         return SN_NO_ERROR;
-    if (sets_secret_conflicts(t->sets, rule->r.chap_user, r->secret, r->mark))
+    change_accounts(in, rule, r, other_user);
+    if (sets_secret_conflicts(t->sets, in->rule.chap_user, in->secret, in->rule.secret_mark) ||
+        sets_secret_conflicts(t->sets, in->rule.previous_user, in->previous_secret,
+                              in->previous_mark))
         return table_blame(c, SUB_dvsanAccessChapSecret, SN_INCONSISTENT_VALUE);
     in->kind = INTENT_PUT_RULE;
-    in->rule = rule->r;
-    give_secret(in, r);
     return SN_NO_ERROR;
 }
 

@@ -96,6 +96,7 @@ const char *access_rule_wrong(const struct access_rule *r)
         {"idx", is_index(r->index)},
         {"initiator", iqn_check(r->initiator, NULL) == 0},
         {"chap_user", chap_user_check(r->chap_user, NULL) == 0},
+        {"previous_user", !r->previous_user[0] || chap_user_check(r->previous_user, NULL) == 0},
         {"state", is_label((int)r->state, ACCESS_REVOKING)},
     };
     return first_wrong(needs, DV_COUNT(needs));

@@ -108,7 +108,8 @@ struct access_rule {
     uint32_t index;  // 1..2^31-1, chosen by who creates it
     char initiator[IQN_MAX_LEN + 1];
     char chap_user[CHAP_USER_MAX + 1];
-    bool secret_is_set;   // the secret itself is never part of this record
+    char previous_user[CHAP_USER_MAX + 1]; // that still admits the initiator, too; "": none
+    bool secret_is_set;                    // the secret itself is never part of this record
     uint32_t secret_mark; // drawn with each secret by who sets it, tells nothing of it; 0: none
     enum access_state state;
     char last_error[LAST_ERROR_ROOM];
