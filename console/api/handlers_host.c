@@ -40,6 +40,22 @@ int add_host(struct api_call *call, struct dv_err *err)
     return 0;
 }
 
+int rekey_host(struct api_call *call, struct dv_err *err)
+{
+    if (cms_rekey_host(call->cms, call->params[0], call_text(call->body, "chap_secret"),
+                       call_bool(call->body, "per_unit") == 1, call_bool(call->body, "now") == 1,
+                       err) < 0)
+        return -1;
+    return get_host(call, err);
+}
+
+int finish_rekey(struct api_call *call, struct dv_err *err)
+{
+    if (cms_finish_rekey(call->cms, call->params[0], call_bool(call->body, "now") == 1, err) < 0)
+        return -1;
+    return get_host(call, err);
+}
+
 int check_secret(struct api_call *call, struct dv_err *err)
 {
     bool known, matches;

@@ -33,6 +33,16 @@ static const struct field host_body[] = {
     {.name = "one_secret", .kind = FIELD_BOOL},
     {.name = NULL},
 };
+static const struct field host_rekey_body[] = {
+    {.name = "chap_secret", .kind = FIELD_SECRET, .required = true},
+    {.name = "per_unit", .kind = FIELD_BOOL},
+    {.name = "now", .kind = FIELD_BOOL},
+    {.name = NULL},
+};
+static const struct field finish_body[] = {
+    {.name = "now", .kind = FIELD_BOOL},
+    {.name = NULL},
+};
 static const struct field secret_body[] = {
     {.name = "chap_secret", .kind = FIELD_SECRET, .required = true},
     {.name = NULL},
@@ -124,6 +134,8 @@ const struct route api_routes[] = {
     {"POST",   "/api/v1/hosts",                        add_host, host_body, NULL, NULL},
     {"GET",    "/api/v1/hosts/{host}",                 get_host, NULL, NULL, NULL},
     {"DELETE", "/api/v1/hosts/{host}",                 delete_host, NULL, NULL, NULL},
+    {"POST",   "/api/v1/hosts/{host}/rekey",           rekey_host, host_rekey_body, NULL, NULL},
+    {"POST",   "/api/v1/hosts/{host}/finish-rekey",    finish_rekey, finish_body, NULL, NULL},
     {"POST",   "/api/v1/hosts/{host}/check-secret",    check_secret, secret_body, NULL, NULL},
     {"GET",    "/api/v1/hosts/{host}/connect-info",    get_connect_info, NULL, NULL, NULL},
     {"GET",    "/api/v1/tasks",                        list_tasks, NULL, tasks_query, NULL},

@@ -382,6 +382,37 @@ json_t *view_assignment(const struct pool_assignment *a)
     return o;
 }
 
+// Units that have still to take the account that the host has now.
+static json_t *awaited_units(const struct pool_host *h)
+{
+    json_t *names = json_object(), *list = json_array();
+    const struct pool_assignment *a;
+    const char *name;
+    json_t *value;
+    DL_FOREACH2(h->assignments, a, host_next)
+    {
+        if (pool_awaits_account(a))
+            json_object_set_new(names, a->volume->unit->rec.name, json_true());
+    }
+    json_object_foreach(names, name, value) json_array_append_new(list, text_value(name));
+    json_decref(names);
+    return in_order(list, NULL);
+}
+
+// The account that is valid beside the one that the host has, or null.
+static json_t *previous_account(const struct pool_host *h)
+{
+    const struct host_account *before = &h->rec.previous;
+    if (!before->user[0])
+        return json_null();
+    json_t *o = json_object();
+    put_text(o, "chap_user", before->user);
+    put_bool(o, "one_secret", before->one_secret);
+    put_time(o, "since", before->since);
+    json_object_set_new(o, "awaited_units", awaited_units(h));
+    return o;
+}
+
 json_t *view_host(const struct pool_host *h)
 {
     json_t *o = json_object(), *volumes = json_array();
@@ -394,6 +425,7 @@ json_t *view_host(const struct pool_host *h)
     put_text(o, "chap_user", h->rec.chap_user);
     put_bool(o, "secret_known", h->rec.sealed_len > 0);
     put_bool(o, "one_secret", h->rec.one_secret);
+    json_object_set_new(o, "previous", previous_account(h));
     json_object_set_new(o, "volumes", in_order(volumes, NULL));
     return o;
 }

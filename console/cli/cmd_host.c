@@ -51,7 +51,8 @@ static int get_secret(const struct cli *cli, char **secret, struct dv_err *err)
 }
 
 // The secret is shown when it was made here and saved nowhere: this is the only time.
-static void print_added(const struct cli *cli, json_t *host, const char *secret)
+static void print_secret_once(const struct cli *cli, json_t *host, const char *secret,
+                              const char *done)
 {
     const char *name = cli->in->args[0], *saved = cli_value(cli, OPT_SAVE_SECRET);
     bool show = !saved && !cli_value(cli, OPT_CHAP_SECRET_FILE);
@@ -61,7 +62,7 @@ static void print_added(const struct cli *cli, json_t *host, const char *secret)
         cli_print_json(host);
         return;
     }
-    printf("Host %s is added, with CHAP user %s.\n", name,
+    printf("Host %s %s CHAP user %s.\n", name, done,
            json_string_value(json_object_get(host, "chap_user")));
     if (show)
         printf("Its CHAP secret, shown only now: %s\n", secret);
@@ -98,7 +99,7 @@ int host_add(struct cli *cli, struct dv_err *err)
     int result = body ? client_request(cli->client, "POST", "/hosts", body, &host, err)
                       : dv_fail(err, DV_INVALID, "the CHAP user is not text in UTF-8");
     if (result == 0)
-        print_added(cli, host, secret);
+        print_secret_once(cli, host, secret, "is added, with");
     else
         not_added(cli, saved, err);
     json_decref(body);
@@ -118,7 +119,14 @@ int host_list(struct cli *cli, struct dv_err *err)
     return cli_list(cli, "hosts", "/hosts", columns, DV_COUNT(columns), err);
 }
 
-static int print_host(struct cli *cli, const json_t *host, struct dv_err *err)
+// Of the account that is valid beside the one that the host has.
+static json_t *of_previous(const json_t *host, const char *key)
+{
+    json_t *value = json_object_get(json_object_get(host, "previous"), key);
+    return value ? json_incref(value) : json_null();
+}
+
+static int print_host(struct cli *cli, json_t *host, struct dv_err *err)
 {
     static const struct column columns[] = {
         {"Name", "name", COLUMN_TEXT},
@@ -127,13 +135,27 @@ static int print_host(struct cli *cli, const json_t *host, struct dv_err *err)
         {"CHAP user", "chap_user", COLUMN_TEXT},
         {"CHAP secret known", "secret_known", COLUMN_YES},
         {"One secret for all units", "one_secret", COLUMN_YES},
+        {"Previous CHAP user, also valid", "previous_user", COLUMN_NOTE},
+        {"Since there is another one", "previous_since", COLUMN_SINCE},
+        {"Units without that one yet", "awaited_units", COLUMN_NOTE},
     };
     static const struct column assignments[] = {
         {"VOLUME", "volume", COLUMN_TEXT},    {"UNIT", "unit", COLUMN_TEXT},
         {"STATE", "state", COLUMN_STATE},     {"AS OF", "as_of", COLUMN_TIME},
         {"ERROR", "last_error", COLUMN_NOTE},
     };
+    json_object_set_new(host, "previous_user", of_previous(host, "chap_user"));
+    json_object_set_new(host, "previous_since", of_previous(host, "since"));
+    json_t *awaited = of_previous(host, "awaited_units");
+    json_object_set_new(host, "awaited_units", json_array_size(awaited) ? awaited : json_null());
+    if (json_array_size(awaited) == 0)
+        json_decref(awaited);
     record_print(stdout, columns, DV_COUNT(columns), host, &cli->style);
+    if (json_is_object(json_object_get(host, "previous")))
+        printf(
+            "\nOnce the host has logged in anew, end the previous user with: dvsan host rekey %s "
+            "--finish\n",
+            cli->in->args[0]);
     if (json_array_size(json_object_get(host, "volumes")) == 0)
         return 0;
     printf("\n");
@@ -214,6 +236,85 @@ int host_secret(struct cli *cli, struct dv_err *err)
         result = print_secret(cli, host, uuid ? uuid : "", err);
     json_decref(host);
     json_decref(unit);
+    return result;
+}
+
+static int finish_rekey(struct cli *cli, struct dv_err *err)
+{
+    bool now = cli_flag(cli, OPT_NOW);
+    if (cli_flag(cli, OPT_PER_UNIT) || cli_value(cli, OPT_CHAP_SECRET_FILE) ||
+        cli_value(cli, OPT_SAVE_SECRET))
+        return dv_fail(err, DV_INVALID,
+                       "--finish gives no new secret: leave out --per-unit, --chap-secret-file and "
+                       "--save-secret");
+    DV_FREE char *question =
+        dv_printf("End the previous CHAP user of host %s also where a unit does "
+                  "not have the new one? Its sessions there end.",
+                  cli->in->args[0]);
+    if (now && cli_confirm(cli, question, err) < 0)
+        return -1;
+    DV_FREE char *path = client_path("/hosts/", cli->in->args[0], "/finish-rekey");
+    json_t *host = NULL, *body = json_pack("{s:b}", "now", now);
+    int result = client_request(cli->client, "POST", path, body, &host, err);
+    if (result == 0 && cli->json)
+        cli_print_json(host);
+    else if (result == 0)
+        printf("Host %s has CHAP user %s alone.\n", cli->in->args[0],
+               json_string_value(json_object_get(host, "chap_user")));
+    json_decref(body);
+    json_decref(host);
+    return result;
+}
+
+// Whether the request may have been carried out all the same.
+static bool is_doubtful(const struct dv_err *err)
+{
+    return err->code == DV_TIMEOUT || err->code == DV_UNREACHABLE || err->code == DV_IO;
+}
+
+static int give_secret(struct cli *cli, const char *secret, struct dv_err *err)
+{
+    bool now = cli_flag(cli, OPT_NOW);
+    const char *name = cli->in->args[0], *saved = cli_value(cli, OPT_SAVE_SECRET);
+    DV_FREE char *path = client_path("/hosts/", name, "/rekey");
+    json_t *host = NULL;
+    json_t *body = json_pack("{s:s, s:b, s:b}", "chap_secret", secret, "now", now, "per_unit",
+                             cli_flag(cli, OPT_PER_UNIT));
+    int result = client_request(cli->client, "POST", path, body, &host, err);
+    json_decref(body);
+    if (result < 0) {
+        if (saved && !is_doubtful(err))
+            unlink(saved);
+        return -1;
+    }
+    const json_t *previous = json_object_get(json_object_get(host, "previous"), "chap_user");
+    print_secret_once(cli, host, secret, "has another secret now, as");
+    if (!cli->json && !now)
+        printf("CHAP user %s stays valid beside it. Let the host log in anew with what dvsan host "
+               "connect-info %s prints, then end that: dvsan host rekey %s --finish\n",
+               json_string_value(previous), name, name);
+    json_decref(host);
+    return 0;
+}
+
+int host_rekey(struct cli *cli, struct dv_err *err)
+{
+    const char *saved = cli_value(cli, OPT_SAVE_SECRET);
+    char *secret = NULL;
+    if (cli_flag(cli, OPT_FINISH))
+        return finish_rekey(cli, err);
+    DV_FREE char *question =
+        dv_printf("Give host %s another CHAP user at once? Its sessions end, and "
+                  "it must log in with the new secret.",
+                  cli->in->args[0]);
+    if (cli_flag(cli, OPT_NOW) && cli_confirm(cli, question, err) < 0)
+        return -1;
+    if (get_secret(cli, &secret, err) < 0)
+        return -1;
+    int result = saved ? save_secret(saved, secret, err) : 0;
+    if (result == 0)
+        result = give_secret(cli, secret, err);
+    secret_free(secret);
     return result;
 }
 

@@ -120,6 +120,8 @@ const struct option_desc cli_options[OPTIONS] = {
     [OPT_CHAP_SECRET_FILE] = {"chap-secret-file", "FILE", 0, check_file, "the file with the CHAP secret: one line of 12 to 16 characters, mode 0600"},
     [OPT_SAVE_SECRET] = {"save-secret", "FILE", 0, check_file, "write the new CHAP secret to this new file, mode 0600, instead of showing it"},
     [OPT_ONE_SECRET] = {"one-secret", NULL, 0, NULL, "the same secret on all units, for initiators that can hold only one"},
+    [OPT_PER_UNIT] = {"per-unit", NULL, 0, NULL, "another secret on each unit from now on, for a host that has one for all"},
+    [OPT_FINISH]  = {"finish", NULL, 0, NULL, "end the previous user, once the host has logged in as the new one"},
     [OPT_VOLUME]  = {"volume", "VOLUME", 0, check_volume, "only this volume"},
     [OPT_FOR]     = {"for", "KIND", 0, connect_kind_check, "what reaches them: open-iscsi, multipath, md, windows, esxi, proxmox, libvirt, qemu or dvsan"},
     [OPT_PLUGIN]  = {"plugin", NULL, 0, NULL, "print only the parameter file of nbdkit-dvsan-plugin"},
@@ -127,7 +129,7 @@ const struct option_desc cli_options[OPTIONS] = {
     [OPT_COUNT]   = {"count", "N", 0, check_count, "how many units the code lets in, 1 to 10000; else one"},
     [OPT_VALID]   = {"valid", "TIME", 0, check_valid, "how long the code is good, such as 30m, 24h or 7d; else 1h"},
     [OPT_FROM]    = {"from", "RANGE", 0, address_range_check, "whence the units come, such as 192.0.2.0/24; else from anywhere"},
-    [OPT_NOW]     = {"now", NULL, 0, NULL, "end the keys of before at once; else the next change does"},
+    [OPT_NOW]     = {"now", NULL, 0, NULL, "what was valid before ends at once"},
     [OPT_FOLLOW]  = {"follow", NULL, 'f', NULL, "go on with new ones as they come"},
     [OPT_LIMIT]   = {"limit", "N", 0, check_limit, "show the newest N, 1 to 1000; else 100"},
 };
@@ -201,6 +203,10 @@ const struct command cli_commands[] = {
      "Show a host and the volumes it may use."},
     {"host", "secret", ARG("HOST", check_host), BIT(OPT_UNIT) | BIT(OPT_CHAP_SECRET_FILE), BIT(OPT_UNIT) | BIT(OPT_CHAP_SECRET_FILE), 0, host_secret,
      "Print the CHAP secret of a host on one unit, which comes of its own secret."},
+    {"host", "rekey", ARG("HOST", check_host),
+     BIT(OPT_CHAP_SECRET_FILE) | BIT(OPT_SAVE_SECRET) | BIT(OPT_PER_UNIT) | BIT(OPT_NOW) | BIT(OPT_FINISH) | BIT(OPT_YES), 0,
+     BIT(OPT_CHAP_SECRET_FILE) | BIT(OPT_SAVE_SECRET), host_rekey,
+     "Give a host another CHAP user and secret, or end the previous ones."},
     {"host", "delete", ARG("HOST", check_host), BIT(OPT_YES), 0, 0, host_delete,
      "Delete a host that has no volumes."},
     {"host", "connect-info", ARG("HOST", check_host), BIT(OPT_FOR) | BIT(OPT_VOLUME) | BIT(OPT_PLUGIN) | BIT(OPT_CHAP_SECRET_FILE), 0,
@@ -306,7 +312,7 @@ const char *suggest_option(const struct command *command, const char *typed)
 {
     const char *best = NULL;
     unsigned least = NEAR_ENOUGH;
-    uint32_t options = COMMON_OPTIONS | (command ? command->options : 0);
+    uint64_t options = COMMON_OPTIONS | (command ? command->options : 0);
     for (int i = 0; i < OPTIONS; i++)
         if (options & BIT(i))
             nearer(typed, cli_options[i].name, &best, &least);

@@ -27,6 +27,8 @@ enum option {
     OPT_CHAP_SECRET_FILE,
     OPT_SAVE_SECRET,
     OPT_ONE_SECRET,
+    OPT_PER_UNIT,
+    OPT_FINISH,
     OPT_VOLUME,
     OPT_FOR,
     OPT_PLUGIN,
@@ -42,7 +44,7 @@ enum option {
     OPT_YES,
     OPTIONS
 };
-#define BIT(option) (UINT32_C(1) << (option))
+#define BIT(option) (UINT64_C(1) << (option))
 // What every command takes.
 #define COMMON_OPTIONS (BIT(OPT_JSON) | BIT(OPT_URL) | BIT(OPT_HELP) | BIT(OPT_VERSION))
 
@@ -71,9 +73,9 @@ typedef int command_fn(struct cli *cli, struct dv_err *err);
 struct command {
     const char *group, *verb; // "volume", "create"
     struct arg_desc args[ARGS_MAX];
-    uint32_t options;   // those besides COMMON_OPTIONS
-    uint32_t required;  // of them
-    uint32_t exclusive; // at most one of these
+    uint64_t options;   // those besides COMMON_OPTIONS
+    uint64_t required;  // of them
+    uint64_t exclusive; // at most one of these
     command_fn *run;
     const char *help; // one sentence
 };

@@ -65,7 +65,7 @@ static void print_wrapped(FILE *out, size_t indent, const char *text)
     fprintf(out, "\n");
 }
 
-static void print_options(FILE *out, uint32_t options)
+static void print_options(FILE *out, uint64_t options)
 {
     for (int i = 0; i < OPTIONS; i++) {
         if (!(options & BIT(i)))

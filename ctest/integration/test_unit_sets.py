@@ -163,7 +163,7 @@ def bad_rules():
     yield "inconsistentValue", new_rule("2.98") + new_rule("2.99", A_SECRET, iqn="iqn.2026-11.host:other",
                                                            secret="other-than-that")
     yield "inconsistentValue", [access(A_INITIATOR, "s", "iqn.2026-11.host:bob", "1.1")]
-    yield "inconsistentValue", [access(A_SECRET, "s", "", "1.1"), access(A_USER, "s", "bob", "1.1")]
+    yield "inconsistentValue", [access(A_USER, "s", "bob", "1.1"), access(A_SECRET, "s", "", "1.1")]
     yield "wrongValue", [access(A_PREVIOUS, "s", "alice", "1.1")]
 
 

@@ -202,8 +202,17 @@ static void test_host(void **state)
     is(view_host(&t.host),
        "{\"name\":\"web\",\"uuid\":\"6ba7b812-9dad-41d1-80b4-00c04fd430c8\","
        "\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\",\"secret_known\":true,"
-       "\"one_secret\":false,"
+       "\"one_secret\":false,\"previous\":null,"
        "\"volumes\":[\"db1\"]}");
+    // The unit of its volume has still to take the new account.
+    t.host.rec.previous = (struct host_account){.user = "web", .since = 1764500000123};
+    dv_copy(t.host.rec.chap_user, sizeof(t.host.rec.chap_user), "web.2");
+    json_t *host = view_host(&t.host);
+    is(json_incref(json_object_get(host, "previous")),
+       "{\"chap_user\":\"web\",\"one_secret\":false,\"since\":\"2025-11-30T10:53:20.123Z\","
+       "\"awaited_units\":[\"unit1\"]}");
+    json_decref(host);
+    make(&t);
     is(view_assignment(&t.assignment),
        "{\"volume\":\"db1\",\"host\":\"web\",\"unit\":\"unit1\","
        "\"initiator\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\",\"state\":\"active\","

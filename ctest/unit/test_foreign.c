@@ -12,8 +12,8 @@
 
 struct shown {
     enum access_state state; // 0: there is no rule
-    const char *user;
-    uint32_t mark; // GONE: it has no secret
+    const char *user;        // "a+b": b is the previous one
+    uint32_t mark;           // GONE: it has no secret
 };
 #define GONE UINT32_MAX
 
@@ -116,6 +116,8 @@ static const struct foreign_case cases[] = {
      true,
      FOREIGN_NOTHING},
     {"another user", {2, "a", 7}, {2, "b", 7}, WANTED, "a", 7, true, FOREIGN_USER},
+    {"a user beside it", {2, "a", 7}, {2, "a+b", 7}, WANTED, "a", 7, true, FOREIGN_USER},
+    {"the user of before ended", {2, "a+b", 7}, {2, "a", 7}, WANTED, "a", 7, true, FOREIGN_NOTHING},
 };
 
 static const struct access_rule *rule(const struct shown *s, struct access_rule *out)
@@ -127,6 +129,11 @@ static const struct access_rule *rule(const struct shown *s, struct access_rule 
                                 .secret_mark = s->mark != GONE ? s->mark : 0,
                                 .state = s->state};
     dv_copy(out->chap_user, sizeof(out->chap_user), s->user);
+    char *plus = strchr(out->chap_user, '+');
+    if (plus)
+        dv_copy(out->previous_user, sizeof(out->previous_user), plus + 1);
+    if (plus)
+        *plus = '\0';
     return s->state ? out : NULL;
 }
 

@@ -4,8 +4,9 @@
 // A file has scenes, each beginning with "scene TEXT". Its lines, up to "gives", build volumes:
 //   volume INDEX [unwanted] [forced] [new] [held] [size N] [name NAME] [resize] [rename]
 //   shown STATE [size N] [target N] [name NAME] [at PERCENT]    at 100 unless said
-//   rule INDEX INITIATOR USER STATE
-//   right INDEX HOST USER [unwanted] [held] [secretless] [stale]    HOST is the initiator, too
+//   rule INDEX INITIATOR USER STATE [beside USER]
+//   right INDEX HOST USER [unwanted] [held] [secretless] [stale] [beside USER]
+// HOST is the initiator, too; beside comes the previous user, whose secret units have.
 // Behind "gives" come the orders, one a line, and "settled" or "unsettled".
 #include "base/mem.h"
 #include "logic/orders.h"
@@ -110,6 +111,13 @@ static void add_shown(struct scene *s, const char *line)
 
 #define RULES_MARK 2 // of the secret that units have; a stale right's host has another
 
+static void beside(const char *line, char user[CHAP_USER_MAX + 1])
+{
+    const char *at = strstr(line, " beside ");
+    if (at)
+        assert_int_equal(sscanf(at, " beside %63s", user), 1);
+}
+
 static void add_rule(struct scene *s, const char *line)
 {
     size_t n = s->count - 1;
@@ -119,6 +127,7 @@ static void add_rule(struct scene *s, const char *line)
         sscanf(line, "rule %u %223s %63s %31s", &r->index, r->initiator, r->chap_user, state), 4);
     r->state = (enum access_state)number_of(state, access_state);
     r->secret_mark = RULES_MARK;
+    beside(line, r->previous_user);
 }
 
 static void add_right(struct scene *s, const char *line)
@@ -132,6 +141,8 @@ static void add_right(struct scene *s, const char *line)
     a->found = has(line, " found");
     h->sealed_len = has(line, " secretless") ? 0 : 50;
     h->secret_mark = has(line, " secretless") ? 0 : has(line, " stale") ? 3 : RULES_MARK;
+    beside(line, h->previous.user);
+    h->previous.mark = h->previous.user[0] ? RULES_MARK : 0;
     s->rights[n][i] = (struct orders_right){a, h, has(line, " held"), ORDERS_NO_RULE};
 }
 
@@ -150,7 +161,8 @@ static void print(const struct orders *orders, struct strbuf *out)
     for (size_t i = 0; i < orders->count; i++) {
         const struct order *o = &orders->items[i];
         if (o->rule_index)
-            strbuf_add(out, "%s %u.%u\n", order_kind_name(o->kind), o->volume_index, o->rule_index);
+            strbuf_add(out, "%s %u.%u%s%s\n", order_kind_name(o->kind), o->volume_index,
+                       o->rule_index, o->previous ? " previous" : "", o->alone ? " alone" : "");
         else
             strbuf_add(out, "%s %u\n", order_kind_name(o->kind), o->volume_index);
     }

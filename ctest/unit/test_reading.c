@@ -234,8 +234,16 @@ static void test_rule(void **state)
     struct access_rule row;
     uint32_t index[] = {5, 9};
     struct sn_value v[] = {
-        octets("iqn.2026-11.x:web"), octets("web"), sn_int(2), sn_int(4), octets(""),
-        sn_uint(4294967295u)};
+        octets("iqn.2026-11.x:web"), octets("web"),  sn_int(2), sn_int(4), octets(""),
+        sn_uint(4294967295u),        octets("web.1")};
+    assert_true(reading_rule(index, 2, v, &row));
+    assert_string_equal(row.previous_user, "web.1");
+    v[6] = octets("a b");
+    assert_false(reading_rule(index, 2, v, &row));
+    v[6] = (struct sn_value){.type = SN_NO_INSTANCE}; // of a unit of before
+    assert_true(reading_rule(index, 2, v, &row));
+    assert_string_equal(row.previous_user, "");
+    v[6] = octets("");
     assert_true(reading_rule(index, 2, v, &row));
     assert_int_equal(row.volume, 5);
     assert_int_equal(row.index, 9);

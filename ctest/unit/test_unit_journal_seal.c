@@ -137,6 +137,63 @@ static void what_was_not_sealed_for_its_user_and_mark_is_dropped(void **state)
     }
 }
 
+// What somebody did to a previous account; none of it is left then, and all of the other one.
+static const char *const PREVIOUS[] = {
+    "UPDATE rule SET previous_secret = 'another-secret'",
+    "UPDATE rule SET previous_secret = secret",
+    "UPDATE rule SET previous_secret = ''",
+    "UPDATE rule SET previous_user = 'w'",
+    "UPDATE rule SET previous_user = ''",
+    "UPDATE rule SET previous_mark = 9",
+};
+
+static void a_previous_account_is_sealed_and_dropped_likewise(void **state)
+{
+    (void)state;
+    DV_FREE char *db = dv_printf("%s/unit.db", dir);
+    DV_FREE char *good = NULL;
+    struct access_rule r = rule(1, 1, "u.2");
+    r.secret_mark = 8;
+    dv_copy(r.previous_user, sizeof(r.previous_user), "u");
+    struct journal *j = open_journal();
+    put_volume(j, volume(1), true);
+    assert_int_equal(journal_put_rule(j, &r, "secret-of-u2", NULL), 0);
+    assert_int_equal(journal_put_secret(j, "u", "secret-of-u", 7, NULL), 0);
+    journal_close(j);
+    assert_false(file_has("secret-of-u"));
+    size_t len = file_len(db, &good);
+    for (size_t i = 0; i <= DV_COUNT(PREVIOUS); i++) {
+        bool whole = i == DV_COUNT(PREVIOUS);
+        const char *what = whole ? "nothing" : PREVIOUS[i];
+        if (!whole)
+            set_secret(PREVIOUS[i]);
+        for (int start = 0; start < 2; start++) {
+            j = open_journal();
+            struct state *s = load(j);
+            const struct unit_rule *row = state_rule(s, 1, 1);
+            expect_rule(s, 1, 1, "secret-of-u2", 8, what);
+            if (strcmp(row->r.previous_user, whole ? "u" : "") != 0 ||
+                strcmp(row->previous_secret, whole ? "secret-of-u" : "") != 0 ||
+                row->previous_mark != (whole ? 7 : 0))
+                fail_msg("%s: the previous account is %s, %u", what, row->r.previous_user,
+                         row->previous_mark);
+            state_free(s);
+            journal_close(j);
+        }
+        assert_false(file_has("another-secret"));
+        if (!whole)
+            assert_int_equal(file_write_atomic(db, good, len, 0600, NULL), 0);
+    }
+    size_t users;
+    j = open_journal();
+    assert_int_equal(journal_give_up_secrets(j, &users, NULL), 0);
+    assert_int_equal(users, 2);
+    struct state *s = load(j);
+    assert_string_equal(state_rule(s, 1, 1)->r.previous_user, "");
+    state_free(s);
+    journal_close(j);
+}
+
 static void plain_secrets_of_before_are_sealed_at_the_first_start(void **state)
 {
     (void)state;
@@ -215,6 +272,8 @@ int main(void)
                                         make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_start_that_was_killed_while_it_sealed_is_done_again,
                                         make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_previous_account_is_sealed_and_dropped_likewise, make_dir,
+                                        remove_dir),
         cmocka_unit_test_setup_teardown(plain_secrets_of_before_are_sealed_at_the_first_start,
                                         make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_lost_key_is_told_and_secrets_can_be_given_up, make_dir,

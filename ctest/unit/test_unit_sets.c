@@ -538,9 +538,9 @@ static void another_user_leaves_the_one_that_was_there_as_the_previous_one(void 
     }
     struct row r = rule_row(1, 1);
     set(&r, SUB_dvsanAccessChapUser, sn_text("web.2"));
-    assert_refused(f, r, SN_INCONSISTENT_VALUE, SUB_dvsanAccessChapUser); // without a secret
+    assert_refused(f, r, SN_INCONSISTENT_VALUE, 0); // without a secret
     assert_refused(f, account(1, "web.2", "", 0, false), SN_INCONSISTENT_VALUE,
-                   SUB_dvsanAccessChapUser);
+                   SUB_dvsanAccessChapSecret);
     r = rule_row(1, 1);
     set(&r, SUB_dvsanAccessPreviousUser, sn_text("web"));
     assert_refused(f, r, SN_WRONG_VALUE, SUB_dvsanAccessPreviousUser);

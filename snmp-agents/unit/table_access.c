@@ -177,7 +177,7 @@ static int check_change(struct tables *t, struct sn_change *c, const struct unit
         return table_blame(c, SUB_dvsanAccessInitiator, SN_INCONSISTENT_VALUE);
     bool other_user = r->has_user && strcmp(r->user, rule->r.chap_user) != 0;
     if (other_user && !r->secret[0])
-        return table_blame(c, SUB_dvsanAccessChapUser, SN_INCONSISTENT_VALUE);
+        return table_blame(c, SUB_dvsanAccessChapSecret, SN_INCONSISTENT_VALUE);
     if (r->has_mark && !r->has_secret)
         return table_blame(c, SUB_dvsanAccessSecretMark, SN_INCONSISTENT_VALUE);
     bool same =

@@ -81,6 +81,10 @@ static void compare_rights(struct comparison *c, struct pool_volume *v)
                 "%s uses volume %s with a CHAP secret that is not the store's: the store's would "
                 "replace it",
                 a->host->rec.name, name);
+        if (a && a->rec.wanted && r->previous_user[0] &&
+            strcmp(r->previous_user, a->host->rec.previous.user) != 0)
+            differ(c, "%s may use volume %s as the CHAP user %s, too, which the store does not say",
+                   a->host->rec.name, name, r->previous_user);
     }
     DL_FOREACH2(v->assignments, a, volume_next)
     {
@@ -167,14 +171,19 @@ struct adoption {
     struct found found;
 };
 
+// A unit that has not changed over yet has the previous account.
 static bool is_its_account(const struct host_record *host, const struct access_rule *rule)
 {
+    const struct host_account *previous = &host->previous;
+    if (previous->user[0] && strcmp(previous->user, rule->chap_user) == 0 &&
+        previous->mark == rule->secret_mark)
+        return true;
     return strcmp(host->chap_user, rule->chap_user) == 0 &&
            (host->sealed_len == 0 || host->secret_mark == rule->secret_mark);
 }
 
 // A host that logs in as another CHAP user, or whose secret has another mark, was added anew since,
-// and its secret is not known here.
+// or got another secret, which is not known here.
 static void adopt_user(struct adoption *a, const struct host_record *host,
                        const struct access_rule *rule)
 {
@@ -183,6 +192,7 @@ static void adopt_user(struct adoption *a, const struct host_record *host,
     dv_copy(rec.chap_user, sizeof(rec.chap_user), rule->chap_user);
     memset(rec.sealed_secret, 0, sizeof(rec.sealed_secret));
     rec.sealed_len = 0;
+    rec.previous = (struct host_account){0};
     changes_host(&a->c, &rec);
 }
 

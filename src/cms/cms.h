@@ -76,6 +76,15 @@ int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err);
 // are told it itself if one_secret, else each one of its own that comes of it (model/chap.h).
 int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char *chap_user,
                  const char *chap_secret, bool one_secret, struct dv_err *err);
+// Gives the host another secret, under another CHAP user. The account that it had stays valid
+// beside that one until cms_finish_rekey, or ends at once if now, and with it the sessions.
+// per_unit: each unit has another secret from then on. DV_CONFLICT: there is a previous account,
+// and not now.
+int cms_rekey_host(struct cms *cms, const char *host, const char *chap_secret, bool per_unit,
+                   bool now, struct dv_err *err);
+// Ends the previous account. DV_CONFLICT when a unit lacks the new one yet, and not now: then the
+// sessions there end when the unit takes it.
+int cms_finish_rekey(struct cms *cms, const char *host, bool now, struct dv_err *err);
 int cms_delete_host(struct cms *cms, const char *host,
                     struct dv_err *err); // DV_CONFLICT: has volumes
 

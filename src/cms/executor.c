@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "cms/seal.h"
 #include "dvsan_oids.h"
+#include "logic/accounts.h"
 #include "model/chap.h"
 #include <string.h>
 #include <utlist.h>
@@ -224,11 +225,11 @@ static bool still_wanted(const struct unit_link *link, const struct order *s,
     switch (s->kind) {
     case ORDER_REMOVE_RULE:
         return !right || !t->volume->rec.wanted ||
-               strcmp(t->assignment->actual.chap_user, t->assignment->host->rec.chap_user) != 0 ||
                strcmp(t->assignment->actual.initiator, t->assignment->host->rec.iqn) != 0;
-    case ORDER_SET_SECRET:
+    case ORDER_SET_ACCOUNT:
     case ORDER_ADD_RULE:
-        return given && t->volume->rec.wanted;
+        return given && t->volume->rec.wanted &&
+               (!s->previous || t->assignment->host->rec.previous.user[0]);
     case ORDER_DELETE_VOLUME:
         return !t->volume->rec.wanted;
     case ORDER_RENAME_VOLUME:
@@ -303,15 +304,15 @@ static size_t volume_vars(const struct order *s, const struct volume_record *rec
     return n;
 }
 
-static size_t rule_vars(const struct order *s, const struct target *t, const char *secret,
-                        struct sn_var *vars)
+// host: with the account that is given; NULL when none is.
+static size_t rule_vars(const struct order *s, const struct pool_volume *v,
+                        const struct host_record *host, const char *secret, struct sn_var *vars)
 {
     static const struct sn_oid status = OID_dvsanAccessRowStatus,
                                initiator = OID_dvsanAccessInitiator, user = OID_dvsanAccessChapUser,
-                               chap = OID_dvsanAccessChapSecret, mark = OID_dvsanAccessSecretMark;
+                               chap = OID_dvsanAccessChapSecret, mark = OID_dvsanAccessSecretMark,
+                               previous = OID_dvsanAccessPreviousUser;
     const uint32_t i[] = {s->volume_index, s->rule_index};
-    const struct host_record *host = t->assignment ? &t->assignment->host->rec : NULL;
-    const struct pool_volume *v = t->volume;
     size_t n = 0;
     guard(s, vars, &n);
     for (size_t k = 0; s->kind != ORDER_ADD_RULE && k < v->rule_count; k++)
@@ -324,8 +325,10 @@ static size_t rule_vars(const struct order *s, const struct target *t, const cha
     if (s->kind == ORDER_ADD_RULE) {
         var(vars, &n, &status, i, 2, sn_int(ROW_CREATE_AND_GO));
         var(vars, &n, &initiator, i, 2, sn_text(host->iqn));
-        var(vars, &n, &user, i, 2, sn_text(host->chap_user));
     }
+    var(vars, &n, &user, i, 2, sn_text(host->chap_user));
+    if (s->alone)
+        var(vars, &n, &previous, i, 2, sn_text(""));
     var(vars, &n, &chap, i, 2, sn_text(secret));
     var(vars, &n, &mark, i, 2, sn_uint(host->secret_mark));
     return n;
@@ -437,6 +440,7 @@ static bool send_step(struct unit_link *link, const struct order *s, const struc
 {
     struct sn_var vars[STEP_VARS];
     char secret[CHAP_SECRET_MAX + 1] = "";
+    struct host_record before; // the request borrows of it
     size_t n = LEAD_VARS;
     lead_word_vars(link, vars); // first: what follows is judged by it
     if (s->kind >= ORDER_DELETE_VOLUME && s->kind <= ORDER_CREATE_VOLUME) {
@@ -444,6 +448,10 @@ static bool send_step(struct unit_link *link, const struct order *s, const struc
     } else {
         const struct host_record *host = t->assignment ? &t->assignment->host->rec : NULL;
         struct dv_err err;
+        if (s->previous) {
+            before = account_before(host);
+            host = &before;
+        }
         if (s->kind != ORDER_REMOVE_RULE &&
             seal_open_secret(link->cms->seal, host, secret, &err) < 0) {
             refused(link, s, err.code, err.text);
@@ -451,7 +459,7 @@ static bool send_step(struct unit_link *link, const struct order *s, const struc
         }
         if (s->kind != ORDER_REMOVE_RULE && !host->one_secret)
             chap_unit_secret(secret, &link->uuid, secret);
-        n += rule_vars(s, t, secret, vars + n);
+        n += rule_vars(s, t->volume, host, secret, vars + n);
     }
     send_vars(link, t->volume, vars, n);
     secret_wipe(secret, sizeof(secret));

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "logic/accounts.h"
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -177,7 +178,7 @@ const struct medium_proof *observe_proof(const struct observation *o, uint32_t m
 static bool brings_another_secret(const struct observation *o, const struct access_rule *rule)
 {
     const struct pool_host *host = pool_host_by_iqn(o->pool, rule->initiator);
-    return host && host->rec.sealed_len > 0 && rule->secret_mark != host->rec.secret_mark;
+    return host && host->rec.sealed_len > 0 && !account_has_mark(&host->rec, rule->secret_mark);
 }
 
 static bool adopt_volume(struct observation *o, const struct volume *v,

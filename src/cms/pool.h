@@ -164,6 +164,8 @@ bool pool_is_current(const struct pool_unit *u);
 const char *pool_volume_state(const struct pool_volume *v);
 const char *pool_volume_last_state(const struct pool_volume *v); // when the unit answered last
 // "pending", "active", "failed", "revoking", and "unknown".
+// Whether its unit has still to take the account that the host has now.
+bool pool_awaits_account(const struct pool_assignment *a);
 const char *pool_assignment_state(const struct pool_assignment *a);
 const char *pool_medium_state(const struct pool_unit *u, const struct medium *m); // or "unknown"
 #define POOL_NOTE_ROOM 512 // bytes, with the NUL

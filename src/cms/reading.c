@@ -312,10 +312,17 @@ bool reading_volume(const uint32_t *index, size_t len, const struct sn_value *v,
 size_t reading_rule_columns(struct sn_oid *oids)
 {
     static const struct sn_oid list[] = {
-        OID_dvsanAccessInitiator, OID_dvsanAccessChapUser,  OID_dvsanAccessSecretIsSet,
-        OID_dvsanAccessOperState, OID_dvsanAccessLastError, OID_dvsanAccessSecretMark,
+        OID_dvsanAccessInitiator,    OID_dvsanAccessChapUser,  OID_dvsanAccessSecretIsSet,
+        OID_dvsanAccessOperState,    OID_dvsanAccessLastError, OID_dvsanAccessSecretMark,
+        OID_dvsanAccessPreviousUser,
     };
     return columns(list, DV_COUNT(list), oids);
+}
+
+// A unit of before there was such a column has none.
+static bool previous_user(const struct sn_value *v, char *out, size_t room)
+{
+    return sn_is_exception(v) || sn_get_text(v, out, room);
 }
 
 bool reading_rule(const uint32_t *index, size_t len, const struct sn_value *v,
@@ -327,7 +334,8 @@ bool reading_rule(const uint32_t *index, size_t len, const struct sn_value *v,
         !sn_get_text(&v[1], out->chap_user, sizeof(out->chap_user)) ||
         !label(&v[2], TRUTH_FALSE, &is_set) || !label(&v[3], ACCESS_REVOKING, &state) ||
         !text(&v[4], out->last_error, sizeof(out->last_error)) ||
-        !sn_get_uint(&v[5], &out->secret_mark))
+        !sn_get_uint(&v[5], &out->secret_mark) ||
+        !previous_user(&v[6], out->previous_user, sizeof(out->previous_user)))
         return false;
     out->volume = index[0];
     out->index = index[1];

@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "cms/request.h"
 #include "cms/seal.h"
+#include "logic/accounts.h"
 #include "logic/health.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ static int check_user(struct cms *cms, const char *user, const struct pool_host 
     if (chap_user_check(user, err) < 0)
         return -1;
     for (const struct pool_host *h = cms->pool->hosts; h; h = h->hh.next) {
-        if (h != self && !strcmp(h->rec.chap_user, user))
+        if (h != self && (!strcmp(h->rec.chap_user, user) || !strcmp(h->rec.previous.user, user)))
             return dv_fail(err, DV_EXISTS,
                            "host %s has the CHAP user name %s already: choose another", h->rec.name,
                            user);
@@ -98,6 +99,13 @@ static void keep_from_finders(struct cms *cms, struct changes *c, const struct p
                    n, n == 1 ? "" : "s", n == 1 ? "that volume" : "these volumes");
 }
 
+static void set_secret(const struct cms *cms, struct host_record *rec, const char *chap_secret)
+{
+    random_fill(&rec->secret_mark, sizeof(rec->secret_mark));
+    rec->secret_mark |= 1; // 0 is none
+    seal_secret(cms->seal, rec, chap_secret);
+}
+
 // A host that was found on a unit, and whose secret is not known here, is completed by adding it
 // under its IQN: it takes the name and the secret that are given.
 int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char *chap_user,
@@ -115,10 +123,9 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
     dv_copy(rec.name, sizeof(rec.name), name);
     dv_copy(rec.iqn, sizeof(rec.iqn), iqn);
     dv_copy(rec.chap_user, sizeof(rec.chap_user), user);
-    random_fill(&rec.secret_mark, sizeof(rec.secret_mark));
-    rec.secret_mark |= 1; // 0 is none
+    rec.previous = (struct host_account){0};
     rec.one_secret = one_secret;
-    seal_secret(cms->seal, &rec, chap_secret);
+    set_secret(cms, &rec, chap_secret);
     struct changes c = {0};
     changes_host(&c, &rec);
     events_add(cms, &c, EVENT_INFO, "host", rec.name, "was added as %s", rec.iqn);
@@ -131,19 +138,132 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
     return rc;
 }
 
+// ---- Another secret ------------------------------------------------------------------------
+
+// 1: it is the one that the host has; 0: it is another one.
+static int has_secret(struct cms *cms, const struct host_record *rec, const char *chap_secret,
+                      struct dv_err *err)
+{
+    char secret[CHAP_SECRET_MAX + 1];
+    if (seal_open_secret(cms->seal, rec, secret, err) < 0)
+        return -1;
+    int same = secret_equal(secret, chap_secret);
+    secret_wipe(secret, sizeof(secret));
+    return same;
+}
+
 int cms_check_secret(struct cms *cms, const char *host, const char *secret, bool *known,
                      bool *matches, struct dv_err *err)
 {
-    char own[CHAP_SECRET_MAX + 1];
     const struct pool_host *h = request_host(cms, host, err);
-    *known = h && h->rec.sealed_len > 0;
-    *matches = false;
-    if (!h || (*known && seal_open_secret(cms->seal, &h->rec, own, err) < 0))
+    if (!h)
         return -1;
-    *matches = *known && secret_equal(own, secret);
-    secret_wipe(own, sizeof(own));
+    *known = h->rec.sealed_len > 0;
+    int same = *known ? has_secret(cms, &h->rec, secret, err) : 0;
+    *matches = same == 1;
+    return same < 0 ? -1 : 0;
+}
+
+static int check_rekey(struct cms *cms, const struct host_record *rec, const char *chap_secret,
+                       bool per_unit, bool now, struct dv_err *err)
+{
+    if (chap_secret_check(chap_secret, err) < 0)
+        return -1;
+    if (rec->sealed_len == 0)
+        return dv_fail(err, DV_CONFLICT,
+                       "the CHAP secret of host %s is not known here: add the host again with its "
+                       "IQN %s and a new secret",
+                       rec->name, rec->iqn);
+    int same = has_secret(cms, rec, chap_secret, err);
+    if (same < 0)
+        return -1;
+    if (same && !(per_unit && rec->one_secret))
+        return dv_fail(err, DV_CONFLICT,
+                       "that is the secret that host %s has as CHAP user %s: give it another one",
+                       rec->name, rec->chap_user);
+    if (rec->previous.user[0] && !now)
+        return dv_fail(err, DV_CONFLICT,
+                       "the CHAP user %s of host %s is still valid beside %s: end it first (dvsan "
+                       "host rekey %s --finish), or end both at once (--now)",
+                       rec->previous.user, rec->name, rec->chap_user, rec->name);
     return 0;
 }
+
+static void keep_account(struct host_record *rec)
+{
+    struct host_account *a = &rec->previous;
+    memcpy(a->user, rec->chap_user, sizeof(a->user));
+    memcpy(a->sealed_secret, rec->sealed_secret, sizeof(a->sealed_secret));
+    a->sealed_len = rec->sealed_len;
+    a->mark = rec->secret_mark;
+    a->one_secret = rec->one_secret;
+    a->since = cms_now_ms();
+}
+
+int cms_rekey_host(struct cms *cms, const char *host, const char *chap_secret, bool per_unit,
+                   bool now, struct dv_err *err)
+{
+    struct pool_host *h = request_host(cms, host, err);
+    if (!h || check_rekey(cms, &h->rec, chap_secret, per_unit, now, err) < 0)
+        return -1;
+    struct host_record rec = h->rec;
+    struct changes c = {0};
+    rec.previous = (struct host_account){0};
+    if (!now)
+        keep_account(&rec);
+    do {
+        char user[CHAP_USER_MAX + 1];
+        account_next_user(rec.chap_user, user);
+        memset(rec.chap_user, 0, sizeof(rec.chap_user));
+        dv_copy(rec.chap_user, sizeof(rec.chap_user), user);
+    } while (check_user(cms, rec.chap_user, h, NULL) < 0);
+    rec.one_secret = rec.one_secret && !per_unit;
+    set_secret(cms, &rec, chap_secret);
+    changes_host(&c, &rec);
+    events_add(cms, &c, EVENT_INFO, "host", rec.name,
+               now ? "has another secret, as CHAP user %s; %s has ended"
+                   : "has another secret, as CHAP user %s; %s stays valid until that is ended",
+               rec.chap_user, h->rec.chap_user);
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    if (rc == 0)
+        renew_orders(h);
+    return rc;
+}
+
+int cms_finish_rekey(struct cms *cms, const char *host, bool now, struct dv_err *err)
+{
+    struct pool_host *h = request_host(cms, host, err);
+    if (!h)
+        return -1;
+    struct host_record rec = h->rec;
+    const struct pool_assignment *a;
+    if (!rec.previous.user[0])
+        return dv_fail(err, DV_CONFLICT, "host %s has one CHAP user, %s: there is nothing to end",
+                       rec.name, rec.chap_user);
+    DL_FOREACH2(h->assignments, a, host_next)
+    {
+        if (!now && pool_awaits_account(a))
+            return dv_fail(err, DV_CONFLICT,
+                           "unit %s does not have the CHAP user %s for volume %s yet, see dvsan "
+                           "host show %s: wait, or bring the unit back; with --now %s ends all the "
+                           "same, and sessions end where %s is missing",
+                           a->volume->unit->rec.name, rec.chap_user, a->volume->rec.name, rec.name,
+                           rec.previous.user, rec.chap_user);
+    }
+    struct changes c = {0};
+    rec.previous = (struct host_account){0};
+    changes_host(&c, &rec);
+    events_add(cms, &c, EVENT_INFO, "host", rec.name, "has the CHAP user %s alone; %s has ended",
+               rec.chap_user, h->rec.previous.user);
+    int rc = cms_apply(cms, &c, err);
+    changes_free(&c);
+    if (rc == 0)
+        renew_orders(h);
+    return rc;
+}
+
+// ---- Deleting ------------------------------------------------------------------------------
 
 static int tell_still_losing(struct cms *cms, const struct pool_assignment *a, struct dv_err *err)
 {

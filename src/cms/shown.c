@@ -3,6 +3,7 @@
 #include "cms/pool.h"
 
 #include "base/mem.h"
+#include "logic/accounts.h"
 #include "logic/health.h"
 #include "logic/trust.h"
 #include <stdarg.h>
@@ -31,6 +32,12 @@ const char *pool_volume_last_state(const struct pool_volume *v)
     if (!v->rec.wanted)
         return volume_state_name(VOLUME_DELETING);
     return volume_state_name(v->actual.state);
+}
+
+bool pool_awaits_account(const struct pool_assignment *a)
+{
+    return a->rec.wanted && !a->rec.found && a->actual.index != 0 &&
+           !account_is_given(&a->host->rec, &a->actual);
 }
 
 const char *pool_assignment_state(const struct pool_assignment *a)

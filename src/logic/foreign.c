@@ -4,11 +4,17 @@
 
 #include <string.h>
 
-// The station makes such a rule anew, see orders.c.
-static bool is_remade(const struct access_rule *rule, const struct host_record *host)
+static bool has_users(const struct access_rule *rule, const struct host_record *host)
 {
-    return host->sealed_len > 0 && (strcmp(rule->chap_user, host->chap_user) != 0 ||
-                                    strcmp(rule->initiator, host->iqn) != 0);
+    return strcmp(rule->chap_user, host->chap_user) == 0 &&
+           strcmp(rule->previous_user, host->previous.user) == 0;
+}
+
+// The station makes such a rule anew, or gives it other accounts, see orders.c.
+static bool is_changed(const struct access_rule *rule, const struct host_record *host)
+{
+    return host->sealed_len > 0 &&
+           (!has_users(rule, host) || strcmp(rule->initiator, host->iqn) != 0);
 }
 
 enum foreign foreign_rule(const struct access_rule *before, const struct access_rule *now,
@@ -16,11 +22,12 @@ enum foreign foreign_rule(const struct access_rule *before, const struct access_
 {
     if (!before)
         return now && now->state != ACCESS_REVOKING && !right ? FOREIGN_ADDED : FOREIGN_NOTHING;
-    if (!right || !right->wanted || before->state == ACCESS_REVOKING || is_remade(before, host))
+    if (!right || !right->wanted || before->state == ACCESS_REVOKING || is_changed(before, host))
         return FOREIGN_NOTHING;
     if (!now || now->state == ACCESS_REVOKING)
         return FOREIGN_REMOVED;
-    if (strcmp(before->chap_user, now->chap_user) != 0)
+    if (strcmp(before->chap_user, now->chap_user) != 0 ||
+        strcmp(before->previous_user, now->previous_user) != 0)
         return FOREIGN_USER;
     if (before->secret_is_set && !now->secret_is_set)
         return FOREIGN_NO_SECRET;

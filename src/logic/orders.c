@@ -3,12 +3,13 @@
 #include "logic/orders.h"
 
 #include "base/mem.h"
+#include "logic/accounts.h"
 #include <string.h>
 
 const char *order_kind_name(enum order_kind kind)
 {
     static const char *const names[] = {
-        [ORDER_REMOVE_RULE] = "remove rule",     [ORDER_SET_SECRET] = "set secret",
+        [ORDER_REMOVE_RULE] = "remove rule",     [ORDER_SET_ACCOUNT] = "set account",
         [ORDER_DELETE_VOLUME] = "delete volume", [ORDER_CREATE_VOLUME] = "create volume",
         [ORDER_ADD_RULE] = "add rule",           [ORDER_RENAME_VOLUME] = "rename volume",
         [ORDER_RESIZE_VOLUME] = "resize volume", [ORDER_ONLINE_VOLUME] = "set volume online",
@@ -30,16 +31,15 @@ static void add(struct orders *p, enum order_kind kind, const struct orders_volu
     p->unsettled = true;
 }
 
-// The rule is in the way: nobody wants it, or it was made for another CHAP user or spelling of the
-// host's name, which cannot be changed in place. Without the secret it could not be made again.
+// The rule is in the way: nobody wants it, or it was made for another spelling of the host's name,
+// which cannot be changed in place. Without the secret it could not be made again.
 static bool to_remove(const struct orders_volume *v, const struct orders_right *right,
                       const struct access_rule *rule)
 {
     if (!v->want->wanted || !right || !right->want->wanted)
         return true;
     return right->host->sealed_len > 0 && !right->want->found &&
-           (strcmp(right->host->chap_user, rule->chap_user) != 0 ||
-            strcmp(right->host->iqn, rule->initiator) != 0);
+           strcmp(right->host->iqn, rule->initiator) != 0;
 }
 
 // The right that each rule is for, NULL where there is none. The caller frees the list.
@@ -53,6 +53,21 @@ static const struct orders_right **rights_of(const struct orders_volume *v)
     return list;
 }
 
+static bool to_change(const struct orders_right *right, const struct access_rule *rule)
+{
+    return right->host->sealed_len > 0 && !right->want->found &&
+           account_next(right->host, rule).due;
+}
+
+static void set_account(struct orders *p, const struct orders_volume *v,
+                        const struct orders_right *right, const struct access_rule *rule)
+{
+    struct account_step step = account_next(right->host, rule);
+    add(p, ORDER_SET_ACCOUNT, v, right, rule->index);
+    p->items[p->count - 1].previous = step.previous;
+    p->items[p->count - 1].alone = step.alone;
+}
+
 static void plan_rules(struct orders *p, const struct orders_volume *v)
 {
     DV_FREE const struct orders_right **rights = rights_of(v);
@@ -64,10 +79,9 @@ static void plan_rules(struct orders *p, const struct orders_volume *v)
         } else if (to_remove(v, right, rule)) {
             if (!(right ? right->held : v->held))
                 add(p, ORDER_REMOVE_RULE, v, right, rule->index);
-        } else if (right->host->sealed_len > 0 && !right->want->found &&
-                   rule->secret_mark != right->host->secret_mark) {
+        } else if (to_change(right, rule)) {
             if (!right->held)
-                add(p, ORDER_SET_SECRET, v, right, rule->index);
+                set_account(p, v, right, rule);
         } else if (rule->state == ACCESS_PENDING) {
             p->unsettled = true;
         }
@@ -83,8 +97,10 @@ static void plan_rights(struct orders *p, const struct orders_volume *v)
         const struct orders_right *right = &v->rights[i];
         // A right without a secret would admit nobody.
         if (right->want->wanted && !right->want->found && !right->held &&
-            right->host->sealed_len > 0 && right->rule >= v->rule_count)
+            right->host->sealed_len > 0 && right->rule >= v->rule_count) {
             add(p, ORDER_ADD_RULE, v, right, right->want->index);
+            p->items[p->count - 1].previous = right->host->previous.user[0] != '\0';
+        }
     }
 }
 

@@ -37,7 +37,7 @@ struct orders_volume {
 // is used.
 enum order_kind {
     ORDER_REMOVE_RULE = 1,
-    ORDER_SET_SECRET,
+    ORDER_SET_ACCOUNT,
     ORDER_DELETE_VOLUME,
     ORDER_RENAME_VOLUME,
     ORDER_RESIZE_VOLUME,
@@ -53,6 +53,7 @@ struct order {
     struct dv_uuid host;   // zero: a rule that nobody here knows
     uint32_t volume_index; // dvsanVolumeIndex
     uint32_t rule_index;   // dvsanAccessIndex; 0 for volume steps
+    bool previous, alone;  // of an account that is given: see struct account_step
 };
 
 struct orders {

@@ -81,6 +81,15 @@ struct volume_record {
     struct dv_uuid left;
 };
 
+struct host_account {
+    char user[CHAP_USER_MAX + 1]; // "": there is none
+    uint8_t sealed_secret[96];    // as in struct host_record
+    uint8_t sealed_len;
+    uint32_t mark;
+    bool one_secret;
+    int64_t since; // when another one became the host's, in milliseconds since 1970
+};
+
 struct host_record {
     struct dv_uuid uuid;
     char name[NAME_MAX_LEN + 1];       // unique in the pool
@@ -90,6 +99,7 @@ struct host_record {
     uint8_t sealed_len;                // 0: the station does not know it
     uint32_t secret_mark;              // drawn at random with each new secret
     bool one_secret; // each unit knows the secret itself; else one of its own (model/chap.h)
+    struct host_account previous; // that is valid beside this one until a person ends it
 };
 
 // A host's right to a volume. It stays, with wanted false, until the unit has confirmed its end.

@@ -157,6 +157,7 @@ static int put_rule(struct store *s, const struct dv_uuid *volume, const struct 
     db_bind_int(st, 6, r->state);
     db_bind_text(st, 7, r->last_error);
     db_bind_int(st, 8, r->secret_mark);
+    db_bind_text(st, 9, r->previous_user);
     return db_run(st, err);
 }
 
@@ -209,6 +210,11 @@ static int put_host(struct store *s, const struct host_record *h, struct dv_err 
     bind_bytes_or_null(st, 5, h->sealed_secret, h->sealed_len);
     db_bind_int(st, 6, h->secret_mark);
     db_bind_int(st, 7, h->one_secret);
+    db_bind_text(st, 8, h->previous.user);
+    bind_bytes_or_null(st, 9, h->previous.sealed_secret, h->previous.sealed_len);
+    db_bind_int(st, 10, h->previous.mark);
+    db_bind_int(st, 11, h->previous.one_secret);
+    db_bind_int(st, 12, h->previous.since);
     return db_run(st, err);
 }
 
@@ -373,6 +379,7 @@ static int ends_secret(struct store *s, const struct change *c, struct dv_err *e
     const struct host_record *h = c->kind == CHANGE_HOST ? c->host_record : NULL;
     bind_uuid(st, 1, h ? &h->uuid : &c->id);
     bind_bytes_or_null(st, 2, h ? h->sealed_secret : NULL, h ? h->sealed_len : 0);
+    bind_bytes_or_null(st, 3, h ? h->previous.sealed_secret : NULL, h ? h->previous.sealed_len : 0);
     int rc = db_step(st, err);
     db_reset(st);
     return rc;

@@ -152,6 +152,21 @@ static int load_portals(struct store *s, struct changes *out, struct dv_err *err
     return rc;
 }
 
+// All of it, or nothing.
+static void load_previous(struct row *row, struct host_account *a)
+{
+    ROW_TEXT(row, 7, "previous_user", a->user);
+    if (a->user[0] && chap_user_check(a->user, NULL) < 0)
+        row_blame(row, "previous_user");
+    a->sealed_len = row_bytes(row, 8, "previous_secret", !a->user[0], a->sealed_secret, SEALED_MIN,
+                              sizeof(a->sealed_secret));
+    a->mark = row_u32(row, 9, "previous_mark");
+    a->one_secret = row_flag(row, 10, "previous_one_secret");
+    a->since = row_num(row, 11, "previous_since", 0, INT64_MAX);
+    if (!a->user[0] && a->sealed_len > 0)
+        row_blame(row, "previous_secret");
+}
+
 static int load_hosts(struct store *s, struct changes *out, struct dv_err *err)
 {
     ROWS(ST_HOSTS, "host");
@@ -164,6 +179,7 @@ static int load_hosts(struct store *s, struct changes *out, struct dv_err *err)
                                  sizeof(h.sealed_secret));
         h.secret_mark = row_u32(&row, 5, "secret_mark");
         h.one_secret = row_flag(&row, 6, "one_secret");
+        load_previous(&row, &h.previous);
         if (row_judge(&row, err) < 0)
             return give_up(&row);
         changes_host(out, &h);
@@ -210,6 +226,7 @@ static int load_rules(struct store *s, const struct dv_uuid *volume, uint32_t in
         r->state = (enum access_state)row_label(&row, 4, "state");
         ROW_TEXT(&row, 5, "last_error", r->last_error);
         r->secret_mark = row_u32(&row, 6, "secret_mark");
+        ROW_TEXT(&row, 7, "previous_user", r->previous_user);
         row_blame(&row, access_rule_wrong(r));
         if (row_judge(&row, err) < 0)
             return give_up(&row);

@@ -153,6 +153,14 @@ const char *const store_schema[] = {
     "ALTER TABLE unit ADD COLUMN key_before INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE unit ADD COLUMN key_alone INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE task ADD COLUMN unit BLOB;",
+
+    // Hosts' accounts of before, which are valid until a person ends them.
+    "ALTER TABLE rule ADD COLUMN previous_user TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE host ADD COLUMN previous_user TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE host ADD COLUMN previous_secret BLOB;"
+    "ALTER TABLE host ADD COLUMN previous_mark INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE host ADD COLUMN previous_one_secret INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE host ADD COLUMN previous_since INTEGER NOT NULL DEFAULT 0;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -191,14 +199,22 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_DELETE_SHOWN] = "DELETE FROM shown WHERE volume = ?",
     [ST_RENUMBER_SHOWN] = "UPDATE shown SET idx = ?2 WHERE volume = ?1",
     [ST_PUT_SHOWN] = "INSERT INTO shown VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [ST_PUT_RULE] = "INSERT INTO rule VALUES (?,?,?,?,?,?,?,?)",
-    [ST_PUT_HOST] = "INSERT INTO host VALUES (?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
-                    " name=excluded.name, iqn=excluded.iqn, chap_user=excluded.chap_user,"
-                    " sealed_secret=excluded.sealed_secret, secret_mark=excluded.secret_mark,"
-                    " one_secret=excluded.one_secret",
+    [ST_PUT_RULE] = "INSERT INTO rule VALUES (?,?,?,?,?,?,?,?,?)",
+    [ST_PUT_HOST] =
+        "INSERT INTO host VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
+        " name=excluded.name, iqn=excluded.iqn, chap_user=excluded.chap_user,"
+        " sealed_secret=excluded.sealed_secret, secret_mark=excluded.secret_mark,"
+        " one_secret=excluded.one_secret, previous_user=excluded.previous_user,"
+        " previous_secret=excluded.previous_secret,"
+        " previous_mark=excluded.previous_mark,"
+        " previous_one_secret=excluded.previous_one_secret,"
+        " previous_since=excluded.previous_since",
     [ST_DELETE_HOST] = "DELETE FROM host WHERE uuid = ?",
-    [ST_ENDS_SECRET] = "SELECT 1 FROM host WHERE uuid = ? AND sealed_secret IS NOT NULL"
-                       " AND sealed_secret IS NOT ?",
+    // One that becomes the previous one does not end.
+    [ST_ENDS_SECRET] = "SELECT 1 FROM host WHERE uuid = ?1 AND ("
+                       "(sealed_secret IS NOT NULL AND sealed_secret IS NOT ?2"
+                       " AND sealed_secret IS NOT ?3) OR"
+                       "(previous_secret IS NOT NULL AND previous_secret IS NOT ?3))",
     [ST_PUT_ASSIGNMENT] =
         "INSERT INTO assignment VALUES (?,?,?,?,?) ON CONFLICT (volume, host) DO UPDATE SET"
         " idx=excluded.idx, wanted=excluded.wanted, found=excluded.found",
@@ -230,10 +246,11 @@ const char *const store_sql[STORE_STMTS] = {
                  " admin_online, state, progress, generation, last_error, target_blocks,"
                  " portal_group FROM shown",
     [ST_RULES] = "SELECT idx, initiator, chap_user, secret_is_set, state, last_error,"
-                 " secret_mark FROM rule"
+                 " secret_mark, previous_user FROM rule"
                  " WHERE volume = ? ORDER BY idx",
-    [ST_HOSTS] = "SELECT uuid, name, iqn, chap_user, sealed_secret, secret_mark, one_secret"
-                 " FROM host",
+    [ST_HOSTS] = "SELECT uuid, name, iqn, chap_user, sealed_secret, secret_mark, one_secret,"
+                 " previous_user, previous_secret, previous_mark, previous_one_secret,"
+                 " previous_since FROM host",
     [ST_ASSIGNMENTS] = "SELECT volume, host, idx, wanted, found FROM assignment",
     [ST_TASKS] = "SELECT id, kind, state, progress, summary, volume, host, error_code, error,"
                  " waiting, created, started, finished, cancel, unit FROM task ORDER BY id",
