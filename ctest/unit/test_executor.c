@@ -183,6 +183,56 @@ static void test_many_tasks_end_in_turns(void **state)
     assert_true(turns > 1);
 }
 
+static struct pool_task *renaming(struct lab *lab, const struct pool_volume *v)
+{
+    struct changes c = {0};
+    struct task_record t;
+    struct volume_record rec = v->rec;
+    dv_copy(rec.name, sizeof(rec.name), "another");
+    tasks_new(&lab->cms, &t, TASK_VOLUME_RENAME);
+    t.volume = rec.uuid;
+    changes_volume(&c, &rec);
+    changes_task(&c, &t);
+    apply(lab, &c);
+    return pool_find_task(lab->cms.pool, t.id);
+}
+
+static void minute_passes(struct lab *lab, const struct pool_task *task)
+{
+    struct changes c = {0};
+    struct task_record t = task->rec;
+    assert_in_range(t.moved, cms_now_ms() - 30000, cms_now_ms());
+    t.moved -= 60000;
+    changes_task(&c, &t);
+    apply(lab, &c);
+}
+
+// A unit that answers and does nothing: that is told when nothing went on for a while, and again no
+// more when the task went on, or something else is in its way.
+static void test_a_task_that_stands_still(void **state)
+{
+    struct lab *lab = *state;
+    reads(lab, 2, 1, 0);
+    takes_all(lab);
+    lab->unit->rec.state = UNIT_UP;
+    const struct pool_task *t = renaming(lab, lab->unit->volumes);
+    settles(lab);
+    assert_string_equal(t->rec.waiting, "");
+    minute_passes(lab, t);
+    settles(lab);
+    assert_non_null(strstr(t->rec.waiting, "has not carried it out since"));
+    uint64_t version = t->rec.version;
+    settles(lab); // nothing new
+    assert_int_equal(t->rec.version, version);
+    lab->unit->rec.state = UNIT_STOPPED;
+    settles(lab);
+    assert_non_null(strstr(t->rec.waiting, "is stopped: start it"));
+    lab->unit->rec.state = UNIT_UP;
+    settles(lab);
+    assert_string_equal(t->rec.waiting, "");
+    assert_in_range(t->rec.moved, cms_now_ms() - 30000, cms_now_ms());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +241,7 @@ int main(void)
         TEST(test_much_that_went_is_dropped_in_turns),
         TEST(test_what_waits_for_a_refusal_keeps_no_pace),
         TEST(test_many_tasks_end_in_turns),
+        TEST(test_a_task_that_stands_still),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,8 @@ enum trouble {
     FILE_GONE,
     REFUSED,
     NOT_SHOWN,
-    NOT_LED
+    NOT_LED,
+    NO_HOSTS // and a tgtd that hangs
 };
 
 struct line {
@@ -78,6 +79,7 @@ static const struct line lines[] = {
      "u cannot delete the volume yet: the tgtd hangs" MEND},
     {DELETE, UP, ONLINE, TGTD_HANGS, false,
      "u cannot end the hosts' access yet: the tgtd hangs" MEND},
+    {DELETE, UP, FAILED, NO_HOSTS, false, "u cannot delete the volume yet: the tgtd hangs" MEND},
     {TASK_UNASSIGN, UP, FAILED, TGTD_HANGS, false,
      "u cannot end the access yet: the tgtd hangs" MEND},
     {TASK_ASSIGN, UP, FAILED, TGTD_HANGS, true,
@@ -108,9 +110,10 @@ static void test_lines(void **state)
     for (size_t i = 0; i < DV_COUNT(lines); i++) {
         const struct line *l = &lines[i];
         bool medium = l->trouble == MEDIUM_BAD || l->trouble == MEDIUM_NOT_THERE;
-        const char *error = medium || l->trouble == TGTD_HANGS ? "the tgtd hangs"
-                            : l->trouble == FILE_GONE          ? "f is gone: put it back"
-                                                               : "";
+        bool hangs = l->trouble == TGTD_HANGS || l->trouble == NO_HOSTS;
+        const char *error = medium || hangs           ? "the tgtd hangs"
+                            : l->trouble == FILE_GONE ? "f is gone: put it back"
+                                                      : "";
         struct waiting_case c = {
             .task = 7,
             .kind = l->kind,
@@ -120,6 +123,7 @@ static void test_lines(void **state)
             .not_led = l->trouble == NOT_LED ? "another station leads u" : "",
             .volume = "v",
             .shown = l->trouble != NOT_SHOWN,
+            .rules = l->trouble != NO_HOSTS,
             .volume_state = l->volume,
             .volume_error = error,
             .medium_away = medium,
@@ -129,8 +133,8 @@ static void test_lines(void **state)
             .refusal = l->trouble == REFUSED ? "it will not" : "",
         };
         char text[WAITING_ROOM];
-        waiting_text(&c, text);
         print_message("line %zu\n", i);
+        assert_int_equal(waiting_text(&c, text), l->says[0] != '\0');
         assert_string_equal(text, l->says);
     }
 }
@@ -169,6 +173,59 @@ static void test_taking_back(void **state)
     }
 }
 
+// What a unit was told and does not do, and says nothing about.
+static void test_standing_still(void **state)
+{
+    (void)state;
+#define STILL(done)                                                                                \
+    "u has not " done " since 2026-11-30T10:00:00Z and does not say why: look at the log of its "  \
+    "agent, and start dvsan-unit there again"
+#define LEAVE "; or stop the unit and forget it (dvsan unit forget u)"
+    static const struct {
+        enum task_kind kind;
+        bool can_cancel, at_it;
+        const char *refusal;
+        int64_t passed;
+        const char *says;
+    } table[] = {
+        {TASK_ASSIGN, true, false, "", WAITING_STILL_MS - 1, ""},
+        {TASK_ASSIGN, true, false, "", WAITING_STILL_MS, STILL("carried it out") CANCEL},
+        {CREATE, true, false, "", WAITING_STILL_MS, STILL("carried it out") CANCEL},
+        {RENAME, true, false, "", WAITING_STILL_MS, STILL("carried it out") CANCEL},
+        {RESIZE, false, false, "", WAITING_STILL_MS, STILL("carried it out") LEAVE},
+        {DELETE, false, false, "", WAITING_STILL_MS, STILL("carried it out") LEAVE},
+        {TASK_UNASSIGN, false, false, "", WAITING_STILL_MS, STILL("carried it out") LEAVE},
+        {DELETE, false, false, "it will not", WAITING_STILL_MS, "u refuses: it will not"},
+        {DELETE, false, true, "", WAITING_STILL_MS, ""},
+        {DELETE, false, true, "", WAITING_STILL_AT_IT_MS, STILL("gone on with it") LEAVE},
+    };
+    for (size_t i = 0; i < DV_COUNT(table); i++) {
+        int64_t moved = INT64_C(1796032800) * 1000; // 2026-11-30T10:00:00Z
+        struct waiting_case c = {.task = 7,
+                                 .kind = table[i].kind,
+                                 .can_cancel = table[i].can_cancel,
+                                 .unit = "u",
+                                 .unit_state = UP,
+                                 .volume = "v",
+                                 .shown = true,
+                                 .at_it = table[i].at_it,
+                                 .volume_state = ONLINE,
+                                 .volume_error = "",
+                                 .medium_error = "",
+                                 .access_error = "",
+                                 .refusal = table[i].refusal,
+                                 .now = moved + table[i].passed,
+                                 .moved = moved};
+        char text[WAITING_ROOM];
+        bool known = waiting_text(&c, text);
+        assert_string_equal(text, table[i].says);
+        assert_int_equal(known, table[i].refusal[0] != '\0'); // by which the time is counted
+        c.moved = 0;                                          // something was in the way until now
+        waiting_text(&c, text);
+        assert_string_equal(text, table[i].refusal[0] ? table[i].says : "");
+    }
+}
+
 // Whatever the unit says, the text fits, and the way out is in it.
 static void test_long_reasons(void **state)
 {
@@ -194,6 +251,13 @@ static void test_long_reasons(void **state)
     };
     waiting_text(&c, text);
     assert_non_null(strstr(text, "--forget)"));
+    c.medium_away = false;
+    c.volume_error = c.access_error = c.refusal = "";
+    c.now = INT64_MAX;
+    c.moved = 1;
+    waiting_text(&c, text);
+    assert_int_equal(text[strlen(text) - 1], ')');
+    c.refusal = reason;
     c.kind = TASK_ASSIGN;
     c.can_cancel = true;
     waiting_text(&c, text);
@@ -208,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_taking_back),
+        cmocka_unit_test(test_standing_still),
         cmocka_unit_test(test_long_reasons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

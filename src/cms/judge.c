@@ -278,6 +278,8 @@ void judge_task(struct judging *j, const struct pool_task *pt)
         judge_cancel(j, &t, v);
     else
         judge_kind(j, &t, v);
+    if (memcmp(&t, &pt->rec, sizeof(t)) != 0)
+        t.moved = 0; // it went on just now
     if (!task_is_over(&t) && v)
         waits_tell(&t, v);
     if (!task_is_over(&t) && memcmp(&t, &pt->rec, sizeof(t)) != 0)

@@ -50,6 +50,9 @@ void waits_tell(struct task_record *t, const struct pool_volume *v)
         .not_led = not_led,
         .volume = v->rec.name,
         .shown = v->actual.index != 0,
+        .rules = v->rule_count > 0,
+        .at_it = v->actual.index != 0 &&
+                 (v->actual.progress < 100 || v->actual.state == VOLUME_DELETING),
         .volume_state = v->actual.state,
         .volume_error = v->actual.last_error,
         .medium_away = pool_medium_is_away(v),
@@ -57,7 +60,12 @@ void waits_tell(struct task_record *t, const struct pool_volume *v)
         .medium_error = m ? m->last_error : "",
         .access_error = "",
         .refusal = v->hold.why,
+        .now = cms_now_ms(),
+        .moved = t->moved,
     };
     look_at_rights(t, v, &c);
-    waiting_text(&c, t->waiting);
+    if (waiting_text(&c, t->waiting))
+        t->moved = 0;
+    else if (t->moved == 0)
+        t->moved = c.now;
 }

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define ERROR_SHOWN 160 // characters of a unit's own reason
 
@@ -94,7 +95,8 @@ static const char *what_fails(const struct waiting_case *c)
 {
     switch (c->kind) {
     case TASK_VOLUME_DELETE:
-        return c->volume_state == VOLUME_DELETING ? "delete the volume" : "end the hosts' access";
+        return c->volume_state == VOLUME_DELETING || !c->rules ? "delete the volume"
+                                                               : "end the hosts' access";
     case TASK_UNASSIGN:
         return "end the access";
     case TASK_ASSIGN:
@@ -121,7 +123,7 @@ static const char *reason_of_unit(const struct waiting_case *c)
     }
 }
 
-void waiting_text(const struct waiting_case *c, char out[WAITING_ROOM])
+static void known_text(const struct waiting_case *c, char out[WAITING_ROOM])
 {
     bool changes =
         c->kind != TASK_VOLUME_CREATE && c->kind != TASK_VOLUME_DELETE && c->kind != TASK_UNASSIGN;
@@ -163,4 +165,32 @@ void waiting_text(const struct waiting_case *c, char out[WAITING_ROOM])
         add(out, "the volume is being created");
         add_cancel(c, out);
     }
+}
+
+// The unit takes what it is told and says of nothing that it is in the way.
+static void still_text(const struct waiting_case *c, char out[WAITING_ROOM])
+{
+    time_t moved = (time_t)(c->moved / 1000);
+    struct tm utc;
+    char since[32];
+    strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&moved, &utc));
+    add(out,
+        "%s has not %s since %s and does not say why: look at the log of its agent, and start "
+        "dvsan-unit there again",
+        c->unit, c->at_it ? "gone on with it" : "carried it out", since);
+    if (c->can_cancel)
+        add_cancel(c, out);
+    else
+        add(out, "; or stop the unit and forget it (dvsan unit forget %s)", c->unit);
+}
+
+bool waiting_text(const struct waiting_case *c, char out[WAITING_ROOM])
+{
+    int64_t most = c->at_it ? WAITING_STILL_AT_IT_MS : WAITING_STILL_MS;
+    known_text(c, out);
+    if (out[0])
+        return true;
+    if (c->moved != 0 && c->now - c->moved >= most)
+        still_text(c, out);
+    return false;
 }

@@ -19,6 +19,8 @@ struct waiting_case {
     const char *not_led;   // why the station orders nothing of the unit now; NULL or "": it does
     const char *volume;
     bool shown; // its unit shows the volume
+    bool rules; // and that hosts may use it
+    bool at_it; // and that it is at it, and how far
     enum volume_state volume_state;
     const char *volume_error;
     bool medium_away;         // failed, or not in the unit's configuration
@@ -26,11 +28,18 @@ struct waiting_case {
     const char *medium_error; // why it failed
     const char *access_error; // why a rule could not be put in force, or ended
     const char *refusal;      // what the unit said when it refused last
+    int64_t now, moved;       // milliseconds since 1970: now, and when the task went on last
 };
 
 #define WAITING_ROOM sizeof(((struct task_record *)0)->waiting)
 
-// Writes a sentence, or "" when the task goes on by itself.
-void waiting_text(const struct waiting_case *c, char out[WAITING_ROOM]);
+// A task that nothing is known to be in the way of is to be carried out in this time, or to go on,
+// when its unit shows that it is at it: one percent of a large volume takes a while.
+#define WAITING_STILL_MS       30000
+#define WAITING_STILL_AT_IT_MS 600000
+
+// Writes a sentence, or "" when the task goes on by itself. True when that which is told is known
+// to be in its way, and not merely that it does not go on.
+bool waiting_text(const struct waiting_case *c, char out[WAITING_ROOM]);
 
 #endif

@@ -150,6 +150,8 @@ struct task_record {
     char waiting[512];                  // for what it waits just now, and the ways out; may be ""
     int64_t created, started, finished; // milliseconds since 1970; 0 when not yet
     uint64_t version;                   // goes up with every change; not kept over a restart
+    // When it went on last; 0 while something known is in its way. Not kept, either.
+    int64_t moved;
 };
 
 enum event_severity { EVENT_INFO = 1, EVENT_WARNING, EVENT_ERROR };
