@@ -90,6 +90,7 @@ def test_wrong_rows(lab, liar):
     liar.volume(20, dvsanVolumeIqn=("x", "iqn.2026-11.evil:\x1b[2J".encode().hex()))
     liar.volume(21, dvsanVolumeLun=("u", 4000000000))
     liar.volume(22, dvsanVolumePortalGroup=("u", 99))
+    liar.volume(25, dvsanVolumeLun=("u", 256))
     liar.volume(23, dvsanVolumeName=("x", "00"))
     liar.volume(24, dvsanVolumeUuid=("x", "00" * 16))
     liar.rule(1, 1, "iqn.2026-11.good:one")

@@ -8,8 +8,6 @@
 
 #include "model/unit.h"
 
-#define LUN_MAX 16383u // SAM-5 section 4.7: peripheral and flat space addressing
-
 const char *medium_wrong(const struct medium *m);
 const char *free_extent_wrong(const struct free_extent *e);
 const char *portal_wrong(const struct portal *p);

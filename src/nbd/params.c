@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "model/chap.h"
+#include "model/unit.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -125,7 +126,7 @@ static int take_key(struct source *s, struct params *p, const char *key, json_t 
     if (!strcmp(key, "initiator"))
         return take_iqn(s, key, v, &p->initiator, err);
     if (!strcmp(key, "lun"))
-        return take_number(s, key, v, 0, 255, &p->lun, err);
+        return take_number(s, key, v, 0, LUN_MAX, &p->lun, err);
     if (!strcmp(key, "chap_user"))
         return take_text(s, key, v, CHAP_MAX, &p->chap_user, err);
     if (!strcmp(key, "chap_unit")) {

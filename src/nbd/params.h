@@ -12,7 +12,7 @@
 struct params {
     char *portal; // numeric address and port, resolved when it was read
     char *target, *initiator;
-    unsigned lun;                  // 0..255
+    unsigned lun;                  // 0..LUN_MAX
     char *chap_user, *chap_secret; // both or neither
     struct dv_uuid chap_unit;      // chap_secret came of the host's own for this unit; or zero
     bool header_digest;
