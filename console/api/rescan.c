@@ -15,6 +15,6 @@ json_t *rescan_lines(const char *iqn)
         "windows", "Update-HostStorageCache; then Resize-Partition", "esxi",
         "esxcli storage core adapter rescan --all; then grow the datastore", "proxmox",
         json_sprintf("%s; on each node, then pvresize DISK on one", linux_line), "libvirt",
-        "virsh blockresize DOMAIN vdb SIZE", "qemu", "block_resize in the monitor", "dvsan",
+        "virsh blockresize DOMAIN DISK SIZE", "qemu", "block_resize in the monitor", "dvsan",
         "nothing: nbdkit's next client is told the new size");
 }

@@ -88,7 +88,17 @@ static int check_task(const char *value, struct dv_err *err)
 
 static int check_file(const char *value, struct dv_err *err)
 {
-    return *value ? 0 : dv_fail(err, DV_INVALID, "the name of a file is empty: give one");
+    if (!*value)
+        return dv_fail(err, DV_INVALID, "the name of a file is empty: give one");
+    DV_FREE char *printable = dv_strdup(value);
+    text_make_printable(printable); // it is shown, and written into lines to paste
+    return strcmp(printable, value) == 0
+               ? 0
+               : dv_fail(
+                     err, DV_INVALID,
+                     "the name of the file \"%s\" has characters that cannot be shown, each a ? "
+                     "here: give the file another name",
+                     printable);
 }
 
 static int check_limit(const char *value, struct dv_err *err)

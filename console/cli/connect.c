@@ -183,6 +183,23 @@ static void name_others(struct strbuf *out, const struct connection *c,
             strbuf_add(out, "#   %-10s  %s\n", kinds[i]->name, kinds[i]->what);
 }
 
+// A comment of one line.
+static void print_grown(struct strbuf *out, const struct connection *c,
+                        const struct connect_kind *kind, const json_t *volume)
+{
+    const char *grown = connect_text(json_object_get(volume, "rescan"), kind->name);
+    const char *place = kind->disk ? strstr(grown, "DISK") : NULL;
+    if (!*grown)
+        return;
+    strbuf_add(out, "# When volume %s was made larger: ", connect_text(volume, "name"));
+    if (place) {
+        DV_FREE char *disk = kind->disk(c, volume);
+        strbuf_add(out, "%.*s%s%s\n", (int)(place - grown), grown, disk, place + strlen("DISK"));
+    } else {
+        strbuf_add(out, "%s\n", grown);
+    }
+}
+
 void connect_print(struct strbuf *out, const struct connection *c, const struct connect_kind *kind,
                    bool others)
 {
@@ -193,15 +210,11 @@ void connect_print(struct strbuf *out, const struct connection *c, const struct 
         kind->host(out, c);
     json_array_foreach(volumes, i, volume)
     {
-        const char *grown =
-            connect_text(json_object_get(volume, "rescan"), kind->name); // a comment, one line
         volume_head(out, volume);
         if (!connect_is_ready(volume))
             continue;
         kind->volume(out, c, volume);
-        if (*grown)
-            strbuf_add(out, "# When volume %s was made larger: %s\n", connect_text(volume, "name"),
-                       grown);
+        print_grown(out, c, kind, volume);
     }
     if (json_array_size(volumes) == 0)
         strbuf_add(out,

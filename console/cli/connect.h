@@ -23,6 +23,9 @@ struct connect_kind {
     void (*volume)(struct strbuf *out, const struct connection *c, const json_t *volume);
     // Behind them; NULL: nothing.
     void (*end)(struct strbuf *out, const struct connection *c);
+    // What the volume's disk is called there, for DISK in what makes a larger volume seen; the
+    // caller frees it. NULL: that is not known.
+    char *(*disk)(const struct connection *c, const json_t *volume);
 };
 
 // The kind of this name; DV_INVALID with all names if there is none.

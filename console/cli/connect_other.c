@@ -252,6 +252,7 @@ const struct connect_kind connect_libvirt = {
     .what = "a libvirt domain's disk, by qemu's own initiator",
     .host = libvirt_host,
     .volume = libvirt_volume,
+    .disk = disk_of_domain,
 };
 
 // qemu takes a secret's file as it is, so a newline at its end would be part of the secret.

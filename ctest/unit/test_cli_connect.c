@@ -175,8 +175,9 @@ static char *text_of(json_t *host, const char *kind)
 
 static json_t *volume_on(const char *unit, const char *portal)
 {
-    return json_pack("{s:s, s:s, s:s, s:i, s:[s], s:i}", "name", unit, "unit", unit, "iqn",
-                     "iqn.2026-11.org.dvsan:q", "lun", 1, "portals", portal, "blocks", 2048);
+    return json_pack("{s:s, s:s, s:s, s:i, s:[s], s:i, s:{s:s}}", "name", unit, "unit", unit, "iqn",
+                     "iqn.2026-11.org.dvsan:q", "lun", 1, "portals", portal, "blocks", 2048,
+                     "rescan", "libvirt", "virsh blockresize DOMAIN DISK SIZE");
 }
 
 // A mirror of two volumes of one unit would be none.
@@ -218,6 +219,9 @@ static void test_names_of_disks(void **state)
         char *found = strstr(domain, line);
         assert_non_null(found);
         assert_null(strstr(found + 1, line));
+        DV_FREE char *grown = dv_printf("larger: virsh blockresize DOMAIN %s SIZE\n", disks[i]);
+        assert_non_null(found = strstr(domain, grown));
+        assert_null(strstr(found + 1, grown));
     }
     DV_FREE char *fstab = quote_fstab("a b\\c'$");
     assert_string_equal(fstab, "a\\040b\\134c'$");

@@ -309,7 +309,7 @@ int chap_user_check(const char *user, struct dv_err *err)
         if (*p <= ' ' || *p >= 0x7f || strchr("\"'\\`$,;", *p))
             return dv_fail(err, DV_INVALID,
                            "the CHAP user name \"%s\" has a character that is not allowed: use "
-                           "letters, digits and . : _ - @",
+                           "ASCII characters other than white space, quotes and \\ ` $ , ;",
                            user);
     if (strncmp(user, "dvsan:", strlen("dvsan:")) == 0)
         return dv_fail(err, DV_INVALID, "CHAP user names that begin with dvsan: are reserved");
