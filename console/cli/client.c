@@ -16,13 +16,22 @@
 #define ANSWER_MS      30000
 #define ANSWER_MAX_LEN (256u << 20) // bytes
 
+#define MAYBE_IT                                                                                   \
+    " A station may have carried out the request all the same: look (dvsan event list, dvsan "     \
+    "task "                                                                                        \
+    "list) before you ask again"
+#define MAYBE                                                                                      \
+    "; it may have carried out the request all the same: look (dvsan event list, dvsan task "      \
+    "list) "                                                                                       \
+    "before you ask again"
+
 struct client {
     CURL *curl;
     struct curl_slist *headers;
     char *url;              // without a slash at its end
     const char *url_source; // where a person would correct it
     struct login login;
-    bool in_doubt; // see client_is_in_doubt
+    bool open; // as client_is_open
 };
 
 static char *base_url(const char *url)
@@ -100,6 +109,22 @@ void client_free(struct client *c)
     free(c);
 }
 
+// What asked for a change went out, and the station's answer is missing; a proxy before it says so
+// by 502 or 504 (RFC 9110 sections 15.6.3 and 15.6.5).
+static bool is_open(const struct client *c, const char *method, CURLcode code)
+{
+    long sent = 0, status = 0;
+    curl_easy_getinfo(c->curl, CURLINFO_REQUEST_SIZE, &sent);
+    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+    bool lost = code == CURLE_OK ? status == 502 || status == 504 : sent > 0;
+    return lost && strcmp(method, "GET") != 0;
+}
+
+bool client_is_open(const struct client *c)
+{
+    return c->open;
+}
+
 static int transport_error(const struct client *c, CURLcode code, struct dv_err *err)
 {
     switch (code) {
@@ -112,8 +137,8 @@ static int transport_error(const struct client *c, CURLcode code, struct dv_err 
         return dv_fail(err, DV_UNREACHABLE, "the host in %s is not known; correct %s", c->url,
                        c->url_source);
     case CURLE_OPERATION_TIMEDOUT:
-        return dv_fail(err, DV_TIMEOUT, "the station at %s did not answer in time; try again",
-                       c->url);
+        return dv_fail(err, DV_TIMEOUT, "the station at %s did not answer in time%s", c->url,
+                       c->open ? MAYBE : "; try again");
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
         return dv_fail(err, DV_INVALID,
@@ -135,11 +160,11 @@ static int transport_error(const struct client *c, CURLcode code, struct dv_err 
     case CURLE_GOT_NOTHING:
         return dv_fail(err, DV_UNREACHABLE,
                        "what is at %s ends the connection without an answer; is %s right, and is "
-                       "it http or https?",
-                       c->url, c->url_source);
+                       "it http or https?%s",
+                       c->url, c->url_source, c->open ? MAYBE_IT : "");
     default:
-        return dv_fail(err, DV_UNREACHABLE, "cannot talk to the station at %s: %s", c->url,
-                       curl_easy_strerror(code));
+        return dv_fail(err, DV_UNREACHABLE, "cannot talk to the station at %s: %s%s", c->url,
+                       curl_easy_strerror(code), c->open ? MAYBE : "");
     }
 }
 
@@ -199,19 +224,6 @@ static int read_answer(const struct client *c, const struct strbuf *text, json_t
     return result;
 }
 
-static void note_doubt(struct client *c, CURLcode code)
-{
-    long sent = 0, status = 0;
-    curl_easy_getinfo(c->curl, CURLINFO_REQUEST_SIZE, &sent);
-    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
-    c->in_doubt = code == CURLE_OK ? status == 502 || status == 504 : sent > 0;
-}
-
-bool client_is_in_doubt(const struct client *c)
-{
-    return c->in_doubt;
-}
-
 static int perform(struct client *c, const char *method, const char *path, const char *body,
                    long timeout_ms, json_t **answer, struct dv_err *err)
 {
@@ -231,7 +243,7 @@ static int perform(struct client *c, const char *method, const char *path, const
     }
     curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
     CURLcode code = curl_easy_perform(c->curl);
-    note_doubt(c, code);
+    c->open = is_open(c, method, code);
     int result =
         code == CURLE_OK ? read_answer(c, &text, answer, err) : transport_error(c, code, err);
     if (text.text)

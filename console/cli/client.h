@@ -21,12 +21,13 @@ void client_free(struct client *c); // wipes; NULL is fine
 int client_request(struct client *c, const char *method, const char *path, const json_t *body,
                    json_t **answer, struct dv_err *err);
 
-// Whether the last request was sent and had no answer of the station: it may have been carried out.
-bool client_is_in_doubt(const struct client *c);
-
 // As a GET, for one that the station may hold back for this long.
 int client_wait(struct client *c, const char *path, uint32_t wait_ms, json_t **answer,
                 struct dv_err *err);
+
+// Whether the last request, which failed, reached the station as far as can be told, asked for a
+// change, and was not answered: it may have been carried out, or be carried out yet.
+bool client_is_open(const struct client *c);
 
 // "/volumes/" and the name, percent-encoded, and the rest; the caller frees it.
 char *client_path(const char *before, const char *name, const char *after);

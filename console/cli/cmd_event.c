@@ -29,17 +29,30 @@ static void print_new(struct cli *cli, const json_t *events, json_int_t *after)
     fflush(stdout);
 }
 
-// The station keeps no list of followers, so it is asked once a second.
+static bool is_away(const struct dv_err *err)
+{
+    return err->code == DV_TIMEOUT || err->code == DV_UNREACHABLE || err->code == DV_BUSY;
+}
+
+// The station keeps no list of followers, so it is asked once a second. One that is away, or busy,
+// is waited for: who follows wants to see what it says when it is back.
 static int follow(struct cli *cli, json_int_t after, struct dv_err *err)
 {
+    bool away = false; // and it was said
     cli->style.headings = false;
     while (!ferror(stdout)) {
         DV_FREE char *path = dv_printf("/events?limit=1000&after=%lld", (long long)after);
         json_t *events;
-        if (client_request(cli->client, "GET", path, NULL, &events, err) < 0)
+        if (client_request(cli->client, "GET", path, NULL, &events, err) == 0) {
+            print_new(cli, events, &after);
+            json_decref(events);
+            away = false;
+        } else if (!is_away(err)) {
             return -1;
-        print_new(cli, events, &after);
-        json_decref(events);
+        } else if (!away) {
+            cli_warn("still waiting: %s", err->text);
+            away = true;
+        }
         sleep(1);
     }
     return 0;

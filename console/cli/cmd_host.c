@@ -70,16 +70,18 @@ static void print_secret_once(const struct cli *cli, json_t *host, const char *s
         printf("Its CHAP secret is in %s.\n", saved);
 }
 
-// A host that may have been added keeps its secret.
-static void not_added(const struct cli *cli, const char *saved, struct dv_err *err)
+// Whether the host is there is not known. What could not be read any more is not thrown away.
+static void tell_open(const struct cli *cli, const char *saved)
 {
-    const struct dv_err why = *err;
-    if (client_is_in_doubt(cli->client))
-        (void)dv_fail(err, why.code,
-                      "%s. The host may have been added all the same (dvsan host list tells)%s%s",
-                      why.text, saved ? ": its CHAP secret is in " : "", saved ? saved : "");
-    else if (saved)
-        unlink(saved);
+    const char *name = cli->in->args[0];
+    if (saved)
+        cli_warn("if host %s is there (dvsan host show %s), its CHAP secret is in %s", name, name,
+                 saved);
+    else if (!cli_value(cli, OPT_CHAP_SECRET_FILE))
+        cli_warn(
+            "if host %s is there (dvsan host show %s), nobody knows its CHAP secret: delete it "
+            "and add it again",
+            name, name);
 }
 
 int host_add(struct cli *cli, struct dv_err *err)
@@ -100,8 +102,10 @@ int host_add(struct cli *cli, struct dv_err *err)
                       : dv_fail(err, DV_INVALID, "the CHAP user is not text in UTF-8");
     if (result == 0)
         print_secret_once(cli, host, secret, "is added, with");
-    else
-        not_added(cli, saved, err);
+    else if (client_is_open(cli->client))
+        tell_open(cli, saved);
+    else if (saved)
+        unlink(saved);
     json_decref(body);
     json_decref(host);
     secret_free(secret);
@@ -266,12 +270,6 @@ static int finish_rekey(struct cli *cli, struct dv_err *err)
     return result;
 }
 
-// Whether the request may have been carried out all the same.
-static bool is_doubtful(const struct dv_err *err)
-{
-    return err->code == DV_TIMEOUT || err->code == DV_UNREACHABLE || err->code == DV_IO;
-}
-
 static int give_secret(struct cli *cli, const char *secret, struct dv_err *err)
 {
     bool now = cli_flag(cli, OPT_NOW);
@@ -283,7 +281,7 @@ static int give_secret(struct cli *cli, const char *secret, struct dv_err *err)
     int result = client_request(cli->client, "POST", path, body, &host, err);
     json_decref(body);
     if (result < 0) {
-        if (saved && !is_doubtful(err))
+        if (saved && !client_is_open(cli->client))
             unlink(saved);
         return -1;
     }

@@ -142,7 +142,8 @@ static int create_for_host(struct cli *cli, struct dv_err *err)
     if (cli_value(cli, OPT_IQN) && host_add(&host, err) < 0)
         return -1;
     if (create(cli, err) < 0) {
-        take_back_host(cli);
+        if (!client_is_open(cli->client)) // else there may be a volume for it
+            take_back_host(cli);
         return -1;
     }
     if (volume_assign(cli, err) < 0)

@@ -732,31 +732,75 @@ def test_a_change_that_cannot_be_shown_is_no_failure(args, good, warning):
         assert "Volume db has 32MiB now" in done.stdout
 
 
+# ---- A station that ends without an answer
+
 class Mute(Station):
-    """Carries out what is asked, and ends before it answers."""
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
+    """Its first answer is a good one; of the next it ends the connection; then it tells an event."""
+
+    def change(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.changed = True
         self.close_connection = True
 
+    do_PATCH = do_POST = change
 
-def test_a_secret_is_kept_while_its_host_may_have_been_added(tmp_path):
-    def add(port):
-        done = subprocess.run([DVSAN, "host", "add", "web", "--iqn", "iqn.2026-11.test:web", "--save-secret",
-                               str(secret)], capture_output=True, text=True, check=False, timeout=60,
-                              env={"PATH": os.environ["PATH"], "DVSAN_TOKEN": "t" * 43,
-                                   "DVSAN_URL": f"http://127.0.0.1:{port}"})
-        assert done.returncode != 0
-        return done.stderr
-    secret = tmp_path / "web.secret"
+    def do_GET(self):
+        self.server.asked += 1
+        event = {"id": 5, "time": "2026-11-30T10:00:00Z", "severity": "info", "subject": "pool", "text": "is back"}
+        if self.server.asked == 2:
+            self.close_connection = True
+        else:
+            self.answer(200, [event] if self.server.asked > 2 else [])
+
+
+@pytest.fixture(name="mute")
+def fixture_mute():
+    """Its environment for the CLI, and the server."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mute) as server:
+        server.asked, server.changed = 0, False
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            assert f"may have been added all the same (dvsan host list tells): its CHAP secret is in {secret}" in \
-                add(server.server_port)
+            yield {"PATH": os.environ["PATH"], "DVSAN_TOKEN": "t" * 43,
+                   "DVSAN_URL": f"http://127.0.0.1:{server.server_port}"}, server
         finally:
             server.shutdown()
             thread.join()
-    assert len(secret.read_text()) == 16
-    secret.unlink()
-    assert "nothing answers" in add(server.server_port) and not secret.exists()
+
+
+def test_a_change_whose_answer_is_lost_may_have_been_made(mute, tmp_path):
+    """That is said, and the secret of a host that may be there is kept."""
+    env, server = mute
+    secret = tmp_path / "secret"
+    add = [DVSAN, "host", "add", "web", "--iqn", "iqn.2026-11.test:web"]
+    done = subprocess.run([*add, "--save-secret", str(secret)], capture_output=True, text=True, check=False,
+                          timeout=60, env=env)
+    assert server.changed and done.returncode != 0
+    assert "may have carried out the request all the same" in done.stderr
+    assert f"its CHAP secret is in {secret}" in done.stderr and len(secret.read_text()) == 16
+    done = subprocess.run(add, capture_output=True, text=True, check=False, timeout=60, env=env)
+    assert done.returncode != 0 and "delete it and add it again" in done.stderr
+    nowhere = dict(env, DVSAN_URL="http://127.0.0.1:1")
+    other = tmp_path / "other"
+    done = subprocess.run([*add, "--save-secret", str(other)], capture_output=True, text=True, check=False,
+                          timeout=60, env=nowhere)
+    assert done.returncode != 0 and "may have carried out" not in done.stderr and not other.exists()
+
+
+def test_who_follows_events_waits_for_the_station(mute):
+    env, _ = mute
+    follow = subprocess.Popen([DVSAN, "event", "list", "--follow", "--json"], env=env, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert json.loads(follow.stdout.readline())["text"] == "is back"
+    finally:
+        follow.terminate()
+        said = follow.communicate()[1]
+    assert "still waiting: " in said, said
+
+
+def test_a_file_whose_name_cannot_be_shown(mute):
+    env, server = mute
+    done = subprocess.run([DVSAN, "host", "connect-info", "web", "--chap-secret-file", "/a\nb"], capture_output=True,
+                          text=True, check=False, timeout=60, env=env)
+    assert done.returncode != 0 and "cannot be shown" in done.stderr and server.asked == 0
