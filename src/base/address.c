@@ -12,6 +12,8 @@
 #define HOST_MAX_LEN 253 // characters of a DNS name, RFC 1035 section 2.3.4
 #define LABEL_MAX    63
 
+// 169.254.0.0/16 is good: unlike fe80::1 such an address needs no interface beside it, and two
+// machines on one cable have no other without a configuration.
 static const char *wrong4(const uint8_t *b, enum address_use use)
 {
     static const uint8_t none[4] = {0}, all[4] = {255, 255, 255, 255};

@@ -3,8 +3,6 @@
 //
 // One place for the configuration, both sides of SNMP and the API. An address that has the right
 // form may still mean nobody (0.0.0.0), many (224.0.0.1) or somebody else on every link (fe80::1).
-// 169.254.0.0/16 is good: unlike fe80::1 such an address needs no interface beside it, and two
-// machines on one cable have no other without a configuration.
 #ifndef DVSAN_BASE_ADDRESS_H
 #define DVSAN_BASE_ADDRESS_H
 

@@ -8,6 +8,9 @@
 
 #include "model/unit.h"
 
+// SAM-5 section 4.7.7.2, peripheral device addressing: what all initiators and our plugin reach.
+#define LUN_MAX 255u
+
 const char *medium_wrong(const struct medium *m);
 const char *free_extent_wrong(const struct free_extent *e);
 const char *portal_wrong(const struct portal *p);

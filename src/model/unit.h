@@ -83,9 +83,6 @@ static inline int free_place_order(struct free_place a, struct free_place b)
     return a.start_lba < b.start_lba ? -1 : a.start_lba > b.start_lba;
 }
 
-// SAM-5 section 4.7.7.2, peripheral device addressing: what all initiators and our plugin reach.
-#define LUN_MAX 255u
-
 struct volume {
     uint32_t index; // 1..2^31-1, chosen by who creates it
     struct dv_uuid uuid;

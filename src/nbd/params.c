@@ -6,7 +6,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "model/chap.h"
-#include "model/unit.h"
+#include "model/check.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
