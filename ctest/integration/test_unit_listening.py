@@ -173,6 +173,9 @@ def test_what_others_made_and_unmade():
         wait_for("the portal", lambda: listens(first))
         wait_for("word of the other", lambda: f"listens at {second}:3260, too" in p.box.agent_log.read_text())
         assert listens(second)
+        wait_for("the reason", lambda: f"listens at {second}:3260, too" in p.box.get(LAST_ERROR), 60)
+        tgtadm(p.box, "--mode", "portal", "--op", "delete", "--param", f"portal={second}:3260")
+        wait_for("the unit to run", lambda: p.box.get(OPER) == RUNNING and p.box.get(LAST_ERROR) == "", 60)
     with Portals(Supervised) as p:
         first, second = p.addresses[0], p.addresses[2]
         p.box.start()

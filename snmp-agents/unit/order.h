@@ -89,6 +89,8 @@ struct order_tgtd {
     bool portals_there;        // and listens at all portals of its group
     struct dv_err portals_err; // else why not
     bool foreign;              // and has targets that are somebody else's
+    // The first address at which it listens, that nobody configured and that stays; or "".
+    char other_portal[PORTAL_TEXT_ROOM];
 };
 
 struct order {

@@ -26,6 +26,14 @@ void reason_of_portals(const struct order *o, char out[LAST_ERROR_ROOM])
                                 o->tgtds[i].portals_err.text));
             return;
         }
+    for (uint32_t i = 0; i < o->groups; i++)
+        if (o->tgtds[i].there && o->tgtds[i].other_portal[0]) {
+            tell(out, dv_printf("the tgtd of portal group %u listens at %s, too, which nobody "
+                                "configured, and its volumes can be reached there: close that "
+                                "portal (tgtadm --mode portal --op delete), or configure it",
+                                i + 1, o->tgtds[i].other_portal));
+            return;
+        }
 }
 
 void reason_of_unit(const char *unrecorded, const bool *there, const struct dv_err *errors,

@@ -414,10 +414,14 @@ static void look_for_others(struct instance *i, const struct portal *wanted, siz
     for (size_t k = 0; k < n; k++) {
         char text[PORTAL_TEXT_ROOM];
         portal_format(&others[k], text);
-        if (ours && tgt_close_portal(i->tgt, &others[k], &err) == 0)
+        if (ours && tgt_close_portal(i->tgt, &others[k], &err) == 0) {
             log_info("unit", "tgtd listened at %s, which is not configured; it does so no more",
                      text);
-        else if (!i->told_others)
+            continue;
+        }
+        if (!result_of(i)->foreign && !result_of(i)->other_portal[0])
+            dv_copy(result_of(i)->other_portal, sizeof(result_of(i)->other_portal), text);
+        if (!i->told_others)
             log_warning("unit",
                         "tgtd listens at %s, too, which this unit did not ask for; its volumes "
                         "can be reached there",

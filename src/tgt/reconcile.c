@@ -201,6 +201,24 @@ static void note_opened(struct run *r, const struct plan_step *step)
     r->result->reloaded[step->target] = step->op == PLAN_RELOAD_LUN;
 }
 
+// What somebody else did in tgtd, or what is not wanted any more, ends without a trace there: each
+// kind of ending is told, the first few of a minute.
+static void tell_end(const struct run *r, const struct plan_step *step)
+{
+    static struct log_limit told[PLAN_END_SESSIONS + 1];
+    bool ends = step->op == PLAN_DELETE_TARGET || step->op == PLAN_DELETE_LUN ||
+                step->op == PLAN_UNBIND_ACCOUNT || step->op == PLAN_UNBIND_NAME ||
+                step->op == PLAN_UNBIND_ADDRESS || step->op == PLAN_END_SESSIONS;
+    struct strbuf line = {0};
+    if (!ends)
+        return;
+    plan_print_step(step, &line);
+    log_limited(&told[step->op], LOG_LEVEL_INFO, "tgt", "not wanted at %s%s%s, so ended: %s",
+                r->e->socket, step->target == PLAN_NONE ? "" : " for ",
+                step->target == PLAN_NONE ? "" : r->targets[step->target].iqn, line.text);
+    strbuf_free(&line);
+}
+
 static int carry_out(struct run *r, const struct plan *plan, struct dv_err *err)
 {
     for (size_t i = 0; i < plan->step_count; i++) {
@@ -217,8 +235,10 @@ static int carry_out(struct run *r, const struct plan *plan, struct dv_err *err)
         }
         if (done == TGT_REFUSED)
             set_aside(r, step, &why);
-        else
+        else {
             note_opened(r, step);
+            tell_end(r, step);
+        }
         r->result->steps++;
     }
     return 0;
