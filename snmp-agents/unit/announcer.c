@@ -131,16 +131,15 @@ static void farewell_over(void *arg)
         stopped(a->stopped_arg);
 }
 
-static void inform_done(void *arg, const struct sn_result *result)
+static void answered(struct station *s, const struct sn_result *result, bool news)
 {
-    struct station *s = arg;
     struct announcer *a = s->owner;
     a->under_way--;
     if (result->code == DV_CANCELLED)
         return;
     if (result->code != DV_OK) {
         not_told(s, "does not answer notifications", result->text);
-        if (leased(a))
+        if (news && leased(a))
             a->lost++;
     } else {
         if (s->silent)
@@ -154,6 +153,16 @@ static void inform_done(void *arg, const struct sn_result *result)
     }
     if (a->stopping && a->under_way == 0)
         farewell_over(a);
+}
+
+static void inform_done(void *arg, const struct sn_result *result)
+{
+    answered(arg, result, true);
+}
+
+static void probe_done(void *arg, const struct sn_result *result)
+{
+    answered(arg, result, false);
 }
 
 static void tell_stations(struct announcer *a, const struct announcement *message,
@@ -268,11 +277,30 @@ void announcer_start(struct announcer *a, struct sn_agent *agent)
         announce(a);
 }
 
+// A station that did not take a notification and has the unit in its care may take one again: with
+// nothing to tell that would never be known.
+static void probe(struct announcer *a)
+{
+    for (size_t i = 0; i < a->station_count; i++) {
+        struct station *s = &a->stations[i];
+        struct announcement message;
+        if (!s->silent || !station_open(s))
+            continue;
+        announcement_make(&message, ANNOUNCE_AGAIN, NULL, a->member, a->state, &a->engine);
+        a->under_way++;
+        sn_inform(s->peer, &message.trap, message.vars, message.count, INFORM_TIMING, probe_done,
+                  s);
+        announcement_clear(&message);
+    }
+}
+
 void announcer_leased(struct announcer *a)
 {
     uint64_t now = loop_now_ms();
     if (a->stopping || !a->cold_started)
         return;
+    if (leased(a))
+        probe(a);
     a->repeat_ms = REPEAT_FIRST_MS;
     // A lease that ran out, or was taken back, is announced soon; one that holds, when it ends.
     loop_timer_set(a->repeat, leased(a) ? (uint32_t)(a->member->lease_end - now) + 1
