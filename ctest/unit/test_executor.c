@@ -233,6 +233,34 @@ static void test_a_task_that_stands_still(void **state)
     assert_in_range(t->rec.moved, cms_now_ms() - 30000, cms_now_ms());
 }
 
+// A shrink is forced, too: that is no reason to leave out what its unit says.
+static void test_a_shrink_tells_what_its_unit_says(void **state)
+{
+    struct lab *lab = *state;
+    struct changes c = {0};
+    struct task_record t;
+    reads(lab, 2, 1, 0);
+    takes_all(lab);
+    lab->unit->rec.state = UNIT_UP;
+    struct volume_record rec = lab->unit->volumes->rec;
+    struct volume shown = lab->unit->volumes->actual;
+    shown.state = VOLUME_FAILED;
+    shown.target_blocks = rec.blocks = 1024;
+    dv_copy(shown.last_error, sizeof(shown.last_error), "tgtd did not answer in time");
+    rec.forced = true;
+    struct medium medium = {.index = 1, .name = "pool0", .state = MEDIUM_ONLINE};
+    changes_media(&c, &lab->unit->rec.uuid, &medium, 1);
+    tasks_new(&lab->cms, &t, TASK_VOLUME_RESIZE);
+    t.volume = rec.uuid;
+    changes_volume(&c, &rec);
+    changes_shown(&c, &shown, NULL, 0);
+    changes_task(&c, &t);
+    apply(lab, &c);
+    settles(lab);
+    assert_non_null(strstr(pool_find_task(lab->cms.pool, t.id)->rec.waiting,
+                           "unit1 cannot serve the volume yet: tgtd did not answer in time"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +270,7 @@ int main(void)
         TEST(test_what_waits_for_a_refusal_keeps_no_pace),
         TEST(test_many_tasks_end_in_turns),
         TEST(test_a_task_that_stands_still),
+        TEST(test_a_shrink_tells_what_its_unit_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

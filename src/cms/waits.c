@@ -42,7 +42,7 @@ void waits_tell(struct task_record *t, const struct pool_volume *v)
         .task = t->id,
         .untrusted = untrusted,
         .kind = t->kind,
-        .forgets = v->rec.forced,
+        .forgets = v->rec.forced && !v->rec.wanted, // else it is a size that may cut
         .taking_back = t->cancel == TASK_CANCEL_ASKED,
         .can_cancel = request_can_cancel(v, t),
         .unit = v->unit->rec.name,
