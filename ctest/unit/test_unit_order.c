@@ -501,6 +501,29 @@ static void strangers_get_free_indexes(void **state)
     assert_int_equal(state_volume_uuid(f->state, &b)->v.index, 3);
 }
 
+// What only looks like a volume is told, and its medium stays in use. Of a volume that is known,
+// a second name of its file changes nothing.
+static void odd_files_are_not_taken_in(void **state)
+{
+    struct fixture *f = *state;
+    struct dv_uuid a = uuid_random();
+    const struct unit_volume *known = add_volume(f, 4, true);
+    for (int odd = 1; odd >= 0; odd--) {
+        struct order *o = done(order_new(f->state));
+        found(o, &known->v.uuid, "v4", 4)->odd = "it has another name";
+        found(o, &a, "brought", 10)->odd = odd ? "its name is odd" : NULL;
+        assert_int_equal(adopt_has_strangers(o), !odd);
+        assert_int_equal(adopt_brings_volumes(o, f->state), !odd);
+        apply(f, o);
+        assert_int_equal(state_volume_count(f->state), odd ? 1 : 2);
+        const struct unit_medium *m = state_medium(f->state, 1);
+        assert_int_equal(m->m.state, MEDIUM_ONLINE);
+        assert_int_equal(m->left_out, 0);
+        assert_string_equal(m->m.last_error,
+                            odd ? "brought.img is not taken in as a volume: its name is odd" : "");
+    }
+}
+
 // As many as a folder may bring: each has its own place, name and number.
 static void thousands_are_taken_in(void **state)
 {
@@ -599,6 +622,7 @@ int main(void)
         TEST(what_a_medium_brings_is_taken_in),
         TEST(nothing_is_taken_in_while_a_set_is_under_way),
         TEST(strangers_get_free_indexes),
+        TEST(odd_files_are_not_taken_in),
         TEST(thousands_are_taken_in),
         TEST(what_is_just_deleted_is_not_taken_in),
         TEST(what_is_just_deleted_is_not_left_out),

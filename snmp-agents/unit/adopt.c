@@ -8,7 +8,7 @@
 bool adopt_is_stranger(const struct order *o, const struct state *state,
                        const struct media_found *f)
 {
-    return !o->set_under_way && !state_volume_uuid(state, &f->uuid) &&
+    return !f->odd && !o->set_under_way && !state_volume_uuid(state, &f->uuid) &&
            !order_volume_uuid(o, &f->uuid);
 }
 
@@ -37,7 +37,8 @@ bool adopt_has_strangers(const struct order *o)
 {
     for (size_t i = 0; i < o->medium_count; i++)
         for (size_t k = 0; k < o->media[i].layout.found_count; k++)
-            if (!order_volume_uuid(o, &o->media[i].layout.found[k].uuid))
+            if (!o->media[i].layout.found[k].odd &&
+                !order_volume_uuid(o, &o->media[i].layout.found[k].uuid))
                 return true;
     return false;
 }

@@ -292,6 +292,30 @@ static void tell_left_out(const struct order *o, const struct order_medium *om,
     m->left_out = n;
 }
 
+// What looks like a volume and is not taken for one; it harms nobody, so the medium stays online.
+static void tell_odd(const struct order *o, const struct order_medium *om, struct unit_medium *m,
+                     char error[LAST_ERROR_ROOM])
+{
+    const struct media_found *first = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < om->layout.found_count; i++) {
+        const struct media_found *f = &om->layout.found[i];
+        if (!f->odd || order_volume_uuid(o, &f->uuid))
+            continue;
+        first = first ? first : f;
+        n++;
+    }
+    if (first) {
+        DV_FREE char *text =
+            dv_printf("%s.img is not taken in as a volume: %s", first->name, first->odd);
+        if (n > m->odd)
+            log_warning("unit", "medium %s: %s (one of %zu such files)", m->m.name, text, n);
+        if (!error[0])
+            dv_copy(error, LAST_ERROR_ROOM, text);
+    }
+    m->odd = n;
+}
+
 // What is promised beyond what the storage has left.
 static uint64_t overcommitted(const struct order_medium *om)
 {
@@ -329,7 +353,10 @@ static void apply_medium(const struct order *o, const struct order_medium *om, s
     if (om->has_layout)
         state_set_storage(state, m, om->storage_blocks, om->storage_free_blocks, overcommitted(om),
                           om->reserves);
-    state_set_medium(state, m, om->state, om->error);
+    char error[LAST_ERROR_ROOM];
+    dv_copy(error, sizeof(error), om->error);
+    tell_odd(o, om, m, error);
+    state_set_medium(state, m, om->state, error);
 }
 
 int order_apply(const struct order *o, struct state *state, struct journal *journal,

@@ -31,6 +31,7 @@ struct unit_medium {
     struct extent *free; // its free extents, ascending
     size_t free_count;
     size_t left_out;                        // volumes on it that could not be taken in
+    size_t odd;                             // files on it that are not taken for volumes
     uint64_t told_free, told_overcommitted; // of what lies below it, when that was a change last
     uint32_t generation;
 };

@@ -209,6 +209,7 @@ static int dir_probe(struct media *m, struct media_space *space, struct dv_err *
 
 // ---- What lies there ------------------------------------------------------------------------
 
+// In either case: see is_spelled.
 static bool uuid_of_file(const char *name, const char *end, struct dv_uuid *out)
 {
     char uuid[UUID_TEXT_LEN];
@@ -218,6 +219,13 @@ static bool uuid_of_file(const char *name, const char *end, struct dv_uuid *out)
     memcpy(uuid, name, UUID_TEXT_LEN - 1);
     uuid[UUID_TEXT_LEN - 1] = '\0';
     return uuid_parse(uuid, out) && !uuid_is_zero(out);
+}
+
+// A volume's file is looked for by the name that its UUID gives, and names are compared exactly.
+static bool is_spelled(const char *name, const struct dv_uuid *uuid)
+{
+    char text[UUID_TEXT_LEN];
+    return strncmp(name, uuid_format(uuid, text), UUID_TEXT_LEN - 1) == 0;
 }
 
 // Unless there is the volume itself, too, which deleting the rest would take.
@@ -240,7 +248,8 @@ static void add_file(int folder, const char *name, struct media_layout *out)
     if ((!whole && !uuid_of_file(name, ".new", &uuid)) ||
         fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
         return;
-    if (!whole)
+    bool spelled = is_spelled(name, &uuid);
+    if (!whole && spelled)
         add_unfinished(folder, name, &uuid, &st, out);
     if (!whole || st.st_size <= 0 || st.st_size % (off_t)(ALLOC_BLOCKS * BLOCK_SIZE) != 0)
         return;
@@ -251,7 +260,14 @@ static void add_file(int folder, const char *name, struct media_layout *out)
                               .start_lba = MEDIA_ANYWHERE,
                               .blocks = (uint64_t)st.st_size / BLOCK_SIZE,
                               .thin = st.st_blocks * 512 < st.st_size};
-    uuid_format(&uuid, f->name);
+    dv_copy(f->name, UUID_TEXT_LEN, name);
+    if (!spelled) {
+        f->uuid = (struct dv_uuid){0};
+        f->odd = "a volume's file is named in small letters; rename it, if it is to be one";
+    } else if (st.st_nlink > 1) {
+        f->odd = "the file has another name, too, and what is written by one volume would be "
+                 "written into the other; remove one of the names, or make a copy of the file";
+    }
 }
 
 static int list_files(const char *path, struct media_layout *out, struct dv_err *err)

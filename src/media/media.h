@@ -54,6 +54,8 @@ struct media_found {
     char name[NAME_MAX_LEN + 1]; // a valid one, perhaps cut, perhaps made from the UUID
     uint64_t start_lba, blocks;
     bool thin;
+    // Why it is not to be taken for a volume that nobody knows yet; NULL: it may be.
+    const char *odd;
 };
 
 struct media_layout {
