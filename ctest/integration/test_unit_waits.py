@@ -7,11 +7,12 @@ import sqlite3
 
 import pytest
 
-from unit_box import (A_ERROR, ACCESS, ACTIVE, DELETING, DESTROY, FAILED, M_OPER, MEDIUM, MEMBER, REVOKING,
+from unit_box import (A_ERROR, ACCESS, ACTIVE, DELETING, DESTROY, FAILED, M_OPER, MEDIUM, MEMBER, REVOKING, UNIT,
                       V_ERROR, V_FORCE, V_NAME, V_SIZE, V_START, V_STATUS, VOLUME, Box, SnmpError, create_set,
                       free_addresses, wait_for)
 
 M_NAME, M_ERROR = 2, 8
+TROUBLE = f"{UNIT}.1.5.0"
 HOST, USER, SECRET = "iqn.2026-11.host:h", "h", "secret-of-host"
 FIRST = '<medium index="1" name="m1" kind="dir" path="media" size="256M"/>'
 SECOND = '<medium index="7" name="second" kind="dir" path="second" size="64M"/>'
@@ -245,6 +246,19 @@ def test_another_medium_at_an_index_without_volumes_may_be_taken(box):
     end_agent(box)
     box.take("second")
     box.wait_medium(7)
+
+
+def test_a_target_of_somebody_elses_over_a_volumes_blocks(box):
+    """It is left alone and told; another name of the file, as tgtd takes it, is the same file."""
+    file, = (box.dir / "media").glob("*.img")
+    path = os.path.relpath(file, os.readlink(f"/proc/{box.tgtd.popen.pid}/cwd"))
+    box.tgtadm("-C", "0", "--mode", "target", "--op", "new", "--tid", "78", "--targetname", "iqn.2001-04.com.other:x")
+    box.tgtadm("-C", "0", "--mode", "logicalunit", "--op", "new", "--tid", "78", "--lun", "1", "-b", path)
+    wait_for("the unit to tell", lambda: says(box, TROUBLE, "target 78", "volume bystander", "tgtadm"))
+    assert box.get(f"{MEMBER}.7.0") == "3", "degraded"
+    assert box.inquire(box.iqn(1), HOST, USER, SECRET)
+    box.tgtadm("-C", "0", "--mode", "target", "--op", "delete", "--force", "--tid", "78")
+    wait_for("the unit to be well", lambda: box.get(TROUBLE, f"{MEMBER}.7.0") == ["", "2"])
 
 
 def test_accounts_that_overlap_are_mended(box):

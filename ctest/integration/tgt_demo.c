@@ -88,7 +88,7 @@ static void print_result(const struct input *in, const struct tgt_result *r)
                dv_code_name(r->rules[i].err.code), r->rules[i].err.text);
     }
     for (size_t i = 0; i < r->foreign_count; i++)
-        printf("foreign %s\n", r->foreign[i]);
+        printf("foreign %s\n", r->foreign[i].name);
     for (size_t i = 0; i < r->holding_count; i++)
         printf("holding %s\n", r->holding[i]);
     if (r->other.code != DV_OK)

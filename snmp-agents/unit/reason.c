@@ -9,6 +9,13 @@ static void tell(char out[LAST_ERROR_ROOM], char *text)
     free(text);
 }
 
+void reason_of_intruders(const struct order *o, char out[LAST_ERROR_ROOM])
+{
+    out[0] = '\0';
+    for (uint32_t i = 0; i < o->groups && !out[0]; i++)
+        dv_copy(out, LAST_ERROR_ROOM, o->tgtds[i].intruder);
+}
+
 void reason_of_portals(const struct order *o, char out[LAST_ERROR_ROOM])
 {
     out[0] = '\0';

@@ -5,11 +5,13 @@
 
 #include "snmp-agents/unit/order.h"
 
+// Which target of somebody else's serves a volume's blocks; "" when none does.
+void reason_of_intruders(const struct order *o, char out[LAST_ERROR_ROOM]);
 // What is wrong about where tgtds listen, as the pass found it; "" when nothing is.
 void reason_of_portals(const struct order *o, char out[LAST_ERROR_ROOM]);
 
-// unrecorded and portals as above and from the journal; there and errors: of the tgtds of so many
-// portal groups, the first one first.
+// unrecorded and portals (or what is graver) as above and from the journal; there and errors: of
+// the tgtds of so many portal groups, the first one first.
 void reason_of_unit(const char *unrecorded, const bool *there, const struct dv_err *errors,
                     uint32_t groups, const char *portals, char out[LAST_ERROR_ROOM]);
 

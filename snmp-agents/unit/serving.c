@@ -273,6 +273,56 @@ static void take_rule_errors(struct order *o, const size_t *volumes,
     }
 }
 
+// tgtd takes paths that begin where it was started.
+static bool stat_of(const struct instance *i, const char *path, struct stat *st)
+{
+    DV_FREE char *whole =
+        *path == '/' ? dv_strdup(path) : dv_printf("/proc/%d/cwd/%s", (int)i->pid, path);
+    return stat(whole, st) == 0;
+}
+
+// The volume, of whichever tgtd, whose blocks are at a path that one of this tgtd's targets has.
+static const struct order_volume *volume_at(const struct instance *i, const char *path)
+{
+    struct stat there, st;
+    bool found = stat_of(i, path, &there);
+    for (size_t n = 0; n < i->want_count; n++) {
+        const struct plan_target *t = &i->wants[n].target;
+        if (!t->path || !t->path[0])
+            continue;
+        bool same = strcmp(t->path, path) == 0;
+        if (!same && found && !t->store && stat(t->path, &st) == 0)
+            same = S_ISBLK(st.st_mode) ? S_ISBLK(there.st_mode) && st.st_rdev == there.st_rdev
+                                       : st.st_dev == there.st_dev && st.st_ino == there.st_ino;
+        if (same)
+            return &i->order->volumes[i->wants[n].volume];
+    }
+    return NULL;
+}
+
+// A target of somebody else's is left alone; but through one over a volume's blocks anybody reads
+// and writes them whom no rule of the volume names.
+static void tell_intruder(const struct instance *i, const struct tgt_result *result,
+                          char out[LAST_ERROR_ROOM])
+{
+    out[0] = '\0';
+    for (size_t n = 0; n < result->foreign_count; n++) {
+        const struct tgt_foreign *f = &result->foreign[n];
+        const struct order_volume *ov = NULL;
+        for (size_t k = 0; k < f->path_count && !ov; k++)
+            ov = volume_at(i, f->paths[k]);
+        if (!ov)
+            continue;
+        DV_FREE char *text =
+            dv_printf("target %u in tgtd, which is not this unit's, serves the blocks of volume %s "
+                      "to hosts that the volume does not name: end it there (tgtadm --lld iscsi "
+                      "--mode target --op delete --force --tid %u); its name is %s",
+                      f->tid, ov->v.name, f->tid, f->name);
+        dv_copy(out, LAST_ERROR_ROOM, text);
+        return;
+    }
+}
+
 // Only what concerns this tgtd's own volumes is written to, so others may do the same.
 static void *reconcile(void *arg)
 {
@@ -316,6 +366,7 @@ static void *reconcile(void *arg)
     }
     take_rule_errors(i->order, volumes, &result);
     t->foreign = result.foreign_count > 0;
+    tell_intruder(i, &result, t->intruder);
     forget_told(i);
     i->told = t->there;
     i->holding = result.holding;

@@ -43,6 +43,7 @@ struct unit {
     bool *tgtds_foreign;                 // which of them have targets that are not ours
     struct dv_err *tgtd_errors;          // why they are not there
     char unrecorded[LAST_ERROR_ROOM];    // why changes cannot be recorded, or ""
+    char intruder[LAST_ERROR_ROOM];      // who serves a volume's blocks beside the unit, or ""
     char portals_error[LAST_ERROR_ROOM]; // what is wrong about where tgtds listen, or ""
     uint32_t retry_ms;
     uint32_t reserved; // generations up to this one may be used

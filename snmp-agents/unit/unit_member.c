@@ -40,7 +40,10 @@ void unit_settle(struct unit *u)
         char down[LAST_ERROR_ROOM];
         portals_reason(u->portals, down);
         reason_of_unit(u->unrecorded, u->tgtds_there, u->tgtd_errors, state_groups(u->state),
-                       down[0] ? down : u->portals_error, u->member.last_error);
+                       u->intruder[0] ? u->intruder
+                       : down[0]      ? down
+                                      : u->portals_error,
+                       u->member.last_error);
     }
     if (u->stopping)
         u->member.state = MEMBER_SHUTTING_DOWN;

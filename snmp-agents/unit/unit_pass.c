@@ -6,6 +6,7 @@
 #include "snmp-agents/unit/reason.h"
 #include "snmp-agents/unit/take.h"
 #include "snmp-agents/unit/unit_internal.h"
+#include <string.h>
 
 // A pass runs now and then without a cause: see tgt_reconcile. It also takes the counters along.
 #define PASS_INTERVAL_MS 5000
@@ -120,6 +121,15 @@ static void note_tgtds(struct unit *u, const struct order *o)
     }
 }
 
+static void note_intruders(struct unit *u, const struct order *o)
+{
+    char before[LAST_ERROR_ROOM];
+    dv_copy(before, sizeof(before), u->intruder);
+    reason_of_intruders(o, u->intruder);
+    if (u->intruder[0] && strcmp(u->intruder, before) != 0)
+        log_warning("unit", "%s", u->intruder);
+}
+
 // What is in them is of the rules that the state has now.
 static void read_logs(struct unit *u)
 {
@@ -172,6 +182,7 @@ static void on_done(void *arg, struct order *o)
         read_logs(u);
         note_tgtds(u, o);
         order_apply_listeners(o, u->state, u->journal);
+        note_intruders(u, o);
         reason_of_portals(o, u->portals_error);
     }
     if (order_apply(o, u->state, u->journal, &err) != 0) {

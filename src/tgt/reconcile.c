@@ -308,12 +308,21 @@ static int do_round(struct run *r, int round, bool *more, struct dv_err *err)
     return result;
 }
 
+static void note_foreign(struct run *r, const struct seen_target *t)
+{
+    struct tgt_foreign *f = DV_APPEND(r->result->foreign, r->result->foreign_count);
+    *f = (struct tgt_foreign){.tid = t->tid, .name = dv_strdup(t->name)};
+    for (size_t i = 0; i < t->lun_count; i++)
+        if (t->luns[i].lun != 0)
+            *DV_APPEND(f->paths, f->path_count) = dv_strdup(t->luns[i].path);
+}
+
 static void describe(struct run *r)
 {
     for (size_t i = 0; i < r->seen.target_count; i++) {
         const struct seen_target *t = &r->seen.targets[i];
         if (!plan_is_ours(&r->wanted, t->name)) {
-            *DV_APPEND(r->result->foreign, r->result->foreign_count) = dv_strdup(t->name);
+            note_foreign(r, t);
             continue;
         }
         for (size_t k = 0, held = 0; k < t->lun_count && held == 0; k++)
@@ -392,8 +401,12 @@ int tgt_reconcile(struct tgt_engine *e, const struct plan_target *targets, size_
 
 void tgt_result_clear(struct tgt_result *r)
 {
-    for (size_t i = 0; i < r->foreign_count; i++)
-        free(r->foreign[i]);
+    for (size_t i = 0; i < r->foreign_count; i++) {
+        for (size_t k = 0; k < r->foreign[i].path_count; k++)
+            free(r->foreign[i].paths[k]);
+        free(r->foreign[i].paths);
+        free(r->foreign[i].name);
+    }
     free(r->foreign);
     for (size_t i = 0; i < r->holding_count; i++)
         free(r->holding[i]);

@@ -46,6 +46,13 @@ struct tgt_rule_error {
     struct dv_err err;
 };
 
+struct tgt_foreign { // a target that is not ours
+    uint32_t tid;
+    char *name;
+    char **paths; // of its LUNs, as it was given them
+    size_t path_count;
+};
+
 struct tgt_result {
     // For each wanted target: DV_OK when tgtd serves it as wanted, to exactly the initiators that
     // its rules name, but for rules with an error; else what is in the way.
@@ -58,7 +65,7 @@ struct tgt_result {
     size_t target_count;
     struct dv_err other; // trouble with an account, or with a target nobody wants any more
     size_t steps;        // that were carried out
-    char **foreign;      // names of targets that are not ours
+    struct tgt_foreign *foreign;
     size_t foreign_count;
     char **holding; // names of our targets that have their file open, in the end
     size_t holding_count;
