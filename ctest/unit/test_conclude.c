@@ -139,6 +139,18 @@ static void test_out_of_date(void **state)
     assert_int_equal(open_tasks(lab), left);
 }
 
+static void test_much_is_freed_in_parts(void **state)
+{
+    struct lab *lab = *state;
+    reads(lab, 2, 5000, 2);
+    unsigned parts = 0;
+    while (reading_free_some(lab->link.reading))
+        parts++;
+    assert_int_equal(parts, 3); // 10,000 rules and 5,000 volumes
+    assert_int_equal(lab->link.reading->rules[1999].volume, 1000);
+    assert_int_equal(lab->link.reading->volumes[999].index, 1000);
+}
+
 static void stop(void *arg)
 {
     loop_stop(arg);
@@ -177,9 +189,8 @@ static void test_the_link_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        OWN_TEST(test_part_by_part),
-        OWN_TEST(test_what_comes_between),
-        OWN_TEST(test_out_of_date),
+        OWN_TEST(test_part_by_part),  OWN_TEST(test_what_comes_between),
+        OWN_TEST(test_out_of_date),   OWN_TEST(test_much_is_freed_in_parts),
         OWN_TEST(test_the_link_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,15 +26,21 @@ void reading_free(struct reading *r)
     free(r);
 }
 
-#define FREED_AT_A_TIME 16000 // rules: many megabytes take the system a while
+#define FREED_AT_A_TIME 4000 // rows: many megabytes take the system a while
 
 bool reading_free_some(struct reading *r)
 {
-    if (r->rule_count <= FREED_AT_A_TIME)
-        return false;
-    r->rule_count -= FREED_AT_A_TIME;
-    r->rules = dv_realloc(r->rules, r->rule_count, sizeof(*r->rules));
-    return true;
+    if (r->rule_count > FREED_AT_A_TIME) {
+        r->rule_count -= FREED_AT_A_TIME;
+        r->rules = dv_realloc(r->rules, r->rule_count, sizeof(*r->rules));
+        return true;
+    }
+    if (r->volume_count > FREED_AT_A_TIME) {
+        r->volume_count -= FREED_AT_A_TIME;
+        r->volumes = dv_realloc(r->volumes, r->volume_count, sizeof(*r->volumes));
+        return true;
+    }
+    return false;
 }
 
 static const struct sn_oid head[] = {
