@@ -244,3 +244,5 @@ def test_the_station_starts_again(lab):
     patience.wait_for("its good-bye", lambda: lab.unit("unit2")["state"] == "stopped")
     lab.run("start", "unit2/agent")
     wait_up(lab, "unit2")
+    with open(os.path.join(lab.lab.station.folder, "cms.log"), encoding="utf-8") as log:
+        assert "will not be taken" not in log.read() # of the traps of units with users of their own

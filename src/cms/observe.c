@@ -225,7 +225,7 @@ static void joined(struct observation *o)
         o->link->stranger = false;
         cms->strangers--;
     }
-    if (o->link->accepted)
+    if (o->link->accepted || !user->name[0]) // without it members notify under their own users
         return;
     o->link->accepted = true;
     if (sn_listener_accept_engine(cms->listener, &o->link->engine, &notify, &err) < 0)
