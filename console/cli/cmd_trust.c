@@ -20,7 +20,7 @@ static void print_told(const json_t *unit, const char *done)
     printf("Unit %s is %s.\n", connect_text(unit, "name"), done);
     if (*hosts)
         printf("It knew the one secret of %s, which opens volumes on other units, too: give such "
-               "hosts other secrets.\n",
+               "hosts others: dvsan host rekey HOST --per-unit, and --finish soon.\n",
                hosts);
 }
 

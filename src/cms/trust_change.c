@@ -82,7 +82,7 @@ static void tell_shared_secrets(struct cms *cms, struct changes *c, const struct
         events_add(
             cms, c, EVENT_WARNING, "unit", u->rec.name,
             "knew the one secret of %s, which opens volumes on other units, too: give such hosts "
-            "other secrets (unassign their volumes, delete the hosts, add them anew)",
+            "others (dvsan host rekey HOST --per-unit, and --finish soon)",
             names.text);
     strbuf_free(&names);
 }
