@@ -3,11 +3,24 @@ import os
 import sqlite3
 import subprocess
 
+import pytest
+
 from tools import initiators, patience
 from tools.testlab import BUILD
 from test_cms_crash import Writer
 
 LAB = {"units": 1, "hosts": 1, "enrolled": True}
+PROGRAM = os.path.join(BUILD, "bin", "dvsan-unit")
+
+
+def has_faults():
+    with open(PROGRAM, "rb") as f:
+        return b"DVSAN_FAULT_STOP" in f.read()
+
+
+def process_state(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        return f.read().rpartition(")")[2].split()[0]
 
 
 def state(lab, name):
@@ -16,7 +29,7 @@ def state(lab, name):
 
 def agent(lab, *options):
     """Run until it ends, or for a moment: it must refuse at once."""
-    return subprocess.run([os.path.join(BUILD, "bin", "dvsan-unit"), "-c", lab.units["unit1"].path("unit.xml"), *options],
+    return subprocess.run([PROGRAM, "-c", lab.units["unit1"].path("unit.xml"), *options],
                           capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -55,7 +68,8 @@ def test_a_lost_key_stops_no_host_and_the_station_sends_secrets_again(lab):
     assert initiators.can_log_in(how)
 
 
-def test_secrets_of_an_older_version_are_sealed_at_the_first_start(lab):
+def unseal(lab):
+    """The journal as an older version wrote it. Returns the secret."""
     secret = lab.secret("host1")
     lab.run("stop", "unit1/agent")
     with sqlite3.connect(state(lab, "unit.db")) as db:
@@ -63,12 +77,38 @@ def test_secrets_of_an_older_version_are_sealed_at_the_first_start(lab):
         db.execute("UPDATE member SET sealed = ''")
     db.close()
     os.unlink(state(lab, "key"))
-    with open(state(lab, "unit.db"), "rb") as f:
-        assert secret.encode() in f.read()
-    lab.run("start", "unit1/agent")
+    assert holds(lab, "unit.db", secret)
+    return secret
+
+
+def holds(lab, name, secret):
+    with open(state(lab, name), "rb") as f:
+        return secret.encode() in f.read()
+
+
+def expect_sealed(lab, secret):
     patience.wait_for("the unit to serve it again", lambda: is_active(lab))
-    for name in os.listdir(state(lab, "")):
-        if os.path.isfile(state(lab, name)):
-            with open(state(lab, name), "rb") as f:
-                assert secret.encode() not in f.read(), name
+    assert not [name for name in os.listdir(state(lab, ""))
+                if os.path.isfile(state(lab, name)) and holds(lab, name, secret)]
     assert initiators.can_log_in(initiators.access(lab, "host1", "v1"))
+
+
+def test_secrets_of_an_older_version_are_sealed_at_the_first_start(lab):
+    secret = unseal(lab)
+    lab.run("start", "unit1/agent")
+    expect_sealed(lab, secret)
+
+
+@pytest.mark.skipif(not has_faults(), reason="built without DVSAN_FAULTS")
+@pytest.mark.parametrize("point", ["sealing.key", "sealing.done"])
+def test_an_agent_that_dies_while_it_seals_loses_no_secret(lab, point):
+    secret = unseal(lab)
+    with open(os.path.join(lab.work, "stop"), "w", encoding="ascii") as f:
+        f.write(point + ":1")
+    with subprocess.Popen([PROGRAM, "-c", lab.units["unit1"].path("unit.xml")],
+                          env=dict(os.environ, DVSAN_FAULT_STOP=f.name)) as process:
+        patience.wait_for("it to stop there", lambda: process_state(process.pid) == "T")
+        process.kill()
+    assert not os.path.exists(f.name) and not os.path.exists(state(lab, "key"))
+    lab.run("start", "unit1/agent")
+    expect_sealed(lab, secret)

@@ -232,10 +232,10 @@ static int make_key(struct db *db, const char *path, const char *fresh, const ch
     if ((file_is_missing(fresh) ? seal_key_make(fresh, key, err)
                                 : read_key(fresh, check, key, err)) != 0)
         return -1;
-    DV_FAULT("journal.key");
+    DV_FAULT("sealing.key");
     if (seal_plain(db, key, err) != 0)
         return -1;
-    DV_FAULT("journal.sealed");
+    DV_FAULT("sealing.done");
     if (rename(fresh, path) != 0)
         return dv_fail_errno(err, errno, "cannot make the key %s", path);
     return file_sync_dir(path, err);
