@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tools import net
-from tools.testlab import TestLab, labs, until
+from tools.testlab import LOST_SENDERS, SANITIZER, TestLab, labs, until
 from unit_box import own_box, wait_for
 from dvsanlab.process import start_time, strays
 
@@ -224,3 +224,18 @@ def test_down_works_after_any_crash(lab):
                 f.write("{")
         second.run("down")
         assert not os.path.exists(second.folder)
+
+
+def test_a_leak_of_the_library_hides_none_of_ours():
+    leak = ("Direct leak of {size} byte(s) in 1 object(s) allocated from:\n"
+            "    #0 0x7fb488cb83b7 in __interceptor_calloc ../../src/libsanitizer/asan/asan_malloc_linux.cpp:77\n"
+            "    #1 0x7fb488bae95a  (/lib/x86_64-linux-gnu/{library}+0x9195a)\n"
+            "    #2 0x7ffe30906bbf  ([stack]+0x1ebbf)\n\n")
+    def report(*leaks):
+        return ("==4421==ERROR: LeakSanitizer: detected memory leaks\n\n" + "".join(leaks) +
+                "SUMMARY: AddressSanitizer: 110 byte(s) leaked in 1 allocation(s).\nmore\n")
+    lost = leak.format(size=110, library="libnetsnmp.so.40")
+    for leaks, told in (((lost,), False), ((lost, lost), False), ((), True),
+                        ((lost, leak.format(size=111, library="libnetsnmp.so.40")), True),
+                        ((leak.format(size=110, library="libevent-2.1.so.7"), lost), True)):
+        assert bool(SANITIZER.search(LOST_SENDERS.sub("", report(*leaks)))) == told, leaks

@@ -16,6 +16,12 @@ BUILD = os.environ.get("DVSAN_BUILD") or os.path.join(ROOT, "build", "debug")
 LAB = os.path.join(ROOT, "examples", "lab", "lab")
 SANITIZER = re.compile(
     r"ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:")
+# Net-SNMP 5.9.3 loses a sender's address, a struct sockaddr_un of 110 octets that netsnmp_unix_recv()
+# allocates, when snmpd is killed in the middle of what it says. Such leaks, and no others.
+LOST_SENDERS = re.compile(
+    r"==\d+==ERROR: LeakSanitizer: detected memory leaks\n\n"
+    r"(Direct leak of 110 byte\(s\) in 1 object\(s\) allocated from:\n"
+    r" +#0 \w+ in __interceptor_calloc .*\n +#1 \w+ +\(.*/libnetsnmp\.so\..*\n( +#.*\n)*\n)+SUMMARY: .*\n")
 LONGEST = settings.SOCKET_PATH_MAX - settings.LONGEST_SOCKET
 
 from . import patience, stand  # noqa: E402
@@ -100,7 +106,7 @@ class TestLab:
         found = []
         for path in self.logs():
             with open(path, encoding="utf-8", errors="replace") as f:
-                lines = f.read().splitlines()
+                lines = LOST_SENDERS.sub("", f.read()).splitlines()
             for number, line in enumerate(lines):
                 if SANITIZER.search(line):
                     found.append(path + ":\n" + "\n".join(lines[number:number + 40]))
