@@ -3,53 +3,36 @@
 #include "snmp-agents/unit/backing.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/wait.h"
-
-#define SLICE_MS 500 // of clearing a volume's blocks in one pass
 
 struct making {
     const struct pass_calls *calls;
     const struct order_volume *ov; // NULL: of no volume
-    int64_t until;                 // or for as long as it takes: 0
-    bool expired;
     uint32_t percent;
 };
 
-static bool report(void *arg, uint32_t percent)
+static bool tell(void *arg, uint32_t percent)
 {
     struct making *m = arg;
-    m->expired = m->until != 0 && wait_now_ms() >= m->until;
-    if (m->expired)
-        m->percent = percent;
-    if (m->expired || percent == m->percent || !m->ov)
-        return !m->expired;
+    if (percent == m->percent || !m->ov)
+        return true;
     m->percent = percent;
     return m->calls->progress(m->calls->arg, m->ov, percent);
 }
 
-// What can go on later gets a slice of time, so that other volumes need not wait for it.
-static struct making making_of(const struct media *m, const struct order_volume *ov,
-                               const struct pass_calls *calls)
+static void note_slice(struct order_volume *ov, const struct pass_ask *ask)
 {
-    return (struct making){
-        .calls = calls, .ov = ov, .until = m && media_resumes(m) ? wait_now_ms() + SLICE_MS : 0};
+    ov->unfinished = ask->expired && ov->err.code == DV_CANCELLED;
+    ov->percent = ask->percent;
 }
 
-static void note_slice(struct order_volume *ov, const struct making *m)
-{
-    ov->unfinished = m->expired && ov->err.code == DV_CANCELLED;
-    ov->percent = m->percent;
-}
-
-bool backing_make(const struct pass_media *p, const struct order *o, struct order_volume *ov,
+bool backing_make(struct pass_media *p, struct order *o, struct order_volume *ov,
                   const struct pass_calls *calls)
 {
-    struct media *m = pass_media_of(p, o, ov, &ov->err);
-    struct making making = making_of(m, ov, calls);
-    const struct media_progress progress = {.report = report, .arg = &making};
-    ov->made = m && media_volume_create(m, &ov->v, &progress, &ov->err) == 0;
+    struct making making = {.calls = calls, .ov = ov};
+    struct pass_ask ask = {.act = PASS_CREATE, .v = &ov->v, .tell = tell, .arg = &making};
+    ov->made = pass_media_of(p, o, ov, &ov->err) && pass_media_ask(p, o, &ask, &ov->err) == 0;
     if (!ov->made)
-        note_slice(ov, &making);
+        note_slice(ov, &ask);
     else
         ov->tgtd = ov->v.group;
     ov->moved = ov->made;
@@ -86,20 +69,29 @@ static void leave_behind(struct order *o, struct order_volume *ov, uint64_t star
 }
 
 // The next pass goes on resizing it.
-static void goes_on(struct order_volume *ov, const struct making *m)
+static void goes_on(struct order_volume *ov, const struct pass_ask *ask)
 {
     ov->resize_err = (struct dv_err){0};
     ov->unfinished = true;
-    ov->percent = m->percent;
+    ov->percent = ask->percent;
+}
+
+// What of it was done is not known; a pass does it again when the medium answers.
+static bool waits_for_medium(struct order_volume *ov)
+{
+    ov->err = ov->resize_err;
+    ov->resize_err = (struct dv_err){0};
+    return false;
 }
 
 // Nothing is lost when it fails: until it is copied whole the volume is where it was.
-static bool move_backing(struct media *m, struct order *o, struct order_volume *ov,
-                         const struct pass_calls *calls)
+static bool move_backing(struct pass_media *p, struct order *o, struct order_volume *ov,
+                         struct pass_ask *ask)
 {
-    struct making making = making_of(m, ov, calls);
-    const struct media_progress progress = {.report = report, .arg = &making};
-    ov->resized = media_volume_move(m, &ov->v, &progress, &ov->resize_err) == 0;
+    ask->act = PASS_MOVE;
+    ov->resized = pass_media_ask(p, o, ask, &ov->resize_err) == 0;
+    if (ask->hung)
+        return waits_for_medium(ov);
     if (ov->resized) {
         leave_behind(o, ov, ov->v.start_lba, ov->v.blocks);
         return true;
@@ -109,74 +101,84 @@ static bool move_backing(struct media *m, struct order *o, struct order_volume *
         return true;
     }
     ov->closed = true;
-    goes_on(ov, &making);
+    goes_on(ov, ask);
     return false;
 }
 
-// Of a growth that failed: what of it cannot be undone is the volume's.
-static void note_length(struct media *m, struct order_volume *ov)
+// Of a growth that failed: what of it cannot be undone is the volume's. False when the medium does
+// not answer.
+static bool note_length(struct pass_media *p, struct order *o, struct order_volume *ov)
 {
     struct dv_err err;
-    uint64_t blocks;
-    if (media_volume_length(m, &ov->v, &blocks, &err) != 0)
-        log_warning("unit", "volume %s: %s", ov->v.name, err.text);
-    else if (blocks > ov->v.blocks && blocks < ov->v.target_blocks && blocks % ALLOC_BLOCKS == 0)
-        ov->kept_blocks = blocks;
-}
-
-bool backing_resize(const struct pass_media *p, struct order *o, struct order_volume *ov,
-                    const struct pass_calls *calls)
-{
-    struct media *m = pass_media_of(p, o, ov, &ov->err);
-    struct making making = making_of(m, ov, calls);
-    const struct media_progress progress = {.report = report, .arg = &making};
-    if (!m)
-        return false;
-    if (is_copied(m, ov))
-        return move_backing(m, o, ov, calls);
-    int rc = order_grows(ov)
-                 ? media_volume_grow(m, &ov->v, ov->v.target_blocks, &progress, &ov->resize_err)
-                 : media_volume_shrink(m, &ov->v, ov->v.target_blocks, &ov->resize_err);
-    ov->resized = rc == 0;
-    if (rc != 0 && ov->resize_err.code == DV_CANCELLED) {
-        goes_on(ov, &making);
+    struct pass_ask ask = {.act = PASS_LENGTH, .v = &ov->v};
+    int rc = pass_media_ask(p, o, &ask, &err);
+    if (ask.hung) {
+        ov->resize_err = err;
         return false;
     }
-    if (rc != 0 && order_grows(ov))
-        note_length(m, ov);
+    if (rc != 0)
+        log_warning("unit", "volume %s: %s", ov->v.name, err.text);
+    else if (ask.blocks > ov->v.blocks && ask.blocks < ov->v.target_blocks &&
+             ask.blocks % ALLOC_BLOCKS == 0)
+        ov->kept_blocks = ask.blocks;
     return true;
 }
 
-void backing_destroy(const struct pass_media *p, const struct order *o, struct order_volume *ov,
-                     const struct pass_calls *calls)
+bool backing_resize(struct pass_media *p, struct order *o, struct order_volume *ov,
+                    const struct pass_calls *calls)
 {
     struct media *m = pass_media_of(p, o, ov, &ov->err);
-    struct making making = making_of(m, ov, calls);
-    const struct media_progress progress = {.report = report, .arg = &making};
-    ov->done = m && media_volume_delete(m, &ov->v, &progress, &ov->err) == 0;
+    struct making making = {.calls = calls, .ov = ov};
+    struct pass_ask ask = {.act = order_grows(ov) ? PASS_GROW : PASS_SHRINK,
+                           .v = &ov->v,
+                           .blocks = ov->v.target_blocks,
+                           .tell = tell,
+                           .arg = &making};
+    if (!m)
+        return false;
+    if (is_copied(m, ov))
+        return move_backing(p, o, ov, &ask);
+    int rc = pass_media_ask(p, o, &ask, &ov->resize_err);
+    if (ask.hung)
+        return waits_for_medium(ov);
+    ov->resized = rc == 0;
+    if (rc != 0 && ov->resize_err.code == DV_CANCELLED) {
+        goes_on(ov, &ask);
+        return false;
+    }
+    if (rc != 0 && order_grows(ov) && !note_length(p, o, ov))
+        return waits_for_medium(ov);
+    return true;
+}
+
+void backing_destroy(struct pass_media *p, struct order *o, struct order_volume *ov,
+                     const struct pass_calls *calls)
+{
+    struct making making = {.calls = calls, .ov = ov};
+    struct pass_ask ask = {.act = PASS_DELETE, .v = &ov->v, .tell = tell, .arg = &making};
+    ov->done = pass_media_of(p, o, ov, &ov->err) && pass_media_ask(p, o, &ask, &ov->err) == 0;
     if (!ov->done)
-        note_slice(ov, &making);
+        note_slice(ov, &ask);
 }
 
 // What another unit, or a lost journal, began and nobody here knows of: it is of no use to
 // anybody, and its blocks stay out of use until they are cleared.
-static void clear_unknown(struct media *m, const struct order *o, struct order_medium *om,
-                          const struct pass_calls *calls)
+static void clear_unknown(struct pass_media *p, struct order *o, struct order_medium *om)
 {
     struct media_layout *l = &om->layout;
-    for (size_t i = 0; i < l->unfinished_count; i++) {
+    for (size_t i = 0; i < l->unfinished_count && pass_media_at(p, om->index); i++) {
         const struct media_found *f = &l->unfinished[i];
         if (order_volume_uuid(o, &f->uuid) || order_volume_to(o, om->index, f))
             continue;
-        struct volume v = {.uuid = f->uuid, .start_lba = f->start_lba, .blocks = f->blocks};
-        struct making making = making_of(m, NULL, calls);
-        const struct media_progress progress = {.report = report, .arg = &making};
+        const struct volume v = {
+            .uuid = f->uuid, .medium = om->index, .start_lba = f->start_lba, .blocks = f->blocks};
+        struct pass_ask ask = {.act = PASS_DELETE, .v = &v};
         struct dv_err err;
-        if (media_volume_delete(m, &v, &progress, &err) == 0) {
+        if (pass_media_ask(p, o, &ask, &err) == 0) {
             log_info("unit", "what a volume left behind on medium %u was cleared away", om->index);
             continue;
         }
-        om->unfinished = om->unfinished || making.expired;
+        om->unfinished = om->unfinished || ask.expired;
         if (f->start_lba == MEDIA_ANYWHERE)
             continue;
         *DV_APPEND(l->reserved, l->reserved_count) = (struct extent){f->start_lba, f->blocks};
@@ -184,11 +186,8 @@ static void clear_unknown(struct media *m, const struct order *o, struct order_m
     }
 }
 
-void backing_tidy(const struct pass_media *p, struct order *o, const struct pass_calls *calls)
+void backing_tidy(struct pass_media *p, struct order *o)
 {
-    for (size_t i = 0; i < o->medium_count; i++) {
-        struct media *m = pass_media_at(p, o->media[i].index);
-        if (m)
-            clear_unknown(m, o, &o->media[i], calls);
-    }
+    for (size_t i = 0; i < o->medium_count; i++)
+        clear_unknown(p, o, &o->media[i]);
 }

@@ -10,7 +10,7 @@
 #include "snmp-agents/unit/pass_media.h"
 
 // Whether it was made.
-bool backing_make(const struct pass_media *p, const struct order *o, struct order_volume *ov,
+bool backing_make(struct pass_media *p, struct order *o, struct order_volume *ov,
                   const struct pass_calls *calls);
 
 // Whether nothing may have the backing open while it is resized. In any case nothing must lose the
@@ -20,13 +20,13 @@ bool backing_is_resized_closed(const struct media *m, const struct order_volume 
 bool backing_is_resized_open(const struct pass_media *p, const struct order *o,
                              struct order_volume *ov);
 // Whether something is to be recorded. While its medium is away a volume goes on waiting.
-bool backing_resize(const struct pass_media *p, struct order *o, struct order_volume *ov,
+bool backing_resize(struct pass_media *p, struct order *o, struct order_volume *ov,
                     const struct pass_calls *calls);
 
-void backing_destroy(const struct pass_media *p, const struct order *o, struct order_volume *ov,
+void backing_destroy(struct pass_media *p, struct order *o, struct order_volume *ov,
                      const struct pass_calls *calls);
 
 // Clears away what media hold of volumes that nobody knows.
-void backing_tidy(const struct pass_media *p, struct order *o, const struct pass_calls *calls);
+void backing_tidy(struct pass_media *p, struct order *o);
 
 #endif

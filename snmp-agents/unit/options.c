@@ -135,7 +135,8 @@ static int run(const struct unit_config *config)
         rc = unit_exit_code(unit);
         loop_signal_free(term);
         loop_signal_free(interrupt);
-        unit_free(unit);
+        if (!unit_free(unit))
+            _exit(rc);
     } else {
         rc = fail(&err);
     }

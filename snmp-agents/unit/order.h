@@ -67,6 +67,7 @@ struct order_medium { // filled in by the worker
     bool full, reserves;
     uint64_t storage_blocks, storage_free_blocks; // as in struct medium
     bool unjudged; // there were no descriptors or memory to look: it is as it was
+    bool hung;     // it does not answer: what tgtd has open of it stays
     bool has_layout;
     struct media_layout layout;
     bool unfinished; // the next pass goes on clearing what nobody knows of

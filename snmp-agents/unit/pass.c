@@ -22,13 +22,19 @@ struct pass *pass_new(const struct unit_config *config, const struct state *stat
     return p;
 }
 
-void pass_free(struct pass *p)
+bool pass_free(struct pass *p)
 {
     if (!p)
-        return;
-    pass_media_free(p->media);
+        return true;
+    bool all = pass_media_free(p->media);
     serving_free(p->serving);
     free(p);
+    return all;
+}
+
+void pass_hurry(struct pass *p)
+{
+    pass_media_hurry(p->media);
 }
 
 // ---- Backings ---------------------------------------------------------------------------------
@@ -91,18 +97,17 @@ static int check_room(const struct order *o, const struct order_volume *ov, stru
 
 // The path of what is to be served, or NULL when it is not, or cannot be. What another tgtd may be
 // serving still is not served, by neither.
-static char *path_to_serve(const struct pass *p, const struct order *o, struct order_volume *ov)
+static char *path_to_serve(const struct pass *p, struct order *o, struct order_volume *ov)
 {
     if (ov->task == ORDER_DELETE || (ov->task == ORDER_MAKE && !ov->made) ||
         ov->tgtd != ov->v.group)
         return NULL;
     struct media *m = pass_media_of(p->media, o, ov, &ov->err);
-    struct dv_err err; // its partition's name is for people only
     if (!m || backing_is_resized_closed(m, ov) || check_room(o, ov, &ov->err) != 0)
         return NULL;
-    if (media_volume_rename(m, &ov->v, &err) != 0)
-        log_debug("unit", "volume %s has another name on its medium: %s", ov->v.name, err.text);
-    return media_volume_path(m, &ov->v, &ov->err);
+    struct pass_ask ask = {.act = PASS_PATH, .v = &ov->v};
+    (void)pass_media_ask(p->media, o, &ask, &ov->err);
+    return ask.path;
 }
 
 // What is being grown may have any size on the way already. A device may be larger than what was
@@ -136,13 +141,26 @@ static void add_target(const struct pass *p, struct request *r, const struct ord
                                      .rule_count = ov->rule_count};
 }
 
-// Whether a volume's path is not known for want of descriptors or memory: what tgtd has open stays.
+// Whether a volume's path is not known for want of descriptors or memory, or since its medium does
+// not answer: what tgtd has open stays.
 static bool is_unknown(const struct pass *p, const struct order *o, const struct order_volume *ov)
 {
     struct dv_err err;
     const struct order_medium *om = order_medium(o, ov->v.medium);
     return ov->task == ORDER_SERVE && ov->tgtd == ov->v.group &&
-           (pass_media_of(p->media, o, ov, &err) ? dv_is_shortage(&ov->err) : om && om->unjudged);
+           (pass_media_of(p->media, o, ov, &err) ? dv_is_shortage(&ov->err)
+                                                 : om && (om->unjudged || om->hung));
+}
+
+// Why a volume is not served whose medium does not answer is the medium's to say.
+static void tell_hung(const struct pass *p, const struct order *o)
+{
+    for (size_t i = 0; i < o->volume_count; i++) {
+        struct order_volume *ov = &o->volumes[i];
+        const struct order_medium *om = order_medium(o, ov->v.medium);
+        if (om && om->hung && !ov->done && ov->err.code == DV_BUSY)
+            (void)pass_media_of(p->media, o, ov, &ov->err);
+    }
 }
 
 static void request_make(const struct pass *p, struct request *r, struct order *o)
@@ -187,6 +205,7 @@ static void reconcile(struct pass *p, struct order *o)
         o->volumes[i].done = false; // as an earlier time in this pass found it
     request_make(p, &r, o);
     serving_reconcile(p->serving, o, r.wants, r.count);
+    tell_hung(p, o);
     note_let_go(p, o, &r);
     request_clear(&r);
 }
@@ -285,7 +304,7 @@ void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
 {
     o->iqn_prefix = p->config->iqn_prefix;
     pass_media_check(p->media, o);
-    backing_tidy(p->media, o, calls);
+    backing_tidy(p->media, o);
     // tgtd may serve what media bring along: it is not to be ended first.
     o->postponed = o->first && adopt_has_strangers(o);
     if (o->postponed)

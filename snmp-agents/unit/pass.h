@@ -13,7 +13,10 @@ struct pass;
 
 // config is borrowed; of the state only the tgtds are read, now.
 struct pass *pass_new(const struct unit_config *config, const struct state *state);
-void pass_free(struct pass *p); // NULL is fine
+// False when a medium still does not answer, on a thread that nobody can end; NULL is fine.
+bool pass_free(struct pass *p);
+// Any thread: the program ends, so that less time is given to media that do not answer.
+void pass_hurry(struct pass *p);
 
 // What a pass asks on its way; the first two wait for the loop.
 struct pass_calls {

@@ -1,7 +1,9 @@
 // The configured media, as a pass finds them: opened, and looked at.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Everything here blocks; it belongs to the worker's thread.
+// Everything here blocks, but not for ever; it belongs to the worker's thread. Each medium is asked
+// on a thread of its own. One that gives no sign of life is given up for this pass, which says so
+// in the order, and is asked nothing until it has answered; see lane.h.
 #ifndef DVSAN_UNIT_PASS_MEDIA_H
 #define DVSAN_UNIT_PASS_MEDIA_H
 
@@ -11,7 +13,10 @@
 struct pass_media;
 
 struct pass_media *pass_media_new(const struct unit_config *config); // borrowed
-void pass_media_free(struct pass_media *p);                          // NULL is fine
+// False when a medium still does not answer: what it uses is left as it is. NULL is fine.
+bool pass_media_free(struct pass_media *p);
+// Any thread: the program ends, so that less time is given to media that do not answer.
+void pass_media_hurry(struct pass_media *p);
 
 // Opens those that are not open, and writes into the order what each of them tells.
 void pass_media_check(struct pass_media *p, struct order *o);
@@ -21,6 +26,31 @@ struct media *pass_media_at(const struct pass_media *p, uint32_t index);
 // The volume's medium; NULL with the reason while it cannot be used.
 struct media *pass_media_of(const struct pass_media *p, const struct order *o,
                             const struct order_volume *ov, struct dv_err *err);
+enum pass_act {
+    PASS_CREATE,
+    PASS_GROW,
+    PASS_LENGTH,
+    PASS_SHRINK,
+    PASS_MOVE,
+    PASS_DELETE,
+    PASS_PATH, // also has the medium tell the volume's name
+};
+struct pass_ask {
+    enum pass_act act;
+    const struct volume *v;
+    uint64_t blocks; // of PASS_GROW and PASS_SHRINK; what PASS_LENGTH found
+    // How far it is, called on the caller's thread, or NULL; false: it is not wanted any more.
+    bool (*tell)(void *arg, uint32_t percent);
+    void *arg;
+    // Results.
+    char *path;       // the caller's
+    bool hung;        // the medium did not answer
+    bool expired;     // its slice of time is over; the next pass goes on with it
+    uint32_t percent; // then: how far it is
+};
+// Asks the volume's medium, which is there. What of media.h fails, fails here, with its error.
+int pass_media_ask(struct pass_media *p, struct order *o, struct pass_ask *ask, struct dv_err *err);
+
 bool pass_media_is_device(const struct pass_media *p, uint32_t index);
 
 #endif

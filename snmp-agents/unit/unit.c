@@ -260,7 +260,7 @@ struct unit *unit_new(struct loop *loop, const struct unit_config *config, struc
     if (open_journal(u, err) != 0 ||
         !(u->portals = portals_new(loop, config, u->state, &portals_calls, err)) ||
         open_snmp(u, err) != 0 || start_tgtds(u, err) != 0 || unit_open_passes(u, err) != 0) {
-        unit_free(u);
+        (void)unit_free(u);
         return NULL;
     }
     (void)find_address(u);
@@ -308,14 +308,14 @@ static void save(struct unit *u)
         log_error("unit", "the count of changes cannot be recorded: %s", err.text);
 }
 
-void unit_free(struct unit *u)
+bool unit_free(struct unit *u)
 {
     if (!u)
-        return;
+        return true;
     sn_agent_free(u->agent); // it may still make a SET true, which needs all the others
     u->agent = NULL;
     std_free(u->std);
-    worker_free(u->worker);
+    bool all = worker_free(u->worker);
     for (uint32_t i = 0; i < u->tgtd_count; i++)
         tgtd_free(u->tgtds[i]);
     free(u->tgtds);
@@ -338,4 +338,5 @@ void unit_free(struct unit *u)
     free(u->tgtd_errors);
     grant_wipe(&u->identity);
     free(u);
+    return all;
 }

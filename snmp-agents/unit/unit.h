@@ -10,7 +10,9 @@ struct unit;
 
 // Takes up what the journal holds and begins to serve it; config is borrowed.
 struct unit *unit_new(struct loop *loop, const struct unit_config *config, struct dv_err *err);
-void unit_free(struct unit *u); // after loop_run has returned; NULL is fine
+// After loop_run has returned; NULL is fine. False when a medium does not answer, on a thread that
+// nobody can end: then everything else is in order, and the process is to end by _exit.
+bool unit_free(struct unit *u);
 
 // Says good-bye to the station, which takes two seconds at most, and then stops the loop. What
 // tgtd serves goes on being served. A second call stops at once.

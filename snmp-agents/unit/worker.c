@@ -169,16 +169,17 @@ struct worker *worker_new(struct loop *loop, const struct unit_config *config,
     if (rc == 0)
         return w;
     (void)dv_fail_errno(err, rc, "cannot start the worker's thread");
-    pass_free(w->pass);
+    (void)pass_free(w->pass);
     free(w->watches);
     free(w);
     return NULL;
 }
 
-void worker_free(struct worker *w)
+bool worker_free(struct worker *w)
 {
     if (!w)
-        return;
+        return true;
+    pass_hurry(w->pass);
     pthread_mutex_lock(&w->mutex);
     w->quit = true;
     pthread_cond_signal(&w->wake);
@@ -188,8 +189,9 @@ void worker_free(struct worker *w)
         watch_end(&w->watches[i]);
     free(w->watches);
     order_free(w->order);
-    pass_free(w->pass);
+    bool all = pass_free(w->pass);
     pthread_cond_destroy(&w->wake);
     pthread_mutex_destroy(&w->mutex);
     free(w);
+    return all;
 }

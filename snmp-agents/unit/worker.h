@@ -30,8 +30,8 @@ struct worker *worker_new(struct loop *loop, const struct unit_config *config,
                           const struct state *state, const struct worker_calls *calls,
                           struct dv_err *err);
 // Waits until a pass under way is over, which calls nothing back any more; the loop was stopped
-// before. NULL is fine.
-void worker_free(struct worker *w);
+// before. Media that do not answer are not waited for: then false, as of pass_free. NULL is fine.
+bool worker_free(struct worker *w);
 
 // Starts a pass and takes the order over; only when none is under way.
 void worker_start(struct worker *w, struct order *o);

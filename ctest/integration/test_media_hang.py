@@ -1,0 +1,161 @@
+"""A medium that does not answer is told, and holds up nothing but its own volumes."""
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from tools.power import VolatileDisk
+from unit_box import (A_STATUS, ACCESS, ACTIVE, Box, DELETING, DESTROY, M_FAILED, M_ONLINE, M_OPER, MEDIUM, MEMBER, ONLINE,
+                      V_ERROR, VOLUME, create_set, free_addresses, wait_for)
+
+M_ERROR = 8
+RUNNING, DEGRADED = "2", "3"
+HOST, SECRET = "iqn.2026-11.host:h", "secret-of-host"
+FIRST = '<medium index="1" name="m1" kind="dir" path="media" size="256M"/>'
+SECOND = '<medium index="2" name="m2" kind="dir" path="second" size="64M"/>'
+WELL, SICK, LATE, DOOMED = 1, 2, 3, 4  # volumes
+
+
+def user(volume):
+    return f"user{volume}"
+
+
+@pytest.fixture(name="box")
+def fixture_box():
+    (address, cms), held = free_addresses(2)
+    b = Box(address, cms)
+    (b.dir / "second").mkdir()
+    b.write_config(FIRST + SECOND)
+    try:
+        yield b
+    except BaseException:
+        print(b.agent_log.read_text()[-8000:] if b.agent_log.exists() else "no log")
+        raise
+    finally:
+        b.close()
+        for h in held:
+            h.close()
+
+
+def start(box):
+    box.start()
+    box.wait_medium(2)
+    for volume, medium in ((WELL, 1), (SICK, 2), (DOOMED, 2)):
+        box.set(*create_set(volume, f"v{volume}", 8, f"{volume:032x}", medium=medium))
+        box.wait_volume(volume, ONLINE)
+        box.grant(volume, 1, HOST, user(volume), SECRET)
+        box.wait_rule(volume, 1, ACTIVE)
+
+
+def wait_told(box):
+    wait_for("the medium to be told", lambda: box.try_get(f"{MEDIUM}.{M_OPER}.2") == str(M_FAILED)
+             and "has not answered since 20" in box.get(f"{MEDIUM}.{M_ERROR}.2"), 60)
+    assert box.get(f"{MEMBER}.7.0") == DEGRADED
+    assert box.get(f"{MEDIUM}.{M_OPER}.1") == str(M_ONLINE)
+
+
+def all_else_goes_on(box):
+    """On the other medium everything, and on this one what is tgtd's alone."""
+    for volume in (WELL, SICK):
+        box.revoke(volume, 1)
+        wait_for("the rule to end", lambda volume=volume: (volume, 1) not in box.rules(), 60)
+    assert not box.inquire(box.iqn(SICK), HOST, user(SICK), SECRET)
+    box.grant(WELL, 1, HOST, user(WELL), SECRET)
+    box.wait_rule(WELL, 1, ACTIVE)
+    box.create(9, "v9")
+    box.wait_volume(9, ONLINE)
+    box.destroy(9)
+    wait_for("the volume to go", lambda: 9 not in box.volumes())
+    assert box.volumes()[SICK] == ONLINE, "its target was taken away"
+
+
+def waits(box, *others):
+    """What needs the medium says for what it waits."""
+    box.set((f"{ACCESS}.{A_STATUS}.{DOOMED}.1", "i", DESTROY))
+    wait_for("the rule to end", lambda: (DOOMED, 1) not in box.rules(), 60)
+    box.destroy(DOOMED)
+    for volume in (DOOMED, *others):
+        wait_for("its volume to tell", lambda volume=volume: "has not answered since 20" in
+                 box.get(f"{VOLUME}.{V_ERROR}.{volume}"), 60)
+    assert box.volumes()[DOOMED] == DELETING
+
+
+def is_zombie(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+        return f.read().rpartition(")")[2].split()[0] == "Z"
+
+
+def is_well(box):
+    wait_for("the medium to be online", lambda: box.get(f"{MEDIUM}.{M_OPER}.2", f"{MEDIUM}.{M_ERROR}.2")
+             == [str(M_ONLINE), ""], 60)
+    box.wait_volume(SICK, ONLINE, 60)
+    wait_for("the volume to go", lambda: DOOMED not in box.volumes(), 60)
+    wait_for("the unit to be well", lambda: box.get(f"{MEMBER}.7.0") == RUNNING, 60)
+
+
+def test_a_medium_that_does_not_answer(box):
+    """Opening a pipe that nobody writes to does not end, either."""
+    start(box)
+    marker, pipe = box.dir / "second/.dvsan-medium", box.dir / "second/pipe"
+    shutil.copy2(marker, box.dir / "marker")
+    os.mkfifo(pipe)
+    os.link(pipe, box.dir / "second/other")
+    os.rename(pipe, marker)
+    wait_told(box)
+    assert "when it was looked at" in box.get(f"{MEDIUM}.{M_ERROR}.2")
+    assert box.inquire(box.iqn(SICK), HOST, user(SICK), SECRET)
+    all_else_goes_on(box)
+    assert box.agent.end() == 0
+    assert "medium m2 does not answer" in box.agent_log.read_text()
+    box.start_agent()
+    wait_told(box)  # also one that did not answer from the start
+    assert set(box.tids()) >= {WELL, SICK, DOOMED}, "what was served is served no more"
+    waits(box)
+    os.rename(box.dir / "marker", marker)
+    os.close(os.open(box.dir / "second/other", os.O_WRONLY))
+    is_well(box)
+    assert box.agent.end() == 0
+
+
+def test_a_disk_that_hangs(box):
+    disk = VolatileDisk(str(box.dir), 96)
+    second = box.dir / "second"
+    old = None
+    try:
+        disk.power_on()
+        subprocess.run(["mkfs.ext4", "-q", disk.path], check=True)
+        subprocess.run(["mount", disk.path, second], check=True)
+        start(box)
+        disk.cache.send_signal(signal.SIGSTOP)
+        box.set(*create_set(LATE, "late", 8, f"{LATE:032x}", medium=2))
+        wait_told(box)
+        all_else_goes_on(box)
+        waits(box, LATE)
+        disk.cache.send_signal(signal.SIGCONT)
+        is_well(box)
+        box.wait_volume(LATE, ONLINE, 60)
+        disk.cache.send_signal(signal.SIGSTOP)
+        wait_told(box)
+        old = box.agent.popen
+        old.send_signal(signal.SIGTERM)
+        wait_for("the agent to end", lambda: is_zombie(old.pid), 60)
+        assert "medium m2 does not answer" in box.agent_log.read_text()
+        box.start_agent()  # all but that medium is free for it, whose volumes fail until then
+        wait_for("the medium to fail", lambda: box.try_get(f"{MEDIUM}.{M_OPER}.2") == str(M_FAILED), 60)
+        wait_for("the healthy one", lambda: box.get(f"{MEDIUM}.{M_OPER}.1") == str(M_ONLINE), 60)
+        disk.cache.send_signal(signal.SIGCONT)  # upon which the kernel lets go of its thread
+        assert old.wait(60) == 0
+        is_well(box)
+    finally:
+        disk.cache.send_signal(signal.SIGCONT)
+        for process in (box.agent, box.tgtd):
+            if process:
+                process.kill()
+        if old:
+            old.kill()
+            old.wait(60)
+        subprocess.run(["umount", second], capture_output=True, check=False)
+        disk.cut()
+        disk.clean()
