@@ -183,6 +183,7 @@ def test_killed_half_way_through_a_delete_nothing_is_left(box, slow):
     disk = image(slow, mib + 8)
     box.write_config('<medium index="1" name="d1" kind="disk" path="slow/disk.img" initialise="yes"/>')
     box.start()
+    box.wait_medium(1)
     box.create(1, "secret", mib)
     box.wait_volume(1, ONLINE)
     start = int(box.get(f"{VOLUME}.{V_START}.1")) * 512
