@@ -25,9 +25,11 @@ struct lane {
     bool unwanted, told;
     uint32_t percent;
     int64_t alive_ms; // the last sign of life
-    char since[sizeof("2026-11-29T12:00:00Z")];
-    char doing[sizeof(((struct lane_job *)0)->doing)];
     bool quit;
+
+    // Of what was given up last.
+    char since[sizeof("2026-11-29T12:00:00Z")];
+    char given_up[sizeof(((struct lane_job *)0)->doing)];
 };
 
 static void *run(void *arg)
@@ -105,7 +107,6 @@ void lane_start(struct lane *l, struct lane_job *j)
     l->job = j;
     l->ended = l->unwanted = l->told = false;
     l->alive_ms = wait_now_ms();
-    dv_copy(l->doing, sizeof(l->doing), j->doing);
     pthread_cond_broadcast(&l->change);
     pthread_mutex_unlock(&l->mutex);
     if (l->threaded)
@@ -114,8 +115,9 @@ void lane_start(struct lane *l, struct lane_job *j)
     l->ended = true;
 }
 
-static void note_since(struct lane *l)
+static void note_given_up(struct lane *l)
 {
+    dv_copy(l->given_up, sizeof(l->given_up), l->job->doing);
     struct tm tm;
     time_t since = time(NULL) - (time_t)((wait_now_ms() - l->alive_ms) / 1000);
     if (!gmtime_r(&since, &tm) || !strftime(l->since, sizeof(l->since), "%Y-%m-%dT%H:%M:%SZ", &tm))
@@ -143,7 +145,7 @@ bool lane_wait(struct lane *l, bool (*tell)(void *arg, uint32_t percent), void *
         l->ended = false;
     } else {
         l->alone = l->unwanted = true;
-        note_since(l);
+        note_given_up(l);
     }
     pthread_mutex_unlock(&l->mutex);
     return ended;
@@ -157,13 +159,10 @@ bool lane_is_free(struct lane *l)
     return is_free;
 }
 
-void lane_trouble(struct lane *l, char *out, uint32_t room)
+void lane_trouble(struct lane *l, char out[static LANE_TROUBLE_ROOM])
 {
     pthread_mutex_lock(&l->mutex);
-    if (l->alone)
-        snprintf(out, room, "since %s, when %s", l->since, l->doing);
-    else
-        out[0] = '\0';
+    snprintf(out, LANE_TROUBLE_ROOM, "since %s, when %s", l->since, l->given_up);
     pthread_mutex_unlock(&l->mutex);
 }
 

@@ -30,9 +30,10 @@ void lane_start(struct lane *l, struct lane_job *j);
 // any more.
 bool lane_wait(struct lane *l, bool (*tell)(void *arg, uint32_t percent), void *arg);
 bool lane_is_free(struct lane *l);
-// Since when what goes on without anybody has given no sign of life, and what it is:
-// "since 2026-11-29T12:00:00Z, when volume v1 was created"; "" when nothing does.
-void lane_trouble(struct lane *l, char *out, uint32_t room);
+// Since when the job that was given up last had given no sign of life, and what it was:
+// "since 2026-11-29T12:00:00Z, when volume v1 was created".
+#define LANE_TROUBLE_ROOM 200
+void lane_trouble(struct lane *l, char out[static LANE_TROUBLE_ROOM]);
 
 // From inside a job: a sign of life. False: it is not wanted any more.
 bool lane_tell(struct lane *l, uint32_t percent);

@@ -20,7 +20,6 @@ struct slot {
     struct media *m;   // the lane's while that is at work; NULL while it cannot be opened
     bool full, copies; // as judged last; copies: not struct media_space's reserves
     bool hung;         // it was given up in this pass
-    char trouble[160]; // then: how long it has not answered
 };
 
 struct pass_media {
@@ -66,15 +65,13 @@ void pass_media_hurry(struct pass_media *p)
 
 static void note_hung(struct slot *s, struct order_medium *om)
 {
-    char trouble[sizeof(s->trouble)];
-    lane_trouble(s->lane, trouble, sizeof(trouble));
-    if (trouble[0])
-        dv_copy(s->trouble, sizeof(s->trouble), trouble);
+    char trouble[LANE_TROUBLE_ROOM];
+    lane_trouble(s->lane, trouble);
     s->hung = true;
     om->hung = true;
     om->state = MEDIUM_FAILED;
     snprintf(om->error, sizeof(om->error),
-             "it has not answered %s: see to its disk, mount or server", s->trouble);
+             "it has not answered %s: see to its disk, mount or server", trouble);
 }
 
 static bool has_volumes(const struct order *o, uint32_t medium)
