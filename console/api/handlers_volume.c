@@ -9,10 +9,11 @@
 static json_t *shown_volume(const struct api_call *call, const struct pool_volume *v)
 {
     const struct pool_unit *also[SHOWN_BY_MAX];
-    char left[CMS_LEFT_NOTE_ROOM];
+    char left[CMS_LEFT_NOTE_ROOM], moved[CMS_MOVE_NOTE_ROOM];
     size_t n = cms_also_shown_by(call->cms, v, also, SHOWN_BY_MAX);
     cms_left_note(call->cms, v, left);
-    return view_shown_volume(v, also, n < SHOWN_BY_MAX ? n : SHOWN_BY_MAX, left);
+    cms_move_note(call->cms, v, moved);
+    return view_shown_volume(v, also, n < SHOWN_BY_MAX ? n : SHOWN_BY_MAX, left, moved);
 }
 
 int list_volumes(struct api_call *call, struct dv_err *err)

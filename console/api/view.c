@@ -355,7 +355,7 @@ json_t *view_volume(const struct pool_volume *v)
 }
 
 json_t *view_shown_volume(const struct pool_volume *v, const struct pool_unit *const *also,
-                          size_t count, const char *left)
+                          size_t count, const char *left, const char *moved)
 {
     json_t *o = view_volume(v), *list = json_array();
     if (v->unit && v->actual.index != 0)
@@ -364,6 +364,7 @@ json_t *view_shown_volume(const struct pool_volume *v, const struct pool_unit *c
         json_array_append_new(list, text_value(also[i]->rec.name));
     json_object_set_new(o, "shown_by", list);
     put_text_or_null(o, "left_behind", left);
+    put_text_or_null(o, "to_accept", moved);
     return o;
 }
 

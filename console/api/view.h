@@ -13,9 +13,10 @@ json_t *view_station(const struct pool *pool, const struct station_view *station
 json_t *view_unit(const struct pool_unit *u);
 json_t *view_medium(const struct pool_unit *u, const struct medium *m);
 json_t *view_volume(const struct pool_volume *v);
-// With its unit, if that shows it, and these units as shown_by; left: see cms_left_note.
+// With its unit, if that shows it, and these units as shown_by; left, moved: see
+// cms_left_note and cms_move_note.
 json_t *view_shown_volume(const struct pool_volume *v, const struct pool_unit *const *also,
-                          size_t count, const char *left);
+                          size_t count, const char *left, const char *moved);
 json_t *view_assignment(const struct pool_assignment *a);
 json_t *view_host(const struct pool_host *h);
 // How a host reaches its volumes.

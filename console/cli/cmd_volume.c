@@ -40,6 +40,7 @@ int volume_show(struct cli *cli, struct dv_err *err)
         {"Note", "note", COLUMN_NOTE},
         {"Unit", "unit", COLUMN_TEXT},
         {"Shown by", "shown_by", COLUMN_LIST},
+        {"To accept", "to_accept", COLUMN_NOTE},
         {"Left behind", "left_behind", COLUMN_NOTE},
         {"Medium", "medium", COLUMN_TEXT},
         {"Thin", "thin", COLUMN_YES},

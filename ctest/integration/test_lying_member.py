@@ -207,6 +207,37 @@ def test_a_person_says_where_a_volume_is(lab, volume, liar):
         initiators.access(lab, "host1", "mine")))
 
 
+def test_a_volume_that_its_unit_has_no_longer(lab, volume, liar):
+    """What its medium has the station knows, and who does not show that waits for a person, who may say
+    nothing: the volume is where it was when its medium is back."""
+    unit, image = lab.units["unit1"], volume["uuid"] + ".img"
+    liar.shows(1, volume)
+    liar.medium(1, dvsanMediumProof=("x", "5a" * 32))
+    liar.says(lab)
+    liar.is_led(lab)
+    lab.run("stop", "unit1/agent")
+    os.rename(unit.path("media/" + image), unit.path("state/" + image))
+    journal(unit, "DELETE FROM rule")
+    journal(unit, "DELETE FROM volume")
+    lab.run("start", "unit1")
+    patience.wait_for("unit1 to show it no longer", lambda: lab.volume("mine")["shown_by"] == ["unit2"])
+    patience.wait_for("the question", lambda: any(
+        "is shown by unit2, and by unit1 no longer" in text for text in events(lab)))
+    liar.says(lab)
+    now = lab.volume("mine")
+    assert (now["unit"], now["state"], now["hosts"]) == ("unit1", "failed", ["host1"])
+    assert "if it was moved, say so (dvsan volume accept mine unit2)" in now["to_accept"]
+    assert "dvsan volume accept mine unit2" in " ".join(lab.dvsan("volume", "show", "mine").stdout.split())
+    assert not liar.told_secrets()
+    os.rename(unit.path("state/" + image), unit.path("media/" + image))
+    patience.wait_for("it to be online", lambda: lab.volume("mine")["state"] == "online")
+    patience.wait_for("its host to be admitted", lambda: initiators.can_log_in(
+        initiators.access(lab, "host1", "mine")))
+    now = lab.volume("mine")
+    assert (now["unit"], now["to_accept"]) == ("unit1", None)
+    assert not liar.told_secrets()
+
+
 def test_a_name_and_an_address_of_another(lab, volume, liar):
     del volume
     address = lab.unit("unit1")["address"]

@@ -111,7 +111,7 @@ static void test_it_fills_no_list_of_events(void **state)
 }
 
 // A volume of another unit, which had it once and shows it no longer, with a right of the host's.
-static void had_it(struct lab *lab)
+static void had_it(struct lab *lab, bool proof)
 {
     struct unit_record other = {
         .uuid = id('u', 2), .trust = TRUST_SHARED, .name = "unit2", .state = UNIT_UP};
@@ -122,8 +122,9 @@ static void had_it(struct lab *lab)
                                 .index = 1,
                                 .blocks = 2048,
                                 .wanted = true,
-                                .seen = true,
-                                .proof = "its medium"};
+                                .seen = true};
+    if (proof)
+        memcpy(rec.proof, "its medium", sizeof("its medium"));
     struct assignment_record right = {
         .volume = rec.uuid, .host = id('h', 1), .index = 1, .wanted = true};
     struct changes c = {0};
@@ -133,33 +134,93 @@ static void had_it(struct lab *lab)
     apply(lab, &c);
 }
 
-// What opens the host's volumes on other units goes with a proof alone.
+static void a_person_says_so(struct lab *lab)
+{
+    struct dv_err err;
+    lab->link.work = LINK_LOOKING; // what is asked for next has to wait
+    assert_int_equal(cms_accept_volume(&lab->cms, "v1", "unit1", &err), 0);
+    reads(lab, 4, 1, 0);
+    takes_all(lab);
+    assert_int_equal(shown_volumes(lab), 1);
+    assert_false(right_of(lab, 1)->rec.found);
+}
+
+// Who knows what its medium had moves it only with that. Where nobody knows, its unit's word is
+// enough; but what opens the host's volumes on other units goes with a proof alone.
 static void test_a_volume_that_its_unit_has_no_longer(void **state)
 {
     static const struct {
-        bool one_secret, proof, found;
-    } cases[] = {{true, false, true}, {true, true, false}, {false, false, false}};
+        const char *name;
+        bool one_secret, known, shown; // the medium's number, here and there
+        bool moves, found;
+    } cases[] = {
+        {"none is known", false, false, false, true, false},
+        {"none is known, one secret", true, false, false, true, true},
+        {"none was known, one is shown", true, false, true, true, true},
+        {"proven", false, true, true, true, false},
+        {"proven, one secret", true, true, true, true, false},
+        {"not proven", false, true, false, false, false},
+        {"not proven, one secret", true, true, false, false, false},
+    };
     for (size_t i = 0; i < DV_COUNT(cases); i++) {
         void *made;
         set_up(&made);
         struct lab *lab = made;
+        struct dv_uuid v = id('v', 1);
+        bool proven = cases[i].known && cases[i].shown, moves = cases[i].moves;
+        print_message("%s\n", cases[i].name);
         adds_host(lab, cases[i].one_secret);
-        had_it(lab);
-        reads(lab, 2, 1, 0);
-        struct reading *r = lab->link.reading;
-        *DV_APPEND(r->media, r->media_count) =
-            (struct medium){.index = 1, .proof.before = "its medium"};
-        if (!cases[i].proof)
-            memset(&r->media[0].proof, 0, sizeof(r->media[0].proof));
-        takes_all(lab);
-        assert_int_equal(events_with(lab, "has moved from unit2 to unit1"), 1);
-        assert_int_equal(events_with(lab, "as its medium proves"), cases[i].proof);
+        had_it(lab, cases[i].known);
+        for (uint32_t generation = 2; generation < 4; generation++) { // what waits is told once
+            reads(lab, generation, 1, 0);
+            struct reading *r = lab->link.reading;
+            r->has_media = true;
+            *DV_APPEND(r->media, r->media_count) =
+                (struct medium){.index = 1, .proof = {.now = "another"}};
+            if (cases[i].shown)
+                memcpy(r->media[0].proof.before, "its medium", sizeof("its medium"));
+            takes_all(lab);
+        }
+        assert_int_equal(events_with(lab, "has moved from unit2 to unit1"), moves);
+        assert_int_equal(events_with(lab, "as its medium proves"), proven);
         assert_int_equal(right_of(lab, 1)->rec.found, cases[i].found);
         assert_int_equal(events_with(lab, "is not given to 1 of its hosts on unit1"),
                          cases[i].found);
+        assert_int_equal(events_with(lab, "(dvsan volume accept v1 unit1)"), !moves);
+        const struct pool_volume *pv = pool_volume_by_uuid(lab->cms.pool, &v);
+        assert_string_equal(pv->unit->rec.name, moves ? "unit1" : "unit2");
+        assert_int_equal(HASH_COUNT(lab->link.left_out), !moves);
+        if (!moves)
+            a_person_says_so(lab);
         tear_down(&made);
     }
     (void)state;
+}
+
+// Another unit shows it, too, and then its own has it no longer: what is asked now is told, once.
+static void test_what_is_asked_later(void **state)
+{
+    struct lab *lab = *state;
+    struct changes c = {0};
+    const struct dv_uuid v = id('v', 1);
+    adds_host(lab, false);
+    had_it(lab, true);
+    reads(lab, 2, 1, 0);
+    changes_shown(&c, &lab->link.reading->volumes[0], NULL, 0);
+    apply(lab, &c);
+    takes_all(lab);
+    assert_int_equal(events_with(lab, "is on unit2, but unit1 shows a volume of the same UUID"), 1);
+    assert_false(left_out_is_wanted(&lab->link));
+    changes_hidden(&c, &v);
+    apply(lab, &c);
+    for (uint32_t generation = 3; generation < 5; generation++) {
+        assert_int_equal(left_out_is_wanted(&lab->link), generation == 3);
+        reads(lab, generation, 1, 0);
+        takes_all(lab);
+        assert_int_equal(events_with(lab, "is shown by unit1, and by unit2 no longer"), 1);
+    }
+    assert_int_equal(left_out_waits(&lab->link, pool_volume_by_uuid(lab->cms.pool, &v)),
+                     MOVE_ASKED);
 }
 
 int main(void)
@@ -168,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_an_account_that_another_station_made),
         TEST(test_a_right_that_was_found_stays_so),
         cmocka_unit_test(test_a_volume_that_its_unit_has_no_longer),
+        TEST(test_what_is_asked_later),
         TEST(test_it_fills_no_list_of_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,12 +52,17 @@ int cms_delete_volume(struct cms *cms, const char *volume, uint64_t *task, struc
 int cms_forget_volume(struct cms *cms, const char *volume, uint64_t *task, struct dv_err *err);
 // A person's word that the volume is on that unit, which shows it as another one's: it is the
 // unit's from now on. DV_CONFLICT when the unit does not show it, or a task is about it.
+int cms_accept_volume(struct cms *cms, const char *volume, const char *unit, struct dv_err *err);
 // Of a volume that a person said to be elsewhere: what the unit that had it may still do with it;
 // "": nothing.
 #define CMS_LEFT_NOTE_ROOM 320 // bytes, with the NUL
 void cms_left_note(const struct cms *cms, const struct pool_volume *v,
                    char out[CMS_LEFT_NOTE_ROOM]);
-int cms_accept_volume(struct cms *cms, const char *volume, const char *unit, struct dv_err *err);
+// Of a volume that another unit serves while nothing proves that it moved there, and its own does
+// not: what a person is asked; "": nothing.
+#define CMS_MOVE_NOTE_ROOM 512 // bytes, with the NUL
+void cms_move_note(const struct cms *cms, const struct pool_volume *v,
+                   char out[CMS_MOVE_NOTE_ROOM]);
 // The units that show the volume while the pool has it from another one, in some order; how many
 // there are, of which the first room are told.
 size_t cms_also_shown_by(const struct cms *cms, const struct pool_volume *v,

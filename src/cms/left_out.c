@@ -51,15 +51,30 @@ void left_out_add(struct observation *o, const struct volume *v)
     *DV_APPEND(o->left_out, o->left_out_count) = v;
 }
 
-// Also when a person said that it is there.
-static bool is_taken_now(const struct unit_link *link, const struct pool_volume *pv,
-                         const struct left_out *l)
+// As things are now.
+static enum move_verdict judge_again(const struct unit_link *link, const struct pool_volume *pv,
+                                     const struct left_out *l)
 {
     static const struct medium_proof none;
     const struct pool_unit *unit = link_unit(link);
     const struct medium *m = unit ? pool_medium(unit, l->medium) : NULL;
-    return pv->unit == unit ||
-           left_out_judge(pv, &link->uuid, l->state, m ? &m->proof : &none) > MOVE_UNPROVEN;
+    return left_out_judge(pv, &link->uuid, l->state, m ? &m->proof : &none);
+}
+
+// Also when a person said that it is there. What a person is to be asked about is read once more to
+// be told.
+static bool is_read_again(const struct unit_link *link, const struct pool_volume *pv,
+                          const struct left_out *l)
+{
+    enum move_verdict now = judge_again(link, pv, l);
+    return pv->unit == link_unit(link) || moves_by_itself(now) ||
+           (now == MOVE_ASKED && l->verdict != MOVE_ASKED);
+}
+
+enum move_verdict left_out_waits(const struct unit_link *link, const struct pool_volume *pv)
+{
+    const struct left_out *l = left_out_of(link, &pv->rec.uuid);
+    return l && l->state != VOLUME_FAILED ? judge_again(link, pv, l) : MOVE_STAYS;
 }
 
 bool left_out_is_wanted(const struct unit_link *link)
@@ -67,7 +82,7 @@ bool left_out_is_wanted(const struct unit_link *link)
     struct pool *p = link->cms->pool;
     for (const struct left_out *l = link->left_out; l; l = l->hh.next) {
         const struct pool_volume *pv = pool_volume_by_uuid(p, &l->uuid);
-        if (pv ? is_taken_now(link, pv, l) : p->host_changes != link->left_out_hosts || l->known)
+        if (pv ? is_read_again(link, pv, l) : p->host_changes != link->left_out_hosts || l->known)
             return true;
     }
     return false;

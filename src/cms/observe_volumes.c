@@ -276,18 +276,25 @@ void observe_tell(struct observation *o)
 static void tell_doubled(struct observation *o, const struct pool_volume *pv,
                          enum move_verdict verdict)
 {
+    const char *name = pv->rec.name, *here = pv->unit->rec.name, *there = o->rec.name;
     if (verdict == MOVE_STAYS)
         events_add(
-            o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
+            o->cms, &o->c, EVENT_ERROR, "volume", name,
             "is on %s, but %s shows a volume of the same UUID, too: that one is not used; if "
             "it was moved, say so (dvsan volume accept %s %s)",
-            pv->unit->rec.name, o->rec.name, pv->rec.name, o->rec.name);
+            here, there, name, there);
+    else if (verdict == MOVE_ASKED)
+        events_add(
+            o->cms, &o->c, EVENT_ERROR, "volume", name,
+            "is shown by %s, and by %s no longer, but nothing proves that its medium is there: no "
+            "host is given it there; if it was moved, say so (dvsan volume accept %s %s)",
+            there, here, name, there);
     else
         events_add(
-            o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
+            o->cms, &o->c, EVENT_ERROR, "volume", name,
             "is shown by %s, too, and nothing proves that its medium is there: it stays with "
             "%s; if it was moved, say so (dvsan volume accept %s %s)",
-            o->rec.name, pv->unit->rec.name, pv->rec.name, o->rec.name);
+            there, here, name, there);
 }
 
 // Another unit has the volume. False when it stays there.
@@ -296,7 +303,7 @@ static bool move_volume(struct observation *o, struct pool_volume *pv, const str
     struct unit_link *link = o->link;
     enum move_verdict verdict =
         left_out_judge(pv, &o->rec.uuid, v->state, observe_proof(o, v->medium));
-    if (verdict == MOVE_STAYS || verdict == MOVE_UNPROVEN) {
+    if (!moves_by_itself(verdict)) {
         bool told = v->state == VOLUME_FAILED || left_out_is_told(link, &v->uuid, verdict);
         if (!told && observe_is_told(o, &link->doubled))
             tell_doubled(o, pv, verdict);

@@ -178,6 +178,22 @@ void cms_left_note(const struct cms *cms, const struct pool_volume *v, char out[
                  "%s, which had it, still admits hosts: that is being ended", u->rec.name);
 }
 
+void cms_move_note(const struct cms *cms, const struct pool_volume *v, char out[CMS_MOVE_NOTE_ROOM])
+{
+    out[0] = '\0';
+    for (const struct unit_link *link = cms->links; link; link = link->hh.next) {
+        const struct pool_unit *u = link_unit(link);
+        enum move_verdict verdict = u && u != v->unit ? left_out_waits(link, v) : MOVE_STAYS;
+        if (verdict != MOVE_UNPROVEN && verdict != MOVE_ASKED)
+            continue;
+        snprintf(out, CMS_MOVE_NOTE_ROOM,
+                 "%s shows it%s, and nothing proves that its medium is there: if it was moved, "
+                 "say so (dvsan volume accept %s %s), and its hosts are admitted there",
+                 u->rec.name, verdict == MOVE_UNPROVEN ? ", too" : "", v->rec.name, u->rec.name);
+        return;
+    }
+}
+
 // What is wrong with the volume at the unit where a person says that it is.
 static int check_accepted(const struct pool_volume *v, const struct pool_unit *u,
                           const struct left_out *shown, struct dv_err *err)

@@ -327,10 +327,13 @@ void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state stat
 
 // ---- left_out.c ----
 void left_out_forget(struct unit_link *link); // all of it
-// Whether what was left out of the pool would be taken now.
+// Whether what was left out of the pool would be taken now, or is to be told of.
 bool left_out_is_wanted(const struct unit_link *link);
 // What of the volume the unit shows, and the pool has from another one; NULL: nothing.
 struct left_out *left_out_of(const struct unit_link *link, const struct dv_uuid *volume);
+// Why what the unit shows of it, and serves, is not the pool's; MOVE_STAYS, too, when it shows
+// none.
+enum move_verdict left_out_waits(const struct unit_link *link, const struct pool_volume *volume);
 // A person said that the volume is on another unit than this one, which has it in the pool.
 void left_out_leave(struct unit_link *link, const struct pool_volume *pv);
 

@@ -12,7 +12,9 @@
 enum move_verdict {
     MOVE_STAYS,    // what its unit shows is as good, or better
     MOVE_UNPROVEN, // it would move, but nothing says that the other unit has it: both show it
-    MOVE_BY_WORD,  // its unit showed that it has it no longer; where it is nothing says but the
+    MOVE_ASKED,    // its unit showed that it has it no longer, and the other does not show what its
+                   // medium is known to have: a person says whether it is there
+    MOVE_BY_WORD,  // the same, and of its medium nothing is known: where it is nothing says but the
                    // other
     MOVE_BY_PROOF  // the other unit has its medium
 };
@@ -29,5 +31,11 @@ struct move_facts {
 };
 
 enum move_verdict moves_judge(const struct move_facts *f);
+
+// Without a person's word.
+static inline bool moves_by_itself(enum move_verdict verdict)
+{
+    return verdict == MOVE_BY_WORD || verdict == MOVE_BY_PROOF;
+}
 
 #endif
