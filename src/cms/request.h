@@ -37,6 +37,12 @@ int request_room_to_resize(const struct pool_volume *v, uint64_t blocks, bool *i
 void request_take_back_size(const struct pool_volume *v, struct changes *c);
 void request_take_back_name(struct cms *cms, const struct pool_volume *v, struct changes *c);
 
+// ---- one_secret.c ----
+// The found host is completed, as rec says: where a unit's word alone gave it a volume, its one
+// secret is not sent.
+void one_secret_from_finders(struct cms *cms, struct changes *c, const struct pool_host *found,
+                             const struct host_record *rec);
+
 // ---- request_right.c ----
 // Whether what a task that is not over asked for can be taken back.
 bool request_can_cancel(const struct pool_volume *v, const struct task_record *t);

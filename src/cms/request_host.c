@@ -76,29 +76,6 @@ static void renew_orders(struct pool_host *h)
     }
 }
 
-// A unit may name any initiator, also one that is added later. A secret that opens the host's
-// volumes on other units is not told it for that; a unit's own secret opens nothing elsewhere.
-static void keep_from_finders(struct cms *cms, struct changes *c, const struct pool_host *h,
-                              const struct host_record *rec)
-{
-    size_t n = 0;
-    const struct pool_assignment *a;
-    DL_FOREACH2(h->assignments, a, host_next)
-    {
-        if (!a->rec.wanted || a->rec.found)
-            continue;
-        struct assignment_record kept = a->rec;
-        kept.found = true;
-        changes_assignment(c, &kept);
-        n++;
-    }
-    if (n > 0)
-        events_add(cms, c, EVENT_WARNING, "host", rec->name,
-                   "has one secret for all units, which is not sent for the %zu volume%s that it "
-                   "was found on: assign %s to it, and the secret is sent there",
-                   n, n == 1 ? "" : "s", n == 1 ? "that volume" : "these volumes");
-}
-
 static void set_secret(const struct cms *cms, struct host_record *rec, const char *chap_secret)
 {
     random_fill(&rec->secret_mark, sizeof(rec->secret_mark));
@@ -129,8 +106,8 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
     struct changes c = {0};
     changes_host(&c, &rec);
     events_add(cms, &c, EVENT_INFO, "host", rec.name, "was added as %s", rec.iqn);
-    if (found && one_secret)
-        keep_from_finders(cms, &c, found, &rec);
+    if (found)
+        one_secret_from_finders(cms, &c, found, &rec);
     int rc = cms_apply(cms, &c, err);
     changes_free(&c);
     if (rc == 0 && found)
