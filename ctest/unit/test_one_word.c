@@ -110,6 +110,23 @@ static void test_it_fills_no_list_of_events(void **state)
     assert_in_range(events_with(lab, "is led by this station from now on"), 1, 10 * MINUTES);
 }
 
+// Also within the time for which a person's word stands.
+static void test_a_persons_word_fills_no_list_of_events(void **state)
+{
+    enum { TIMES = 40, MINUTES = 3 };
+    struct lab *lab = *state;
+    const enum adopt_from ways[] = {ADOPT_UNITS, ADOPT_STORE};
+    for (unsigned i = 0; i < TIMES; i++) {
+        lab->unit->standing = LEAD_FOREIGN;
+        lab->unit->lead.word = (struct lead_word){id('s', 2), 5 + i, 6};
+        lab->link.adopt_from = ways[i % 2];
+        lab->link.adopt_until = UINT64_MAX;
+        adopt_again(&lab->link);
+        assert_true(lead_word_equal(&lab->unit->rec.accepted, &lab->unit->lead.word));
+    }
+    assert_in_range(events_with(lab, "is led by this station from now on"), 1, 10 * MINUTES);
+}
+
 // A volume of another unit, which had it once and shows it no longer, with a right of the host's.
 static void had_it(struct lab *lab, bool proof)
 {
@@ -230,6 +247,7 @@ int main(void)
         TEST(test_a_right_that_was_found_stays_so),
         cmocka_unit_test(test_a_volume_that_its_unit_has_no_longer),
         TEST(test_what_is_asked_later),
+        TEST(test_a_persons_word_fills_no_list_of_events),
         TEST(test_it_fills_no_list_of_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

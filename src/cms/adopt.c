@@ -369,10 +369,12 @@ static int prepare(struct adoption *a, const struct pool_unit *u, size_t most, s
     return 1;
 }
 
-static void tell(struct adoption *a, const struct pool_unit *u)
+// A person asks once. What follows of itself, also from a person's word, a unit brings about as
+// often as it likes.
+static void tell(struct adoption *a, const struct pool_unit *u, bool by_itself)
 {
     struct log_limit none = {0},
-                     *limit = a->asked ? &none : &((struct unit_link *)u->link)->standings;
+                     *limit = by_itself ? &((struct unit_link *)u->link)->standings : &none;
     events_add_limited(
         limit, a->cms, &a->c, EVENT_WARNING, "unit", u->rec.name, "%s",
         a->from == ADOPT_UNITS
@@ -397,14 +399,15 @@ static int take_over(struct adoption *a, const struct pool_unit *u, bool at_once
         changes_unit(&a->c, &rec);
         if (a->from == ADOPT_UNITS)
             end_tasks(a, u);
-        tell(a, u);
+        tell(a, u, at_once);
     }
     int rc = cms_apply(a->cms, &a->c, err);
     forget_found(a);
     return rc < 0 ? -1 : more;
 }
 
-// 1: there is more; 0: it is settled; -1: it is not.
+// 1: there is more; 0: it is settled; -1: it is not. at_once: by itself, not by a request that can
+// go on in later turns of the loop.
 static int settle_part(struct unit_link *link, enum adopt_from from, bool asked, bool at_once,
                        struct dv_err *err)
 {
