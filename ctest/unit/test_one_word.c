@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctest/support/observe_lab.h"
 
+#include "cms/seal.h"
+
 #define WEB "iqn.2026-01.x:web"
 
 static void adds_host(struct lab *lab, bool one_secret)
@@ -240,6 +242,92 @@ static void test_what_is_asked_later(void **state)
                      MOVE_ASKED);
 }
 
+// A unit names initiators, their users, and by both the hosts that are found.
+static void finds(struct lab *lab, const char *const (*rules)[2], unsigned count)
+{
+    reads(lab, lab->unit->rec.generation + 1, 1, count);
+    for (unsigned i = 0; i < count; i++) {
+        struct access_rule *rule = &lab->link.reading->rules[i];
+        dv_copy(rule->initiator, sizeof(rule->initiator), rules[i][0]);
+        dv_copy(rule->chap_user, sizeof(rule->chap_user), rules[i][1]);
+    }
+    takes_all(lab);
+}
+
+static void is_host(struct lab *lab, const char *name, const char *iqn, const char *user)
+{
+    const struct pool_host *h = pool_find_host(lab->cms.pool, name);
+    if (!h || strcmp(h->rec.iqn, iqn) != 0 || strcmp(h->rec.chap_user, user) != 0)
+        fail_msg("%s: %s, %s", name, h ? h->rec.iqn : "", h ? h->rec.chap_user : "");
+}
+
+static void test_no_unit_takes_names_of_hosts(void **state)
+{
+#define EVIL "iqn.2026-01.evil:"
+    static const char *const rules[][2] = {
+        {EVIL "mail", "mail"}, {EVIL "db", "web"}, {EVIL "two", "shared"}, {EVIL "more", "shared"}};
+    static const struct {
+        const char *name, *iqn, *user; // of the request
+        const char *has;               // the user that it comes to; NULL: it is refused, and why
+        const char *why;
+    } cases[] = {
+        {"mail", "iqn.2026-01.x:mail", NULL, "mail", NULL},
+        {"web", WEB, NULL, "web", NULL},
+        {"shop", "iqn.2026-01.x:shop", "shared", "shared", NULL},
+        // What a person gave stays that host's.
+        {"mail", "iqn.2026-01.x:other", NULL, NULL, "there is a host mail already"},
+        {"other", "iqn.2026-01.x:other", "mail", NULL, "host mail has the CHAP user name mail"},
+        {"other", "iqn.2026-01.x:MAIL", NULL, NULL, "has the IQN iqn.2026-01.x:mail already"},
+        // Found ones are completed, under another user where theirs is another host's, too.
+        {"db", EVIL "db", NULL, "db", NULL},
+        {"two", EVIL "two", "shared", NULL, "has the CHAP user name shared already"},
+        {"two", EVIL "two", NULL, "two", NULL},
+        {"two", EVIL "mail", NULL, NULL, "there is a host two already"},
+    };
+    struct lab *lab = *state;
+    struct dv_err err;
+    DV_FREE char *key = dv_printf("%s/key", lab->dir);
+    lab->cms.seal = seal_new(key, lab->cms.store, &err);
+    assert_non_null(lab->cms.seal);
+    lab->link.work = LINK_LOOKING; // what is asked for next has to wait
+    finds(lab, rules, DV_COUNT(rules));
+    is_host(lab, "mail", EVIL "mail", "mail");
+    for (size_t i = 0; i < DV_COUNT(cases); i++) {
+        int rc = cms_add_host(&lab->cms, cases[i].name, cases[i].iqn, cases[i].user, "abcdefghijkl",
+                              false, &err);
+        if ((rc == 0) != (cases[i].has != NULL) || (rc < 0 && !strstr(err.text, cases[i].why)))
+            fail_msg("%zu: %s", i, rc == 0 ? "added" : err.text);
+        if (rc == 0)
+            is_host(lab, cases[i].name, cases[i].iqn, cases[i].has);
+    }
+    is_host(lab, "mail-2", EVIL "mail", "mail");
+    is_host(lab, "more", EVIL "more", "shared");
+    assert_int_equal(events_with(lab, "was called mail before"), 1);
+    struct changes c = {0};
+    assert_int_equal(store_load(lab->cms.store, &c, &err), 0);
+    changes_free(&c);
+    unlink(key);
+    seal_free(lab->cms.seal);
+}
+
+// It knows the account of one user: another host's secret would take the place of the found one's.
+static void test_a_user_that_another_host_has_on_the_unit(void **state)
+{
+    static const char *const rules[][2] = {{EVIL "found", "web"}};
+    struct lab *lab = *state;
+    struct dv_err err;
+    uint64_t task;
+    adds_host(lab, false);
+    finds(lab, rules, 1);
+    assert_int_equal(cms_assign(&lab->cms, "same", "web", &task, &err), -1);
+    assert_int_equal(err.code, DV_CONFLICT);
+    assert_string_equal(
+        err.text,
+        "unit1 lets host found in as the CHAP user web, and would give that user the "
+        "secret of host web: give host web another user (dvsan host rekey web, and "
+        "--finish), or host found (dvsan host add found --iqn " EVIL "found --chap-user USER)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +335,8 @@ int main(void)
         TEST(test_a_right_that_was_found_stays_so),
         cmocka_unit_test(test_a_volume_that_its_unit_has_no_longer),
         TEST(test_what_is_asked_later),
+        TEST(test_no_unit_takes_names_of_hosts),
+        TEST(test_a_user_that_another_host_has_on_the_unit),
         TEST(test_a_persons_word_fills_no_list_of_events),
         TEST(test_it_fills_no_list_of_events),
     };

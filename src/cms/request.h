@@ -37,6 +37,12 @@ int request_room_to_resize(const struct pool_volume *v, uint64_t blocks, bool *i
 void request_take_back_size(const struct pool_volume *v, struct changes *c);
 void request_take_back_name(struct cms *cms, const struct pool_volume *v, struct changes *c);
 
+// ---- request_host.c ----
+// Refuses to give the host a volume on the unit while a host that was found there has its CHAP
+// user.
+int request_check_user_on(struct cms *cms, const struct pool_host *host, const struct pool_unit *u,
+                          struct dv_err *err);
+
 // ---- one_secret.c ----
 // The found host is completed, as rec says: where a unit's word alone gave it a volume, its one
 // secret is not sent.

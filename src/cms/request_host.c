@@ -16,6 +16,79 @@
 
 #define HOSTS_MAX 10000
 
+// ---- Found hosts ---------------------------------------------------------------------------
+
+// A unit names any initiator and any CHAP user. What a host that was found so is called keeps no
+// name from a host that a person adds: it gives way.
+static bool is_found(const struct pool_host *h)
+{
+    return h->rec.sealed_len == 0;
+}
+
+static void give_way(struct cms *cms, struct changes *c, const struct pool_host *h)
+{
+    struct names names = {0};
+    struct host_record rec = h->rec;
+    memset(rec.name, 0, sizeof(rec.name));
+    names_for_host(cms->pool, &names, rec.iqn, rec.name);
+    names_free(&names);
+    changes_host(c, &rec);
+    events_add(
+        cms, c, EVENT_INFO, "host", rec.name,
+        "was called %s before, which another host was added as; the CHAP secret of this one, "
+        "%s, is not known here",
+        h->rec.name, rec.iqn);
+}
+
+static bool has_user(const struct pool_host *h, const char *user)
+{
+    return *user && (!strcmp(h->rec.chap_user, user) || !strcmp(h->rec.previous.user, user));
+}
+
+static bool is_on(const struct pool_host *h, const struct pool_unit *u)
+{
+    const struct pool_assignment *a = h->assignments;
+    while (a && a->volume->unit != u)
+        a = a->host_next;
+    return a != NULL;
+}
+
+static bool share_a_unit(const struct pool_host *h, const struct pool_host *other)
+{
+    const struct pool_unit *last = NULL;
+    for (const struct pool_assignment *a = h->assignments; a; a = a->host_next) {
+        const struct pool_unit *u = a->volume->unit;
+        if (u != last && is_on(other, u))
+            return true;
+        last = u;
+    }
+    return false;
+}
+
+// A unit has one secret for each CHAP user. So a user that a found host has is another host's, too,
+// but not on the units of the found one.
+static bool keeps_user(const struct pool_host *h, const struct pool_host *from)
+{
+    return !is_found(h) || (from && share_a_unit(from, h));
+}
+
+int request_check_user_on(struct cms *cms, const struct pool_host *host, const struct pool_unit *u,
+                          struct dv_err *err)
+{
+    const char *name = host->rec.name;
+    for (const struct pool_host *h = cms->pool->hosts; h; h = h->hh.next) {
+        if (h == host || !is_found(h) || !has_user(host, h->rec.chap_user) || !is_on(h, u))
+            continue;
+        return dv_fail(err, DV_CONFLICT,
+                       "%s lets host %s in as the CHAP user %s, and would give that user the "
+                       "secret of host %s: give host %s another user (dvsan host rekey %s, and "
+                       "--finish), or host %s (dvsan host add %s --iqn %s --chap-user USER)",
+                       u->rec.name, h->rec.name, h->rec.chap_user, name, name, name, h->rec.name,
+                       h->rec.name, h->rec.iqn);
+    }
+    return 0;
+}
+
 // ---- Adding --------------------------------------------------------------------------------
 
 static int check_user(struct cms *cms, const char *user, const struct pool_host *self,
@@ -24,7 +97,7 @@ static int check_user(struct cms *cms, const char *user, const struct pool_host 
     if (chap_user_check(user, err) < 0)
         return -1;
     for (const struct pool_host *h = cms->pool->hosts; h; h = h->hh.next) {
-        if (h != self && (!strcmp(h->rec.chap_user, user) || !strcmp(h->rec.previous.user, user)))
+        if (h != self && has_user(h, user) && keeps_user(h, self))
             return dv_fail(err, DV_EXISTS,
                            "host %s has the CHAP user name %s already: choose another", h->rec.name,
                            user);
@@ -49,7 +122,7 @@ static int check_host(struct cms *cms, const char *name, const char *iqn, const 
         chap_secret_check(secret, err) < 0)
         return -1;
     const struct pool_host *taken = pool_find_host(cms->pool, name);
-    if (taken && taken != self)
+    if (taken && taken != self && !is_found(taken))
         return dv_fail(err, DV_EXISTS, "there is a host %s already: choose another name", name);
     if (self && self->rec.sealed_len > 0)
         return dv_fail(err, DV_EXISTS, "host %s has the IQN %s already%s", self->rec.name,
@@ -83,13 +156,20 @@ static void set_secret(const struct cms *cms, struct host_record *rec, const cha
     seal_secret(cms->seal, rec, chap_secret);
 }
 
+static const char *user_for(struct cms *cms, const char *name, const struct pool_host *found)
+{
+    return found && check_user(cms, found->rec.chap_user, found, NULL) == 0 ? found->rec.chap_user
+                                                                            : name;
+}
+
 // A host that was found on a unit, and whose secret is not known here, is completed by adding it
 // under its IQN: it takes the name and the secret that are given.
 int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char *chap_user,
                  const char *chap_secret, bool one_secret, struct dv_err *err)
 {
     struct pool_host *found = pool_host_by_iqn(cms->pool, iqn);
-    const char *user = chap_user ? chap_user : found ? found->rec.chap_user : name;
+    const struct pool_host *other = pool_find_host(cms->pool, name);
+    const char *user = chap_user ? chap_user : user_for(cms, name, found);
     if (check_host(cms, name, iqn, chap_secret, found, err) < 0 ||
         check_user(cms, user, found, err) < 0)
         return -1;
@@ -104,6 +184,8 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
     rec.one_secret = one_secret;
     set_secret(cms, &rec, chap_secret);
     struct changes c = {0};
+    if (other && other != found)
+        give_way(cms, &c, other);
     changes_host(&c, &rec);
     events_add(cms, &c, EVENT_INFO, "host", rec.name, "was added as %s", rec.iqn);
     if (found)

@@ -58,7 +58,7 @@ static int check_assign(struct cms *cms, struct pool_volume *v, const struct poo
             "volume %s is assigned to %d hosts, which is the most: take it from one first",
             v->rec.name, READING_RULES_A_VOLUME);
     if (!a || a->rec.wanted)
-        return 0;
+        return request_check_user_on(cms, h, v->unit, err);
     const struct pool_task *t = tasks_open(cms, TASK_ASSIGN, &v->rec.uuid, &h->rec.uuid);
     if (t && t->rec.cancel == TASK_CANCEL_ASKED)
         return request_is_taken_back(t, err);
