@@ -155,7 +155,13 @@ static int print_host(struct cli *cli, json_t *host, struct dv_err *err)
     if (json_array_size(awaited) == 0)
         json_decref(awaited);
     record_print(stdout, columns, DV_COUNT(columns), host, &cli->style);
-    if (json_is_object(json_object_get(host, "previous")))
+    bool known = json_is_true(json_object_get(host, "secret_known"));
+    if (!known)
+        printf("\nNo unit is told anything of the host until it is added again with its secret: "
+               "dvsan host add %s --iqn %s%s --chap-secret-file FILE\n",
+               cli->in->args[0], json_string_value(json_object_get(host, "iqn")),
+               json_is_true(json_object_get(host, "one_secret")) ? " --one-secret" : "");
+    if (known && json_is_object(json_object_get(host, "previous")))
         printf(
             "\nOnce the host has logged in anew, end the previous user with: dvsan host rekey %s "
             "--finish\n",

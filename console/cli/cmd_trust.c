@@ -110,6 +110,17 @@ static int write_identity(int fd, const char *path, const json_t *identity, stru
     return rc;
 }
 
+// The keys were in the answer alone; other ones are made for who asks again.
+static void tell_lost(const struct cli *cli)
+{
+    if (cli_flag(cli, OPT_AGAIN))
+        cli_warn("the unit may have other keys by now, which nobody has: run this command again, "
+                 "and it gets others");
+    else
+        cli_warn("the unit may be in the pool by now, and nobody has its identity: run this "
+                 "command again, with --again when it says that the unit is enrolled already");
+}
+
 int unit_import(struct cli *cli, struct dv_err *err)
 {
     const char *path = cli->in->args[1];
@@ -119,8 +130,13 @@ int unit_import(struct cli *cli, struct dv_err *err)
                     : client_request(cli->client, "POST",
                                      cli_flag(cli, OPT_AGAIN) ? "/units?again=true" : "/units",
                                      body, &identity, err);
-    if (rc == 0)
+    bool lost = fd >= 0 && rc < 0 && client_is_open(cli->client);
+    if (rc == 0) {
         rc = write_identity(fd, path, identity, err);
+        lost = rc < 0;
+    }
+    if (lost)
+        tell_lost(cli);
     if (fd >= 0)
         close(fd);
     if (fd >= 0 && rc < 0)

@@ -1,11 +1,15 @@
 """A host gets another CHAP secret while it works: the old account is accepted until it is ended."""
+import contextlib
+import filecmp
 import os
+import shutil
 import threading
 
 import pytest
 
-from tools import initiators
+from tools import initiators, patience
 from tools.testlab import until
+from test_cms_crash import Writer
 
 LAB = {"units": 2, "hosts": 0}
 IQN = "iqn.2026-11.lab.dvsan:web"
@@ -42,6 +46,20 @@ def previous(lab):
 def ways(lab, secret):
     lab.secret = {"web": secret}.get
     return [initiators.access(lab, "web", f"t{n}") for n in (1, 2)]
+
+
+@contextlib.contextmanager
+def writing(lab, how):
+    """Writes and reads through one session, which never fails."""
+    with initiators.nbdkit(lab, how) as uri:
+        writer = Writer(uri, 16 << 20)
+        writer.start()
+        try:
+            yield writer
+        finally:
+            writer.stopping.set()
+            writer.join(60)
+    assert not writer.error, writer.error
 
 
 def secret_in(path):
@@ -147,3 +165,154 @@ def test_one_secret_becomes_another_one_on_each_unit(lab, old):
     way = initiators.access(lab, "all", "t2")
     assert until(lambda: initiators.can_log_in(way), 60)
     assert initiators.can_log_in(dict(way, user="all", secret="one-for-all-unit"))
+
+
+# ---- Backups ----------------------------------------------------------------------------------
+
+class Backup:
+    """A folder as it was while whoever writes there was stopped."""
+
+    def __init__(self, lab, folder, stop, start):
+        self.folder, self.stop, self.start = folder, stop, start
+        self.kept = os.path.join(lab.work, f"backup{len(os.listdir(lab.work))}")
+        with self.stopped():
+            shutil.copytree(folder, self.kept)
+
+    @contextlib.contextmanager
+    def stopped(self):
+        self.stop()
+        yield
+        self.start()
+
+    def restore(self):
+        with self.stopped():
+            assert filecmp.dircmp(self.folder, self.kept).diff_files  # else nothing has happened since
+            shutil.rmtree(self.folder)
+            shutil.copytree(self.kept, self.folder)
+
+
+def of_station(lab):
+    return Backup(lab, os.path.join(lab.folder, "cms", "state"), lab.lab.station.stop, lab.lab.station.start)
+
+
+def of_unit1(lab):
+    """Without its tgtd, where the sessions are."""
+    unit = lab.units["unit1"]
+    return Backup(lab, unit.path("state"), lambda: unit.stop(unit.agent), lambda: unit.start(unit.agent))
+
+
+def rekey(lab, number):
+    """The ways by the new account, which all units have."""
+    path = os.path.join(lab.work, f"web{number}.secret")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    lab.dvsan("host", "rekey", "web", "--save-secret", path)
+    settled(lab)
+    return ways(lab, secret_in(path))
+
+
+def wait_up(lab):
+    patience.wait_for("all units to be up", lambda: {u["state"] for u in lab.client.get("/units")} == {"up"})
+
+
+def settled(lab):
+    wait_up(lab)
+    patience.wait_for("all units to have the new account", lambda: previous(lab)["awaited_units"] == [])
+
+
+def opens(lab, good, bad):
+    """Waits until the ways that are good open both volumes, and those that are not open none."""
+    del lab
+    patience.wait_for("the good ways to open", lambda: all(map(initiators.can_log_in, good)))
+    patience.wait_for("the others to open nothing", lambda: not any(map(initiators.can_log_in, bad)))
+
+
+def differences(lab, wanted):
+    patience.wait_for("both units to show more than the store knows",
+                      lambda: {u["lead"] for u in lab.client.get("/units")} == {"newer"})
+    return patience.wait_for("what differs", lambda: [
+        text for text in {d["text"] for d in lab.client.get("/station")["differences"]} if wanted in text])
+
+
+def adopt(lab, what):
+    lab.dvsan("station", "adopt", what, "--yes")
+    patience.wait_for("the station to lead", lambda: {u["lead"] for u in lab.client.get("/units")} == {"leads"})
+
+
+def told(lab, text):
+    return [e for e in lab.client.get("/events?limit=1000") if e["subject"] == "host web" and text in e["text"]]
+
+
+def test_a_station_restored_from_before_a_rotation(lab, old):
+    """The store counts, or the units' accounts do, whose secret is asked for; I/O goes on by either."""
+    assert old
+    before = ways(lab, secret_in(os.path.join(lab.work, "web3.secret")))
+    backup = of_station(lab)
+    wait_up(lab)
+    with writing(lab, before[0]) as writer:
+        lost = rekey(lab, 4)
+        opens(lab, [*before, *lost], [])
+        backup.restore()
+        assert differences(lab, "as the CHAP user web.4, and as web.3 by the store")
+        adopt(lab, "store")
+        opens(lab, before, lost)
+        assert writer.goes_on(), writer.error
+
+        new = rekey(lab, 4)
+        opens(lab, [*before, *new], lost)
+        backup.restore()
+        differences(lab, "as the CHAP user web.4, and as web.3 by the store")
+        adopt(lab, "units")
+        mend = f"dvsan host add web --iqn {IQN} --chap-secret-file"
+        shown = lab.dvsan("host", "show", "web").stdout
+        assert "web.4" in shown and "web.3" in shown and mend in shown
+        assert len(told(lab, mend)) == 1
+        for words in (["host", "rekey", "web"], ["host", "rekey", "web", "--finish"]):
+            assert mend in lab.dvsan(*words, code=4).stderr
+        opens(lab, [*before, *new], lost)
+        lab.dvsan(*mend.split()[1:], os.path.join(lab.work, "web4.secret"))
+        settled(lab)
+        opens(lab, [*before, *new], lost)
+        assert writer.goes_on(), writer.error
+
+
+def test_a_station_restored_from_the_middle_behind_the_finish(lab, old):
+    """What was ended is not valid again."""
+    assert old
+    before, new = (ways(lab, secret_in(os.path.join(lab.work, f"web{n}.secret"))) for n in (3, 4))
+    backup = of_station(lab)
+    settled(lab)
+    with writing(lab, new[0]) as writer:
+        lab.dvsan("host", "rekey", "web", "--finish")
+        opens(lab, new, before)
+        backup.restore()
+        assert differences(lab, "as the CHAP user web.3, and may by the store")
+        adopt(lab, "units")
+        assert previous(lab) is None and lab.dvsan_json("host", "show", "web")["secret_known"]
+        assert told(lab, "has the CHAP user web.4 alone, as on unit")
+        opens(lab, new, before)
+        assert writer.goes_on(), writer.error
+
+
+def test_a_unit_restored(lab, old):
+    """From before a rotation, and from its middle, before and behind the finish."""
+    assert old
+    before = ways(lab, secret_in(os.path.join(lab.work, "web4.secret")))
+    first = of_unit1(lab)
+    with writing(lab, before[0]) as writer:
+        new = rekey(lab, 5)
+        opens(lab, [*before, *new], [])
+        middle = of_unit1(lab)
+        first.restore()
+        settled(lab)
+        opens(lab, [*before, *new], [])
+        assert writer.goes_on(), writer.error
+        lab.dvsan("host", "rekey", "web", "--finish")
+        opens(lab, new, before)
+        middle.restore()
+        opens(lab, new, before)
+        assert writer.goes_on(), writer.error
+    with writing(lab, new[0]) as writer:
+        first.restore()
+        opens(lab, new, before)
+        assert writer.goes_on(), writer.error

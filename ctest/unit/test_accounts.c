@@ -61,6 +61,55 @@ static void each_step_is_right(void **state)
     }
 }
 
+struct adopt_case {
+    const char *name;
+    const char *before;               // the host's previous user; it has web.2 now
+    const char *user, *previous_user; // the rule's
+    uint32_t mark;
+    bool changes;
+    const char *then, *then_before; // the host's
+};
+
+static const struct adopt_case adopted[] = {
+    {"as recorded", "", "web.2", "", CURRENT, false, "web.2", ""},
+    {"as recorded, with both", "web", "web.2", "web", CURRENT, false, "web.2", "web"},
+    {"not changed over yet", "web", "web", "", PREVIOUS, false, "web.2", "web"},
+    {"the old one ended", "web", "web.2", "", CURRENT, true, "web.2", ""},
+    {"the old one was kept", "", "web.2", "web", CURRENT, false, "web.2", ""},
+    {"changed over since", "", "web.3", "web.2", 9, true, "web.3", "web.2"},
+    {"changed over twice since", "", "web.4", "web.3", 9, true, "web.4", ""},
+    {"ended, and changed over since", "web", "web.3", "web.2", 9, true, "web.3", "web.2"},
+    {"changed over at once", "web", "web.3", "", 9, true, "web.3", ""},
+    {"another secret", "", "web.2", "", 9, true, "web.2", ""},
+    {"another secret, with both", "web", "web.2", "web", 9, true, "web.2", "web"},
+    {"another secret of the old one", "web", "web", "", 9, true, "web", ""},
+};
+
+static void what_a_unit_has_is_taken_over(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < DV_COUNT(adopted); i++) {
+        const struct adopt_case *c = &adopted[i];
+        struct host_record h = host(c->before), again;
+        struct access_rule r = {.secret_mark = c->mark};
+        dv_copy(r.chap_user, sizeof(r.chap_user), c->user);
+        dv_copy(r.previous_user, sizeof(r.previous_user), c->previous_user);
+        bool was_known = account_is_known(&h, &r), other = c->mark == 9;
+        if (account_adopt(&h, &r, 77) != c->changes || was_known == other ||
+            strcmp(h.chap_user, c->then) != 0 || strcmp(h.previous.user, c->then_before) != 0 ||
+            (h.sealed_len == 0) != other)
+            fail_msg("%s: %s, %s, %d", c->name, h.chap_user, h.previous.user, h.sealed_len);
+        if (strcmp(c->then_before, "web.2") == 0) {
+            assert_int_equal(h.previous.sealed_len, 50);
+            assert_int_equal(h.previous.mark, CURRENT);
+            assert_int_equal(h.previous.since, 77);
+        }
+        again = h;
+        assert_false(account_adopt(&again, &r, 78));
+        assert_true(account_is_known(&again, &r));
+    }
+}
+
 // As a unit does.
 static void take(const struct host_record *h, struct account_step step, struct access_rule *r)
 {
@@ -144,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_step_is_right),
         cmocka_unit_test(the_steps_end_with_what_is_wanted),
+        cmocka_unit_test(what_a_unit_has_is_taken_over),
         cmocka_unit_test(a_mark_tells_whose_secret_it_is),
         cmocka_unit_test(users_are_counted),
     };

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cms/found.h"
+#include "logic/accounts.h"
 #include "logic/health.h"
 #include "store/store.h"
 #include <stdarg.h>
@@ -85,6 +86,13 @@ static void compare_rights(struct comparison *c, struct pool_volume *v)
             strcmp(r->previous_user, a->host->rec.previous.user) != 0)
             differ(c, "%s may use volume %s as the CHAP user %s, too, which the store does not say",
                    a->host->rec.name, name, r->previous_user);
+        if (a && a->rec.wanted && a->host->rec.previous.user[0] &&
+            strcmp(r->chap_user, a->host->rec.chap_user) == 0 &&
+            strcmp(r->previous_user, a->host->rec.previous.user) != 0)
+            differ(c,
+                   "%s may not use volume %s as the CHAP user %s, and may by the store: it would "
+                   "be valid again",
+                   a->host->rec.name, name, a->host->rec.previous.user);
     }
     DL_FOREACH2(v->assignments, a, volume_next)
     {
@@ -171,29 +179,33 @@ struct adoption {
     struct found found;
 };
 
-// A unit that has not changed over yet has the previous account.
-static bool is_its_account(const struct host_record *host, const struct access_rule *rule)
+static bool is_changed(const struct changes *c, const struct dv_uuid *host)
 {
-    const struct host_account *previous = &host->previous;
-    if (previous->user[0] && strcmp(previous->user, rule->chap_user) == 0 &&
-        previous->mark == rule->secret_mark)
-        return true;
-    return strcmp(host->chap_user, rule->chap_user) == 0 &&
-           (host->sealed_len == 0 || host->secret_mark == rule->secret_mark);
+    for (size_t i = 0; i < c->count; i++)
+        if (c->items[i].kind == CHANGE_HOST && uuid_equal(&c->items[i].id, host))
+            return true;
+    return false;
 }
 
 // A host that logs in as another CHAP user, or whose secret has another mark, was added anew since,
 // or got another secret, which is not known here.
 static void adopt_user(struct adoption *a, const struct host_record *host,
-                       const struct access_rule *rule)
+                       const struct access_rule *rule, const char *unit)
 {
     struct host_record rec = *host;
-    memset(rec.chap_user, 0, sizeof(rec.chap_user));
-    dv_copy(rec.chap_user, sizeof(rec.chap_user), rule->chap_user);
-    memset(rec.sealed_secret, 0, sizeof(rec.sealed_secret));
-    rec.sealed_len = 0;
-    rec.previous = (struct host_account){0};
+    if (!account_adopt(&rec, rule, cms_now_ms()) || is_changed(&a->c, &rec.uuid))
+        return;
     changes_host(&a->c, &rec);
+    if (rec.sealed_len == 0)
+        events_add(a->cms, &a->c, EVENT_WARNING, "host", rec.name,
+                   "is the CHAP user %s by what %s has, with a secret that is not known here: it "
+                   "keeps its volumes, and gets no other until it is added again with that secret "
+                   "(dvsan host add %s --iqn %s%s --chap-secret-file FILE)",
+                   rec.chap_user, unit, rec.name, rec.iqn, rec.one_secret ? " --one-secret" : "");
+    else
+        events_add(a->cms, &a->c, EVENT_INFO, "host", rec.name,
+                   "has the CHAP user %s alone, as on %s; %s has ended", rec.chap_user, unit,
+                   host->previous.user);
 }
 
 static bool is_right(const struct pool_assignment *a, const struct assignment_record *r)
@@ -210,9 +222,10 @@ static void adopt_rights(struct adoption *adoption, struct pool_volume *v)
         if (r->state == ACCESS_REVOKING)
             continue;
         struct host_record host;
-        bool other = !found_host(&adoption->found, r, c, &host) && !is_its_account(&host, r);
-        if (other && adoption->asked)
-            adopt_user(adoption, &host, r);
+        bool fresh = found_host(&adoption->found, r, c, &host);
+        bool other = !fresh && !account_is_known(&host, r);
+        if (!fresh && adoption->asked)
+            adopt_user(adoption, &host, r, v->unit->rec.name);
         a = pool_assignment_of(v, &host.uuid);
         struct assignment_record rec = {
             .volume = v->rec.uuid, .host = host.uuid, .index = r->index, .wanted = true};

@@ -180,7 +180,8 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
     dv_copy(rec.name, sizeof(rec.name), name);
     dv_copy(rec.iqn, sizeof(rec.iqn), iqn);
     dv_copy(rec.chap_user, sizeof(rec.chap_user), user);
-    rec.previous = (struct host_account){0};
+    if (strcmp(rec.previous.user, user) == 0) // else it stays: the host may still log in by it
+        rec.previous = (struct host_account){0};
     rec.one_secret = one_secret;
     set_secret(cms, &rec, chap_secret);
     struct changes c = {0};
@@ -223,16 +224,22 @@ int cms_check_secret(struct cms *cms, const char *host, const char *secret, bool
     return same < 0 ? -1 : 0;
 }
 
+// Without it no unit can be told anything of the host.
+static int secret_unknown(const struct host_record *rec, struct dv_err *err)
+{
+    return dv_fail(err, DV_CONFLICT,
+                   "the CHAP secret of host %s is not known here: add the host again with it, or "
+                   "with a new one (dvsan host add %s --iqn %s%s --chap-secret-file FILE)",
+                   rec->name, rec->name, rec->iqn, rec->one_secret ? " --one-secret" : "");
+}
+
 static int check_rekey(struct cms *cms, const struct host_record *rec, const char *chap_secret,
                        bool per_unit, bool now, struct dv_err *err)
 {
     if (chap_secret_check(chap_secret, err) < 0)
         return -1;
     if (rec->sealed_len == 0)
-        return dv_fail(err, DV_CONFLICT,
-                       "the CHAP secret of host %s is not known here: add the host again with its "
-                       "IQN %s and a new secret",
-                       rec->name, rec->iqn);
+        return secret_unknown(rec, err);
     int same = has_secret(cms, rec, chap_secret, err);
     if (same < 0)
         return -1;
@@ -248,17 +255,6 @@ static int check_rekey(struct cms *cms, const struct host_record *rec, const cha
     return 0;
 }
 
-static void keep_account(struct host_record *rec)
-{
-    struct host_account *a = &rec->previous;
-    memcpy(a->user, rec->chap_user, sizeof(a->user));
-    memcpy(a->sealed_secret, rec->sealed_secret, sizeof(a->sealed_secret));
-    a->sealed_len = rec->sealed_len;
-    a->mark = rec->secret_mark;
-    a->one_secret = rec->one_secret;
-    a->since = cms_now_ms();
-}
-
 int cms_rekey_host(struct cms *cms, const char *host, const char *chap_secret, bool per_unit,
                    bool now, struct dv_err *err)
 {
@@ -269,7 +265,7 @@ int cms_rekey_host(struct cms *cms, const char *host, const char *chap_secret, b
     struct changes c = {0};
     rec.previous = (struct host_account){0};
     if (!now)
-        keep_account(&rec);
+        account_keep(&rec, cms_now_ms());
     do {
         char user[CHAP_USER_MAX + 1];
         account_next_user(rec.chap_user, user);
@@ -300,6 +296,8 @@ int cms_finish_rekey(struct cms *cms, const char *host, bool now, struct dv_err 
     if (!rec.previous.user[0])
         return dv_fail(err, DV_CONFLICT, "host %s has one CHAP user, %s: there is nothing to end",
                        rec.name, rec.chap_user);
+    if (rec.sealed_len == 0)
+        return secret_unknown(&rec, err);
     DL_FOREACH2(h->assignments, a, host_next)
     {
         if (!now && pool_awaits_account(a))

@@ -44,6 +44,57 @@ bool account_is_given(const struct host_record *host, const struct access_rule *
     return strcmp(rule->chap_user, host->chap_user) == 0 && rule->secret_mark == host->secret_mark;
 }
 
+// A unit that has not changed over yet has the previous account.
+static bool is_previous(const struct host_record *host, const struct access_rule *rule)
+{
+    const struct host_account *before = &host->previous;
+    return before->user[0] && strcmp(before->user, rule->chap_user) == 0 &&
+           before->mark == rule->secret_mark;
+}
+
+static bool is_current(const struct host_record *host, const struct access_rule *rule)
+{
+    return strcmp(host->chap_user, rule->chap_user) == 0 &&
+           (host->sealed_len == 0 || host->secret_mark == rule->secret_mark);
+}
+
+bool account_is_known(const struct host_record *host, const struct access_rule *rule)
+{
+    return is_previous(host, rule) || is_current(host, rule);
+}
+
+void account_keep(struct host_record *host, int64_t since)
+{
+    struct host_account *a = &host->previous;
+    memcpy(a->user, host->chap_user, sizeof(a->user));
+    memcpy(a->sealed_secret, host->sealed_secret, sizeof(a->sealed_secret));
+    a->sealed_len = host->sealed_len;
+    a->mark = host->secret_mark;
+    a->one_secret = host->one_secret;
+    a->since = since;
+}
+
+bool account_adopt(struct host_record *host, const struct access_rule *rule, int64_t now)
+{
+    bool same_previous = strcmp(host->previous.user, rule->previous_user) == 0;
+    if (is_previous(host, rule) || (is_current(host, rule) && same_previous))
+        return false;
+    if (is_current(host, rule)) { // the previous one has ended there
+        bool had = host->previous.user[0];
+        host->previous = (struct host_account){0};
+        return had;
+    }
+    if (host->sealed_len > 0 && strcmp(host->chap_user, rule->previous_user) == 0)
+        account_keep(host, now);
+    else if (!same_previous)
+        host->previous = (struct host_account){0};
+    memset(host->chap_user, 0, sizeof(host->chap_user));
+    dv_copy(host->chap_user, sizeof(host->chap_user), rule->chap_user);
+    memset(host->sealed_secret, 0, sizeof(host->sealed_secret));
+    host->sealed_len = 0;
+    return true;
+}
+
 void account_next_user(const char *user, char out[CHAP_USER_MAX + 1])
 {
     const char *dot = strrchr(user, '.');

@@ -23,6 +23,18 @@ bool account_has_mark(const struct host_record *host, uint32_t mark);
 // Whether the unit that shows the rule has the account that the host has now.
 bool account_is_given(const struct host_record *host, const struct access_rule *rule);
 
+// Whether the account that a unit shows for the host is one that the host has by its record.
+bool account_is_known(const struct host_record *host, const struct access_rule *rule);
+
+// What the host's record says once the account that a unit shows for it counts. False: it says that
+// already. A secret is not shown: the host has none that is known then, until a person adds it.
+// The account that it had stays as the previous one where the unit has it as that. now: in
+// milliseconds since 1970.
+bool account_adopt(struct host_record *host, const struct access_rule *rule, int64_t now);
+
+// Keeps the account that the host has as its previous one; it gets another one then.
+void account_keep(struct host_record *host, int64_t since);
+
 // The name of the user that follows: web, web.2, web.3. A name that would be too long is cut.
 void account_next_user(const char *user, char out[CHAP_USER_MAX + 1]);
 
