@@ -1,7 +1,11 @@
 """Units that get their keys by files, without speaking with the station."""
+import json
 import os
+import socket
 import stat
 import subprocess
+import threading
+from urllib.parse import urlsplit
 
 from tools import patience
 from tools.testlab import BUILD
@@ -12,6 +16,37 @@ LAB = {"units": 1, "hosts": 0}
 def agent(unit, *words, **more):
     return subprocess.run([os.path.join(BUILD, "bin", "dvsan-unit"), "-c", unit.path("unit.xml"),
                            *words], capture_output=True, text=True, timeout=120, check=False, **more)
+
+
+class Thief(threading.Thread):
+    """Passes one request on to the station, and its answer to nobody."""
+
+    def __init__(self, lab):
+        super().__init__(daemon=True)
+        to = urlsplit(lab.env["DVSAN_URL"])
+        self.station = (to.hostname, to.port)
+        self.door = socket.create_server((to.hostname, 0))
+        self.url = "http://%s:%d" % self.door.getsockname()
+        self.start()
+
+    def run(self):
+        with self.door, self.door.accept()[0] as client, socket.create_connection(self.station) as station:
+            threading.Thread(target=self._pass, args=(client, station), daemon=True).start()
+            assert station.recv(1)
+            client.shutdown(socket.SHUT_RDWR)
+
+    @staticmethod
+    def _pass(client, station):
+        while data := client.recv(65536):
+            station.sendall(data)
+
+
+def import_in_vain(lab, *words):
+    """The station lets the unit in, and its answer is lost; what the command says."""
+    failed = lab.dvsan("--url", Thief(lab).url, "unit", "import", *words, code=None)
+    assert failed.returncode != 0 and "may have carried out the request all the same" in failed.stderr
+    assert not os.path.exists(words[1])
+    return failed.stderr
 
 
 def test_a_unit_becomes_a_member_by_files(lab):
@@ -51,6 +86,7 @@ def test_a_unit_that_lost_its_identity_gets_another_one(lab):
     lab.run("stop", "unit1/snmpd")
     lab.dvsan("unit", "revoke", "unit1", "--yes")
     os.remove(unit.path("state/identity"))
+    assert "run this command again, and it gets others" in import_in_vain(lab, request, identity, "--again")
     lab.dvsan("unit", "import", request, identity, "--again")
     assert lab.unit("unit1")["trust"] == "enrolled"
     done = agent(unit, "--identity", identity)
@@ -66,3 +102,20 @@ def test_a_unit_that_lost_its_identity_gets_another_one(lab):
     os.remove(identity)
     failed = lab.dvsan("unit", "import", request, identity, "--again", code=None)
     assert failed.returncode != 0 and "leave --again out" in failed.stderr
+
+
+def test_an_answer_that_is_lost(lab):
+    """The command can be repeated, and says how: the keys that nobody has are worth nothing."""
+    request, identity = (os.path.join(lab.folder, name) for name in ("new-request", "new-identity"))
+    with open(os.path.join(lab.folder, "request"), encoding="utf-8") as file:
+        what = dict(json.load(file), name="lost", uuid="00000000-0000-4000-8000-000000000002",
+                    engine_id="80001f88040123456789abcdef")
+    with open(request, "w", encoding="utf-8") as file:
+        json.dump(what, file)
+    assert "with --again when it says that the unit is enrolled already" in import_in_vain(lab, request, identity)
+    assert lab.unit("lost")["key_number"] == 1
+    failed = lab.dvsan("unit", "import", request, identity, code=4)
+    assert "enrolled already" in failed.stderr and "--again" in failed.stderr and not os.path.exists(identity)
+    lab.dvsan("unit", "import", request, identity, "--again")
+    with open(identity, encoding="utf-8") as file:
+        assert json.load(file)["number"] == lab.unit("lost")["key_number"] == 3
