@@ -3,16 +3,17 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
 
 from dvsanlab.process import kill_all
-from tools import initiators, packets, patience
+from tools import initiators, packets, patience, wire
 from tools.testlab import BUILD
 from test_absence import process_state
 from test_cms_crash import Writer
-from test_enrol import events, get, identity, inform, notify_user, users_of_snmpd, wait_up
+from test_enrol import enrol, events, get, identity, inform, new_code, notify_user, users_of_snmpd, wait_up
 
 LAB = {"units": 1, "hosts": 1, "enrolled": True}
 
@@ -83,22 +84,58 @@ def test_two_numbers_are_good_for_a_while(lab, writer):
     assert not [e for e in events(lab) if "is down" in e or "not believed" in e]
 
 
+KEY_CHANGE = bytes.fromhex("2b060106030f0102020106")  # usmUserAuthKeyChange
+INCONSISTENT_VALUE = 12
+
+
+def heard_change(lab, keys):
+    """The SET of a rotation that changes keys, as it went over the wire, signed with these."""
+    try:
+        capture = wire.Capture(lab.base, datagrams=True)
+    except PermissionError:
+        pytest.skip("capturing packets takes CAP_NET_RAW")
+    with capture:
+        lab.dvsan("unit", "rekey", "unit1")
+    found = [m for m in wire.messages(capture.datagrams()) if m.private and m.is_signed_with(bytes.fromhex(keys.auth))
+             and KEY_CHANGE in (m.opened(bytes.fromhex(keys.priv)[:16]) or b"")]
+    # The answer has the same variables, and comes later.
+    return found[0]
+
+
+def test_a_change_that_somebody_sends_again_changes_nothing(lab, writer):
+    """snmpd takes it, since nothing of it is too old; the agent's lock refuses it."""
+    unit, before = lab.units["unit1"], station_keys(lab, lab.units["unit1"])
+    message, after = heard_change(lab, before), station_keys(lab, unit)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.connect((unit.address, 1161))
+        s.settimeout(patience.seconds(5))
+        s.send(message.data)
+        answer = wire.Message(s.recv(65536))
+    assert answer.is_signed_with(bytes.fromhex(before.auth))
+    assert wire.error_of(answer.opened(bytes.fromhex(before.priv)[:16])) == (INCONSISTENT_VALUE, 1)
+    assert opens(lab, before, unit) and opens(lab, after, unit)
+    lab.dvsan("unit", "rekey", "unit1")  # is made of the keys that are there
+    assert opens(lab, after, unit) and opens(lab, station_keys(lab, unit), unit) and not opens(lab, before, unit)
+    assert writer.goes_on(), writer.error
+
+
 def test_those_of_before_end_at_once(lab, writer):
     unit = lab.units["unit1"]
     station, own = station_keys(lab, unit), notify_user(lab, unit)
+    expected = number(lab) + 1
     assert "open nothing any more" in lab.dvsan("unit", "rekey", "unit1", "--now").stdout
-    assert number(lab) == 4 and not lab.unit("unit1")["key_before"]
+    assert number(lab) == expected and not lab.unit("unit1")["key_before"]
     assert not opens(lab, station, unit) and not is_believed(lab, own)
     assert opens(lab, station_keys(lab, unit), unit) and is_believed(lab, notify_user(lab, unit))
     assert writer.goes_on(), writer.error
 
 
 def test_a_unit_that_is_killed_has_its_new_keys(lab, writer):
-    unit = lab.units["unit1"]
+    unit, expected = lab.units["unit1"], number(lab)
     kill_all([unit.snmpd, unit.agent])
     unit.start()
     wait_up(lab)
-    wait_for_number(lab, 4)
+    wait_for_number(lab, expected)
     assert writer.goes_on(), writer.error
 
 
@@ -241,6 +278,99 @@ def test_snmpd_is_killed_before_it_has_saved(lab, writer, faults):
     assert writer.goes_on(), writer.error
 
 
+# ---- A person comes in between -----------------------------------------------------------------
+
+def half_way(lab):
+    """The unit has its new keys on disk, and the station has not heard so. The task, and the unit's own keys of
+    before and from then on."""
+    unit, before = lab.units["unit1"], notify_user(lab, lab.units["unit1"])
+    task = stop_at(lab, unit.agent, "member.keys_kept")
+    after = notify_user(lab, unit)
+    assert after.auth != before.auth
+    return task, [before, after]
+
+
+def let_agent_go_on(lab):
+    os.kill(lab.units["unit1"].agent.pid(), signal.SIGCONT)
+
+
+def enrol_again(lab, expected, **code):
+    """Gives the unit keys by a code, and nothing but that."""
+    unit = lab.units["unit1"]
+    unit.stop(unit.agent)
+    unit.stop(unit.snmpd)
+    done = enrol(unit, new_code(lab, **code)["code"])
+    assert done.returncode == 0, done.stderr
+    unit.start()
+    wait_up(lab)
+    wait_for_number(lab, expected)
+    assert is_believed(lab, notify_user(lab, unit))
+
+
+def failed(lab, task, why):
+    task = lab.client.get(f"/tasks/{task['id']}")
+    assert task["state"] == "failed" and why in task["error"]["detail"], task
+
+
+@needs_faults
+def test_a_rotation_is_taken_back_half_way(lab, writer, faults):
+    """What the unit has of it stays, and is met when the unit shows it."""
+    del faults
+    expected = number(lab) + 1
+    task, own = half_way(lab)
+    lab.dvsan("task", "cancel", str(task["id"]))
+    assert lab.client.get(f"/tasks/{task['id']}")["state"] == "cancelled" and number(lab) == expected - 1
+    let_agent_go_on(lab)
+    wait_for_number(lab, expected)
+    wait_up(lab)
+    assert is_believed(lab, own[1])
+    assert writer.goes_on(), writer.error
+
+
+@needs_faults
+def test_a_unit_is_quarantined_half_way(lab, writer, faults):
+    """Its rotation waits for a person, and goes on."""
+    del faults
+    expected = number(lab) + 1
+    task, own = half_way(lab)
+    lab.dvsan("unit", "quarantine", "unit1")
+    patience.wait_for("the task to say for what it waits", lambda: "dvsan unit accept unit1" in
+                      (lab.client.get(f"/tasks/{task['id']}")["waiting"] or ""))
+    let_agent_go_on(lab)
+    assert "dvsan unit accept unit1" in lab.unit("unit1")["note"]
+    assert "dvsan unit accept unit1" in lab.dvsan("unit", "rekey", "unit1", code=4).stderr
+    lab.dvsan("unit", "accept", "unit1")
+    end_of(lab, task)
+    wait_for_number(lab, expected)
+    assert is_believed(lab, own[1])
+    assert writer.goes_on(), writer.error
+
+
+@needs_faults
+def test_a_unit_is_revoked_half_way(lab, writer, faults):
+    """Its keys of before and the new ones are worth nothing, also after the station was killed."""
+    del faults
+    station, unit, expected = lab.lab.station, lab.units["unit1"], number(lab) + 3
+    before = station_keys(lab, unit)
+    task, own = half_way(lab)
+    lab.dvsan("unit", "revoke", "unit1", "--yes")
+    failed(lab, task, "unit unit1 was revoked")
+    let_agent_go_on(lab)
+    for _ in range(2):
+        assert not any(is_believed(lab, keys) for keys in own)
+        shown = lab.unit("unit1")
+        assert (shown["trust"], shown["state"]) == ("revoked", "down") and "dvsan unit add unit1 --again" in shown["note"]
+        kill_all([station.cms])
+        station.start()
+    for words in (["rekey", "unit1"], ["accept", "unit1"]):
+        assert "dvsan unit add unit1 --again" in lab.dvsan("unit", *words, code=4).stderr
+    enrol_again(lab, expected, name="unit1", again=True)
+    assert not opens(lab, before, unit) and not any(is_believed(lab, keys) for keys in own)
+    lab.dvsan("unit", "rekey", "unit1")
+    assert number(lab) == expected + 1
+    assert writer.goes_on(), writer.error
+
+
 # ---- Backups ----------------------------------------------------------------------------------
 
 def restore(kept, place):
@@ -296,4 +426,26 @@ def test_a_station_restored_from_before_rotations_hears_its_unit(lab, writer, ti
     assert is_believed(lab, notify_user(lab, unit))
     lab.dvsan("unit", "rekey", "unit1", "--now")
     assert number(lab) == start + times + 1
+    assert writer.goes_on(), writer.error
+
+
+@needs_faults
+def test_a_unit_is_forgotten_half_way(lab, writer, faults):
+    """Nobody is ever given the keys that it had, nor those that it was to have."""
+    del faults
+    unit, expected = lab.units["unit1"], number(lab) + 3
+    task, own = half_way(lab)
+    kill_all([unit.agent])
+    patience.wait_for("unit1 to be down", lambda: lab.unit("unit1")["state"] == "down")
+    announced = packets.announcement(lab.unit("unit1"))
+    lab.dvsan("unit", "forget", "unit1", "--yes")
+    failed(lab, task, "unit unit1 was forgotten")
+    unit.start(unit.agent)
+    assert not any(inform(lab, keys, announced).returncode == 0 for keys in own)
+    assert lab.client.get("/units") == []
+    enrol_again(lab, expected, name="unit1")
+    patience.wait_for("its volume to be taken in", lambda: lab.volume("v1")["state"] == "online")
+    assert not any(is_believed(lab, keys) for keys in own)
+    lab.dvsan("unit", "rekey", "unit1", "--now")
+    assert number(lab) == expected + 1
     assert writer.goes_on(), writer.error

@@ -16,9 +16,10 @@ SO_ATTACH_FILTER, SO_RCVBUFFORCE = 26, 33
 TCP, UDP = 6, 17
 
 
-def _filter(network):
-    """Classic BPF: packets from or to this /24."""
-    program = [(0x20, 0, 0, 12), (0x54, 0, 0, 0xffffff00), (0x15, 3, 0, network),
+def _filter(network, datagrams):
+    """Classic BPF: packets from or to this /24, or UDP's alone of these."""
+    program = [(0x30, 0, 0, 9), (0x15, 0, 7, UDP)] if datagrams else []
+    program += [(0x20, 0, 0, 12), (0x54, 0, 0, 0xffffff00), (0x15, 3, 0, network),
                (0x20, 0, 0, 16), (0x54, 0, 0, 0xffffff00), (0x15, 0, 1, network),
                (0x06, 0, 0, 0xffffffff), (0x06, 0, 0, 0)]
     code = b"".join(struct.pack("HBBI", *line) for line in program)
@@ -28,15 +29,16 @@ def _filter(network):
 
 class Capture:
     """All IPv4 packets on the loopback interface from or to address's /24, from the beginning of
-    the with statement to its end. Needs CAP_NET_RAW: PermissionError else."""
+    the with statement to its end; datagrams: UDP alone, where hosts write much. Needs CAP_NET_RAW:
+    PermissionError else."""
 
-    def __init__(self, address):
+    def __init__(self, address, datagrams=False):
         network = struct.unpack(">I", socket.inet_aton(address))[0] & 0xffffff00
         self.packets = []
         self.s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         with contextlib.suppress(OSError):
             self.s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
-        text, kept = _filter(network)
+        text, kept = _filter(network, datagrams)
         self.s.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, text)
         del kept
         self.s.bind(("lo", ETH_P_IP))
@@ -156,6 +158,14 @@ class Message:
         except (ValueError, IndexError):
             return None
         return text if tag == 0x30 and [t for t, _, _ in parts[:2]] == [4, 4] else None
+
+
+def error_of(text):
+    """Error status and index of the PDU in what a message was opened to."""
+    _, begin, end = _element(text, 0)
+    pdu = _elements(text, begin, end)[2]
+    _, status, index, _ = _elements(text, *pdu[1:])
+    return tuple(int.from_bytes(text[b:e], "big") for _, b, e in (status, index))
 
 
 def messages(datagrams):
