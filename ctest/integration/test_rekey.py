@@ -430,6 +430,63 @@ def test_a_station_restored_from_before_rotations_hears_its_unit(lab, writer, ti
 
 
 @needs_faults
+def test_a_unit_restored_from_the_middle_gets_others(lab, writer, faults):
+    """Its snmpd has them, and its agent has none of them yet."""
+    del faults
+    unit, kept, expected = lab.units["unit1"], os.path.join(lab.work, "unit-middle"), number(lab) + 1
+    task = stop_at(lab, unit.agent, "member.keys")
+    kill_all([unit.agent])
+    unit.stop(unit.snmpd)
+    for name in ("state", "snmpd.state"):
+        shutil.copytree(unit.path(name), os.path.join(kept, name))
+    unit.start()
+    end_of(lab, task)
+    wait_for_number(lab, expected)
+    unit.stop(unit.agent)
+    unit.stop(unit.snmpd)
+    for name in ("state", "snmpd.state"):
+        restore(os.path.join(kept, name), unit.path(name))
+    assert identity(unit)["number"] == expected - 1
+    unit.start()
+    wait_for_number(lab, expected + 1)
+    wait_up(lab)
+    assert any("its own keys are not the present ones" in e for e in events(lab))
+    assert is_believed(lab, notify_user(lab, unit))
+    assert writer.goes_on(), writer.error
+
+
+@pytest.mark.parametrize("times", [0, 1])
+def test_a_station_restored_from_the_middle_goes_on(lab, writer, times):
+    """Of a rotation that ended since, and was followed by others."""
+    station, unit, start = lab.lab.station, lab.units["unit1"], number(lab)
+    kept, state = os.path.join(lab.work, f"cms-middle-{times}"), os.path.join(lab.folder, "cms", "state")
+    unit.stop(unit.agent)
+    patience.wait_for("unit1 to be away", lambda: lab.unit("unit1")["state"] in ("stopped", "down"))
+    task = lab.client.post("/units/unit1/rekey", {})
+    station.stop()
+    shutil.copytree(state, kept)
+    station.start()
+    unit.start(unit.agent)
+    end_of(lab, task)
+    for _ in range(times):
+        lab.dvsan("unit", "rekey", "unit1")
+    lab.create(f"since-{times}", "1M")
+    station.stop()
+    restore(kept, state)
+    station.start()
+    assert lab.client.get(f"/tasks/{task['id']}")["state"] == "running"
+    patience.wait_for("the station to see that its store is an older one",
+                      lambda: lab.unit("unit1")["lead"] == "newer")
+    lab.dvsan("station", "adopt", "units", "--yes")
+    end_of(lab, task)
+    wait_for_number(lab, start + 1 + times)
+    assert is_believed(lab, notify_user(lab, unit))
+    lab.dvsan("unit", "rekey", "unit1", "--now")
+    assert number(lab) == start + 2 + times
+    assert writer.goes_on(), writer.error
+
+
+@needs_faults
 def test_a_unit_is_forgotten_half_way(lab, writer, faults):
     """Nobody is ever given the keys that it had, nor those that it was to have."""
     del faults

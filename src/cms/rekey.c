@@ -17,7 +17,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ROUNDS_MAX 24 // steps of a run, more than any takes that gets on
+#define ROUNDS_MAX  24    // steps of a run, more than any takes that gets on
+#define CATCH_UP_MS 10000 // between two rotations of which a unit is the cause
 
 struct rekey {
     struct unit_link *link;
@@ -320,9 +321,12 @@ static void record(struct rekey *r)
     rec.key_number = r->order.number;
     rec.key_wanted = 0;
     rec.key_before = true;
-    events_add(link->cms, &c, EVENT_INFO, "unit", rec.name,
-               rec.key_alone ? "has other keys; the ones before end now"
-                             : "has other keys; the ones before are good until the next change");
+    struct log_limit none = {0};
+    bool asked = tasks_open(link->cms, TASK_UNIT_REKEY, &rec.uuid, NULL) != NULL;
+    events_add_limited(asked ? &none : &link->told, link->cms, &c, EVENT_INFO, "unit", rec.name,
+                       rec.key_alone
+                           ? "has other keys; the ones before end now"
+                           : "has other keys; the ones before are good until the next change");
     if (put_record(link, &c, &rec)) {
         DV_FAULT("rekey.recorded");
         link->rekeyed = true;
@@ -425,17 +429,17 @@ void rekey_shown(struct unit_link *link, const struct reading *shown)
     struct changes c = {0};
     link->rekeyable = shown->tells_key;
     // One who asks in the middle of a change may be shown what was before.
-    if (!u || u->rec.key_number == 0 || link->rekey || link->rekeyed || link->caught_up ||
-        !lead_takes_orders(link))
+    if (!u || u->rec.key_number == 0 || link->rekey || link->rekeyed ||
+        link->catch_up_at > loop_now_ms() || !lead_takes_orders(link))
         return;
     struct unit_record rec = u->rec;
     rec.key_wanted = rekey_behind(&rec, shown->key_number);
     if (rec.key_wanted == 0)
         return;
-    link->caught_up = true;
-    events_add(link->cms, &c, EVENT_WARNING, "unit", rec.name,
-               "its own keys are not the present ones, as after a backup was restored: it gets "
-               "others");
+    link->catch_up_at = loop_now_ms() + CATCH_UP_MS;
+    events_add_limited(&link->told, link->cms, &c, EVENT_WARNING, "unit", rec.name,
+                       "its own keys are not the present ones, as after a backup was restored: it "
+                       "gets others");
     put_record(link, &c, &rec);
 }
 

@@ -197,9 +197,9 @@ struct unit_link {
     uint64_t searched_at;                     // loop_now_ms; 0: never
     char refused_keys[LAST_ERROR_ROOM];       // what it said to the present ones then
     struct rekey *rekey;                      // its keys are being rotated
-    bool rekeyed;   // and were: from the next look on it is asked with the new ones
-    bool rekeyable; // its agent can be given other keys
-    bool caught_up; // what it has was not what the station knew; done once
+    bool rekeyed;         // and were: from the next look on it is asked with the new ones
+    bool rekeyable;       // its agent can be given other keys
+    uint64_t catch_up_at; // not before is it given the present keys because it shows others
     char rekey_trouble[LAST_ERROR_ROOM];    // why a rotation does not go on, or ""
     struct suspect *suspect;                // an engine that may be another one, being asked
     uint32_t heard_epoch, heard_generation; // of the announcement that made us look
