@@ -8,9 +8,11 @@ import pytest
 
 from dvsanlab.process import kill_all
 from tools import initiators
+from tools.faults import needs_faults
 from tools.testlab import until
 
 LAB = {"units": 1, "hosts": 1}
+pytestmark = needs_faults
 SECONDS = 60  # until something that is sure to come has come
 
 

@@ -27,6 +27,7 @@ import pytest
 import unit_box
 from crash_box import BLOCKS, DIR, DISK, MARK, MIB, CrashBox, Intended, Volume
 from raw_initiator import Session
+from tools.faults import has_faults, needs_faults
 from unit_box import ACCESS, VOLUME, create_set, grant_set, tool_environment
 
 VICTIMS = {"unit": ["unit"], "tgtd": ["tgtd"], "snmpd": ["snmpd"], "full": ["unit", "tgtd", "snmpd"]}
@@ -420,14 +421,6 @@ def chosen_cells(learnt):
 
 
 # ---- Tests
-
-def has_faults(program):
-    return b"DVSAN_FAULT_STOP" in program.read_bytes()
-
-
-needs_faults = pytest.mark.skipif(not has_faults(unit_box.PROGRAM),
-                                  reason="built without DVSAN_FAULTS")
-
 
 def test_other_builds_have_no_trace():
     """Nothing that has fault points has them when it is compiled without the option."""

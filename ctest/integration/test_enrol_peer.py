@@ -13,6 +13,7 @@ from dvsanlab.settings import NOTIFY_PORT
 from test_enrol import (enrol, events, identity, inform, new_code, notify_user, stopped,  # noqa: F401
                         user_of, users_of_snmpd, wait_up)
 from tools import noise, packets, patience, wire
+from tools.faults import needs_faults
 from tools.testlab import BUILD
 
 LAB = {"units": 2, "hosts": 1, "enrolled": True}
@@ -266,12 +267,7 @@ def starts_and_stops(path, code, station, point):
     return process
 
 
-def has_faults():
-    with open(os.path.join(BUILD, "bin", "dvsan-unit"), "rb") as f:
-        return b"DVSAN_FAULT_STOP" in f.read()
-
-
-@pytest.mark.skipif(not has_faults(), reason="built without DVSAN_FAULTS")
+@needs_faults
 @pytest.mark.parametrize("point", ["enrol.between", "enrol.kept"])
 def test_a_member_that_dies_does_it_again(lab, point):
     path = copy_of(lab, lab.units["unit1"], "dies-" + point)
@@ -293,7 +289,7 @@ def test_a_member_that_dies_does_it_again(lab, point):
     assert done.returncode != 0 and "was used at" in done.stderr
 
 
-@pytest.mark.skipif(not has_faults(), reason="built without DVSAN_FAULTS")
+@needs_faults
 def test_a_station_that_dies_meanwhile_has_let_it_in(lab):
     path = copy_of(lab, lab.units["unit1"], "orphan")
     made = new_code(lab, name="orphan")

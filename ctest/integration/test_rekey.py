@@ -10,20 +10,13 @@ import pytest
 
 from dvsanlab.process import kill_all
 from tools import initiators, packets, patience, wire
+from tools.faults import needs_faults
 from tools.testlab import BUILD
 from test_absence import process_state
 from test_cms_crash import Writer
 from test_enrol import enrol, events, get, identity, inform, new_code, notify_user, users_of_snmpd, wait_up
 
 LAB = {"units": 1, "hosts": 1, "enrolled": True}
-
-
-def has_faults():
-    with open(os.path.join(BUILD, "bin", "dvsan-cms"), "rb") as f:
-        return b"DVSAN_FAULT_STOP" in f.read()
-
-
-needs_faults = pytest.mark.skipif(not has_faults(), reason="built without DVSAN_FAULTS")
 
 
 def number(lab):

@@ -10,6 +10,7 @@ import unit_box
 from raw_initiator import Lun
 from test_media import HOST, MIB, SECRET, grant, image, io, loops_over, partitions, rows, user
 from test_resize import size_set, wait_free
+from tools.faults import needs_faults
 from tools.power import VolatileDisk
 from unit_box import (OFFLINE, ONLINE, V_ADMIN, V_BLOCKS, V_ERROR, V_PROGRESS, V_SIZE, V_START, VOLUME, SnmpError,
                       wait_for)
@@ -104,7 +105,7 @@ def stops_at(box, point):
     wait_for(point, lambda: not stop.exists() and stat.read_text().rsplit(") ", 1)[1][0] == "T", 60)
 
 
-@pytest.mark.skipif(b"DVSAN_FAULT_STOP" not in unit_box.PROGRAM.read_bytes(), reason="built without DVSAN_FAULTS")
+@needs_faults
 @pytest.mark.parametrize("why", ["journal", "SIGTERM"])
 def test_a_growth_that_cannot_be_recorded_takes_nothing_away(box, monkeypatch, why):
     monkeypatch.setenv("DVSAN_FAULT_STOP", str(box.dir / "stop"))

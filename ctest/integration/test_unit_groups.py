@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from tools.faults import needs_faults
 from unit_box import (ACTIVE, DELETING, FAILED, MEMBER, ONLINE, PROGRAM, UNIT, V_ERROR, VOLUME, Box,
                       wait_for)
 
@@ -210,10 +211,6 @@ def test_an_old_tgtd_that_has_ended_holds_up_nothing(make):
 
 # ---- Killed while volumes move
 
-def with_faults():
-    return b"DVSAN_FAULT_STOP" in PROGRAM.read_bytes()
-
-
 class FaultBox(Box):
     """Its agent writes down the fault points that it passes, and stops at the one that it is told."""
 
@@ -251,7 +248,7 @@ def change(box, instances):
     box.write_config()
 
 
-@pytest.mark.skipif(not with_faults(), reason="built without DVSAN_FAULTS")
+@needs_faults
 @pytest.mark.parametrize("instances", [1, 2])
 def test_killed_at_each_step_of_a_move(addresses, instances):
     """Whenever the agent dies while volume 2 moves, no two tgtds serve it, and the next agent ends the move."""

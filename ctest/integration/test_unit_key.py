@@ -6,16 +6,12 @@ import subprocess
 import pytest
 
 from tools import initiators, patience
+from tools.faults import needs_faults
 from tools.testlab import BUILD
 from test_cms_crash import Writer
 
 LAB = {"units": 1, "hosts": 1, "enrolled": True}
 PROGRAM = os.path.join(BUILD, "bin", "dvsan-unit")
-
-
-def has_faults():
-    with open(PROGRAM, "rb") as f:
-        return b"DVSAN_FAULT_STOP" in f.read()
 
 
 def process_state(pid):
@@ -99,7 +95,7 @@ def test_secrets_of_an_older_version_are_sealed_at_the_first_start(lab):
     expect_sealed(lab, secret)
 
 
-@pytest.mark.skipif(not has_faults(), reason="built without DVSAN_FAULTS")
+@needs_faults
 @pytest.mark.parametrize("point", ["sealing.key", "sealing.done"])
 def test_an_agent_that_dies_while_it_seals_loses_no_secret(lab, point):
     secret = unseal(lab)
