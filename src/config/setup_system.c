@@ -67,20 +67,22 @@ int setup_check_user(const struct setup *s, const char *user, struct dv_err *err
                    "this machine has no user %s: install the package that makes it", user);
 }
 
-static int give_away(const struct setup *s, const char *at, const char *owner, const char *group,
-                     struct dv_err *err)
+// As chown(2) wants them, for whom -1 is to leave it.
+struct owners {
+    uid_t user;
+    gid_t group;
+};
+
+static int find_owners(const struct setup *s, const char *user, const char *group,
+                       struct owners *out, struct dv_err *err)
 {
-    uid_t uid = 0;
-    gid_t gid = 0;
-    if (geteuid() != 0)
-        return 0;
-    if (owner && !find_user(s, owner, &uid))
-        return setup_check_user(s, owner, err);
-    if (group && !find_group(s, group, &gid))
+    bool gives = geteuid() == 0;
+    *out = gives ? (struct owners){0, 0} : (struct owners){(uid_t)-1, (gid_t)-1};
+    if (gives && user && !find_user(s, user, &out->user))
+        return setup_check_user(s, user, err);
+    if (gives && group && !find_group(s, group, &out->group))
         return dv_fail(err, DV_NOT_FOUND,
                        "this machine has no group %s: install the package that makes it", group);
-    if (lchown(at, uid, gid) != 0)
-        return dv_fail_errno(err, errno, "cannot give %s to its owner", at);
     return 0;
 }
 
@@ -92,6 +94,7 @@ int setup_make(const struct setup *s, const char *path, const char *text, mode_t
     DV_FREE char *at = setup_path(s, path);
     DV_FREE char *above = dv_strdup(at);
     DV_FREE char *fresh = dv_printf("%s.new", at);
+    struct owners to;
     if (access(at, F_OK) == 0) {
         printf("kept %s\n", at);
         return 0;
@@ -99,8 +102,10 @@ int setup_make(const struct setup *s, const char *path, const char *text, mode_t
     // Complete, and its owner's, before it has its name.
     if (file_make_dirs(dirname(above), 0755, err) < 0 ||
         file_write_atomic(fresh, text, strlen(text), mode, err) < 0 ||
-        give_away(s, fresh, owner, group, err) < 0)
+        find_owners(s, owner, group, &to, err) < 0)
         return -1;
+    if (lchown(fresh, to.user, to.group) != 0)
+        return dv_fail_errno(err, errno, "cannot give %s to its owner", fresh);
     if (rename(fresh, at) != 0)
         return dv_fail_errno(err, errno, "cannot make %s", at);
     if (file_sync_dir(at, err) < 0)
@@ -116,12 +121,15 @@ int setup_folder(const struct setup *s, const char *path, mode_t mode, const cha
     DV_FREE char *above = dv_strdup(at);
     if (access(at, F_OK) == 0)
         return 0;
-    if (file_make_dirs(dirname(above), 0755, err) < 0)
+    struct owners to;
+    if (file_make_dirs(dirname(above), 0755, err) < 0 || find_owners(s, owner, owner, &to, err) < 0)
         return -1;
-    if (mkdir(at, mode) != 0 || chmod(at, mode) != 0)
+    if (mkdir(at, mode) != 0)
         return dv_fail_errno(err, errno, "cannot make the folder %s", at);
-    if (give_away(s, at, owner, owner, err) < 0)
-        return -1;
+    // The folder above may be somebody's who puts a link there meanwhile.
+    DV_CLOSE int fd = open(at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fchmod(fd, mode) != 0 || fchown(fd, to.user, to.group) != 0)
+        return dv_fail_errno(err, errno, "cannot give the folder %s to its owner", at);
     printf("made %s/\n", at);
     return 1;
 }
