@@ -1,16 +1,29 @@
 """Units that get their keys by files, without speaking with the station."""
 import json
 import os
+import pathlib
+import shutil
 import socket
 import stat
 import subprocess
+import tempfile
 import threading
 from urllib.parse import urlsplit
+
+import pytest
 
 from tools import patience
 from tools.testlab import BUILD
 
 LAB = {"units": 1, "hosts": 0}
+SERVICE = 61234 # a user who is nobody else
+CONFIG = """<unit name="u" state-dir="closed/state">
+  <media><medium index="1" name="m" kind="dir" path="m" size="64M"/></media>
+  <portals><portal index="1" address="127.0.0.1"/></portals>
+  <tgtd socket="tgtd"/>
+  <snmp agentx="/nowhere" management-address="udp:127.0.0.1:161" engine-id="80001f88050123456789"/>
+</unit>
+"""
 
 
 def agent(unit, *words, **more):
@@ -119,3 +132,35 @@ def test_an_answer_that_is_lost(lab):
     lab.dvsan("unit", "import", request, identity, "--again")
     with open(identity, encoding="utf-8") as file:
         assert json.load(file)["number"] == lab.unit("lost")["key_number"] == 3
+
+
+@pytest.fixture(name="folder")
+def fixture_folder():
+    """Where every user can go."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="dvsan-owner-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="acting as somebody else takes root")
+def test_root_opens_for_the_service_only_what_the_service_may_open(folder):
+    """Root's groups give the service nothing either."""
+    state = folder / "closed/state"
+    state.mkdir(parents=True)
+    (folder / "m").mkdir()
+    state.chmod(0o700)
+    os.chown(state, SERVICE, SERVICE)
+    (folder / "unit.xml").write_text(CONFIG)
+
+    def ask():
+        return subprocess.run([os.path.join(BUILD, "bin", "dvsan-unit"), "-c", folder / "unit.xml", "--identity-request"],
+                              capture_output=True, text=True, timeout=120, check=False, extra_groups=[0])
+
+    state.parent.chmod(0o750)
+    done = ask()
+    assert done.returncode != 0 and "Permission denied" in done.stderr and not list(state.iterdir()), done
+    state.parent.chmod(0o755)
+    done = ask()
+    assert done.returncode == 0 and (state / "unit.db").stat().st_uid == SERVICE, done
+    assert (state / "unit.db").stat().st_gid == SERVICE

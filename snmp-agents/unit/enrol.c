@@ -14,8 +14,10 @@
 #include "snmp-agents/unit/rebuild.h"
 #include "snmp-agents/unit/snmpd_users.h"
 #include <errno.h>
+#include <grp.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -30,11 +32,27 @@ struct enrolling {
 
 // ---- As whom --------------------------------------------------------------------------------
 
-// The state folder is the service's, snmpd's file snmpd's. Root writes each as its owner, so that
-// the owner can make root write nowhere else, and has the file from its first byte on.
-static int become_owner_of(const char *folder, struct dv_err *err)
+// Root's, which it has no more while it acts as somebody else; NULL: it is itself.
+struct own_groups {
+    gid_t *list;
+    int count;
+};
+
+static void become_oneself(struct own_groups *own)
+{
+    if (own->list && (seteuid(getuid()) != 0 || setegid(getgid()) != 0 ||
+                      setgroups((size_t)own->count, own->list) != 0))
+        log_error("enrol", "cannot act as root again: %s", strerror(errno));
+    free(own->list);
+    own->list = NULL;
+}
+
+// The state folder is the service's, snmpd's file snmpd's. Root reads and writes each as its owner,
+// so that the owner can make root do that nowhere else, and has the file from its first byte on.
+static int become_owner_of(const char *folder, struct own_groups *own, struct dv_err *err)
 {
     struct stat st;
+    *own = (struct own_groups){.list = NULL};
     if (geteuid() != 0)
         return 0;
     if (stat(folder, &st) != 0)
@@ -42,23 +60,28 @@ static int become_owner_of(const char *folder, struct dv_err *err)
                              "cannot look at %s (the configuration says it: state-dir, and "
                              "snmpd-state for snmpd's)",
                              folder);
-    if (setegid(st.st_gid) != 0 || seteuid(st.st_uid) != 0)
-        return dv_fail_errno(err, errno, "cannot act as the owner of %s", folder);
-    return 0;
-}
-
-static void become_oneself(void)
-{
-    if (geteuid() != getuid() && (seteuid(getuid()) != 0 || setegid(getgid()) != 0))
-        log_error("enrol", "cannot act as root again: %s", strerror(errno));
+    if (st.st_uid == 0)
+        return 0;
+    own->count = getgroups(0, NULL);
+    own->list = dv_calloc((size_t)own->count + 1, sizeof(*own->list));
+    if (getgroups(own->count, own->list) != own->count || setgroups(0, NULL) != 0) {
+        free(own->list);
+        own->list = NULL;
+    } else if (setegid(st.st_gid) == 0 && seteuid(st.st_uid) == 0) {
+        return 0;
+    }
+    (void)dv_fail_errno(err, errno, "cannot act as the owner of %s", folder);
+    become_oneself(own);
+    return -1;
 }
 
 // ---- Who it is ------------------------------------------------------------------------------
 
 static int unit_uuid(const struct unit_config *config, struct dv_uuid *out, struct dv_err *err)
 {
+    struct own_groups own;
     if (file_make_dirs(config->state_dir, 0700, err) < 0 ||
-        become_owner_of(config->state_dir, err) < 0)
+        become_owner_of(config->state_dir, &own, err) < 0)
         return -1;
     struct journal *j = journal_open(config->state_dir, err);
     int rc = j ? 0 : -1;
@@ -70,7 +93,7 @@ static int unit_uuid(const struct unit_config *config, struct dv_uuid *out, stru
     if (j)
         *out = journal_identity(j)->uuid;
     journal_close(j);
-    become_oneself();
+    become_oneself(&own);
     return rc;
 }
 
@@ -131,10 +154,21 @@ static int put_users(const struct enrolling *e, const struct grant *grant, struc
 {
     const char *path = e->config->snmp.snmpd_state;
     DV_FREE char *copy = dv_strdup(path);
-    int rc = become_owner_of(dirname(copy), err);
-    if (rc == 0)
-        rc = snmpd_users_put(path, e->engine, grant, err);
-    become_oneself();
+    struct own_groups own;
+    if (become_owner_of(dirname(copy), &own, err) < 0)
+        return -1;
+    int rc = snmpd_users_put(path, e->engine, grant, err);
+    become_oneself(&own);
+    return rc;
+}
+
+static int put_identity(const struct enrolling *e, const struct grant *grant, struct dv_err *err)
+{
+    struct own_groups own;
+    if (become_owner_of(e->config->state_dir, &own, err) < 0)
+        return -1;
+    int rc = identity_keep(e->config->state_dir, grant, err);
+    become_oneself(&own);
     return rc;
 }
 
@@ -147,10 +181,7 @@ static int keep(void *arg, const struct grant *grant, struct dv_err *err)
     int rc = put_users(e, grant, err);
     DV_FAULT("enrol.between");
     if (rc == 0)
-        rc = become_owner_of(e->config->state_dir, err);
-    if (rc == 0)
-        rc = identity_keep(e->config->state_dir, grant, err);
-    become_oneself();
+        rc = put_identity(e, grant, err);
     DV_FAULT("enrol.kept");
     // Nothing needs these any more; and once the station hears that all is done, the code is used
     // up, so what breaks off here can still be done again.
