@@ -91,9 +91,10 @@ static bool iscsi_name_or_none(const char *text)
     return !*text || iscsi_name(text);
 }
 
+// Units took more characters once than chap_user_check does, and never a name of their own.
 static bool chap_user(const char *text)
 {
-    return *text && strlen(text) <= CHAP_USER_MAX && is_printable(text);
+    return *text && strlen(text) <= CHAP_USER_MAX && is_printable(text) && !chap_user_is_own(text);
 }
 
 // One that is too long for a socket was never reached, so it does no harm.

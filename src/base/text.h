@@ -66,7 +66,10 @@ int iqn_compare(const char *a, const char *b); // as strcmp, of the canonical fo
 
 #define CHAP_USER_MAX 63
 // CHAP names: 1 to 63 printable ASCII characters without white space and without " ' \ ` $ , ;
-// so that tgtd takes them and no shell or list needs care. What begins with dvsan: is the unit's.
+// so that tgtd takes them and no shell or list needs care; and none that begins as those of a
+// unit's own accounts do.
+#define CHAP_USER_OWN "dvsan:"
+bool chap_user_is_own(const char *user);
 int chap_user_check(const char *user, struct dv_err *err);
 
 // CHAP secrets: 12 to 16 printable ASCII characters without white space or quotes; what every

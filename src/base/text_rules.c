@@ -299,6 +299,11 @@ int iqn_check(const char *spelled, struct dv_err *err)
     return 0;
 }
 
+bool chap_user_is_own(const char *user)
+{
+    return strncmp(user, CHAP_USER_OWN, strlen(CHAP_USER_OWN)) == 0;
+}
+
 int chap_user_check(const char *user, struct dv_err *err)
 {
     size_t len = strlen(user);
@@ -311,8 +316,9 @@ int chap_user_check(const char *user, struct dv_err *err)
                            "the CHAP user name \"%s\" has a character that is not allowed: use "
                            "ASCII characters other than white space, quotes and \\ ` $ , ;",
                            user);
-    if (strncmp(user, "dvsan:", strlen("dvsan:")) == 0)
-        return dv_fail(err, DV_INVALID, "CHAP user names that begin with dvsan: are reserved");
+    if (chap_user_is_own(user))
+        return dv_fail(err, DV_INVALID,
+                       "CHAP user names that begin with " CHAP_USER_OWN " are reserved");
     return 0;
 }
 

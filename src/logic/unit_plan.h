@@ -31,10 +31,9 @@
 #include <stdint.h>
 
 #define PLAN_LUN     1
-#define PLAN_STORE   "rdwr"         // the backing store type that flushes
-#define PLAN_OWN     "dvsan:"       // no host's CHAP name begins so
-#define PLAN_GUARD   "dvsan:guard:" // and a salt; what it is for is told above
-#define PLAN_MARK    "dvsan:mark:"  // and a tag, a colon, the user
+#define PLAN_STORE   "rdwr"                 // the backing store type that flushes
+#define PLAN_GUARD   CHAP_USER_OWN "guard:" // and a salt; what it is for is told above
+#define PLAN_MARK    CHAP_USER_OWN "mark:"  // and a tag, a colon, the user
 #define PLAN_TAG_LEN 16
 #define PLAN_NONE    SIZE_MAX
 

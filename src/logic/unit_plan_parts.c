@@ -141,7 +141,7 @@ static struct plan_problem *problem(struct planner *p, size_t target, enum dv_co
 static bool user_is_sane(const char *user)
 {
     size_t len = strlen(user);
-    if (len == 0 || len > CHAP_USER_MAX || strncmp(user, PLAN_OWN, strlen(PLAN_OWN)) == 0)
+    if (len == 0 || len > CHAP_USER_MAX || chap_user_is_own(user))
         return false;
     for (const char *c = user; *c; c++)
         if (*c <= ' ' || *c >= 0x7f || *c == ',')
@@ -182,7 +182,7 @@ static void look_at_accounts(struct planner *p)
             p->states[i] = ACCOUNT_BLOCKED;
             problem(p, PLAN_NONE, DV_INVALID,
                     "CHAP user \"%s\" cannot be used: 1 to %d printable characters without white "
-                    "space and commas, not beginning with " PLAN_OWN,
+                    "space and commas, not beginning with " CHAP_USER_OWN,
                     a->user, CHAP_USER_MAX);
         } else if (wanted_account(p, a->user) != i) {
             p->states[i] = ACCOUNT_BLOCKED;
