@@ -3,12 +3,9 @@
 #include "snmp-agents/unit/init.h"
 
 #include "base/address.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "base/secret.h"
-#include "store/seal_key.h"
-#include <errno.h>
+#include "snmp-agents/unit/init_parts.h"
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,20 +13,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define USER            "dvsan"
-#define SNMP_USER       "Debian-snmp"
-#define MEDIA_FOLDER    "/srv/dvsan"
-#define FIRST_FOLDER    MEDIA_FOLDER "/pool0"
-#define SNMPD_CONF      "/etc/snmp/snmpd.conf"
-#define SNMPD_CONF_MAX  (1 << 20) // bytes
-#define MONITOR_AUTH    "/etc/dvsan/monitor.auth"
-#define MONITOR_PRIV    "/etc/dvsan/monitor.priv"
-#define UNITS           "/etc/systemd/system"
-#define CREDENTIAL      "/etc/dvsan/unit-key.cred"
-#define CREDENTIAL_KEY  "/etc/dvsan/unit-key" // while the credential is made
-#define CREDENTIAL_CONF UNITS "/dvsan-unit.service.d/unit-key.conf"
-#define GIB             (UINT64_C(1) << 30)
-#define MIB             (UINT64_C(1) << 20)
+#define MEDIA_FOLDER "/srv/dvsan"
+#define FIRST_FOLDER MEDIA_FOLDER "/pool0"
+#define GIB          (UINT64_C(1) << 30)
+#define MIB          (UINT64_C(1) << 20)
 
 // ---- The configuration ------------------------------------------------------------------------
 
@@ -226,138 +213,8 @@ static int make_config(const struct setup *s, const char *path, const struct ini
         rc = add_place(s, a, &xml, err);
     strbuf_add(&xml, "</unit>\n");
     if (rc == 0)
-        rc = setup_make(s, path, xml.text, 0640, NULL, USER, err);
+        rc = setup_make(s, path, xml.text, 0640, NULL, INIT_USER, err);
     strbuf_free(&xml);
-    return rc < 0 ? -1 : 0;
-}
-
-// ---- snmpd ------------------------------------------------------------------------------------
-
-// Of IPv6 addresses snmpd listens at the same text; one that is a portal's may change.
-static const char *listen_at(const struct unit_config *config)
-{
-    uint32_t index;
-    size_t len;
-    return unit_config_portal_in(config->snmp.management_address, &index, &len)
-               ? "udp:161"
-               : config->snmp.management_address;
-}
-
-// As it stands in the index of a row: how many bytes, and each (RFC 3414, usmUserTable).
-static char *engine_oid(const struct unit_config *config)
-{
-    struct strbuf out = {0};
-    strbuf_add(&out, "%zu", config->snmp.engine_id_len);
-    for (size_t i = 0; i < config->snmp.engine_id_len; i++)
-        strbuf_add(&out, ".%u", config->snmp.engine_id[i]);
-    return out.text;
-}
-
-static char *snmpd_text(const struct unit_config *config, const char *auth, const char *priv)
-{
-    char engine[2 + 2 * CONFIG_ENGINE_ID_MAX + 1] = "0x";
-    DV_FREE char *oid = engine_oid(config);
-    for (size_t i = 0; i < config->snmp.engine_id_len; i++)
-        snprintf(engine + 2 + 2 * i, 3, "%02x", config->snmp.engine_id[i]);
-    const struct setup_word words[] = {
-        {"ADDRESS", listen_at(config)},
-        {"ENGINE_ID", engine},
-        {"ENGINE_OID", oid},
-        {"AGENTX", config->snmp.agentx},
-        {"AGENTX_PERMS", "0660 0755 " SNMP_USER " " USER},
-        {"MONITOR_USER", "dvsan-monitor"},
-        {"MONITOR_AUTH", auth},
-        {"MONITOR_PRIV", priv},
-    };
-    return setup_fill((const char *)setup_text_snmpd_conf.text, words, DV_COUNT(words));
-}
-
-// Debian's own file is no configuration of ours, and stays beside it.
-static int put_aside(const struct setup *s, struct dv_err *err)
-{
-    DV_FREE char *at = setup_path(s, SNMPD_CONF);
-    DV_FREE char *aside = setup_path(s, SNMPD_CONF ".before-dvsan");
-    char line[512];
-    bool ours = false;
-    FILE *file = fopen(at, "re");
-    if (!file)
-        return 0;
-    while (!ours && fgets(line, sizeof(line), file))
-        ours = strncmp(line, "exactEngineID ", 14) == 0;
-    fclose(file);
-    if (ours)
-        return 0;
-    if (rename(at, aside) != 0)
-        return dv_fail(err, DV_IO, "cannot put %s aside", at);
-    printf("kept what was in %s as %s\n", at, aside);
-    return 0;
-}
-
-static bool is_for_keys(const char *line)
-{
-    return strncmp(line, "view ", 5) == 0 && (strstr(line, " .1.3.6.1.6.3.15.1.2.2.1.") ||
-                                              strstr(line, " .1.3.6.1.4.1.2021.100.13.0"));
-}
-
-// One that was made before the station could change the unit's keys has not the views for that.
-static int add_views(const struct setup *s, const struct unit_config *config, struct dv_err *err)
-{
-    DV_FREE char *at = setup_path(s, SNMPD_CONF);
-    DV_FREE char *oid = engine_oid(config);
-    DV_FREE char *old = NULL;
-    const struct setup_word words[] = {{"ENGINE_OID", oid}};
-    DV_FREE char *text =
-        setup_fill((const char *)setup_text_snmpd_conf.text, words, DV_COUNT(words));
-    struct strbuf more = {0};
-    size_t len;
-    if (config->snmp.engine_id_len == 0)
-        return 0;
-    if (file_read(at, SNMPD_CONF_MAX, &old, &len, err) < 0)
-        return -1;
-    for (char *rest = text, *line = strtok_r(text, "\n", &rest); line;
-         line = strtok_r(NULL, "\n", &rest))
-        if (is_for_keys(line) && !strstr(old, line))
-            strbuf_add(&more, "\n%s", line);
-    if (more.len == 0)
-        return 0;
-    strbuf_add(&more, "\n");
-    FILE *file = fopen(at, "ae");
-    bool good = file && fputs(more.text, file) >= 0;
-    if (file)
-        good = fclose(file) == 0 && good;
-    strbuf_free(&more);
-    if (!good)
-        return dv_fail_errno(err, errno, "cannot add to %s what lets the station change keys", at);
-    printf("added to %s what lets the station change this unit's keys: restart snmpd\n", at);
-    return 0;
-}
-
-static int make_snmpd(const struct setup *s, const struct unit_config *config, struct dv_err *err)
-{
-    char *auth = NULL, *priv = NULL, *text = NULL;
-    int rc = put_aside(s, err);
-    if (rc == 0 && setup_has(s, SNMPD_CONF))
-        rc = setup_make(s, SNMPD_CONF, "", 0640, NULL, SNMP_USER, err) < 0
-                 ? -1
-                 : add_views(s, config, err);
-    else if (rc == 0 && config->snmp.engine_id_len == 0)
-        rc = dv_fail(err, DV_INVALID,
-                     "the configuration does not say snmpd's engine ID, which " SNMPD_CONF
-                     " is to have: write one as engine-id of <snmp>, such as 80001f8805 and 24 hex "
-                     "digits that are nobody else's");
-    else if (rc == 0) {
-        rc = setup_secret(s, MONITOR_AUTH, &auth, err) < 0 ||
-                     setup_secret(s, MONITOR_PRIV, &priv, err) < 0
-                 ? -1
-                 : 0;
-        if (rc == 0) {
-            text = snmpd_text(config, auth, priv);
-            rc = setup_make(s, SNMPD_CONF, text, 0640, NULL, SNMP_USER, err);
-        }
-    }
-    secret_free(auth);
-    secret_free(priv);
-    secret_free(text);
     return rc < 0 ? -1 : 0;
 }
 
@@ -383,69 +240,17 @@ static int make_drop_ins(const struct setup *s, const struct unit_config *config
         if (m->kind != MEDIUM_RBD && is_elsewhere(m->path) && strncmp(m->path, "/dev/", 5) != 0)
             strbuf_add(&folders, "ReadWritePaths=-%s\n", m->path);
     }
-    int rc = setup_make(s, UNITS "/snmpd.service.d/dvsan.conf",
+    int rc = setup_make(s, INIT_UNITS "/snmpd.service.d/dvsan.conf",
                         (const char *)setup_text_snmpd_service.text, 0644, NULL, NULL, err);
     for (size_t i = 0; rc >= 0 && i < DV_COUNT(services); i++) {
-        DV_FREE char *media = dv_printf(UNITS "/%s.service.d/media.conf", services[i]);
-        DV_FREE char *disk = dv_printf(UNITS "/%s.service.d/disks.conf", services[i]);
+        DV_FREE char *media = dv_printf(INIT_UNITS "/%s.service.d/media.conf", services[i]);
+        DV_FREE char *disk = dv_printf(INIT_UNITS "/%s.service.d/disks.conf", services[i]);
         if (folders.len > none)
             rc = setup_make(s, media, folders.text, 0644, NULL, NULL, err);
         if (rc >= 0 && disks)
             rc = setup_make(s, disk, (const char *)setup_text_disks.text, 0644, NULL, NULL, err);
     }
     strbuf_free(&folders);
-    return rc < 0 ? -1 : 0;
-}
-
-// Complete and tried before it has its name.
-static bool seal_credential(const char *key)
-{
-    bool good = setup_try((const char *const[]){"systemd-creds", "encrypt", "--name=unit-key", key,
-                                                CREDENTIAL ".new", NULL}) &&
-                setup_try((const char *const[]){
-                    "systemd-run", "--quiet", "--wait", "--collect", "-p",
-                    "LoadCredentialEncrypted=unit-key:" CREDENTIAL ".new", "-p", "User=" USER,
-                    "/bin/sh", "-c", "test -s $$CREDENTIALS_DIRECTORY/unit-key", NULL}) &&
-                rename(CREDENTIAL ".new", CREDENTIAL) == 0;
-    if (!good)
-        unlink(CREDENTIAL ".new");
-    return good;
-}
-
-// The key of the journal's secrets becomes a credential, which a TPM or the machine seals, where
-// systemd can do that and a service gets it: tried, since in some containers none comes. The key
-// that a running agent has stays the same. A new one is never where the agent looks for its own:
-// if this ends early, it would find one there that it may not read.
-static int make_credential(const struct setup *s, const struct unit_config *config,
-                           struct dv_err *err)
-{
-    DV_FREE char *own = dv_printf("%s/key", config->state_dir);
-    struct seal_key made;
-    if (!setup_runs_services(s) || setup_has(s, CREDENTIAL_CONF) || setup_has(s, CREDENTIAL))
-        return 0;
-    DV_FREE char *journal = dv_printf("%s/unit.db", config->state_dir);
-    if (!setup_has(s, own) && setup_has(s, journal)) // the agent seals it by a key of its own first
-        return 0;
-    const char *key = setup_has(s, own) ? own : CREDENTIAL_KEY;
-    int rc = key == own ? 0 : seal_key_make(key, &made, err);
-    secret_wipe(&made, sizeof(made));
-    if (rc < 0)
-        return -1;
-    bool good = seal_credential(key);
-    if (good) {
-        printf("made %s\n", CREDENTIAL);
-        rc = setup_make(s, CREDENTIAL_CONF,
-                        "# The key of hosts' secrets in unit.db.\n"
-                        "[Service]\n"
-                        "LoadCredentialEncrypted=unit-key:" CREDENTIAL "\n",
-                        0644, NULL, NULL, err);
-    } else {
-        printf("no credential of systemd can be used here: hosts' secrets are sealed with %s\n",
-               own);
-    }
-    unlink(CREDENTIAL_KEY);
-    if (good && rc >= 0)
-        unlink(own);
     return rc < 0 ? -1 : 0;
 }
 
@@ -504,7 +309,7 @@ static int prepare_services(const struct setup *s, const struct unit_config *con
 
 void init_print_start(const struct unit_config *config)
 {
-    printf("Start it, with snmpd as its own user and the others as " USER ":\n"
+    printf("Start it, with snmpd as its own user and the others as " INIT_USER ":\n"
            "  snmpd -LOw -f &\n");
     for (uint32_t i = 1; !config->tgtd.supervise && i <= config->tgtd.instances; i++)
         printf("  TGT_IPC_SOCKET=%s tgtd -f -C %u -t %u --iscsi portal=127.0.0.1:0 &\n",
@@ -518,15 +323,15 @@ static int make_folders(const struct setup *s, const struct unit_config *config,
 {
     DV_FREE char *above = dv_strdup(config->state_dir);
     if (setup_folder(s, dirname(above), 0755, NULL, err) < 0 ||
-        setup_folder(s, config->state_dir, 0700, USER, err) < 0)
+        setup_folder(s, config->state_dir, 0700, INIT_USER, err) < 0)
         return -1;
     for (size_t i = 0; i < config->media_count; i++) {
         const struct medium_config *m = &config->media[i];
         if (m->kind != MEDIUM_DIR)
             continue;
-        if (!is_elsewhere(m->path) && setup_folder(s, MEDIA_FOLDER, 0700, USER, err) < 0)
+        if (!is_elsewhere(m->path) && setup_folder(s, MEDIA_FOLDER, 0700, INIT_USER, err) < 0)
             return -1;
-        if (setup_folder(s, m->path, 0700, USER, err) < 0)
+        if (setup_folder(s, m->path, 0700, INIT_USER, err) < 0)
             return -1;
     }
     return 0;
@@ -536,7 +341,8 @@ static int make_folders(const struct setup *s, const struct unit_config *config,
 static int check_programs(const struct setup *s, struct dv_err *err)
 {
     if (setup_has(s, "/usr/sbin/snmpd") && setup_has(s, "/usr/sbin/tgtd"))
-        return setup_check_user(s, USER, err) < 0 ? -1 : setup_check_user(s, SNMP_USER, err);
+        return setup_check_user(s, INIT_USER, err) < 0 ? -1
+                                                       : setup_check_user(s, INIT_SNMP_USER, err);
     return dv_fail(err, DV_NOT_FOUND,
                    "a unit needs snmpd and tgtd, and this machine has not both: install the "
                    "packages snmpd and tgt");
@@ -556,8 +362,8 @@ int init_unit(const struct setup *s, const char *path, const struct init_answers
         return -1;
     *config = unit_config_load(at, err);
     if (*config && (!kept || check_kept(*config, at, answers, err) == 0) &&
-        make_folders(s, *config, err) == 0 && make_snmpd(s, *config, err) == 0 &&
-        make_drop_ins(s, *config, err) == 0 && make_credential(s, *config, err) == 0 &&
+        make_folders(s, *config, err) == 0 && init_make_snmpd(s, *config, err) == 0 &&
+        make_drop_ins(s, *config, err) == 0 && init_make_key(s, *config, err) == 0 &&
         prepare_services(s, *config, err) == 0)
         return 0;
     unit_config_free(*config);
