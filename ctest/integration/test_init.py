@@ -129,7 +129,7 @@ def test_the_unit_is_enrolled_and_knows_no_pass_phrase_of_the_pool(machines, typ
 
 
 def test_hosts_secrets_are_sealed(machines, typed):
-    """By a credential where a service gets one, as in few containers; else by a file."""
+    """By a credential where systemd has those, else by a file."""
     unit = machines["unit1"]
     secret = re.search(r"shown only now: (\S+)", typed[1])[1]
     assert (unit.root / "etc/dvsan/unit-key.cred").exists() != (unit.root / "var/lib/dvsan/unit/key").exists()
@@ -225,3 +225,4 @@ def test_an_init_that_is_killed_leaves_no_key_that_the_agent_cannot_read(machine
     host.sh("mv /usr/bin/true-creds /usr/bin/systemd-creds")
     host.sh("dvsan-unit --init")
     assert not (state / "key").exists() and not (host.root / "etc/dvsan/unit-key").exists()
+    assert (host.root / "etc/dvsan/unit-key.cred").exists()

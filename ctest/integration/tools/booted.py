@@ -11,7 +11,8 @@ import tempfile
 from .testlab import until
 
 # Run with a folder. What Debian and udev have in /dev is made, since that of the machine that runs
-# tests may lack it. systemd must not set up the kernel, which is everybody's.
+# tests may lack it. systemd must not set up the kernel, which is everybody's. A container's mounts are
+# shared, as those of a machine: what brings a service its credentials mounts them from elsewhere.
 BOOT = """
 mount -t tmpfs -o mode=755 tmpfs "$1"
 cd "$1"
@@ -42,6 +43,7 @@ ip link set lo up
 hostname dvsan-test
 pivot_root . old
 umount -l old
+mount --make-rshared /
 exec chroot . /lib/systemd/systemd --unit=test.target --show-status=no </dev/null
 """
 NAMESPACES = ("--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--uts", "--ipc",
