@@ -2,6 +2,7 @@
 import contextlib
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -206,9 +207,39 @@ def test_what_cannot_be_guessed_is_named(machines, typed):
     done = host.run("dvsan-unit", "--init", check=False)
     assert done.returncode == 2 and "192.0.2.20, fd00::20" in done.stderr, done
     host.sh("ip addr add 192.0.2.21/24 dev eth0")
-    host.sh("dvsan-unit --init --address 192.0.2.21 --name other --size 64M --media /srv/elsewhere")
-    assert "ReadWritePaths=-/srv/elsewhere" in host.sh("cat /etc/systemd/system/dvsan-tgtd@.service.d/media.conf")
-    assert host.sh("stat -c %a%U /srv/elsewhere") == "700dvsan\n"
+    done = host.run("dvsan-unit", "--init", "--media", "/srv/a\nb", check=False)
+    assert done.returncode == 2 and "control character" in done.stderr, done
+
+
+def test_media_may_lie_elsewhere_by_any_name(machines, typed):
+    """What systemd lets the services write to is what was meant; and a service gets no credential here."""
+    del typed
+    host = machines["web"]
+    places = ["/srv/elsewhere", "/srv/else where", '/srv/50%n "of\\it" all\'s']
+    media = [word for place in places for word in ("--media", place)]
+    host.sh("mount --make-rprivate /")
+    said = host.run("dvsan-unit", "--init", "--address", "192.0.2.21", "--name", "other", "--size", "64M", *media).stdout
+    host.sh("mount --make-rshared /")
+    assert "no credential of systemd can be used here" in said
+    assert not list((host.root / "etc/dvsan").glob("unit-key*"))
+    for service in "dvsan-unit.service", "dvsan-tgtd@3261.service":
+        told = host.run("systemctl", "show", "-P", "ReadWritePaths", service).stdout
+        assert {"-" + place for place in places} <= set(shlex.split(told)), told
+    for place in places:
+        assert host.run("stat", "-c", "%a%U", place).stdout == "700dvsan\n"
+
+
+def test_each_file_of_somebody_else_stays_beside_ours(machines, typed):
+    del typed
+    host = machines["web"]
+    conf = host.root / "etc/snmp/snmpd.conf"
+    first, ours = host.sh("cat /etc/snmp/snmpd.conf.before-dvsan"), conf.read_text()
+    for text in ("# of a package\n", "# of a person\n"):
+        conf.write_text(text)
+        host.sh("dvsan-unit --init")
+        assert conf.read_text() == ours
+    assert [host.sh(f"cat /etc/snmp/snmpd.conf.before-dvsan{n}") for n in ("", ".2", ".3")] == \
+        [first, "# of a package\n", "# of a person\n"]
 
 
 def test_an_init_that_is_killed_leaves_no_key_that_the_agent_cannot_read(machines, typed):

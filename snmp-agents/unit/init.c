@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "snmp-agents/unit/init_parts.h"
+#include <ctype.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,11 +23,16 @@
 
 static int check_medium(const char *path, struct dv_err *err)
 {
-    return *path == '/' ? 0
-                        : dv_fail(err, DV_INVALID,
-                                  "\"%s\" is neither a folder nor a disk: write a path that begins "
-                                  "with /, such as " FIRST_FOLDER,
-                                  path);
+    if (*path != '/')
+        return dv_fail(err, DV_INVALID,
+                       "\"%s\" is neither a folder nor a disk: write a path that begins with /, "
+                       "such as " FIRST_FOLDER,
+                       path);
+    for (const char *c = path; *c; c++)
+        if (iscntrl((unsigned char)*c))
+            return dv_fail(err, DV_INVALID,
+                           "\"%s\" cannot be a medium: its path has a control character", path);
+    return 0;
 }
 
 static bool is_disk(const struct setup *s, const char *path)
@@ -225,6 +231,15 @@ static bool is_elsewhere(const char *path)
     return strncmp(path, MEDIA_FOLDER "/", sizeof(MEDIA_FOLDER)) != 0;
 }
 
+// systemd splits at blanks, and takes % for the beginning of a specifier.
+static void add_path(struct strbuf *out, const char *path)
+{
+    strbuf_add(out, "ReadWritePaths=\"-");
+    for (const char *c = path; *c; c++)
+        strbuf_add(out, "%s%c", *c == '%' ? "%" : strchr("\"\\", *c) ? "\\" : "", *c);
+    strbuf_add(out, "\"\n");
+}
+
 // What the services' sandboxes must let through to the media.
 static int make_drop_ins(const struct setup *s, const struct unit_config *config,
                          struct dv_err *err)
@@ -238,7 +253,7 @@ static int make_drop_ins(const struct setup *s, const struct unit_config *config
         const struct medium_config *m = &config->media[i];
         disks = disks || m->kind == MEDIUM_DISK || m->kind == MEDIUM_DEVICE;
         if (m->kind != MEDIUM_RBD && is_elsewhere(m->path) && strncmp(m->path, "/dev/", 5) != 0)
-            strbuf_add(&folders, "ReadWritePaths=-%s\n", m->path);
+            add_path(&folders, m->path);
     }
     int rc = setup_make(s, INIT_UNITS "/snmpd.service.d/dvsan.conf",
                         (const char *)setup_text_snmpd_service.text, 0644, NULL, NULL, err);

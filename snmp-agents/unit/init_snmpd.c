@@ -7,7 +7,9 @@
 #include "base/secret.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SNMPD_CONF     "/etc/snmp/snmpd.conf"
 #define SNMPD_CONF_MAX (1 << 20) // bytes
@@ -53,11 +55,11 @@ static char *snmpd_text(const struct unit_config *config, const char *auth, cons
     return setup_fill((const char *)setup_text_snmpd_conf.text, words, DV_COUNT(words));
 }
 
-// Debian's own file is no configuration of ours, and stays beside it.
+// Debian's own file is no configuration of ours, and stays beside it, as do others that come later.
 static int put_aside(const struct setup *s, struct dv_err *err)
 {
     DV_FREE char *at = setup_path(s, SNMPD_CONF);
-    DV_FREE char *aside = setup_path(s, SNMPD_CONF ".before-dvsan");
+    DV_FREE char *aside = dv_printf("%s.before-dvsan", at);
     char line[512];
     bool ours = false;
     FILE *file = fopen(at, "re");
@@ -68,6 +70,10 @@ static int put_aside(const struct setup *s, struct dv_err *err)
     fclose(file);
     if (ours)
         return 0;
+    for (unsigned n = 2; access(aside, F_OK) == 0; n++) {
+        free(aside);
+        aside = dv_printf("%s.before-dvsan.%u", at, n);
+    }
     if (rename(at, aside) != 0)
         return dv_fail(err, DV_IO, "cannot put %s aside", at);
     printf("kept what was in %s as %s\n", at, aside);
