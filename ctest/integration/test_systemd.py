@@ -158,6 +158,47 @@ def test_tgtd_is_started_again(host):
     assert host.run("systemctl", "--failed", "--quiet").stdout == ""
 
 
+def files_with(folder, text):
+    return [path for path in folder.rglob("*") if path.is_file() and text in path.read_bytes()]
+
+
+def test_a_credential_keeps_the_hosts_secrets(host):
+    """A copy of the state folder gives no secret; the unit itself has them again, without the station."""
+    if not (host.root / "usr/bin/systemd-creds").exists():
+        pytest.skip("this systemd has no systemd-creds")
+    write(host)
+    secret = (host.root / "root/web.secret").read_bytes().strip()
+    key = (host.root / "run/credentials/dvsan-unit.service/unit-key").read_bytes().strip()
+    state, copy = host.root / "var/lib/dvsan/unit", host.root / "var/lib/dvsan/copy"
+    assert len(secret) >= 12 and re.fullmatch(b"[0-9a-f]{64}", key)
+    assert (host.root / "etc/dvsan/unit-key.cred").exists() and not (state / "key").exists()
+    assert b"sealed:" in (state / "unit.db").read_bytes()
+    for text in (secret, key, bytes.fromhex(key.decode())):
+        assert not files_with(state, text) and not files_with(host.root / "etc/dvsan", text)
+
+    host.run("systemctl", "stop", "dvsan-cms", "dvsan-unit")
+    host.sh("cp -a /var/lib/dvsan/unit /var/lib/dvsan/copy; cp -p /etc/dvsan/dvsan-unit.xml /etc/dvsan/copy.xml")
+    configure(host, "copy", ('state-dir="/var/lib/dvsan/unit"', 'state-dir="/var/lib/dvsan/copy"'))
+    start_the_copy = ("runuser", "-u", "dvsan", "--", "dvsan-unit", "-c", "/etc/dvsan/copy.xml")
+    done = host.run(*start_the_copy, check=False)
+    assert done.returncode != 0 and "copy/key is missing, and hosts' secrets in unit.db are sealed with it" in done.stderr
+    host.sh("umask 077; head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \\n' >/var/lib/dvsan/copy/key; "
+            "chown dvsan: /var/lib/dvsan/copy/key")
+    done = host.run(*start_the_copy, check=False)
+    assert done.returncode != 0 and "are sealed with another key than /var/lib/dvsan/copy/key" in done.stderr
+    assert not files_with(copy, secret)
+
+    host.run("systemctl", "restart", "dvsan-tgtd@0")
+    accounts = "TGT_IPC_SOCKET=/run/dvsan/tgtd runuser -u dvsan -- tgtadm --mode account --op show"
+    assert "web" not in host.sh(accounts)
+    host.run("systemctl", "start", "dvsan-unit")
+    reads_back(host)
+    assert "web" in host.sh(accounts) and not (state / "key").exists()
+    host.run("systemctl", "start", "dvsan-cms")
+    assert until(lambda: re.search(r"unit1 +up ", dvsan(host, "unit", "list")), 30)
+    assert "no CHAP secret any more" not in dvsan(host, "event", "list")
+
+
 def test_start_that_fails_says_so(machine):
     """At once, and not again and again."""
     configure(machine, "dvsan-unit", ('<unit name="unit1"', '<unit name="unit/1"'))
