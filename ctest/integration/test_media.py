@@ -355,7 +355,7 @@ def test_a_device_is_one_volume_as_it_is(box):
     box.create(1, "whole", 32)
     box.wait_volume(1, ONLINE)
     with pytest.raises(unit_box.SnmpError, match="inconsistentValue|resourceUnavailable"):
-        box.create(2, "more", 32)
+        box.set(*unit_box.create_set(2, "more", 32, f"{2:032x}"))
     grant(box, 1)
     assert "Pattern" not in io(box, 1, "read -P 0x33 0 4k")
     box.revoke(1, 1)

@@ -230,7 +230,8 @@ def test_disk_in_the_group_disk(devices, place, disk):
     node = disk + "p1"
     medium = f'<medium index="1" name="disk" kind="disk" path="{disk}" initialise="yes"/>'
     with users_box(devices, place, f"--groups={DISK_GROUP}", medium) as box:
-        assert "without CAP_SYS_ADMIN, new volumes are served by loop devices" in box.agent_log.read_text()
+        wait_for("the disk to be looked at", lambda: "without CAP_SYS_ADMIN, new volumes are served by loop devices"
+             in box.agent_log.read_text())
         box.wait_medium(1)
         box.create(1, "v1")
         box.wait_volume(1, ONLINE)

@@ -258,7 +258,18 @@ class Box:
 
     def create(self, index, name, mib=8, volume_uuid=None):
         volume_uuid = volume_uuid or uuid.uuid4().hex
-        self.set(*create_set(index, name, mib, volume_uuid))
+        def tried():
+            """Not while the medium's room is not known, as right behind a start."""
+            try:
+                self.set(*create_set(index, name, mib, volume_uuid))
+            except SnmpError as e:
+                if "resourceUnavailable" not in str(e) or self.try_get(f"{MEDIUM}.{M_FREE}.1") != "0":
+                    return [e]
+                return None
+            return ["done"]
+        result, = wait_for("room for the volume", tried)
+        if result != "done":
+            raise result
         return volume_uuid
 
     def destroy(self, index):
