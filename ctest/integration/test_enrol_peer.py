@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -380,3 +381,29 @@ def test_a_capture_tells_nothing(lab, stopped):  # noqa: F811
     texts = [m.opened(bytes.fromhex(mine[m.user.decode()].priv)) for m in sealed
              if m.user.decode() in mine and engines.get(m.engine.hex()) == "unit1"]
     assert any(lab.secret("host1").encode() in text for text in texts if text)
+
+
+# ---- A station that knows nothing of an enrolment any more ---------------------------------------
+
+def test_an_older_store_makes_no_keys_again(lab):
+    """Nor does a new one: whoever had the keys of an enrolment that is not in it has nothing."""
+    station, what = lab.lab.station, noise.request(name="anew")
+    state, kept = os.path.join(lab.folder, "cms", "state"), os.path.join(lab.work, "kept")
+    said = packets.announcement(dict(lab.unit("unit1"), **{
+        key: what[key] for key in ("name", "uuid", "engine_id", "address")}))
+    station.stop()
+    shutil.copytree(state, kept)
+    grants = []
+    for _ in range(2):
+        shutil.rmtree(state)
+        shutil.copytree(kept, state)
+        station.start()
+        with noise.Member(door(lab), new_code(lab)["code"]) as member:
+            grants.append(member.enrol(what))
+        assert inform(lab, user_of(grants[-1]), said).returncode == 0
+        if len(grants) == 1:
+            station.stop()
+    assert [g["number"] for g in grants] == [1, 1]
+    keys = [k for g in grants for k in (g["notify_keys"], *g["station_keys"])]
+    assert len(set(keys)) == 6
+    assert "Authentication failure" in inform(lab, user_of(grants[0]), said).stderr

@@ -224,22 +224,44 @@ static void test_keys_differ_in_each_respect(void **arg)
     const uint8_t root[KEYS_ROOT] = {1}, other_root[KEYS_ROOT] = {2};
     const struct dv_uuid one = {{1}}, two = {{2}};
     const uint8_t engine[] = {0x80, 1, 2, 3, 4}, other[] = {0x80, 1, 2, 3, 5};
-    struct member_keys k[8];
-    keys_make(root, KEYS_OF_STATION, &one, 1, engine, sizeof(engine), &k[0]);
-    keys_make(other_root, KEYS_OF_STATION, &one, 1, engine, sizeof(engine), &k[1]);
-    keys_make(root, KEYS_OF_MEMBER, &one, 1, engine, sizeof(engine), &k[2]);
-    keys_make(root, KEYS_OF_STATION, &two, 1, engine, sizeof(engine), &k[3]);
-    keys_make(root, KEYS_OF_STATION, &one, 2, engine, sizeof(engine), &k[4]);
-    keys_make(root, KEYS_OF_STATION, &one, 1, other, sizeof(other), &k[5]);
-    keys_make(root, KEYS_OF_STATION, &one, 1, engine, sizeof(engine) - 1, &k[6]);
-    keys_make(root, KEYS_OF_STATION, &one, 1 << 24, engine, sizeof(engine), &k[7]);
-    for (size_t i = 0; i < 8; i++)
+    const struct dv_uuid none = {{0}}, first = {{7}}, second = {.b = {[15] = 7}};
+    struct member_keys k[10];
+    keys_make(root, KEYS_OF_STATION, &one, &none, 1, engine, sizeof(engine), &k[0]);
+    keys_make(other_root, KEYS_OF_STATION, &one, &none, 1, engine, sizeof(engine), &k[1]);
+    keys_make(root, KEYS_OF_MEMBER, &one, &none, 1, engine, sizeof(engine), &k[2]);
+    keys_make(root, KEYS_OF_STATION, &two, &none, 1, engine, sizeof(engine), &k[3]);
+    keys_make(root, KEYS_OF_STATION, &one, &none, 2, engine, sizeof(engine), &k[4]);
+    keys_make(root, KEYS_OF_STATION, &one, &none, 1, other, sizeof(other), &k[5]);
+    keys_make(root, KEYS_OF_STATION, &one, &none, 1, engine, sizeof(engine) - 1, &k[6]);
+    keys_make(root, KEYS_OF_STATION, &one, &none, 1 << 24, engine, sizeof(engine), &k[7]);
+    keys_make(root, KEYS_OF_STATION, &one, &first, 1, engine, sizeof(engine), &k[8]);
+    keys_make(root, KEYS_OF_STATION, &one, &second, 1, engine, sizeof(engine), &k[9]);
+    for (size_t i = 0; i < 10; i++)
         for (size_t j = 0; j < i; j++) {
             assert_memory_not_equal(k[i].auth, k[j].auth, KEYS_AUTH);
             assert_memory_not_equal(k[i].priv, k[j].priv, KEYS_PRIV);
         }
-    keys_make(root, KEYS_OF_STATION, &one, 1, engine, sizeof(engine), &k[1]);
+    keys_make(root, KEYS_OF_STATION, &one, &none, 1, engine, sizeof(engine), &k[1]);
     assert_memory_equal(&k[0], &k[1], sizeof(k[0]));
+}
+
+// Units that were enrolled before each enrolment had a random number have these. Computed by
+// Python's hashlib.blake2b over the same parts.
+static void test_keys_of_before_stay(void **arg)
+{
+    (void)arg;
+    const uint8_t root[KEYS_ROOT] = {1}, engine[] = {0x80, 1, 2, 3, 4};
+    const uint8_t auth[KEYS_AUTH] = {0x3d, 0xa6, 0x71, 0x1b, 0xd7, 0x28, 0xa1, 0x95,
+                                     0xf3, 0x4d, 0xc7, 0x69, 0x0f, 0xab, 0x33, 0x2f,
+                                     0x3c, 0x47, 0x68, 0xc2, 0xcc, 0x41, 0x6e, 0x26,
+                                     0xf3, 0xe4, 0xed, 0xae, 0x43, 0xe3, 0x0c, 0xcf};
+    const uint8_t priv[KEYS_PRIV] = {0x68, 0x40, 0xf0, 0xb1, 0x55, 0x8b, 0x9a, 0x10,
+                                     0x16, 0xf5, 0x06, 0xe3, 0x93, 0x0c, 0x2b, 0x8a};
+    const struct dv_uuid one = {{1}}, none = {{0}};
+    struct member_keys k;
+    keys_make(root, KEYS_OF_STATION, &one, &none, 1, engine, sizeof(engine), &k);
+    assert_memory_equal(k.auth, auth, KEYS_AUTH);
+    assert_memory_equal(k.priv, priv, KEYS_PRIV);
 }
 
 static void test_names_of_users_say_whose_they_are(void **arg)
@@ -391,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_a_key_of_small_order_gives_nothing_away),
         cmocka_unit_test(test_short_messages_are_none),
         cmocka_unit_test(test_keys_differ_in_each_respect),
+        cmocka_unit_test(test_keys_of_before_stay),
         cmocka_unit_test(test_names_of_users_say_whose_they_are),
         cmocka_unit_test(test_a_request_is_read_as_it_is_written),
         cmocka_unit_test(test_bad_requests_are_told),

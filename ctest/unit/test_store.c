@@ -102,6 +102,7 @@ static const struct unit_record unit1 = {
     .generation = 17,
     .trust = TRUST_ENROLLED,
     .key_number = 4294967295u,
+    .enrolment = {{0x17, 0xff}},
     .state = UNIT_DEGRADED,
     .last_seen = 1800000000,
     .last_index = 9,

@@ -219,6 +219,7 @@ static void make_record(struct cms *cms, const struct enrolment *e, uint32_t num
     else
         *rec = (struct unit_record){.uuid = e->request->uuid, .state = UNIT_DOWN};
     rec->trust = TRUST_ENROLLED;
+    rec->enrolment = uuid_random();
     rec->key_number = number;
     rec->key_wanted = 0;
     rec->key_before = rec->key_alone = false;

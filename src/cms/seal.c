@@ -128,10 +128,11 @@ int seal_open_secret(const struct seal *s, const struct host_record *host,
         host->name);
 }
 
-void seal_member_keys(const struct seal *s, enum keys_role role, const struct dv_uuid *member,
+void seal_member_keys(const struct seal *s, enum keys_role role, const struct unit_record *member,
                       uint32_t number, const struct engine_id *engine, struct member_keys *out)
 {
-    keys_make(s->root.b, role, member, number, engine->b, engine->len, out);
+    keys_make(s->root.b, role, &member->uuid, &member->enrolment, number, engine->b, engine->len,
+              out);
 }
 
 // Format 5, "octets", under Net-SNMP's enterprise number 8072, as the MIB modules are.

@@ -23,10 +23,11 @@ void seal_bytes(const struct seal *s, const void *whose, size_t whose_len, const
 bool seal_open_bytes(const struct seal *s, const void *whose, size_t whose_len,
                      const uint8_t *sealed, size_t len, void *out);
 
-// The keys of a member, and the station's SNMP engine, come of the key alone: so a station whose
-// store was lost, or is an older one, is the one that its members know.
-void seal_member_keys(const struct seal *s, enum keys_role role, const struct dv_uuid *member,
+// The keys of a member come of the key and of what its record says.
+void seal_member_keys(const struct seal *s, enum keys_role role, const struct unit_record *member,
                       uint32_t number, const struct engine_id *engine, struct member_keys *out);
+// The station's SNMP engine comes of the key alone: so a station whose store is an older one is the
+// engine that its members know.
 void seal_engine_id(const struct seal *s, struct engine_id *out);
 
 // Seals the secret into host->sealed_secret. It can be opened for the host of the same UUID only.

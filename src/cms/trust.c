@@ -28,7 +28,7 @@ static void local_keys(const struct cms *cms, enum keys_role role, const struct 
                        uint32_t number, const struct engine_id *engine, struct sn_local_keys *out)
 {
     struct member_keys keys;
-    seal_member_keys(cms->seal, role, &rec->uuid, number, engine, &keys);
+    seal_member_keys(cms->seal, role, rec, number, engine, &keys);
     *out = (struct sn_local_keys){.engine.len = engine->len};
     memcpy(out->engine.b, engine->b, engine->len);
     memcpy(out->auth, keys.auth, KEYS_AUTH);
@@ -76,7 +76,7 @@ void trust_keys(const struct cms *cms, enum keys_role role, const struct unit_re
                 uint32_t number, struct member_keys *out)
 {
     struct engine_id engine = role == KEYS_OF_STATION ? engine_of(rec) : own_engine(cms);
-    seal_member_keys(cms->seal, role, &rec->uuid, number, &engine, out);
+    seal_member_keys(cms->seal, role, rec, number, &engine, out);
 }
 
 static int listen_to(struct cms *cms, const struct unit_record *rec, uint32_t number,
@@ -128,13 +128,13 @@ void trust_grant(struct cms *cms, const struct unit_record *rec, struct grant *o
     out->station.uuid = cms->uuid;
     out->station.engine = own;
     dv_copy(out->station.name, sizeof(out->station.name), cms->name);
-    seal_member_keys(cms->seal, KEYS_OF_MEMBER, &rec->uuid, rec->key_number, &own, &out->notify);
+    seal_member_keys(cms->seal, KEYS_OF_MEMBER, rec, rec->key_number, &own, &out->notify);
     // The other place holds keys that nobody uses, so that what they become later is known here
     // alone: those of the number before.
     out->has_station_keys = true;
     for (uint32_t i = 0; i < 2; i++) {
         uint32_t number = rec->key_number - i;
-        seal_member_keys(cms->seal, KEYS_OF_STATION, &rec->uuid, number, &at,
+        seal_member_keys(cms->seal, KEYS_OF_STATION, rec, number, &at,
                          &out->station_keys[number % 2]);
     }
 }

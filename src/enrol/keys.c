@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "base/secret.h"
+#include <assert.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,21 +14,25 @@
 static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyz234567";
 static const char PLACES[] = "ab"; // of even and odd numbers
 
+static_assert(sizeof(struct dv_uuid) == crypto_generichash_blake2b_SALTBYTES, "the whole of it");
+
 void keys_make(const uint8_t root[KEYS_ROOT], enum keys_role role, const struct dv_uuid *member,
-               uint32_t number, const uint8_t *engine, size_t engine_len, struct member_keys *out)
+               const struct dv_uuid *enrolment, uint32_t number, const uint8_t *engine,
+               size_t engine_len, struct member_keys *out)
 {
     static const char what[] = "dvsan keys of a member";
     const uint8_t fixed[] = {(uint8_t)role, (uint8_t)(number >> 24), (uint8_t)(number >> 16),
                              (uint8_t)(number >> 8), (uint8_t)number};
     uint8_t both[KEYS_AUTH + KEYS_PRIV];
-    crypto_generichash_state state;
+    crypto_generichash_blake2b_state state;
     // All parts but the last have fixed lengths, so no two inputs run together.
-    crypto_generichash_init(&state, root, KEYS_ROOT, sizeof(both));
-    crypto_generichash_update(&state, (const uint8_t *)what, sizeof(what));
-    crypto_generichash_update(&state, fixed, sizeof(fixed));
-    crypto_generichash_update(&state, member->b, sizeof(member->b));
-    crypto_generichash_update(&state, engine, engine_len);
-    crypto_generichash_final(&state, both, sizeof(both));
+    crypto_generichash_blake2b_init_salt_personal(&state, root, KEYS_ROOT, sizeof(both),
+                                                  enrolment->b, NULL);
+    crypto_generichash_blake2b_update(&state, (const uint8_t *)what, sizeof(what));
+    crypto_generichash_blake2b_update(&state, fixed, sizeof(fixed));
+    crypto_generichash_blake2b_update(&state, member->b, sizeof(member->b));
+    crypto_generichash_blake2b_update(&state, engine, engine_len);
+    crypto_generichash_blake2b_final(&state, both, sizeof(both));
     memcpy(out->auth, both, KEYS_AUTH);
     memcpy(out->priv, both + KEYS_AUTH, KEYS_PRIV);
     secret_wipe(both, sizeof(both));

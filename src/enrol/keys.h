@@ -5,7 +5,8 @@
 // 3414): one is the station's at the member's engine, one the member's at the station's engine.
 // Their keys are localised ones from the start: no pass-phrase ever exists, and with the keys of
 // one engine nothing at another one can be signed or read. Each has a number; number n lies in one
-// of two places, so that two can be valid while they change.
+// of two places, so that two can be valid while they change. Each enrolment has a random number of
+// its own, too: so none makes keys that another one made, whatever store forgot about that one.
 #ifndef DVSAN_ENROL_KEYS_H
 #define DVSAN_ENROL_KEYS_H
 
@@ -25,9 +26,11 @@ struct member_keys {
 };
 
 // The keys of this number, 1.., for the engine at which the user of that role is known: the
-// member's for the station, the station's for the member.
+// member's for the station, the station's for the member. enrolment: random; zero for members that
+// were enrolled before there was one.
 void keys_make(const uint8_t root[KEYS_ROOT], enum keys_role role, const struct dv_uuid *member,
-               uint32_t number, const uint8_t *engine, size_t engine_len, struct member_keys *out);
+               const struct dv_uuid *enrolment, uint32_t number, const uint8_t *engine,
+               size_t engine_len, struct member_keys *out);
 
 // Values of usmUserAuthKeyChange and usmUserPrivKeyChange (KeyChange, RFC 3414 section 5) by which
 // an engine replaces old by new: random bytes, and what the old key and they make of the new one.

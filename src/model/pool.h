@@ -41,10 +41,11 @@ enum unit_trust {
 struct unit_record {
     struct dv_uuid uuid;
     enum unit_trust trust;
-    uint32_t key_number; // of its own keys, 1..; 0: it never had any
-    uint32_t key_wanted; // that it is to get instead, of a rotation that has begun; 0: none
-    bool key_before;     // those of the number before are good, too
-    bool key_alone;      // once it has those that are wanted, the ones before are to end
+    uint32_t key_number;      // of its own keys, 1..; 0: it never had any
+    struct dv_uuid enrolment; // random, of the enrolment that gave them; zero: before there was one
+    uint32_t key_wanted;      // that it is to get instead, of a rotation that has begun; 0: none
+    bool key_before;          // those of the number before are good, too
+    bool key_alone;           // once it has those that are wanted, the ones before are to end
     char name[NAME_MAX_LEN + 1];
     bool named; // a person gave it that name; else it is the unit's own, as far as that is free
     char address[ADDRESS_MAX_LEN + 1]; // a Net-SNMP transport string

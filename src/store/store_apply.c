@@ -52,6 +52,7 @@ static int put_unit(struct store *s, const struct unit_record *u, struct dv_err 
     db_bind_int(st, 18, u->key_wanted);
     db_bind_int(st, 19, u->key_before);
     db_bind_int(st, 20, u->key_alone);
+    bind_uuid_or_null(st, 21, &u->enrolment);
     return db_run(st, err);
 }
 

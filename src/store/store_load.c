@@ -46,6 +46,7 @@ static int load_units(struct store *s, struct changes *out, struct dv_err *err)
         u.key_wanted = row_u32(&row, 17, "key_wanted");
         u.key_before = row_flag(&row, 18, "key_before");
         u.key_alone = row_flag(&row, 19, "key_alone");
+        u.enrolment = row_uuid(&row, 20, "enrolment", true);
         if (u.trust == TRUST_ENROLLED && u.key_number == 0)
             row_blame(&row, "key_number");
         if (row_judge(&row, err) < 0)

@@ -161,6 +161,9 @@ const char *const store_schema[] = {
     "ALTER TABLE host ADD COLUMN previous_mark INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE host ADD COLUMN previous_one_secret INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE host ADD COLUMN previous_since INTEGER NOT NULL DEFAULT 0;",
+
+    // What makes the keys of each enrolment differ; NULL for those that came before.
+    "ALTER TABLE unit ADD COLUMN enrolment BLOB;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -171,7 +174,7 @@ const size_t store_schema_steps = DV_COUNT(store_schema);
 
 const char *const store_sql[STORE_STMTS] = {
     [ST_PUT_UNIT] =
-        "INSERT INTO unit VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+        "INSERT INTO unit VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
         " ON CONFLICT (uuid) DO UPDATE SET"
         " name=excluded.name, address=excluded.address, engine_id=excluded.engine_id,"
         " software=excluded.software, epoch=excluded.epoch, generation=excluded.generation,"
@@ -180,7 +183,7 @@ const char *const store_sql[STORE_STMTS] = {
         " word_number=excluded.word_number, word_mark=excluded.word_mark,"
         " named=excluded.named, trust=excluded.trust, key_number=excluded.key_number,"
         " key_wanted=excluded.key_wanted, key_before=excluded.key_before,"
-        " key_alone=excluded.key_alone",
+        " key_alone=excluded.key_alone, enrolment=excluded.enrolment",
     [ST_DELETE_UNIT] = "DELETE FROM unit WHERE uuid = ?",
     [ST_DELETE_MEDIA] = "DELETE FROM medium WHERE unit = ?",
     [ST_PUT_MEDIUM] = "INSERT INTO medium VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -232,7 +235,8 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_TRIM_EVENTS] = "DELETE FROM event WHERE id <= ?",
     [ST_UNITS] = "SELECT uuid, name, address, engine_id, software, epoch, generation, state,"
                  " last_seen, last_error, last_index, word_station, word_number, word_mark,"
-                 " named, trust, key_number, key_wanted, key_before, key_alone FROM unit",
+                 " named, trust, key_number, key_wanted, key_before, key_alone,"
+                 " enrolment FROM unit",
     [ST_MEDIA] = "SELECT unit, idx, name, kind, state, blocks, free_blocks, largest_free_blocks,"
                  " last_error, storage_blocks, storage_free_blocks,"
                  " overcommitted_blocks, reserves FROM medium ORDER BY unit, idx",
