@@ -1,9 +1,11 @@
 """Rotation of a unit's keys: under I/O, wherever either side is killed, and behind restored backups."""
+import contextlib
 import os
 import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 
 import pytest
@@ -419,6 +421,24 @@ def test_a_station_restored_from_before_rotations_hears_its_unit(lab, writer, ti
     assert is_believed(lab, notify_user(lab, unit))
     lab.dvsan("unit", "rekey", "unit1", "--now")
     assert number(lab) == start + times + 1
+    assert writer.goes_on(), writer.error
+
+
+def test_a_station_whose_keys_a_unit_takes_no_more_says_what_to_do(lab, writer):
+    """Both are further apart than is looked for: the number in the store is made another one."""
+    station = lab.lab.station
+    station.stop()
+    with contextlib.closing(sqlite3.connect(
+            os.path.join(lab.folder, "cms", "state", "pool.db"))) as db, db:
+        db.execute("UPDATE unit SET key_number = key_number + 3, key_before = 0 WHERE name = 'unit1'")
+    station.start()
+    patience.wait_for("the station to say that the unit takes none of its keys", lambda: any(
+        "is down: it takes none of the station's keys" in e and "dvsan unit add unit1 --again" in e
+        for e in events(lab)))
+    said = lab.dvsan("unit", "show", "unit1").stdout
+    assert "it takes none of the station's keys" in said, said
+    assert "dvsan unit add unit1 --again, and on the unit" in " ".join(said.split()), said
+    enrol_again(lab, number(lab) + 2, name="unit1", again=True)
     assert writer.goes_on(), writer.error
 
 

@@ -59,21 +59,24 @@ static void test_what_is_known(void **state)
     (void)state;
     static const struct {
         enum unit_state unit;
-        bool agent_away;
+        bool agent_away, keyless;
         bool current;
         const char *note; // a part of it
         const char *volume, *access, *medium;
     } cases[] = {
-        {UNIT_UP, false, true, "", "online", "active", "online"},
-        {UNIT_DEGRADED, false, true, "", "online", "active", "online"},
-        {UNIT_CONFLICT, false, true, "", "online", "active", "online"},
-        {UNIT_DOWN, false, false, "u does not answer: whether it serves is not known",
+        {UNIT_UP, false, false, true, "", "online", "active", "online"},
+        {UNIT_DEGRADED, false, false, true, "", "online", "active", "online"},
+        {UNIT_CONFLICT, false, false, true, "", "online", "active", "online"},
+        {UNIT_DOWN, false, false, false, "u does not answer: whether it serves is not known",
          "unreachable", "unknown", "unknown"},
-        {UNIT_DOWN, true, false, "its tgtd goes on serving while it runs", "unreachable", "unknown",
+        {UNIT_DOWN, true, false, false, "its tgtd goes on serving while it runs", "unreachable",
+         "unknown", "unknown"},
+        {UNIT_DOWN, false, true, false, "dvsan unit add u --again, and on the unit", "unreachable",
+         "unknown", "unknown"},
+        {UNIT_STOPPED, false, false, false, "the agent of u was stopped", "unreachable", "unknown",
          "unknown"},
-        {UNIT_STOPPED, false, false, "the agent of u was stopped", "unreachable", "unknown",
+        {UNIT_JOINING, false, false, false, "u has not told yet", "unreachable", "unknown",
          "unknown"},
-        {UNIT_JOINING, false, false, "u has not told yet", "unreachable", "unknown", "unknown"},
     };
     for (size_t i = 0; i < DV_COUNT(cases); i++) {
         char note[POOL_NOTE_ROOM];
@@ -81,6 +84,7 @@ static void test_what_is_known(void **state)
         struct pool_unit *u = pool_find_unit(p, "u");
         const struct pool_volume *v = pool_find_volume(p, "v0");
         u->agent_away = cases[i].agent_away;
+        u->keyless = cases[i].keyless;
         pool_unit_note(u, note, sizeof(note));
         print_message("case %zu: %s\n", i, note);
         assert_int_equal(pool_is_current(u), cases[i].current);

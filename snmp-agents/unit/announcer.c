@@ -138,6 +138,12 @@ static void answered(struct station *s, const struct sn_result *result, bool new
     if (result->code == DV_CANCELLED)
         return;
     if (result->code != DV_OK) {
+        if (a->identity && result->code == DV_DENIED && !s->silent)
+            log_warning("announce",
+                        "the station at %s does not take this unit's keys; if that lasts, give it "
+                        "others: on the station dvsan unit add %s, with --again if it is in the "
+                        "list there, and here the line that this prints",
+                        s->address, a->config->name);
         not_told(s, "does not answer notifications", result->text);
         if (news && leased(a))
             a->lost++;

@@ -13,6 +13,7 @@
 #include "cms/rekey.h"
 #include "dvsan_oids.h"
 #include "logic/health.h"
+#include <stdio.h>
 #include <utlist.h>
 
 #define SEARCH_MS     10000 // between searches for the keys that a unit knows
@@ -67,6 +68,26 @@ static void tell_stranger(struct unit_link *link, const char *why)
     changes_free(&c);
 }
 
+// Whatever it was before: it is there, and a person has to do something.
+static void tell_keyless(struct unit_link *link, struct pool_unit *unit)
+{
+    struct changes c = {0};
+    struct unit_record rec = unit->rec;
+    char why[2 * LAST_ERROR_ROOM];
+    snprintf(why, sizeof(why),
+             "it takes none of the station's keys, as when an old backup of either was put back: "
+             "dvsan unit add %s --again gives it others (%s)",
+             rec.name, link->refused_keys);
+    rec.state = UNIT_DOWN;
+    dv_copy(rec.last_error, sizeof(rec.last_error), why);
+    changes_unit(&c, &rec);
+    events_add_limited(&link->states, link->cms, &c, EVENT_ERROR, "unit", rec.name, "is down: %s",
+                       why);
+    if (cms_apply_or_log(link->cms, &c))
+        unit->keyless = true;
+    changes_free(&c);
+}
+
 static void missed(struct unit_link *link, const char *why)
 {
     struct pool_unit *unit = link_unit(link);
@@ -83,7 +104,12 @@ static void missed(struct unit_link *link, const char *why)
             why = observe_stopped;
         }
         log_debug("look", "%s: %s (%u in a row)", unit->rec.name, why, link->misses);
-        observe_state(link->cms, unit, state, why);
+        if (!link->keyless || (state != UNIT_DOWN && state != UNIT_STOPPED)) {
+            unit->keyless = false;
+            observe_state(link->cms, unit, state, why);
+        } else if (!unit->keyless) {
+            tell_keyless(link, unit);
+        }
         conclude_silence(link);
         return;
     }
@@ -221,6 +247,7 @@ static void searched(void *arg, enum key_answer answer, uint32_t number, struct 
     link->search = NULL;
     sn_peer_free(peer);
     bool taken = answer == KEY_FITS && rekey_take(link, number);
+    link->keyless = answer == KEY_NONE_FITS;
     renew_peer(link); // the search has put other keys in the place of the present ones
     if (!taken) {
         missed(link, link->refused_keys);
@@ -231,14 +258,20 @@ static void searched(void *arg, enum key_answer answer, uint32_t number, struct 
     look_end(link);
 }
 
+// By its snmpd, which does not know the key.
+static bool is_refusal(const struct sn_result *result)
+{
+    return result->code == DV_DENIED && result->error_status == 0;
+}
+
 // A unit that does not know the present key of the station may know another one.
 static bool search_keys(struct unit_link *link, const struct sn_result *result)
 {
     const struct pool_unit *unit = link_unit(link);
     uint32_t numbers[REKEY_SEARCHED];
     uint64_t now = loop_now_ms();
-    if (result->code != DV_DENIED || result->error_status != 0 || link->trial || !unit ||
-        unit->rec.key_number == 0 || (link->searched_at && now - link->searched_at < SEARCH_MS))
+    if (!is_refusal(result) || link->trial || !unit || unit->rec.key_number == 0 ||
+        (link->searched_at && now - link->searched_at < SEARCH_MS))
         return false;
     link->searched_at = now;
     dv_copy(link->refused_keys, sizeof(link->refused_keys), result->text);
@@ -258,6 +291,7 @@ static void looked(void *arg, const struct sn_result *result)
     const char *why = check(link, result);
     if (why && search_keys(link, result))
         return;
+    link->keyless = link->keyless && is_refusal(result);
     if (why && link->trial) {
         log_limited(&link->odd, LOG_LEVEL_WARNING, "join",
                     "%s does not answer at its new address %s: %s", link->name, link->next_address,

@@ -28,6 +28,7 @@ struct pool_unit {
     uint64_t round;  // of turns in which those are planned for; goes up with a change, too
     bool busy;       // some of them were, in this round
     bool agent_away; // while it is down: its machine answers, and its agent does not
+    bool keyless;    // likewise: its snmpd takes none of the station's keys
     struct pool_volume *shown; // those it shows, by actual.index
     void *link;                // the station's connection to it, private to src/cms
     // Whether this station leads it, as it showed last; 0 until it has answered. Like its lead, not

@@ -79,7 +79,14 @@ void pool_unit_note(const struct pool_unit *u, char *out, size_t room)
                  name);
         break;
     case UNIT_DOWN:
-        if (u->agent_away)
+        if (u->keyless)
+            snprintf(out, room,
+                     "%s answers, and takes none of the keys that the station may have given it, "
+                     "as when an old backup of either was put back: dvsan unit add %s --again, and "
+                     "on the unit the line that this prints, gives it others; what is shown was so "
+                     "before",
+                     name, name);
+        else if (u->agent_away)
             snprintf(out, room,
                      "the machine of %s answers, and its agent does not: it does not run (start "
                      "it), or it hangs (end it and start it); nothing can be "

@@ -196,6 +196,7 @@ struct unit_link {
     struct key_trial *search;                 // in a look: under which number does it answer
     uint64_t searched_at;                     // loop_now_ms; 0: never
     char refused_keys[LAST_ERROR_ROOM];       // what it said to the present ones then
+    bool keyless;                             // it said so to all, and took none since
     struct rekey *rekey;                      // its keys are being rotated
     bool rekeyed;         // and were: from the next look on it is asked with the new ones
     bool rekeyable;       // its agent can be given other keys
