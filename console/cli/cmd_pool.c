@@ -107,16 +107,37 @@ int unit_rename(struct cli *cli, struct dv_err *err)
     return 0;
 }
 
+// Those that were given to it here alone are taken from nobody any more once it is forgotten.
+static bool has_own_keys(const json_t *unit)
+{
+    return json_integer_value(json_object_get(unit, "key_number")) > 0;
+}
+
 static int confirm_forget(struct cli *cli, const json_t *unit, struct dv_err *err)
 {
     const char *name = json_string_value(json_object_get(unit, "name"));
     json_int_t count = json_integer_value(json_object_get(unit, "volumes"));
     DV_FREE char *names = cli_names(json_object_get(unit, "hosts"));
+    DV_FREE char *how = has_own_keys(unit)
+                            ? dv_printf("a new code that is typed on it (dvsan unit add %s) brings "
+                                        "it in again",
+                                        name)
+                            : dv_strdup("it joins again by itself");
     DV_FREE char *question = dv_printf(
         "Forget unit %s with its %lld volume%s%s%s? Nothing on the unit is changed: should it come "
-        "back, it joins again by itself, with its volumes and the hosts that may use them.",
-        name, (long long)count, count == 1 ? "" : "s", *names ? ", which are used by " : "", names);
+        "back, %s, with its volumes and the hosts that may use them.",
+        name, (long long)count, count == 1 ? "" : "s", *names ? ", which are used by " : "", names,
+        how);
     return cli_confirm(cli, question, err);
+}
+
+static void print_forgotten(const json_t *unit)
+{
+    const char *name = json_string_value(json_object_get(unit, "name"));
+    printf("Unit %s is forgotten.\n", name);
+    if (has_own_keys(unit))
+        printf("Should it come back: dvsan unit add %s, and on it the line that this prints.\n",
+               name);
 }
 
 int unit_forget(struct cli *cli, struct dv_err *err)
@@ -132,7 +153,7 @@ int unit_forget(struct cli *cli, struct dv_err *err)
     if (result == 0 && cli->json)
         cli_print_json(unit);
     else if (result == 0)
-        printf("Unit %s is forgotten.\n", cli->in->args[0]);
+        print_forgotten(unit);
     json_decref(unit);
     return result;
 }

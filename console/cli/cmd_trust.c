@@ -17,7 +17,13 @@
 static void print_told(const json_t *unit, const char *done)
 {
     DV_FREE char *hosts = cli_names(json_object_get(unit, "shared_secrets"));
+    DV_FREE char *units = cli_names(json_object_get(unit, "shared_keys"));
     printf("Unit %s is %s.\n", connect_text(unit, "name"), done);
+    if (*units)
+        printf("It knows the pass-phrases that units share, which read and change %s, and speak "
+               "for them, until these are enrolled, too: do that now: dvsan unit add --again "
+               "UNIT.\n",
+               units);
     if (*hosts)
         printf("It knew the one secret of %s, which opens volumes on other units, too: give such "
                "hosts others: dvsan host rekey HOST --per-unit, and --finish soon.\n",
@@ -51,10 +57,18 @@ int unit_quarantine(struct cli *cli, struct dv_err *err)
 
 int unit_revoke(struct cli *cli, struct dv_err *err)
 {
-    const char *name = cli->in->args[0];
-    DV_FREE char *question = dv_printf("Revoke unit %s? Its keys open nothing any more, and it "
-                                       "comes back only with a new code that is typed on it.",
-                                       name);
+    DV_FREE char *path = client_path("/units/", cli->in->args[0], "");
+    json_t *unit;
+    if (client_request(cli->client, "GET", path, NULL, &unit, err) < 0)
+        return -1;
+    bool own = json_integer_value(json_object_get(unit, "key_number")) > 0;
+    DV_FREE char *question = dv_printf(
+        "Revoke unit %s? %s, and it comes back only with a new code that is typed on it.",
+        connect_text(unit, "name"),
+        own ? "Its keys open nothing any more"
+            : "It knows the pass-phrases that units share, which go on opening each unit that is "
+              "not enrolled");
+    json_decref(unit);
     if (cli_confirm(cli, question, err) < 0)
         return -1;
     return tell(cli, "/revoke", "revoked: dvsan unit add --again gives it new keys", err);

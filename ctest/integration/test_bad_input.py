@@ -53,6 +53,11 @@ def refuse(client, method, path, body=None, raw=None):
 
 # Requests by REST
 
+def test_a_code_for_a_unit_again_names_it(lab):
+    said = lab.dvsan("unit", "add", "--again", code=2).stderr
+    assert "needs its name" in said, said
+
+
 @pytest.mark.parametrize("size", [
     0, -1, 1.5, True, None, [], {}, "", "0", "-1G", "1.5", "ten", " 1G", "1G ", "1GG", "0x10", "1e3",
     "NaN", "1G\x00", 1 << 63, (1 << 63) - 1, 1 << 64, -(1 << 63), str(1 << 63), str(1 << 64),
@@ -104,6 +109,8 @@ def test_names(lab, what, name):
     ("/assignments", {"volume": "used", "host": "nobody"}, 404),
     ("/assignments", {"volume": "used"}, 400),
     ("/assignments", {"volume": 1, "host": 1}, 400),
+    ("/codes", {"again": True}, 400),
+    ("/codes", {"name": "unit7", "again": True}, 404),
 ])
 def test_bodies(lab, path, body, status):
     e = refuse(lab.client, "POST", path, body)

@@ -237,7 +237,11 @@ def test_keys_of_a_forgotten_unit_are_not_made_again(lab):
         with noise.Member(station, new_code(lab)["code"]) as member:
             grants.append(member.enrol(what))
         assert inform(lab, user_of(grants[-1]), said).returncode == 0
-        lab.client.delete("/units/gone?force=true")
+        asked = lab.dvsan("unit", "forget", "gone", code=2).stderr
+        assert "a new code that is typed on it (dvsan unit add gone) brings it in again" in asked, asked
+        answer = lab.dvsan("unit", "forget", "gone", "--yes").stdout
+        assert "Should it come back: dvsan unit add gone, and on it the line" in answer, answer
+        assert any("was forgotten" in text and "dvsan unit add gone" in text for text in events(lab))
         patience.wait_for("it to be forgotten", lambda: "gone" not in {
             u["name"] for u in lab.client.get("/units")})
         assert "Unknown user name" in inform(lab, user_of(grants[-1]), said).stderr

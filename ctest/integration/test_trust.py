@@ -58,9 +58,14 @@ def test_quarantine_and_revocation_of_a_unit_in_use(lab):
             patience.wait_for("unit1 to be up", lambda: lab.unit("unit1")["state"] == "up")
             assert trust(lab, "unit1") == "shared"
             assert writer.goes_on(), writer.error
+            asked = lab.dvsan("unit", "revoke", "unit1", code=2).stderr
+            assert "go on opening each unit that is not enrolled" in asked, asked
             said = lab.dvsan("unit", "revoke", "unit1", "--yes").stdout
             assert "It knew the one secret of host1, which opens volumes on other units" in said
             assert events(lab, "knew the one secret of host1")
+            assert "knows the pass-phrases that units share, which read and change unit2" in said
+            assert events(lab, "knows the pass-phrases that units share, which read and change unit2")
+            assert "open each unit that is not enrolled" in lab.unit("unit1")["note"]
             assert trust(lab, "unit1") == "revoked"
             assert writer.goes_on(), writer.error
         finally:

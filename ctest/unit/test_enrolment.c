@@ -251,6 +251,12 @@ static void test_what_helps(void **arg)
     e.known = &known;
     assert_int_equal(enrolment_decide(&e, &before, &why), ENROL_NO);
     assert_non_null(strstr(why.text, "dvsan unit import --again"));
+    assert_non_null(strstr(why.text, "If this machine is a copy of "));
+    e.from = "192.0.2.1";
+    assert_int_equal(enrolment_decide(&e, &before, &why), ENROL_NO);
+    assert_non_null(strstr(why.text, " --again. If this machine is a copy of "));
+    assert_non_null(strstr(why.text, "/var/lib/dvsan/unit"));
+    e.from = "";
     e.known = NULL;
     e.namesake = &namesake;
     dv_copy(code.name, sizeof(code.name), "");

@@ -73,11 +73,27 @@ static void test_who_is_left_alone_says_what_to_do(void **arg)
     }
 }
 
+// Who has a revoked unit that shares pass-phrases has all that take them.
+static void test_what_is_shared_is_not_said_to_be_worth_nothing(void **arg)
+{
+    (void)arg;
+    struct unit_record u = {.name = "u1", .trust = TRUST_REVOKED, .key_number = 1};
+    char why[TRUST_WHY_ROOM];
+    trust_why_not(&u, why);
+    assert_non_null(strstr(why, "its keys open nothing any more"));
+    u.key_number = 0;
+    trust_why_not(&u, why);
+    assert_null(strstr(why, "nothing any more"));
+    assert_non_null(strstr(why, "they open each unit that is not enrolled"));
+    assert_non_null(strstr(why, "dvsan unit add u1 --again"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_people_say),
         cmocka_unit_test(test_who_is_left_alone_says_what_to_do),
+        cmocka_unit_test(test_what_is_shared_is_not_said_to_be_worth_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,6 +128,9 @@ int cms_rename_unit(struct cms *cms, const char *unit, const char *name, struct 
 // them into out.
 size_t cms_shared_secrets(const struct pool *pool, const struct pool_unit *unit,
                           const struct pool_host **out, size_t room);
+// Units that take the pass-phrases which this one knows, since both share them: likewise.
+size_t cms_shared_keys(const struct pool *pool, const struct pool_unit *unit,
+                       const struct pool_unit **out, size_t room);
 // A person's word on how far a unit is believed. Hosts go on using its volumes.
 // Gives the unit other keys; those of before stay good until the next change, or end with now.
 int cms_rekey_unit(struct cms *cms, const char *unit, bool now, uint64_t *task, struct dv_err *err);

@@ -28,10 +28,13 @@ static int name_member(struct cms *cms, const struct code_request *r, struct cod
                        struct dv_err *err)
 {
     const struct pool_unit *unit = r->name ? pool_find_unit(cms->pool, r->name) : NULL;
+    if (r->again && !r->name)
+        return dv_fail(err, DV_INVALID,
+                       "a code for a unit that enrols again needs its name: say which unit");
     if (r->again) {
         if (!unit)
             return dv_fail(err, DV_NOT_FOUND, "there is no unit %.64s that could enrol again",
-                           r->name ? r->name : "");
+                           r->name);
         rec->member = unit->rec.uuid;
         dv_copy(rec->name, sizeof(rec->name), unit->rec.name);
         return 0;

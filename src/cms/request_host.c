@@ -457,8 +457,13 @@ int cms_forget_unit(struct cms *cms, const char *unit, bool force, struct dv_err
         changes_volume_gone(&c, &v->rec.uuid);
     }
     changes_unit_gone(&c, &u->rec.uuid);
-    events_add(cms, &c, EVENT_WARNING, "unit", u->rec.name, "was forgotten, with %zu %s",
-               u->volume_count, u->volume_count == 1 ? "volume" : "volumes");
+    events_add(cms, &c, EVENT_WARNING, "unit", u->rec.name, "was forgotten, with %zu %s%s%s",
+               u->volume_count, u->volume_count == 1 ? "volume" : "volumes",
+               u->rec.key_number > 0
+                   ? ": should it come back, a new code brings it in again, dvsan "
+                     "unit add "
+                   : "",
+               u->rec.key_number > 0 ? u->rec.name : "");
     struct unit_link *link = u->link;
     struct unit_record gone = u->rec;
     gone.trust = TRUST_REVOKED; // nothing that its keys sign is heard

@@ -12,11 +12,11 @@
 #include <string.h>
 
 #define WAITING_MAX 256 // units that wait to be accepted
-#define NAMED_HOSTS 4   // in an event
+#define NAMED       4   // in an event
 
 // ---- What people say -------------------------------------------------------------------------
 
-static const char *told(enum trust_act act)
+static const char *told(enum trust_act act, const struct unit_record *unit)
 {
     switch (act) {
     case TRUST_ACCEPT:
@@ -27,7 +27,9 @@ static const char *told(enum trust_act act)
     case TRUST_REVOKE:
         break;
     }
-    return "was revoked: nothing that its keys sign is taken, and nothing is sent to it";
+    return unit->key_number > 0
+               ? "was revoked: nothing that its keys sign is taken, and nothing is sent to it"
+               : "was revoked: nothing that it says is taken, and nothing is sent to it";
 }
 
 // From now on it is spoken with as its record says.
@@ -68,16 +70,48 @@ size_t cms_shared_secrets(const struct pool *pool, const struct pool_unit *u,
     return n;
 }
 
+size_t cms_shared_keys(const struct pool *pool, const struct pool_unit *u,
+                       const struct pool_unit **out, size_t room)
+{
+    size_t n = 0;
+    for (const struct pool_unit *other = pool->units; other; other = other->hh.next) {
+        if (u->rec.key_number > 0 || other == u || other->rec.key_number > 0)
+            continue;
+        if (n < room)
+            out[n] = other;
+        n++;
+    }
+    return n;
+}
+
+// Whoever has a unit that knows what all share has the others, too.
+static void tell_shared_keys(struct cms *cms, struct changes *c, const struct pool_unit *u)
+{
+    const struct pool_unit *others[NAMED];
+    struct strbuf names = {0};
+    size_t n = cms_shared_keys(cms->pool, u, others, NAMED);
+    for (size_t i = 0; i < n && i < NAMED; i++)
+        strbuf_add(&names, "%s%s", i ? ", " : "", others[i]->rec.name);
+    if (n > NAMED)
+        strbuf_add(&names, " and %zu more", n - NAMED);
+    if (n > 0)
+        events_add(cms, c, EVENT_WARNING, "unit", u->rec.name,
+                   "knows the pass-phrases that units share, which read and change %s, and speak "
+                   "for them, until these are enrolled: do that now (dvsan unit add --again UNIT)",
+                   names.text);
+    strbuf_free(&names);
+}
+
 // They are the unit's, whoever has it: what a secret opens elsewhere is to be told.
 static void tell_shared_secrets(struct cms *cms, struct changes *c, const struct pool_unit *u)
 {
-    const struct pool_host *hosts[NAMED_HOSTS];
+    const struct pool_host *hosts[NAMED];
     struct strbuf names = {0};
-    size_t n = cms_shared_secrets(cms->pool, u, hosts, NAMED_HOSTS);
-    for (size_t i = 0; i < n && i < NAMED_HOSTS; i++)
+    size_t n = cms_shared_secrets(cms->pool, u, hosts, NAMED);
+    for (size_t i = 0; i < n && i < NAMED; i++)
         strbuf_add(&names, "%s%s", i ? ", " : "", hosts[i]->rec.name);
-    if (n > NAMED_HOSTS)
-        strbuf_add(&names, " and %zu more", n - NAMED_HOSTS);
+    if (n > NAMED)
+        strbuf_add(&names, " and %zu more", n - NAMED);
     if (n > 0)
         events_add(
             cms, c, EVENT_WARNING, "unit", u->rec.name,
@@ -102,9 +136,11 @@ int cms_trust_unit(struct cms *cms, const char *unit, enum trust_act act, struct
     }
     changes_unit(&c, &rec);
     events_add(cms, &c, act == TRUST_ACCEPT ? EVENT_INFO : EVENT_WARNING, "unit", rec.name, "%s",
-               told(act));
-    if (act == TRUST_REVOKE)
+               told(act, &rec));
+    if (act == TRUST_REVOKE) {
+        tell_shared_keys(cms, &c, u);
         tell_shared_secrets(cms, &c, u);
+    }
     int rc = cms_apply(cms, &c, err);
     changes_free(&c);
     if (rc == 0)

@@ -114,16 +114,14 @@ static enum enrolment_verdict again(const struct enrolment *e, const struct code
 // How a unit that the pool has gets other keys: by a code, or by a file as it came now.
 static void tell_other_keys(const struct enrolment *e, const char *is, struct dv_err *why)
 {
-    if (*e->from)
-        dv_fail(why, DV_CONFLICT,
-                "the unit %s, which has this UUID, %s: a code for it is made by dvsan unit add %s "
-                "--again",
-                e->known->name, is, e->known->name);
-    else
-        dv_fail(why, DV_CONFLICT,
-                "the unit %s, which has this UUID, %s: dvsan unit import --again gives it other "
-                "keys",
-                e->known->name, is);
+    const char *name = e->known->name;
+    dv_fail(
+        why, DV_CONFLICT,
+        "the unit %s, which has this UUID, %s: %s%s%s. If this machine is a copy of %s, do not do "
+        "that: remove /etc/dvsan/dvsan-unit.xml, /etc/snmp/snmpd.conf, /var/lib/dvsan/unit and "
+        "/var/lib/snmp on it, and set it up as another unit",
+        name, is, *e->from ? "a code for it is made by dvsan unit add " : "", *e->from ? name : "",
+        *e->from ? " --again" : "dvsan unit import --again gives it other keys", name);
 }
 
 // A unit that is known already, or the UUID of one, which others could name as well.

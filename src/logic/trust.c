@@ -31,8 +31,12 @@ void trust_why_not(const struct unit_record *unit, char out[TRUST_WHY_ROOM])
         break;
     case TRUST_REVOKED:
         snprintf(out, TRUST_WHY_ROOM,
-                 "%s is revoked: its keys open nothing any more; it gets others by a code (dvsan "
-                 "unit add %s --again)",
+                 unit->key_number > 0
+                     ? "%s is revoked: its keys open nothing any more; it gets others by a code "
+                       "(dvsan unit add %s --again)"
+                     : "%s is revoked, but the pass-phrases on it are those that units share: they "
+                       "open each unit that is not enrolled; it gets keys of its own by a code "
+                       "(dvsan unit add %s --again)",
                  name, name);
         break;
     }

@@ -10,7 +10,7 @@
 bool trust_is_taken(enum unit_trust trust);
 
 // Why not, and what a person can do; "" when it is.
-#define TRUST_WHY_ROOM 256 // bytes, with the NUL
+#define TRUST_WHY_ROOM 384 // bytes, with the NUL
 void trust_why_not(const struct unit_record *unit, char out[TRUST_WHY_ROOM]);
 
 // What a person says of a unit. *out is its trust from then on; DV_CONFLICT and a sentence when
