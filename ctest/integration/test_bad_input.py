@@ -53,6 +53,12 @@ def refuse(client, method, path, body=None, raw=None):
 
 # Requests by REST
 
+def test_a_target_is_no_host(lab):
+    for iqn in (lab.volume("used")["iqn"], lab.volume("used")["iqn"].upper()):
+        e = refuse(lab.client, "POST", "/hosts", {"name": "bad", "iqn": iqn, "chap_secret": SECRET})
+        assert e.status == 400 and "target name of volume used" in e.problem["detail"], e.problem
+
+
 def test_a_code_for_a_unit_again_names_it(lab):
     said = lab.dvsan("unit", "add", "--again", code=2).stderr
     assert "needs its name" in said, said
@@ -111,6 +117,7 @@ def test_names(lab, what, name):
     ("/assignments", {"volume": 1, "host": 1}, 400),
     ("/codes", {"again": True}, 400),
     ("/codes", {"name": "unit7", "again": True}, 404),
+    ("/codes", {"from": "192.0.2.0/024"}, 400),
 ])
 def test_bodies(lab, path, body, status):
     e = refuse(lab.client, "POST", path, body)

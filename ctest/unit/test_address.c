@@ -3,6 +3,7 @@
 #include "base/address.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -177,11 +178,35 @@ static void parts(void **arg)
     }
 }
 
+static void usual(void **arg)
+{
+    (void)arg;
+    static const struct {
+        const char *text, *usual;
+    } table[] = {
+        {"udp:192.0.2.7:161", "udp:192.0.2.7:161"},
+        {"udp:192.0.2.7:0161", "udp:192.0.2.7:161"},
+        {"udp:192.0.2.7", "udp:192.0.2.7"},
+        {"udp6:[2001:DB8::1]:161", "udp6:[2001:db8::1]:161"},
+        {"udpv6:[2001:db8:0::1]:0161", "udp6:[2001:db8::1]:161"},
+        {"udpipv6:[2001:db8:0:0:0:0:0:1]", "udp6:[2001:db8::1]"},
+        {"udp6:Unit1.example.net:161", "udp6:unit1.example.net:161"},
+    };
+    for (size_t i = 0; i < DV_COUNT(table); i++) {
+        char text[TRANSPORT_MAX_LEN + 1];
+        assert_int_equal(transport_check(table[i].text, ADDRESS_OF_HOST, NULL), 0);
+        dv_copy(text, sizeof(text), table[i].text);
+        transport_usual(text, text);
+        assert_string_equal(text, table[i].usual);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses),
         cmocka_unit_test(transports),
+        cmocka_unit_test(usual),
         cmocka_unit_test(parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

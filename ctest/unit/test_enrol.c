@@ -245,6 +245,29 @@ static void test_keys_differ_in_each_respect(void **arg)
     assert_memory_equal(&k[0], &k[1], sizeof(k[0]));
 }
 
+static void test_ids_of_engines(void **arg)
+{
+    (void)arg;
+    static const struct {
+        const char *hex;
+        bool good;
+    } table[] = {
+        {"80001f8805", true},
+        {"0x80001f8805", true},
+        {"80001f88", false},
+        {"0000000000", false}, // RFC 3411 section 5
+        {"ffffffffff", false},
+        {"FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF", false},
+        {"0000000001", true},
+        {"fffffffffe", true},
+        {"8080808080", true},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        struct engine_id id;
+        assert_int_equal(engine_id_parse(table[i].hex, &id), table[i].good);
+    }
+}
+
 // Units that were enrolled before each enrolment had a random number have these. Computed by
 // Python's hashlib.blake2b over the same parts.
 static void test_keys_of_before_stay(void **arg)
@@ -414,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_short_messages_are_none),
         cmocka_unit_test(test_keys_differ_in_each_respect),
         cmocka_unit_test(test_keys_of_before_stay),
+        cmocka_unit_test(test_ids_of_engines),
         cmocka_unit_test(test_names_of_users_say_whose_they_are),
         cmocka_unit_test(test_a_request_is_read_as_it_is_written),
         cmocka_unit_test(test_bad_requests_are_told),

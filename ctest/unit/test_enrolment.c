@@ -319,6 +319,8 @@ static void test_ranges_of_addresses(void **arg)
         {"192.0.2.0/33", NULL, NULL},
         {"192.0.2.0/", NULL, NULL},
         {"192.0.2.0/-1", NULL, NULL},
+        {"192.0.2.0/024", NULL, NULL},
+        {"192.0.02.0/24", NULL, NULL},
         {"192.0.2.0/24 ", NULL, NULL},
         {"192.0.2/24", NULL, NULL},
         {"", NULL, NULL},

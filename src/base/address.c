@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -117,7 +118,8 @@ static bool range_parse(const char *text, struct range *out)
     if ((size_t)(slash - text) >= sizeof(address))
         return false;
     snprintf(address, sizeof(address), "%.*s", (int)(slash - text), text);
-    if (!address_bytes(address, out) || number_parse("", slash + 1, 0, out->bits, &bits, NULL) < 0)
+    if (!address_bytes(address, out) || (slash[1] == '0' && slash[2] != '\0') ||
+        number_parse("", slash + 1, 0, out->bits, &bits, NULL) < 0)
         return false;
     out->bits = (unsigned)bits;
     return true;
@@ -274,6 +276,26 @@ void transport_split(const char *text, struct transport *out)
     dv_copy(out->port, sizeof(out->port), port ? port : "");
     if (strcmp(out->host, "0.0.0.0") == 0 || strcmp(out->host, "::") == 0)
         *out->host = '\0';
+}
+
+void transport_usual(const char *text, char out[TRANSPORT_MAX_LEN + 1])
+{
+    struct transport t;
+    struct in6_addr six;
+    char usual[INET6_ADDRSTRLEN];
+    transport_split(text, &t);
+    const char *port = t.port + strspn(t.port, "0");
+    for (char *c = t.host; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    bool in_brackets = t.family == AF_INET6 && inet_pton(AF_INET6, t.host, &six) == 1;
+    if (in_brackets) {
+        inet_ntop(AF_INET6, &six, usual, sizeof(usual));
+        dv_copy(t.host, sizeof(t.host), usual);
+    }
+    DV_FREE char *all =
+        dv_printf(in_brackets ? "%s:[%s]%s%s" : "%s:%s%s%s", t.family == AF_INET6 ? "udp6" : "udp",
+                  t.host, *port ? ":" : "", port);
+    dv_copy(out, TRANSPORT_MAX_LEN + 1, all);
 }
 
 int transport_check(const char *text, enum address_use use, struct dv_err *err)

@@ -25,7 +25,7 @@ int address_check(const char *text, enum address_use use, char out[INET6_ADDRSTR
                   struct dv_err *err);
 
 // A range of addresses: ADDRESS/BITS, such as 192.0.2.0/24 or 2001:db8::/32, or one ADDRESS. The
-// bits behind are zeros, so that a mistake in the length is seen.
+// bits behind are zeros, so that a mistake in the length is seen. No number has zeros before it.
 int address_range_check(const char *text, struct dv_err *err);
 // Whether a range that passed the check holds the address; an IPv4 address may be written inside
 // an IPv6 one, as sockets of both kinds show it.
@@ -45,5 +45,8 @@ struct transport {
     char port[6];
 };
 void transport_split(const char *text, struct transport *out);
+// One that passed the check as somebody's address, as all write it: udp or udp6, an IPv6 address by
+// RFC 5952, a name in lower case, the port without zeros before it. out may be text.
+void transport_usual(const char *text, char out[TRANSPORT_MAX_LEN + 1]);
 
 #endif

@@ -107,6 +107,7 @@ static const char *read_names(const struct sn_notification *n, struct announceme
     if (!v || !sn_get_text(v, a->address, sizeof(a->address)) ||
         transport_check(a->address, ADDRESS_OF_HOST, NULL) < 0)
         return "no valid dvsanMemberAddress";
+    transport_usual(a->address, a->address);
     return NULL;
 }
 

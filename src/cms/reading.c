@@ -131,6 +131,7 @@ bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_
         *why = "its answer does not follow the MIB";
         return false;
     }
+    transport_usual(out->address, out->address);
     if (!text(&v[HEAD_NEWS].value, out->news_error, sizeof(out->news_error)))
         out->news_error[0] = '\0'; // an agent that does not have it yet
     out->tells_key = sn_get_uint(&v[HEAD_KEY].value, &out->key_number);

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <utlist.h>
 
 #define HOSTS_MAX 10000
@@ -115,11 +116,23 @@ static size_t count_added(const struct pool *p)
     return n;
 }
 
+// One initiator name and one target name cannot be the same (RFC 7143 section 4.2.7.1).
+static int check_no_target(const struct pool *p, const char *iqn, struct dv_err *err)
+{
+    for (const struct pool_volume *v = p->volumes; v; v = v->hh.next)
+        if (v->actual.index != 0 && strcasecmp(v->actual.iqn, iqn) == 0)
+            return dv_fail(err, DV_INVALID,
+                           "%s is the target name of volume %s, not a host's: a host's own is its "
+                           "initiator name, as in /etc/iscsi/initiatorname.iscsi",
+                           iqn, v->rec.name);
+    return 0;
+}
+
 static int check_host(struct cms *cms, const char *name, const char *iqn, const char *secret,
                       const struct pool_host *self, struct dv_err *err)
 {
     if (new_name_check("host", name, err) < 0 || iqn_check(iqn, err) < 0 ||
-        chap_secret_check(secret, err) < 0)
+        chap_secret_check(secret, err) < 0 || check_no_target(cms->pool, iqn, err) < 0)
         return -1;
     const struct pool_host *taken = pool_find_host(cms->pool, name);
     if (taken && taken != self && !is_found(taken))

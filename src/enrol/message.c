@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ENGINE_ID_MIN_LEN 5 // RFC 3411 section 5, SnmpEngineID
+#define ENGINE_ID_MIN_LEN 5 // RFC 3411 section 5, SnmpEngineID; all zeros or ones is none, too
 #define KEYS_TEXT         (2 * (KEYS_AUTH + KEYS_PRIV))
 
 bool engine_id_parse(const char *hex, struct engine_id *out)
@@ -23,6 +23,11 @@ bool engine_id_parse(const char *hex, struct engine_id *out)
     memset(out, 0, sizeof(*out));
     if (sodium_hex2bin(out->b, sizeof(out->b), hex, strlen(hex), NULL, &len, NULL) != 0 ||
         len < ENGINE_ID_MIN_LEN)
+        return false;
+    size_t same = 1;
+    while (same < len && out->b[same] == out->b[0])
+        same++;
+    if (same == len && (out->b[0] == 0 || out->b[0] == 0xff))
         return false;
     out->len = (uint8_t)len;
     return true;
@@ -90,6 +95,8 @@ static int get_address(const json_t *object, char out[ADDRESS_MAX_LEN + 1], stru
     if (!text || (*text && transport_check(text, ADDRESS_OF_HOST, err) < 0))
         return -1;
     dv_copy(out, ADDRESS_MAX_LEN + 1, text);
+    if (*out)
+        transport_usual(out, out);
     return 0;
 }
 
