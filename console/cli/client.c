@@ -185,7 +185,10 @@ static int problem(const struct client *c, long status, const json_t *answer, st
                        "%s answered with status %ld, not as a station does; is %s right?", c->url,
                        status, c->url_source);
     if (status == 401)
-        return dv_fail(err, DV_DENIED, "%s; check %s", detail, c->login.source);
+        return dv_fail(err, DV_DENIED, "%s; check %s%s", detail, c->login.source,
+                       c->login.of_station ? ": a station that was started with a new store has "
+                                             "another password, and dvsan-cms --init says where"
+                                           : "");
     return dv_fail(err, class_by_name(code), "%s", detail);
 }
 

@@ -59,7 +59,8 @@ int login_read(struct login *login, bool here, struct dv_err *err)
     if ((value = set_value("DVSAN_PASSWORD_FILE")))
         return secret_read_file(value, &login->secret, err);
     login->source = STATION_PASSWORD;
-    if (here && access(STATION_PASSWORD, R_OK) == 0)
+    login->of_station = here && access(STATION_PASSWORD, R_OK) == 0;
+    if (login->of_station)
         return secret_read_file(STATION_PASSWORD, &login->secret, err);
     login->source = "the password";
     if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))

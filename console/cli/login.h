@@ -7,7 +7,8 @@
 #include <stdbool.h>
 
 struct login {
-    bool is_token; // else the admin's password
+    bool is_token;   // else the admin's password
+    bool of_station; // from the file that dvsan-cms --init made
     char *secret;
     const char *source; // where it came from, for errors: "DVSAN_TOKEN"
 };

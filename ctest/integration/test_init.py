@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tools import initiators
+from tools import initiators, noise
 from tools.booted import Machine
 from tools.testlab import BUILD, ROOT, SANITIZER, until
 
@@ -200,6 +200,15 @@ def test_what_cannot_be_guessed_is_named(machines, typed):
         assert done.returncode == 2 and "--address is missing, and cannot be guessed" in done.stderr, done
         assert "192.0.2.20, 192.0.2.21" in done.stderr
         assert not (host.root / f"etc/dvsan/{program}.xml").exists()
+    # Nor with a code that is mistyped, or for a station that nobody names.
+    code = noise.new_code()
+    mistyped = code[:-1] + ("0" if code[-1] != "0" else "1")
+    for given, told in ((["--enrol", mistyped, "--station", "192.0.2.1"], "the code is mistyped"),
+                        (["--enrol", code], "say which, with --station")):
+        before = host.sh("ls -lR /etc/dvsan /etc/snmp /etc/systemd/system /srv | sha256sum")
+        done = host.run("dvsan-unit", "--init", "--name", "other", "--address", "192.0.2.21", *given, check=False)
+        assert done.returncode == 2 and told in done.stderr, done
+        assert host.sh("ls -lR /etc/dvsan /etc/snmp /etc/systemd/system /srv | sha256sum") == before
     done = host.run(program, "--init", "--address", "224.0.0.1", check=False)
     assert done.returncode == 2 and "--address: " in done.stderr
     # An address of the other kind is one that could be meant, too; the way to the station tells.
@@ -257,3 +266,33 @@ def test_an_init_that_is_killed_leaves_no_key_that_the_agent_cannot_read(machine
     host.sh("dvsan-unit --init")
     assert not (state / "key").exists() and not (host.root / "etc/dvsan/unit-key").exists()
     assert (host.root / "etc/dvsan/unit-key.cred").exists()
+
+
+def notify_keys(machine):
+    return re.search(r'"notify_keys": *"(\w+)"', (machine.root / "var/lib/dvsan/unit/identity").read_text())[1]
+
+
+def test_a_lost_station_is_set_up_anew(machines, typed):
+    """As the guide says it, by the key file that is left: the unit gets keys that it never had."""
+    del typed
+    station, unit = machines["station"], machines["unit1"]
+    before, state = notify_keys(unit), "/var/lib/dvsan/cms"
+    assert '"number": 1' in (unit.root / "var/lib/dvsan/unit/identity").read_text()
+    lose = f"systemctl stop dvsan-cms; rm {state}/pool.db*; "
+    station.sh(lose + "systemctl start dvsan-cms") # without --init, which the guide does not say
+    done = station.run("dvsan", "unit", "list", check=False)
+    assert done.returncode != 0 and "dvsan-cms --init says where" in done.stderr, done
+    line, = re.findall(r"^  (install .*)$", station.sh("dvsan-cms --init"), re.M)
+    station.sh(line)
+    assert "unit1" not in station.sh("dvsan unit list")
+    assert "The station drew" not in station.sh("dvsan-cms --init")
+    password = station.sh("cat /etc/dvsan/admin-password")
+    station.sh(lose + "dvsan-cms --init")
+    assert "unit1" not in station.sh("dvsan unit list")
+    assert station.sh("cat /etc/dvsan/admin-password") == password
+    assert not (station.root / state[1:] / "admin-password").exists()
+    unit.sh(LINE.search(station.sh("dvsan unit add unit1"))[1])
+    assert until(lambda: re.search(r"unit1 +up ", station.sh("dvsan unit list")), 60)
+    assert until(lambda: re.search(r"db1 .*online", station.sh("dvsan volume list")), 60)
+    assert '"number": 1' in (unit.root / "var/lib/dvsan/unit/identity").read_text()
+    assert notify_keys(unit) != before

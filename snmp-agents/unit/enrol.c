@@ -139,7 +139,7 @@ static int ask_for(const struct unit_config *config, struct enrol_request *out, 
 // udp:HOST:PORT without its first word.
 static const char *station_of(const struct unit_config *config, struct dv_err *err)
 {
-    if (config->cms_count == 0) {
+    if (!config || config->cms_count == 0) {
         (void)dv_fail(err, DV_INVALID,
                       "the configuration names no station: say which, with --station");
         return NULL;
@@ -209,6 +209,16 @@ int enrol_unit(const struct unit_config *config, const char *config_path, const 
     }
     code_wipe(&code);
     return rc;
+}
+
+int enrol_check(const struct unit_config *config, const char *text, const char *station,
+                struct dv_err *err)
+{
+    struct code code;
+    if (code_parse(text, &code, err) < 0)
+        return -1;
+    code_wipe(&code);
+    return station || station_of(config, err) ? 0 : -1;
 }
 
 // ---- By files -------------------------------------------------------------------------------

@@ -13,6 +13,11 @@
 int enrol_unit(const struct unit_config *config, const char *config_path, const char *code,
                const char *station, struct dv_err *err);
 
+// Whether such a code and station could be, asked before anything is made. config NULL: there is
+// none yet.
+int enrol_check(const struct unit_config *config, const char *code, const char *station,
+                struct dv_err *err);
+
 // Prints on standard output what the unit says of itself, for dvsan unit import.
 int enrol_print_request(const struct unit_config *config, struct dv_err *err);
 // The same as enrol_unit, by an identity that the station wrote to a file of mode 0600.

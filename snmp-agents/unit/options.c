@@ -144,6 +144,8 @@ static int run(const struct unit_config *config)
     return rc;
 }
 
+#define CODE_LINE 128 // bytes of a line with a code
+
 struct options {
     const char *path;
     bool check, verbose, rebuild, forget_secrets;
@@ -185,19 +187,24 @@ static int enrol_with_services(const struct options *o, const struct unit_config
     return rc;
 }
 
+// The code that was given, or is on standard input, into line.
+static const char *read_code(const struct options *o, char line[CODE_LINE], struct dv_err *err)
+{
+    line[0] = '\0';
+    if (strcmp(o->enrol, "-") != 0)
+        return o->enrol;
+    if (fgets(line, CODE_LINE, stdin))
+        return line;
+    (void)dv_fail(err, DV_INVALID, "standard input ended without a code");
+    return NULL;
+}
+
 static int enrol(const struct options *o, const struct unit_config *config)
 {
-    const char *code = o->enrol;
-    char line[128];
+    char line[CODE_LINE];
     struct dv_err err;
-    if (strcmp(code, "-") == 0) {
-        if (!fgets(line, sizeof(line), stdin)) {
-            (void)dv_fail(&err, DV_INVALID, "standard input ended without a code");
-            return fail(&err);
-        }
-        code = line;
-    }
-    int rc = enrol_with_services(o, config, code, &err);
+    const char *code = read_code(o, line, &err);
+    int rc = code ? enrol_with_services(o, config, code, &err) : -1;
     secret_wipe(line, sizeof(line));
     return rc == 0 ? 0 : fail(&err);
 }
@@ -245,37 +252,58 @@ static int check(const struct unit_config *config, const char *path)
     return rc;
 }
 
-static int init(struct options *o)
+// Before anything is made: a machine whose code is mistyped stays as it is.
+static int check_enrol(const struct options *o, const char *code, struct dv_err *err)
 {
-    struct dv_err err;
-    struct unit_config *config;
-    if (o->enrol && *o->setup.root) {
-        (void)dv_fail(&err, DV_INVALID,
-                      "an image is enrolled on the machine where it runs: leave --enrol out");
-        return fail(&err);
-    }
-    o->setup.asks = !o->yes && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
-                    (!o->enrol || strcmp(o->enrol, "-") != 0);
-    o->answers.station = o->station;
-    if (init_unit(&o->setup, o->path, &o->answers, &config, &err) < 0)
-        return fail(&err);
-    int rc = 0;
-    bool services = setup_runs_services(&o->setup);
     if (*o->setup.root)
+        return dv_fail(err, DV_INVALID,
+                       "an image is enrolled on the machine where it runs: leave --enrol out");
+    struct unit_config *config = NULL;
+    if (!code || (setup_has(&o->setup, o->path) && !(config = unit_config_load(o->path, err))))
+        return -1;
+    int rc = enrol_check(config, code, o->station, err);
+    unit_config_free(config);
+    return rc;
+}
+
+static int end_init(const struct options *o, const struct unit_config *config, const char *code,
+                    struct dv_err *err)
+{
+    bool services = setup_runs_services(&o->setup), image = *o->setup.root != '\0';
+    int rc = 0;
+    if (image)
         printf("Next, where it runs as a machine: dvsan unit add %s on the station, and then what "
                "this prints.\n",
                config->name);
-    else if (o->enrol)
-        rc = enrol(o, config);
+    else if (code)
+        rc = enrol_with_services(o, config, code, err);
     else if (!init_is_member(&o->setup, config))
         printf("Next: dvsan unit add %s on the station, and then what this prints.\n",
                config->name);
-    else if (services && init_start_services(&o->setup, config, &err) < 0)
-        rc = fail(&err);
-    if (rc == 0 && !services && !*o->setup.root)
+    else if (services)
+        rc = init_start_services(&o->setup, config, err);
+    if (rc == 0 && !services && !image)
         init_print_start(config);
-    unit_config_free(config);
     return rc;
+}
+
+static int init(struct options *o)
+{
+    struct dv_err err;
+    struct unit_config *config = NULL;
+    char line[CODE_LINE] = "";
+    const char *code = o->enrol ? read_code(o, line, &err) : NULL;
+    o->setup.asks = !o->yes && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
+                    (!o->enrol || strcmp(o->enrol, "-") != 0);
+    o->answers.station = o->station;
+    int rc = o->enrol ? check_enrol(o, code, &err) : 0;
+    if (rc == 0)
+        rc = init_unit(&o->setup, o->path, &o->answers, &config, &err);
+    if (rc == 0)
+        rc = end_init(o, config, code, &err);
+    secret_wipe(line, sizeof(line));
+    unit_config_free(config);
+    return rc == 0 ? 0 : fail(&err);
 }
 
 static int load_and_run(const struct options *o)

@@ -14,6 +14,8 @@ struct store;
 // At the first start the admin gets the password first, if there is one, else one that is made and
 // returned in *password (free it with secret_free). Otherwise *password is NULL.
 #define AUTH_FIRST_PASSWORD "first-password" // the file in the state folder that holds it
+#define AUTH_DRAWN_PASSWORD                                                                        \
+    "admin-password" // there, one that was made, where a journal would show it
 struct auth *auth_new(struct store *store, const char *first, char **password, struct dv_err *err);
 void auth_free(struct auth *a); // NULL is fine
 

@@ -83,6 +83,19 @@ static bool is_password(const struct setup *s, const char *file)
     return same;
 }
 
+// A station that was started without a password drew one, as with a new store in the place of a
+// lost one; root must not take it over unasked from a folder that is not root's.
+static void tell_drawn(const struct setup *s, const struct cms_config *config)
+{
+    DV_FREE char *drawn = dv_printf("%s/" AUTH_DRAWN_PASSWORD, config->state_dir);
+    DV_FREE char *at = setup_path(s, drawn);
+    DV_FREE char *to = setup_path(s, PASSWORD);
+    if (setup_has(s, drawn))
+        printf("The station drew a password when it was started without one. If dvsan says that "
+               "the password is wrong:\n  install -m 600 %s %s && rm %s\n",
+               at, to, at);
+}
+
 // The same password for root, who types commands, and for the station, which takes it at its first
 // start and removes its file.
 static int make_password(const struct setup *s, const struct cms_config *config,
@@ -97,6 +110,7 @@ static int make_password(const struct setup *s, const struct cms_config *config,
                            "not applied: --password-file. The station has a password already, "
                            "which is in " PASSWORD ": leave the option out");
         printf("kept the admin's password, as the station was started before\n");
+        tell_drawn(s, config);
         return 0;
     }
     int rc;

@@ -36,7 +36,7 @@ static int fail(const struct dv_err *err)
 // A file for what must not get into a log.
 static int keep_password(const char *password, const char *state_dir, struct dv_err *err)
 {
-    DV_FREE char *path = dv_printf("%s/admin-password", state_dir);
+    DV_FREE char *path = dv_printf("%s/" AUTH_DRAWN_PASSWORD, state_dir);
     char *line = dv_printf("%s\n", password);
     int rc = file_write_atomic(path, line, strlen(line), 0600, err);
     secret_free(line);
