@@ -204,7 +204,8 @@ def test_what_cannot_be_guessed_is_named(machines, typed):
     code = noise.new_code()
     mistyped = code[:-1] + ("0" if code[-1] != "0" else "1")
     for given, told in ((["--enrol", mistyped, "--station", "192.0.2.1"], "the code is mistyped"),
-                        (["--enrol", code], "say which, with --station")):
+                        (["--enrol", code], "say which, with --station"),
+                        (["--enrol", code, "--station", "https://192.0.2.1"], "is no address of a station")):
         before = host.sh("ls -lR /etc/dvsan /etc/snmp /etc/systemd/system /srv | sha256sum")
         done = host.run("dvsan-unit", "--init", "--name", "other", "--address", "192.0.2.21", *given, check=False)
         assert done.returncode == 2 and told in done.stderr, done

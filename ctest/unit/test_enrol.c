@@ -1,5 +1,6 @@
 // Codes, the handshake of an enrolment, and members' keys.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "enrol/client.h"
 #include "enrol/code.h"
 #include "enrol/keys.h"
 #include "enrol/message.h"
@@ -245,6 +246,37 @@ static void test_keys_differ_in_each_respect(void **arg)
     assert_memory_equal(&k[0], &k[1], sizeof(k[0]));
 }
 
+static void test_addresses_of_stations(void **arg)
+{
+    (void)arg;
+    static const struct {
+        const char *text;
+        bool good;
+    } table[] = {
+        {"192.0.2.1", true},
+        {"192.0.2.1:1162", true},
+        {"cms.example.net:1162", true},
+        {"2001:db8::1", true},
+        {"[2001:db8::1]", true},
+        {"[2001:db8::1]:1162", true},
+        {"[fe80::1%eth0]:1162", true},
+        {"", false},
+        {":1162", false},
+        {"192.0.2.1:", false},
+        {"192.0.2.1:0", false},
+        {"192.0.2.1:65536", false},
+        {"192.0.2.1:snmp", false},
+        {"192.0.2.1/24", false},
+        {"https://192.0.2.1", false},
+        {"THE-STATION'S-ADDRESS", false},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        struct dv_err err = {.text = ""};
+        if ((enrol_check_station(table[i].text, &err) == 0) != table[i].good)
+            fail_msg("\"%s\": %s", table[i].text, err.text);
+    }
+}
+
 static void test_ids_of_engines(void **arg)
 {
     (void)arg;
@@ -438,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_keys_differ_in_each_respect),
         cmocka_unit_test(test_keys_of_before_stay),
         cmocka_unit_test(test_ids_of_engines),
+        cmocka_unit_test(test_addresses_of_stations),
         cmocka_unit_test(test_names_of_users_say_whose_they_are),
         cmocka_unit_test(test_a_request_is_read_as_it_is_written),
         cmocka_unit_test(test_bad_requests_are_told),

@@ -203,7 +203,8 @@ int enrol_unit(const struct unit_config *config, const char *config_path, const 
     int rc = -1;
     if (!station)
         station = station_of(config, err);
-    if (station && snmpd_is_down(config, err) == 0 && ask_for(config, &request, err) == 0) {
+    if (station && enrol_check_station(station, err) == 0 && snmpd_is_down(config, err) == 0 &&
+        ask_for(config, &request, err) == 0) {
         struct enrolling e = {config, config_path, &request.engine};
         rc = enrol_ask(station, &code, &request, keep, &e, err);
     }
@@ -218,7 +219,9 @@ int enrol_check(const struct unit_config *config, const char *text, const char *
     if (code_parse(text, &code, err) < 0)
         return -1;
     code_wipe(&code);
-    return station || station_of(config, err) ? 0 : -1;
+    if (!station)
+        station = station_of(config, err);
+    return station ? enrol_check_station(station, err) : -1;
 }
 
 // ---- By files -------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "base/wait.h"
 #include "enrol/frame.h"
 #include "enrol/noise.h"
@@ -65,6 +66,20 @@ static void split(const char *station, char *host, char *port)
         len -= 2;
     }
     snprintf(host, NI_MAXHOST, "%.*s", (int)(len < NI_MAXHOST ? len : NI_MAXHOST - 1), station);
+}
+
+int enrol_check_station(const char *station, struct dv_err *err)
+{
+    char host[NI_MAXHOST], port[6];
+    split(station, host, port);
+    uint64_t number;
+    if (*host && !strpbrk(host, "/@' ") &&
+        number_parse("", port, 1, UINT16_MAX, &number, NULL) == 0)
+        return 0;
+    return dv_fail(err, DV_INVALID,
+                   "\"%.80s\" is no address of a station: write HOST, HOST:PORT or [IPv6]:PORT, as "
+                   "dvsan unit add prints it",
+                   station);
 }
 
 static int open_connection(struct talk *t, struct dv_err *err)
