@@ -1,6 +1,7 @@
 """Rotation of a unit's keys: under I/O, wherever either side is killed, and behind restored backups."""
 import contextlib
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -424,6 +425,33 @@ def test_a_station_restored_from_before_rotations_hears_its_unit(lab, writer, ti
     assert writer.goes_on(), writer.error
 
 
+def test_a_unit_restored_from_before_two_rotations_is_told(lab, writer):
+    """It had said good-bye, and is there again, which nobody would see."""
+    unit, kept = lab.units["unit1"], os.path.join(lab.work, "unit-old")
+    for process in (unit.agent, unit.snmpd):
+        unit.stop(process)
+    for name in ("state", "snmpd.state"):
+        shutil.copytree(unit.path(name), os.path.join(kept, name))
+    unit.start()
+    wait_up(lab)
+    for _ in range(2):
+        lab.dvsan("unit", "rekey", "unit1")
+    for process in (unit.agent, unit.snmpd):
+        unit.stop(process)
+    patience.wait_for("unit1 to be stopped", lambda: lab.unit("unit1")["state"] in ("stopped", "down"))
+    for name in ("state", "snmpd.state"):
+        restore(os.path.join(kept, name), unit.path(name))
+    unit.start()
+    patience.wait_for("the station to say that the unit takes none of its keys", lambda:
+                      "dvsan unit add unit1 --again" in (lab.unit("unit1")["note"] or ""))
+    shown = lab.unit("unit1")
+    assert shown["state"] == "down" and "it takes none of the station's keys" in shown["last_error"], shown
+    patience.wait_for("the unit to say so in its log", lambda: "does not take this unit's keys; if that lasts"
+                      in pathlib.Path(unit.agent.log).read_text(encoding="utf-8"))
+    enrol_again(lab, number(lab) + 2, name="unit1", again=True)
+    assert writer.goes_on(), writer.error
+
+
 def test_a_station_whose_keys_a_unit_takes_no_more_says_what_to_do(lab, writer):
     """Both are further apart than is looked for: the number in the store is made another one."""
     station = lab.lab.station
@@ -432,9 +460,10 @@ def test_a_station_whose_keys_a_unit_takes_no_more_says_what_to_do(lab, writer):
             os.path.join(lab.folder, "cms", "state", "pool.db"))) as db, db:
         db.execute("UPDATE unit SET key_number = key_number + 3, key_before = 0 WHERE name = 'unit1'")
     station.start()
-    patience.wait_for("the station to say that the unit takes none of its keys", lambda: any(
-        "is down: it takes none of the station's keys" in e and "dvsan unit add unit1 --again" in e
-        for e in events(lab)))
+    patience.wait_for("the station to say that the unit takes none of its keys", lambda:
+                      "dvsan unit add unit1 --again" in (lab.unit("unit1")["note"] or ""))
+    assert any("is down: it takes none of the station's keys" in e and "dvsan unit add unit1 --again" in e
+               for e in events(lab))
     said = lab.dvsan("unit", "show", "unit1").stdout
     assert "it takes none of the station's keys" in said, said
     assert "dvsan unit add unit1 --again, and on the unit" in " ".join(said.split()), said
