@@ -182,20 +182,25 @@ static void lock_between_processes(void **state)
 {
     (void)state;
     struct dv_err err;
-    int to_parent[2], to_child[2];
+    int to_parent[2], to_child[2], to_grandchild[2];
     char byte = 0;
     assert_int_equal(pipe(to_parent), 0);
     assert_int_equal(pipe(to_child), 0);
+    assert_int_equal(pipe(to_grandchild), 0);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         int fd = file_lock(in_dir("lock"), &err);
         byte = fd >= 0 ? 'y' : 'n';
-        ssize_t n = write(to_parent[1], &byte, 1);
         close(to_child[1]);
+        close(to_grandchild[1]);
+        if (fork() == 0) // which holds it, too
+            _exit((int)read(to_grandchild[0], &byte, 1));
+        ssize_t n = write(to_parent[1], &byte, 1);
         n = read(to_child[0], &byte, 1); // until the parent closes its end
         _exit(n == 0 ? 0 : 1);
     }
+    close(to_parent[1]);
     assert_int_equal(read(to_parent[0], &byte, 1), 1);
     assert_int_equal(byte, 'y');
 
@@ -207,9 +212,17 @@ static void lock_between_processes(void **state)
 
     close(to_child[1]);
     int status;
+    siginfo_t ended;
+    assert_int_equal(waitid(P_PID, (id_t)child, &ended, WEXITED | WNOWAIT), 0);
+    assert_int_equal(file_lock(in_dir("lock"), &err), -1); // by the child's own child
+    snprintf(expected, sizeof(expected), "is locked by process %d, which has ended", (int)child);
+    assert_non_null(strstr(err.text, expected));
+    close(to_grandchild[1]);
+    assert_int_equal(read(to_parent[0], &byte, 1), 0); // it has ended
     assert_int_equal(waitpid(child, &status, 0), child);
-    int fd = file_lock(in_dir("lock"), &err);
-    assert_true(fd >= 0);
+    int fd;
+    while ((fd = file_lock(in_dir("lock"), &err)) < 0) // it closes one after the other
+        assert_int_equal(err.code, DV_BUSY);
     snprintf(expected, sizeof(expected), "%d\n", (int)getpid());
     assert_file(in_dir("lock"), expected, 0600);
 
@@ -220,8 +233,8 @@ static void lock_between_processes(void **state)
     assert_true(fd >= 0);
     close(fd);
     close(to_parent[0]);
-    close(to_parent[1]);
     close(to_child[0]);
+    close(to_grandchild[0]);
 }
 
 int main(void)

@@ -128,6 +128,17 @@ int file_sync_dir(const char *path, struct dv_err *err)
     return 0;
 }
 
+// proc(5): the state of a process follows its name, which is in parentheses and may hold any.
+static bool has_ended(const char *pid)
+{
+    DV_FREE char *path = dv_printf("/proc/%.20s/stat", pid);
+    DV_FREE char *text = NULL;
+    size_t len;
+    const char *name_end =
+        file_read(path, 4096, &text, &len, NULL) == 0 ? strrchr(text, ')') : NULL;
+    return name_end && (name_end[1] == ' ') && (name_end[2] == 'Z' || name_end[2] == 'X');
+}
+
 int file_lock(const char *path, struct dv_err *err)
 {
     DV_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -140,6 +151,12 @@ int file_lock(const char *path, struct dv_err *err)
         if (pread(fd, pid, sizeof(pid) - 1, 0) <= 0)
             dv_copy(pid, sizeof(pid), "another");
         pid[strcspn(pid, "\n")] = '\0';
+        if (has_ended(pid))
+            return dv_fail(err, DV_BUSY,
+                           "%s is locked by process %s, which has ended, and of which the kernel "
+                           "lets go when the disk, mount or server below it answers what that "
+                           "process asked: see to that one",
+                           path, pid);
         return dv_fail(err, DV_BUSY, "%s is locked by process %s; stop that one first", path, pid);
     }
     int len = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
