@@ -196,6 +196,8 @@ static int check_change(struct tables *t, struct sn_change *c, const struct unit
 static int check_destroy(struct sn_change *c, const struct unit_rule *rule, const struct request *r,
                          struct intent *in)
 {
+    if (r->has_user || r->has_secret || r->has_mark || r->ends_previous)
+        return table_blame(c, SUB_dvsanAccessRowStatus, SN_INCONSISTENT_VALUE);
     if (!rule) // RFC 2579: destroying nothing succeeds
         return SN_NO_ERROR;
     if (r->has_initiator && strcmp(r->initiator, rule->r.initiator) != 0)
@@ -238,6 +240,8 @@ static int check(void *ctx, struct sn_change *c)
         status = check_request(t, c, &r, &in);
     if (status == SN_NO_ERROR)
         c->memory = sets_stage(t->sets, &in);
+    else
+        table_tell_refusal(c, what, status);
     secret_wipe(&r, sizeof(r));
     secret_wipe(&in, sizeof(in));
     return status;

@@ -112,7 +112,7 @@ static int parse(struct sn_change *c, struct request *r)
         switch (c->sets[i].column) {
         case SUB_dvsanVolumeUuid:
             r->has_uuid = true;
-            good = sn_get_octets(v, r->uuid.b, sizeof(r->uuid.b)) && !uuid_is_zero(&r->uuid);
+            good = sn_get_octets(v, r->uuid.b, sizeof(r->uuid.b)) && uuid_names(&r->uuid);
             break;
         case SUB_dvsanVolumeName:
             r->has_name = true;
@@ -322,9 +322,12 @@ static int check_forget(struct tables *t, struct sn_change *c, const struct unit
 }
 
 // Which volume is meant a manager tells by its UUID, since an index may be another one's by now.
+// Who changes it in the same request does not know what he wants.
 static int check_end(struct tables *t, struct sn_change *c, const struct unit_volume *v,
                      const struct request *r, struct intent *in)
 {
+    if (r->has_name || r->has_medium || r->has_size || r->has_thin || r->has_admin)
+        return table_blame(c, SUB_dvsanVolumeRowStatus, SN_INCONSISTENT_VALUE);
     if (!v) // RFC 2579: destroying nothing succeeds
         return SN_NO_ERROR;
     if (r->has_uuid && !uuid_equal(&r->uuid, &v->v.uuid))
@@ -333,36 +336,43 @@ static int check_end(struct tables *t, struct sn_change *c, const struct unit_vo
 }
 
 // A station takes over what is made, and another size. Making what is there changes nothing.
-static int may_change(struct tables *t, const struct sn_change *c, const struct request *r)
+static int may_change(struct tables *t, const struct sn_change *c, const struct request *r,
+                      const char *what)
 {
     bool undone = r->status == ROW_DESTROY ||
                   (r->status != ROW_CREATE_AND_GO && (r->has_name || r->has_admin));
-    char what[32];
-    snprintf(what, sizeof(what), "volume %u", c->index[0]);
     return table_may_change(t, c, undone, what);
+}
+
+static int check_request(struct tables *t, struct sn_change *c, const struct request *r,
+                         struct intent *in)
+{
+    const struct unit_volume *v = c->row;
+    if (r->status == ROW_DESTROY)
+        return check_end(t, c, v, r, in);
+    if (r->status == ROW_CREATE_AND_GO)
+        return v ? check_again(c, v, r) : check_create(t, c, r, in);
+    return v ? check_change(t, c, v, r, in) : SN_INCONSISTENT_NAME;
 }
 
 static int check(void *ctx, struct sn_change *c)
 {
     struct tables *t = ctx;
-    const struct unit_volume *v = c->row;
     struct request r;
     struct intent in = {.kind = INTENT_NOTHING, .request = c->request};
     if (c->index_len != 1 || c->index[0] < 1 || c->index[0] > INDEX_MAX)
         return SN_NO_CREATION;
+    char what[32];
+    snprintf(what, sizeof(what), "volume %u", c->index[0]);
     int status = parse(c, &r);
     if (status == SN_NO_ERROR)
-        status = may_change(t, c, &r);
-    if (status != SN_NO_ERROR)
-        return status;
-    if (r.status == ROW_DESTROY)
-        status = check_end(t, c, v, &r, &in);
-    else if (r.status == ROW_CREATE_AND_GO)
-        status = v ? check_again(c, v, &r) : check_create(t, c, &r, &in);
-    else
-        status = v ? check_change(t, c, v, &r, &in) : SN_INCONSISTENT_NAME;
+        status = may_change(t, c, &r, what);
+    if (status == SN_NO_ERROR)
+        status = check_request(t, c, &r, &in);
     if (status == SN_NO_ERROR)
         c->memory = sets_stage(t->sets, &in);
+    else
+        table_tell_refusal(c, what, status);
     return status;
 }
 

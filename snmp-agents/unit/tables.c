@@ -267,6 +267,13 @@ int table_blame(struct sn_change *c, uint32_t column, int status)
     return status;
 }
 
+void table_tell_refusal(const struct sn_change *c, const char *what, int status)
+{
+    static struct log_limit told;
+    log_limited(&told, LOG_LEVEL_INFO, "unit", "a SET for %s was refused: %s, for column %u", what,
+                sn_status_name(status), c->count > 0 ? c->sets[c->failed].column : 0);
+}
+
 int tables_register(struct sn_agent *agent, struct tables *t, struct dv_err *err)
 {
     static const struct sn_table *const all[] = {&table_member, &table_summary, &table_medium,

@@ -88,5 +88,7 @@ void table_release(void *ctx, struct sn_change *c);
 
 // Names the column that is to blame for a refusal, and returns status.
 int table_blame(struct sn_change *c, uint32_t column, int status);
+// Logs the refusal of a change of what, by the column that is to blame.
+void table_tell_refusal(const struct sn_change *c, const char *what, int status);
 
 #endif

@@ -68,3 +68,10 @@ bool uuid_is_zero(const struct dv_uuid *u)
     static const struct dv_uuid zero;
     return uuid_equal(u, &zero);
 }
+
+bool uuid_names(const struct dv_uuid *u)
+{
+    struct dv_uuid max;
+    memset(max.b, 0xff, sizeof(max.b));
+    return !uuid_is_zero(u) && !uuid_equal(u, &max);
+}

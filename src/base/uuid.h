@@ -17,5 +17,7 @@ bool uuid_parse(const char *text, struct dv_uuid *out); // 8-4-4-4-12 hex digits
 const char *uuid_format(const struct dv_uuid *u, char out[UUID_TEXT_LEN]); // lower case
 bool uuid_equal(const struct dv_uuid *a, const struct dv_uuid *b);
 bool uuid_is_zero(const struct dv_uuid *u);
+// Whether it can be somebody's: neither the Nil nor the Max UUID (RFC 9562 sections 5.9, 5.10).
+bool uuid_names(const struct dv_uuid *u);
 
 #endif
