@@ -217,6 +217,25 @@ def test_session_parameters(box):
     assert box.log().count("set session parameters") == 2 + 2 + 1
 
 
+def test_what_was_changed_by_hand_is_put_back(box):
+    """Without a restart of anything."""
+    box.start()
+    box.create(1, "v1")
+    box.wait_volume(1, ONLINE)
+    tid = str(box.tids()[1])
+    update = ("--mode", "target", "--op", "update", "--tid", tid)
+    for name, value in (("HeaderDigest", "CRC32C"), ("DataDigest", "CRC32C"), ("InitialR2T", "Yes")):
+        box.tgtadm(*update, "--name", name, "--value", value)
+    box.tgtadm("--mode", "account", "--op", "new", "--user", "other", "--password", "secret-of-other")
+    box.tgtadm("--mode", "account", "--op", "bind", "--tid", tid, "--user", "other", "--outgoing")
+    box.tgtadm("--mode", "logicalunit", "--op", "update", "--tid", tid, "--lun", "1", "--params", "readonly=1")
+    wanted = {"HeaderDigest": "None", "DataDigest": "None", "InitialR2T": "No"}
+    wait_for("the parameters", lambda: wanted.items() <= parameters(box, 1).items(), 60)
+    wait_for("the account to go", lambda: "(outgoing)" not in box.tgtadm("--mode", "target", "--op", "show"), 60)
+    wait_for("the LUN to be writable", lambda: "Readonly: Yes" not in box.tgtadm("--mode", "target", "--op", "show"), 60)
+    box.wait_volume(1, ONLINE)
+
+
 def test_needs_no_root(addresses):
     """Agent and tgtd run as whoever starts the agent."""
     uid = 65534

@@ -117,6 +117,7 @@ static void test_targets_by_hand(void **state)
     assert_false(t->ready);
     assert_int_equal(t->account_count, 1);
     assert_string_equal(t->accounts[0], "alice");
+    assert_string_equal(t->outgoing, "out");
     assert_int_equal(t->acl_count, 3);
     assert_string_equal(t->acl[0], "ALL");
     assert_string_equal(t->acl[1], "10.0.0.0/8");

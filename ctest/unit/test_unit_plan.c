@@ -194,6 +194,7 @@ static void read_wanted(struct want *w, char *words[WORDS])
         t->online = !has_word(words, "offline");
         t->blocks = number_after(words, "blocks");
         t->replaced = has_word(words, "replaced");
+        t->writable = has_word(words, "writable");
         t->most_blocks = number_after(words, "most");
         t->unmaps = has_word(words, "unmaps");
     } else if (strcmp(words[0], "rule") == 0 && last) {
@@ -232,6 +233,8 @@ static void read_actual(struct seen *s, char *words[WORDS])
         see_session(last, number(words[1]), words[2]);
     } else if (strcmp(words[0], "bound") == 0 && last) {
         SEE_TEXT(last->accounts, last->account_count, words[1]);
+    } else if (strcmp(words[0], "outgoing") == 0 && last) {
+        last->outgoing = dv_strdup(words[1]);
     } else if (strcmp(words[0], "acl") == 0 && last) {
         SEE_TEXT(last->acl, last->acl_count, words[1]);
     } else {

@@ -4,9 +4,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "snmp-agents/unit/open_files.h"
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 // How long a tgtd that did not answer in time is waited for from then on, until it does, or was
@@ -249,6 +252,17 @@ static bool is_replaced(const struct instance *i, const struct open_files *open,
     return !r || r->dev != st.st_dev || r->ino != st.st_ino;
 }
 
+// Of one that has failed, perhaps since it is served read-only. tgtd runs as the same user.
+static bool is_writable(const struct order_volume *ov, const struct plan_target *t)
+{
+    int read_only = 0;
+    if (ov->v.state != VOLUME_FAILED || !t->path || t->store ||
+        faccessat(AT_FDCWD, t->path, W_OK, AT_EACCESS) != 0)
+        return false;
+    DV_CLOSE int fd = open(t->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    return fd >= 0 && (ioctl(fd, BLKROGET, &read_only) != 0 || read_only == 0);
+}
+
 static void note_reopened(struct instance *i, const struct plan_target *t)
 {
     struct stat st;
@@ -340,6 +354,8 @@ static void *reconcile(void *arg)
         if (!is_own(i, &i->wants[n]))
             continue;
         targets[count] = i->wants[n].target;
+        targets[count].writable =
+            is_writable(&i->order->volumes[i->wants[n].volume], &targets[count]);
         targets[count].replaced = is_replaced(i, open, &targets[count]);
         volumes[count] = i->wants[n].volume;
         count++;

@@ -52,6 +52,13 @@ static void drop_accounts(struct planner *p, struct view *v)
     }
 }
 
+// None is ours, as volumes prove themselves to nobody.
+static void drop_outgoing(struct planner *p, const struct view *v)
+{
+    if (v->seen->outgoing)
+        emit(p, PLAN_UNBIND_OUTGOING, v, v->seen->outgoing);
+}
+
 // The daemon lists names and addresses as one, and takes any text for either: what is no iSCSI name
 // may have been bound as both.
 static void drop_names(struct planner *p, const struct view *v)
@@ -95,6 +102,7 @@ static void revoke(struct planner *p, struct view *v)
     }
     drop_names(p, v);
     drop_accounts(p, v);
+    drop_outgoing(p, v);
     // An offline target drops commands without an answer, so sessions that saw it end, too.
     end_sessions(p, v, close || !v->seen->ready);
     for (size_t i = 0; i < v->seen->lun_count; i++)
@@ -110,6 +118,7 @@ static void remove_target(struct planner *p, const struct seen_target *t)
     view_sees(&v, t);
     drop_names(p, &v);
     drop_accounts(p, &v); // so that accounts can be deleted even if the target cannot
+    drop_outgoing(p, &v);
     if (t->ready)
         emit(p, PLAN_SET_OFFLINE, &v, NULL);
     if (t->ready || t->session_count > 0) // also one that began since the listing

@@ -54,6 +54,7 @@ struct plan_target {
     // What the backing file has at least, and at most: a file that is just growing has something in
     // between. 0: not compared.
     uint64_t blocks, most_blocks;
+    bool writable; // the backing file can be opened for writing now
     bool replaced; // another file is at the path than the one that the daemon has open
     bool online;   // or its target stays, but refuses everybody and has closed the file
     const struct plan_rule *rules;
@@ -90,10 +91,11 @@ enum plan_op {
     PLAN_DELETE_LUN,     // tid, lun
     PLAN_BIND_ACCOUNT,   // tid, name: the user
     PLAN_UNBIND_ACCOUNT, // tid, name: the user
-    PLAN_BIND_NAME,      // tid, name: the initiator
-    PLAN_UNBIND_NAME,    // tid, name: the initiator
-    PLAN_UNBIND_ADDRESS, // tid, name: the address
-    PLAN_END_SESSIONS,   // tid, name: the initiator, or NULL for all
+    PLAN_UNBIND_OUTGOING, // tid, name: the user, by whose secret the target proves itself
+    PLAN_BIND_NAME,       // tid, name: the initiator
+    PLAN_UNBIND_NAME,     // tid, name: the initiator
+    PLAN_UNBIND_ADDRESS,  // tid, name: the address
+    PLAN_END_SESSIONS,    // tid, name: the initiator, or NULL for all
 };
 
 struct plan_step {

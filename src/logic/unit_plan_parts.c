@@ -313,6 +313,7 @@ static bool fill_path(struct planner *p, struct view *v, const struct seen_targe
         v->filled.path = t->luns[i].path;
         v->filled.store = t->luns[i].store;
         v->filled.options = NULL;
+        v->filled.writable = false;
         v->filled.unmaps = t->luns[i].unmaps;
         v->filled.blocks = v->filled.most_blocks = 0;
         v->want = &v->filled;
@@ -348,7 +349,8 @@ static void look_at_target(struct planner *p, struct view *v)
     for (size_t i = 0; v->seen && i < v->seen->lun_count; i++)
         if (v->seen->luns[i].lun == PLAN_LUN && v->seen->luns[i].read_only)
             problem(p, v->index, DV_DENIED,
-                    "%s is served read-only: tgtd may not write it; let tgtd's user own the file",
+                    "%s is served read-only: tgtd may not write it; let tgtd's user own the file, "
+                    "on a file system that can be written",
                     v->want->path);
 }
 
@@ -388,7 +390,8 @@ const char *plan_store(const struct plan_target *t)
     return t->store ? t->store : PLAN_STORE;
 }
 
-// Exactly one LUN beside the controller, over the right file.
+// Exactly one LUN beside the controller, over the right file. One that was made read-only, by hand
+// or since the file was, is opened anew where that helps.
 bool lun_is_right(const struct seen_target *t, const struct plan_target *want)
 {
     size_t right = 0;
@@ -397,7 +400,7 @@ bool lun_is_right(const struct seen_target *t, const struct plan_target *want)
         if (l->lun == 0)
             continue;
         if (l->lun != PLAN_LUN || strcmp(l->path, want->path) != 0 ||
-            strcmp(l->store, plan_store(want)) != 0)
+            strcmp(l->store, plan_store(want)) != 0 || (l->read_only && want->writable))
             return false;
         right++;
     }

@@ -17,6 +17,7 @@ static const char *const verbs[] = {
     [PLAN_DELETE_LUN] = "delete LUN",
     [PLAN_BIND_ACCOUNT] = "bind account",
     [PLAN_UNBIND_ACCOUNT] = "unbind account",
+    [PLAN_UNBIND_OUTGOING] = "unbind outgoing account",
     [PLAN_BIND_NAME] = "bind initiator",
     [PLAN_UNBIND_NAME] = "unbind initiator",
     [PLAN_UNBIND_ADDRESS] = "unbind address",

@@ -35,6 +35,7 @@ void seen_clear(struct seen *s)
         free(t->luns);
         free_texts(t->accounts, t->account_count);
         free_texts(t->acl, t->acl_count);
+        free(t->outgoing);
         free(t->name);
     }
     free(s->targets);

@@ -39,7 +39,8 @@ struct seen_target {
     size_t lun_count;
     char **accounts; // incoming ones, in the order in which the daemon keeps them
     size_t account_count;
-    char **acl; // initiator names and addresses
+    char *outgoing; // the account by which it proves itself, or NULL
+    char **acl;     // initiator names and addresses
     size_t acl_count;
 };
 

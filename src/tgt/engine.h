@@ -12,6 +12,7 @@ struct tgt_engine {
     struct dv_uuid boot; // of this machine; zero: it cannot be read
     struct session_parameters session;
     bool session_compared;    // by all targets of the tgtd that was met last
+    uint32_t compared;        // since then: up to which one again
     struct tgt_ghost *ghosts; // of the tgtd that was met last
     size_t ghost_count;
 };

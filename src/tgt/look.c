@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define EVICTIONS 8 // targets whose sessions one look may end to get a readable list
+#define COMPARED  8 // targets whose parameters a look reads once all were read
 
 static int ask_text(const struct tgt_engine *e, struct tgt_request r, char **text,
                     struct dv_err *err)
@@ -135,6 +136,25 @@ static void drop_ghosts(const struct tgt_engine *e, struct seen_target *t, struc
     t->session_count = kept;
 }
 
+// Of a tgtd that was just met all; then some in turn, since anybody may change them.
+static int compare_sessions(struct tgt_engine *e, struct seen *seen, struct dv_err *err)
+{
+    size_t left = e->session_compared ? COMPARED : SIZE_MAX;
+    uint32_t from = e->session_compared ? e->compared : 0;
+    for (size_t i = 0; i < seen->target_count && left > 0; i++) {
+        struct seen_target *t = &seen->targets[i];
+        if (t->tid <= from || !is_ours(e, t))
+            continue;
+        if (tgt_compare_session(e, t->tid, &t->parameters_differ, err) != 0)
+            return -1;
+        e->compared = t->tid;
+        left--;
+    }
+    if (left > 0)
+        e->compared = 0;
+    return 0;
+}
+
 int tgt_look(struct tgt_engine *e, struct seen *seen, struct dv_err *err)
 {
     *seen = (struct seen){0};
@@ -151,11 +171,8 @@ int tgt_look(struct tgt_engine *e, struct seen *seen, struct dv_err *err)
     free(e->ghosts);
     e->ghosts = still.list;
     e->ghost_count = still.count;
-    for (size_t i = 0; i < seen->target_count && !e->session_compared; i++) {
-        struct seen_target *t = &seen->targets[i];
-        if (is_ours(e, t) && tgt_compare_session(e, t->tid, &t->parameters_differ, err) != 0)
-            return -1;
-    }
+    if (compare_sessions(e, seen, err) != 0)
+        return -1;
     DV_FREE char *text = NULL;
     struct tgt_request r = {.mode = TGT_ACCOUNT, .op = TGT_SHOW, .doing = "listing accounts"};
     if (ask_text(e, r, &text, err) != 0)

@@ -141,6 +141,7 @@ static int send_request(int fd, const struct tgt_request *r, struct dv_err *err)
         .sid = r->sid,
         .lun = r->lun,
         .cid = r->cid,
+        .account_direction = r->outgoing,
     };
     char message[sizeof(wire) + PARAMS_MAX];
     memcpy(message, &wire, sizeof(wire));

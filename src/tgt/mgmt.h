@@ -4,6 +4,7 @@
 #define DVSAN_TGT_MGMT_H
 
 #include "base/err.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -55,6 +56,7 @@ struct tgt_request {
     int32_t tid;
     uint64_t sid, lun;
     uint32_t cid;
+    bool outgoing;      // an account by which a target proves itself
     const char *params; // "key=value,key=value" or NULL
     const char *doing;  // for errors: "binding account alice to target 7"
 };

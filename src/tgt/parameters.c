@@ -10,19 +10,26 @@
 struct key {
     const char *name;
     size_t offset;
-    bool flag; // Yes or No, into a bool; else a number, into an uint32_t
+    enum { NUMBER_OF, YES_OR_NO, IS_NONE } kind; // into a uint32_t, or a bool
 };
 
 #define FLAG(name, field)                                                                          \
     {                                                                                              \
-        name, offsetof(struct tgt_parameters, field), true                                         \
+        name, offsetof(struct tgt_parameters, field), YES_OR_NO                                    \
     }
 #define NUMBER(name, field)                                                                        \
     {                                                                                              \
-        name, offsetof(struct tgt_parameters, field), false                                        \
+        name, offsetof(struct tgt_parameters, field), NUMBER_OF                                    \
+    }
+
+#define NONE(name, field)                                                                          \
+    {                                                                                              \
+        name, offsetof(struct tgt_parameters, field), IS_NONE                                      \
     }
 
 static const struct key KEYS[] = {
+    NONE("HeaderDigest", no_header_digest),
+    NONE("DataDigest", no_data_digest),
     FLAG("InitialR2T", session.initial_r2t),
     FLAG("ImmediateData", session.immediate_data),
     FLAG("DataPDUInOrder", data_pdu_in_order),
@@ -42,7 +49,11 @@ static bool take(const struct key *key, const char *value, struct tgt_parameters
     char *field = (char *)out + key->offset;
     unsigned number;
     int end = 0;
-    if (key->flag) {
+    if (key->kind == IS_NONE) {
+        *(bool *)field = strcmp(value, "None") == 0;
+        return true;
+    }
+    if (key->kind == YES_OR_NO) {
         *(bool *)field = strcmp(value, "Yes") == 0;
         return *(bool *)field || strcmp(value, "No") == 0;
     }
@@ -106,7 +117,7 @@ int tgt_compare_session(const struct tgt_engine *e, uint32_t tid, bool *differs,
         return 0;
     if (status != TGT_OK || show_parameters(text, &p, err) != 0)
         return -1;
-    *differs = !same(&p.session, &e->session);
+    *differs = !same(&p.session, &e->session) || !p.no_header_digest || !p.no_data_digest;
     return 0;
 }
 
@@ -115,21 +126,23 @@ int tgt_set_session(const struct tgt_engine *e, uint32_t tid, struct dv_err *err
     const struct session_parameters *s = &e->session;
     const struct {
         const char *key;
-        bool flag;
+        const char *text; // or NULL: the number
         uint32_t value;
     } keys[] = {
-        {"InitialR2T", true, s->initial_r2t},
-        {"ImmediateData", true, s->immediate_data},
-        {"MaxRecvDataSegmentLength", false, s->max_recv},
-        {"FirstBurstLength", false, s->first_burst},
-        {"MaxBurstLength", false, s->max_burst},
-        {"MaxOutstandingR2T", false, s->max_outstanding_r2t},
+        {"HeaderDigest", "None", 0},
+        {"DataDigest", "None", 0},
+        {"InitialR2T", s->initial_r2t ? "Yes" : "No", 0},
+        {"ImmediateData", s->immediate_data ? "Yes" : "No", 0},
+        {"MaxRecvDataSegmentLength", NULL, s->max_recv},
+        {"FirstBurstLength", NULL, s->first_burst},
+        {"MaxBurstLength", NULL, s->max_burst},
+        {"MaxOutstandingR2T", NULL, s->max_outstanding_r2t},
     };
     char params[64], doing[96];
     int result = 0;
     for (size_t i = 0; i < DV_COUNT(keys) && result == 0; i++) {
-        if (keys[i].flag)
-            snprintf(params, sizeof(params), "%s=%s", keys[i].key, keys[i].value ? "Yes" : "No");
+        if (keys[i].text)
+            snprintf(params, sizeof(params), "%s=%s", keys[i].key, keys[i].text);
         else
             snprintf(params, sizeof(params), "%s=%u", keys[i].key, keys[i].value);
         snprintf(doing, sizeof(doing), "target %u: setting %s", tid, params);

@@ -198,6 +198,7 @@ static void note_opened(struct run *r, const struct plan_step *step)
     if (step->target == PLAN_NONE || (step->op != PLAN_RELOAD_LUN && step->op != PLAN_NEW_LUN))
         return;
     r->targets[step->target].replaced = false;
+    r->targets[step->target].writable &= step->op != PLAN_NEW_LUN;
     r->result->reloaded[step->target] = step->op == PLAN_RELOAD_LUN;
 }
 
@@ -207,8 +208,9 @@ static void tell_end(const struct run *r, const struct plan_step *step)
 {
     static struct log_limit told[PLAN_END_SESSIONS + 1];
     bool ends = step->op == PLAN_DELETE_TARGET || step->op == PLAN_DELETE_LUN ||
-                step->op == PLAN_UNBIND_ACCOUNT || step->op == PLAN_UNBIND_NAME ||
-                step->op == PLAN_UNBIND_ADDRESS || step->op == PLAN_END_SESSIONS;
+                step->op == PLAN_UNBIND_ACCOUNT || step->op == PLAN_UNBIND_OUTGOING ||
+                step->op == PLAN_UNBIND_NAME || step->op == PLAN_UNBIND_ADDRESS ||
+                step->op == PLAN_END_SESSIONS;
     struct strbuf line = {0};
     if (!ends)
         return;

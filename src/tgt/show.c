@@ -187,8 +187,12 @@ static bool account_line(struct block *b)
     size_t len = strlen(outgoing);
     if (l->indent != 2 * TAB)
         return false;
-    if (l->len < len || memcmp(l->text + l->len - len, outgoing, len) != 0)
+    if (l->len < len || memcmp(l->text + l->len - len, outgoing, len) != 0) {
         *DV_APPEND(b->t->accounts, b->t->account_count) = line_copy(l->text, l->len);
+        return true;
+    }
+    free(b->t->outgoing);
+    b->t->outgoing = line_copy(l->text, l->len - len);
     return true;
 }
 

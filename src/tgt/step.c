@@ -438,6 +438,11 @@ int tgt_do_step(struct tgt_engine *e, const struct plan_wanted *wanted,
         account.op = TGT_UNBIND;
         account.doing = "unbinding account";
         return ask_target(e, account, step->tid, "user", step->name, TGT_NO_USER, err);
+    case PLAN_UNBIND_OUTGOING:
+        account.op = TGT_UNBIND;
+        account.outgoing = true;
+        account.doing = "unbinding outgoing account";
+        return ask_target(e, account, step->tid, "user", step->name, TGT_NO_USER, err);
     case PLAN_BIND_NAME:
         target.op = TGT_BIND;
         target.doing = "binding initiator";

@@ -38,7 +38,8 @@ struct tgt_engine;
 struct tgt_engine *tgt_engine_new(const char *socket, const char *prefix, int timeout_ms);
 void tgt_engine_free(struct tgt_engine *e);
 // What its targets offer from the next reconciliation on; SESSION_DEFAULTS until then. Targets that
-// tgtd has already are compared once in each of its runs. Live sessions keep what they agreed on.
+// tgtd has already are compared at first, and then some of them in turn. Live sessions keep what
+// they agreed on.
 void tgt_engine_session(struct tgt_engine *e, const struct session_parameters *session);
 
 struct tgt_rule_error {
@@ -121,6 +122,7 @@ int tgt_read_statistics(struct tgt_engine *e, struct tgt_statistics **rows, size
 // agreed on tgtd does not tell.
 struct tgt_parameters {
     struct session_parameters session;
+    bool no_header_digest, no_data_digest; // they are "None" alone, as ours are
     bool data_pdu_in_order, data_sequence_in_order;
     uint32_t max_connections, time2wait, time2retain, error_recovery_level;
 };
