@@ -7,13 +7,14 @@ import subprocess
 import pytest
 
 from tools.power import VolatileDisk
-from unit_box import (A_STATUS, ACCESS, ACTIVE, Box, DELETING, DESTROY, M_FAILED, M_ONLINE, M_OPER, MEDIUM, MEMBER, ONLINE,
+from unit_box import (A_STATUS, ACCESS, ACTIVE, Box, CREATING, DELETING, DESTROY, M_FAILED, M_ONLINE, M_OPER, MEDIUM, MEMBER, ONLINE,
                       V_ERROR, VOLUME, create_set, free_addresses, wait_for)
 
 M_ERROR = 8
-RUNNING, DEGRADED = "2", "3"
+STARTING, RUNNING, DEGRADED = "1", "2", "3"
 HOST, SECRET = "iqn.2026-11.host:h", "secret-of-host"
 FIRST = '<medium index="1" name="m1" kind="dir" path="media" size="256M"/>'
+THIRD = '<medium index="3" name="m3" kind="dir" path="third" size="64M"/>'
 SECOND = '<medium index="2" name="m2" kind="dir" path="second" size="64M"/>'
 WELL, SICK, LATE, DOOMED = 1, 2, 3, 4  # volumes
 
@@ -95,14 +96,52 @@ def is_well(box):
     wait_for("the unit to be well", lambda: box.get(f"{MEMBER}.7.0") == RUNNING, 60)
 
 
-def test_a_medium_that_does_not_answer(box):
+class Hanging:
     """Opening a pipe that nobody writes to does not end, either."""
+
+    def __init__(self, folder):
+        self.marker, self.kept, self.other = folder / ".dvsan-medium", folder / "kept", folder / "other"
+        shutil.copy2(self.marker, self.kept)
+        os.mkfifo(self.other)
+        os.link(self.other, folder / "pipe")
+        os.rename(folder / "pipe", self.marker)
+
+    def answers(self):
+        os.rename(self.kept, self.marker)
+        os.close(os.open(self.other, os.O_WRONLY))
+
+
+def test_nobody_waits_for_media_that_hang(box):
+    """Rules end while nobody knows yet whether those are only slow, and that of several at a time."""
+    (box.dir / "third").mkdir()
+    box.write_config(FIRST + SECOND + THIRD)
     start(box)
-    marker, pipe = box.dir / "second/.dvsan-medium", box.dir / "second/pipe"
-    shutil.copy2(marker, box.dir / "marker")
-    os.mkfifo(pipe)
-    os.link(pipe, box.dir / "second/other")
-    os.rename(pipe, marker)
+    box.wait_medium(3)
+    hanging = [Hanging(box.dir / "second"), Hanging(box.dir / "third")]
+    box.set(*create_set(LATE, "late", 8, f"{LATE:032x}", medium=2))
+    for volume in (WELL, SICK):
+        box.revoke(volume, 1)
+        wait_for("the rule to end", lambda volume=volume: (volume, 1) not in box.rules(), 60)
+    box.grant(WELL, 1, HOST, user(WELL), SECRET)
+    box.wait_rule(WELL, 1, ACTIVE)
+    assert box.get(f"{MEDIUM}.{M_OPER}.2", f"{MEDIUM}.{M_OPER}.3") == [str(M_ONLINE)] * 2, "it waited for them"
+    assert not box.inquire(box.iqn(SICK), HOST, user(SICK), SECRET)
+    assert box.volumes()[SICK] == ONLINE
+    assert box.volumes()[LATE] == CREATING
+    wait_told(box)
+    wait_for("the other one", lambda: box.get(f"{MEDIUM}.{M_OPER}.3") == str(M_FAILED), 5)
+    for h in hanging:
+        h.answers()
+    box.wait_volume(LATE, ONLINE, 60)
+    box.revoke(DOOMED, 1)
+    wait_for("the rule to end", lambda: (DOOMED, 1) not in box.rules(), 60)
+    box.destroy(DOOMED)
+    is_well(box)
+
+
+def test_a_medium_that_does_not_answer(box):
+    start(box)
+    hanging = Hanging(box.dir / "second")
     wait_told(box)
     assert "when it was looked at" in box.get(f"{MEDIUM}.{M_ERROR}.2")
     assert box.inquire(box.iqn(SICK), HOST, user(SICK), SECRET)
@@ -110,11 +149,13 @@ def test_a_medium_that_does_not_answer(box):
     assert box.agent.end() == 0
     assert "medium m2 does not answer" in box.agent_log.read_text()
     box.start_agent()
+    wait_for("its start to be over", lambda: box.try_get(f"{MEMBER}.7.0") not in (None, STARTING), 60)
+    assert box.get(f"{MEDIUM}.{M_OPER}.2") == str(M_FAILED), "it was shown as well"
     wait_told(box)  # also one that did not answer from the start
+    assert "has not answered since 20" in box.get(f"{VOLUME}.{V_ERROR}.{SICK}")
     assert set(box.tids()) >= {WELL, SICK, DOOMED}, "what was served is served no more"
     waits(box)
-    os.rename(box.dir / "marker", marker)
-    os.close(os.open(box.dir / "second/other", os.O_WRONLY))
+    hanging.answers()
     is_well(box)
     assert box.agent.end() == 0
 

@@ -165,6 +165,29 @@ static void test_reasons(void **state)
     }
 }
 
+// Before its first look at them a unit takes its media for well.
+static void test_a_start_says_nothing_of_media(void **state)
+{
+    (void)state;
+    struct cms cms = {0};
+    struct changes c = {0};
+    struct faults f = {0};
+    struct pool *p = make(UNIT_DEGRADED, MEDIUM_FAILED, "o");
+    const struct pool_unit *u = pool_find_unit(p, "u");
+    struct medium now[] = {{.index = 1, .name = "m", .state = MEDIUM_ONLINE},
+                           {.index = 2, .name = "new", .state = MEDIUM_ONLINE}};
+    faults_keep_media(NULL, now, 2);
+    assert_int_equal(now[0].state, MEDIUM_ONLINE);
+    faults_keep_media(u, now, 2);
+    faults_tell_media(&cms, &c, "u", u, now, 2, &f);
+    assert_int_equal(c.count, 0);
+    assert_int_equal(now[0].state, MEDIUM_FAILED);
+    assert_string_equal(now[0].last_error, "gone");
+    assert_int_equal(now[1].state, MEDIUM_ONLINE);
+    changes_free(&c);
+    pool_free(p);
+}
+
 static void test_one_cause_is_told_once(void **state)
 {
     (void)state;
@@ -219,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_what_is_known),
         cmocka_unit_test(test_who_is_left_out),
         cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_a_start_says_nothing_of_media),
         cmocka_unit_test(test_one_cause_is_told_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

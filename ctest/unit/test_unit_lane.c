@@ -3,6 +3,7 @@
 #include "snmp-agents/unit/lane.h"
 
 #include "base/mem.h"
+#include "base/wait.h"
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,13 +14,15 @@
 
 #include <cmocka.h>
 
-#define LONG_MS  600000 // no test waits for that
-#define SHORT_MS 50
+#define LONG_MS 600000 // no test waits for that
+
+static const struct lane_patience patient = {.until_ms = INT64_MAX, .silence_ms = LONG_MS};
+static const struct lane_patience brief = {.until_ms = INT64_MAX, .silence_ms = 50};
 
 struct job {
     struct lane_job job;
     struct lane *lane;
-    sem_t go, dropped;
+    sem_t go;
     int reports; // before it ends
     bool waits, wanted;
 };
@@ -34,29 +37,21 @@ static void work(struct lane_job *j)
         job->wanted = lane_tell(job->lane, (uint32_t)i);
 }
 
-static void dropped(struct lane_job *j)
-{
-    sem_post(&((struct job *)j)->dropped);
-}
-
 static void job_init(struct job *j, struct lane *lane)
 {
-    *j =
-        (struct job){.job = {.work = work, .drop = dropped, .doing = "it was tried"}, .lane = lane};
+    *j = (struct job){.job = {.work = work, .doing = "it was tried"}, .lane = lane};
     sem_init(&j->go, 0, 0);
-    sem_init(&j->dropped, 0, 0);
 }
 
 static void one_job_follows_the_other(void **state)
 {
     (void)state;
-    struct lane *l = lane_new(LONG_MS);
+    struct lane *l = lane_new();
     struct job j;
     for (int i = 0; i < 100; i++) {
         job_init(&j, l);
-        assert_true(lane_is_free(l));
         lane_start(l, &j.job);
-        assert_true(lane_wait(l, NULL, NULL));
+        assert_true(lane_wait(l, patient, NULL, NULL));
         assert_true(j.wanted);
     }
     assert_true(lane_free(l));
@@ -72,89 +67,107 @@ static bool no_more(void *arg, uint32_t percent)
 static void what_is_not_wanted_ends(void **state)
 {
     (void)state;
-    struct lane *l = lane_new(LONG_MS);
+    struct lane *l = lane_new();
     struct job j;
     uint32_t last = 0;
     job_init(&j, l);
     j.reports = INT32_MAX;
     lane_start(l, &j.job);
-    assert_true(lane_wait(l, no_more, &last));
+    assert_true(lane_wait(l, patient, no_more, &last));
     assert_true(last >= 5);
     assert_false(j.wanted);
     assert_true(lane_free(l));
 }
 
-// What hangs is given up, is told, and is asked nothing else until it has ended.
-static void what_hangs_is_left_to_itself(void **state)
+// Who waits no longer may do so again, and has what came of it.
+static void what_takes_long_is_not_lost(void **state)
 {
     (void)state;
-    struct lane *l = lane_new(SHORT_MS);
+    struct lane *l = lane_new();
     struct job j;
-    char trouble[LANE_TROUBLE_ROOM];
+    char trouble[LANE_TROUBLE_ROOM], again[LANE_TROUBLE_ROOM];
     job_init(&j, l);
     j.waits = true;
     j.reports = 2;
     lane_start(l, &j.job);
-    assert_false(lane_wait(l, NULL, NULL));
-    assert_false(lane_is_free(l));
+    assert_false(lane_wait(l, brief, NULL, NULL));
+    assert_true(lane_silence(l) >= brief.silence_ms);
     lane_trouble(l, trouble);
     assert_memory_equal(trouble, "since 20", 8);
     assert_non_null(strstr(trouble, "Z, when it was tried"));
-    assert_false(lane_free(l)); // the lane stays
+    assert_false(lane_wait(l, (struct lane_patience){0}, NULL, NULL));
+    lane_trouble(l, again);
+    assert_string_equal(again, trouble);
     sem_post(&j.go);
-    sem_wait(&j.dropped);
-    assert_false(j.wanted); // so it ended at its first sign of life
-    while (!lane_free(l))   // its thread may be dropping it still
-        ;
+    assert_true(lane_wait(l, patient, NULL, NULL));
+    assert_true(j.wanted); // it went on to its end
+    assert_true(lane_free(l));
 }
 
-// It answers again, and nothing of what it was asked before is left.
-static void what_hung_goes_on(void **state)
+static bool go_on(void *arg, uint32_t percent)
+{
+    *(uint32_t *)arg = percent;
+    return true;
+}
+
+// However busy it is.
+static void nobody_waits_beyond_the_end_of_a_pass(void **state)
 {
     (void)state;
-    struct lane *l = lane_new(SHORT_MS);
-    struct job j, next;
+    struct lane *l = lane_new();
+    struct job j;
+    const struct lane_patience pass = {.until_ms = wait_now_ms() + 50, .silence_ms = LONG_MS};
+    uint32_t last = 0;
+    job_init(&j, l);
+    j.reports = INT32_MAX;
+    lane_start(l, &j.job);
+    assert_false(lane_wait(l, pass, go_on, &last));
+    assert_true(last > 0);
+    assert_true(lane_wait(l, patient, no_more, &last));
+    assert_true(lane_free(l));
+}
+
+// What has ended and nobody took is the caller's when the lane is freed; what goes on is not.
+static void what_hangs_is_left_to_itself(void **state)
+{
+    (void)state;
+    struct lane *l = lane_new();
+    struct job j;
     job_init(&j, l);
     j.waits = true;
+    j.reports = 2;
     lane_start(l, &j.job);
-    assert_false(lane_wait(l, NULL, NULL));
+    assert_false(lane_free(l)); // the lane stays
     sem_post(&j.go);
-    sem_wait(&j.dropped);
-    while (!lane_is_free(l))
+    while (!lane_free(l))
         ;
-    job_init(&next, l);
-    lane_start(l, &next.job);
-    while (!lane_wait(l, NULL, NULL)) { // the machine may be slow
-        sem_wait(&next.dropped);
-        while (!lane_is_free(l))
-            ;
-        lane_start(l, &next.job);
-    }
-    assert_true(next.wanted);
-    assert_true(lane_free(l));
+    assert_false(j.wanted); // so it ended at its first sign of life
 }
 
 // One that is about to end is not waited for as long.
 static void an_end_is_in_a_hurry(void **state)
 {
     (void)state;
-    struct lane *l = lane_new(LONG_MS);
+    struct lane *l = lane_new();
     struct job j;
     job_init(&j, l);
     j.waits = true;
     lane_start(l, &j.job);
     lane_hurry(l);
-    assert_false(lane_wait(l, NULL, NULL));
+    assert_false(lane_wait(l, patient, NULL, NULL));
     sem_post(&j.go);
-    sem_wait(&j.dropped);
-    assert_true(lane_free(l));
+    while (!lane_free(l))
+        ;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_job_follows_the_other),    cmocka_unit_test(what_is_not_wanted_ends),
-        cmocka_unit_test(what_hangs_is_left_to_itself), cmocka_unit_test(what_hung_goes_on),
+        cmocka_unit_test(one_job_follows_the_other),
+        cmocka_unit_test(what_is_not_wanted_ends),
+        cmocka_unit_test(what_takes_long_is_not_lost),
+        cmocka_unit_test(nobody_waits_beyond_the_end_of_a_pass),
+        cmocka_unit_test(what_hangs_is_left_to_itself),
         cmocka_unit_test(an_end_is_in_a_hurry),
     };
     return cmocka_run_group_tests_name("unit lane", tests, NULL, NULL);

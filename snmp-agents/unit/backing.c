@@ -90,7 +90,7 @@ static bool move_backing(struct pass_media *p, struct order *o, struct order_vol
 {
     ask->act = PASS_MOVE;
     ov->resized = pass_media_ask(p, o, ask, &ov->resize_err) == 0;
-    if (ask->hung)
+    if (ask->away)
         return waits_for_medium(ov);
     if (ov->resized) {
         leave_behind(o, ov, ov->v.start_lba, ov->v.blocks);
@@ -112,7 +112,7 @@ static bool note_length(struct pass_media *p, struct order *o, struct order_volu
     struct dv_err err;
     struct pass_ask ask = {.act = PASS_LENGTH, .v = &ov->v};
     int rc = pass_media_ask(p, o, &ask, &err);
-    if (ask.hung) {
+    if (ask.away) {
         ov->resize_err = err;
         return false;
     }
@@ -139,7 +139,7 @@ bool backing_resize(struct pass_media *p, struct order *o, struct order_volume *
     if (is_copied(m, ov))
         return move_backing(p, o, ov, &ask);
     int rc = pass_media_ask(p, o, &ask, &ov->resize_err);
-    if (ask.hung)
+    if (ask.away)
         return waits_for_medium(ov);
     ov->resized = rc == 0;
     if (rc != 0 && ov->resize_err.code == DV_CANCELLED) {
@@ -166,7 +166,7 @@ void backing_destroy(struct pass_media *p, struct order *o, struct order_volume 
 static void clear_unknown(struct pass_media *p, struct order *o, struct order_medium *om)
 {
     struct media_layout *l = &om->layout;
-    for (size_t i = 0; i < l->unfinished_count && pass_media_at(p, om->index); i++) {
+    for (size_t i = 0; i < l->unfinished_count; i++) {
         const struct media_found *f = &l->unfinished[i];
         if (order_volume_uuid(o, &f->uuid) || order_volume_to(o, om->index, f))
             continue;
@@ -174,7 +174,7 @@ static void clear_unknown(struct pass_media *p, struct order *o, struct order_me
             .uuid = f->uuid, .medium = om->index, .start_lba = f->start_lba, .blocks = f->blocks};
         struct pass_ask ask = {.act = PASS_DELETE, .v = &v};
         struct dv_err err;
-        if (pass_media_ask(p, o, &ask, &err) == 0) {
+        if (pass_media_at(p, om->index) && pass_media_ask(p, o, &ask, &err) == 0) {
             log_info("unit", "what a volume left behind on medium %u was cleared away", om->index);
             continue;
         }

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/lane.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "base/wait.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -18,18 +17,13 @@ struct lane {
     // Under the mutex.
     pthread_mutex_t mutex;
     pthread_cond_t change;
-    uint32_t patience_ms;
-    struct lane_job *job; // begun or to be begun, and not ended
-    bool ended;           // it has; taken by whoever waits
-    bool alone;           // nobody waits for it any more
+    struct lane_job *job; // begun or to be begun, and not taken back
+    bool ended;           // it has
     bool unwanted, told;
     uint32_t percent;
     int64_t alive_ms; // the last sign of life
-    bool quit;
-
-    // Of what was given up last.
-    char since[sizeof("2026-11-29T12:00:00Z")];
-    char given_up[sizeof(((struct lane_job *)0)->doing)];
+    time_t alive_at;  // the same by the calendar
+    bool hurry, quit;
 };
 
 static void *run(void *arg)
@@ -45,26 +39,17 @@ static void *run(void *arg)
         pthread_mutex_unlock(&l->mutex);
         j->work(j);
         pthread_mutex_lock(&l->mutex);
-        if (l->alone) {
-            pthread_mutex_unlock(&l->mutex);
-            j->drop(j);
-            pthread_mutex_lock(&l->mutex);
-            l->job = NULL;
-            l->alone = false;
-        } else {
-            l->ended = true;
-        }
+        l->ended = true;
         pthread_cond_broadcast(&l->change);
     }
     pthread_mutex_unlock(&l->mutex);
     return NULL;
 }
 
-struct lane *lane_new(uint32_t patience_ms)
+struct lane *lane_new(void)
 {
     struct lane *l = dv_calloc(1, sizeof(*l));
     pthread_condattr_t monotonic;
-    l->patience_ms = patience_ms;
     pthread_mutex_init(&l->mutex, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -74,22 +59,45 @@ struct lane *lane_new(uint32_t patience_ms)
     return l;
 }
 
-// With the mutex held. False when it is not woken until then.
-static bool wait_until(struct lane *l, int64_t until_ms)
+static void note_alive(struct lane *l)
+{
+    l->alive_ms = wait_now_ms();
+    l->alive_at = time(NULL);
+}
+
+// With the mutex held, as the two that follow.
+static void wait_until(struct lane *l, int64_t until_ms)
 {
     const struct timespec until = {.tv_sec = until_ms / 1000,
                                    .tv_nsec = (long)(until_ms % 1000) * 1000000};
-    return pthread_cond_timedwait(&l->change, &l->mutex, &until) == 0;
+    (void)pthread_cond_timedwait(&l->change, &l->mutex, &until);
+}
+
+static int64_t end_of(const struct lane *l, struct lane_patience patience)
+{
+    int64_t silence = l->hurry && patience.silence_ms > HURRY_MS ? HURRY_MS : patience.silence_ms;
+    int64_t silent = l->alive_ms + silence;
+    return silent < patience.until_ms ? silent : patience.until_ms;
+}
+
+static bool take_ended(struct lane *l)
+{
+    if (l->job && !l->ended)
+        return false;
+    l->job = NULL;
+    l->ended = false;
+    return true;
 }
 
 bool lane_free(struct lane *l)
 {
+    const struct lane_patience patience = {.until_ms = INT64_MAX, .silence_ms = HURRY_MS};
     pthread_mutex_lock(&l->mutex);
-    l->quit = true;
+    l->quit = l->unwanted = true;
     pthread_cond_broadcast(&l->change);
-    while (l->job && !l->ended && wait_until(l, l->alive_ms + l->patience_ms))
-        ;
-    bool free_now = !l->job || l->ended;
+    while (l->job && !l->ended && wait_now_ms() < end_of(l, patience))
+        wait_until(l, end_of(l, patience));
+    bool free_now = take_ended(l);
     pthread_mutex_unlock(&l->mutex);
     if (!free_now)
         return false;
@@ -106,7 +114,7 @@ void lane_start(struct lane *l, struct lane_job *j)
     pthread_mutex_lock(&l->mutex);
     l->job = j;
     l->ended = l->unwanted = l->told = false;
-    l->alive_ms = wait_now_ms();
+    note_alive(l);
     pthread_cond_broadcast(&l->change);
     pthread_mutex_unlock(&l->mutex);
     if (l->threaded)
@@ -115,21 +123,13 @@ void lane_start(struct lane *l, struct lane_job *j)
     l->ended = true;
 }
 
-static void note_given_up(struct lane *l)
-{
-    dv_copy(l->given_up, sizeof(l->given_up), l->job->doing);
-    struct tm tm;
-    time_t since = time(NULL) - (time_t)((wait_now_ms() - l->alive_ms) / 1000);
-    if (!gmtime_r(&since, &tm) || !strftime(l->since, sizeof(l->since), "%Y-%m-%dT%H:%M:%SZ", &tm))
-        l->since[0] = '\0';
-}
-
-bool lane_wait(struct lane *l, bool (*tell)(void *arg, uint32_t percent), void *arg)
+bool lane_wait(struct lane *l, struct lane_patience patience,
+               bool (*tell)(void *arg, uint32_t percent), void *arg)
 {
     pthread_mutex_lock(&l->mutex);
-    while (!l->ended && (l->told || wait_now_ms() < l->alive_ms + l->patience_ms)) {
+    while (!l->ended && (l->told || wait_now_ms() < end_of(l, patience))) {
         if (!l->told) {
-            (void)wait_until(l, l->alive_ms + l->patience_ms);
+            wait_until(l, end_of(l, patience));
             continue;
         }
         uint32_t percent = l->percent;
@@ -138,38 +138,37 @@ bool lane_wait(struct lane *l, bool (*tell)(void *arg, uint32_t percent), void *
         bool wanted = !tell || tell(arg, percent);
         pthread_mutex_lock(&l->mutex);
         l->unwanted = l->unwanted || !wanted;
+        if (wait_now_ms() >= patience.until_ms)
+            break;
     }
-    bool ended = l->ended;
-    if (ended) {
-        l->job = NULL;
-        l->ended = false;
-    } else {
-        l->alone = l->unwanted = true;
-        note_given_up(l);
-    }
+    bool ended = take_ended(l);
     pthread_mutex_unlock(&l->mutex);
     return ended;
 }
 
-bool lane_is_free(struct lane *l)
+uint32_t lane_silence(struct lane *l)
 {
     pthread_mutex_lock(&l->mutex);
-    bool is_free = !l->job;
+    int64_t silence = wait_now_ms() - l->alive_ms;
     pthread_mutex_unlock(&l->mutex);
-    return is_free;
+    return silence < UINT32_MAX ? (uint32_t)silence : UINT32_MAX;
 }
 
 void lane_trouble(struct lane *l, char out[static LANE_TROUBLE_ROOM])
 {
+    char since[sizeof("2026-11-29T12:00:00Z")];
+    struct tm tm;
     pthread_mutex_lock(&l->mutex);
-    snprintf(out, LANE_TROUBLE_ROOM, "since %s, when %s", l->since, l->given_up);
+    if (!gmtime_r(&l->alive_at, &tm) || !strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%SZ", &tm))
+        since[0] = '\0';
+    snprintf(out, LANE_TROUBLE_ROOM, "since %s, when %s", since, l->job->doing);
     pthread_mutex_unlock(&l->mutex);
 }
 
 bool lane_tell(struct lane *l, uint32_t percent)
 {
     pthread_mutex_lock(&l->mutex);
-    l->alive_ms = wait_now_ms();
+    note_alive(l);
     l->percent = percent;
     l->told = true;
     bool wanted = !l->unwanted;
@@ -181,8 +180,7 @@ bool lane_tell(struct lane *l, uint32_t percent)
 void lane_hurry(struct lane *l)
 {
     pthread_mutex_lock(&l->mutex);
-    if (l->patience_ms > HURRY_MS)
-        l->patience_ms = HURRY_MS;
+    l->hurry = true;
     pthread_cond_broadcast(&l->change);
     pthread_mutex_unlock(&l->mutex);
 }

@@ -234,6 +234,14 @@ bool order_is_unfinished(const struct order *o)
     return false;
 }
 
+bool order_waits(const struct order *o)
+{
+    for (size_t i = 0; i < o->medium_count; i++)
+        if (o->media[i].waits)
+            return true;
+    return false;
+}
+
 const struct order_volume *order_volume_uuid(const struct order *o, const struct dv_uuid *uuid)
 {
     struct order_volume **found =
@@ -246,7 +254,7 @@ const struct order_volume *order_volume_uuid(const struct order *o, const struct
 bool order_has_failures(const struct order *o)
 {
     for (size_t i = 0; i < o->volume_count; i++)
-        if (!o->volumes[i].done && !o->volumes[i].unfinished)
+        if (!o->volumes[i].done && !o->volumes[i].unfinished && !o->volumes[i].waits)
             return true;
     for (uint32_t i = 0; i < o->groups; i++)
         if (!o->tgtds[i].there || !o->tgtds[i].portals_there)

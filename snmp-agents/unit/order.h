@@ -46,6 +46,7 @@ struct order_volume {
     struct dv_err held; // else what may be serving it still, where nothing should
     bool done;          // all is as wanted
     bool unfinished;    // the next pass goes on with it
+    bool waits;         // its medium has not answered yet, so it is as it was
     uint32_t percent;   // of what is unfinished
     struct dv_err err;  // else what is in the way
 };
@@ -67,6 +68,7 @@ struct order_medium { // filled in by the worker
     bool full, reserves;
     uint64_t storage_blocks, storage_free_blocks; // as in struct medium
     bool unjudged; // there were no descriptors or memory to look: it is as it was
+    bool waits;    // it has not answered yet: the same
     bool hung;     // it does not answer: what tgtd has open of it stays
     bool has_layout;
     struct media_layout layout;
@@ -149,6 +151,8 @@ int order_apply(const struct order *o, struct state *state, struct journal *jour
 bool order_has_failures(const struct order *o);
 // Whether the next pass has something to go on with.
 bool order_is_unfinished(const struct order *o);
+// Whether a medium may answer at any time what it was asked.
+bool order_waits(const struct order *o);
 // The volume of this UUID, or NULL.
 const struct order_volume *order_volume_uuid(const struct order *o, const struct dv_uuid *uuid);
 

@@ -192,15 +192,19 @@ static bool has_previous(const struct order_volume *ov, size_t place, const stru
     return strcmp(r->r.previous_user, next && next->previous ? next->user : "") == 0;
 }
 
-static void apply_rules(const struct order *o, const struct order_volume *ov, struct state *state)
+static void apply_revoked(const struct order_volume *ov, struct state *state)
 {
     for (size_t i = 0; i < ov->revoked_count; i++) {
         struct unit_rule *r = state_rule(state, ov->v.index, ov->revoked[i]);
         if (r && is_revoked(ov))
             state_remove_rule(state, ov->v.index, ov->revoked[i]);
-        else if (r)
+        else if (r && !ov->waits)
             set_revoking(state, r, ov);
     }
+}
+
+static void apply_rules(const struct order *o, const struct order_volume *ov, struct state *state)
+{
     for (size_t i = 0; i < ov->rule_count; i++) {
         const struct order_rule *rule = &ov->rules[i];
         struct unit_rule *r = state_rule(state, ov->v.index, rule->index);
@@ -230,6 +234,15 @@ static void apply_secretless(const struct order_volume *ov, struct state *state)
             state_set_rule(state, r, ACCESS_FAILED, "it has no CHAP secret, so it admits nobody");
 }
 
+// What is told of one that is as wanted. tgtd serves on what it has open, whose reads and writes
+// hang where the medium does.
+static const char *done_error(const struct order *o, const struct order_volume *ov,
+                              const struct unit_volume *v)
+{
+    const struct order_medium *om = order_medium(o, ov->v.medium);
+    return om && om->hung ? om->error : v->resize_error;
+}
+
 static void apply_volume(const struct order *o, const struct order_volume *ov, struct state *state)
 {
     struct unit_volume *v = meant(state, ov);
@@ -240,6 +253,9 @@ static void apply_volume(const struct order *o, const struct order_volume *ov, s
                     v->v.name, ov->err.text);
         return;
     }
+    apply_revoked(ov, state);
+    if (ov->waits)
+        return;
     apply_rules(o, ov, state);
     apply_secretless(ov, state);
     if (ov->unfinished && !ov->done) {
@@ -265,7 +281,7 @@ static void apply_volume(const struct order *o, const struct order_volume *ov, s
     uint32_t resized = ov->unfinished ? ov->percent : v->v.progress;
     if (ov->done)
         state_set_volume(state, v, ov->v.admin_online ? VOLUME_ONLINE : VOLUME_OFFLINE,
-                         v->v.target_blocks ? resized : 100, v->resize_error);
+                         v->v.target_blocks ? resized : 100, done_error(o, ov, v));
     else
         state_set_volume(
             state, v, was == VOLUME_CREATING && is_waiting(o, ov) ? VOLUME_CREATING : VOLUME_FAILED,
@@ -335,6 +351,8 @@ static void apply_medium(const struct order *o, const struct order_medium *om, s
                     m->m.name, om->error);
         return;
     }
+    if (om->waits && !om->has_layout)
+        return;
     if (m->m.state != om->state)
         log_at(om->state == MEDIUM_ONLINE ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "unit",
                "medium %s is %s%s%s", m->m.name, medium_state_name(om->state),
@@ -354,7 +372,7 @@ static void apply_medium(const struct order *o, const struct order_medium *om, s
         state_set_storage(state, m, om->storage_blocks, om->storage_free_blocks, overcommitted(om),
                           om->reserves);
     char error[LAST_ERROR_ROOM];
-    dv_copy(error, sizeof(error), om->error);
+    dv_copy(error, sizeof(error), om->waits ? m->m.last_error : om->error);
     tell_odd(o, om, m, error);
     state_set_medium(state, m, om->state, error);
 }

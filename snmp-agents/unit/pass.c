@@ -149,10 +149,11 @@ static bool is_unknown(const struct pass *p, const struct order *o, const struct
     const struct order_medium *om = order_medium(o, ov->v.medium);
     return ov->task == ORDER_SERVE && ov->tgtd == ov->v.group &&
            (pass_media_of(p->media, o, ov, &err) ? dv_is_shortage(&ov->err)
-                                                 : om && (om->unjudged || om->hung));
+                                                 : om && (om->unjudged || om->waits || om->hung));
 }
 
-// Why a volume is not served whose medium does not answer is the medium's to say.
+// Why a volume is not served whose medium does not answer is the medium's to say. While that may
+// still answer, nothing is known.
 static void tell_hung(const struct pass *p, const struct order *o)
 {
     for (size_t i = 0; i < o->volume_count; i++) {
@@ -300,6 +301,15 @@ static void delete (struct pass *p, struct order *o, const struct pass_calls *ca
     }
 }
 
+static void note_waiting(struct order *o)
+{
+    for (size_t i = 0; i < o->volume_count; i++) {
+        struct order_volume *ov = &o->volumes[i];
+        const struct order_medium *om = order_medium(o, ov->v.medium);
+        ov->waits = om && om->waits && !ov->done;
+    }
+}
+
 void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
 {
     o->iqn_prefix = p->config->iqn_prefix;
@@ -318,6 +328,7 @@ void pass_run(struct pass *p, struct order *o, const struct pass_calls *calls)
     if (!move(p, o, calls))
         return;
     delete (p, o, calls);
+    note_waiting(o);
     // Only now that the targets are there, so that hosts which come back find them.
     serving_listen(p->serving);
 }

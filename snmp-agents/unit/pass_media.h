@@ -1,9 +1,11 @@
 // The configured media, as a pass finds them: opened, and looked at.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Everything here blocks, but not for ever; it belongs to the worker's thread. Each medium is asked
-// on a thread of its own. One that gives no sign of life is given up for this pass, which says so
-// in the order, and is asked nothing until it has answered; see lane.h.
+// Everything here blocks, but not for long; it belongs to the worker's thread. Each medium is asked
+// on a thread of its own; see lane.h. A pass goes on without those that have not answered a moment
+// later, all together, which says so in the order: nothing is known of them (waits) until they were
+// silent for long (hung). What they answer meanwhile the next pass takes; they are asked nothing
+// else until then.
 #ifndef DVSAN_UNIT_PASS_MEDIA_H
 #define DVSAN_UNIT_PASS_MEDIA_H
 
@@ -44,7 +46,7 @@ struct pass_ask {
     void *arg;
     // Results.
     char *path;       // the caller's
-    bool hung;        // the medium did not answer
+    bool away;        // the medium has not answered yet
     bool expired;     // its slice of time is over; the next pass goes on with it
     uint32_t percent; // then: how far it is
 };

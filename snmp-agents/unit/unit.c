@@ -37,6 +37,7 @@ static void on_rekeyed(void *arg)
 static void on_master(void *arg, bool connected)
 {
     struct unit *u = arg;
+    u->connected = connected;
     if (!connected) {
         log_warning("unit", "the SNMP master agent is lost");
         notifier_ready(u->notifier, false);
@@ -49,7 +50,7 @@ static void on_master(void *arg, bool connected)
         u->member.lease_end = 0;
     u->was_connected = true;
     announcer_start(u->announcer, u->agent);
-    notifier_ready(u->notifier, true);
+    notifier_ready(u->notifier, u->had_pass);
 }
 
 static void on_no_master(void *arg)

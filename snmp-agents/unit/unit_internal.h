@@ -37,6 +37,7 @@ struct unit {
     struct std *std;
 
     bool unfinished;                     // the last pass left something to go on with
+    bool waiting;                        // a medium had not answered in the last pass
     bool work_wanted;                    // something changed since the last order was made
     bool *tgtds_answer;                  // they were seen to since the last order was made
     bool *tgtds_there;                   // of number 1, 2..
@@ -47,7 +48,7 @@ struct unit {
     char portals_error[LAST_ERROR_ROOM]; // what is wrong about where tgtds listen, or ""
     uint32_t retry_ms;
     uint32_t reserved; // generations up to this one may be used
-    bool had_pass, was_connected, stopping;
+    bool had_pass, connected, was_connected, stopping;
     int exit_code;
     struct loop_timer *next_pass, *first_pass, *no_master;
 };

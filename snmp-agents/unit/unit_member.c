@@ -47,7 +47,7 @@ void unit_settle(struct unit *u)
     }
     if (u->stopping)
         u->member.state = MEMBER_SHUTTING_DOWN;
-    else if (u->agent)
+    else if (u->agent && u->had_pass) // before that nothing is known
         u->member.state = all_served(u) ? MEMBER_RUNNING : MEMBER_DEGRADED;
     if (u->member.state != before)
         log_info("unit", "the unit is %s", member_state_name(u->member.state));

@@ -13,6 +13,8 @@
 // After a failed pass, doubling. A tgtd that comes back is noticed before: see the observer.
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS   5000
+// While a medium may answer what it was asked.
+#define WAITING_MS 200
 // So many generations are reserved at once, and so many for each volume, all of which may change
 // at once; a restart skips those left over.
 #define GENERATIONS            4096
@@ -98,6 +100,8 @@ static void plan_next_pass(struct unit *u, bool failed)
     uint32_t wait = PASS_INTERVAL_MS;
     if (u->work_wanted || u->unfinished) {
         wait = 0;
+    } else if (u->waiting) {
+        wait = WAITING_MS;
     } else if (failed) {
         wait = u->retry_ms;
         u->retry_ms = 2 * wait < RETRY_MAX_MS ? 2 * wait : RETRY_MAX_MS;
@@ -169,6 +173,15 @@ static bool forget_left_over(struct unit *u, const struct order *o)
     return good;
 }
 
+// What was shown of them before the first pass was not known, and a station that read it did not
+// believe it.
+static void tell_media_anew(struct unit *u)
+{
+    struct unit_medium *m = NULL;
+    while ((m = state_medium_next(u->state, m ? m->m.index : 0)))
+        state_medium_changed(u->state, m);
+}
+
 static void on_done(void *arg, struct order *o)
 {
     struct unit *u = arg;
@@ -177,6 +190,7 @@ static void on_done(void *arg, struct order *o)
     bool strangers_wait = o->set_under_way && adopt_has_strangers(o);
     bool failed = order_has_failures(o) || strangers_wait;
     bool postponed = o->postponed, brings = adopt_brings_volumes(o, u->state);
+    bool had_pass = u->had_pass;
     u->had_pass = !postponed || !strangers_wait;
     if (!postponed) {
         read_logs(u);
@@ -193,7 +207,12 @@ static void on_done(void *arg, struct order *o)
         forget_words(u, o);
         brings = forget_left_over(u, o) || brings;
     }
+    if (!had_pass && u->had_pass) {
+        tell_media_anew(u);
+        notifier_ready(u->notifier, u->connected);
+    }
     u->unfinished = (order_is_unfinished(o) || brings || postponed) && !strangers_wait;
+    u->waiting = order_waits(o);
     order_free(o);
     if (postponed && !strangers_wait) {
         unit_start_pass(u);

@@ -8,6 +8,17 @@
 #include "base/mem.h"
 #include <string.h>
 
+void faults_keep_media(const struct pool_unit *unit, struct medium *now, size_t count)
+{
+    for (size_t i = 0; unit && i < count; i++) {
+        const struct medium *before = pool_medium(unit, now[i].index);
+        if (!before)
+            continue;
+        now[i].state = before->state;
+        dv_copy(now[i].last_error, sizeof(now[i].last_error), before->last_error);
+    }
+}
+
 void faults_tell_media(struct cms *cms, struct changes *c, const char *name,
                        const struct pool_unit *unit, const struct medium *now, size_t count,
                        struct faults *f)

@@ -169,6 +169,8 @@ static void observe_tables(struct observation *o)
 {
     const struct reading *r = o->r;
     const struct dv_uuid *unit = &o->rec.uuid;
+    if (r->has_media && o->link->reading->oper == MEMBER_STARTING)
+        faults_keep_media(o->unit, r->media, r->media_count);
     if (r->has_media)
         faults_tell_media(o->cms, &o->c, o->rec.name, o->unit, r->media, r->media_count,
                           &o->link->faults);

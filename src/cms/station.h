@@ -345,6 +345,8 @@ void moves_tell(struct cms *cms, struct changes *c, const struct pool_unit *unit
                 const struct reading *now);
 
 // ---- faults.c ----
+// What a unit that is starting says of its media it does not know yet: they are as they were.
+void faults_keep_media(const struct pool_unit *unit, struct medium *now, size_t count);
 // An event for each medium that is in another state than before. unit is NULL for a new one.
 void faults_tell_media(struct cms *cms, struct changes *c, const char *name,
                        const struct pool_unit *unit, const struct medium *now, size_t count,
