@@ -407,6 +407,28 @@ def test_a_lost_file_is_told_and_not_made_again(box):
     wait_for("the volume to be gone", lambda: not box.volumes())
 
 
+def say_forget(box, volume):
+    done = subprocess.run([box.program, "-c", box.dir / "unit.xml", f"--forget={volume}"],
+                          capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_lost_file_may_be_forgotten(box):
+    """By a person's word on the machine, and only while it cannot be served."""
+    first, second = uuid.uuid4(), uuid.uuid4()
+    for index, name in ((1, first), (2, second)):
+        box.create(index, f"v{index}", 8, name.hex)
+        box.wait_volume(index, ONLINE)
+    say_forget(box, first)
+    wait_for("the word to be refused", lambda: f"{first} is not forgotten: it has not failed" in
+             box.agent_log.read_text(), 60)
+    os.rename(box.dir / f"media/{second}.img", box.dir / "lost.img")
+    box.wait_failed(2, "is gone")
+    say_forget(box, second)
+    wait_for("the volume to be forgotten", lambda: list(box.volumes()) == [1], 60)
+    assert not (box.dir / "state/forget").exists()
+
+
 def test_an_unmounted_medium_is_told_and_not_written_to(idle):
     media = idle.dir / "media"
 

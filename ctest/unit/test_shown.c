@@ -165,6 +165,30 @@ static void test_reasons(void **state)
     }
 }
 
+// A second copy of another unit's volume, say, whose file was removed again.
+static void test_what_is_not_used_is_a_reason(void **state)
+{
+    (void)state;
+    for (int failed = 0; failed < 2; failed++) {
+        struct pool *p = make(UNIT_DEGRADED, failed ? MEDIUM_FAILED : MEDIUM_ONLINE, "o");
+        struct pool_unit *u = pool_find_unit(p, "u");
+        struct unit_link link = {0};
+        struct left_out well = {.uuid = {{8}}, .medium = 1};
+        struct left_out sick = {
+            .uuid = {{9}}, .medium = 1, .state = VOLUME_FAILED, .fault = dv_strdup("volume x ...")};
+        char reason[POOL_NOTE_ROOM];
+        HASH_ADD(hh, link.left_out, uuid, sizeof(well.uuid), (&well));
+        HASH_ADD(hh, link.left_out, uuid, sizeof(sick.uuid), (&sick));
+        u->link = &link;
+        pool_unit_reason(u, reason, sizeof(reason));
+        assert_string_equal(reason, failed ? "its medium m has failed: gone" : "volume x ...");
+        HASH_CLEAR(hh, link.left_out);
+        free(sick.fault);
+        u->link = NULL;
+        pool_free(p);
+    }
+}
+
 // Before its first look at them a unit takes its media for well.
 static void test_a_start_says_nothing_of_media(void **state)
 {
@@ -242,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_what_is_known),
         cmocka_unit_test(test_who_is_left_out),
         cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_what_is_not_used_is_a_reason),
         cmocka_unit_test(test_a_start_says_nothing_of_media),
         cmocka_unit_test(test_one_cause_is_told_once),
     };

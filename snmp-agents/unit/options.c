@@ -6,6 +6,7 @@
 #include "base/service.h"
 #include "config/world.h"
 #include "snmp-agents/unit/enrol.h"
+#include "snmp-agents/unit/forget.h"
 #include "snmp-agents/unit/init.h"
 #include "snmp-agents/unit/journal.h"
 #include "snmp-agents/unit/rebuild.h"
@@ -21,7 +22,7 @@
 
 static const char HELP[] =
     "usage: dvsan-unit [-c FILE] [-t] [-v] [--take=MEDIUM] [--rebuild[=UUID|new]]\n"
-    "                  [--forget-secrets]\n"
+    "                  [--forget=VOLUME] [--forget-secrets]\n"
     "                  [--enrol CODE [--station ADDRESS]] [--identity-request]\n"
     "                  [--identity FILE] [--help] [--version]\n"
     "       dvsan-unit --init [--name NAME] [--address ADDRESS] [--media PATH]... [--size SIZE]\n"
@@ -38,6 +39,10 @@ static const char HELP[] =
     "                     whose media are not there yet, and exit\n"
     "      --take=MEDIUM  say that no other unit serves this medium, and that it is the right\n"
     "                     one, and exit\n"
+    "      --forget=VOLUME\n"
+    "                     forget the volume of this UUID, which cannot be served, since its file "
+    "is\n"
+    "                     gone for good, say, and the station has none of its own here; and exit\n"
     "      --forget-secrets\n"
     "                     give up the hosts' secrets, whose key is lost: the station sends them\n"
     "                     again; and exit\n"
@@ -72,6 +77,7 @@ enum {
     OPTION_VERSION,
     OPTION_REBUILD,
     OPTION_TAKE,
+    OPTION_FORGET,
     OPTION_ENROL,
     OPTION_FORGET_SECRETS,
     OPTION_STATION,
@@ -92,6 +98,7 @@ static const struct option OPTIONS[] = {
     {"verbose", no_argument, NULL, 'v'},
     {"rebuild", optional_argument, NULL, OPTION_REBUILD},
     {"take", required_argument, NULL, OPTION_TAKE},
+    {"forget", required_argument, NULL, OPTION_FORGET},
     {"forget-secrets", no_argument, NULL, OPTION_FORGET_SECRETS},
     {"enrol", required_argument, NULL, OPTION_ENROL},
     {"station", required_argument, NULL, OPTION_STATION},
@@ -149,8 +156,9 @@ static int run(const struct unit_config *config)
 struct options {
     const char *path;
     bool check, verbose, rebuild, forget_secrets;
-    const char *unit; // to be rebuilt; NULL: the media know
-    const char *take; // the name of a medium; NULL: none
+    const char *unit;   // to be rebuilt; NULL: the media know
+    const char *take;   // the name of a medium; NULL: none
+    const char *forget; // the UUID of a volume; NULL: none
     const char *enrol, *station;
     const char *identity; // a file; NULL: none
     bool request;
@@ -318,6 +326,8 @@ static int load_and_run(const struct options *o)
         rc = check(config, o->path);
     else if (o->take)
         rc = take_medium(config, o->take, &err) == 0 ? 0 : fail(&err);
+    else if (o->forget)
+        rc = forget_say(config, o->forget, &err) == 0 ? 0 : fail(&err);
     else if (o->rebuild)
         rc = rebuild(config, o->unit);
     else if (o->forget_secrets)
@@ -359,6 +369,9 @@ int unit_main(int argc, char **argv)
             break;
         case OPTION_TAKE:
             o.take = optarg;
+            break;
+        case OPTION_FORGET:
+            o.forget = optarg;
             break;
         case OPTION_FORGET_SECRETS:
             o.forget_secrets = true;

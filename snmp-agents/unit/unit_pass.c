@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "snmp-agents/unit/adopt.h"
+#include "snmp-agents/unit/forget.h"
 #include "snmp-agents/unit/reason.h"
 #include "snmp-agents/unit/take.h"
 #include "snmp-agents/unit/unit_internal.h"
@@ -149,28 +150,41 @@ static void forget_words(const struct unit *u, const struct order *o)
             take_done(u->config, o->media[i].index);
 }
 
-// As a person forgets one; the next pass takes it in where it was found. False when there is none,
-// or it must wait.
-static bool forget_left_over(struct unit *u, const struct order *o)
+static bool forget(struct unit *u, const struct unit_volume *v, const char *why)
 {
-    const struct unit_volume *v = o->set_under_way ? NULL : adopt_left_over(o, u->state);
     struct dv_err err;
-    if (!v)
-        return false;
     const struct intent forget = {.kind = INTENT_FORGET_VOLUME, .volume = v->v};
     struct intent *in = sets_stage(u->sets, &forget);
     bool good = sets_apply(u->sets, in, &err) == 0;
     if (good)
-        log_warning("unit",
-                    "volume %s is on another medium now: it is forgotten on the one that is not in "
-                    "the configuration any more",
-                    forget.volume.name);
+        log_warning("unit", "volume %s %s", forget.volume.name, why);
     else
         log_error("unit", "volume %s cannot be forgotten: %s", forget.volume.name, err.text);
     if (good)
         sets_commit(u->sets, in);
     sets_release(u->sets, in);
     return good;
+}
+
+// As a person forgets one; the next pass takes it in where it was found. False when there is none,
+// or it must wait.
+static bool forget_left_over(struct unit *u, const struct order *o)
+{
+    const struct unit_volume *v = o->set_under_way ? NULL : adopt_left_over(o, u->state);
+    return v && forget(u, v,
+                       "is on another medium now: it is forgotten on the one that is not in the "
+                       "configuration any more");
+}
+
+// Only when all is known of the media.
+static void forget_as_said(struct unit *u, const struct order *o)
+{
+    struct forget_words *w =
+        o->set_under_way || order_waits(o) ? NULL : forget_words_read(u->config);
+    const struct unit_volume *v;
+    while ((v = forget_words_next(w, u->state)))
+        (void)forget(u, v, "is forgotten, as was said by --forget");
+    forget_words_done(w, u->config);
 }
 
 // What was shown of them before the first pass was not known, and a station that read it did not
@@ -206,6 +220,8 @@ static void on_done(void *arg, struct order *o)
     } else {
         forget_words(u, o);
         brings = forget_left_over(u, o) || brings;
+        if (!postponed)
+            forget_as_said(u, o);
     }
     if (!had_pass && u->had_pass) {
         tell_media_anew(u);

@@ -126,6 +126,19 @@ void left_out_leave(struct unit_link *link, const struct pool_volume *pv)
     note_rules(l, pv->rules, pv->rule_count, true);
 }
 
+// The unit is degraded while it has it, and nobody can delete it by way of the pool.
+static void note_fault(struct left_out *l, const struct volume *v)
+{
+    char uuid[UUID_TEXT_LEN];
+    free(l->fault);
+    l->fault = NULL;
+    if (v->state == VOLUME_FAILED)
+        l->fault = dv_printf("volume %s, which it has and which is not used there, cannot be "
+                             "served: %s; if it is not to come back, have the unit forget it (on "
+                             "its machine: dvsan-unit --forget=%s)",
+                             v->name, v->last_error, uuid_format(&v->uuid, uuid));
+}
+
 static void note(struct observation *o, const struct volume *v)
 {
     size_t count;
@@ -142,6 +155,7 @@ static void note(struct observation *o, const struct volume *v)
     l->verdict =
         pv ? left_out_judge(pv, &link->uuid, v->state, observe_proof(o, v->medium)) : MOVE_STAYS;
     l->mark = link->mark;
+    note_fault(l, v);
     note_rules(l, rules, count, pv && uuid_equal(&pv->rec.left, &link->uuid));
 }
 
@@ -154,6 +168,7 @@ static void keep(struct unit_link *link, uint64_t mark)
         if (mark != 0 && l->mark == mark)
             continue;
         HASH_DEL(link->left_out, l);
+        free(l->fault);
         free(l);
     }
 }

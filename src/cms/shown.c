@@ -1,6 +1,6 @@
 // What people are shown of the pool: what is so now, what was so once, and what is not known.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cms/pool.h"
+#include "cms/station.h"
 
 #include "base/mem.h"
 #include "logic/accounts.h"
@@ -171,6 +171,19 @@ static void add_volumes(struct writer *w, const struct pool_unit *u)
         add(w, "%zu of its volumes cannot be served: %s", n, first->actual.last_error);
 }
 
+// Of those that the pool does not take from it, and whose medium is there, the first.
+static void add_left_out(struct writer *w, const struct pool_unit *u)
+{
+    const struct unit_link *link = u->link;
+    for (const struct left_out *l = link ? link->left_out : NULL; l; l = l->hh.next) {
+        const struct medium *m = pool_medium(u, l->medium);
+        if (!l->fault || (m && m->state == MEDIUM_FAILED))
+            continue;
+        add(w, "%s", l->fault);
+        return;
+    }
+}
+
 static void add_portals(struct writer *w, const struct pool_unit *u)
 {
     char text[PORTAL_TEXT_ROOM];
@@ -189,6 +202,7 @@ void pool_unit_reason(const struct pool_unit *u, char *out, size_t room)
         add(&w, "%s", u->rec.last_error);
     add_media(&w, u);
     add_volumes(&w, u);
+    add_left_out(&w, u);
     add_portals(&w, u);
     if (!out[0]) // what is left of all that makes one degraded
         add(&w, "its tgtd does not run or does not answer, or a portal has no address");

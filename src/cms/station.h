@@ -115,6 +115,7 @@ struct left_out {
     uint32_t rule;
     struct pool_hold hold;
     uint64_t mark; // the reading that showed it last
+    char *fault;   // of one that has failed there: "volume v1 ..."; else NULL
     UT_hash_handle hh;
 };
 
