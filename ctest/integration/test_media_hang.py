@@ -1,11 +1,10 @@
 """A medium that does not answer is told, and holds up nothing but its own volumes."""
-import os
-import shutil
 import signal
 import subprocess
 
 import pytest
 
+from tools.hanging import Hanging
 from tools.power import VolatileDisk
 from unit_box import (A_STATUS, ACCESS, ACTIVE, Box, CREATING, DELETING, DESTROY, M_FAILED, M_ONLINE, M_OPER, MEDIUM, MEMBER, ONLINE,
                       V_ERROR, VOLUME, create_set, free_addresses, wait_for)
@@ -94,21 +93,6 @@ def is_well(box):
     box.wait_volume(SICK, ONLINE, 60)
     wait_for("the volume to go", lambda: DOOMED not in box.volumes(), 60)
     wait_for("the unit to be well", lambda: box.get(f"{MEMBER}.7.0") == RUNNING, 60)
-
-
-class Hanging:
-    """Opening a pipe that nobody writes to does not end, either."""
-
-    def __init__(self, folder):
-        self.marker, self.kept, self.other = folder / ".dvsan-medium", folder / "kept", folder / "other"
-        shutil.copy2(self.marker, self.kept)
-        os.mkfifo(self.other)
-        os.link(self.other, folder / "pipe")
-        os.rename(folder / "pipe", self.marker)
-
-    def answers(self):
-        os.rename(self.kept, self.marker)
-        os.close(os.open(self.other, os.O_WRONLY))
 
 
 def test_nobody_waits_for_media_that_hang(box):

@@ -1,13 +1,16 @@
 """What a person is told of units that fail, are away, or are forgotten: what is so now, what was, and what is not known."""
 import os
+import re
 import shutil
 import signal
+import subprocess
 
 import pytest
 
 from dvsanlab.process import kill_all
 from tools import initiators
-from tools.testlab import Refused, until
+from tools.hanging import Hanging
+from tools.testlab import BUILD, Refused, until
 
 LAB = {"units": 2, "hosts": 2}
 SECONDS = 60  # until something that is sure to come has come
@@ -73,6 +76,28 @@ def test_a_start_is_no_failure(lab, volumes):
     assert not [e for e in events(lab, before) if e[0].startswith("volume")], events(lab, before)
 
 
+def test_a_start_is_no_news_of_a_medium(lab, volumes):
+    """It does not answer, before and after: that was told."""
+    unit = lab.units["unit1"]
+    hanging = Hanging(unit.path("media"))
+    try:
+        assert until(lambda: lab.client.get("/media")[0]["state"] == "failed", SECONDS)
+        assert until(lambda: "has not answered since" in (lab.volume("one")["last_error"] or ""), SECONDS)
+        assert lab.volume("one")["state"] == "online"
+        before = last_event(lab)
+        kill_all([unit.agent])
+        assert until(lambda: state_of(lab, "unit1") == "down", SECONDS)
+        unit.start(unit.agent)
+        assert until(lambda: state_of(lab, "unit1") == "degraded", SECONDS)
+        assert lab.client.get("/media")[0]["state"] == "failed"
+        told = events(lab, before)
+        assert not [t for _, t in told if "medium" in t or "volume" in t], told
+    finally:
+        hanging.answers()
+    assert until(lambda: state_of(lab, "unit1") == "up", SECONDS)
+    assert ("unit unit1", "its medium pool0 is well again") in events(lab, before)
+
+
 def check_unknown(lab, volumes):
     """What depends on unit1 is not shown as if it were so now."""
     unit = lab.unit("unit1")
@@ -135,6 +160,19 @@ def test_what_is_in_use_is_not_forgotten_by_mistake(lab, volumes):
     assert {(a["volume"], a["host"]) for a in lab.client.get("/assignments")} == {(v, "host1") for v in volumes}
 
 
+def end_copy(lab, uuid, folder):
+    """When its file is gone, the unit says why it is degraded, and how it forgets the volume."""
+    unit, file = lab.units["unit2"], os.path.join(folder, uuid + ".img")
+    os.rename(file, file + ".away")
+    assert until(lambda: state_of(lab, "unit2") == "degraded", SECONDS)
+    assert until(lambda: "which is not used there" in lab.unit("unit2")["reason"], SECONDS), lab.unit("unit2")["reason"]
+    assert "is gone" in lab.unit("unit2")["reason"]
+    option = re.search(r"--forget=[-0-9a-f]+", lab.unit("unit2")["reason"])[0]
+    subprocess.run([os.path.join(BUILD, "bin", "dvsan-unit"), "-c", unit.path("unit.xml"), option], check=True, timeout=SECONDS)
+    assert until(lambda: state_of(lab, "unit2") == "up", SECONDS)
+    os.rename(file + ".away", file)  # and is found again
+
+
 def test_what_was_left_out_is_taken_in_when_it_may_be(lab, volumes):
     """Two units show one volume; the pool's one is forgotten, also by a station that has started since."""
     uuid = lab.volume("one")["uuid"]
@@ -145,6 +183,7 @@ def test_what_was_left_out_is_taken_in_when_it_may_be(lab, volumes):
         return [t for s, t in events(lab) if s == "volume one" and "unit2 shows a volume of the same UUID" in t]
     assert until(warned, SECONDS)
     assert lab.volume("one")["unit"] == "unit1"
+    end_copy(lab, uuid, twos)
     lab.run("kill", "cms")
     lab.run("start", "cms")
     assert until(lambda: {u["state"] for u in lab.client.get("/units")} == {"up"}, SECONDS)
