@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -482,6 +483,39 @@ def test_a_tgtd_that_hangs_is_told_and_hurts_nobody_else(box):
     box.tgtd.popen.send_signal(signal.SIGCONT)
     box.wait_volume(1, ONLINE)
     box.wait_volume(2, ONLINE)
+
+
+@pytest.fixture(name="isns")
+def fixture_isns(box):
+    """Where tgtd finds somebody who takes what it says to an iSNS server."""
+    with socket.create_server((box.portal, 0)) as s:
+        yield {"iSNSServerIP": box.portal, "iSNSServerPort": str(s.getsockname()[1])}
+
+
+@pytest.mark.parametrize("what", [{"State": "offline"}, {"iSNSAccessControl": "On", "iSNS": "On"}])
+def test_a_tgtd_that_keeps_all_hosts_out(box, isns, what):
+    """tgtd as a whole, whatever its targets are told. It is the unit's own to put right, but where somebody else has
+    targets in it, who may want it so: that is told."""
+    def bar():
+        for name, value in (isns | what).items():
+            box.tgtadm("--mode", "sys", "--op", "update", "--name", name, "-v", value)
+
+    box.create(1, "data")
+    box.grant(1, 1, ALICE, "alice", SECRET)
+    box.wait_rule(1, 1, ACTIVE)
+    target = box.iqn(1)
+    bar()
+    wait_for("the log to say so", lambda: "so no host could log in; that is ended" in box.agent_log.read_text())
+    wait_for("alice to be let in again", lambda: box.inquire(target, ALICE, "alice", SECRET))
+    box.tgtadm("--mode", "target", "--op", "new", "--tid", "9", "-T", "iqn.2001-04.com.other:disk")
+    bar()
+    why = wait_for("the reason", lambda: box.get(f"{UNIT}.1.5.0"))
+    assert why.startswith("no host can log in to volumes of portal group 1: ") and "not this unit's" in why
+    assert box.get(f"{MEMBER}.7.0") == "3" and not box.inquire(target, ALICE, "alice", SECRET)
+    name, _, value = why.partition("--name ")[2].rstrip(")").partition(" -v ")  # what it says ends it
+    box.tgtadm("--mode", "sys", "--op", "update", "--name", name, "-v", value)
+    wait_for("no trouble", lambda: box.get(f"{UNIT}.1.5.0") == "" and box.get(f"{MEMBER}.7.0") == "2")
+    assert box.inquire(target, ALICE, "alice", SECRET)
 
 
 def test_snmpd_may_end_and_come_back(idle):

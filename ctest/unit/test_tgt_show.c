@@ -281,6 +281,33 @@ static void test_statistics(void **state)
                      -1);
 }
 
+static void test_system(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool offline, named;
+    } cases[] = {
+        {"System:\n    State: ready\niSNS:\n    iSNS=On\n    iSNSAccessControl=Off\n", false,
+         false},
+        {"System:\n    State: ready\niSNS:\n    iSNS=Off\n    iSNSAccessControl=On\n", false,
+         false},
+        {"System:\n    State: ready\niSNS:\n    iSNS=On\n    iSNSAccessControl=On\n", false, true},
+        {"System:\n    State: unknown\n", true, false},
+    };
+    DV_FREE char *text = load("system.txt");
+    struct tgt_barred barred;
+    struct dv_err err;
+    assert_int_equal(show_system(text, &barred, &err), 0);
+    assert_true(barred.offline && !barred.named);
+    for (size_t i = 0; i < DV_COUNT(cases); i++) {
+        assert_int_equal(show_system(cases[i].text, &barred, &err), 0);
+        assert_int_equal(barred.offline, cases[i].offline);
+        assert_int_equal(barred.named, cases[i].named);
+    }
+    assert_int_equal(show_system("System:\n", &barred, &err), -1);
+}
+
 static void test_parameters(void **state)
 {
     (void)state;
@@ -313,7 +340,7 @@ int main(void)
         cmocka_unit_test(test_forged),          cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_accounts),        cmocka_unit_test(test_connections),
         cmocka_unit_test(test_portals),         cmocka_unit_test(test_statistics),
-        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_parameters),      cmocka_unit_test(test_system),
     };
     return cmocka_run_group_tests_name("tgt_show", tests, NULL, NULL);
 }

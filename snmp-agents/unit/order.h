@@ -94,6 +94,7 @@ struct order_tgtd {
     bool foreign;              // and has targets that are somebody else's
     // The first address at which it listens, that nobody configured and that stays; or "".
     char other_portal[PORTAL_TEXT_ROOM];
+    char barred[LAST_ERROR_ROOM];   // it keeps hosts out of all its targets, and stays so; or ""
     char intruder[LAST_ERROR_ROOM]; // one of those serves a volume's own blocks; or ""
 };
 

@@ -28,6 +28,12 @@ void reason_of_portals(const struct order *o, char out[LAST_ERROR_ROOM])
             return;
         }
     for (uint32_t i = 0; i < o->groups; i++)
+        if (o->tgtds[i].there && o->tgtds[i].barred[0]) {
+            tell(out, dv_printf("no host can log in to volumes of portal group %u: %s", i + 1,
+                                o->tgtds[i].barred));
+            return;
+        }
+    for (uint32_t i = 0; i < o->groups; i++)
         if (o->tgtds[i].there && !o->tgtds[i].portals_there) {
             tell(out, dv_printf("portal group %u is not served at all of its portals: %s", i + 1,
                                 o->tgtds[i].portals_err.text));

@@ -7,7 +7,8 @@
 
 // Which target of somebody else's serves a volume's blocks; "" when none does.
 void reason_of_intruders(const struct order *o, char out[LAST_ERROR_ROOM]);
-// What is wrong about where tgtds listen, as the pass found it; "" when nothing is.
+// What keeps hosts out, or is wrong about where tgtds listen, as the pass found it; "" when
+// nothing.
 void reason_of_portals(const struct order *o, char out[LAST_ERROR_ROOM]);
 
 // unrecorded and portals (or what is graver) as above and from the journal; there and errors: of

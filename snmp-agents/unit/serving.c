@@ -497,6 +497,30 @@ static void look_for_others(struct instance *i, const struct portal *wanted, siz
     i->told_others = n > 0;
 }
 
+// One that serves nobody else has no cause to keep hosts out. Where it has other targets, their
+// owner may have, as Debian's tgt.service has while it loads them or ends; so that is told.
+static void unbar(struct instance *i)
+{
+    struct order_tgtd *t = result_of(i);
+    struct tgt_barred barred;
+    struct dv_err err = {0};
+    t->barred[0] = '\0';
+    if (tgt_read_barred(i->tgt, &barred, &err) != 0 || (!barred.offline && !barred.named))
+        return;
+    const char *what = barred.offline ? "tgtd is offline as a whole"
+                                      : "tgtd admits only whom an iSNS server names to it";
+    if (!t->foreign && tgt_unbar(i->tgt, &err) == 0) {
+        log_warning("unit", "%s, so no host could log in; that is ended", what);
+        return;
+    }
+    DV_FREE char *text =
+        dv_printf("%s (%s): end that (tgtadm -C %s --lld iscsi --mode sys --op update --name %s)",
+                  what, t->foreign ? "it has targets that are not this unit's, too" : err.text,
+                  strrchr(i->socket, '.') + 1,
+                  barred.offline ? "State -v ready" : "iSNSAccessControl -v Off");
+    dv_copy(t->barred, sizeof(t->barred), text);
+}
+
 // Asked anew in each pass, so that what somebody closed is open again.
 static void *listen_at(void *arg)
 {
@@ -517,6 +541,7 @@ static void *listen_at(void *arg)
     }
     i->complained = !t->portals_there;
     look_for_others(i, wanted, count);
+    unbar(i);
     return NULL;
 }
 

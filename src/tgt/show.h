@@ -32,6 +32,9 @@ struct show_portal {
 // The caller frees *portals.
 int show_portals(const char *text, struct show_portal **portals, size_t *count, struct dv_err *err);
 
+// What it says of itself as a whole.
+int show_system(const char *text, struct tgt_barred *out, struct dv_err *err);
+
 // The statistics of sessions and LUNs; the caller frees *rows.
 int show_statistics(const char *text, struct tgt_statistics **rows, size_t *count,
                     struct dv_err *err);

@@ -51,6 +51,26 @@ int show_portals(const char *text, struct show_portal **portals, size_t *count, 
     return 0;
 }
 
+// Lists under headings; the first is "System:", with the state of all.
+int show_system(const char *text, struct tgt_barred *out, struct dv_err *err)
+{
+    struct reader r = {.at = text};
+    bool state = false, isns = false, access = false;
+    *out = (struct tgt_barred){0};
+    while (line_next(&r)) {
+        size_t len;
+        const char *value = line_value(&r.line, TAB, "State: ", &len);
+        if (value && !state) {
+            state = true;
+            out->offline = !line_is(&r.line, TAB, "State: ready");
+        }
+        isns |= line_is(&r.line, TAB, "iSNS=On");
+        access |= line_is(&r.line, TAB, "iSNSAccessControl=On");
+    }
+    out->named = isns && access;
+    return state ? 0 : dv_fail(err, DV_INTERNAL, "tgtd does not tell its state");
+}
+
 // A heading, then rows of: tgt lun sid, bytes and commands read as submitted and as done, the same
 // of writing, errors.
 #define COLUMNS 12

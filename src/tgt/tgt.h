@@ -98,6 +98,15 @@ int tgt_close_portal(struct tgt_engine *e, const struct portal *portal, struct d
 int tgt_other_portals(struct tgt_engine *e, const struct portal *wanted, size_t count,
                       struct portal **others, size_t *other_count, struct dv_err *err);
 
+// What keeps hosts out of all targets, whatever these are told; no listing of targets shows it.
+struct tgt_barred {
+    bool offline; // no login is taken
+    bool named;   // none but of those whom an iSNS server names
+};
+int tgt_read_barred(const struct tgt_engine *e, struct tgt_barred *out, struct dv_err *err);
+// Ends both.
+int tgt_unbar(const struct tgt_engine *e, struct dv_err *err);
+
 // The tgtd that answers: its process, and a descriptor (the caller closes it) that becomes
 // readable when it ends.
 int tgt_watch(struct tgt_engine *e, pid_t *pid, int *pidfd, struct dv_err *err);
