@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -590,6 +591,23 @@ def test_what_cannot_be_recorded_is_refused(small):
     small.start_agent()
     wait_for("all of them, online",
              lambda: small.volumes() == dict.fromkeys(taken | {100}, ONLINE))
+
+
+def test_a_journal_that_somebody_reads_holds_up_nothing(box):
+    """A SET is refused at once and the unit names the process; what is only asked is answered."""
+    box.create(1, "before")
+    box.wait_volume(1, ONLINE)
+    with contextlib.closing(sqlite3.connect(box.dir / "state/unit.db", isolation_level=None)) as db:
+        db.execute("BEGIN")
+        db.execute("SELECT * FROM member").fetchall()
+        with pytest.raises(SnmpError, match="commitFailed"):
+            box.create(2, "meanwhile")
+        why = wait_for("the unit to tell", lambda: box.get(f"{UNIT}.1.5.0"))
+        assert why.startswith("changes cannot be recorded: ") and f"unit.db is locked by process {os.getpid()}" in why
+        assert box.volumes() == {1: ONLINE}
+    wait_for("no trouble", lambda: box.get(f"{UNIT}.1.5.0") == "")
+    box.create(2, "after")
+    box.wait_volume(2, ONLINE)
 
 
 def test_an_agent_that_hung_takes_the_request_when_it_is_sent_again(box):

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctest/support/journal_box.h"
 
+#include "base/wait.h"
 #include "snmp-agents/unit/journal_internal.h"
 #include <signal.h>
 #include <sys/wait.h>
@@ -521,6 +522,64 @@ static void a_journal_that_is_moved_away_takes_nothing(void **state)
     journal_close(j);
 }
 
+// Reads the journal in a transaction of its own from the first byte at the pipe on, to the next
+// one.
+static pid_t reader(int pipes[2], int ready)
+{
+    pid_t pid = fork();
+    char byte;
+    if (pid != 0)
+        return pid;
+    DV_FREE char *path = dv_printf("%s/unit.db", dir);
+    close(pipes[1]);
+    if (read(pipes[0], &byte, 1) != 1)
+        _exit(1);
+    struct db *db = db_open_beside(path, NULL);
+    if (!db || db_exec(db, "BEGIN; SELECT count(*) FROM member", NULL) != 0 ||
+        write(ready, "", 1) != 1)
+        _exit(1);
+    _exit(read(pipes[0], &byte, 1) == 1 ? 0 : 1);
+}
+
+// A wait in the journal is one of the whole agent.
+static void a_reader_elsewhere_is_waited_for_once(void **state)
+{
+    (void)state;
+    int pipes[2], ready[2], status;
+    char byte;
+    struct dv_err err = {0};
+    assert_int_equal(pipe(pipes), 0);
+    assert_int_equal(pipe(ready), 0);
+    pid_t pid = reader(pipes, ready[1]);
+    struct journal *j = open_journal();
+    assert_int_equal(write(pipes[1], "", 1), 1);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    DV_FREE char *who = dv_printf("is locked by process %d:", (int)pid);
+    int64_t from = wait_now_ms();
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(journal_begin(j, &err), 0);
+        assert_int_equal(journal_set_last(j, 7, &err), 0);
+        assert_int_equal(journal_commit(j, &err), -1);
+        assert_int_equal(err.code, DV_BUSY);
+        assert_non_null(strstr(err.text, who));
+        assert_int_equal(journal_reserve(j, 77, &err), -1);
+        assert_non_null(strstr(journal_trouble(j), who));
+    }
+    assert_true(wait_now_ms() - from < 30000); // 300 times
+    assert_int_equal(write(pipes[1], "", 1), 1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_string_equal(journal_trouble(j), "");
+    assert_int_equal(journal_begin(j, &err), 0);
+    assert_int_equal(journal_set_last(j, 7, &err), 0);
+    assert_int_equal(journal_commit(j, &err), 0);
+    journal_close(j);
+    for (int i = 0; i < 2; i++) {
+        close(pipes[i]);
+        close(ready[i]);
+    }
+}
+
 static void an_identity_is_taken(void **state)
 {
     (void)state;
@@ -559,6 +618,8 @@ int main(void)
                                         remove_dir),
         cmocka_unit_test_setup_teardown(a_table_that_goes_is_told_once, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_journal_that_is_moved_away_takes_nothing, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(a_reader_elsewhere_is_waited_for_once, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(an_identity_is_taken, make_dir, remove_dir),
     };

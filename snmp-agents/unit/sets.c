@@ -232,7 +232,7 @@ static int commit_group(struct sets *s, struct dv_err *err)
     return journal_commit(s->journal, err);
 }
 
-int sets_apply(struct sets *s, struct intent *intent, struct dv_err *err)
+static int apply(struct sets *s, struct intent *intent, struct dv_err *err)
 {
     if (open_group(s, intent->request, err) != 0 || write_intent(s, intent, err) != 0)
         return -1;
@@ -246,6 +246,15 @@ int sets_apply(struct sets *s, struct intent *intent, struct dv_err *err)
         if (s->staged[i]->request == intent->request)
             s->staged[i]->durable = true;
     return 0;
+}
+
+// What cannot be recorded is told by a pass, which looks why.
+int sets_apply(struct sets *s, struct intent *intent, struct dv_err *err)
+{
+    int rc = apply(s, intent, err);
+    if (rc != 0)
+        s->work(s->arg, intent->volume.index);
+    return rc;
 }
 
 int sets_undo(struct sets *s, struct intent *intent, struct dv_err *err)

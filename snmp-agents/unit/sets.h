@@ -39,7 +39,7 @@ struct intent {
 
 struct sets;
 
-// work(arg, volume) is called when a volume's wanted state became another one.
+// work(arg, volume) is called when a volume's wanted state became another one, or could not.
 typedef void sets_work_fn(void *arg, uint32_t volume);
 struct sets *sets_new(struct state *state, struct journal *journal, sets_work_fn *work, void *arg);
 void sets_free(struct sets *s); // NULL is fine

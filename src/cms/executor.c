@@ -398,7 +398,9 @@ static const char *not_recorded(const struct unit_link *link)
     const struct pool_unit *unit = link_unit(link);
     return unit && strstr(unit->rec.last_error, "cannot be recorded")
                ? unit->rec.last_error
-               : "its agent could not record the change; see its log, and whether its disk is full";
+               : "its agent could not record the change; see its log, and whether its disk is "
+                 "full, or "
+                 "another process has its unit.db locked";
 }
 
 static void step_answered(void *arg, const struct sn_result *result)

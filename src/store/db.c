@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "store/db.h"
 #include "base/mem.h"
+#include "base/wait.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -14,12 +15,22 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define BUSY_TIMEOUT_MS 5000 // another process, such as a backup, may hold the file shortly
-#define ROOM_BYTES      (UINT64_C(256) << 10) // with less left, a commit may not fit
+// Another process, such as a backup, may hold the file shortly. Who waits for it then does nothing
+// else; so that is once, until something could be written again.
+#define BUSY_START_MS 5000
+#define BUSY_MS       250
+#define BUSY_PAUSE_MS 5
+// Where SQLite has its locks on a file without a write-ahead log.
+#define LOCKS_AT    0x40000000
+#define LOCKS_BYTES 512
+#define ROOM_BYTES  (UINT64_C(256) << 10) // with less left, a commit may not fit
 
 struct db {
     sqlite3 *handle;
     int lock; // a descriptor of the file that holds a lock on it, or -1
+    enum db_log log;
+    bool locked;   // somebody's lock was waited for in vain, and nothing was written since
+    int64_t until; // else one that is there now is waited for
     char *path;
 };
 
@@ -42,6 +53,18 @@ int db_damaged(const struct db *db, struct dv_err *err, const char *fmt, ...)
                    db->path, what);
 }
 
+// The process whose lock is in the way is not always to be known.
+static int fail_locked(const struct db *db, struct dv_err *err)
+{
+    struct flock l = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCKS_AT, .l_len = LOCKS_BYTES};
+    if (db->lock < 0 || db->log != DB_BACK || fcntl(db->lock, F_GETLK, &l) != 0 ||
+        l.l_type == F_UNLCK || l.l_pid <= 0)
+        return dv_fail(err, DV_BUSY, "%s is locked by another process", db->path);
+    return dv_fail(err, DV_BUSY, "%s is locked by process %d: wait until that is done, or end it",
+                   db->path, (int)l.l_pid);
+}
+
 static int fail(const struct db *db, int code, struct dv_err *err)
 {
     switch (code & 0xff) {
@@ -56,7 +79,7 @@ static int fail(const struct db *db, int code, struct dv_err *err)
         return db_damaged(db, err, "%s", sqlite3_errmsg(db->handle));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        return dv_fail(err, DV_BUSY, "%s is locked by another process", db->path);
+        return fail_locked(db, err);
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
@@ -151,6 +174,17 @@ static int check(struct db *db, enum db_log log, struct dv_err *err)
     return rc < 0 ? -1 : check_references(db, err);
 }
 
+static int wait_for_lock(void *arg, int tries)
+{
+    struct db *db = arg;
+    if (tries == 0)
+        db->until = wait_now_ms() + (db->locked ? 0 : BUSY_MS);
+    db->locked = wait_now_ms() >= db->until;
+    if (!db->locked)
+        sqlite3_sleep(BUSY_PAUSE_MS);
+    return !db->locked;
+}
+
 // Nothing is written before it was checked, and the log of a damaged file stays beside it.
 static int open_checked(struct db *db, enum db_log log, struct dv_err *err)
 {
@@ -158,7 +192,7 @@ static int open_checked(struct db *db, enum db_log log, struct dv_err *err)
     if (rc != SQLITE_OK)
         return fail(db, rc, err);
     sqlite3_extended_result_codes(db->handle, 1);
-    sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+    sqlite3_busy_timeout(db->handle, BUSY_START_MS);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (check(db, log, err) != 0)
         return -1;
@@ -182,8 +216,11 @@ struct db *db_open(const char *path, enum db_log log, struct dv_err *err)
     struct db *db = dv_calloc(1, sizeof(*db));
     db->lock = held;
     db->path = dv_strdup(path);
-    if (open_checked(db, log, err) == 0)
+    db->log = log;
+    if (open_checked(db, log, err) == 0) {
+        sqlite3_busy_handler(db->handle, wait_for_lock, db);
         return db;
+    }
     db_close(db);
     return NULL;
 }
@@ -195,7 +232,7 @@ struct db *db_open_beside(const char *path, struct dv_err *err)
     db->path = dv_strdup(path);
     int rc = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READONLY, NULL);
     if (rc == SQLITE_OK) {
-        sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+        sqlite3_busy_timeout(db->handle, BUSY_START_MS);
         return db;
     }
     (void)fail(db, rc, err);
@@ -301,6 +338,8 @@ int db_commit(struct db *db, struct dv_err *err)
     int rc = db_exec(db, "COMMIT", err);
     if (rc != 0)
         db_rollback(db);
+    else
+        db->locked = false;
     return rc;
 }
 
@@ -374,6 +413,8 @@ int db_step(struct db_stmt *s, struct dv_err *err)
     if (rc == SQLITE_ROW)
         return 1;
     int result = rc == SQLITE_DONE ? 0 : fail(s->db, rc, err);
+    if (result == 0 && !sqlite3_stmt_readonly(s->handle) && !db_in_transaction(s->db))
+        s->db->locked = false;
     db_reset(s);
     return result;
 }

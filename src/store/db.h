@@ -22,7 +22,9 @@ enum db_log {
 // what to do, and is left as it is. The lock is on the file itself, by whatever name it is found:
 // DV_BUSY when another db has it open, here or in another process.
 // synchronous=FULL: what was committed survives a power cut. Deleted content is overwritten with
-// zeros. Foreign keys are enforced. Use a db and its statements from one thread at a time.
+// zeros. Foreign keys are enforced.
+// Another process' lock on the file is waited for shortly, once; what is tried further while that
+// one has it fails with DV_BUSY at once. Use a db and its statements from one thread at a time.
 struct db *db_open(const char *path, enum db_log log, struct dv_err *err);
 // Opens a file that is there, to read it beside whoever has it open: without a lock, and unchecked.
 struct db *db_open_beside(const char *path, struct dv_err *err);
