@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sqlite3
+import subprocess
 
 import pytest
 
@@ -259,6 +260,35 @@ def test_a_target_of_somebody_elses_over_a_volumes_blocks(box):
     assert box.inquire(box.iqn(1), HOST, USER, SECRET)
     box.tgtadm("-C", "0", "--mode", "target", "--op", "delete", "--force", "--tid", "78")
     wait_for("the unit to be well", lambda: box.get(TROUBLE, f"{MEMBER}.7.0") == ["", "2"])
+
+
+@contextlib.contextmanager
+def loop_device(*args):
+    path = subprocess.run(["losetup", "-f", "--show", *map(str, args)], check=True, capture_output=True,
+                          text=True).stdout.strip()
+    yield path
+    subprocess.run(["losetup", "-d", path], check=True)
+
+
+def test_a_target_of_somebody_elses_over_what_lies_on_a_volumes_blocks(box):
+    """A loop device over the file, or over a part of it; not one over another file."""
+    file, = (box.dir / "media").glob("*.img")
+    (box.dir / "other.img").write_bytes(bytes(1 << 20))
+    with loop_device(file) as whole, loop_device("-o", 1 << 20, "--sizelimit", 1 << 20, whole) as part, \
+            loop_device(box.dir / "other.img") as other:
+        for path, told in (whole, True), (part, True), (other, False):
+            box.tgtadm("-C", "0", "--mode", "target", "--op", "new", "--tid", "78", "-T", "iqn.2001-04.com.other:x")
+            box.tgtadm("-C", "0", "--mode", "logicalunit", "--op", "new", "--tid", "78", "--lun", "1", "-b", path)
+            if told:
+                wait_for("the unit to tell", lambda: says(box, TROUBLE, "target 78", "volume bystander", "tgtadm"))
+            else:
+                box.create(920, "pass")
+                box.wait_volume(920, 2)
+                assert box.get(TROUBLE) == ""
+            box.tgtadm("-C", "0", "--mode", "target", "--op", "delete", "--force", "--tid", "78")
+            wait_for("the unit to be well", lambda: box.get(TROUBLE, f"{MEMBER}.7.0") == ["", "2"])
+    box.destroy(920)
+    wait_for("the volume to go", lambda: gone(box, 920))
 
 
 def test_accounts_that_overlap_are_mended(box):

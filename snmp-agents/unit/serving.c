@@ -3,6 +3,7 @@
 #include "snmp-agents/unit/serving.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "media/ground.h"
 #include "snmp-agents/unit/open_files.h"
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -299,15 +300,19 @@ static bool stat_of(const struct instance *i, const char *path, struct stat *st)
 static const struct order_volume *volume_at(const struct instance *i, const char *path)
 {
     struct stat there, st;
+    struct ground below, ours;
     bool found = stat_of(i, path, &there);
+    if (found)
+        ground_of(&there, &below);
     for (size_t n = 0; n < i->want_count; n++) {
         const struct plan_target *t = &i->wants[n].target;
         if (!t->path || !t->path[0])
             continue;
         bool same = strcmp(t->path, path) == 0;
-        if (!same && found && !t->store && stat(t->path, &st) == 0)
-            same = S_ISBLK(st.st_mode) ? S_ISBLK(there.st_mode) && st.st_rdev == there.st_rdev
-                                       : st.st_dev == there.st_dev && st.st_ino == there.st_ino;
+        if (!same && found && !t->store && stat(t->path, &st) == 0) {
+            ground_of(&st, &ours);
+            same = ground_is_shared(&below, &ours);
+        }
         if (same)
             return &i->order->volumes[i->wants[n].volume];
     }
