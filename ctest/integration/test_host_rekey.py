@@ -130,7 +130,7 @@ def test_a_rotation_under_io(lab, old):
             assert a.read(1 << 20) == b.read()
     events = [e["text"] for e in lab.client.get("/events") if e["subject"] == "host web"]
     assert sum("web stays valid" in text for text in events) == 1
-    assert sum("web has ended" in text for text in events) == 1
+    assert sum("web ends on each unit" in text for text in events) == 1
     assert not [e for e in lab.client.get("/events") if "by no request" in e["text"]]
 
 

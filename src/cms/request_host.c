@@ -289,7 +289,7 @@ int cms_rekey_host(struct cms *cms, const char *host, const char *chap_secret, b
     set_secret(cms, &rec, chap_secret);
     changes_host(&c, &rec);
     events_add(cms, &c, EVENT_INFO, "host", rec.name,
-               now ? "has another secret, as CHAP user %s; %s has ended"
+               now ? "has another secret, as CHAP user %s; %s ends on each unit when that takes it"
                    : "has another secret, as CHAP user %s; %s stays valid until that is ended",
                rec.chap_user, h->rec.chap_user);
     int rc = cms_apply(cms, &c, err);
@@ -324,8 +324,9 @@ int cms_finish_rekey(struct cms *cms, const char *host, bool now, struct dv_err 
     struct changes c = {0};
     rec.previous = (struct host_account){0};
     changes_host(&c, &rec);
-    events_add(cms, &c, EVENT_INFO, "host", rec.name, "has the CHAP user %s alone; %s has ended",
-               rec.chap_user, h->rec.previous.user);
+    events_add(cms, &c, EVENT_INFO, "host", rec.name,
+               "has the CHAP user %s alone; %s ends on each unit when that takes it", rec.chap_user,
+               h->rec.previous.user);
     int rc = cms_apply(cms, &c, err);
     changes_free(&c);
     if (rc == 0)
