@@ -321,6 +321,21 @@ static void test_progress(void **state)
     media_close(m);
 }
 
+static void test_open_to_others(void **state)
+{
+    (void)state;
+    struct media *m = open_folder();
+    struct dv_err err;
+    struct volume v = {.uuid = uuid_random(), .blocks = 8 * BLOCKS, .thin = true};
+    assert_int_equal(media_volume_create(m, &v, NULL, &err), 0);
+    DV_FREE char *path = media_volume_path(m, &v, &err);
+    assert_int_equal(chmod(path, 0666), 0);
+    DV_FREE char *again = media_volume_path(m, &v, &err);
+    assert_string_equal(again, path);
+    assert_int_equal(stat_of(m, &v.uuid).st_mode & 0777, 0600);
+    media_close(m);
+}
+
 // A growth that was given up: what there is then was taken for the volume's, and is not cut by
 // another one that fails.
 static void test_given_up(void **state)
@@ -764,29 +779,18 @@ static void test_identity_lost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_identity),
-        TEST(test_lock),
-        TEST(test_bad_folders),
-        TEST(test_no_permission),
-        TEST(test_volumes),
-        TEST(test_broken_off),
-        TEST(test_progress),
-        TEST(test_cancelled),
-        TEST(test_given_up),
-        TEST(test_progress),
-        TEST(test_growth_is_taken_back),
-        TEST(test_progress),
-        TEST(test_nothing_unknown_is_cut),
-        TEST(test_large_files),
-        TEST(test_full),
-        TEST(test_read_only),
-        TEST(test_without_fallocate),
-        TEST(test_files_are_volumes),
-        TEST(test_owner),
-        TEST(test_identity_lost),
-        TEST(test_another_owners),
-        TEST(test_left_behind),
-        TEST(test_another_folder),
+        TEST(test_identity),          TEST(test_lock),
+        TEST(test_bad_folders),       TEST(test_no_permission),
+        TEST(test_volumes),           TEST(test_broken_off),
+        TEST(test_progress),          TEST(test_cancelled),
+        TEST(test_open_to_others),    TEST(test_given_up),
+        TEST(test_progress),          TEST(test_growth_is_taken_back),
+        TEST(test_progress),          TEST(test_nothing_unknown_is_cut),
+        TEST(test_large_files),       TEST(test_full),
+        TEST(test_read_only),         TEST(test_without_fallocate),
+        TEST(test_files_are_volumes), TEST(test_owner),
+        TEST(test_identity_lost),     TEST(test_another_owners),
+        TEST(test_left_behind),       TEST(test_another_folder),
     };
     return cmocka_run_group_tests_name("media_dir", tests, NULL, NULL);
 }

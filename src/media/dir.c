@@ -3,6 +3,7 @@
 #include "media/dir.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "media/owner.h"
 #include "media/storage.h"
@@ -326,6 +327,19 @@ static int wrong_size(const struct volume *v, const char *path, uint64_t size, s
 }
 
 // One that is growing is longer than it is said to be, at most as long as it is to become.
+// A volume's blocks are for those whom its rules name.
+static void close_to_others(const char *path, const struct stat *st)
+{
+    static struct log_limit told;
+    if (!S_ISREG(st->st_mode) || (st->st_mode & 077) == 0)
+        return;
+    bool closed = chmod(path, 0600) == 0;
+    log_limited(&told, LOG_LEVEL_WARNING, "media",
+                "%s could be opened by other users (mode %03o)%s", path, st->st_mode & 0777u,
+                closed ? ", and is closed to them"
+                       : ", and that cannot be changed: run chmod 0600");
+}
+
 static char *dir_path(struct media *m, const struct volume *v, struct dv_err *err)
 {
     char *path = dir_file(m, &v->uuid);
@@ -340,6 +354,8 @@ static char *dir_path(struct media *m, const struct volume *v, struct dv_err *er
     else if ((uint64_t)st.st_size < v->blocks * BLOCK_SIZE ||
              (uint64_t)st.st_size > most * BLOCK_SIZE)
         rc = wrong_size(v, path, (uint64_t)st.st_size, err);
+    else
+        close_to_others(path, &st);
     if (rc == 0)
         return path;
     free(path);
