@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/file.h"
 #include "base/mem.h"
+#include "media/command.h"
 #include "media/media.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -191,14 +192,29 @@ static void failures_are_told(void **state)
     setenv("PATH", "/usr/bin:/bin", 1);
 }
 
+static void none_is_left_running(void **state)
+{
+    (void)state;
+    struct command a, b;
+    struct dv_err err;
+    int result;
+    assert_int_equal(command_start((const char *[]){"sleep", "1000", NULL}, &a, &err), 0);
+    assert_int_equal(command_start((const char *[]){"sleep", "1000", NULL}, &b, &err), 0);
+    command_kill(&a);
+    command_kill_all();
+    assert_true(command_wait(&b, 100000, &result, &err));
+    assert_int_equal(result, -1);
+    assert_non_null(strstr(err.text, "signal 9"));
+    command_kill_all();
+}
+
 int main(void)
 {
 #define RBD_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        RBD_TEST(images_are_made_and_removed),
-        RBD_TEST(repeating_is_fine),
-        RBD_TEST(a_long_removal_is_watched),
-        RBD_TEST(failures_are_told),
+        RBD_TEST(images_are_made_and_removed), RBD_TEST(repeating_is_fine),
+        RBD_TEST(a_long_removal_is_watched),   RBD_TEST(failures_are_told),
+        RBD_TEST(none_is_left_running),
     };
     return cmocka_run_group_tests_name("media_rbd", tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "base/secret.h"
 #include "base/service.h"
 #include "config/world.h"
+#include "media/command.h"
 #include "snmp-agents/unit/enrol.h"
 #include "snmp-agents/unit/forget.h"
 #include "snmp-agents/unit/init.h"
@@ -142,8 +143,10 @@ static int run(const struct unit_config *config)
         rc = unit_exit_code(unit);
         loop_signal_free(term);
         loop_signal_free(interrupt);
-        if (!unit_free(unit))
+        if (!unit_free(unit)) {
+            command_kill_all();
             _exit(rc);
+        }
     } else {
         rc = fail(&err);
     }

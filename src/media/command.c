@@ -7,13 +7,49 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pid_t *running;
+static size_t running_count;
+
+static void note(pid_t pid)
+{
+    pthread_mutex_lock(&lock);
+    *DV_APPEND(running, running_count) = pid;
+    pthread_mutex_unlock(&lock);
+}
+
+// Before it is waited for: from then on its number may be another one's.
+static void forget(pid_t pid)
+{
+    size_t i = 0;
+    pthread_mutex_lock(&lock);
+    while (running[i] != pid)
+        i++;
+    running[i] = running[--running_count];
+    if (running_count == 0) {
+        free(running);
+        running = NULL;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void command_kill_all(void)
+{
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < running_count; i++)
+        kill(running[i], SIGKILL);
+    pthread_mutex_unlock(&lock);
+}
 
 static int spawn(const char *const *argv, int errors, pid_t *pid)
 {
@@ -86,6 +122,7 @@ int command_start(const char *const *argv, struct command *c, struct dv_err *err
         return dv_fail_errno(err, errnum, "cannot run %s; is its package installed?", argv[0]);
     }
     c->errors = ends[0];
+    note(c->pid);
     return 0;
 }
 
@@ -93,6 +130,7 @@ static int reap(struct command *c)
 {
     int status = 0;
     close(c->errors);
+    forget(c->pid);
     while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
         ;
     return status;

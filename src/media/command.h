@@ -23,6 +23,8 @@ int command_start(const char *const *argv, struct command *c, struct dv_err *err
 // Whether it ended within this time; then *result and err are as of command_run.
 bool command_wait(struct command *c, int timeout_ms, int *result, struct dv_err *err);
 void command_kill(struct command *c);
+// Kills those that run, of all threads: for a program that ends while threads of its wait for them.
+void command_kill_all(void);
 
 // argv[0] is looked for in PATH; its input is empty and its output is dropped. Returns 0, or its
 // exit code with an error that quotes the end of what it complained of, or -1 when it could not
