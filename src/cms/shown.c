@@ -89,8 +89,9 @@ void pool_unit_note(const struct pool_unit *u, char *out, size_t room)
         else if (u->agent_away)
             snprintf(out, room,
                      "the machine of %s answers, and its agent does not: it does not run (start "
-                     "it), or it hangs (end it and start it); nothing can be "
-                     "changed there, and what is shown was so before; its tgtd goes on serving "
+                     "it), or it hangs (see whether the file system of its state-dir answers; "
+                     "else end it and start it); nothing can be changed there, and what is shown "
+                     "was so before; its tgtd goes on serving "
                      "while it runs",
                      name);
         else
