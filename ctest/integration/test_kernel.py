@@ -1,4 +1,6 @@
 """Linux's own initiator, open-iscsi, in a machine under qemu: what a host sees of a volume."""
+import time
+
 import pytest
 
 from tools import initiators
@@ -57,6 +59,14 @@ def test_each_process_restarts_under_synced_writes(lab, guest, volume):
             goes_on()  # not in the data path
         lab.run("start", name)
         goes_on()
+    # So are its sessions when another host loses the volume, since they might be that one's.
+    lab.client.post("/hosts", {"name": "other", "iqn": "iqn.2026-11.test:other",
+                               "chap_secret": "other-has-one"})
+    lab.assign(volume, "other")
+    before = time.monotonic()
+    lab.unassign(volume, "other")
+    goes_on()
+    print(f"a kernel's writer went on within {time.monotonic() - before:.1f} s of the unassign")
     guest.run("touch /tmp/stop")
     assert guest.result(writer)[0] == 0
     last = guest.written()

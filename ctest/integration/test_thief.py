@@ -9,6 +9,7 @@ import pytest
 from dvsanlab.settings import NOTIFY_PORT
 from test_enrol import (DATE, Keys, UNIT_OBJECTS, enrol, events, get, identity, inform, net_snmp,
                         new_code, notify_user, users_of_snmpd, wait_up)
+from test_resize import Writer
 from tools import initiators, noise, packets, patience
 
 LAB = {"units": 2, "hosts": 2, "enrolled": True}
@@ -161,6 +162,33 @@ def test_an_account_of_one_unit_opens_nothing_on_another(lab):
     assert initiators.can_log_in(here) and initiators.can_log_in(there)
     assert not initiators.can_log_in({**there, "secret": here["secret"]})
     assert not initiators.can_log_in({**here, "secret": there["secret"]})
+
+
+@pytest.mark.parametrize("end", ["unassign", "rekey"])
+def test_a_stolen_account_ends_under_whatever_name(lab, end):
+    """tgtd takes an account with the name of any host that a volume is given to, and does not tell which
+    session came by which: so none goes on, and the other hosts' sessions come again by themselves."""
+    volume = "both-" + end
+    lab.create(volume, "16M", unit="unit2")
+    lab.assign(volume, "host1")
+    lab.assign(volume, "host2")
+    owner, other = (initiators.access(lab, h, volume) for h in ("host1", "host2"))
+    thief = {**owner, "initiator": other["initiator"], "timeout_s": 60}
+    with initiators.nbdkit(lab, thief, "thief") as theirs, initiators.nbdkit(lab, other) as uri:
+        taken, writer = Writer(theirs, 2000, 100), Writer(uri, 0, 100)
+        patience.wait_for("both to write", lambda: min(taken.count, writer.count) > 10)
+        if end == "unassign":
+            lab.unassign(volume, "host1")
+        else:
+            lab.dvsan("host", "rekey", "host1", "--now", "--yes", "--save-secret",
+                      os.path.join(lab.work, "again.secret"))
+        patience.wait_for("the thief's session to end", lambda: taken.error)
+        count = writer.count
+        patience.wait_for("the other host to go on", lambda: writer.count > count + 10)
+        print(f"{end}: the longest write of the other host took {writer.longest * 1000:.0f} ms")
+        writer.stop()
+    assert not initiators.can_log_in(thief) and not initiators.can_log_in(owner)
+    assert initiators.can_log_in(other)
 
 
 def test_what_is_revoked_is_worth_nothing(lab, stolen):

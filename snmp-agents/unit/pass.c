@@ -138,7 +138,8 @@ static void add_target(const struct pass *p, struct request *r, const struct ord
                                      .most_blocks = most_blocks(p, ov),
                                      .online = ov->v.admin_online,
                                      .rules = rules,
-                                     .rule_count = ov->rule_count};
+                                     .rule_count = ov->rule_count,
+                                     .revokes = ov->revoked_count > 0};
 }
 
 // Whether a volume's path is not known for want of descriptors or memory, or since its medium does

@@ -96,7 +96,8 @@ static void end_sessions(struct planner *p, const struct view *v, bool all)
 static void revoke(struct planner *p, struct view *v)
 {
     bool close = !v->want->online || (has_disk(v->seen) && !lun_is_right(v->seen, v->want));
-    if (close && v->ready) {
+    bool clear = close || sessions_are_suspect(p, v);
+    if (clear && v->ready) {
         emit(p, PLAN_SET_OFFLINE, v, NULL);
         v->ready = false;
     }
@@ -104,10 +105,14 @@ static void revoke(struct planner *p, struct view *v)
     drop_accounts(p, v);
     drop_outgoing(p, v);
     // An offline target drops commands without an answer, so sessions that saw it end, too.
-    end_sessions(p, v, close || !v->seen->ready);
+    end_sessions(p, v, clear || !v->seen->ready);
     for (size_t i = 0; i < v->seen->lun_count; i++)
         if (close && v->seen->luns[i].lun != 0)
             emit_lun_delete(p, v, v->seen->luns[i].lun);
+    if (clear && !close) { // at once: the others wait
+        emit(p, PLAN_SET_READY, v, NULL);
+        v->ready = true;
+    }
 }
 
 // Takes away a target of ours that nobody wants, or that has a wanted one's tid or name.

@@ -9,6 +9,10 @@
 //   guard account of ours whose secret nobody knows, from its creation to its end.
 // - Granting binds the account, then the name; revoking unbinds the name, then the account, then
 //   ends the live sessions, which the daemon leaves alone.
+// - The daemon admits any bound account with any bound name, and tells of no session which account
+//   it used. So when access is taken from a host and others stay, all sessions of the target end:
+//   the others log in again. It is offline meanwhile, which is also what tells after a crash that
+//   they were to end. An account that ends beside another one of its host's leaves them alone.
 // - The daemon dies on the next listing when an account is unbound from the middle of a target's
 //   list (it leaves a hole and follows a null pointer), so accounts are always unbound from the end
 //   and those that stay are bound again. An account is deleted only when no target holds it.
@@ -59,6 +63,7 @@ struct plan_target {
     bool online;   // or its target stays, but refuses everybody and has closed the file
     const struct plan_rule *rules;
     size_t rule_count; // 0: nobody may log in
+    bool revokes;      // a rule that it had has just been taken away
 };
 
 struct plan_account {

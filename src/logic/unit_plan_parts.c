@@ -377,6 +377,34 @@ bool session_may_stay(const struct planner *p, const struct view *v, const char 
     return false;
 }
 
+static bool an_account_ends(const struct planner *p, const struct view *v)
+{
+    for (size_t i = 0; i < v->seen->account_count; i++)
+        if (!stays_bound(p, v, v->seen->accounts[i]))
+            return true;
+    return false;
+}
+
+// Whether access is taken from somebody who was let in, by a name or an account that is to go
+// without another one beside it.
+static bool somebody_is_cut_off(const struct planner *p, const struct view *v)
+{
+    if (v->want->revokes)
+        return true;
+    for (size_t i = 0; i < v->seen->acl_count; i++)
+        if (!session_may_stay(p, v, v->seen->acl[i]))
+            return true;
+    return false;
+}
+
+bool sessions_are_suspect(const struct planner *p, const struct view *v)
+{
+    bool any_may_stay = false; // else all end one by one
+    for (size_t i = 0; i < v->name_count; i++)
+        any_may_stay = any_may_stay || session_may_stay(p, v, v->names[i]);
+    return any_may_stay && an_account_ends(p, v) && somebody_is_cut_off(p, v);
+}
+
 bool has_disk(const struct seen_target *t)
 {
     for (size_t i = 0; i < t->lun_count; i++)

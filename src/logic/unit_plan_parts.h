@@ -50,6 +50,8 @@ void planner_done(struct planner *p);
 void view_sees(struct view *v, const struct seen_target *t);
 bool stays_bound(const struct planner *p, const struct view *v, const char *user);
 bool session_may_stay(const struct planner *p, const struct view *v, const char *initiator);
+// Whether a session of a name that stays may be one of an account that ends with its host's access.
+bool sessions_are_suspect(const struct planner *p, const struct view *v);
 bool has_disk(const struct seen_target *t);
 bool lun_is_right(const struct seen_target *t, const struct plan_target *want);
 // Whether the right LUN does not have the size that its file has, or is offline.

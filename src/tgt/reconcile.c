@@ -214,6 +214,14 @@ static void tell_end(const struct run *r, const struct plan_step *step)
     struct strbuf line = {0};
     if (!ends)
         return;
+    if (step->op == PLAN_END_SESSIONS && !step->name && step->target != PLAN_NONE &&
+        r->targets[step->target].online) {
+        log_info("tgt",
+                 "access of a host ended at %s for %s: tgtd does not tell which sessions were its, "
+                 "so all ended; those of other hosts log in again",
+                 r->e->socket, r->targets[step->target].iqn);
+        return;
+    }
     plan_print_step(step, &line);
     log_limited(&told[step->op], LOG_LEVEL_INFO, "tgt", "not wanted at %s%s%s, so ended: %s",
                 r->e->socket, step->target == PLAN_NONE ? "" : " for ",
