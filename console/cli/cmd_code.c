@@ -52,6 +52,9 @@ int unit_add(struct cli *cli, struct dv_err *err)
     json_t *code, *body = request_of(cli);
     int result = client_request(cli->client, "POST", "/codes", body, &code, err);
     json_decref(body);
+    if (result < 0 && client_is_open(cli->client))
+        cli_warn("if the code is there (dvsan code list), nobody has it: delete it (dvsan code "
+                 "delete ID)");
     if (result < 0)
         return -1;
     if (cli->json)

@@ -35,19 +35,21 @@ static bool is_away(const struct dv_err *err)
 }
 
 // The station keeps no list of followers, so it is asked once a second. One that is away, or busy,
-// is waited for: who follows wants to see what it says when it is back.
-static int follow(struct cli *cli, json_int_t after, struct dv_err *err)
+// is waited for: who follows wants to see what it says when it is back. Where nothing has answered
+// yet and nothing listens, the address may be wrong.
+static int follow(struct cli *cli, const char *first, struct dv_err *err)
 {
-    bool away = false; // and it was said
-    cli->style.headings = false;
+    bool begun = false, away = false; // and it was said
+    json_int_t after = 0;
     while (!ferror(stdout)) {
-        DV_FREE char *path = dv_printf("/events?limit=1000&after=%lld", (long long)after);
+        DV_FREE char *next = dv_printf("/events?limit=1000&after=%lld", (long long)after);
         json_t *events;
-        if (client_request(cli->client, "GET", path, NULL, &events, err) == 0) {
+        if (client_request(cli->client, "GET", begun ? next : first, NULL, &events, err) == 0) {
             print_new(cli, events, &after);
             json_decref(events);
-            away = false;
-        } else if (!is_away(err)) {
+            cli->style.headings = away = false;
+            begun = true;
+        } else if (!is_away(err) || (!begun && err->code == DV_UNREACHABLE)) {
             return -1;
         } else if (!away) {
             cli_warn("still waiting: %s", err->text);
@@ -62,13 +64,7 @@ int event_list(struct cli *cli, struct dv_err *err)
 {
     const char *limit = cli_value(cli, OPT_LIMIT);
     DV_FREE char *path = client_path("/events?limit=", limit ? limit : "100", "");
-    if (!cli_flag(cli, OPT_FOLLOW))
-        return cli_list(cli, "events", path, columns, DV_COUNT(columns), err);
-    json_t *events;
-    json_int_t after = 0;
-    if (client_request(cli->client, "GET", path, NULL, &events, err) < 0)
-        return -1;
-    print_new(cli, events, &after);
-    json_decref(events);
-    return follow(cli, after, err);
+    return cli_flag(cli, OPT_FOLLOW)
+               ? follow(cli, path, err)
+               : cli_list(cli, "events", path, columns, DV_COUNT(columns), err);
 }

@@ -276,6 +276,21 @@ static int finish_rekey(struct cli *cli, struct dv_err *err)
     return result;
 }
 
+// Whether the host has the new user is not known. With --now that is all that it has.
+static void tell_open_rekey(const struct cli *cli, const char *secret)
+{
+    const char *name = cli->in->args[0], *saved = cli_value(cli, OPT_SAVE_SECRET);
+    const char *given = cli_value(cli, OPT_CHAP_SECRET_FILE);
+    if (saved || given)
+        cli_warn("if host %s has another CHAP user now (dvsan host show %s), the secret of that is "
+                 "in %s",
+                 name, name, saved ? saved : given);
+    else
+        cli_warn("if host %s has another CHAP user now (dvsan host show %s), the secret of that, "
+                 "shown only now, is: %s",
+                 name, name, secret);
+}
+
 static int give_secret(struct cli *cli, const char *secret, struct dv_err *err)
 {
     bool now = cli_flag(cli, OPT_NOW);
@@ -287,7 +302,9 @@ static int give_secret(struct cli *cli, const char *secret, struct dv_err *err)
     int result = client_request(cli->client, "POST", path, body, &host, err);
     json_decref(body);
     if (result < 0) {
-        if (saved && !client_is_open(cli->client))
+        if (client_is_open(cli->client))
+            tell_open_rekey(cli, secret);
+        else if (saved)
             unlink(saved);
         return -1;
     }

@@ -10,6 +10,10 @@ int token_create(struct cli *cli, struct dv_err *err)
     json_t *token, *body = json_pack("{s:s}", "name", cli->in->args[0]);
     int result = client_request(cli->client, "POST", "/tokens", body, &token, err);
     json_decref(body);
+    if (result < 0 && client_is_open(cli->client))
+        cli_warn("if token %s is there (dvsan token list), nobody has it: delete it (dvsan token "
+                 "delete %s)",
+                 cli->in->args[0], cli->in->args[0]);
     if (result < 0)
         return -1;
     if (cli->json)

@@ -2,6 +2,7 @@
 import http.server
 import json
 import os
+import re
 import subprocess
 import threading
 
@@ -87,7 +88,10 @@ class Mute(Station):
     def do_GET(self):
         self.server.asked += 1
         event = {"id": 5, "time": "2026-11-30T10:00:00Z", "severity": "info", "subject": "pool", "text": "is back"}
-        if self.server.asked == 2:
+        if self.server.busy:
+            self.server.busy, self.server.asked = False, 0
+            self.answer(503, {"title": "Busy", "status": 503, "code": "busy", "detail": "in a moment"})
+        elif self.server.asked == 2:
             self.close_connection = True
         else:
             self.answer(200, [event] if self.server.asked > 2 else [])
@@ -97,7 +101,7 @@ class Mute(Station):
 def fixture_mute():
     """Its environment for the CLI, and the server."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mute) as server:
-        server.asked, server.changed = 0, False
+        server.asked, server.changed, server.busy = 0, False, False
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -127,8 +131,25 @@ def test_a_change_whose_answer_is_lost_may_have_been_made(mute, tmp_path):
     assert done.returncode != 0 and "may have carried out" not in done.stderr and not other.exists()
 
 
-def test_who_follows_events_waits_for_the_station(mute):
-    env, _ = mute
+@pytest.mark.parametrize("args, said", [
+    (("host", "rekey", "web", "--now", "--yes"), r"dvsan host show web\), the secret of that, shown only now, is: \S{16}\n"),
+    (("host", "rekey", "web", "--save-secret", "FILE"), r"the secret of that is in FILE\n"),
+    (("token", "create", "lost"), r"dvsan token delete lost\)"),
+    (("unit", "add", "unit7"), r"dvsan code list\), nobody has it")])
+def test_what_only_a_lost_answer_told_is_not_lost(mute, tmp_path, args, said):
+    env, server = mute
+    file = str(tmp_path / "secret")
+    done = subprocess.run([DVSAN, *(file if a == "FILE" else a for a in args)], capture_output=True, text=True,
+                          check=False, timeout=60, env=env)
+    assert server.changed and done.returncode != 0
+    assert re.search(said.replace("FILE", re.escape(file)), done.stderr), done.stderr
+    assert "--save-secret" not in args or os.path.getsize(file) == 16
+
+
+@pytest.mark.parametrize("busy_at_first", [False, True])
+def test_who_follows_events_waits_for_the_station(mute, busy_at_first):
+    env, server = mute
+    server.busy = busy_at_first
     follow = subprocess.Popen([DVSAN, "event", "list", "--follow", "--json"], env=env, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
