@@ -371,6 +371,8 @@ json_t *view_shown_volume(const struct pool_volume *v, const struct pool_unit *c
 json_t *view_assignment(const struct pool_assignment *a)
 {
     json_t *o = json_object();
+    char error[POOL_ERROR_ROOM];
+    pool_assignment_error(a, error);
     put_text(o, "volume", a->volume->rec.name);
     put_text(o, "host", a->host->rec.name);
     put_text_or_null(o, "unit", a->volume->unit ? a->volume->unit->rec.name : "");
@@ -379,7 +381,7 @@ json_t *view_assignment(const struct pool_assignment *a)
     put_text(o, "state", pool_assignment_state(a));
     put_as_of(o, a->volume->unit);
     put_note(o, a->volume->unit);
-    put_text_or_null(o, "last_error", a->actual.last_error);
+    put_text_or_null(o, "last_error", error);
     return o;
 }
 

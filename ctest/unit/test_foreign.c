@@ -155,8 +155,39 @@ static void test_cases(void **state)
     }
 }
 
+// Of a rule that came with a volume.
+static void test_found(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *user, *previous; // the host's
+        uint32_t mark;
+        bool secret;
+        struct shown found;
+        enum foreign what;
+    } found[] = {
+        {"a", "", 7, true, {2, "a", 7}, FOREIGN_NOTHING},
+        {"a", "", 7, true, {2, "z", 7}, FOREIGN_USER},
+        {"a", "", 7, true, {2, "z", 0}, FOREIGN_USER},
+        {"a", "", 7, true, {2, "a", 8}, FOREIGN_SECRET},
+        {"a", "b", 7, true, {2, "b", 5}, FOREIGN_NOTHING},
+        {"a", "b", 7, true, {2, "b", 6}, FOREIGN_SECRET},
+        {"a", "", 7, false, {2, "z", 0}, FOREIGN_NOTHING}, // there is nothing to compare
+    };
+    struct access_rule r;
+    for (size_t i = 0; i < DV_COUNT(found); i++) {
+        struct host_record host = {.secret_mark = found[i].mark,
+                                   .sealed_len = found[i].secret ? 60 : 0};
+        dv_copy(host.chap_user, sizeof(host.chap_user), found[i].user);
+        dv_copy(host.previous.user, sizeof(host.previous.user), found[i].previous);
+        host.previous.mark = host.previous.user[0] ? 5 : 0;
+        assert_int_equal(foreign_found(rule(&found[i].found, &r), &host), found[i].what);
+    }
+    assert_int_equal(foreign_found(rule(&found[0].found, &r), NULL), FOREIGN_NOTHING);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_found)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

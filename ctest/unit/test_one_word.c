@@ -328,10 +328,70 @@ static void test_a_user_that_another_host_has_on_the_unit(void **state)
         "--finish), or host found (dvsan host add found --iqn " EVIL "found --chap-user USER)");
 }
 
+// A volume that is new here, and was made on the unit while nobody led it or another station did,
+// lets a host in by an account that is not the host's.
+static void test_a_new_volume_with_another_account(void **state)
+{
+    static const struct {
+        const char *name, *user;
+        uint32_t mark;
+        bool one_secret, ours, found, told;
+    } cases[] = {
+        {"the host's", "web", 7, false, true, false, false},
+        {"another user", "zz", 0, false, true, false, true},
+        {"another secret", "web", 9, false, true, false, true},
+        {"another user, and one secret for all", "zz", 0, true, true, true, true},
+        {"another user, by another station", "zz", 0, false, false, true, true},
+    };
+    for (size_t i = 0; i < DV_COUNT(cases); i++) {
+        void *made;
+        struct dv_err err;
+        size_t runs;
+        char error[POOL_ERROR_ROOM];
+        set_up(&made);
+        struct lab *lab = made;
+        lab->cms.uuid = id('s', 1);
+        assert_int_equal(store_begin_run(lab->cms.store, &err), 0);
+        adds_host(lab, cases[i].one_secret);
+        reads(lab, 2, 1, 1);
+        struct reading *r = lab->link.reading;
+        const struct lead_run *run = store_runs(lab->cms.store, &runs);
+        r->lead.word = (struct lead_word){id('s', cases[i].ours ? 1 : 2), run->number, run->mark};
+        dv_copy(r->rules[0].initiator, sizeof(r->rules[0].initiator), WEB);
+        dv_copy(r->rules[0].chap_user, sizeof(r->rules[0].chap_user), cases[i].user);
+        r->rules[0].secret_mark = cases[i].mark;
+        takes_all(lab);
+        const struct pool_assignment *right = right_of(lab, 1);
+        assert_non_null(right);
+        pool_assignment_error(right, error);
+        size_t put_right = events_with(lab, "and is put right"),
+               told = events_with(lab, "lets host web in");
+        if (right->rec.found != cases[i].found || told != cases[i].told ||
+            put_right != (cases[i].told && !cases[i].found) ||
+            (strstr(error, "lets it in as the CHAP user zz") != NULL) != cases[i].found)
+            fail_msg("%s: found %d, told %zu, %s", cases[i].name, right->rec.found, told, error);
+        tear_down(&made);
+    }
+    (void)state;
+}
+
+// What its units take beside the account that they show is not known either.
+static void test_a_host_whose_secret_is_not_known_ends_nothing(void **state)
+{
+    static const char *const rules[][2] = {{EVIL "found", "web"}};
+    struct lab *lab = *state;
+    struct dv_err err;
+    finds(lab, rules, 1);
+    assert_int_equal(cms_finish_rekey(&lab->cms, "found", false, &err), -1);
+    assert_non_null(strstr(err.text, "is not known here: add the host again"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_account_that_another_station_made),
+        cmocka_unit_test(test_a_new_volume_with_another_account),
+        TEST(test_a_host_whose_secret_is_not_known_ends_nothing),
         TEST(test_a_right_that_was_found_stays_so),
         cmocka_unit_test(test_a_volume_that_its_unit_has_no_longer),
         TEST(test_what_is_asked_later),

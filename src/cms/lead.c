@@ -293,22 +293,28 @@ static void tell_refusals(struct unit_link *link, const struct pool_unit *unit,
     tell(link, EVENT_WARNING, text);
 }
 
-static enum lead_standing stand(const struct cms *cms, const struct pool_unit *unit,
+static enum lead_standing stand(const struct cms *cms, const struct lead_word *accepted,
                                 const struct reading *r)
 {
     struct lead_look look = {.shown = r->lead.word,
                              .held = r->held_for > 0,
                              .station = cms->uuid,
-                             .accepted = unit->rec.accepted};
+                             .accepted = *accepted};
     look.runs = store_runs(cms->store, &look.run_count);
     return lead_stand(&look);
+}
+
+bool lead_was_ours(const struct cms *cms, const struct reading *r)
+{
+    const struct lead_word none = {0};
+    return stand(cms, &none, r) == LEAD_OURS;
 }
 
 void lead_look(struct unit_link *link, const struct reading *r)
 {
     struct cms *cms = link->cms;
     struct pool_unit *unit = link_unit(link);
-    enum lead_standing before = unit->standing, now = stand(cms, unit, r);
+    enum lead_standing before = unit->standing, now = stand(cms, &unit->rec.accepted, r);
     bool other = !uuid_equal(&unit->lead.word.station, &r->lead.word.station);
     tell_refusals(link, unit, r);
     unit->lead = r->lead;
@@ -319,7 +325,7 @@ void lead_look(struct unit_link *link, const struct reading *r)
     if (before == 0 && now == LEAD_OURS && r->held_for > 0)
         tell_copy(link);
     adopt_again(link);
-    now = stand(cms, unit, r); // for what was just accepted
+    now = stand(cms, &unit->rec.accepted, r); // for what was just accepted
     set_standing(cms, unit, now);
     link->take_over = link->take_over && now == LEAD_HELD && link->adopt_until > loop_now_ms();
     if (now == LEAD_FREE && before != LEAD_FREE && !adopt_left_by_another(link))

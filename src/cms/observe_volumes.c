@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "logic/accounts.h"
+#include "logic/foreign.h"
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -174,11 +174,29 @@ const struct medium_proof *observe_proof(const struct observation *o, uint32_t m
     return m ? &m->proof : &none;
 }
 
-// A unit that names a host in a rule is not told the host's secret for that: anybody can be named.
-static bool brings_another_secret(const struct observation *o, const struct access_rule *rule)
+// Whether the rule's account stays as it is found. A unit that names a host in a rule is not told
+// the host's one secret for that: anybody can be named. What another station gave it is not this
+// one's to change. A unit's own secret opens nothing elsewhere: where this station was the last to
+// lead, nobody gave the host another account, so it gets its own.
+static bool stays_as_found(struct observation *o, const char *volume,
+                           const struct access_rule *rule)
 {
     const struct pool_host *host = pool_host_by_iqn(o->pool, rule->initiator);
-    return host && host->rec.sealed_len > 0 && !account_has_mark(&host->rec, rule->secret_mark);
+    enum foreign what = foreign_found(rule, host ? &host->rec : NULL);
+    if (what == FOREIGN_NOTHING)
+        return false;
+    bool stays = host->rec.one_secret || !lead_was_ours(o->cms, o->r);
+    if (observe_is_told(o, &o->link->foreign))
+        events_add(o->cms, &o->c, EVENT_WARNING, "volume", volume,
+                   "lets host %s in on %s as the CHAP user %s, %s, by no request%s", host->rec.name,
+                   o->rec.name, rule->chap_user,
+                   what == FOREIGN_USER ? "which is not the host's"
+                                        : "with a secret that is not the host's",
+                   stays ? ": the host's own is not sent there until the volume is assigned to it "
+                           "again (dvsan volume assign), and the other one stays until then or "
+                           "until the volume is taken from it"
+                         : ", and is put right");
+    return stays;
 }
 
 static bool adopt_volume(struct observation *o, const struct volume *v,
@@ -217,7 +235,7 @@ static bool adopt_volume(struct observation *o, const struct volume *v,
             .host = adopt_host(o, &rules[i]),
             .index = rules[i].index,
             .wanted = true,
-            .found = brings_another_secret(o, &rules[i]),
+            .found = stays_as_found(o, rec.name, &rules[i]),
         };
         changes_assignment(&o->c, &a);
     }

@@ -168,6 +168,9 @@ const char *pool_volume_last_state(const struct pool_volume *v); // when the uni
 // Whether its unit has still to take the account that the host has now.
 bool pool_awaits_account(const struct pool_assignment *a);
 const char *pool_assignment_state(const struct pool_assignment *a);
+#define POOL_ERROR_ROOM 512 // bytes, with the NUL
+// What is wrong with a right on its unit; "" when nothing is.
+void pool_assignment_error(const struct pool_assignment *a, char out[POOL_ERROR_ROOM]);
 const char *pool_medium_state(const struct pool_unit *u, const struct medium *m); // or "unknown"
 #define POOL_NOTE_ROOM 512 // bytes, with the NUL
 // What is known of a unit that does not answer, and what not; "" when it answers.

@@ -306,11 +306,11 @@ int cms_finish_rekey(struct cms *cms, const char *host, bool now, struct dv_err 
         return -1;
     struct host_record rec = h->rec;
     const struct pool_assignment *a;
+    if (rec.sealed_len == 0) // there may be something to end that nobody here knows of
+        return secret_unknown(&rec, err);
     if (!rec.previous.user[0])
         return dv_fail(err, DV_CONFLICT, "host %s has one CHAP user, %s: there is nothing to end",
                        rec.name, rec.chap_user);
-    if (rec.sealed_len == 0)
-        return secret_unknown(&rec, err);
     DL_FOREACH2(h->assignments, a, host_next)
     {
         if (!now && pool_awaits_account(a))

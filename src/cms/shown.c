@@ -49,6 +49,20 @@ const char *pool_assignment_state(const struct pool_assignment *a)
     return pool_is_current(a->volume->unit) ? access_state_name(a->actual.state) : "unknown";
 }
 
+void pool_assignment_error(const struct pool_assignment *a, char out[POOL_ERROR_ROOM])
+{
+    const struct host_record *host = &a->host->rec;
+    bool other = a->rec.wanted && a->rec.found && a->actual.index != 0 && host->sealed_len > 0 &&
+                 !account_is_given(host, &a->actual);
+    if (other && !a->actual.last_error[0])
+        snprintf(out, POOL_ERROR_ROOM,
+                 "%s lets it in as the CHAP user %s, with a secret that is not the host's, which "
+                 "is not sent there until the volume is assigned to it again",
+                 a->volume->unit->rec.name, a->actual.chap_user);
+    else
+        dv_copy(out, POOL_ERROR_ROOM, a->actual.last_error);
+}
+
 const char *pool_medium_state(const struct pool_unit *u, const struct medium *m)
 {
     return pool_is_current(u) ? medium_state_name(m->state) : "unknown";

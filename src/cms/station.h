@@ -279,6 +279,8 @@ bool conclude_part(struct unit_link *link);
 // told why.
 void lead_look(struct unit_link *link, const struct reading *r);
 bool lead_takes_orders(const struct unit_link *link);
+// Whether this station was the last to lead the unit, and told it nothing that its store lacks.
+bool lead_was_ours(const struct cms *cms, const struct reading *r);
 // Another station leads it, or led it last, and no person has said what counts.
 bool lead_is_others(const struct pool_unit *u);
 // Why orders are not taken, and what to do; "" when they are, or soon will be.

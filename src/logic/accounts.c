@@ -92,6 +92,7 @@ bool account_adopt(struct host_record *host, const struct access_rule *rule, int
     dv_copy(host->chap_user, sizeof(host->chap_user), rule->chap_user);
     memset(host->sealed_secret, 0, sizeof(host->sealed_secret));
     host->sealed_len = 0;
+    host->secret_mark = rule->secret_mark;
     return true;
 }
 

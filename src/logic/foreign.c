@@ -1,6 +1,7 @@
 // What became of an access rule on a unit that the station did not do.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "logic/foreign.h"
+#include "logic/accounts.h"
 
 #include <string.h>
 
@@ -35,4 +36,14 @@ enum foreign foreign_rule(const struct access_rule *before, const struct access_
         now->secret_mark != host->secret_mark)
         return FOREIGN_SECRET;
     return FOREIGN_NOTHING;
+}
+
+enum foreign foreign_found(const struct access_rule *found, const struct host_record *host)
+{
+    if (!host || host->sealed_len == 0)
+        return FOREIGN_NOTHING;
+    if (strcmp(found->chap_user, host->chap_user) != 0 &&
+        strcmp(found->chap_user, host->previous.user) != 0)
+        return FOREIGN_USER;
+    return account_has_mark(host, found->secret_mark) ? FOREIGN_NOTHING : FOREIGN_SECRET;
 }

@@ -19,4 +19,8 @@ enum foreign {
 enum foreign foreign_rule(const struct access_rule *before, const struct access_rule *now,
                           const struct assignment_record *right, const struct host_record *host);
 
+// Of a rule of a volume that the station did not know before, and of the host that it is for, NULL:
+// nobody here knows that. The host's account is another one than the rule's.
+enum foreign foreign_found(const struct access_rule *found, const struct host_record *host);
+
 #endif
