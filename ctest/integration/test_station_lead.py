@@ -100,6 +100,43 @@ def test_what_a_station_would_undo_its_unit_refuses(lab):
     drop_all(lab)
 
 
+def test_an_account_that_somebody_gave_a_host_while_nobody_led(lab):
+    """With a volume of his own: it ends, and the host's comes in its place."""
+    leads_all(lab)
+    iqn, plain = "iqn.2026-11.example:each", "secret-of-each-1"
+    lab.client.post("/hosts", {"name": "each", "iqn": iqn, "chap_secret": plain})
+    lab.run("stop", "cms")
+    done = None
+
+    def is_set():  # once the lease has run out
+        nonlocal done
+        done = snmp(lab, "snmpset", f"{VOLUME}.23.77", "i", "4", f"{VOLUME}.2.77", "x", uuid.uuid4().hex,
+                    f"{VOLUME}.3.77", "s", "theirs", f"{VOLUME}.4.77", "u", "1", f"{VOLUME}.5.77", "u", "16")
+        return done.returncode == 0
+
+    def has_rule():  # once the volume is there
+        nonlocal done
+        done = snmp(lab, "snmpset", f"{ACCESS}.2.77.1", "s", iqn, f"{ACCESS}.3.77.1", "s", "zz",
+                    f"{ACCESS}.4.77.1", "s", "zzzzzzzzzzzz", f"{ACCESS}.9.77.1", "i", "4")
+        return done.returncode == 0
+
+    assert until(is_set, SECONDS) and until(has_rule, SECONDS), done
+    lab.run("start", "cms")
+    lab.client = lab.lab.client()
+    leads_all(lab)
+    assert until(lambda: any(v["name"] == "theirs" for v in lab.client.get("/volumes")), SECONDS)
+    assert [e for e in lab.client.get("/events") if "lets host each in on unit1 as the CHAP user zz" in e["text"]
+            and "put right" in e["text"]]
+    info = lab.client.get("/hosts/each/connect-info")["volumes"][0]
+    way = {"portal": info["portals"][0], "iqn": info["iqn"], "lun": info["lun"], "initiator": iqn, "user": "each",
+           "secret": initiators.unit_secret(plain, info["unit_uuid"])}
+    assert until(lambda: initiators.can_log_in(way), SECONDS)
+    assert not initiators.can_log_in(dict(way, user="zz", secret="zzzzzzzzzzzz"))
+    lab.unassign("theirs", "each")
+    lab.client.delete("/hosts/each")
+    drop_all(lab)
+
+
 # A store that was put back
 
 @contextlib.contextmanager
