@@ -13,6 +13,7 @@ import pytest
 from raw_initiator import OPERATIONAL, CheckCondition, Lun, Refused, Session
 
 from tools import patience
+from tools.faults import needs_faults
 
 BUILD = os.environ.get("DVSAN_BUILD", "build/debug")
 DEMO = os.path.join(BUILD, "tests", "tgt_demo")
@@ -301,6 +302,32 @@ def test_revoke(unit):
         assert H1 not in unit.sessions(5)  # iscsi-perf keeps trying
         busy.kill()
     assert unit.logs_in(5, H2, BOB)
+    assert unit.reconcile().steps == 0
+
+
+@needs_faults
+@pytest.mark.parametrize("point", ["set offline", "unbind initiator", "unbind account", "bind account"])
+def test_revoke_broken_off(unit, point):
+    """The one that revokes ends between two steps: the next one ends what was to end."""
+    unit.volume(5, (H1, "alice"), (H2, "bob"))
+    assert unit.reconcile().all_ok()
+    as_other = unit.session(5, H2, ALICE)
+    unit.targets[5][0] = [(H2, "bob")]
+    stop = os.path.join(unit.folder, "stop")
+    with open(stop, "w", encoding="ascii") as f:
+        f.write(f"tgt.done.{point}:1")
+    with subprocess.Popen([DEMO, f"{unit.socket}.7", PREFIX, "5000", "reconcile"], stdin=subprocess.PIPE, text=True,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          env=dict(os.environ, DVSAN_FAULT_STOP=stop)) as broken_off:
+        broken_off.stdin.write(unit.wanted())
+        broken_off.stdin.close()
+        assert os.WIFSTOPPED(os.waitpid(broken_off.pid, os.WUNTRACED)[1])
+        assert unit.logs_in(5, H2, ALICE) is None
+        broken_off.kill()
+    assert not as_other.ended(0.1)
+    assert unit.reconcile().all_ok()
+    assert as_other.ended(60)
+    assert unit.logs_in(5, H2, ALICE) is None and unit.logs_in(5, H2, BOB)
     assert unit.reconcile().steps == 0
 
 
