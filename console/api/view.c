@@ -379,6 +379,7 @@ json_t *view_assignment(const struct pool_assignment *a)
     put_text(o, "initiator", a->host->rec.iqn);
     put_text(o, "chap_user", a->host->rec.chap_user);
     put_text(o, "state", pool_assignment_state(a));
+    put_bool(o, "unasked", a->rec.unasked);
     put_as_of(o, a->volume->unit);
     put_note(o, a->volume->unit);
     put_text_or_null(o, "last_error", error);
@@ -447,6 +448,7 @@ json_t *view_connect_info(const struct pool_host *h)
         put_uuid(v, "unit_uuid", &a->volume->unit->rec.uuid);
         put_text(v, "state", pool_volume_state(a->volume));
         put_text(v, "access", pool_assignment_state(a));
+        put_bool(v, "unasked", a->rec.unasked);
         put_as_of(v, a->volume->unit);
         put_note(v, a->volume->unit);
         put_extent(v, a->volume);

@@ -20,10 +20,17 @@ static int select_volume(const struct cli *cli, json_t *volumes, struct dv_err *
     return 0;
 }
 
-static int check_ready(const json_t *volume, struct dv_err *err)
+static int check_ready(const json_t *info, const json_t *volume, struct dv_err *err)
 {
     if (connect_is_ready(volume))
         return 0;
+    if (connect_is_unasked(volume))
+        return dv_fail(err, DV_CONFLICT,
+                       "unit %s says that host %s may use volume %s, and nobody asked for that "
+                       "here; if it is right, say so: dvsan volume assign %s --host %s",
+                       connect_text(volume, "unit"), connect_text(info, "host"),
+                       connect_text(volume, "name"), connect_text(volume, "name"),
+                       connect_text(info, "host"));
     return dv_fail(err, DV_CONFLICT,
                    "volume %s cannot be reached yet: it is %s; wait until it is online",
                    connect_text(volume, "name"), connect_text(volume, "state"));
@@ -38,7 +45,7 @@ static int print_plugin(const json_t *info, const char *secret_file, struct dv_e
     if (json_array_size(volumes) > 1)
         return dv_fail(err, DV_INVALID, "host %s has %zu volumes; choose one with --volume",
                        connect_text(info, "host"), json_array_size(volumes));
-    if (check_ready(volume, err) < 0)
+    if (check_ready(info, volume, err) < 0)
         return -1;
     json_t *params = connect_plugin(info, volume, secret_file);
     cli_print_json(params);

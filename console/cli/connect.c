@@ -150,12 +150,18 @@ const struct connect_kind *connect_default(const json_t *host)
     return &connect_open_iscsi;
 }
 
-bool connect_is_ready(const json_t *volume)
+bool connect_is_unasked(const json_t *volume)
 {
-    return json_array_size(json_object_get(volume, "portals")) > 0 && *connect_text(volume, "iqn");
+    return json_is_true(json_object_get(volume, "unasked"));
 }
 
-static void volume_head(struct strbuf *out, const json_t *v)
+bool connect_is_ready(const json_t *volume)
+{
+    return !connect_is_unasked(volume) && json_array_size(json_object_get(volume, "portals")) > 0 &&
+           *connect_text(volume, "iqn");
+}
+
+static void volume_head(struct strbuf *out, const struct connection *c, const json_t *v)
 {
     char size[SIZE_TEXT_ROOM];
     uint64_t blocks = (uint64_t)json_integer_value(json_object_get(v, "blocks"));
@@ -168,7 +174,14 @@ static void volume_head(struct strbuf *out, const json_t *v)
     strbuf_add(out, "\n");
     if (*connect_text(v, "note"))
         strbuf_add(out, "# Note: %s.\n", connect_text(v, "note"));
-    if (!connect_is_ready(v))
+    if (connect_is_unasked(v))
+        strbuf_add(out,
+                   "# Unit %s says that host %s may use this volume, and nobody asked for that "
+                   "here.\n"
+                   "# If it is right, say so, and ask again: dvsan volume assign %s --host %s\n",
+                   connect_text(v, "unit"), connect_text(c->host, "host"), connect_text(v, "name"),
+                   connect_text(c->host, "host"));
+    else if (!connect_is_ready(v))
         strbuf_add(out, "# It cannot be reached now: it is %s. Ask again when it is online.\n",
                    connect_text(v, "state"));
 }
@@ -210,7 +223,7 @@ void connect_print(struct strbuf *out, const struct connection *c, const struct 
         kind->host(out, c);
     json_array_foreach(volumes, i, volume)
     {
-        volume_head(out, volume);
+        volume_head(out, c, volume);
         if (!connect_is_ready(volume))
             continue;
         kind->volume(out, c, volume);

@@ -39,7 +39,9 @@ const struct connect_kind *connect_default(const json_t *host);
 void connect_print(struct strbuf *out, const struct connection *c, const struct connect_kind *kind,
                    bool others);
 
-// Whether it is known where and under which name to reach the volume.
+// Whether nobody asked here that the host may use it: its unit alone says so.
+bool connect_is_unasked(const json_t *volume);
+// Whether it is known where and under which name to reach the volume, which the host is to use.
 bool connect_is_ready(const json_t *volume);
 
 // The parameter file of nbdkit-dvsan-plugin for one volume.

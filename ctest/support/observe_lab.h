@@ -118,7 +118,9 @@ static inline void reads(struct lab *lab, uint32_t generation, unsigned volumes,
                                  .admin_online = true,
                                  .state = VOLUME_ONLINE};
         dv_copy(shown->name, sizeof(shown->name), "same");
-        snprintf(shown->iqn, sizeof(shown->iqn), "iqn.2026-01.x:v%u", v);
+        char uuid[UUID_TEXT_LEN];
+        snprintf(shown->iqn, sizeof(shown->iqn), "iqn.2026-01.x:%s",
+                 uuid_format(&shown->uuid, uuid));
         for (unsigned i = 1; i <= rules; i++) {
             struct access_rule *rule = DV_APPEND(r->rules, r->rule_count);
             *rule = (struct access_rule){.volume = v, .index = i, .state = ACCESS_ACTIVE};

@@ -188,6 +188,21 @@ static void users_are_counted(void **state)
     assert_string_equal(longest + CHAP_USER_MAX - 3, "x.3");
 }
 
+static void users_of_a_name_are_known(void **state)
+{
+    static const struct {
+        const char *user, *name;
+        bool is;
+    } users[] = {{"web", "web", true},    {"web.2", "web", true},  {"web.17", "web", true},
+                 {"web.", "web", false},  {"web.0", "web", false}, {"web.2x", "web", false},
+                 {"webs", "web", false},  {"we", "web", false},    {"thief", "web", false},
+                 {"web.2", "web.2", true}};
+    (void)state;
+    for (size_t i = 0; i < DV_COUNT(users); i++)
+        if (account_is_named(users[i].user, users[i].name) != users[i].is)
+            fail_msg("%s of %s", users[i].user, users[i].name);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +211,7 @@ int main(void)
         cmocka_unit_test(what_a_unit_has_is_taken_over),
         cmocka_unit_test(a_mark_tells_whose_secret_it_is),
         cmocka_unit_test(users_are_counted),
+        cmocka_unit_test(users_of_a_name_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,7 +216,7 @@ static void test_host(void **state)
     is(view_assignment(&t.assignment),
        "{\"volume\":\"db1\",\"host\":\"web\",\"unit\":\"unit1\","
        "\"initiator\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\",\"state\":\"active\","
-       "\"as_of\":null,\"note\":null,\"last_error\":null}");
+       "\"unasked\":false,\"as_of\":null,\"note\":null,\"last_error\":null}");
     json_t *info = view_connect_info(&t.host),
            *volume = json_array_get(json_object_get(info, "volumes"), 0);
     assert_string_equal(
@@ -228,7 +228,7 @@ static void test_host(void **state)
              "\"volumes\":[{\"name\":\"db1\",\"unit\":\"unit1\",\"unit_uuid\":\"6ba7b810-9dad-41d1-"
              "80b4-00c04fd430c8\",\"state\":\"online\",\"access\":"
              "\"active\","
-             "\"as_of\":null,\"note\":null,\"blocks\":4096,"
+             "\"unasked\":false,\"as_of\":null,\"note\":null,\"blocks\":4096,"
              "\"block_size\":512,\"size\":2097152,\"start_lba\":2048,\"end_lba\":6143,\"lun\":1,"
              "\"iqn\":\"iqn.2026-11.org.dvsan:x\","
              "\"portals\":[\"[2001:db8::1]:3261\",\"192.0.2.1:3260\"]}]}");

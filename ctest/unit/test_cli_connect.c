@@ -164,6 +164,27 @@ static void test_not_ready(void **state)
     json_decref(host);
 }
 
+// What a unit alone says is told, and nothing that could be typed.
+static void test_unasked(void **state)
+{
+    (void)state;
+    json_t *host = json_loads(info, 0, NULL);
+    json_t *first = json_array_get(json_object_get(host, "volumes"), 0);
+    json_object_set_new(first, "unasked", json_true());
+    const struct connection c = {host, "/etc/dvsan/web.secret"};
+    for (size_t i = 0; i < DV_COUNT(kinds); i++) {
+        struct strbuf out = {0};
+        struct dv_err err;
+        connect_print(&out, &c, connect_kind(kinds[i], &err), false);
+        assert_non_null(strstr(out.text, "and nobody asked for that here.\n"
+                                         "# If it is right, say so, and ask again: "
+                                         "dvsan volume assign db1 --host web\n"));
+        assert_null(strstr(out.text, "iqn.2026-11.org.dvsan:x"));
+        strbuf_free(&out);
+    }
+    json_decref(host);
+}
+
 static char *text_of(json_t *host, const char *kind)
 {
     struct strbuf out = {0};
@@ -261,11 +282,17 @@ static void test_plugin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),         cmocka_unit_test(test_quote_shell),
-        cmocka_unit_test(test_quote_others),   cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_default),        cmocka_unit_test(test_endpoint),
-        cmocka_unit_test(test_plugin),         cmocka_unit_test(test_not_ready),
-        cmocka_unit_test(test_names_of_disks), cmocka_unit_test(test_mirrors_are_of_two_units),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_quote_shell),
+        cmocka_unit_test(test_quote_others),
+        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_default),
+        cmocka_unit_test(test_endpoint),
+        cmocka_unit_test(test_plugin),
+        cmocka_unit_test(test_not_ready),
+        cmocka_unit_test(test_unasked),
+        cmocka_unit_test(test_names_of_disks),
+        cmocka_unit_test(test_mirrors_are_of_two_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@ static void adds_host(struct lab *lab, bool one_secret)
                               .name = "web",
                               .iqn = WEB,
                               .chap_user = "web",
-                              .sealed_len = 1,
+                              .sealed_len = 40,
                               .secret_mark = 7,
                               .one_secret = one_secret};
     changes_host(&c, &web);
@@ -65,7 +65,7 @@ static void test_an_account_that_another_station_made(void **state)
         const struct pool_assignment *right = right_of(lab, 1);
         assert_non_null(right);
         if (right->rec.found != cases[i].found || strcmp(right->host->rec.chap_user, "web") != 0 ||
-            right->host->rec.sealed_len != 1 || right->host->rec.secret_mark != 7)
+            right->host->rec.sealed_len != 40 || right->host->rec.secret_mark != 7)
             fail_msg("%s: found %d, user %s, %u octets of a secret", cases[i].name,
                      right->rec.found, right->host->rec.chap_user, right->host->rec.sealed_len);
         tear_down(&made);
@@ -264,8 +264,9 @@ static void is_host(struct lab *lab, const char *name, const char *iqn, const ch
 static void test_no_unit_takes_names_of_hosts(void **state)
 {
 #define EVIL "iqn.2026-01.evil:"
-    static const char *const rules[][2] = {
-        {EVIL "mail", "mail"}, {EVIL "db", "web"}, {EVIL "two", "shared"}, {EVIL "more", "shared"}};
+    static const char *const rules[][2] = {{EVIL "mail", "mail"},  {EVIL "db", "web"},
+                                           {EVIL "two", "shared"}, {EVIL "more", "shared"},
+                                           {EVIL "late", "thief"}, {EVIL "kept", "kept.2"}};
     static const struct {
         const char *name, *iqn, *user; // of the request
         const char *has;               // the user that it comes to; NULL: it is refused, and why
@@ -283,6 +284,9 @@ static void test_no_unit_takes_names_of_hosts(void **state)
         {"two", EVIL "two", "shared", NULL, "has the CHAP user name shared already"},
         {"two", EVIL "two", NULL, "two", NULL},
         {"two", EVIL "mail", NULL, NULL, "there is a host two already"},
+        // A user that a unit named is kept only where the host would have it by its name.
+        {"late", EVIL "late", NULL, "late", NULL},
+        {"kept", EVIL "kept", NULL, "kept.2", NULL},
     };
     struct lab *lab = *state;
     struct dv_err err;
@@ -303,6 +307,8 @@ static void test_no_unit_takes_names_of_hosts(void **state)
     is_host(lab, "mail-2", EVIL "mail", "mail");
     is_host(lab, "more", EVIL "more", "shared");
     assert_int_equal(events_with(lab, "was called mail before"), 1);
+    assert_int_equal(events_with(lab, "units that know it as thief let it in as that no longer"),
+                     1);
     struct changes c = {0};
     assert_int_equal(store_load(lab->cms.store, &c, &err), 0);
     changes_free(&c);
@@ -386,6 +392,82 @@ static void test_a_host_whose_secret_is_not_known_ends_nothing(void **state)
     assert_non_null(strstr(err.text, "is not known here: add the host again"));
 }
 
+// Of a volume that nobody here knows the unit alone says who may use it, with whatever secret.
+static void test_rights_that_nobody_asked_for(void **state)
+{
+    struct lab *lab = *state;
+    struct dv_err err;
+    uint64_t task;
+    adds_host(lab, false);
+    for (uint32_t v = 1; v <= 2; v++) { // with another secret, and with the host's own
+        reads(lab, 1 + v, v, 1);
+        struct access_rule *rule = &lab->link.reading->rules[v - 1];
+        dv_copy(rule->initiator, sizeof(rule->initiator), WEB);
+        dv_copy(rule->chap_user, sizeof(rule->chap_user), "web");
+        rule->secret_mark = v == 1 ? 9 : 7;
+        takes_all(lab);
+        assert_true(right_of(lab, v)->rec.unasked);
+        assert_int_equal(right_of(lab, v)->rec.found, v == 1);
+        assert_int_equal(
+            events_with(lab, "unit1 lets web use it, which nobody here asked for: if that is "
+                             "right, say so (dvsan volume assign same"),
+            v);
+    }
+    struct changes c = {0};
+    assert_int_equal(store_load(lab->cms.store, &c, &err), 0);
+    size_t kept = 0;
+    for (size_t i = 0; i < c.count; i++)
+        kept += c.items[i].kind == CHANGE_ASSIGNMENT && c.items[i].assignment->unasked;
+    assert_int_equal(kept, 2);
+    changes_free(&c);
+    // A person says so.
+    lab->link.work = LINK_LOOKING; // what is asked for next has to wait
+    assert_int_equal(cms_assign(&lab->cms, "same-2", "web", &task, &err), 0);
+    assert_false(right_of(lab, 2)->rec.unasked);
+    assert_true(right_of(lab, 1)->rec.unasked);
+    assert_int_equal(cms_assign(&lab->cms, "same-2", "web", &task, &err), -1);
+    assert_int_equal(err.code, DV_EXISTS);
+}
+
+// What the unit showed of another unit's volume brings no hosts when that one is gone.
+static void test_a_copy_of_what_was_deleted(void **state)
+{
+    struct lab *lab = *state;
+    struct changes c = {0};
+    const struct dv_uuid v = id('v', 1);
+    adds_host(lab, false);
+    had_it(lab, true);
+    for (uint32_t generation = 2; generation < 4; generation++) {
+        reads(lab, generation, 1, 2);
+        struct access_rule *rules = lab->link.reading->rules;
+        dv_copy(rules[0].initiator, sizeof(rules[0].initiator), WEB);
+        if (generation == 2) {
+            changes_shown(&c, &lab->link.reading->volumes[0], NULL, 0);
+        } else {
+            assert_false(left_out_is_wanted(&lab->link));
+            changes_volume_gone(&c, &v);
+        }
+        apply(lab, &c);
+        assert_int_equal(left_out_is_wanted(&lab->link), generation == 3);
+        takes_all(lab);
+    }
+    const struct pool_volume *pv = pool_volume_by_uuid(lab->cms.pool, &v);
+    assert_string_equal(pv->unit->rec.name, "unit1");
+    assert_null(pv->assignments);
+    assert_int_equal(HASH_COUNT(lab->cms.pool->hosts), 1);
+    assert_int_equal(events_with(lab, "was found on unit1 and taken in without hosts"), 1);
+}
+
+static void test_two_hosts_of_one_user(void **state)
+{
+    static const char *const rules[][2] = {{EVIL "one", "web"}, {EVIL "two", "two"}};
+    struct lab *lab = *state;
+    adds_host(lab, false);
+    finds(lab, rules, 2);
+    assert_int_equal(events_with(lab, "under the CHAP user of host web, web; its CHAP secret"), 1);
+    assert_int_equal(events_with(lab, "under the CHAP user"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +477,9 @@ int main(void)
         TEST(test_a_right_that_was_found_stays_so),
         cmocka_unit_test(test_a_volume_that_its_unit_has_no_longer),
         TEST(test_what_is_asked_later),
+        TEST(test_rights_that_nobody_asked_for),
+        TEST(test_a_copy_of_what_was_deleted),
+        TEST(test_two_hosts_of_one_user),
         TEST(test_no_unit_takes_names_of_hosts),
         TEST(test_a_user_that_another_host_has_on_the_unit),
         TEST(test_a_persons_word_fills_no_list_of_events),

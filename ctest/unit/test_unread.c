@@ -23,7 +23,11 @@ static struct pool *make(void)
     const struct medium media[] = {{.index = 1, .name = "one"}, {.index = 2, .name = "two"}};
     const struct portal portals[] = {{.index = 1, .group = 1, .port = 1},
                                      {.index = 1, .group = 2, .port = 2}};
-    const struct volume shown = {.uuid = {{2}}, .index = 7, .name = "seven", .blocks = 2048};
+    const struct volume shown = {.uuid = {{2}},
+                                 .index = 7,
+                                 .name = "seven",
+                                 .blocks = 2048,
+                                 .iqn = "iqn.2026-11.x:02000000-0000-0000-0000-000000000000"};
     const struct access_rule rules[] = {{.volume = 7, .index = 1, .initiator = "iqn.a"},
                                         {.volume = 7, .index = 2, .initiator = "iqn.b"}};
     changes_unit(&c, &unit);

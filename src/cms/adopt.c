@@ -210,7 +210,8 @@ static void adopt_user(struct adoption *a, const struct host_record *host,
 
 static bool is_right(const struct pool_assignment *a, const struct assignment_record *r)
 {
-    return a && a->rec.wanted && a->rec.found == r->found && a->rec.index == r->index;
+    return a && a->rec.wanted && a->rec.found == r->found && a->rec.unasked == r->unasked &&
+           a->rec.index == r->index;
 }
 
 static void adopt_rights(struct adoption *adoption, struct pool_volume *v)
@@ -231,6 +232,7 @@ static void adopt_rights(struct adoption *adoption, struct pool_volume *v)
             .volume = v->rec.uuid, .host = host.uuid, .index = r->index, .wanted = true};
         // A unit's word alone changes no host, which others know, too, and brings no secret.
         rec.found = !adoption->asked && (other || (a && a->rec.found));
+        rec.unasked = !adoption->asked && (!a || a->rec.unasked);
         if (!is_right(a, &rec))
             changes_assignment(c, &rec);
     }

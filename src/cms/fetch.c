@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "dvsan_oids.h"
 #include "loop/loop.h"
+#include "model/check.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -159,7 +160,24 @@ static bool skip(const struct fetch *f, enum reading_table table, const uint32_t
 ROW(medium, READING_MEDIA, struct medium, media, media_count)
 ROW(free_extent, READING_FREE, struct free_extent, free_extents, free_count)
 ROW(portal, READING_PORTALS, struct portal, portals, portal_count)
-ROW(volume, READING_VOLUMES, struct volume, volumes, volume_count)
+
+// What goes by another target's name would lead hosts there.
+static bool volume_row(void *arg, const uint32_t *index, size_t len, const struct sn_value *v)
+{
+    struct fetch *f = arg;
+    struct volume row;
+    if (!has_room(f, READING_VOLUMES))
+        return false;
+    if (!reading_volume(index, len, v, &row))
+        return skip(f, READING_VOLUMES, index, len);
+    if (!volume_has_own_target(&row)) {
+        if (f->r->foreign_targets++ == 0)
+            dv_copy(f->r->foreign_target, sizeof(f->r->foreign_target), row.iqn);
+        return skip(f, READING_VOLUMES, index, len);
+    }
+    *DV_APPEND(f->r->volumes, f->r->volume_count) = row;
+    return true;
+}
 
 // Of a volume with more rules than one can have nobody needs to know them all.
 static bool take_rule(struct one *one, const uint32_t *index, size_t len, const struct sn_value *v)

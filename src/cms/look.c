@@ -155,7 +155,8 @@ static bool has_news(const struct unit_link *link, const struct reading *r, uint
         return true;
     // What was left out is known in memory alone, so the first look reads all; and so does one
     // behind a reading that was given up in the middle.
-    if (link->state_before || link->taken_in_part || left_out_is_wanted(link))
+    if (link->state_before || link->taken_in_part || left_out_is_wanted(link) ||
+        portals_are_wanted(link))
         return true;
     if (unit->rec.generation == r->generation)
         return false;

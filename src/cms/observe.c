@@ -178,10 +178,8 @@ static void observe_tables(struct observation *o)
         changes_media(&o->c, unit, r->media, r->media_count);
     if (r->part == READING_SOME_ROOM || (r->has_media && r->part == READING_REST))
         observe_room(o, &o->c);
-    if (r->has_portals && !is_new(o->unit))
-        moves_tell(o->cms, &o->c, o->unit, r);
     if (r->has_portals)
-        changes_portals(&o->c, unit, r->portals, r->portal_count);
+        portals_observe(o);
     if (r->part == READING_SOME_HOSTS)
         observe_hosts(o, r->volumes);
     else

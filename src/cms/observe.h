@@ -75,6 +75,10 @@ void left_out_note(struct observation *o);
 // is not sent there until a person assigns the volume anew.
 void one_secret_stays(struct observation *o, const struct pool_volume *pv);
 
+// ---- portals.c ----
+// Takes in those of the reading, which has portals, that are no other unit's, and tells the rest.
+void portals_observe(struct observation *o);
+
 // ---- foreign.c ----
 // Tells what changed of a volume that the unit had before, and was not asked for.
 void foreign_tell(struct observation *o, struct pool_volume *pv, const struct volume *v,

@@ -111,17 +111,39 @@ static size_t strange_hosts(const struct observation *o)
     return o->link->strange_hosts;
 }
 
-static struct dv_uuid adopt_host(struct observation *o, const struct access_rule *rule)
+// Another host that has the CHAP user of one that was found.
+static const struct pool_host *same_user(const struct pool *pool, const struct host_record *found)
+{
+    const struct pool_host *h = pool->hosts;
+    while (h && strcmp(h->rec.chap_user, found->chap_user) != 0 &&
+           strcmp(h->rec.previous.user, found->chap_user) != 0)
+        h = h->hh.next;
+    return h;
+}
+
+static void tell_host(struct observation *o, const struct host_record *host)
+{
+    const struct pool_host *same = same_user(o->pool, host);
+    if (!same)
+        events_add(o->cms, &o->c, EVENT_INFO, "host", host->name,
+                   "was found as %s in the access rules of %s; its CHAP secret is not known here",
+                   host->iqn, o->rec.name);
+    else
+        events_add(o->cms, &o->c, EVENT_WARNING, "host", host->name,
+                   "was found as %s in the access rules of %s, under the CHAP user of host %s, %s; "
+                   "its CHAP secret is not known here",
+                   host->iqn, o->rec.name, same->rec.name, host->chap_user);
+}
+
+static struct host_record adopt_host(struct observation *o, const struct access_rule *rule)
 {
     struct host_record host;
     if (!found_host(&o->found, rule, &o->c, &host))
-        return host.uuid;
+        return host;
     o->link->strange_hosts = strange_hosts(o) + 1;
     if (observe_is_told(o, &o->link->found))
-        events_add(o->cms, &o->c, EVENT_INFO, "host", host.name,
-                   "was found as %s in the access rules of %s; its CHAP secret is not known here",
-                   host.iqn, o->rec.name);
-    return host.uuid;
+        tell_host(o, &host);
+    return host;
 }
 
 static bool is_revoked(const struct access_rule *rule)
@@ -151,8 +173,8 @@ bool observe_wants_hosts(const struct observation *o, const struct volume *v)
     size_t count;
     const struct access_rule *rules = observe_rules_of(o, v->index, &count);
     return count > PART_HOSTS && count <= READING_RULES_A_VOLUME && v->state != VOLUME_DELETING &&
-           !pool_volume_by_uuid(o->pool, &v->uuid) && has_room_for(o, rules, count) &&
-           unknown_hosts(o, rules, count) > PART_HOSTS;
+           !pool_volume_by_uuid(o->pool, &v->uuid) && !left_out_of(o->link, &v->uuid) &&
+           has_room_for(o, rules, count) && unknown_hosts(o, rules, count) > PART_HOSTS;
 }
 
 void observe_hosts(struct observation *o, const struct volume *v)
@@ -161,7 +183,7 @@ void observe_hosts(struct observation *o, const struct volume *v)
     const struct access_rule *rules = observe_rules_of(o, v->index, &count);
     for (size_t i = 0; i < count && o->link->found - before < PART_HOSTS; i++)
         if (!is_revoked(&rules[i]))
-            (void)adopt_host(o, &rules[i]);
+            adopt_host(o, &rules[i]);
 }
 
 const struct medium_proof *observe_proof(const struct observation *o, uint32_t medium)
@@ -199,9 +221,59 @@ static bool stays_as_found(struct observation *o, const char *volume,
     return stays;
 }
 
+// The hosts that its unit lets use a volume that is taken in, which nobody here asked for.
+static void adopt_rights(struct observation *o, const struct volume *v,
+                         const struct access_rule *rules, size_t count, const char *name)
+{
+    enum { NAMED = 4 };
+    struct strbuf names = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (is_revoked(&rules[i]))
+            continue;
+        struct host_record host = adopt_host(o, &rules[i]);
+        struct assignment_record a = {
+            .volume = v->uuid,
+            .host = host.uuid,
+            .index = rules[i].index,
+            .wanted = true,
+            .found = stays_as_found(o, name, &rules[i]),
+            .unasked = true,
+        };
+        changes_assignment(&o->c, &a);
+        if (n++ < NAMED)
+            strbuf_add(&names, "%s%s", n > 1 ? ", " : "", host.name);
+    }
+    if (n > NAMED)
+        strbuf_add(&names, " and %zu more", n - NAMED);
+    bool told = observe_is_told(o, &o->link->adopted);
+    if (told && n == 0)
+        events_add(o->cms, &o->c, EVENT_INFO, "volume", name, "was found on %s and taken in",
+                   o->rec.name);
+    else if (told)
+        events_add(o->cms, &o->c, EVENT_WARNING, "volume", name,
+                   "was found on %s and taken in; %s lets %s use it, which nobody here asked for: "
+                   "if that is right, say so (dvsan volume assign %s --host HOST)",
+                   o->rec.name, o->rec.name, names.text, name);
+    strbuf_free(&names);
+}
+
+// What the unit showed beside the one that had it is a copy, or a lie, when that one has ended: it
+// was for the hosts of the other.
+static void tell_copy(struct observation *o, const char *name)
+{
+    if (observe_is_told(o, &o->link->adopted))
+        events_add(o->cms, &o->c, EVENT_WARNING, "volume", name,
+                   "was found on %s and taken in without hosts: %s showed it already while it was "
+                   "another unit's, where it was deleted, or which was forgotten; this is a copy, "
+                   "or what was moved to %s, or nothing at all",
+                   o->rec.name, o->rec.name, o->rec.name);
+}
+
 static bool adopt_volume(struct observation *o, const struct volume *v,
                          const struct access_rule *rules, size_t count)
 {
+    bool copy = left_out_of(o->link, &v->uuid) != NULL;
     struct volume_record rec = {
         .uuid = v->uuid,
         .unit = o->rec.uuid,
@@ -217,29 +289,34 @@ static bool adopt_volume(struct observation *o, const struct volume *v,
         o->link->crowded++;
         return false;
     }
-    if (!has_room_for(o, rules, count)) {
+    if (!copy && !has_room_for(o, rules, count)) {
         o->link->full++;
         return false;
     }
     names_for_volume(o->pool, o->found.names, v->name, rec.name);
     changes_volume(&o->c, &rec);
     note_adopted(o, &rec.uuid);
-    if (observe_is_told(o, &o->link->adopted))
-        events_add(o->cms, &o->c, EVENT_INFO, "volume", rec.name, "was found on %s and taken in",
-                   o->rec.name);
-    for (size_t i = 0; i < count; i++) {
-        if (is_revoked(&rules[i]))
-            continue;
-        struct assignment_record a = {
-            .volume = v->uuid,
-            .host = adopt_host(o, &rules[i]),
-            .index = rules[i].index,
-            .wanted = true,
-            .found = stays_as_found(o, rec.name, &rules[i]),
-        };
-        changes_assignment(&o->c, &a);
-    }
+    if (copy)
+        tell_copy(o, rec.name);
+    else
+        adopt_rights(o, v, rules, count, rec.name);
     return true;
+}
+
+// Told once, whatever else the unit shows.
+static void tell_foreign_targets(struct observation *o)
+{
+    struct unit_link *link = o->link;
+    size_t n = o->r->foreign_targets;
+    if (o->r->whole && n == 0)
+        link->foreign_target[0] = '\0';
+    if (n == 0 || strcmp(link->foreign_target, o->r->foreign_target) == 0 || !observe_may_tell(o))
+        return;
+    dv_copy(link->foreign_target, sizeof(link->foreign_target), o->r->foreign_target);
+    events_add(o->cms, &o->c, EVENT_ERROR, "unit", o->rec.name,
+               "shows %zu volume%s under target names that are not made of their UUIDs, such as "
+               "%s: %s not taken in, since no host is to be sent to another volume's target",
+               n, n == 1 ? "" : "s", link->foreign_target, n == 1 ? "it is" : "they are");
 }
 
 // Only a whole reading shows all of them.
@@ -288,6 +365,7 @@ void observe_tell(struct observation *o)
     if (o->link->foreign > VOLUMES_TOLD && observe_may_tell(o))
         events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
                    "in all, %zu changes were made on it by no request", o->link->foreign);
+    tell_foreign_targets(o);
     tell_not_adopted(o);
 }
 

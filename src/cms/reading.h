@@ -74,6 +74,8 @@ struct reading {
     size_t rule_count;
     uint32_t *gone; // indices of volumes that are no more; not used when whole
     size_t gone_count;
+    size_t foreign_targets; // volumes whose targets' names are not made of their UUIDs
+    char foreign_target[IQN_MAX_LEN + 1]; // the first of them
     struct reading_unread *unread;
     size_t unread_count;
 };

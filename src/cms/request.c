@@ -357,6 +357,9 @@ static int end_volume(struct cms *cms, struct pool_volume *v, bool forget, uint6
     struct changes c = {0};
     request_end_task(cms, &c, TASK_VOLUME_RESIZE, &rec.uuid, NULL, why);
     request_end_task(cms, &c, TASK_VOLUME_RENAME, &rec.uuid, NULL, why);
+    if (forget && (v->rec.wanted || !v->rec.forced)) // it was to be deleted, and is not
+        request_end_task(cms, &c, TASK_VOLUME_DELETE, &rec.uuid, NULL,
+                         "the volume is forgotten instead: its medium keeps what it has of it");
     changes_volume(&c, &rec);
     if (forget)
         events_add(
@@ -374,7 +377,7 @@ int cms_delete_volume(struct cms *cms, const char *volume, uint64_t *task, struc
     return end_volume(cms, v, false, task, err);
 }
 
-// Also while a task to delete it waits for the medium; both end together.
+// Also while a task to delete it waits for the medium, which is then cancelled.
 int cms_forget_volume(struct cms *cms, const char *volume, uint64_t *task, struct dv_err *err)
 {
     struct pool_volume *v = request_volume(cms, volume, err);

@@ -169,10 +169,24 @@ static void set_secret(const struct cms *cms, struct host_record *rec, const cha
     seal_secret(cms->seal, rec, chap_secret);
 }
 
+// A unit named the user of a found host, so that counts only where it is what one would be called
+// here, as when the station has lost what it knew.
 static const char *user_for(struct cms *cms, const char *name, const struct pool_host *found)
 {
-    return found && check_user(cms, found->rec.chap_user, found, NULL) == 0 ? found->rec.chap_user
-                                                                            : name;
+    const char *user = found ? found->rec.chap_user : name;
+    return account_is_named(user, name) && check_user(cms, user, found, NULL) == 0 ? user : name;
+}
+
+static void tell_added(struct cms *cms, struct changes *c, const struct host_record *rec,
+                       const struct pool_host *found)
+{
+    if (found && strcmp(found->rec.chap_user, rec->chap_user) != 0)
+        events_add(cms, c, EVENT_WARNING, "host", rec->name,
+                   "was added as %s with the CHAP user %s; units that know it as %s let it in as "
+                   "that no longer",
+                   rec->iqn, rec->chap_user, found->rec.chap_user);
+    else
+        events_add(cms, c, EVENT_INFO, "host", rec->name, "was added as %s", rec->iqn);
 }
 
 // A host that was found on a unit, and whose secret is not known here, is completed by adding it
@@ -201,7 +215,7 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
     if (other && other != found)
         give_way(cms, &c, other);
     changes_host(&c, &rec);
-    events_add(cms, &c, EVENT_INFO, "host", rec.name, "was added as %s", rec.iqn);
+    tell_added(cms, &c, &rec, found);
     if (found)
         one_secret_from_finders(cms, &c, found, &rec);
     int rc = cms_apply(cms, &c, err);
@@ -452,6 +466,33 @@ static void tell_rights_that_stay(struct cms *cms, struct changes *c, const stru
     }
 }
 
+static bool is_on_alone(const struct pool_host *h, const struct pool_unit *u)
+{
+    const struct pool_assignment *a = h->assignments;
+    while (a && a->volume->unit == u)
+        a = a->host_next;
+    return !a;
+}
+
+// Hosts that the unit alone named, and nobody added, go with it.
+static size_t forget_found_hosts(struct changes *c, const struct pool_unit *u)
+{
+    const uint64_t mark = pool_next_mark();
+    const struct pool_volume *v;
+    const struct pool_assignment *a;
+    size_t n = 0;
+    DL_FOREACH2(u->volumes, v, unit_next)
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        if (a->host->mark == mark || !is_found(a->host) || !is_on_alone(a->host, u))
+            continue;
+        a->host->mark = mark;
+        changes_host_gone(c, &a->host->rec.uuid);
+        n++;
+    }
+    return n;
+}
+
 int cms_forget_unit(struct cms *cms, const char *unit, bool force, struct dv_err *err)
 {
     struct pool_unit *u = request_unit(cms, unit, err);
@@ -470,14 +511,16 @@ int cms_forget_unit(struct cms *cms, const char *unit, bool force, struct dv_err
         tell_rights_that_stay(cms, &c, v);
         changes_volume_gone(&c, &v->rec.uuid);
     }
+    size_t hosts = forget_found_hosts(&c, u);
     changes_unit_gone(&c, &u->rec.uuid);
-    events_add(cms, &c, EVENT_WARNING, "unit", u->rec.name, "was forgotten, with %zu %s%s%s",
-               u->volume_count, u->volume_count == 1 ? "volume" : "volumes",
-               u->rec.key_number > 0
-                   ? ": should it come back, a new code brings it in again, dvsan "
-                     "unit add "
-                   : "",
-               u->rec.key_number > 0 ? u->rec.name : "");
+    events_add(
+        cms, &c, EVENT_WARNING, "unit", u->rec.name,
+        "was forgotten, with %zu %s and %zu %s that nobody but it named%s%s", u->volume_count,
+        u->volume_count == 1 ? "volume" : "volumes", hosts, hosts == 1 ? "host" : "hosts",
+        u->rec.key_number > 0 ? ": should it come back, a new code brings it in again, dvsan "
+                                "unit add "
+                              : "",
+        u->rec.key_number > 0 ? u->rec.name : "");
     struct unit_link *link = u->link;
     struct unit_record gone = u->rec;
     gone.trust = TRUST_REVOKED; // nothing that its keys sign is heard

@@ -49,7 +49,7 @@ static int check_assign(struct cms *cms, struct pool_volume *v, const struct poo
                        "IQN %s and its secret",
                        h->rec.name, h->rec.iqn);
     const struct pool_assignment *a = pool_assignment_of(v, &h->rec.uuid);
-    if (a && a->rec.wanted && !a->rec.found)
+    if (a && a->rec.wanted && !a->rec.found && !a->rec.unasked)
         return dv_fail(err, DV_EXISTS, "volume %s is assigned to host %s already", v->rec.name,
                        h->rec.name);
     if (!a && HASH_CNT(hh, v->hosts) >= READING_RULES_A_VOLUME)

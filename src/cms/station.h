@@ -119,6 +119,8 @@ struct left_out {
     UT_hash_handle hh;
 };
 
+#define LEFT_PORTALS_MAX 16 // that are remembered
+
 struct unit_link {
     struct cms *cms;
     struct dv_uuid uuid;
@@ -209,11 +211,14 @@ struct unit_link {
     struct fetch *fetch;                    // while tables are read
     struct orders queue;                    // being sent
     size_t queue_next;
-    struct left_out *left_out;       // what it shows and the pool does not take from it, by UUID
-    uint64_t left_out_hosts;         // the pool's host_changes that it was judged by
-    bool faults_told;                // why the unit is, or will be, degraded
-    char trouble[LAST_ERROR_ROOM];   // the last trouble told, so that it is told once
-    char recording[LAST_ERROR_ROOM]; // what is wrong with it as a whole, as told last
+    struct left_out *left_out; // what it shows and the pool does not take from it, by UUID
+    uint64_t left_out_hosts;   // the pool's host_changes that it was judged by
+    struct portal left_portals[LEFT_PORTALS_MAX]; // that are other units', the first of them
+    size_t left_portal_count;                     // all of them
+    char foreign_target[IQN_MAX_LEN + 1];         // told last; "": none
+    bool faults_told;                             // why the unit is, or will be, degraded
+    char trouble[LAST_ERROR_ROOM];                // the last trouble told, so that it is told once
+    char recording[LAST_ERROR_ROOM];              // what is wrong with it as a whole, as told last
     struct loop_timer *timer;
     UT_hash_handle hh;
 };
@@ -346,6 +351,10 @@ void left_out_leave(struct unit_link *link, const struct pool_volume *pv);
 // host and volume that this concerns. The reading has portals.
 void moves_tell(struct cms *cms, struct changes *c, const struct pool_unit *unit,
                 const struct reading *now);
+
+// ---- portals.c ----
+// Whether a portal that the unit shows, and that was another unit's, would be taken now.
+bool portals_are_wanted(const struct unit_link *link);
 
 // ---- faults.c ----
 // What a unit that is starting says of its media it does not know yet: they are as they were.

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "cms/pool.h"
 #include "cms/reading.h"
+#include "model/check.h"
 #include <stdlib.h>
 
 static void keep_medium(struct reading *r, const struct pool_unit *u, uint32_t index)
@@ -39,7 +40,7 @@ static void keep_rule(struct reading *r, struct pool_unit *u, const uint32_t ind
 static void keep_volume(struct reading *r, struct pool_unit *u, uint32_t index)
 {
     const struct pool_volume *v = pool_volume_by_index(u, index);
-    if (v)
+    if (v && volume_has_own_target(&v->actual)) // else it was taken in before this was judged
         *DV_APPEND(r->volumes, r->volume_count) = v->actual;
 }
 

@@ -112,3 +112,13 @@ void account_next_user(const char *user, char out[CHAP_USER_MAX + 1])
         len = CHAP_USER_MAX - (size_t)end_len;
     snprintf(out, CHAP_USER_MAX + 1, "%.*s%s", (int)len, user, end);
 }
+
+bool account_is_named(const char *user, const char *name)
+{
+    size_t len = strlen(name);
+    if (strncmp(user, name, len) != 0)
+        return false;
+    const char *end = user + len;
+    size_t digits = *end == '.' ? strspn(end + 1, "0123456789") : 0;
+    return !*end || (digits > 0 && digits < 9 && end[1] != '0' && !end[1 + digits]);
+}

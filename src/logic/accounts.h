@@ -38,4 +38,7 @@ void account_keep(struct host_record *host, int64_t since);
 // The name of the user that follows: web, web.2, web.3. A name that would be too long is cut.
 void account_next_user(const char *user, char out[CHAP_USER_MAX + 1]);
 
+// Whether the user is what a host of that name has by itself: web, or one that follows it.
+bool account_is_named(const char *user, const char *name);
+
 #endif

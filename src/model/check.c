@@ -90,6 +90,13 @@ const char *volume_wrong(const struct volume *v)
     return first_wrong(needs, DV_COUNT(needs));
 }
 
+bool volume_has_own_target(const struct volume *v)
+{
+    char uuid[UUID_TEXT_LEN];
+    const char *colon = strrchr(v->iqn, ':');
+    return colon && strcmp(colon + 1, uuid_format(&v->uuid, uuid)) == 0;
+}
+
 const char *access_rule_wrong(const struct access_rule *r)
 {
     const struct need needs[] = {

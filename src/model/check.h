@@ -15,6 +15,8 @@ const char *medium_wrong(const struct medium *m);
 const char *free_extent_wrong(const struct free_extent *e);
 const char *portal_wrong(const struct portal *p);
 const char *volume_wrong(const struct volume *v); // as its unit shows it
+// Whether its target's name is made of its UUID, as units make it. So no volume has another one's.
+bool volume_has_own_target(const struct volume *v);
 const char *access_rule_wrong(const struct access_rule *r);
 
 #endif

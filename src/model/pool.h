@@ -112,6 +112,9 @@ struct assignment_record {
     // Its unit brought it along with another secret than the host's: that one is not sent there
     // until a person assigns the volume.
     bool found;
+    // Its unit showed it, and nobody here asked for it: no host is told how to use the volume until
+    // a person assigns it.
+    bool unasked;
 };
 
 enum task_kind {

@@ -226,7 +226,7 @@ static int put_assignment(struct store *s, const struct assignment_record *a, st
     bind_uuid(st, 2, &a->host);
     db_bind_int(st, 3, a->index);
     db_bind_int(st, 4, a->wanted);
-    db_bind_int(st, 5, a->found);
+    db_bind_int(st, 5, (a->found ? ASSIGNMENT_FOUND : 0) | (a->unasked ? ASSIGNMENT_UNASKED : 0));
     return db_run(st, err);
 }
 

@@ -6,6 +6,9 @@
 #include "store/db.h"
 #include "store/store.h"
 
+// Of the column assignment.found.
+enum { ASSIGNMENT_FOUND = 1, ASSIGNMENT_UNASKED = 2 };
+
 enum store_stmt {
     ST_PUT_UNIT,
     ST_DELETE_UNIT,

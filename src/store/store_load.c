@@ -278,7 +278,9 @@ static int load_assignments(struct store *s, struct changes *out, struct dv_err 
                                       .host = row_uuid(&row, 1, "host", false)};
         a.index = row_index(&row, 2, "idx");
         a.wanted = row_flag(&row, 3, "wanted");
-        a.found = row_flag(&row, 4, "found");
+        int64_t found = row_num(&row, 4, "found", 0, ASSIGNMENT_FOUND | ASSIGNMENT_UNASKED);
+        a.found = (found & ASSIGNMENT_FOUND) != 0;
+        a.unasked = (found & ASSIGNMENT_UNASKED) != 0;
         if (row_judge(&row, err) < 0)
             return give_up(&row);
         changes_assignment(out, &a);
