@@ -116,6 +116,21 @@ def packed(address):
     return socket.inet_pton(socket.AF_INET6, address).hex()
 
 
+def test_hosts_of_a_unit_that_is_forgotten(lab):
+    """Those that nobody added, and only it named, go with it."""
+    with Liar(lab, "unit2") as liar:
+        liar.volume(1)
+        for i in range(1, 6):
+            liar.rule(1, i, f"iqn.2026-11.test:crowd{i}")
+        joins(lab, liar, 1)
+        lab.client.post("/hosts", {"name": "crowd1", "iqn": "iqn.2026-11.test:crowd1", "chap_secret": SECRET})
+        assert sum("crowd" in h["iqn"] for h in lab.client.get("/hosts")) == 5
+    forget(lab, liar)
+    assert [h["iqn"] for h in lab.client.get("/hosts") if "crowd" in h["iqn"]] == ["iqn.2026-11.test:crowd1"]
+    assert told(lab, "was forgotten, with 1 volume and 4 hosts that nobody but it named")
+    lab.client.delete("/hosts/crowd1")
+
+
 def test_text_that_would_draw(lab, liar):
     """Escapes, direction marks and what is not seen do not reach who reads the API."""
     odd = "a\x1b]0;t\x07\u202eb\u2066c\u200bd\u2028e\ufefff\x85g"

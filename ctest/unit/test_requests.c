@@ -219,6 +219,25 @@ static void test_what_a_deletion_ends(void **state)
     assert_string_equal(err.text, wait);
 }
 
+// A deletion that waits for a medium is none when the volume is forgotten.
+static void test_what_is_forgotten_is_not_deleted(void **state)
+{
+    struct lab *lab = *state;
+    const struct medium away = {.index = 1, .name = "m", .blocks = 1 << 30, .state = MEDIUM_FAILED};
+    const struct dv_uuid unit = id('u', 1);
+    struct changes c = {0};
+    struct dv_err err;
+    uint64_t deletion, forgotten, again;
+    assert_int_equal(cms_delete_volume(&lab->cms, "db", &deletion, &err), 0);
+    changes_media(&c, &unit, &away, 1);
+    apply(lab, &c);
+    assert_int_equal(cms_forget_volume(&lab->cms, "db", &forgotten, &err), 0);
+    assert_over(lab, deletion,
+                "the volume is forgotten instead: its medium keeps what it has of it");
+    assert_int_equal(cms_forget_volume(&lab->cms, "db", &again, &err), 0);
+    assert_false(task_is_over(&pool_find_task(lab->cms.pool, forgotten)->rec));
+}
+
 static void test_a_cancelled_rename(void **state)
 {
     struct lab *lab = *state;
@@ -288,6 +307,7 @@ int main(void)
         TEST(test_a_volume_has_so_many_hosts_and_no_more),
         TEST(test_a_cancelled_resize),
         TEST(test_what_a_deletion_ends),
+        TEST(test_what_is_forgotten_is_not_deleted),
         TEST(test_a_cancelled_rename),
         TEST(test_what_is_kept_of_tasks_that_are_over),
         TEST(test_the_last_thousand_are_kept_however_old),
