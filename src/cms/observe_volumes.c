@@ -310,13 +310,14 @@ static void tell_foreign_targets(struct observation *o)
     size_t n = o->r->foreign_targets;
     if (o->r->whole && n == 0)
         link->foreign_target[0] = '\0';
-    if (n == 0 || strcmp(link->foreign_target, o->r->foreign_target) == 0 || !observe_may_tell(o))
+    if (n == 0 || strcmp(link->foreign_target, o->r->foreign_target) == 0)
         return;
     dv_copy(link->foreign_target, sizeof(link->foreign_target), o->r->foreign_target);
-    events_add(o->cms, &o->c, EVENT_ERROR, "unit", o->rec.name,
-               "shows %zu volume%s under target names that are not made of their UUIDs, such as "
-               "%s: %s not taken in, since no host is to be sent to another volume's target",
-               n, n == 1 ? "" : "s", link->foreign_target, n == 1 ? "it is" : "they are");
+    events_add_limited(
+        &link->told, o->cms, &o->c, EVENT_ERROR, "unit", o->rec.name,
+        "shows %zu volume%s under target names that are not made of their UUIDs, such as "
+        "%s: %s not taken in, since no host is to be sent to another volume's target",
+        n, n == 1 ? "" : "s", link->foreign_target, n == 1 ? "it is" : "they are");
 }
 
 // Only a whole reading shows all of them.
