@@ -524,6 +524,29 @@ static void odd_files_are_not_taken_in(void **state)
     }
 }
 
+// The medium tells of a copy of a volume that is on another one, which nobody uses.
+static void a_copy_on_another_medium_is_told(void **state)
+{
+    struct fixture *f = *state;
+    const struct medium second = {
+        .index = 2, .name = "m2", .state = MEDIUM_ONLINE, .blocks = 100 * ALLOC_BLOCKS};
+    struct unit_volume *known = add_volume(f, 4, true);
+    state_add_medium(f->state, &second, true);
+    for (int there = 0; there <= 1; there++) {
+        known->v.medium = there ? 2 : 1;
+        struct order *o = done(order_new(f->state));
+        found(o, &known->v.uuid, "v4", 4);
+        apply(f, o);
+        const struct unit_medium *m = state_medium(f->state, 1);
+        assert_int_equal(m->m.state, MEDIUM_ONLINE);
+        assert_string_equal(m->m.last_error,
+                            there ? "what it holds of volume v4 is a copy that is not used: the "
+                                    "volume is on medium m2"
+                                  : "");
+    }
+    known->v.medium = 1;
+}
+
 // As many as a folder may bring: each has its own place, name and number.
 static void thousands_are_taken_in(void **state)
 {
@@ -623,6 +646,7 @@ int main(void)
         TEST(nothing_is_taken_in_while_a_set_is_under_way),
         TEST(strangers_get_free_indexes),
         TEST(odd_files_are_not_taken_in),
+        TEST(a_copy_on_another_medium_is_told),
         TEST(thousands_are_taken_in),
         TEST(what_is_just_deleted_is_not_taken_in),
         TEST(what_is_just_deleted_is_not_left_out),

@@ -6,6 +6,7 @@
 #include "snmp-agents/unit/adopt.h"
 #include "snmp-agents/unit/order.h"
 #include "snmp-agents/unit/refusal.h"
+#include <stdlib.h>
 #include <string.h>
 
 #define RESIZED_PERCENT 99 // its backing has its size, and tgtd does not offer it yet
@@ -308,27 +309,41 @@ static void tell_left_out(const struct order *o, const struct order_medium *om,
     m->left_out = n;
 }
 
+// Why what the medium holds is not taken for a volume; NULL: it is one, or may become one. A second
+// copy of a volume that is on another medium would be written by nobody.
+static char *why_not_taken(const struct order *o, const struct order_medium *om,
+                           const struct media_found *f, const struct state *state)
+{
+    const struct order_volume *ov = order_volume_uuid(o, &f->uuid);
+    const struct unit_medium *other =
+        ov && ov->v.medium != om->index ? state_medium(state, ov->v.medium) : NULL;
+    if (!ov && f->odd)
+        return dv_printf("%s.img is not taken in as a volume: %s", f->name, f->odd);
+    if (!other || other->gone)
+        return NULL;
+    return dv_printf("what it holds of volume %s is a copy that is not used: the volume is on "
+                     "medium %s",
+                     ov->v.name, other->m.name);
+}
+
 // What looks like a volume and is not taken for one; it harms nobody, so the medium stays online.
 static void tell_odd(const struct order *o, const struct order_medium *om, struct unit_medium *m,
-                     char error[LAST_ERROR_ROOM])
+                     const struct state *state, char error[LAST_ERROR_ROOM])
 {
-    const struct media_found *first = NULL;
+    DV_FREE char *first = NULL;
     size_t n = 0;
     for (size_t i = 0; i < om->layout.found_count; i++) {
-        const struct media_found *f = &om->layout.found[i];
-        if (!f->odd || order_volume_uuid(o, &f->uuid))
-            continue;
-        first = first ? first : f;
-        n++;
+        char *why = why_not_taken(o, om, &om->layout.found[i], state);
+        n += why != NULL;
+        if (first)
+            free(why);
+        else
+            first = why;
     }
-    if (first) {
-        DV_FREE char *text =
-            dv_printf("%s.img is not taken in as a volume: %s", first->name, first->odd);
-        if (n > m->odd)
-            log_warning("unit", "medium %s: %s (one of %zu such files)", m->m.name, text, n);
-        if (!error[0])
-            dv_copy(error, LAST_ERROR_ROOM, text);
-    }
+    if (first && n > m->odd)
+        log_warning("unit", "medium %s: %s (one of %zu such volumes)", m->m.name, first, n);
+    if (first && !error[0])
+        dv_copy(error, LAST_ERROR_ROOM, first);
     m->odd = n;
 }
 
@@ -373,7 +388,7 @@ static void apply_medium(const struct order *o, const struct order_medium *om, s
                           om->reserves);
     char error[LAST_ERROR_ROOM];
     dv_copy(error, sizeof(error), om->waits ? m->m.last_error : om->error);
-    tell_odd(o, om, m, error);
+    tell_odd(o, om, m, state, error);
     state_set_medium(state, m, om->state, error);
 }
 
