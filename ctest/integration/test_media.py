@@ -640,6 +640,23 @@ def test_a_file_put_in_place_of_one_that_is_served(box, agent):
     assert "that are not known" not in box.agent_log.read_text()
 
 
+def test_a_copy_on_another_medium(box):
+    """A volume's file that was copied to another medium of its unit: nobody uses the copy, which is told."""
+    (box.dir / "second").mkdir()
+    box.write_config('<medium index="1" name="m1" kind="dir" path="media" size="256M"/>'
+                     '<medium index="2" name="m2" kind="dir" path="second" size="256M"/>')
+    box.start()
+    box.create(1, "v1", 8)
+    box.wait_volume(1, ONLINE)
+    path = next((box.dir / "media").glob("*.img"))
+    subprocess.run(["cp", path, box.dir / "second"], check=True)
+    said = "what it holds of volume v1 is a copy that is not used: the volume is on medium m1"
+    wait_for("the copy to be told", lambda: said in box.get(f"{unit_box.MEDIUM}.8.2"))
+    assert said in box.agent_log.read_text() and box.volumes()[1] == ONLINE
+    os.unlink(box.dir / "second" / path.name)
+    wait_for("the end of it", lambda: said not in box.get(f"{unit_box.MEDIUM}.8.2"))
+
+
 def test_a_device_that_grew(box):
     """lvextend below a volume ends no session; the volume grows when that is asked for."""
     disk = image(box.dir, 32, "lun.img")
