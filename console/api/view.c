@@ -283,7 +283,8 @@ static bool may_unmap(const struct pool_volume *v)
     return false;
 }
 
-// What its unit says is wrong with access to it, refused logins included, as "host: text".
+// What its unit says is wrong with access to it, refused logins included, and what nobody asked
+// for, as "host: text".
 static json_t *access_errors(const struct pool_volume *v)
 {
     json_t *list = json_array();
@@ -293,6 +294,13 @@ static json_t *access_errors(const struct pool_volume *v)
         DV_FREE char *text = dv_printf("%s: %s", a->host->rec.name, a->actual.last_error);
         if (a->actual.last_error[0])
             json_array_append_new(list, text_value(text));
+        if (!a->rec.wanted || !a->rec.unasked || !v->unit)
+            continue;
+        DV_FREE char *unasked =
+            dv_printf("%s: %s lets it use the volume, which nobody here asked "
+                      "for (dvsan volume assign %s --host %s)",
+                      a->host->rec.name, v->unit->rec.name, v->rec.name, a->host->rec.name);
+        json_array_append_new(list, text_value(unasked));
     }
     return in_order(list, NULL);
 }

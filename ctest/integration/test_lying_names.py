@@ -41,6 +41,7 @@ def test_names_of_things_of_others(lab, volume, liar):
     refused = lab.dvsan("host", "connect-info", "host1", "--volume", "mine-2", "--plugin", code=None)
     assert refused.returncode != 0 and "nobody asked for that here" in refused.stderr
     assert initiators.can_log_in(initiators.access(lab, "host1", "mine"))
+    assert any("host1: unit2 lets it use the volume" in text for text in lab.volume("mine-2")["access_errors"])
     # Who adds the host that it named has a user of the host's own name.
     lab.client.post("/hosts", {"name": "invented", "iqn": "iqn.2026-11.test:invented", "chap_secret": "its-secret-01"})
     assert lab.client.get("/hosts/invented")["chap_user"] == "invented"
