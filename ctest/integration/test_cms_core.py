@@ -625,10 +625,12 @@ def test_a_new_station_cuts_nobody_off(lab):
         (before["uuid"], before["iqn"], before["start_lba"], ["host1"])
     assert not lab.client.get("/hosts/host1")["secret_known"]
     assert initiators.can_log_in(how)
+    assert lab.client.get("/assignments/precious/host1")["unasked"]
     # The units still keep the lead for the station of the lost store; nobody waits for its end.
     for name in ("unit1", "unit2"):
         assert until(lambda unit=name: lab.unit(unit)["lead"] == "held", 10), lab.unit(name)
     lab.client.post("/station/adopt", {"from": "units", "take_over": True})
+    assert until(lambda: not lab.client.get("/assignments/precious/host1")["unasked"], 30)
 
     lab.create("more", "16M")
     with pytest.raises(Refused) as e:
