@@ -107,7 +107,7 @@ def test_a_secret_does_not_outlive_its_host(lab, disk):
     lab.client.post("/hosts", {"name": "gone", "iqn": "iqn.2026-11.test:gone", "chap_secret": secret, "one_secret": True})
     lab.assign("well", "gone")
     databases = [os.path.join(top, n) for top, _, names in os.walk(lab.folder) for n in names if ".db" in n]
-    station_db = next(p for p in databases if p.endswith(".db") and "unit" not in p)
+    station_db = next(p for p in databases if p.endswith("pool.db"))
     with sqlite3.connect(f"file:{station_db}?mode=ro", uri=True) as db:
         sealed, = db.execute("SELECT sealed_secret FROM host WHERE name = 'gone'").fetchone()
     unit_dbs = [p for p in databases if p.endswith("unit.db")]
