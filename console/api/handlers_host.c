@@ -1,5 +1,6 @@
 // Hosts, and how each reaches its volumes.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "base/mem.h"
 #include "cms/cms.h"
 #include "console/api/handlers.h"
 #include "console/api/view.h"
@@ -40,20 +41,35 @@ int add_host(struct api_call *call, struct dv_err *err)
     return 0;
 }
 
+static int answer_with_untold(struct api_call *call, struct dv_err *err)
+{
+    const struct pool_host *h = call_host(call, call->params[0], err);
+    size_t count;
+    if (!h)
+        return -1;
+    DV_FREE const struct pool_unit **units = cms_untold_units(h, &count);
+    json_t *names = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(names, json_string(units[i]->rec.name));
+    call->answer = view_host(h);
+    json_object_set_new(call->answer, "untold_units", names);
+    return 0;
+}
+
 int rekey_host(struct api_call *call, struct dv_err *err)
 {
     if (cms_rekey_host(call->cms, call->params[0], call_text(call->body, "chap_secret"),
                        call_bool(call->body, "per_unit") == 1, call_bool(call->body, "now") == 1,
                        err) < 0)
         return -1;
-    return get_host(call, err);
+    return answer_with_untold(call, err);
 }
 
 int finish_rekey(struct api_call *call, struct dv_err *err)
 {
     if (cms_finish_rekey(call->cms, call->params[0], call_bool(call->body, "now") == 1, err) < 0)
         return -1;
-    return get_host(call, err);
+    return answer_with_untold(call, err);
 }
 
 int check_secret(struct api_call *call, struct dv_err *err)

@@ -394,8 +394,8 @@ json_t *view_assignment(const struct pool_assignment *a)
     return o;
 }
 
-// Units that have still to take the account that the host has now.
-static json_t *awaited_units(const struct pool_host *h)
+// The names of the units of which that is so of some right of the host.
+static json_t *units_where(const struct pool_host *h, bool (*is)(const struct pool_assignment *a))
 {
     json_t *names = json_object(), *list = json_array();
     const struct pool_assignment *a;
@@ -403,7 +403,7 @@ static json_t *awaited_units(const struct pool_host *h)
     json_t *value;
     DL_FOREACH2(h->assignments, a, host_next)
     {
-        if (pool_awaits_account(a))
+        if (is(a))
             json_object_set_new(names, a->volume->unit->rec.name, json_true());
     }
     json_object_foreach(names, name, value) json_array_append_new(list, text_value(name));
@@ -421,7 +421,7 @@ static json_t *previous_account(const struct pool_host *h)
     put_text(o, "chap_user", before->user);
     put_bool(o, "one_secret", before->one_secret);
     put_time(o, "since", before->since);
-    json_object_set_new(o, "awaited_units", awaited_units(h));
+    json_object_set_new(o, "awaited_units", units_where(h, pool_awaits_account));
     return o;
 }
 
@@ -438,6 +438,7 @@ json_t *view_host(const struct pool_host *h)
     put_bool(o, "secret_known", h->rec.sealed_len > 0);
     put_bool(o, "one_secret", h->rec.one_secret);
     json_object_set_new(o, "previous", previous_account(h));
+    json_object_set_new(o, "outdated_units", units_where(h, pool_admits_ended));
     json_object_set_new(o, "volumes", in_order(volumes, NULL));
     return o;
 }

@@ -142,6 +142,7 @@ static int print_host(struct cli *cli, json_t *host, struct dv_err *err)
         {"Previous CHAP user, also valid", "previous_user", COLUMN_NOTE},
         {"Since there is another one", "previous_since", COLUMN_SINCE},
         {"Units without that one yet", "awaited_units", COLUMN_NOTE},
+        {"Units that take what has ended", "outdated_units", COLUMN_NOTE},
     };
     static const struct column assignments[] = {
         {"VOLUME", "volume", COLUMN_TEXT},    {"UNIT", "unit", COLUMN_TEXT},
@@ -154,6 +155,8 @@ static int print_host(struct cli *cli, json_t *host, struct dv_err *err)
     json_object_set_new(host, "awaited_units", json_array_size(awaited) ? awaited : json_null());
     if (json_array_size(awaited) == 0)
         json_decref(awaited);
+    if (json_array_size(json_object_get(host, "outdated_units")) == 0)
+        json_object_set_new(host, "outdated_units", json_null());
     record_print(stdout, columns, DV_COUNT(columns), host, &cli->style);
     bool known = json_is_true(json_object_get(host, "secret_known"));
     if (!known)
@@ -249,6 +252,16 @@ int host_secret(struct cli *cli, struct dv_err *err)
     return result;
 }
 
+// Where who knows what has ended gets in until the unit has been told.
+static void print_untold(const struct cli *cli, const json_t *host)
+{
+    DV_FREE char *units = cli_names(json_object_get(host, "untold_units"));
+    if (*units)
+        cli_warn("what has ended opens volumes of %s as before, until it is back, since it cannot "
+                 "be told now: dvsan host show %s names such units",
+                 units, cli->in->args[0]);
+}
+
 static int finish_rekey(struct cli *cli, struct dv_err *err)
 {
     bool now = cli_flag(cli, OPT_NOW);
@@ -271,6 +284,8 @@ static int finish_rekey(struct cli *cli, struct dv_err *err)
     else if (result == 0)
         printf("Host %s has CHAP user %s alone.\n", cli->in->args[0],
                json_string_value(json_object_get(host, "chap_user")));
+    if (result == 0)
+        print_untold(cli, host);
     json_decref(body);
     json_decref(host);
     return result;
@@ -314,6 +329,7 @@ static int give_secret(struct cli *cli, const char *secret, struct dv_err *err)
         printf("CHAP user %s stays valid beside it. Let the host log in anew with what dvsan host "
                "connect-info %s prints, then end that: dvsan host rekey %s --finish\n",
                json_string_value(previous), name, name);
+    print_untold(cli, host);
     json_decref(host);
     return 0;
 }

@@ -147,6 +147,32 @@ def test_at_once(lab, old):
     assert "nothing to end" in lab.dvsan("host", "rekey", "web", "--finish", code=4).stderr
 
 
+def test_a_unit_that_is_away_is_named(lab, old):
+    """There what has ended is good: nobody is to believe that it is not."""
+    assert old
+    lab.client.post("/hosts", {"name": "far", "iqn": IQN + "-far", "chap_secret": "first-for-far"})
+    lab.assign("t2", "far")
+    lab.secret = {"far": "first-for-far"}.get
+    before = initiators.access(lab, "far", "t2")
+    assert until(lambda: initiators.can_log_in(before), 60)
+    lab.units["unit2"].stop(lab.units["unit2"].agent)  # its tgtd goes on
+    patience.wait_for("unit2 to be away", lambda: not lab.unit("unit2")["current"])
+    path = os.path.join(lab.work, "far.secret")
+    said = lab.dvsan("host", "rekey", "far", "--now", "--yes", "--save-secret", path).stderr
+    assert "what has ended opens volumes of unit2" in said
+    assert initiators.can_log_in(before)
+    shown = lab.dvsan_json("host", "show", "far")
+    assert shown["outdated_units"] == ["unit2"] and shown["previous"] is None
+    assert "Units that take what has ended" in lab.dvsan("host", "show", "far").stdout
+    assert [e for e in lab.client.get("/events") if e["subject"] == "host far"
+            and "may log in on unit2 by what has ended" in e["text"]]
+    lab.units["unit2"].start(lab.units["unit2"].agent)
+    patience.wait_for("unit2 to be told", lambda: lab.dvsan_json("host", "show", "far")["outdated_units"] == [])
+    assert not initiators.can_log_in(before)
+    lab.dvsan("volume", "unassign", "t2", "--host", "far", "--yes")
+    lab.dvsan("host", "delete", "far", "--yes")
+
+
 def test_one_secret_becomes_another_one_on_each_unit(lab, old):
     assert old
     lab.client.post("/hosts", {"name": "all", "iqn": IQN + "-all", "chap_secret": "one-for-all-unit",
@@ -154,7 +180,16 @@ def test_one_secret_becomes_another_one_on_each_unit(lab, old):
     lab.secret = {"all": "one-for-all-unit"}.get
     lab.assign("t1", "all")
     before = initiators.access(lab, "all", "t1")
-    lab.client.post("/hosts/all/rekey", {"chap_secret": "one-for-all-unit", "per_unit": True})
+    # What units know is made into no other secret: who has one of them could do so, too.
+    told = os.path.join(lab.work, "all.secret")
+    with open(os.open(told, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
+        f.write("one-for-all-unit")
+    refused = lab.dvsan("host", "rekey", "all", "--per-unit", "--chap-secret-file", told, code=4).stderr
+    assert "that is the secret that host all has as CHAP user all, which units know" in refused
+    lab.client.post("/hosts/all/rekey", {"chap_secret": "not-for-all-unit", "per_unit": True})
+    lab.secret = {"all": "not-for-all-unit"}.get
+    refused = lab.dvsan("host", "rekey", "all", "--now", "--yes", "--chap-secret-file", told, code=4).stderr
+    assert "which units know" in refused
     new = initiators.access(lab, "all", "t1")
     assert new["secret"] != before["secret"] and new["user"] == "all.2"
     assert until(lambda: initiators.can_log_in(new), 60)

@@ -61,6 +61,40 @@ static void each_step_is_right(void **state)
     }
 }
 
+struct ended_case {
+    const char *name;
+    const char *before;               // the host's previous user; it has web.2 now
+    const char *user, *previous_user; // the rule's
+    uint32_t mark;
+    bool ended;
+};
+
+static const struct ended_case ended[] = {
+    {"as wanted", "", "web.2", "", CURRENT, false},
+    {"as wanted, with both", "web", "web.2", "web", CURRENT, false},
+    {"not changed over yet", "web", "web", "", PREVIOUS, false},
+    {"the old one was given back", "web", "web", "web.2", PREVIOUS, false},
+    {"the old one ended while the unit was away", "", "web", "", PREVIOUS, true},
+    {"it ended where both are", "", "web.2", "web", CURRENT, true},
+    {"one of long before", "web", "web", "old", PREVIOUS, true},
+    {"one that nobody knows", "web", "other", "", 9, true},
+    {"another secret", "", "web.2", "", 9, true},
+};
+
+static void what_has_ended_is_told(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < DV_COUNT(ended); i++) {
+        const struct ended_case *c = &ended[i];
+        struct host_record h = host(c->before);
+        struct access_rule r = {.secret_mark = c->mark};
+        dv_copy(r.chap_user, sizeof(r.chap_user), c->user);
+        dv_copy(r.previous_user, sizeof(r.previous_user), c->previous_user);
+        if (account_has_ended(&h, &r) != c->ended)
+            fail_msg("%s", c->name);
+    }
+}
+
 struct adopt_case {
     const char *name;
     const char *before;               // the host's previous user; it has web.2 now
@@ -208,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_step_is_right),
         cmocka_unit_test(the_steps_end_with_what_is_wanted),
+        cmocka_unit_test(what_has_ended_is_told),
         cmocka_unit_test(what_a_unit_has_is_taken_over),
         cmocka_unit_test(a_mark_tells_whose_secret_it_is),
         cmocka_unit_test(users_are_counted),

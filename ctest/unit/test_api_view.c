@@ -75,7 +75,7 @@ static void make(struct things *t)
         .assignment = {.rec = {.wanted = true},
                        .volume = &t->volume,
                        .host = &t->host,
-                       .actual = {.index = 1, .state = ACCESS_ACTIVE}},
+                       .actual = {.index = 1, .chap_user = "web", .state = ACCESS_ACTIVE}},
     };
     uuid_parse("6ba7b810-9dad-41d1-80b4-00c04fd430c8", &t->unit.rec.uuid);
     uuid_parse("6ba7b811-9dad-41d1-80b4-00c04fd430c8", &t->volume.rec.uuid);
@@ -202,7 +202,7 @@ static void test_host(void **state)
     is(view_host(&t.host),
        "{\"name\":\"web\",\"uuid\":\"6ba7b812-9dad-41d1-80b4-00c04fd430c8\","
        "\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\",\"secret_known\":true,"
-       "\"one_secret\":false,\"previous\":null,"
+       "\"one_secret\":false,\"previous\":null,\"outdated_units\":[],"
        "\"volumes\":[\"db1\"]}");
     // The unit of its volume has still to take the new account.
     t.host.rec.previous = (struct host_account){.user = "web", .since = 1764500000123};
@@ -211,6 +211,11 @@ static void test_host(void **state)
     is(json_incref(json_object_get(host, "previous")),
        "{\"chap_user\":\"web\",\"one_secret\":false,\"since\":\"2025-11-30T10:53:20.123Z\","
        "\"awaited_units\":[\"unit1\"]}");
+    json_decref(host);
+    // It had it when it ended.
+    t.host.rec.previous = (struct host_account){0};
+    host = view_host(&t.host);
+    is(json_incref(json_object_get(host, "outdated_units")), "[\"unit1\"]");
     json_decref(host);
     make(&t);
     is(view_assignment(&t.assignment),

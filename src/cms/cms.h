@@ -90,6 +90,9 @@ int cms_rekey_host(struct cms *cms, const char *host, const char *chap_secret, b
 // Ends the previous account. DV_CONFLICT when a unit lacks the new one yet, and not now: then the
 // sessions there end when the unit takes it.
 int cms_finish_rekey(struct cms *cms, const char *host, bool now, struct dv_err *err);
+// Units that let the host in by an account that has ended, and cannot be told so now: each once.
+// The caller frees the list.
+const struct pool_unit **cms_untold_units(const struct pool_host *host, size_t *count);
 int cms_delete_host(struct cms *cms, const char *host,
                     struct dv_err *err); // DV_CONFLICT: has volumes
 

@@ -164,9 +164,11 @@ bool pool_is_current(const struct pool_unit *u);
 // "creating", "online", "offline", "failed", "deleting", and "unreachable" while that is not known.
 const char *pool_volume_state(const struct pool_volume *v);
 const char *pool_volume_last_state(const struct pool_volume *v); // when the unit answered last
-// "pending", "active", "failed", "revoking", and "unknown".
 // Whether its unit has still to take the account that the host has now.
 bool pool_awaits_account(const struct pool_assignment *a);
+// Whether its unit showed last that it lets the host in by an account that has ended.
+bool pool_admits_ended(const struct pool_assignment *a);
+// "pending", "active", "failed", "revoking", and "unknown".
 const char *pool_assignment_state(const struct pool_assignment *a);
 #define POOL_ERROR_ROOM 512 // bytes, with the NUL
 // What is wrong with a right on its unit; "" when nothing is.

@@ -49,6 +49,12 @@ int request_check_user_on(struct cms *cms, const struct pool_host *host, const s
 void one_secret_from_finders(struct cms *cms, struct changes *c, const struct pool_host *found,
                              const struct host_record *rec);
 
+// ---- untold.c ----
+// Tells, of a host that is as rec says from now on, on which units an account opens volumes that
+// has ended.
+void request_tell_untold(struct cms *cms, struct changes *c, const struct pool_host *h,
+                         const struct host_record *rec);
+
 // ---- request_right.c ----
 // Whether what a task that is not over asked for can be taken back.
 bool request_can_cancel(const struct pool_volume *v, const struct task_record *t);

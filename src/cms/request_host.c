@@ -214,10 +214,10 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
     struct changes c = {0};
     if (other && other != found)
         give_way(cms, &c, other);
+    if (found) // before it has a secret, which their units are not told
+        one_secret_from_finders(cms, &c, found, &rec);
     changes_host(&c, &rec);
     tell_added(cms, &c, &rec, found);
-    if (found)
-        one_secret_from_finders(cms, &c, found, &rec);
     int rc = cms_apply(cms, &c, err);
     changes_free(&c);
     if (rc == 0 && found)
@@ -227,7 +227,7 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
 
 // ---- Another secret ------------------------------------------------------------------------
 
-// 1: it is the one that the host has; 0: it is another one.
+// 1: it is the one of the account that the host has; 0: it is another one.
 static int has_secret(struct cms *cms, const struct host_record *rec, const char *chap_secret,
                       struct dv_err *err)
 {
@@ -260,20 +260,29 @@ static int secret_unknown(const struct host_record *rec, struct dv_err *err)
                    rec->name, rec->name, rec->iqn, rec->one_secret ? " --one-secret" : "");
 }
 
-static int check_rekey(struct cms *cms, const struct host_record *rec, const char *chap_secret,
-                       bool per_unit, bool now, struct dv_err *err)
+// Whoever knows one that a host had makes of it what opens each unit.
+static int check_other(struct cms *cms, const struct host_record *rec, const char *chap_secret,
+                       struct dv_err *err)
 {
+    int same = has_secret(cms, rec, chap_secret, err);
+    if (same == 1)
+        return dv_fail(err, DV_CONFLICT,
+                       "that is the secret that host %s has as CHAP user %s%s: give it another one",
+                       rec->name, rec->chap_user, rec->one_secret ? ", which units know" : "");
+    return same;
+}
+
+static int check_rekey(struct cms *cms, const struct host_record *rec, const char *chap_secret,
+                       bool now, struct dv_err *err)
+{
+    const struct host_record before = account_before(rec);
     if (chap_secret_check(chap_secret, err) < 0)
         return -1;
     if (rec->sealed_len == 0)
         return secret_unknown(rec, err);
-    int same = has_secret(cms, rec, chap_secret, err);
-    if (same < 0)
+    if (check_other(cms, rec, chap_secret, err) < 0 ||
+        (before.sealed_len > 0 && check_other(cms, &before, chap_secret, err) < 0))
         return -1;
-    if (same && !(per_unit && rec->one_secret))
-        return dv_fail(err, DV_CONFLICT,
-                       "that is the secret that host %s has as CHAP user %s: give it another one",
-                       rec->name, rec->chap_user);
     if (rec->previous.user[0] && !now)
         return dv_fail(err, DV_CONFLICT,
                        "the CHAP user %s of host %s is still valid beside %s: end it first (dvsan "
@@ -286,7 +295,7 @@ int cms_rekey_host(struct cms *cms, const char *host, const char *chap_secret, b
                    bool now, struct dv_err *err)
 {
     struct pool_host *h = request_host(cms, host, err);
-    if (!h || check_rekey(cms, &h->rec, chap_secret, per_unit, now, err) < 0)
+    if (!h || check_rekey(cms, &h->rec, chap_secret, now, err) < 0)
         return -1;
     struct host_record rec = h->rec;
     struct changes c = {0};
@@ -306,6 +315,7 @@ int cms_rekey_host(struct cms *cms, const char *host, const char *chap_secret, b
                now ? "has another secret, as CHAP user %s; %s ends on each unit when that takes it"
                    : "has another secret, as CHAP user %s; %s stays valid until that is ended",
                rec.chap_user, h->rec.chap_user);
+    request_tell_untold(cms, &c, h, &rec);
     int rc = cms_apply(cms, &c, err);
     changes_free(&c);
     if (rc == 0)
@@ -341,6 +351,7 @@ int cms_finish_rekey(struct cms *cms, const char *host, bool now, struct dv_err 
     events_add(cms, &c, EVENT_INFO, "host", rec.name,
                "has the CHAP user %s alone; %s ends on each unit when that takes it", rec.chap_user,
                h->rec.previous.user);
+    request_tell_untold(cms, &c, h, &rec);
     int rc = cms_apply(cms, &c, err);
     changes_free(&c);
     if (rc == 0)

@@ -40,6 +40,11 @@ bool pool_awaits_account(const struct pool_assignment *a)
            !account_is_given(&a->host->rec, &a->actual);
 }
 
+bool pool_admits_ended(const struct pool_assignment *a)
+{
+    return a->actual.index != 0 && account_has_ended(&a->host->rec, &a->actual);
+}
+
 const char *pool_assignment_state(const struct pool_assignment *a)
 {
     if (!a->rec.wanted)

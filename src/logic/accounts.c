@@ -63,6 +63,13 @@ bool account_is_known(const struct host_record *host, const struct access_rule *
     return is_previous(host, rule) || is_current(host, rule);
 }
 
+bool account_has_ended(const struct host_record *host, const struct access_rule *rule)
+{
+    const char *before = rule->previous_user;
+    return !account_is_known(host, rule) || (before[0] && strcmp(before, host->chap_user) != 0 &&
+                                             strcmp(before, host->previous.user) != 0);
+}
+
 void account_keep(struct host_record *host, int64_t since)
 {
     struct host_account *a = &host->previous;

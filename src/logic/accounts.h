@@ -26,6 +26,9 @@ bool account_is_given(const struct host_record *host, const struct access_rule *
 // Whether the account that a unit shows for the host is one that the host has by its record.
 bool account_is_known(const struct host_record *host, const struct access_rule *rule);
 
+// Whether the unit that shows the rule lets the host in by an account that has ended.
+bool account_has_ended(const struct host_record *host, const struct access_rule *rule);
+
 // What the host's record says once the account that a unit shows for it counts. False: it says that
 // already. A secret is not shown: the host has none that is known then, until a person adds it.
 // The account that it had stays as the previous one where the unit has it as that. now: in
