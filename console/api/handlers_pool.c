@@ -7,7 +7,7 @@
 #include "console/api/handlers.h"
 #include "console/api/view.h"
 
-#define SHARED_MAX 256 // hosts that are named
+#define SHARED_MAX 256 // units that are named
 
 int get_pool(struct api_call *call, struct dv_err *err)
 {
@@ -95,15 +95,14 @@ int revoke_unit(struct api_call *call, struct dv_err *err)
 {
     if (trust_unit(call, TRUST_REVOKE, err) < 0)
         return -1;
-    const struct pool_host *hosts[SHARED_MAX];
     const struct pool_unit *units[SHARED_MAX];
-    const struct pool *pool = cms_pool(call->cms);
     const struct pool_unit *unit = call_unit(call, call->params[0], NULL);
     json_t *names = json_array(), *others = json_array();
-    size_t n = cms_shared_secrets(pool, unit, hosts, SHARED_MAX);
-    for (size_t i = 0; i < n && i < SHARED_MAX; i++)
+    size_t n;
+    DV_FREE const struct pool_host **hosts = cms_shared_secrets(call->cms, unit, &n);
+    for (size_t i = 0; i < n; i++)
         json_array_append_new(names, json_string(hosts[i]->rec.name));
-    n = cms_shared_keys(pool, unit, units, SHARED_MAX);
+    n = cms_shared_keys(cms_pool(call->cms), unit, units, SHARED_MAX);
     for (size_t i = 0; i < n && i < SHARED_MAX; i++)
         json_array_append_new(others, json_string(units[i]->rec.name));
     json_object_set_new(call->answer, "shared_keys", others);

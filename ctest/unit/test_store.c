@@ -537,6 +537,102 @@ static void test_numbers_of_keys_outlive_their_units(void **arg)
     assert_int_equal(number, 0);
 }
 
+static const struct dv_uuid here = {{1}}, there = {{2}}, volume = {{5}}, told_host = {{3}};
+
+static size_t count_told(struct fixture *f, const struct dv_uuid *unit)
+{
+    struct dv_err err;
+    DV_FREE struct dv_uuid *hosts = NULL;
+    size_t count;
+    if (store_told(f->store, unit, &hosts, &count, &err) < 0)
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < count; i++)
+        assert_memory_equal(&hosts[i], &told_host, sizeof(told_host));
+    return count;
+}
+
+static void put_right(struct fixture *f, const struct host_record *host, bool found)
+{
+    const struct volume_record v = {
+        .uuid = volume, .name = "v", .unit = here, .index = 1, .blocks = 2048};
+    const struct assignment_record a = {
+        .volume = volume, .host = told_host, .index = 1, .wanted = true, .found = found};
+    struct changes c = {0};
+    changes_volume(&c, &v);
+    changes_host(&c, host);
+    changes_assignment(&c, &a);
+    apply(f, &c);
+}
+
+static void test_who_was_told_a_secret_for_all(void **arg)
+{
+    struct fixture *f = *arg;
+    struct unit_record units[] = {{.uuid = here, .name = "a"}, {.uuid = there, .name = "b"}};
+    struct host_record host = {.uuid = told_host,
+                               .name = "web",
+                               .iqn = "iqn.2026-11.x:web",
+                               .chap_user = "web",
+                               .sealed_len = 56,
+                               .secret_mark = 7,
+                               .one_secret = true};
+    struct changes c = {0};
+    for (size_t i = 0; i < DV_COUNT(units); i++) {
+        units[i].state = UNIT_DOWN;
+        units[i].trust = TRUST_ENROLLED;
+        changes_unit(&c, &units[i]);
+    }
+    apply(f, &c);
+    // A right says so itself, until it goes; one by the unit's word alone told nothing.
+    put_right(f, &host, true);
+    changes_assignment_gone(&c, &volume, &told_host);
+    apply(f, &c);
+    assert_int_equal(count_told(f, &here), 0);
+    put_right(f, &host, false);
+    assert_int_equal(count_told(f, &here), 0);
+    changes_assignment_gone(&c, &volume, &told_host);
+    apply(f, &c);
+    assert_int_equal(count_told(f, &here), 1);
+    // Another secret, beside which the one that the unit knows is valid, until it ends.
+    host.previous = (struct host_account){
+        .user = "web", .sealed_len = 56, .mark = 7, .one_secret = true, .since = 1};
+    host.secret_mark = 8;
+    host.one_secret = false;
+    dv_copy(host.chap_user, sizeof(host.chap_user), "web.2");
+    changes_host(&c, &host);
+    apply(f, &c);
+    reopen(f);
+    assert_int_equal(count_told(f, &here), 1);
+    // The volume goes elsewhere, and then away: either unit knows the previous one.
+    put_right(f, &host, false);
+    struct volume_record moved = {
+        .uuid = volume, .name = "v", .unit = there, .index = 1, .blocks = 2048};
+    changes_volume(&c, &moved);
+    apply(f, &c);
+    assert_int_equal(count_told(f, &there), 0); // the right says so
+    changes_volume_gone(&c, &volume);
+    apply(f, &c);
+    assert_int_equal(count_told(f, &there), 1);
+    host.previous = (struct host_account){0};
+    changes_host(&c, &host);
+    apply(f, &c);
+    assert_int_equal(count_told(f, &here) + count_told(f, &there), 0);
+    // A right that is one by the unit's word from now on; and a volume that moves with its right.
+    host.one_secret = true;
+    put_right(f, &host, false);
+    put_right(f, &host, true);
+    assert_int_equal(count_told(f, &here), 1);
+    host.secret_mark = 9;
+    put_right(f, &host, false);
+    assert_int_equal(count_told(f, &here), 0);
+    changes_volume(&c, &moved);
+    apply(f, &c);
+    assert_int_equal(count_told(f, &here), 1);
+    changes_volume_gone(&c, &volume);
+    changes_host_gone(&c, &told_host);
+    apply(f, &c);
+    assert_int_equal(count_told(f, &here), 0);
+}
+
 // Units tell numbers, and a number that the store would not take back must not get into it.
 static void test_numbers_of_intent(void **state)
 {
@@ -630,6 +726,7 @@ int main(void)
         TEST(test_tokens_and_settings),
         TEST(test_codes),
         TEST(test_numbers_of_keys_outlive_their_units),
+        TEST(test_who_was_told_a_secret_for_all),
         TEST(test_numbers_of_intent),
         TEST(test_log_is_emptied_where_a_secret_ends),
         TEST(test_not_readable_by_others),

@@ -314,6 +314,8 @@ static void test_what_was_seen(void **state)
         "DROP TABLE rule",
         "DROP TABLE event",
         "DROP TABLE setting",
+        "DROP TABLE told",
+        "INSERT INTO told VALUES ((SELECT uuid FROM host), 'unit1', 1)",
         "DROP TABLE run; DROP TABLE token",
         "ALTER TABLE host DROP COLUMN secret_mark",
         "ALTER TABLE host ADD COLUMN more INTEGER",

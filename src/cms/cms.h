@@ -127,11 +127,12 @@ int cms_check_secret(struct cms *cms, const char *host, const char *secret, bool
 
 // The name is kept whatever the unit calls itself.
 int cms_rename_unit(struct cms *cms, const char *unit, const char *name, struct dv_err *err);
-// Hosts that have one secret for all units, which this unit was told: how many, and the first of
-// them into out.
-size_t cms_shared_secrets(const struct pool *pool, const struct pool_unit *unit,
-                          const struct pool_host **out, size_t room);
-// Units that take the pass-phrases which this one knows, since both share them: likewise.
+// Hosts with a secret for all units that is valid, also as that of the previous account, and that
+// this unit was told, also for a right that ended since. The caller frees the list.
+const struct pool_host **cms_shared_secrets(struct cms *cms, const struct pool_unit *unit,
+                                            size_t *count);
+// Units that take the pass-phrases which this one knows, since both share them: how many, and the
+// first of them into out.
 size_t cms_shared_keys(const struct pool *pool, const struct pool_unit *unit,
                        const struct pool_unit **out, size_t room);
 // A person's word on how far a unit is believed. Hosts go on using its volumes.

@@ -9,6 +9,7 @@
 #include "cms/reading.h"
 #include "cms/request.h"
 #include "logic/trust.h"
+#include "store/store.h"
 #include <string.h>
 
 #define WAITING_MAX 256 // units that wait to be accepted
@@ -53,21 +54,42 @@ static void follow(struct cms *cms, struct pool_unit *u)
         ; // a person has time
 }
 
-size_t cms_shared_secrets(const struct pool *pool, const struct pool_unit *u,
-                          const struct pool_host **out, size_t room)
+static bool has_secret_for_all(const struct host_record *h)
 {
-    size_t n = 0;
-    for (const struct pool_host *h = pool->hosts; h; h = h->hh.next) {
-        const struct pool_assignment *a = h->rec.one_secret ? h->assignments : NULL;
-        while (a && (a->volume->unit != u || a->rec.found))
-            a = a->host_next;
-        if (!a)
-            continue;
-        if (n < room)
-            out[n] = h;
-        n++;
-    }
-    return n;
+    return h->one_secret || (h->previous.user[0] && h->previous.one_secret);
+}
+
+// Units take both accounts of a host.
+static bool is_told_now(const struct pool_host *h, const struct pool_unit *u)
+{
+    const struct pool_assignment *a = has_secret_for_all(&h->rec) ? h->assignments : NULL;
+    while (a && (a->volume->unit != u || a->rec.found))
+        a = a->host_next;
+    return a != NULL;
+}
+
+static bool is_among(const struct dv_uuid *list, size_t count, const struct dv_uuid *uuid)
+{
+    for (size_t i = 0; i < count; i++)
+        if (uuid_equal(&list[i], uuid))
+            return true;
+    return false;
+}
+
+const struct pool_host **cms_shared_secrets(struct cms *cms, const struct pool_unit *u,
+                                            size_t *count)
+{
+    const struct pool_host **hosts = NULL;
+    DV_FREE struct dv_uuid *before = NULL; // rights that ended
+    size_t before_count;
+    struct dv_err err;
+    *count = 0;
+    if (store_told(cms->store, &u->rec.uuid, &before, &before_count, &err) < 0)
+        log_error("trust", "what %s was told before is not known: %s", u->rec.name, err.text);
+    for (const struct pool_host *h = cms->pool->hosts; h; h = h->hh.next)
+        if (is_told_now(h, u) || is_among(before, before_count, &h->rec.uuid))
+            *DV_APPEND(hosts, *count) = h;
+    return hosts;
 }
 
 size_t cms_shared_keys(const struct pool *pool, const struct pool_unit *u,
@@ -105,9 +127,9 @@ static void tell_shared_keys(struct cms *cms, struct changes *c, const struct po
 // They are the unit's, whoever has it: what a secret opens elsewhere is to be told.
 static void tell_shared_secrets(struct cms *cms, struct changes *c, const struct pool_unit *u)
 {
-    const struct pool_host *hosts[NAMED];
+    size_t n;
+    DV_FREE const struct pool_host **hosts = cms_shared_secrets(cms, u, &n);
     struct strbuf names = {0};
-    size_t n = cms_shared_secrets(cms->pool, u, hosts, NAMED);
     for (size_t i = 0; i < n && i < NAMED; i++)
         strbuf_add(&names, "%s%s", i ? ", " : "", hosts[i]->rec.name);
     if (n > NAMED)

@@ -50,6 +50,11 @@ int store_retired_keys(struct store *s, const struct dv_uuid *member, uint32_t *
 int store_codes(struct store *s, struct code_record **codes, size_t *count, struct code_use **uses,
                 size_t *use_count, struct dv_err *err);
 
+// The hosts with a secret for all units that this one was told, and that is valid yet, as far as no
+// right says so any more. The caller frees *hosts.
+int store_told(struct store *s, const struct dv_uuid *unit, struct dv_uuid **hosts, size_t *count,
+               struct dv_err *err);
+
 // The starts of the station, oldest first, to be begun once all was loaded and found good. The
 // number of the last one goes up in the same transaction as intent changes: whenever a volume, a
 // host or an assignment is made, replaced or gone. What is returned lives until the next call here.

@@ -124,9 +124,31 @@ static int put_portals(struct store *s, const struct change *c, struct dv_err *e
     return 0;
 }
 
+// A right goes, or the volume moves: that its unit was told the host's secret stays known. Either
+// of unit, from where it does not go, and host may be NULL.
+static int remember_told(struct store *s, const struct dv_uuid *volume, const struct dv_uuid *unit,
+                         const struct dv_uuid *host, struct dv_err *err)
+{
+    static const struct dv_uuid none;
+    struct db_stmt *st = s->stmt[ST_REMEMBER_TOLD];
+    bind_uuid(st, 1, volume);
+    bind_uuid_or_null(st, 2, unit ? unit : &none);
+    bind_uuid_or_null(st, 3, host ? host : &none);
+    return db_run(st, err);
+}
+
+static int delete_volume(struct store *s, const struct dv_uuid *volume, struct dv_err *err)
+{
+    return remember_told(s, volume, NULL, NULL, err) < 0
+               ? -1
+               : run_uuid(s->stmt[ST_DELETE_VOLUME], volume, err);
+}
+
 static int put_volume(struct store *s, const struct volume_record *v, struct dv_err *err)
 {
     struct db_stmt *st = s->stmt[ST_PUT_VOLUME];
+    if (remember_told(s, &v->uuid, &v->unit, NULL, err) < 0)
+        return -1;
     bind_uuid(st, 1, &v->uuid);
     db_bind_text(st, 2, v->name);
     bind_uuid(st, 3, &v->unit);
@@ -216,12 +238,20 @@ static int put_host(struct store *s, const struct host_record *h, struct dv_err 
     db_bind_int(st, 10, h->previous.mark);
     db_bind_int(st, 11, h->previous.one_secret);
     db_bind_int(st, 12, h->previous.since);
+    if (db_run(st, err) < 0)
+        return -1;
+    st = s->stmt[ST_FORGET_TOLD];
+    bind_uuid(st, 1, &h->uuid);
+    db_bind_int(st, 2, h->secret_mark);
+    db_bind_int(st, 3, h->previous.mark);
     return db_run(st, err);
 }
 
 static int put_assignment(struct store *s, const struct assignment_record *a, struct dv_err *err)
 {
     struct db_stmt *st = s->stmt[ST_PUT_ASSIGNMENT];
+    if (remember_told(s, &a->volume, NULL, &a->host, err) < 0)
+        return -1;
     bind_uuid(st, 1, &a->volume);
     bind_uuid(st, 2, &a->host);
     db_bind_int(st, 3, a->index);
@@ -233,6 +263,8 @@ static int put_assignment(struct store *s, const struct assignment_record *a, st
 static int delete_assignment(struct store *s, const struct change *c, struct dv_err *err)
 {
     struct db_stmt *st = s->stmt[ST_DELETE_ASSIGNMENT];
+    if (remember_told(s, &c->id, NULL, &c->host, err) < 0)
+        return -1;
     bind_uuid(st, 1, &c->id);
     bind_uuid(st, 2, &c->host);
     return db_run(st, err);
@@ -321,7 +353,7 @@ static int apply_one(struct store *s, const struct change *c, struct dv_err *err
     case CHANGE_VOLUME:
         return put_volume(s, c->volume, err);
     case CHANGE_VOLUME_GONE:
-        return run_uuid(s->stmt[ST_DELETE_VOLUME], &c->id, err);
+        return delete_volume(s, &c->id, err);
     case CHANGE_SHOWN:
         return put_shown(s, c, err);
     case CHANGE_RENUMBERED:

@@ -164,6 +164,12 @@ const char *const store_schema[] = {
 
     // What makes the keys of each enrolment differ; NULL for those that came before.
     "ALTER TABLE unit ADD COLUMN enrolment BLOB;",
+
+    // By their marks, the secrets for all units that hosts have, or had before that: which unit was
+    // told one for a right that is there no longer.
+    "CREATE TABLE told ("
+    " host BLOB NOT NULL REFERENCES host ON DELETE CASCADE, unit BLOB NOT NULL,"
+    " mark INTEGER NOT NULL, PRIMARY KEY (host, unit, mark)) WITHOUT ROWID;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
@@ -256,6 +262,20 @@ const char *const store_sql[STORE_STMTS] = {
                  " previous_user, previous_secret, previous_mark, previous_one_secret,"
                  " previous_since FROM host",
     [ST_ASSIGNMENTS] = "SELECT volume, host, idx, wanted, found FROM assignment",
+    [ST_TOLD] = "SELECT DISTINCT host FROM told JOIN host ON host.uuid = told.host"
+                " WHERE told.unit = ?1 AND"
+                " ((one_secret AND secret_mark = mark) OR"
+                "  (previous_user <> '' AND previous_one_secret AND previous_mark = mark))",
+    // Of a volume that is on another unit than ?2, and of the host ?3; NULL: any.
+    [ST_REMEMBER_TOLD] =
+        "INSERT OR IGNORE INTO told"
+        " SELECT h.uuid, v.unit, CASE WHEN which.previous THEN previous_mark ELSE secret_mark END"
+        " FROM volume v JOIN assignment a ON a.volume = v.uuid JOIN host h ON h.uuid = a.host"
+        " JOIN (SELECT 0 AS previous UNION ALL SELECT 1) which"
+        " WHERE v.uuid = ?1 AND v.unit IS NOT ?2 AND (?3 IS NULL OR a.host = ?3) AND NOT a.found"
+        " AND CASE WHEN which.previous THEN previous_one_secret AND previous_secret IS NOT NULL"
+        " ELSE one_secret AND sealed_secret IS NOT NULL END",
+    [ST_FORGET_TOLD] = "DELETE FROM told WHERE host = ?1 AND mark NOT IN (?2, ?3)",
     [ST_TASKS] = "SELECT id, kind, state, progress, summary, volume, host, error_code, error,"
                  " waiting, created, started, finished, cancel, unit FROM task ORDER BY id",
     [ST_STEPS] = "SELECT text, state FROM task_step WHERE task = ? ORDER BY n",
@@ -301,6 +321,9 @@ const char *const store_sql[STORE_STMTS] = {
         " UNION ALL SELECT 'run' FROM run WHERE typeof(mark) <> 'integer'"
         " OR typeof(number) <> 'integer' OR mark NOT BETWEEN 0 AND 4294967295"
         " OR number NOT BETWEEN 0 AND 4294967000 OR id > 1 << 62"
+        " UNION ALL SELECT 'told' FROM told WHERE typeof(host) <> 'blob' OR length(host) <> 16"
+        " OR typeof(unit) <> 'blob' OR length(unit) <> 16"
+        " OR typeof(mark) <> 'integer' OR mark NOT BETWEEN 0 AND 4294967295"
         " UNION ALL SELECT 'setting' FROM setting WHERE typeof(value) <> 'blob'"
         " OR typeof(key) <> 'text'"
         " UNION ALL SELECT 'sqlite_sequence' FROM sqlite_sequence WHERE typeof(seq) <> 'integer'"
