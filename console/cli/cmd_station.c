@@ -82,7 +82,10 @@ static void print_station(const struct cli *cli, const json_t *station)
     if (json_is_true(json_object_get(station, "stopped")))
         printf("\nNothing is ordered of any unit: units were told more than the station's store "
                "knows.\nSay what counts: dvsan station adopt units, or dvsan station adopt "
-               "store.\n");
+               "store.\nIf the store was put back from a backup: units that were revoked or "
+               "quarantined since are\ntrusted again, so first say so again (dvsan unit revoke, "
+               "dvsan unit quarantine); units that were\nenrolled since are not known, so enrol "
+               "them again (dvsan unit add); codes of before have ended.\n");
     else if (any_is(station, "lead", "foreign"))
         printf("\nNothing is ordered of units that are foreign: another station led them since.\n"
                "Say what counts: dvsan station adopt units, or dvsan station adopt store.\n");

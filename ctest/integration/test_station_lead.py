@@ -311,6 +311,30 @@ def test_a_store_that_is_as_new_goes_on(lab):
     drop_all(lab)
 
 
+def test_codes_of_a_store_put_back_end_and_the_rest_is_told(lab):
+    """A code that was deleted since is open in it: nothing else has changed."""
+    leads_all(lab)
+    code = lab.client.post("/codes", {"name": "unit9"})["id"]
+    with put_back(lab):
+        lab.client.delete(f"/codes/{code}")
+        intent = station(lab.client)["intent"]
+        assert until(lambda: snmp(lab, "snmpget", "-Oqv", f"{MEMBER}.12.0").stdout.strip() == str(intent),
+                     SECONDS), "the unit is not told of it"
+    assert until(lambda: station(lab.client)["stopped"], SECONDS)
+    assert until(lambda: lab.client.get("/codes") == [], SECONDS)
+    (event,) = [e["text"] for e in lab.client.get("/events?limit=500") if e["subject"] == "pool store"
+                and "1 code of before the station's start has ended" in e["text"]]
+    assert "revoked" in event and "dvsan unit add" in event
+    show = subprocess.run(["dvsan", "station", "show"], env=lab.env, check=True, capture_output=True, text=True)
+    assert "units that were revoked or quarantined since" in show.stdout
+    lab.client.post("/codes", {"name": "unit9"})  # one of now stays
+    subprocess.run(["dvsan", "station", "adopt", "units", "--yes"], env=lab.env, check=True, stdout=subprocess.DEVNULL)
+    leads_all(lab)
+    (code,) = lab.client.get("/codes")
+    assert code["state"] == "open"
+    lab.client.delete(f"/codes/{code['id']}")
+
+
 # A second station
 
 class Second:

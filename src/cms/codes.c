@@ -39,7 +39,7 @@ int codes_load(struct codes *c, struct store *store, const struct seal *seal, st
     if (store_codes(store, &records, &count, &uses, &use_count, err) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)
-        entry_new(c, &records[i]);
+        entry_new(c, &records[i])->loaded = true;
     for (size_t i = 0; i < use_count; i++) {
         struct code_entry *e = codes_find(c, uses[i].code);
         if (e)
@@ -97,6 +97,20 @@ int codes_delete(struct codes *c, const char *id, struct dv_err *err)
     if (store_delete_code(c->store, id, err) < 0)
         return -1;
     entry_free(c, e);
+    return 0;
+}
+
+int codes_end_loaded(struct codes *c, int64_t now, size_t *ended, struct dv_err *err)
+{
+    *ended = 0;
+    for (struct code_entry *e = c->all, *next; e; e = next) {
+        next = e->hh.next;
+        if (!e->loaded || now >= e->rec.expires)
+            continue;
+        if (codes_delete(c, e->rec.id, err) < 0)
+            return -1;
+        ++*ended;
+    }
     return 0;
 }
 

@@ -15,6 +15,7 @@ struct code_entry {
     struct code_record rec;
     struct code_use *uses;
     size_t use_count;
+    bool loaded;                 // of before the station's start
     struct code_source *sources; // since the station's start
     size_t source_count;         // CODE_TRIES at most, and what is under way
     UT_hash_handle hh;           // by rec.id
@@ -37,6 +38,8 @@ struct code_entry *codes_find(const struct codes *c, const char *id); // NULL: t
 int codes_add(struct codes *c, const struct code_record *rec, const uint8_t key[CODE_KEY],
               int64_t now, struct dv_err *err);
 int codes_delete(struct codes *c, const char *id, struct dv_err *err); // DV_NOT_FOUND
+// Those that are not over and were read from the store; how many into *ended.
+int codes_end_loaded(struct codes *c, int64_t now, size_t *ended, struct dv_err *err);
 int codes_add_use(struct codes *c, struct code_entry *code, const struct code_use *use,
                   struct dv_err *err);
 // The member has what it got on disk. That it has it already is fine.

@@ -86,7 +86,10 @@ int cms_create_code(struct cms *cms, const struct code_request *r, const struct 
 
 int cms_delete_code(struct cms *cms, const char *id, struct dv_err *err)
 {
-    return codes_delete(&cms->codes, id, err);
+    if (codes_delete(&cms->codes, id, err) < 0)
+        return -1;
+    older_mark(cms);
+    return 0;
 }
 
 const struct codes *cms_codes(const struct cms *cms)
@@ -267,6 +270,7 @@ static int use_keys(struct cms *cms, const struct unit_record *rec, struct dv_er
     memcpy(engine.b, rec->engine_id, rec->engine_id_len);
     if (trust_listen(cms, rec, why) < 0)
         return -1;
+    older_mark(cms);
     link_free(link);
     if (*rec->address)
         link_new(cms, &rec->uuid, rec->name, rec->address, &engine, "", NULL);

@@ -224,6 +224,7 @@ static void tell_standing(struct unit_link *link, enum lead_standing before)
                  name);
         break;
     case LEAD_NEWER:
+        older_noticed(link->cms);
         snprintf(
             text, sizeof(text),
             "was told more than this station's store knows, by %.90s: the store was put back from "

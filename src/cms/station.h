@@ -57,6 +57,7 @@ struct cms {
     struct dv_uuid uuid;          // of this station; made with its store
     char name[LEAD_NAME_MAX + 1]; // what units are told
     size_t newer;                 // units that stand as LEAD_NEWER: nobody is ordered anything
+    bool older_told;              // that this store is older than what units were told
 
     pthread_mutex_t tasks_lock; // pool->tasks: held to change them, and to read them elsewhere
     pthread_cond_t tasks_changed;
@@ -68,6 +69,14 @@ int cms_apply(struct cms *cms, const struct changes *changes, struct dv_err *err
 bool cms_apply_or_log(struct cms *cms, const struct changes *changes);
 
 int64_t cms_now_ms(void); // milliseconds since 1970
+
+// ---- older.c ----
+// A unit shows that the store is older than what units were told. What a person gave out and took
+// back since is not known: codes of before this start end, and the rest is told, once.
+void older_noticed(struct cms *cms);
+// Trust or codes have changed: units are told of a new state of the store, so that they show it
+// when an older one is put back.
+void older_mark(struct cms *cms);
 
 // ---- events.c ----
 // Adds an event to the list of changes. subject: "unit unit1", made by the caller's

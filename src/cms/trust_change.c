@@ -165,9 +165,11 @@ int cms_trust_unit(struct cms *cms, const char *unit, enum trust_act act, struct
     }
     int rc = cms_apply(cms, &c, err);
     changes_free(&c);
-    if (rc == 0)
-        follow(cms, u);
-    return rc;
+    if (rc < 0)
+        return -1;
+    older_mark(cms);
+    follow(cms, u);
+    return 0;
 }
 
 // ---- Units that wait -------------------------------------------------------------------------
