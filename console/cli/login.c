@@ -65,6 +65,11 @@ int login_read(struct login *login, bool here, struct dv_err *err)
     login->source = "the password";
     if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
         return ask_password(&login->secret, err);
+    if (here && !set_value("DVSAN_URL") && access(STATION_PASSWORD, F_OK) != 0)
+        return dv_fail(err, DV_DENIED,
+                       "this machine has no station that dvsan-cms --init made, and no API token: "
+                       "set DVSAN_URL to the station's API, such as http://192.0.2.1:8480, and "
+                       "DVSAN_TOKEN or DVSAN_TOKEN_FILE (dvsan token create makes one)");
     return dv_fail(err, DV_DENIED,
                    "there is no API token; set DVSAN_TOKEN or DVSAN_TOKEN_FILE (dvsan token "
                    "create makes one)");

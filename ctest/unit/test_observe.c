@@ -473,6 +473,29 @@ static void test_a_unit_is_up_once(void **state)
     assert_int_equal(lab->unit->rec.state, UNIT_UP);
 }
 
+// A person's name is no news, whatever the unit calls itself.
+static void test_a_name_that_a_code_gave(void **state)
+{
+    struct lab *lab = *state;
+    for (int named = 0; named < 2; named++) {
+        struct changes c = {0};
+        struct unit_record rec = lab->unit->rec;
+        memset(rec.name, 0, sizeof(rec.name));
+        dv_copy(rec.name, sizeof(rec.name), "nu");
+        rec.named = named;
+        rec.last_seen = 0; // it is enrolled, and was not heard of yet
+        changes_unit(&c, &rec);
+        apply(lab, &c);
+        reads(lab, 2, 1, 0);
+        dv_copy(lab->link.reading->name, sizeof(lab->link.reading->name), "nu");
+        if (named)
+            dv_copy(lab->link.reading->name, sizeof(lab->link.reading->name), "new2");
+        takes_all(lab);
+        assert_int_equal(events_with(lab, "joined at"), 1 + named);
+        assert_int_equal(events_with(lab, "calls itself"), 0);
+    }
+}
+
 static void test_changes_that_name_what_is_gone(void **state)
 {
     struct lab *lab = *state;
@@ -617,6 +640,7 @@ int main(void)
         TEST(test_not_taken_in_is_told_once),
         TEST(test_what_could_not_be_recorded_is_told_later),
         TEST(test_a_unit_is_up_once),
+        TEST(test_a_name_that_a_code_gave),
         TEST(test_changes_that_name_what_is_gone),
         TEST(test_hosts_come_before_their_volume),
         TEST(test_more_hosts_than_a_volume_can_have),

@@ -38,7 +38,7 @@ static void tell_joined(struct observation *o)
     char size[SIZE_TEXT_ROOM];
     for (size_t i = 0; i < o->r->media_count; i++)
         blocks += o->r->media[i].blocks;
-    if (strcmp(o->rec.name, o->r->name) != 0)
+    if (strcmp(o->rec.name, o->r->name) != 0 && !o->rec.named)
         events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
                    "calls itself %s, a name that is taken or not valid: it is called %s here",
                    o->r->name, o->rec.name);

@@ -140,7 +140,7 @@ int setup_check_address(const char *text, struct dv_err *err)
 
 int setup_check_name(const char *text, struct dv_err *err)
 {
-    return new_name_check("name", text, err);
+    return new_name_check("the", text, err); // "the name ..."
 }
 
 void setup_differs(struct strbuf *told, const char *option, const char *given, const char *has)
