@@ -154,6 +154,19 @@ def test_init_may_be_run_again(machines, typed):
     assert re.search(r"unit1 +up ", machines["station"].sh("dvsan unit list"))
 
 
+def test_nothing_is_stopped_for_a_code_that_cannot_be_used(machines, typed):
+    """Mistyped, or with a station that cannot be reached."""
+    del typed
+    unit, code = machines["unit1"], noise.new_code()
+    mistyped = code[:-1] + ("0" if code[-1] != "0" else "1")
+    pids = "systemctl show -P MainPID snmpd dvsan-unit"
+    before = unit.sh(pids)
+    for given, at, told in ((mistyped, "192.0.2.1", "the code is mistyped"), (code, "192.0.2.7:9", "cannot be reached")):
+        done = unit.run("dvsan-unit", "--init", "--enrol", given, "--station", at, check=False)
+        assert done.returncode != 0 and told in done.stderr, done
+        assert unit.sh(pids) == before
+
+
 def test_options_that_a_second_run_does_not_apply_are_named(machines, typed):
     """What they say is so already, or it is an error and nothing is changed."""
     del typed

@@ -62,6 +62,31 @@ def import_in_vain(lab, *words):
     return failed.stderr
 
 
+def moves_to_no_other_pool_by_mistake(lab, unit, identity):
+    """What another station gave is taken only when that is said."""
+    def kept():
+        with open(unit.path("state/identity"), "rb") as file:
+            return file.read()
+
+    with open(identity, encoding="utf-8") as file:
+        other = json.load(file)
+    other["station"].update(name="another one", engine_id="80001f880500112233445566778899aabb")
+    elsewhere, before = identity + "-of-another-pool", kept()
+    with open(os.open(elsewhere, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
+        json.dump(other, file)
+    lab.run("stop", "unit1/agent")
+    lab.run("stop", "unit1/snmpd")
+    done = agent(unit, "--identity", elsewhere)
+    assert done.returncode != 0 and "is in the pool of the station" in done.stderr and "--yes" in done.stderr
+    assert kept() == before
+    for path, words in ((identity, ()), (elsewhere, ("--yes",)), (identity, ("--yes",))):
+        done = agent(unit, "--identity", path, *words)
+        assert done.returncode == 0, done.stderr
+        assert (b"another one" in kept()) == (path == elsewhere)
+    lab.run("start", "unit1")
+    patience.wait_for("unit1 to be up", lambda: lab.unit("unit1")["state"] == "up")
+
+
 def test_a_unit_becomes_a_member_by_files(lab):
     unit = lab.units["unit1"]
     request, identity = (os.path.join(lab.folder, name) for name in ("request", "its-identity"))
@@ -83,6 +108,7 @@ def test_a_unit_becomes_a_member_by_files(lab):
     lab.run("start", "unit1")
     patience.wait_for("unit1 to be up", lambda: lab.unit("unit1")["state"] == "up")
     lab.create("v1", "1M", unit="unit1")
+    moves_to_no_other_pool_by_mistake(lab, unit, identity)
     # the same request again gives out no keys
     os.remove(identity)
     failed = lab.dvsan("unit", "import", request, identity, code=None)

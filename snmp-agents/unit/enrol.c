@@ -28,6 +28,7 @@ struct enrolling {
     const struct unit_config *config;
     const char *config_path;
     const struct engine_id *engine;
+    bool leave; // the pool that it is in, for another one
 };
 
 // ---- As whom --------------------------------------------------------------------------------
@@ -172,13 +173,40 @@ static int put_identity(const struct enrolling *e, const struct grant *grant, st
     return rc;
 }
 
+// A line that was meant for another machine: the station of this unit would lose it, with its
+// volumes, and hear nothing of that. A station that was set up anew with its key has its engine.
+static int may_leave(const struct enrolling *e, const struct grant *to, struct dv_err *err)
+{
+    struct grant now;
+    struct own_groups own;
+    struct dv_err why;
+    if (e->leave || become_owner_of(e->config->state_dir, &own, err) < 0)
+        return e->leave ? 0 : -1;
+    bool is_member = identity_load(e->config->state_dir, &now, &why) == 1;
+    become_oneself(&own);
+    if (!is_member)
+        return 0;
+    bool same = now.station.engine.len == to->station.engine.len &&
+                memcmp(now.station.engine.b, to->station.engine.b, now.station.engine.len) == 0;
+    if (!same)
+        (void)dv_fail(err, DV_CONFLICT,
+                      "this unit is in the pool of the station %.120s, which would lose it and its "
+                      "volumes to that of %.120s: nothing was changed here. To move it, say the "
+                      "same with --yes; else take it out of the list there (dvsan unit forget %s)",
+                      now.station.name, to->station.name, to->name);
+    grant_wipe(&now);
+    return same ? 0 : -1;
+}
+
 // snmpd's users first: with them alone nothing has changed yet for the unit.
 static int keep(void *arg, const struct grant *grant, struct dv_err *err)
 {
     const struct enrolling *e = arg;
     if (!grant->has_station_keys)
         return dv_fail(err, DV_INVALID, "the station grants no keys for snmpd");
-    int rc = put_users(e, grant, err);
+    int rc = may_leave(e, grant, err);
+    if (rc == 0)
+        rc = put_users(e, grant, err);
     DV_FAULT("enrol.between");
     if (rc == 0)
         rc = put_identity(e, grant, err);
@@ -194,7 +222,7 @@ static int keep(void *arg, const struct grant *grant, struct dv_err *err)
 }
 
 int enrol_unit(const struct unit_config *config, const char *config_path, const char *text,
-               const char *station, struct dv_err *err)
+               const char *station, bool leave, struct dv_err *err)
 {
     struct enrol_request request;
     struct code code;
@@ -205,7 +233,7 @@ int enrol_unit(const struct unit_config *config, const char *config_path, const 
         station = station_of(config, err);
     if (station && enrol_check_station(station, err) == 0 && snmpd_is_down(config, err) == 0 &&
         ask_for(config, &request, err) == 0) {
-        struct enrolling e = {config, config_path, &request.engine};
+        struct enrolling e = {config, config_path, &request.engine, leave};
         rc = enrol_ask(station, &code, &request, keep, &e, err);
     }
     code_wipe(&code);
@@ -222,6 +250,14 @@ int enrol_check(const struct unit_config *config, const char *text, const char *
     if (!station)
         station = station_of(config, err);
     return station ? enrol_check_station(station, err) : -1;
+}
+
+int enrol_ready(const struct unit_config *config, const char *text, const char *station,
+                struct dv_err *err)
+{
+    if (enrol_check(config, text, station, err) != 0)
+        return -1;
+    return enrol_reach(station ? station : station_of(config, err), err);
 }
 
 // ---- By files -------------------------------------------------------------------------------
@@ -273,14 +309,14 @@ static int read_identity(const char *path, const struct dv_uuid *own, struct gra
 }
 
 int enrol_by_file(const struct unit_config *config, const char *config_path, const char *path,
-                  struct dv_err *err)
+                  bool leave, struct dv_err *err)
 {
     struct enrol_request request;
     struct grant grant = {.number = 0};
     int rc = -1;
     if (snmpd_is_down(config, err) == 0 && ask_for(config, &request, err) == 0 &&
         read_identity(path, &request.uuid, &grant, err) == 0) {
-        struct enrolling e = {config, config_path, &request.engine};
+        struct enrolling e = {config, config_path, &request.engine, leave};
         rc = keep(&e, &grant, err);
     }
     grant_wipe(&grant);

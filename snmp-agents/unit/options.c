@@ -67,7 +67,7 @@ static const char HELP[] =
     "                     /srv/dvsan/pool0)\n"
     "      --size SIZE    how much of a folder is for volumes (default: nine tenths of what is\n"
     "                     free)\n"
-    "      --yes          ask nothing: take the defaults\n"
+    "      --yes          ask nothing: take the defaults, and leave another pool for this one\n"
     "      --root FOLDER  set up the image of a machine in this folder; with --name, --address\n"
     "                     and --size, since this machine's are not guessed for it\n"
     "      --help         print this text and exit\n"
@@ -188,13 +188,25 @@ static int enrol_with_services(const struct options *o, const struct unit_config
                                const char *code, struct dv_err *err)
 {
     struct dv_err why;
+    sigset_t ends, before;
     bool services = strcmp(o->path, DEFAULT_CONFIG) == 0 && setup_runs_services(&o->setup);
-    if (services && init_hold_services(&o->setup, err) < 0)
-        return -1;
-    int rc = enrol_unit(config, o->path, code, o->station, err);
+    if (services && enrol_ready(config, code, o->station, err) < 0)
+        return -1; // nothing is stopped for that
+    // Who ends this command meanwhile ends it once the services run again.
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGHUP);
+    if (services)
+        sigprocmask(SIG_BLOCK, &ends, &before);
+    int rc = services ? init_hold_services(&o->setup, err) : 0;
+    if (rc == 0)
+        rc = enrol_unit(config, o->path, code, o->station, o->yes, err);
     if (services && (rc == 0 || init_is_member(&o->setup, config)) &&
         init_start_services(&o->setup, config, &why) < 0 && rc == 0)
         rc = dv_fail(err, why.code, "%s", why.text);
+    if (services)
+        sigprocmask(SIG_SETMASK, &before, NULL);
     return rc;
 }
 
@@ -340,7 +352,7 @@ static int load_and_run(const struct options *o)
     else if (o->request)
         rc = enrol_print_request(config, &err) == 0 ? 0 : fail(&err);
     else if (o->identity)
-        rc = enrol_by_file(config, o->path, o->identity, &err) == 0 ? 0 : fail(&err);
+        rc = enrol_by_file(config, o->path, o->identity, o->yes, &err) == 0 ? 0 : fail(&err);
     else
         rc = run(config);
     unit_config_free(config);

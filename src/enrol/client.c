@@ -106,6 +106,15 @@ static int open_connection(struct talk *t, struct dv_err *err)
                    t->station, port, strerror(why));
 }
 
+int enrol_reach(const char *station, struct dv_err *err)
+{
+    struct talk t = {.station = station, .fd = -1};
+    int rc = open_connection(&t, err);
+    if (t.fd >= 0)
+        close(t.fd);
+    return rc;
+}
+
 // ---- Frames ---------------------------------------------------------------------------------
 
 static int lost(const struct talk *t, int why, struct dv_err *err)

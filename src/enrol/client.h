@@ -11,6 +11,8 @@ typedef int enrol_keep_fn(void *arg, const struct grant *grant, struct dv_err *e
 
 // Whether that is HOST, HOST:PORT or [ADDRESS]:PORT; nobody is asked.
 int enrol_check_station(const char *station, struct dv_err *err);
+// Whether something takes connections there, before what is running is stopped for the talk.
+int enrol_reach(const char *station, struct dv_err *err);
 
 // station: one that passed the check. Tries each address of a name; each step may take ten
 // seconds. The sentence of an error tells who refused and what to do; DV_DENIED also when the other
