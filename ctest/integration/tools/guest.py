@@ -79,7 +79,8 @@ class Guest:
         self.news = threading.Condition()
         self.line = ours
         self.ready = self.ended = False
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
         with self.news:
             self.news.wait_for(lambda: self.ready or self.ended, BOOT_SECONDS)
         if not self.ready:
@@ -156,6 +157,7 @@ class Guest:
         if self.process:
             self.process.kill()
             self.process.wait()
+            self.reader.join()  # or it would tell the next one that it has ended
             self.line.close()
             self.process = None
 
