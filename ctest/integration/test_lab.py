@@ -227,15 +227,16 @@ def test_down_works_after_any_crash(lab):
 
 
 def test_a_leak_of_the_library_hides_none_of_ours():
-    leak = ("Direct leak of {size} byte(s) in 1 object(s) allocated from:\n"
+    leak = ("Direct leak of {size} byte(s) in {count} object(s) allocated from:\n"
             "    #0 0x7fb488cb83b7 in __interceptor_calloc ../../src/libsanitizer/asan/asan_malloc_linux.cpp:77\n"
             "    #1 0x7fb488bae95a  (/lib/x86_64-linux-gnu/{library}+0x9195a)\n"
             "    #2 0x7ffe30906bbf  ([stack]+0x1ebbf)\n\n")
     def report(*leaks):
         return ("==4421==ERROR: LeakSanitizer: detected memory leaks\n\n" + "".join(leaks) +
                 "SUMMARY: AddressSanitizer: 110 byte(s) leaked in 1 allocation(s).\nmore\n")
-    lost = leak.format(size=110, library="libnetsnmp.so.40")
-    for leaks, told in (((lost,), False), ((lost, lost), False), ((), True),
-                        ((lost, leak.format(size=111, library="libnetsnmp.so.40")), True),
-                        ((leak.format(size=110, library="libevent-2.1.so.7"), lost), True)):
+    lost = leak.format(size=110, count=1, library="libnetsnmp.so.40")
+    twice = leak.format(size=220, count=2, library="libnetsnmp.so.40")
+    for leaks, told in (((lost,), False), ((lost, lost), False), ((twice,), False), ((), True),
+                        ((lost, leak.format(size=111, count=1, library="libnetsnmp.so.40")), True),
+                        ((leak.format(size=110, count=1, library="libevent-2.1.so.7"), lost), True)):
         assert bool(SANITIZER.search(LOST_SENDERS.sub("", report(*leaks)))) == told, leaks
