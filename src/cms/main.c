@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 // What malloc puts off it does later in one go, while the loop waits: joining the small pieces that
-// were freed (10 ms of them behind a unit with 64,000 rules), and copying an array that grows,
+// were freed (7.5 ms at once behind a unit with 64,000 rules), and copying an array that grows,
 // which is only a moving of pages (mremap) from M_MMAP_THRESHOLD on. glibc raises that in time to
 // 32 MiB where it is not set (mallopt(3)).
 static void let_malloc_put_off_nothing(void)
