@@ -83,7 +83,7 @@ def index_of_units(lab):
         done = subprocess.run(["snmpwalk", "-On", "-Oq", lab.env[f"DVSAN_{name.upper()}_SNMP"], column],
                               env=dict(lab.env, MIBS=""), capture_output=True, text=True, check=True)
         found[name] = sorted(line.split()[1].strip('"') for line in done.stdout.splitlines()
-                             if line.startswith("."))
+                             if line.startswith(f".{column}."))  # not "No Such Instance" of none
     return found
 
 
