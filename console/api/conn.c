@@ -50,7 +50,7 @@ struct conn {
     size_t head_len;
     struct http_head head; // method NULL: not read yet
     char *body;
-    struct login login;
+    struct login_attempt login;
     struct http_answer answer;
     int web_fd; // to civetweb, while CONN_BUSY; else -1
     struct relay *relay;
@@ -205,7 +205,7 @@ static void refuse_login(struct conn *c, bool given)
         answer(c);
 }
 
-static void password_checked(struct login *login, bool right)
+static void password_checked(struct login_attempt *login, bool right)
 {
     struct conn *c = (struct conn *)((char *)login - offsetof(struct conn, login));
     if (right)
@@ -222,7 +222,7 @@ static void receive(struct conn *c)
         answer(c);
         return;
     }
-    c->login = (struct login){.source = c->source, .decided = password_checked};
+    c->login = (struct login_attempt){.source = c->source, .decided = password_checked};
     if (!request_credentials(c->head.authorization, &c->login.c)) {
         refuse_login(c, c->head.authorization != NULL);
         return;

@@ -9,14 +9,23 @@
 #define LENGTH_MAX ((uint64_t)INT64_MAX)
 
 // The fields that matter; each may be there once.
-enum { HOST, ORIGIN, AUTHORIZATION, CONTENT_TYPE, CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT, ONCE };
-static const char *const names[ONCE] = {"Host",         "Origin",         "Authorization",
-                                        "Content-Type", "Content-Length", "Transfer-Encoding",
-                                        "Expect"};
+enum {
+    HEAD_HOST,
+    HEAD_ORIGIN,
+    HEAD_AUTHORIZATION,
+    HEAD_CONTENT_TYPE,
+    HEAD_CONTENT_LENGTH,
+    HEAD_TRANSFER_ENCODING,
+    HEAD_EXPECT,
+    HEAD_FIELDS
+};
+static const char *const names[HEAD_FIELDS] = {
+    "Host",  "Origin", "Authorization", "Content-Type", "Content-Length", "Transfer-Encoding",
+    "Expect"};
 
-struct reading {
+struct head_reading {
     struct http_head *out;
-    const char *once[ONCE];
+    const char *once[HEAD_FIELDS];
     bool old; // HTTP/1.0
     int *status;
     struct dv_err *err;
@@ -109,7 +118,7 @@ static bool is_authority(const char *text)
 
 // ---- The request line ---------------------------------------------------------------------------
 
-static int parse_version(struct reading *r, const char *version)
+static int parse_version(struct head_reading *r, const char *version)
 {
     r->old = !strcmp(version, "HTTP/1.0");
     if (r->old || !strcmp(version, "HTTP/1.1"))
@@ -122,7 +131,7 @@ static int parse_version(struct reading *r, const char *version)
 
 // "http://host:port/path": what Host says does not count then. The authority moves down by one
 // byte, which makes room for the NUL behind it.
-static int parse_absolute(struct reading *r, char *target)
+static int parse_absolute(struct head_reading *r, char *target)
 {
     char *authority = strstr(target, "://") + 3;
     size_t len = strcspn(authority, "/?");
@@ -138,7 +147,7 @@ static int parse_absolute(struct reading *r, char *target)
     return 0;
 }
 
-static int parse_target(struct reading *r, char *target)
+static int parse_target(struct head_reading *r, char *target)
 {
     for (const char *p = target; *p; p++)
         if (*p <= ' ' || *p > '~' || *p == '#')
@@ -158,7 +167,7 @@ static int parse_target(struct reading *r, char *target)
     return BAD(r, 400, "the request's target is neither a path nor a URL");
 }
 
-static int parse_request_line(struct reading *r, char *line)
+static int parse_request_line(struct head_reading *r, char *line)
 {
     size_t len = token_len(line);
     char *target = line + len + 1;
@@ -186,11 +195,11 @@ static bool lists_close(const char *value)
     return false;
 }
 
-static int take_field(struct reading *r, const char *name, const char *value)
+static int take_field(struct head_reading *r, const char *name, const char *value)
 {
     if (!strcasecmp(name, "Connection"))
         r->out->close |= lists_close(value);
-    for (int i = 0; i < ONCE; i++) {
+    for (int i = 0; i < HEAD_FIELDS; i++) {
         if (strcasecmp(name, names[i]) != 0)
             continue;
         if (r->once[i])
@@ -200,7 +209,7 @@ static int take_field(struct reading *r, const char *name, const char *value)
     return 0;
 }
 
-static int parse_field(struct reading *r, char *line)
+static int parse_field(struct head_reading *r, char *line)
 {
     size_t len = token_len(line);
     if (*line == ' ' || *line == '\t')
@@ -217,9 +226,9 @@ static int parse_field(struct reading *r, char *line)
 
 // ---- What they mean together ----------------------------------------------------------------
 
-static int check_length(struct reading *r)
+static int check_length(struct head_reading *r)
 {
-    const char *text = r->once[CONTENT_LENGTH];
+    const char *text = r->once[HEAD_CONTENT_LENGTH];
     uint64_t length = 0;
     if (!text)
         return 0;
@@ -231,12 +240,12 @@ static int check_length(struct reading *r)
     return 0;
 }
 
-static int check_coding(struct reading *r)
+static int check_coding(struct head_reading *r)
 {
-    const char *coding = r->once[TRANSFER_ENCODING];
+    const char *coding = r->once[HEAD_TRANSFER_ENCODING];
     if (!coding)
         return 0;
-    if (r->once[CONTENT_LENGTH])
+    if (r->once[HEAD_CONTENT_LENGTH])
         return BAD(r, 400,
                    "Transfer-Encoding and Content-Length are both there; send one, the "
                    "Content-Length");
@@ -246,9 +255,9 @@ static int check_coding(struct reading *r)
     return BAD(r, 411, "send the body with a Content-Length and no Transfer-Encoding");
 }
 
-static int check_host(struct reading *r)
+static int check_host(struct head_reading *r)
 {
-    const char *host = r->once[HOST];
+    const char *host = r->once[HEAD_HOST];
     if (!host && !r->old)
         return BAD(r, 400, "the header Host is missing");
     if (host && !is_authority(host))
@@ -258,9 +267,9 @@ static int check_host(struct reading *r)
     return 0;
 }
 
-static int check_expect(struct reading *r)
+static int check_expect(struct head_reading *r)
 {
-    const char *expect = r->once[EXPECT];
+    const char *expect = r->once[HEAD_EXPECT];
     if (!expect || r->old)
         return 0;
     if (strcasecmp(expect, "100-continue") != 0)
@@ -279,7 +288,7 @@ static char *next_line(char **text)
 
 int http_head_parse(char *text, size_t len, struct http_head *out, int *status, struct dv_err *err)
 {
-    struct reading r = {.out = out, .status = status, .err = err};
+    struct head_reading r = {.out = out, .status = status, .err = err};
     *out = (struct http_head){0};
     text[len - 2] = '\0'; // the empty line: no line is behind it
     if (len == 2)
@@ -293,9 +302,9 @@ int http_head_parse(char *text, size_t len, struct http_head *out, int *status, 
             return -1;
     }
     out->close |= r.old;
-    out->origin = r.once[ORIGIN];
-    out->authorization = r.once[AUTHORIZATION];
-    out->content_type = r.once[CONTENT_TYPE];
+    out->origin = r.once[HEAD_ORIGIN];
+    out->authorization = r.once[HEAD_AUTHORIZATION];
+    out->content_type = r.once[HEAD_CONTENT_TYPE];
     if (check_length(&r) < 0 || check_coding(&r) < 0 || check_host(&r) < 0)
         return -1;
     return check_expect(&r);

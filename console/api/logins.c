@@ -12,17 +12,17 @@
 struct logins {
     struct cms *cms;
     struct workers *workers;
-    struct login *waiting; // in the order in which they came
+    struct login_attempt *waiting; // in the order in which they came
     uint64_t turns;
     // The one that is being checked.
-    struct login *checked; // NULL: dropped meanwhile
-    char *password;        // its own copy; NULL: none is
+    struct login_attempt *checked; // NULL: dropped meanwhile
+    char *password;                // its own copy; NULL: none is
     bool right;
 };
 
 static void start(struct logins *l);
 
-static void decide(struct logins *l, struct login *login, bool right)
+static void decide(struct logins *l, struct login_attempt *login, bool right)
 {
     DL_DELETE(l->waiting, login);
     login->prev = NULL;
@@ -39,7 +39,7 @@ static void work(void *arg)
 static void done(void *arg)
 {
     struct logins *l = arg;
-    struct login *login = l->checked;
+    struct login_attempt *login = l->checked;
     secret_free(l->password);
     l->password = NULL;
     l->checked = NULL;
@@ -49,9 +49,9 @@ static void done(void *arg)
 }
 
 // Of the source that had a turn least lately, the one that came first.
-static struct login *next(const struct logins *l)
+static struct login_attempt *next(const struct logins *l)
 {
-    struct login *best = NULL, *login;
+    struct login_attempt *best = NULL, *login;
     DL_FOREACH(l->waiting, login)
     {
         if (!best || login->source->turn < best->source->turn)
@@ -62,7 +62,7 @@ static struct login *next(const struct logins *l)
 
 static void start(struct logins *l)
 {
-    struct login *login;
+    struct login_attempt *login;
     while (!l->password && (login = next(l))) {
         // What was checked since it came may have made it known.
         enum auth_answer answer = cms_look_login(l->cms, login->c.user, login->c.secret);
@@ -77,7 +77,7 @@ static void start(struct logins *l)
     }
 }
 
-enum auth_answer logins_ask(struct logins *l, struct login *login)
+enum auth_answer logins_ask(struct logins *l, struct login_attempt *login)
 {
     enum auth_answer answer = cms_look_login(l->cms, login->c.user, login->c.secret);
     if (answer != AUTH_SLOW) {
@@ -89,7 +89,7 @@ enum auth_answer logins_ask(struct logins *l, struct login *login)
     return AUTH_SLOW;
 }
 
-void logins_drop(struct logins *l, struct login *login)
+void logins_drop(struct logins *l, struct login_attempt *login)
 {
     if (!login->prev) // utlist: whoever is in a list has one
         return;

@@ -16,18 +16,18 @@ struct source;
 struct workers;
 
 // One that asks; the owner's memory. Zero is one that does not wait.
-struct login {
+struct login_attempt {
     struct credentials c;
     struct source *source;
-    void (*decided)(struct login *login, bool right); // runs on the loop, once
-    struct login *prev, *next;
+    void (*decided)(struct login_attempt *login, bool right); // runs on the loop, once
+    struct login_attempt *prev, *next;
 };
 
 struct logins *logins_new(struct cms *cms, struct workers *workers);
 void logins_free(struct logins *l); // when the workers are gone; NULL is fine
 
 // AUTH_SLOW: it waits, and decided will run. Then, or otherwise at once, its credentials are gone.
-enum auth_answer logins_ask(struct logins *l, struct login *login);
-void logins_drop(struct logins *l, struct login *login); // it waits no more
+enum auth_answer logins_ask(struct logins *l, struct login_attempt *login);
+void logins_drop(struct logins *l, struct login_attempt *login); // it waits no more
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
-json_t *text_value(const char *text)
+json_t *put_text_value(const char *text)
 {
     json_t *value = json_string(text);
     if (value)
@@ -19,12 +19,12 @@ json_t *text_value(const char *text)
 
 void put_text(json_t *object, const char *name, const char *text)
 {
-    json_object_set_new(object, name, text_value(text));
+    json_object_set_new(object, name, put_text_value(text));
 }
 
 void put_text_or_null(json_t *object, const char *name, const char *text)
 {
-    json_object_set_new(object, name, text && *text ? text_value(text) : json_null());
+    json_object_set_new(object, name, text && *text ? put_text_value(text) : json_null());
 }
 
 void put_number(json_t *object, const char *name, uint64_t value)

@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 // Texts that came from units need not be UTF-8, which JSON has to be.
-json_t *text_value(const char *text);
+json_t *put_text_value(const char *text);
 
 void put_text(json_t *object, const char *name, const char *text);
 // null for "", where that means "not known" or "none".

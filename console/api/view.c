@@ -190,7 +190,7 @@ static json_t *view_lead(const struct pool_unit *u)
     return o;
 }
 
-struct placed {
+struct named_item {
     json_t *item;
     const char *name; // by which it is sorted
     size_t place;
@@ -198,7 +198,7 @@ struct placed {
 
 static int compare_names(const void *a, const void *b)
 {
-    const struct placed *x = a, *y = b;
+    const struct named_item *x = a, *y = b;
     int order = strverscmp(x->name, y->name);
     return order ? order : (x->place > y->place) - (x->place < y->place);
 }
@@ -208,11 +208,11 @@ static int compare_names(const void *a, const void *b)
 static json_t *in_order(json_t *list, const char *key)
 {
     size_t count = json_array_size(list);
-    DV_FREE struct placed *each = dv_calloc(count, sizeof(*each));
+    DV_FREE struct named_item *each = dv_calloc(count, sizeof(*each));
     for (size_t i = 0; i < count; i++) {
         json_t *item = json_array_get(list, i);
         const char *name = json_string_value(key ? json_object_get(item, key) : item);
-        each[i] = (struct placed){item, name ? name : "", i};
+        each[i] = (struct named_item){item, name ? name : "", i};
     }
     qsort(each, count, sizeof(*each), compare_names);
     json_t *out = json_array();
@@ -271,7 +271,7 @@ static json_t *host_names(const struct pool_volume *v)
     json_t *list = json_array();
     const struct pool_assignment *a;
     DL_FOREACH2(v->assignments, a, volume_next)
-    json_array_append_new(list, text_value(a->host->rec.name));
+    json_array_append_new(list, put_text_value(a->host->rec.name));
     return in_order(list, NULL);
 }
 
@@ -293,14 +293,14 @@ static json_t *access_errors(const struct pool_volume *v)
     {
         DV_FREE char *text = dv_printf("%s: %s", a->host->rec.name, a->actual.last_error);
         if (a->actual.last_error[0])
-            json_array_append_new(list, text_value(text));
+            json_array_append_new(list, put_text_value(text));
         if (!a->rec.wanted || !a->rec.unasked || !v->unit)
             continue;
         DV_FREE char *unasked =
             dv_printf("%s: %s lets it use the volume, which nobody here asked "
                       "for (dvsan volume assign %s --host %s)",
                       a->host->rec.name, v->unit->rec.name, v->rec.name, a->host->rec.name);
-        json_array_append_new(list, text_value(unasked));
+        json_array_append_new(list, put_text_value(unasked));
     }
     return in_order(list, NULL);
 }
@@ -367,9 +367,9 @@ json_t *view_shown_volume(const struct pool_volume *v, const struct pool_unit *c
 {
     json_t *o = view_volume(v), *list = json_array();
     if (v->unit && v->actual.index != 0)
-        json_array_append_new(list, text_value(v->unit->rec.name));
+        json_array_append_new(list, put_text_value(v->unit->rec.name));
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, text_value(also[i]->rec.name));
+        json_array_append_new(list, put_text_value(also[i]->rec.name));
     json_object_set_new(o, "shown_by", list);
     put_text_or_null(o, "left_behind", left);
     put_text_or_null(o, "to_accept", moved);
@@ -406,7 +406,7 @@ static json_t *units_where(const struct pool_host *h, bool (*is)(const struct po
         if (is(a))
             json_object_set_new(names, a->volume->unit->rec.name, json_true());
     }
-    json_object_foreach(names, name, value) json_array_append_new(list, text_value(name));
+    json_object_foreach(names, name, value) json_array_append_new(list, put_text_value(name));
     json_decref(names);
     return in_order(list, NULL);
 }
@@ -430,7 +430,7 @@ json_t *view_host(const struct pool_host *h)
     json_t *o = json_object(), *volumes = json_array();
     const struct pool_assignment *a;
     DL_FOREACH2(h->assignments, a, host_next)
-    json_array_append_new(volumes, text_value(a->volume->rec.name));
+    json_array_append_new(volumes, put_text_value(a->volume->rec.name));
     put_text(o, "name", h->rec.name);
     put_uuid(o, "uuid", &h->rec.uuid);
     put_text(o, "iqn", h->rec.iqn);

@@ -72,8 +72,8 @@ bool cli_show_changed(struct cli *cli, const char *path, json_t **thing)
     return false;
 }
 
-int cli_list(struct cli *cli, const char *what, const char *path, const struct column *columns,
-             size_t count, struct dv_err *err)
+int cli_list(struct cli *cli, const char *what, const char *path,
+             const struct table_column *columns, size_t count, struct dv_err *err)
 {
     json_t *array;
     if (client_request(cli->client, "GET", path, NULL, &array, err) < 0)
@@ -144,7 +144,7 @@ int cli_do_task(struct cli *cli, const char *method, const char *path, const jso
     if (!*waited)
         print_queued(cli, task);
     else
-        result = wait_for_task(cli->client, &task, err) < 0 ? -1 : task_result(task, err);
+        result = wait_for_task(cli->client, &task, err) < 0 ? -1 : wait_result(task, err);
     if (result == 0 && *waited && printed && cli->json)
         cli_print_json(task);
     json_decref(task);

@@ -36,8 +36,8 @@ bool cli_flag(const struct cli *cli, enum option option);
 
 // GETs a path and prints it as JSON, or as a table of these columns; what ("volumes") is for
 // saying on stderr that there are none.
-int cli_list(struct cli *cli, const char *what, const char *path, const struct column *columns,
-             size_t count, struct dv_err *err);
+int cli_list(struct cli *cli, const char *what, const char *path,
+             const struct table_column *columns, size_t count, struct dv_err *err);
 void cli_print_json(const json_t *value);
 
 // An error on stderr: a line of text, or with --json a line of JSON as tasks have it:

@@ -67,7 +67,7 @@ int unit_add(struct cli *cli, struct dv_err *err)
 
 int code_list(struct cli *cli, struct dv_err *err)
 {
-    static const struct column columns[] = {
+    static const struct table_column columns[] = {
         {"ID", "id", COLUMN_TEXT},           {"FOR", "name", COLUMN_TEXT},
         {"STATE", "state", COLUMN_STATE},    {"COUNT", "count", COLUMN_NUMBER},
         {"USED", "used", COLUMN_NUMBER},     {"TRIES LEFT", "tries", COLUMN_NUMBER},

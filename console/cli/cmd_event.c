@@ -4,7 +4,7 @@
 #include "console/cli/cli.h"
 #include <unistd.h>
 
-static const struct column columns[] = {
+static const struct table_column columns[] = {
     {"TIME", "time", COLUMN_TIME},
     {"SEVERITY", "severity", COLUMN_STATE},
     {"SUBJECT", "subject", COLUMN_TEXT},

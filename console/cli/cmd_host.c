@@ -114,7 +114,7 @@ int host_add(struct cli *cli, struct dv_err *err)
 
 int host_list(struct cli *cli, struct dv_err *err)
 {
-    static const struct column columns[] = {
+    static const struct table_column columns[] = {
         {"NAME", "name", COLUMN_TEXT},
         {"IQN", "iqn", COLUMN_TEXT},
         {"CHAP USER", "chap_user", COLUMN_TEXT},
@@ -132,7 +132,7 @@ static json_t *of_previous(const json_t *host, const char *key)
 
 static int print_host(struct cli *cli, json_t *host, struct dv_err *err)
 {
-    static const struct column columns[] = {
+    static const struct table_column columns[] = {
         {"Name", "name", COLUMN_TEXT},
         {"UUID", "uuid", COLUMN_TEXT},
         {"IQN", "iqn", COLUMN_TEXT},
@@ -144,7 +144,7 @@ static int print_host(struct cli *cli, json_t *host, struct dv_err *err)
         {"Units without that one yet", "awaited_units", COLUMN_NOTE},
         {"Units that take what has ended", "outdated_units", COLUMN_NOTE},
     };
-    static const struct column assignments[] = {
+    static const struct table_column assignments[] = {
         {"VOLUME", "volume", COLUMN_TEXT},    {"UNIT", "unit", COLUMN_TEXT},
         {"STATE", "state", COLUMN_STATE},     {"AS OF", "as_of", COLUMN_TIME},
         {"ERROR", "last_error", COLUMN_NOTE},
@@ -157,7 +157,7 @@ static int print_host(struct cli *cli, json_t *host, struct dv_err *err)
         json_decref(awaited);
     if (json_array_size(json_object_get(host, "outdated_units")) == 0)
         json_object_set_new(host, "outdated_units", json_null());
-    record_print(stdout, columns, DV_COUNT(columns), host, &cli->style);
+    table_print_record(stdout, columns, DV_COUNT(columns), host, &cli->style);
     bool known = json_is_true(json_object_get(host, "secret_known"));
     if (!known)
         printf("\nNo unit is told anything of the host until it is added again with its secret: "

@@ -5,7 +5,7 @@
 
 int pool_show(struct cli *cli, struct dv_err *err)
 {
-    static const struct column columns[] = {
+    static const struct table_column columns[] = {
         {"Name", "name", COLUMN_TEXT},           {"Size", "blocks", COLUMN_BLOCKS},
         {"Free", "free_blocks", COLUMN_BLOCKS},  {"Units", "units", COLUMN_NUMBER},
         {"Units up", "units_up", COLUMN_NUMBER}, {"Volumes", "volumes", COLUMN_NUMBER},
@@ -17,14 +17,14 @@ int pool_show(struct cli *cli, struct dv_err *err)
     if (cli->json)
         cli_print_json(pool);
     else
-        record_print(stdout, columns, DV_COUNT(columns), pool, &cli->style);
+        table_print_record(stdout, columns, DV_COUNT(columns), pool, &cli->style);
     json_decref(pool);
     return 0;
 }
 
 int unit_list(struct cli *cli, struct dv_err *err)
 {
-    static const struct column columns[] = {
+    static const struct table_column columns[] = {
         {"NAME", "name", COLUMN_TEXT},         {"STATE", "state", COLUMN_STATE},
         {"SIZE", "blocks", COLUMN_BLOCKS},     {"FREE", "free_blocks", COLUMN_BLOCKS},
         {"VOLUMES", "volumes", COLUMN_NUMBER}, {"ADDRESS", "address", COLUMN_TEXT},
@@ -33,7 +33,7 @@ int unit_list(struct cli *cli, struct dv_err *err)
     return cli_list(cli, "units", "/units", columns, DV_COUNT(columns), err);
 }
 
-static const struct column media_columns[] = {
+static const struct table_column media_columns[] = {
     {"MEDIUM", "name", COLUMN_TEXT},        {"KIND", "kind", COLUMN_TEXT},
     {"STATE", "state", COLUMN_STATE},       {"SIZE", "blocks", COLUMN_BLOCKS},
     {"FREE", "free_blocks", COLUMN_BLOCKS}, {"LARGEST", "largest_free_blocks", COLUMN_BLOCKS},
@@ -42,7 +42,7 @@ static const struct column media_columns[] = {
 
 static void print_unit(const struct cli *cli, const json_t *unit)
 {
-    static const struct column columns[] = {
+    static const struct table_column columns[] = {
         {"Name", "name", COLUMN_TEXT},
         {"UUID", "uuid", COLUMN_TEXT},
         {"State", "state", COLUMN_STATE},
@@ -62,13 +62,13 @@ static void print_unit(const struct cli *cli, const json_t *unit)
         {"Free", "free_blocks", COLUMN_BLOCKS},
         {"Volumes", "volumes", COLUMN_NUMBER},
     };
-    static const struct column portals[] = {
+    static const struct table_column portals[] = {
         {"PORTAL", "address", COLUMN_TEXT},
         {"PORT", "port", COLUMN_NUMBER},
         {"GROUP", "group", COLUMN_NUMBER},
         {"UP", "up", COLUMN_YES},
     };
-    record_print(stdout, columns, DV_COUNT(columns), unit, &cli->style);
+    table_print_record(stdout, columns, DV_COUNT(columns), unit, &cli->style);
     printf("\n");
     table_print(stdout, media_columns, DV_COUNT(media_columns), json_object_get(unit, "media"),
                 &cli->style);
@@ -172,7 +172,7 @@ static void add_extents(json_t *rows, json_t *medium)
 
 static int list_extents(struct cli *cli, struct dv_err *err)
 {
-    static const struct column columns[] = {
+    static const struct table_column columns[] = {
         {"UNIT", "unit", COLUMN_TEXT},
         {"MEDIUM", "medium", COLUMN_TEXT},
         {"START LBA", "start_lba", COLUMN_NUMBER},
@@ -203,7 +203,7 @@ int medium_list(struct cli *cli, struct dv_err *err)
     if (cli_flag(cli, OPT_EXTENTS))
         return list_extents(cli, err);
 
-    static const struct column columns[] = {
+    static const struct table_column columns[] = {
         {"UNIT", "unit", COLUMN_TEXT},
         {"MEDIUM", "name", COLUMN_TEXT},
         {"KIND", "kind", COLUMN_TEXT},

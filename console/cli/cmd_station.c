@@ -12,7 +12,7 @@ static const json_t *differences_of(const json_t *station)
 
 static void print_differences(const struct cli *cli, const json_t *station)
 {
-    static const struct column columns[] = {
+    static const struct table_column columns[] = {
         {"UNIT", "unit", COLUMN_TEXT},
         {"WHAT DIFFERS", "text", COLUMN_NOTE},
     };
@@ -64,18 +64,18 @@ static void print_sharing(const json_t *station)
 
 static void print_station(const struct cli *cli, const json_t *station)
 {
-    static const struct column columns[] = {
+    static const struct table_column columns[] = {
         {"Name", "name", COLUMN_TEXT},
         {"UUID", "uuid", COLUMN_TEXT},
         {"Intent", "intent", COLUMN_NUMBER},
     };
-    static const struct column units[] = {
+    static const struct table_column units[] = {
         {"UNIT", "unit", COLUMN_TEXT},
         {"TRUST", "trust", COLUMN_TEXT},
         {"LEAD", "lead", COLUMN_TEXT},
         {"LED BY", "leader", COLUMN_NOTE},
     };
-    record_print(stdout, columns, DV_COUNT(columns), station, &cli->style);
+    table_print_record(stdout, columns, DV_COUNT(columns), station, &cli->style);
     printf("\n");
     table_print(stdout, units, DV_COUNT(units), json_object_get(station, "units"), &cli->style);
     print_differences(cli, station);

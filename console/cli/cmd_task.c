@@ -14,7 +14,7 @@ static int fetch_task(struct cli *cli, const char *id, json_t **task, struct dv_
 
 int task_list(struct cli *cli, struct dv_err *err)
 {
-    static const struct column columns[] = {
+    static const struct table_column columns[] = {
         {"ID", "id", COLUMN_NUMBER},          {"STATE", "state", COLUMN_STATE},
         {"DONE", "progress", COLUMN_PERCENT}, {"CREATED", "created", COLUMN_TIME},
         {"WHAT", "summary", COLUMN_TEXT},
@@ -26,7 +26,7 @@ int task_list(struct cli *cli, struct dv_err *err)
 
 static void print_task(const struct cli *cli, const json_t *task)
 {
-    static const struct column columns[] = {
+    static const struct table_column columns[] = {
         {"Task", "id", COLUMN_NUMBER},           {"What", "summary", COLUMN_TEXT},
         {"State", "state", COLUMN_STATE},        {"Done", "progress", COLUMN_PERCENT},
         {"Waiting for", "waiting", COLUMN_NOTE}, {"Error", "error", COLUMN_DETAIL},
@@ -34,11 +34,11 @@ static void print_task(const struct cli *cli, const json_t *task)
         {"Created", "created", COLUMN_TIME},     {"Started", "started", COLUMN_TIME},
         {"Finished", "finished", COLUMN_TIME},
     };
-    static const struct column steps[] = {
+    static const struct table_column steps[] = {
         {"STATE", "state", COLUMN_STATE},
         {"STEP", "text", COLUMN_TEXT},
     };
-    record_print(stdout, columns, DV_COUNT(columns), task, &cli->style);
+    table_print_record(stdout, columns, DV_COUNT(columns), task, &cli->style);
     if (json_array_size(json_object_get(task, "steps")) == 0)
         return;
     printf("\n");
@@ -63,7 +63,7 @@ static int watch(struct cli *cli, json_t **task, struct dv_err *err)
 {
     if (wait_for_task(cli->client, task, err) < 0)
         return -1;
-    int result = task_result(*task, err);
+    int result = wait_result(*task, err);
     if (result == 0 && !cli->json)
         printf("Task %lld is done: %s.\n",
                (long long)json_integer_value(json_object_get(*task, "id")),

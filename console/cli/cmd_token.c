@@ -28,7 +28,7 @@ int token_create(struct cli *cli, struct dv_err *err)
 
 int token_list(struct cli *cli, struct dv_err *err)
 {
-    static const struct column columns[] = {
+    static const struct table_column columns[] = {
         {"ID", "id", COLUMN_NUMBER},
         {"NAME", "name", COLUMN_TEXT},
         {"CREATED", "created", COLUMN_TIME},

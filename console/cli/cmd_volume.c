@@ -7,7 +7,7 @@
 
 int volume_list(struct cli *cli, struct dv_err *err)
 {
-    static const struct column columns[] = {
+    static const struct table_column columns[] = {
         {"NAME", "name", COLUMN_TEXT},
         {"SIZE", "blocks", COLUMN_BLOCKS},
         {"STATE", "state", COLUMN_STATE},
@@ -29,7 +29,7 @@ static int fetch_volume(struct cli *cli, const char *name, json_t **volume, stru
 
 int volume_show(struct cli *cli, struct dv_err *err)
 {
-    static const struct column columns[] = {
+    static const struct table_column columns[] = {
         {"Name", "name", COLUMN_TEXT},
         {"UUID", "uuid", COLUMN_TEXT},
         {"Size", "blocks", COLUMN_BLOCKS},
@@ -62,7 +62,7 @@ int volume_show(struct cli *cli, struct dv_err *err)
     if (cli->json)
         cli_print_json(volume);
     else
-        record_print(stdout, columns, DV_COUNT(columns), volume, &cli->style);
+        table_print_record(stdout, columns, DV_COUNT(columns), volume, &cli->style);
     json_decref(volume);
     return 0;
 }

@@ -305,7 +305,7 @@ static void nearer(const char *typed, const char *word, const char **best, unsig
 
 #define NEAR_ENOUGH 3 // edits that are too many
 
-const char *suggest_command(const char *group, const char *typed)
+const char *command_suggest(const char *group, const char *typed)
 {
     const char *best = NULL;
     unsigned least = NEAR_ENOUGH;
@@ -318,7 +318,7 @@ const char *suggest_command(const char *group, const char *typed)
     return best;
 }
 
-const char *suggest_option(const struct command *command, const char *typed)
+const char *command_suggest_option(const struct command *command, const char *typed)
 {
     const char *best = NULL;
     unsigned least = NEAR_ENOUGH;

@@ -87,7 +87,7 @@ bool command_group_exists(const char *group);
 
 // The nearest command, group or option to what was typed, or NULL when none is near. group NULL
 // looks among groups, else among its verbs.
-const char *suggest_command(const char *group, const char *typed);
-const char *suggest_option(const struct command *command, const char *typed);
+const char *command_suggest(const char *group, const char *typed);
+const char *command_suggest_option(const struct command *command, const char *typed);
 
 #endif

@@ -38,7 +38,7 @@ static int unknown_option(const struct parser *p, const char *typed, struct dv_e
     char shown[41];
     size_t len = strcspn(typed, "=");
     snprintf(shown, sizeof(shown), "%.*s", (int)(len < sizeof(shown) ? len : sizeof(shown)), typed);
-    const char *near = suggest_option(command, shown + strspn(shown, "-"));
+    const char *near = command_suggest_option(command, shown + strspn(shown, "-"));
     if (near)
         return dv_fail(err, DV_INVALID, "unknown option %s; did you mean --%s?", shown, near);
     return dv_fail(err, DV_INVALID, "unknown option %s; see dvsan%s%s%s%s --help", shown,
@@ -120,7 +120,7 @@ static int find_command(struct parser *p, struct dv_err *err)
     if (strcmp(group, "help") == 0) // what many type first
         return dv_fail(err, DV_INVALID, "help is an option: dvsan --help, dvsan volume --help");
     if (!command_group_exists(group)) {
-        near = suggest_command(NULL, group);
+        near = command_suggest(NULL, group);
         return near
                    ? dv_fail(err, DV_INVALID, "unknown command \"%.40s\"; did you mean %s?", group,
                              near)
@@ -134,7 +134,7 @@ static int find_command(struct parser *p, struct dv_err *err)
     p->out->command = command_find(group, verb);
     if (p->out->command)
         return 0;
-    near = suggest_command(group, verb);
+    near = command_suggest(group, verb);
     return near ? dv_fail(err, DV_INVALID, "unknown command \"%s %.40s\"; did you mean %s %s?",
                           group, verb, group, near)
                 : dv_fail(err, DV_INVALID, "unknown command \"%s %.40s\"; see dvsan %s --help",

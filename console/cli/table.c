@@ -93,7 +93,7 @@ static char *room_text(uint64_t blocks)
 }
 
 // What a cell shows; the caller frees it.
-static char *cell_text(const struct column *column, const json_t *value)
+static char *cell_text(const struct table_column *column, const json_t *value)
 {
     char *text = NULL;
     if (column->kind == COLUMN_DETAIL)
@@ -126,7 +126,7 @@ static bool on_the_right(enum column_kind kind)
            kind == COLUMN_PERCENT;
 }
 
-static void fill_line(struct libscols_line *line, const struct column *columns, size_t count,
+static void fill_line(struct libscols_line *line, const struct table_column *columns, size_t count,
                       const json_t *object, const struct table_style *style)
 {
     for (size_t i = 0; i < count; i++) {
@@ -137,7 +137,7 @@ static void fill_line(struct libscols_line *line, const struct column *columns, 
     }
 }
 
-void table_print(FILE *out, const struct column *columns, size_t count, const json_t *array,
+void table_print(FILE *out, const struct table_column *columns, size_t count, const json_t *array,
                  const struct table_style *style)
 {
     scols_init_debug(0);
@@ -169,8 +169,8 @@ static const char *colour_code(const char *colour)
     return strcmp(colour, "green") == 0 ? "32" : strcmp(colour, "red") == 0 ? "31" : "33";
 }
 
-void record_print(FILE *out, const struct column *columns, size_t count, const json_t *object,
-                  const struct table_style *style)
+void table_print_record(FILE *out, const struct table_column *columns, size_t count,
+                        const json_t *object, const struct table_style *style)
 {
     size_t widest = 0;
     for (size_t i = 0; i < count; i++)

@@ -23,7 +23,7 @@ enum column_kind {
     COLUMN_DETAIL // the same of an object's field "detail"
 };
 
-struct column {
+struct table_column {
     const char *title; // "SIZE" in a table; in a record "Size"
     const char *key;   // the object's field
     enum column_kind kind;
@@ -40,12 +40,12 @@ struct table_style table_style_of(FILE *out);
 
 // A table of an array of objects, "-" for what is null. On a terminal the last column is wrapped to
 // fit.
-void table_print(FILE *out, const struct column *columns, size_t count, const json_t *array,
+void table_print(FILE *out, const struct table_column *columns, size_t count, const json_t *array,
                  const struct table_style *style);
 
 // One object, a line for each column: "Size:  10G".
-void record_print(FILE *out, const struct column *columns, size_t count, const json_t *object,
-                  const struct table_style *style);
+void table_print_record(FILE *out, const struct table_column *columns, size_t count,
+                        const json_t *object, const struct table_style *style);
 
 // "2026-11-22T13:30:23.123Z" in the time of the place, with its distance from UTC (ISO 8601); as it
 // is when it is something else. The caller frees it.

@@ -107,7 +107,7 @@ int wait_for_task(struct client *client, json_t **task, struct dv_err *err)
     return result;
 }
 
-int task_result(const json_t *task, struct dv_err *err)
+int wait_result(const json_t *task, struct dv_err *err)
 {
     const char *state = json_string_value(json_object_get(task, "state"));
     const char *summary = json_string_value(json_object_get(task, "summary"));

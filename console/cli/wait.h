@@ -13,6 +13,6 @@ struct client;
 int wait_for_task(struct client *client, json_t **task, struct dv_err *err);
 
 // 0 for one that is done, else an error that says what it failed with, or that it was cancelled.
-int task_result(const json_t *task, struct dv_err *err);
+int wait_result(const json_t *task, struct dv_err *err);
 
 #endif

@@ -76,7 +76,7 @@ static void parse_announcement(struct input in)
         vars[n.count].oid = sn_oid_append(&objects[object % DV_COUNT(objects)], object >> 6 & 1);
         vars[n.count].value = detached(value(&in), &memory[n.count]);
     }
-    struct announcement a;
+    struct heard a;
     const char *why;
     if (announce_parse(&n, &a, &why) == ANNOUNCE_OURS &&
         (uuid_is_zero(&a.uuid) || !a.name[0] ||

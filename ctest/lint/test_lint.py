@@ -58,6 +58,28 @@ BAD_INCLUDES = [
     ("src/new/thing.c", "", "its folder has no place in the table"),
 ]
 
+# In each, something of GOOD is there a second time, or its name tells no module.
+BAD_NAMES = [
+    ("src/tgt/x.c", "struct table {\n    int a;\n};\n", "x.c:1: the tag table is also defined in src/base/table"),
+    ("src/tgt/x.c", "enum table { A_B };\n", "x.c:1: the tag table is also defined in src/base/table"),
+    ("src/tgt/x.c", "enum {\n    RED = 1,\n    BLUE };\n", "x.c:1: the enumerator BLUE is also"),
+    ("src/tgt/sets.h", "int among(void);\n", "sets.h:1: among() does not begin with a word"),
+    ("src/tgt/sets.h", "struct set { int a; };\nbool is_set(struct set *s,\n    int b);\n",
+     "sets.h:2: is_set() does not begin"),
+]
+GOOD_NAMES = {
+    "src/base/table.h": "struct table { int a; };\nenum { BLUE };\nvoid table_print(struct table *t);\n",
+    # The same folder, a comment and a text, a declaration.
+    "src/base/table.c": "struct table { int b; }; // struct tree { int a; };\n",
+    "src/tgt/client.c": 'struct table;\nchar text[] = "enum { BLUE }";\nstatic int among(void);\n',
+    "src/tgt/client.h": "struct trees *client_trees(void);\nint trees_of(struct trees *t);\nint tgt_a(void);\n"
+                        "struct trees;\n",
+    "src/base/mem.h": "void *dv_calloc(int a);\nstruct inside {\n    int (*call)(int a);\n};\n",
+    # The one that defines it tells the module, too.
+    "src/cms/station.h": "int links_new(void);\n",
+    "src/cms/links.c": "int links_new(void)\n{\n    return 0;\n}\n",
+}
+
 JOB = "// A job.\n"
 SPDX = "// SPDX-License-Identifier: BSD-2-Clause\n"
 
@@ -115,6 +137,11 @@ class Lints(unittest.TestCase):
 
     def test_files(self):
         self.check("files.py", BAD_FILES)
+
+    def test_names(self):
+        for path, content in GOOD_NAMES.items():
+            self.write(path, JOB + SPDX + content)
+        self.check("names.py", BAD_NAMES)
 
     def test_file_of_800_lines(self):
         self.write("src/base/x.c", JOB + SPDX + "\n" * 798)

@@ -48,7 +48,7 @@ static void make(struct message *m)
     add(m, (struct sn_oid)OID_snmpTrapEnterprise, 0, sn_objid(&m->product));
 }
 
-static enum announce_result parse(const struct message *m, struct announcement *a)
+static enum announce_result parse(const struct message *m, struct heard *a)
 {
     struct sn_notification n = {
         .from = "udp", .user = "u", .trap = &m->trap, .vars = m->vars, .count = m->count};
@@ -63,10 +63,10 @@ static void test_good(void **state)
 {
     (void)state;
     struct message m;
-    struct announcement a;
+    struct heard a;
     make(&m);
     assert_int_equal(parse(&m, &a), ANNOUNCE_OURS);
-    assert_int_equal(a.kind, ANNOUNCE_LINK_UP);
+    assert_int_equal(a.kind, HEARD_LINK_UP);
     assert_int_equal(a.member, MEMBER_UNIT);
     assert_memory_equal(a.uuid.b, "0123456789abcdef", 16);
     assert_string_equal(a.name, "unit1");
@@ -83,15 +83,15 @@ static void test_kinds(void **state)
     (void)state;
     static const struct {
         struct sn_oid trap;
-        enum announce_kind kind;
+        enum heard_kind kind;
     } kinds[] = {
-        {OID_coldStart, ANNOUNCE_COLD_START},        {OID_linkUp, ANNOUNCE_LINK_UP},
-        {OID_linkDown, ANNOUNCE_LINK_DOWN},          {OID_dvsanMemberAnnounce, ANNOUNCE_REPEAT},
-        {OID_dvsanVolumeStateChange, ANNOUNCE_NEWS}, {OID_dvsanMediumOnline, ANNOUNCE_NEWS},
-        {OID_dvsanMediumLow, ANNOUNCE_NEWS},         {OID_dvsanMediumFailed, ANNOUNCE_NEWS},
+        {OID_coldStart, HEARD_COLD_START},        {OID_linkUp, HEARD_LINK_UP},
+        {OID_linkDown, HEARD_LINK_DOWN},          {OID_dvsanMemberAnnounce, HEARD_REPEAT},
+        {OID_dvsanVolumeStateChange, HEARD_NEWS}, {OID_dvsanMediumOnline, HEARD_NEWS},
+        {OID_dvsanMediumLow, HEARD_NEWS},         {OID_dvsanMediumFailed, HEARD_NEWS},
     };
     struct message m;
-    struct announcement a;
+    struct heard a;
     for (size_t i = 0; i < DV_COUNT(kinds); i++) {
         make(&m);
         m.trap = kinds[i].trap;
@@ -104,7 +104,7 @@ static void test_foreign(void **state)
 {
     (void)state;
     struct message m;
-    struct announcement a;
+    struct heard a;
     make(&m);
     m.trap = (struct sn_oid)OID_sysUpTime;
     assert_int_equal(parse(&m, &a), ANNOUNCE_FOREIGN);
@@ -127,7 +127,7 @@ static void test_missing_and_doubled(void **state)
 {
     (void)state;
     struct message m;
-    struct announcement a;
+    struct heard a;
     for (int i = UUID; i <= ENGINE; i++) {
         make(&m);
         m.vars[i].oid.len--; // another object
@@ -186,7 +186,7 @@ static void test_bad_values(void **state)
         {ENGINE, sn_octets("", 0)},
     };
     struct message m;
-    struct announcement a;
+    struct heard a;
     for (size_t i = 0; i < DV_COUNT(bad); i++) {
         make(&m);
         m.vars[bad[i].var].value = bad[i].value;
@@ -199,7 +199,7 @@ static void test_names_cannot_forge_log_lines(void **state)
 {
     (void)state;
     struct message m;
-    struct announcement a;
+    struct heard a;
     make(&m);
     m.vars[NAME].value = sn_text("x\n2026 all is well\x1b[0m");
     assert_int_equal(parse(&m, &a), ANNOUNCE_OURS);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct column columns[] = {
+static const struct table_column columns[] = {
     {"NAME", "name", COLUMN_TEXT},    {"SIZE", "blocks", COLUMN_BLOCKS},
     {"STATE", "state", COLUMN_STATE}, {"DONE", "progress", COLUMN_PERCENT},
     {"THIN", "thin", COLUMN_YES},     {"LBA", "lba", COLUMN_NUMBER},
@@ -36,7 +36,7 @@ static char *printed(const struct table_style *style, bool record, const char *j
     json_t *value = json_loads(json, 0, NULL);
     assert_non_null(value);
     if (record)
-        record_print(out, columns, DV_COUNT(columns), json_array_get(value, 0), style);
+        table_print_record(out, columns, DV_COUNT(columns), json_array_get(value, 0), style);
     else
         table_print(out, columns, DV_COUNT(columns), value, style);
     json_decref(value);
@@ -60,7 +60,8 @@ static void test_plain_table(void **state)
 static void test_room(void **state)
 {
     (void)state;
-    static const struct column room[] = {{"ROOM", "b", COLUMN_ROOM}, {"SIZE", "b", COLUMN_BLOCKS}};
+    static const struct table_column room[] = {{"ROOM", "b", COLUMN_ROOM},
+                                               {"SIZE", "b", COLUMN_BLOCKS}};
     const struct table_style style = {0};
     char *text = NULL;
     size_t len;
@@ -82,8 +83,8 @@ static void test_room(void **state)
 static void test_since(void **state)
 {
     (void)state;
-    static const struct column as_of[] = {{"Name", "name", COLUMN_TEXT},
-                                          {"As of", "as_of", COLUMN_SINCE}};
+    static const struct table_column as_of[] = {{"Name", "name", COLUMN_TEXT},
+                                                {"As of", "as_of", COLUMN_SINCE}};
     static const struct {
         const char *json, *text;
     } cases[] = {
@@ -96,7 +97,7 @@ static void test_since(void **state)
         size_t len;
         FILE *out = open_memstream(&text, &len);
         json_t *value = json_loads(cases[i].json, 0, NULL);
-        record_print(out, as_of, DV_COUNT(as_of), value, &(struct table_style){0});
+        table_print_record(out, as_of, DV_COUNT(as_of), value, &(struct table_style){0});
         json_decref(value);
         fclose(out);
         assert_string_equal(text, cases[i].text);

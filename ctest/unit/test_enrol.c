@@ -296,7 +296,7 @@ static void test_ids_of_engines(void **arg)
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         struct engine_id id;
-        assert_int_equal(engine_id_parse(table[i].hex, &id), table[i].good);
+        assert_int_equal(message_engine_id_parse(table[i].hex, &id), table[i].good);
     }
 }
 

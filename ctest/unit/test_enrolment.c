@@ -60,11 +60,11 @@ static void test_which_codes_may_be_tried(void **arg)
         code.tries = table[i].tries;
         code.expires = table[i].expires;
         strcpy(code.range, table[i].range);
-        int rc = code_may_be_tried(&code, NULL, NOW, table[i].from, &why);
+        int rc = enrolment_may_be_tried(&code, NULL, NOW, table[i].from, &why);
         if (rc != (table[i].why ? -1 : 0) || (rc < 0 && !strstr(why.text, table[i].why)))
             fail_msg("row %zu: %d %s", i, rc, rc < 0 ? why.text : "");
     }
-    assert_int_equal(code_may_be_tried(NULL, NULL, NOW, "192.0.2.9", &why), -1);
+    assert_int_equal(enrolment_may_be_tried(NULL, NULL, NOW, "192.0.2.9", &why), -1);
     assert_int_equal(why.code, DV_DENIED);
 }
 
@@ -87,7 +87,7 @@ static void test_what_one_network_may_try(void **arg)
         const struct code_source source = {"192.0.2.9", table[i].wrong, table[i].open};
         struct dv_err why = {.code = 0};
         code.count = table[i].count;
-        int rc = code_may_be_tried(&code, &source, NOW, "192.0.2.9", &why);
+        int rc = enrolment_may_be_tried(&code, &source, NOW, "192.0.2.9", &why);
         if (rc != (table[i].code ? -1 : 0) || (rc < 0 && why.code != table[i].code))
             fail_msg("row %zu: %d %d", i, rc, why.code);
     }
@@ -109,7 +109,7 @@ static void test_what_counts_as_one_network(void **arg)
     };
     for (size_t i = 0; i < DV_COUNT(table); i++) {
         char network[TRY_SOURCE_ROOM];
-        code_try_source(table[i].from, network);
+        enrolment_try_source(table[i].from, network);
         assert_string_equal(network, table[i].network);
     }
 }

@@ -22,7 +22,7 @@ struct join_case {
     bool lease, reading;
     uint32_t reading_epoch, reading_generation;
     // What comes.
-    enum announce_kind kind;
+    enum heard_kind kind;
     enum member_state state;
     char engine; // the last byte of the engine ID; known ones have 'a'
     uint32_t epoch, generation;
@@ -30,11 +30,11 @@ struct join_case {
     enum join_action action;
 };
 
-#define COLD  ANNOUNCE_COLD_START
-#define UP    ANNOUNCE_LINK_UP
-#define LDOWN ANNOUNCE_LINK_DOWN
-#define AGAIN ANNOUNCE_REPEAT
-#define NEWS  ANNOUNCE_NEWS
+#define COLD  HEARD_COLD_START
+#define UP    HEARD_LINK_UP
+#define LDOWN HEARD_LINK_DOWN
+#define AGAIN HEARD_REPEAT
+#define NEWS  HEARD_NEWS
 #define RUN   MEMBER_RUNNING
 #define BYE   MEMBER_SHUTTING_DOWN
 
@@ -123,7 +123,7 @@ static void run_case(const struct join_case *c)
         .reading_epoch = c->reading_epoch,
         .reading_generation = c->reading_generation,
     };
-    struct announcement a = {
+    struct heard a = {
         .kind = c->kind,
         .member = MEMBER_UNIT,
         .engine_id = "1234",
@@ -151,7 +151,7 @@ static void test_table(void **state)
 static void test_hosts_are_left_alone(void **state)
 {
     (void)state;
-    struct announcement a = {.kind = ANNOUNCE_COLD_START, .member = MEMBER_HOST};
+    struct heard a = {.kind = HEARD_COLD_START, .member = MEMBER_HOST};
     struct join_known known = {0};
     const char *why;
     assert_int_equal(join_decide(&known, &a, &why), JOIN_IGNORE);

@@ -28,7 +28,7 @@
 struct fixture {
     struct liar *liar;
     struct pump *pump;
-    struct volume *volume;
+    struct volume_session *volume;
     struct volume_client client;
     atomic_uint bad, good;
     char last[512]; // the last bad event; with the lock

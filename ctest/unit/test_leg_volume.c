@@ -95,7 +95,7 @@ static const struct leg_ops fake_ops = {
 
 struct fixture {
     struct pump *pump;
-    struct volume *volume;
+    struct volume_session *volume;
     struct fake *fake;
     atomic_uint bad, good; // events
     atomic_bool stuck;     // on_event does not return

@@ -195,7 +195,7 @@ static void failures_are_told(void **state)
 static void none_is_left_running(void **state)
 {
     (void)state;
-    struct command a, b;
+    struct media_command a, b;
     struct dv_err err;
     int result;
     assert_int_equal(command_start((const char *[]){"sleep", "1000", NULL}, &a, &err), 0);

@@ -159,7 +159,7 @@ static void link_rules(struct scene *s)
 static void print(const struct orders *orders, struct strbuf *out)
 {
     for (size_t i = 0; i < orders->count; i++) {
-        const struct order *o = &orders->items[i];
+        const struct orders_item *o = &orders->items[i];
         if (o->rule_index)
             strbuf_add(out, "%s %u.%u%s%s\n", order_kind_name(o->kind), o->volume_index,
                        o->rule_index, o->previous ? " previous" : "", o->alone ? " alone" : "");

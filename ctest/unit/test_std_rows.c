@@ -159,7 +159,7 @@ static void expect_triples(const struct std *std, const struct shape *shape,
 // A look at a tgtd that saw one session for each of these targets.
 static void see_sessions(struct traffic *t, struct state *s, const uint32_t *tids, size_t count)
 {
-    struct observation *o = dv_calloc(1, sizeof(*o));
+    struct sighting *o = dv_calloc(1, sizeof(*o));
     o->at_ms = loop_now_ms();
     for (size_t i = 0; i < count; i++) {
         *DV_APPEND(o->rows, o->row_count) =

@@ -64,7 +64,7 @@ static void a_portal_that_moves_is_a_change(void **state)
     assert_memory_equal(p->raw, "\xc0\x00\x02\x08", 4);
     assert_int_equal(p->raw_len, 4);
     assert_int_equal(state_generation(s), generation + 1);
-    assert_int_equal(state_change(s, generation + 1)->kind, CHANGE_PORTAL);
+    assert_int_equal(state_change(s, generation + 1)->kind, STATE_CHANGE_PORTAL);
     state_move_portal(s, p, "2001:db8::8");
     assert_int_equal(p->raw_len, 16);
     assert_int_equal(changes, 2);

@@ -134,10 +134,10 @@ static void rules_belong_to_volumes(void **state)
 }
 
 // Walks the change table as a manager does, and checks that it is ascending.
-static size_t walk(const struct state *s, uint32_t after, struct change *last)
+static size_t walk(const struct state *s, uint32_t after, struct state_change *last)
 {
     size_t n = 0;
-    const struct change *c;
+    const struct state_change *c;
     while ((c = state_change_next(s, after))) {
         assert_true(c->generation > after);
         assert_ptr_equal(state_change(s, c->generation), c);
@@ -152,7 +152,7 @@ static void each_thing_is_once_in_the_changes(void **state)
 {
     (void)state;
     struct state *s = state_new(100, 1);
-    struct change last;
+    struct state_change last;
     struct medium m = {.index = 1, .blocks = 100 * ALLOC_BLOCKS};
     struct portal p = {.index = 1, .address = "::1", .port = 3260};
     assert_int_equal(walk(s, 0, &last), 0);
@@ -163,7 +163,7 @@ static void each_thing_is_once_in_the_changes(void **state)
     assert_int_equal(walk(s, 100, &last), 3);
     state_set_volume(s, v, VOLUME_ONLINE, 100, "");
     assert_int_equal(walk(s, 100, &last), 3);
-    assert_int_equal(last.kind, CHANGE_VOLUME);
+    assert_int_equal(last.kind, STATE_CHANGE_VOLUME);
     assert_int_equal(last.index, 6);
     assert_int_equal(last.generation, 104);
     assert_int_equal(v->v.generation, 104);
@@ -179,7 +179,7 @@ static void each_thing_is_once_in_the_changes(void **state)
     state_remove_rule(s, 6, 1);
     state_remove_volume(s, 6);
     assert_int_equal(walk(s, 100, &last), 3);
-    assert_int_equal(last.kind, CHANGE_VOLUME_DELETED);
+    assert_int_equal(last.kind, STATE_CHANGE_VOLUME_DELETED);
     assert_int_equal(state_generation(s), 109);
     assert_int_equal(state_changes_since(s), 100);
     state_free(s);
@@ -189,7 +189,7 @@ static void the_oldest_deletions_are_forgotten(void **state)
 {
     (void)state;
     struct state *s = state_new(0, 1);
-    struct change last;
+    struct state_change last;
     for (uint32_t i = 1; i <= STATE_DELETIONS + 2; i++) {
         add_volume(s, i);
         state_remove_volume(s, i);
@@ -212,7 +212,7 @@ static void many_changes(void **state)
     enum { COUNT = 3000, ROUNDS = 4 };
     (void)state;
     struct state *s = state_new(0, 1);
-    struct change last;
+    struct state_change last;
     uint32_t changes = COUNT;
     for (uint32_t i = 1; i <= COUNT; i++)
         add_volume(s, i);

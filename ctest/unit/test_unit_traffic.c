@@ -55,7 +55,7 @@ static int teardown(void **state)
 static bool look(struct fixture *f, const char *tgtd, const struct tgt_statistics *rows,
                  size_t count)
 {
-    struct observation *o = dv_calloc(1, sizeof(*o));
+    struct sighting *o = dv_calloc(1, sizeof(*o));
     o->at_ms = f->now += 1000;
     dv_copy(o->tgtd, sizeof(o->tgtd), tgtd);
     for (size_t i = 0; i < count; i++) {

@@ -93,7 +93,7 @@ static void add(struct announcement *a, struct sn_oid oid, struct sn_value value
 
 static void add_scalar(struct announcement *a, const struct sn_oid *oid, struct sn_value value)
 {
-    add(a, sn_oid_append(oid, 0), value);
+    *DV_APPEND(a->vars, a->count) = sn_scalar(oid, value);
 }
 
 static void add_member(struct announcement *a, uint32_t object, struct sn_value value)

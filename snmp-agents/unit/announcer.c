@@ -242,7 +242,7 @@ static bool ask_engine(struct announcer *a)
         log_warning("announce", "the local snmpd cannot be asked for its engine ID: %s", err.text);
         return false;
     }
-    struct sn_oid instance = sn_oid_append(&engine_id, 0);
+    struct sn_oid instance = sn_scalar_oid(&engine_id);
     a->engine_asked = true;
     sn_get(a->engine_peer, &instance, 1, ENGINE_TIMING, engine_done, a);
     return true;

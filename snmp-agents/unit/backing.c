@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-struct making {
+struct progress_teller {
     const struct pass_calls *calls;
     const struct order_volume *ov; // NULL: of no volume
     uint32_t percent;
@@ -12,7 +12,7 @@ struct making {
 
 static bool tell(void *arg, uint32_t percent)
 {
-    struct making *m = arg;
+    struct progress_teller *m = arg;
     if (percent == m->percent || !m->ov)
         return true;
     m->percent = percent;
@@ -28,7 +28,7 @@ static void note_slice(struct order_volume *ov, const struct pass_ask *ask)
 bool backing_make(struct pass_media *p, struct order *o, struct order_volume *ov,
                   const struct pass_calls *calls)
 {
-    struct making making = {.calls = calls, .ov = ov};
+    struct progress_teller making = {.calls = calls, .ov = ov};
     struct pass_ask ask = {.act = PASS_CREATE, .v = &ov->v, .tell = tell, .arg = &making};
     ov->made = pass_media_of(p, o, ov, &ov->err) && pass_media_ask(p, o, &ask, &ov->err) == 0;
     if (!ov->made)
@@ -128,7 +128,7 @@ bool backing_resize(struct pass_media *p, struct order *o, struct order_volume *
                     const struct pass_calls *calls)
 {
     struct media *m = pass_media_of(p, o, ov, &ov->err);
-    struct making making = {.calls = calls, .ov = ov};
+    struct progress_teller making = {.calls = calls, .ov = ov};
     struct pass_ask ask = {.act = order_grows(ov) ? PASS_GROW : PASS_SHRINK,
                            .v = &ov->v,
                            .blocks = ov->v.target_blocks,
@@ -154,7 +154,7 @@ bool backing_resize(struct pass_media *p, struct order *o, struct order_volume *
 void backing_destroy(struct pass_media *p, struct order *o, struct order_volume *ov,
                      const struct pass_calls *calls)
 {
-    struct making making = {.calls = calls, .ov = ov};
+    struct progress_teller making = {.calls = calls, .ov = ov};
     struct pass_ask ask = {.act = PASS_DELETE, .v = &ov->v, .tell = tell, .arg = &making};
     ov->done = pass_media_of(p, o, ov, &ov->err) && pass_media_ask(p, o, &ask, &ov->err) == 0;
     if (!ov->done)

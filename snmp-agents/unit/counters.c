@@ -119,7 +119,7 @@ static uint32_t index_of(void *arg, uint32_t tid)
 }
 
 // The first look at a tgtd goes on where a former run of the agent had counted it.
-static void resume(struct watcher *w, const struct observation *o)
+static void resume(struct watcher *w, const struct sighting *o)
 {
     struct counters *c = w->counters;
     w->seen = true;
@@ -151,7 +151,7 @@ static bool all_seen(const struct counters *c)
     return true;
 }
 
-static void seen(void *arg, struct observation *o, const struct dv_err *err)
+static void seen(void *arg, struct sighting *o, const struct dv_err *err)
 {
     struct watcher *w = arg;
     struct counters *c = w->counters;
@@ -162,7 +162,7 @@ static void seen(void *arg, struct observation *o, const struct dv_err *err)
         return;
     }
     w->complained = false;
-    observation_rename(o, index_of, c->state);
+    sighting_rename(o, index_of, c->state);
     if (!w->seen)
         resume(w, o);
     if (c->resumed_count > 0 && all_seen(c)) // of runs that have ended

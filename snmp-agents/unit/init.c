@@ -60,7 +60,7 @@ static int check_size(const char *text, struct dv_err *err)
     return size_parse(text, &bytes, err);
 }
 
-static int add_medium(const struct setup *s, const struct init_answers *a, struct strbuf *xml,
+static int add_medium(const struct setup *s, const struct unit_answers *a, struct strbuf *xml,
                       size_t at, const char *path, struct dv_err *err)
 {
     DV_FREE char *quoted = setup_quote(path);
@@ -84,7 +84,7 @@ static int add_medium(const struct setup *s, const struct init_answers *a, struc
     return 0;
 }
 
-static int add_media(const struct setup *s, const struct init_answers *a, struct strbuf *xml,
+static int add_media(const struct setup *s, const struct unit_answers *a, struct strbuf *xml,
                      struct dv_err *err)
 {
     if (a->media_count == 0) {
@@ -102,7 +102,7 @@ static int add_media(const struct setup *s, const struct init_answers *a, struct
     return 0;
 }
 
-static int add_place(const struct setup *s, const struct init_answers *a, struct strbuf *xml,
+static int add_place(const struct setup *s, const struct unit_answers *a, struct strbuf *xml,
                      struct dv_err *err)
 {
     char engine[2 * 12 + 1];
@@ -153,7 +153,7 @@ static bool has_address(const struct unit_config *config, const char *address)
     return false;
 }
 
-static void judge_media(const struct unit_config *config, const struct init_answers *a,
+static void judge_media(const struct unit_config *config, const struct unit_answers *a,
                         uint64_t bytes, struct strbuf *told)
 {
     char size[SIZE_TEXT_ROOM];
@@ -170,7 +170,7 @@ static void judge_media(const struct unit_config *config, const struct init_answ
 
 // A configuration that is there stays, so what the options say must be what it says.
 static int check_kept(const struct unit_config *config, const char *path,
-                      const struct init_answers *a, struct dv_err *err)
+                      const struct unit_answers *a, struct dv_err *err)
 {
     struct strbuf told = {0};
     char usual[INET6_ADDRSTRLEN];
@@ -194,7 +194,7 @@ static int check_kept(const struct unit_config *config, const char *path,
     return rc;
 }
 
-static int make_config(const struct setup *s, const char *path, const struct init_answers *a,
+static int make_config(const struct setup *s, const char *path, const struct unit_answers *a,
                        struct dv_err *err)
 {
     struct strbuf xml = {0};
@@ -363,7 +363,7 @@ static int check_programs(const struct setup *s, struct dv_err *err)
                    "packages snmpd and tgt");
 }
 
-int init_unit(const struct setup *s, const char *path, const struct init_answers *answers,
+int init_unit(const struct setup *s, const char *path, const struct unit_answers *answers,
               struct unit_config **config, struct dv_err *err)
 {
     DV_FREE char *at = setup_path(s, path);

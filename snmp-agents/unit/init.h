@@ -9,7 +9,7 @@
 #define INIT_MEDIA_MAX 64
 
 // What the command line says; NULL where it says nothing.
-struct init_answers {
+struct unit_answers {
     const char *name, *address, *size;
     const char *station; // that it is to be enrolled at, whose way tells the address
     const char *media[INIT_MEDIA_MAX];
@@ -18,7 +18,7 @@ struct init_answers {
 
 // Makes what is not there of the configuration at path, snmpd's file, the media's folders and what
 // systemd is to know; what is there stays. The caller frees *config with unit_config_free.
-int init_unit(const struct setup *s, const char *path, const struct init_answers *answers,
+int init_unit(const struct setup *s, const char *path, const struct unit_answers *answers,
               struct unit_config **config, struct dv_err *err);
 // Whether the unit has what it takes to be part of a pool: an identity, or pass-phrases of old.
 bool init_is_member(const struct setup *s, const struct unit_config *config);

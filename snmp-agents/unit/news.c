@@ -5,19 +5,19 @@
 #include <uthash.h>
 #include <utlist.h>
 
-struct thing {
+struct news_thing {
     uint64_t key;
     int state, told;
     int untold;       // in which it need not be remembered
     uint32_t changes; // since it was told; it waits when there are any
-    struct thing *prev, *next;
+    struct news_thing *prev, *next;
     UT_hash_handle hh;
 };
 
 struct news {
-    struct thing *things;
-    struct thing *waiting[NEWS_KINDS]; // the longest first
-    uint64_t full_at;                  // when the bucket is full again, if nothing more is told
+    struct news_thing *things;
+    struct news_thing *waiting[NEWS_KINDS]; // the longest first
+    uint64_t full_at; // when the bucket is full again, if nothing more is told
     uint32_t suppressed;
     uint64_t logins[NEWS_LOGINS]; // when the last ones were told, each 0 until it was
     unsigned login_count;
@@ -28,7 +28,7 @@ static uint64_t key_of(enum news_kind kind, uint32_t index)
     return (uint64_t)kind << 32 | index;
 }
 
-static enum news_kind kind_of(const struct thing *t)
+static enum news_kind kind_of(const struct news_thing *t)
 {
     return (enum news_kind)(t->key >> 32);
 }
@@ -40,19 +40,19 @@ struct news *news_new(uint64_t now_ms)
     return n;
 }
 
-static void suppress(struct news *n, const struct thing *t, uint32_t changes)
+static void suppress(struct news *n, const struct news_thing *t, uint32_t changes)
 {
     if (kind_of(t) != NEWS_LOGIN)
         n->suppressed += changes;
 }
 
-static void settle(struct news *n, struct thing *t)
+static void settle(struct news *n, struct news_thing *t)
 {
     DL_DELETE(n->waiting[kind_of(t)], t);
     t->changes = 0;
 }
 
-static void drop(struct news *n, struct thing *t)
+static void drop(struct news *n, struct news_thing *t)
 {
     HASH_DEL(n->things, t);
     free(t);
@@ -62,23 +62,23 @@ void news_free(struct news *n)
 {
     if (!n)
         return;
-    struct thing *t, *next;
+    struct news_thing *t, *next;
     HASH_ITER(hh, n->things, t, next)
     drop(n, t);
     free(n);
 }
 
-static struct thing *find(const struct news *n, enum news_kind kind, uint32_t index)
+static struct news_thing *find(const struct news *n, enum news_kind kind, uint32_t index)
 {
     uint64_t key = key_of(kind, index);
-    struct thing *t;
+    struct news_thing *t;
     HASH_FIND(hh, n->things, &key, sizeof(key), t);
     return t;
 }
 
 void news_see(struct news *n, enum news_kind kind, uint32_t index, int state, int untold)
 {
-    struct thing *t = find(n, kind, index);
+    struct news_thing *t = find(n, kind, index);
     if (!t && state == untold)
         return;
     if (!t) {
@@ -102,7 +102,7 @@ void news_see(struct news *n, enum news_kind kind, uint32_t index, int state, in
 
 void news_forget(struct news *n, enum news_kind kind, uint32_t index)
 {
-    struct thing *t = find(n, kind, index);
+    struct news_thing *t = find(n, kind, index);
     if (!t)
         return;
     if (t->changes > 0) {
@@ -139,7 +139,7 @@ uint32_t news_wait(const struct news *n, uint64_t now_ms)
 
 bool news_next(struct news *n, uint64_t now_ms, enum news_kind *kind, uint32_t *index, int *state)
 {
-    struct thing *t = NULL;
+    struct news_thing *t = NULL;
     if (news_wait(n, now_ms) > 0)
         return false;
     for (int k = 0; !t; k++)

@@ -48,14 +48,14 @@ static void see_medium(struct notifier *n, uint32_t index)
 
 static void look(struct notifier *n)
 {
-    const struct change *c = NULL;
+    const struct state_change *c = NULL;
     while ((c = state_change_next(n->state, n->seen))) {
         n->seen = c->generation;
-        if (c->kind == CHANGE_VOLUME)
+        if (c->kind == STATE_CHANGE_VOLUME)
             see_volume(n, c->index);
-        else if (c->kind == CHANGE_MEDIUM)
+        else if (c->kind == STATE_CHANGE_MEDIUM)
             see_medium(n, c->index);
-        else if (c->kind == CHANGE_VOLUME_DELETED)
+        else if (c->kind == STATE_CHANGE_VOLUME_DELETED)
             forget_volume(n, c->index);
     }
 }

@@ -28,9 +28,9 @@ struct observer {
     struct tgt_engine *tgt;
     int watch; // of the tgtd that was found; -1: none
     char tgtd[OBSERVER_TGTD_MAX + 1];
-    struct observation *last; // a copy of what was seen last in this run of tgtd, or NULL
-    uint32_t refreshed;       // the last target whose parameters were read
-    uint32_t *tids;           // the targets asked about last
+    struct sighting *last; // a copy of what was seen last in this run of tgtd, or NULL
+    uint32_t refreshed;    // the last target whose parameters were read
+    uint32_t *tids;        // the targets asked about last
     size_t tid_count;
 
     pthread_mutex_t mutex;
@@ -45,11 +45,11 @@ struct observer {
 };
 
 struct result {
-    struct observation *seen; // or NULL with
+    struct sighting *seen; // or NULL with
     struct dv_err err;
 };
 
-void observation_free(struct observation *o)
+void sighting_free(struct sighting *o)
 {
     if (!o)
         return;
@@ -67,9 +67,9 @@ static void *copy_of(const void *from, size_t count, size_t size)
     return to;
 }
 
-static struct observation *observation_copy(const struct observation *o)
+static struct sighting *observation_copy(const struct sighting *o)
 {
-    struct observation *c = copy_of(o, 1, sizeof(*o));
+    struct sighting *c = copy_of(o, 1, sizeof(*o));
     c->rows = copy_of(o->rows, o->row_count, sizeof(*o->rows));
     c->sessions = copy_of(o->sessions, o->session_count, sizeof(*o->sessions));
     c->targets = copy_of(o->targets, o->target_count, sizeof(*o->targets));
@@ -83,7 +83,7 @@ static void forget(struct observer *o)
     if (o->watch >= 0)
         close(o->watch);
     o->watch = -1;
-    observation_free(o->last);
+    sighting_free(o->last);
     o->last = NULL;
 }
 
@@ -146,7 +146,7 @@ static int compare_sessions(const void *a, const void *b)
     return x->sid < y->sid ? -1 : x->sid > y->sid;
 }
 
-static const struct observed_session *known_session(const struct observation *last, uint32_t tid,
+static const struct observed_session *known_session(const struct sighting *last, uint32_t tid,
                                                     uint64_t sid)
 {
     const struct observed_session key = {.tid = tid, .sid = sid};
@@ -167,7 +167,7 @@ static void take_address(const char *text, char *out, size_t room)
     }
 }
 
-static void add_session(struct observation *now, uint32_t tid, const struct seen_session *s)
+static void add_session(struct sighting *now, uint32_t tid, const struct seen_session *s)
 {
     struct observed_session *to = DV_APPEND(now->sessions, now->session_count);
     *to = (struct observed_session){.tid = tid, .sid = s->sid, .cid = s->cid};
@@ -177,7 +177,7 @@ static void add_session(struct observation *now, uint32_t tid, const struct seen
 
 // Who the sessions of one target are, whose rows are those from first up to end. Its connections
 // are only asked for when there is a session that the last look did not see.
-static int name_sessions(struct observer *o, struct observation *now, size_t first, size_t end,
+static int name_sessions(struct observer *o, struct sighting *now, size_t first, size_t end,
                          struct dv_err *err)
 {
     struct seen_target seen = {0};
@@ -204,7 +204,7 @@ static int name_sessions(struct observer *o, struct observation *now, size_t fir
     return rc;
 }
 
-static int read_sessions(struct observer *o, struct observation *now, struct dv_err *err)
+static int read_sessions(struct observer *o, struct sighting *now, struct dv_err *err)
 {
     if (tgt_read_statistics(o->tgt, &now->rows, &now->row_count, err) != 0)
         return -1;
@@ -251,8 +251,7 @@ _Static_assert(offsetof(struct tgt_statistics, tid) == 0 &&
                    offsetof(struct observed_target, tid) == 0,
                "rename_rows takes the first field");
 
-void observation_rename(struct observation *o, uint32_t (*number)(void *arg, uint32_t tid),
-                        void *arg)
+void sighting_rename(struct sighting *o, uint32_t (*number)(void *arg, uint32_t tid), void *arg)
 {
     o->row_count = rename_rows(o->rows, o->row_count, sizeof(*o->rows), compare_rows, number, arg);
     o->session_count = rename_rows(o->sessions, o->session_count, sizeof(*o->sessions),
@@ -261,7 +260,7 @@ void observation_rename(struct observation *o, uint32_t (*number)(void *arg, uin
         rename_rows(o->targets, o->target_count, sizeof(*o->targets), compare_targets, number, arg);
 }
 
-static const struct observed_target *known_target(const struct observation *last, uint32_t tid)
+static const struct observed_target *known_target(const struct sighting *last, uint32_t tid)
 {
     const struct observed_target key = {.tid = tid};
     if (!last || last->target_count == 0)
@@ -270,7 +269,7 @@ static const struct observed_target *known_target(const struct observation *last
 }
 
 // Some at a time in turn. A target that is not there is no failure.
-static void read_parameters(struct observer *o, struct observation *now, const uint32_t *tids,
+static void read_parameters(struct observer *o, struct sighting *now, const uint32_t *tids,
                             size_t count)
 {
     size_t budget = LOOK_PARAMETERS;
@@ -294,10 +293,10 @@ static void read_parameters(struct observer *o, struct observation *now, const u
 }
 
 // What was read is of the tgtd that is watched only when that has not ended meanwhile.
-static struct observation *look(struct observer *o, const uint32_t *tids, size_t count,
-                                struct dv_err *err)
+static struct sighting *look(struct observer *o, const uint32_t *tids, size_t count,
+                             struct dv_err *err)
 {
-    struct observation *now = dv_calloc(1, sizeof(*now));
+    struct sighting *now = dv_calloc(1, sizeof(*now));
     now->at_ms = loop_now_ms();
     int rc = meet(o, err);
     if (rc == 0)
@@ -308,11 +307,11 @@ static struct observation *look(struct observer *o, const uint32_t *tids, size_t
             rc = dv_fail(err, DV_UNREACHABLE, "tgtd has ended");
     }
     if (rc != 0) {
-        observation_free(now);
+        sighting_free(now);
         return NULL;
     }
     memcpy(now->tgtd, o->tgtd, sizeof(now->tgtd));
-    observation_free(o->last);
+    sighting_free(o->last);
     o->last = observation_copy(now);
     return now;
 }
@@ -434,7 +433,7 @@ void observer_free(struct observer *o)
     forget(o);
     tgt_engine_free(o->tgt);
     for (size_t i = 0; i < o->result_count; i++)
-        observation_free(o->results[i].seen);
+        sighting_free(o->results[i].seen);
     free(o->results);
     free(o->new_tids);
     free(o->tids);

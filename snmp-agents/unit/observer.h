@@ -25,7 +25,7 @@ struct observed_target {
     struct tgt_parameters parameters;
 };
 
-struct observation {
+struct sighting {
     uint64_t at_ms;                   // loop_now_ms() when it began
     char tgtd[OBSERVER_TGTD_MAX + 1]; // tells one run of tgtd from any other, on any boot
     // Ascending by tid, sid, lun.
@@ -36,11 +36,10 @@ struct observation {
     struct observed_target *targets; // ascending by tid; those whose parameters are known by now
     size_t target_count;
 };
-void observation_free(struct observation *o); // NULL is fine
+void sighting_free(struct sighting *o); // NULL is fine
 // Gives targets other numbers, those that number(arg, tid) returns; leaves out those of which that
 // is 0.
-void observation_rename(struct observation *o, uint32_t (*number)(void *arg, uint32_t tid),
-                        void *arg);
+void sighting_rename(struct sighting *o, uint32_t (*number)(void *arg, uint32_t tid), void *arg);
 
 struct observer;
 
@@ -49,7 +48,7 @@ struct observer_calls {
     // The targets to tell the parameters of, ascending; the caller frees them.
     uint32_t *(*targets)(void *arg, size_t *count);
     // A look is over: what was seen, which belongs to whom is called, or NULL with why not.
-    void (*seen)(void *arg, struct observation *o, const struct dv_err *err);
+    void (*seen)(void *arg, struct sighting *o, const struct dv_err *err);
     void *arg;
 };
 

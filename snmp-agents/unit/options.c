@@ -74,46 +74,46 @@ static const char HELP[] =
     "      --version      print the version and exit\n";
 
 enum {
-    OPTION_HELP = 256,
-    OPTION_VERSION,
-    OPTION_REBUILD,
-    OPTION_TAKE,
-    OPTION_FORGET,
-    OPTION_ENROL,
-    OPTION_FORGET_SECRETS,
-    OPTION_STATION,
-    OPTION_IDENTITY,
-    OPTION_REQUEST,
-    OPTION_INIT,
-    OPTION_NAME,
-    OPTION_ADDRESS,
-    OPTION_MEDIA,
-    OPTION_SIZE,
-    OPTION_YES,
-    OPTION_ROOT
+    UNIT_OPTION_HELP = 256,
+    UNIT_OPTION_VERSION,
+    UNIT_OPTION_REBUILD,
+    UNIT_OPTION_TAKE,
+    UNIT_OPTION_FORGET,
+    UNIT_OPTION_ENROL,
+    UNIT_OPTION_FORGET_SECRETS,
+    UNIT_OPTION_STATION,
+    UNIT_OPTION_IDENTITY,
+    UNIT_OPTION_REQUEST,
+    UNIT_OPTION_INIT,
+    UNIT_OPTION_NAME,
+    UNIT_OPTION_ADDRESS,
+    UNIT_OPTION_MEDIA,
+    UNIT_OPTION_SIZE,
+    UNIT_OPTION_YES,
+    UNIT_OPTION_ROOT
 };
 
 static const struct option OPTIONS[] = {
     {"config", required_argument, NULL, 'c'},
     {"check", no_argument, NULL, 't'},
     {"verbose", no_argument, NULL, 'v'},
-    {"rebuild", optional_argument, NULL, OPTION_REBUILD},
-    {"take", required_argument, NULL, OPTION_TAKE},
-    {"forget", required_argument, NULL, OPTION_FORGET},
-    {"forget-secrets", no_argument, NULL, OPTION_FORGET_SECRETS},
-    {"enrol", required_argument, NULL, OPTION_ENROL},
-    {"station", required_argument, NULL, OPTION_STATION},
-    {"identity", required_argument, NULL, OPTION_IDENTITY},
-    {"identity-request", no_argument, NULL, OPTION_REQUEST},
-    {"init", no_argument, NULL, OPTION_INIT},
-    {"name", required_argument, NULL, OPTION_NAME},
-    {"address", required_argument, NULL, OPTION_ADDRESS},
-    {"media", required_argument, NULL, OPTION_MEDIA},
-    {"size", required_argument, NULL, OPTION_SIZE},
-    {"yes", no_argument, NULL, OPTION_YES},
-    {"root", required_argument, NULL, OPTION_ROOT},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},
+    {"rebuild", optional_argument, NULL, UNIT_OPTION_REBUILD},
+    {"take", required_argument, NULL, UNIT_OPTION_TAKE},
+    {"forget", required_argument, NULL, UNIT_OPTION_FORGET},
+    {"forget-secrets", no_argument, NULL, UNIT_OPTION_FORGET_SECRETS},
+    {"enrol", required_argument, NULL, UNIT_OPTION_ENROL},
+    {"station", required_argument, NULL, UNIT_OPTION_STATION},
+    {"identity", required_argument, NULL, UNIT_OPTION_IDENTITY},
+    {"identity-request", no_argument, NULL, UNIT_OPTION_REQUEST},
+    {"init", no_argument, NULL, UNIT_OPTION_INIT},
+    {"name", required_argument, NULL, UNIT_OPTION_NAME},
+    {"address", required_argument, NULL, UNIT_OPTION_ADDRESS},
+    {"media", required_argument, NULL, UNIT_OPTION_MEDIA},
+    {"size", required_argument, NULL, UNIT_OPTION_SIZE},
+    {"yes", no_argument, NULL, UNIT_OPTION_YES},
+    {"root", required_argument, NULL, UNIT_OPTION_ROOT},
+    {"help", no_argument, NULL, UNIT_OPTION_HELP},
+    {"version", no_argument, NULL, UNIT_OPTION_VERSION},
     {0}};
 
 static int fail(const struct dv_err *err)
@@ -156,7 +156,7 @@ static int run(const struct unit_config *config)
 
 #define CODE_LINE 128 // bytes of a line with a code
 
-struct options {
+struct unit_options {
     const char *path;
     bool check, verbose, rebuild, forget_secrets;
     const char *unit;   // to be rebuilt; NULL: the media know
@@ -167,7 +167,7 @@ struct options {
     bool request;
     bool init, yes; // set this machine up; ask nothing
     struct setup setup;
-    struct init_answers answers;
+    struct unit_answers answers;
 };
 
 static int rebuild(const struct unit_config *config, const char *unit)
@@ -184,7 +184,7 @@ static int rebuild(const struct unit_config *config, const char *unit)
 }
 
 // Of this machine's unit the services are stopped meanwhile, and started again whatever happens.
-static int enrol_with_services(const struct options *o, const struct unit_config *config,
+static int enrol_with_services(const struct unit_options *o, const struct unit_config *config,
                                const char *code, struct dv_err *err)
 {
     struct dv_err why;
@@ -211,7 +211,7 @@ static int enrol_with_services(const struct options *o, const struct unit_config
 }
 
 // The code that was given, or is on standard input, into line.
-static const char *read_code(const struct options *o, char line[CODE_LINE], struct dv_err *err)
+static const char *read_code(const struct unit_options *o, char line[CODE_LINE], struct dv_err *err)
 {
     line[0] = '\0';
     if (strcmp(o->enrol, "-") != 0)
@@ -222,7 +222,7 @@ static const char *read_code(const struct options *o, char line[CODE_LINE], stru
     return NULL;
 }
 
-static int enrol(const struct options *o, const struct unit_config *config)
+static int enrol(const struct unit_options *o, const struct unit_config *config)
 {
     char line[CODE_LINE];
     struct dv_err err;
@@ -276,7 +276,7 @@ static int check(const struct unit_config *config, const char *path)
 }
 
 // Before anything is made: a machine whose code is mistyped stays as it is.
-static int check_enrol(const struct options *o, const char *code, struct dv_err *err)
+static int check_enrol(const struct unit_options *o, const char *code, struct dv_err *err)
 {
     if (*o->setup.root)
         return dv_fail(err, DV_INVALID,
@@ -289,8 +289,8 @@ static int check_enrol(const struct options *o, const char *code, struct dv_err 
     return rc;
 }
 
-static int end_init(const struct options *o, const struct unit_config *config, const char *code,
-                    struct dv_err *err)
+static int end_init(const struct unit_options *o, const struct unit_config *config,
+                    const char *code, struct dv_err *err)
 {
     bool services = setup_runs_services(&o->setup), image = *o->setup.root != '\0';
     int rc = 0;
@@ -310,7 +310,7 @@ static int end_init(const struct options *o, const struct unit_config *config, c
     return rc;
 }
 
-static int init(struct options *o)
+static int init(struct unit_options *o)
 {
     struct dv_err err;
     struct unit_config *config = NULL;
@@ -329,7 +329,7 @@ static int init(struct options *o)
     return rc == 0 ? 0 : fail(&err);
 }
 
-static int load_and_run(const struct options *o)
+static int load_and_run(const struct unit_options *o)
 {
     struct dv_err err;
     struct unit_config *config = unit_config_load(o->path, &err);
@@ -361,7 +361,7 @@ static int load_and_run(const struct options *o)
 
 int unit_main(int argc, char **argv)
 {
-    struct options o = {.path = DEFAULT_CONFIG, .setup.root = ""};
+    struct unit_options o = {.path = DEFAULT_CONFIG, .setup.root = ""};
     int option;
     secret_harden_process();
     file_raise_limit();
@@ -378,57 +378,57 @@ int unit_main(int argc, char **argv)
         case 'v':
             o.verbose = true;
             break;
-        case OPTION_REBUILD:
+        case UNIT_OPTION_REBUILD:
             o.rebuild = true;
             o.unit = optarg;
             break;
-        case OPTION_TAKE:
+        case UNIT_OPTION_TAKE:
             o.take = optarg;
             break;
-        case OPTION_FORGET:
+        case UNIT_OPTION_FORGET:
             o.forget = optarg;
             break;
-        case OPTION_FORGET_SECRETS:
+        case UNIT_OPTION_FORGET_SECRETS:
             o.forget_secrets = true;
             break;
-        case OPTION_ENROL:
+        case UNIT_OPTION_ENROL:
             o.enrol = optarg;
             break;
-        case OPTION_STATION:
+        case UNIT_OPTION_STATION:
             o.station = optarg;
             break;
-        case OPTION_IDENTITY:
+        case UNIT_OPTION_IDENTITY:
             o.identity = optarg;
             break;
-        case OPTION_REQUEST:
+        case UNIT_OPTION_REQUEST:
             o.request = true;
             break;
-        case OPTION_INIT:
+        case UNIT_OPTION_INIT:
             o.init = true;
             break;
-        case OPTION_NAME:
+        case UNIT_OPTION_NAME:
             o.answers.name = optarg;
             break;
-        case OPTION_ADDRESS:
+        case UNIT_OPTION_ADDRESS:
             o.answers.address = optarg;
             break;
-        case OPTION_MEDIA:
+        case UNIT_OPTION_MEDIA:
             if (o.answers.media_count < INIT_MEDIA_MAX)
                 o.answers.media[o.answers.media_count++] = optarg;
             break;
-        case OPTION_SIZE:
+        case UNIT_OPTION_SIZE:
             o.answers.size = optarg;
             break;
-        case OPTION_YES:
+        case UNIT_OPTION_YES:
             o.yes = true;
             break;
-        case OPTION_ROOT:
+        case UNIT_OPTION_ROOT:
             o.setup.root = optarg;
             break;
-        case OPTION_HELP:
+        case UNIT_OPTION_HELP:
             fputs(HELP, stdout);
             return 0;
-        case OPTION_VERSION:
+        case UNIT_OPTION_VERSION:
             puts("dvsan-unit " DVSAN_VERSION);
             return 0;
         default:

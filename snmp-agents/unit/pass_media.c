@@ -19,7 +19,7 @@
 #define BRIEF_MS 100
 #define SLICE_MS 500 // of what can go on later, so that other volumes need not wait for it
 
-struct place { // of a volume, as the medium told
+struct volume_path { // of a volume, as the medium told
     struct dv_uuid volume;
     char *path; // NULL: with the error
     struct dv_err err;
@@ -46,8 +46,8 @@ struct slot {
     bool given_up; // it was told that the medium does not answer that
     bool away;     // it has not answered in this pass
 
-    struct asked *kept;   // what was asked last, in an earlier pass, and has ended since
-    struct place *places; // as the check of this pass found them
+    struct asked *kept;         // what was asked last, in an earlier pass, and has ended since
+    struct volume_path *places; // as the check of this pass found them
     size_t place_count;
 };
 
@@ -64,7 +64,7 @@ struct check {
     struct order_medium om;
     struct volume *volumes; // those that are served as they are
     size_t volume_count;
-    struct place *places;
+    struct volume_path *places;
 };
 
 struct asked {
@@ -87,7 +87,7 @@ struct pass_media *pass_media_new(const struct unit_config *config)
     return p;
 }
 
-static void drop_places(struct place *places, size_t count)
+static void drop_places(struct volume_path *places, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         free(places[i].path);
@@ -258,7 +258,7 @@ static void do_check(struct lane_job *j)
     struct check *c = (struct check *)j;
     check_medium(c->slot->config, c->slot->c, &c->by, &c->slot->m, &c->om);
     for (size_t i = 0; c->slot->m && i < c->volume_count; i++) {
-        struct place *at = &c->places[i];
+        struct volume_path *at = &c->places[i];
         (void)lane_tell(c->slot->lane, 0);
         at->volume = c->volumes[i].uuid;
         at->path = path_of(c->slot->m, &c->volumes[i], &at->err);
@@ -447,7 +447,7 @@ static int give(struct asked *a, struct pass_ask *ask, struct dv_err *err)
     return rc;
 }
 
-static const struct place *place_of(const struct slot *s, const struct pass_ask *ask)
+static const struct volume_path *place_of(const struct slot *s, const struct pass_ask *ask)
 {
     for (size_t i = 0; ask->act == PASS_PATH && i < s->place_count; i++)
         if (uuid_equal(&s->places[i].volume, &ask->v->uuid))
@@ -458,7 +458,7 @@ static const struct place *place_of(const struct slot *s, const struct pass_ask 
 int pass_media_ask(struct pass_media *p, struct order *o, struct pass_ask *ask, struct dv_err *err)
 {
     struct slot *s = slot_of(p, ask->v->medium);
-    const struct place *place = place_of(s, ask);
+    const struct volume_path *place = place_of(s, ask);
     if (place) {
         ask->path = place->path ? dv_strdup(place->path) : NULL;
         if (!place->path && err)

@@ -236,21 +236,21 @@ static size_t change_lower(const struct state *s, uint32_t generation)
     return low;
 }
 
-const struct change *state_change(const struct state *s, uint32_t generation)
+const struct state_change *state_change(const struct state *s, uint32_t generation)
 {
     size_t i = change_lower(s, generation);
     return i < s->change_count && s->changes[i].generation == generation &&
-                   s->changes[i].kind != CHANGE_VOID
+                   s->changes[i].kind != STATE_CHANGE_VOID
                ? &s->changes[i]
                : NULL;
 }
 
-const struct change *state_change_next(const struct state *s, uint32_t after)
+const struct state_change *state_change_next(const struct state *s, uint32_t after)
 {
     if (after == UINT32_MAX)
         return NULL;
     size_t i = change_lower(s, after + 1);
-    while (i < s->change_count && s->changes[i].kind == CHANGE_VOID)
+    while (i < s->change_count && s->changes[i].kind == STATE_CHANGE_VOID)
         i++;
     return i < s->change_count ? &s->changes[i] : NULL;
 }
@@ -258,19 +258,20 @@ const struct change *state_change_next(const struct state *s, uint32_t after)
 // Those that are void go together, when they are half of all.
 static void change_drop(struct state *s, uint32_t generation)
 {
-    s->changes[change_lower(s, generation)].kind = CHANGE_VOID;
+    s->changes[change_lower(s, generation)].kind = STATE_CHANGE_VOID;
     if (++s->change_void * 2 < s->change_count)
         return;
     size_t count = 0;
     for (size_t i = 0; i < s->change_count; i++)
-        if (s->changes[i].kind != CHANGE_VOID)
+        if (s->changes[i].kind != STATE_CHANGE_VOID)
             s->changes[count++] = s->changes[i];
     s->change_count = count;
     s->change_void = 0;
 }
 
 // Takes the next generation for a thing whose last change was at old, 0 for none.
-static uint32_t change_add(struct state *s, enum change_kind kind, uint32_t index, uint32_t old)
+static uint32_t change_add(struct state *s, enum state_change_kind kind, uint32_t index,
+                           uint32_t old)
 {
     if (old != 0)
         change_drop(s, old);
@@ -278,7 +279,7 @@ static uint32_t change_add(struct state *s, enum change_kind kind, uint32_t inde
         s->change_room = s->change_room ? 2 * s->change_room : 64;
         s->changes = dv_realloc(s->changes, s->change_room, sizeof(*s->changes));
     }
-    s->changes[s->change_count++] = (struct change){++s->generation, kind, index};
+    s->changes[s->change_count++] = (struct state_change){++s->generation, kind, index};
     if (s->changed)
         s->changed(s->changed_arg);
     return s->generation;
@@ -304,17 +305,17 @@ static void deletion_forget(struct state *s, uint32_t index)
 
 void state_medium_changed(struct state *s, struct unit_medium *m)
 {
-    m->generation = change_add(s, CHANGE_MEDIUM, m->m.index, m->generation);
+    m->generation = change_add(s, STATE_CHANGE_MEDIUM, m->m.index, m->generation);
 }
 
 void state_portal_changed(struct state *s, struct unit_portal *p)
 {
-    p->generation = change_add(s, CHANGE_PORTAL, p->p.index, p->generation);
+    p->generation = change_add(s, STATE_CHANGE_PORTAL, p->p.index, p->generation);
 }
 
 void state_volume_changed(struct state *s, struct unit_volume *v)
 {
-    v->v.generation = change_add(s, CHANGE_VOLUME, v->v.index, v->v.generation);
+    v->v.generation = change_add(s, STATE_CHANGE_VOLUME, v->v.index, v->v.generation);
 }
 
 // ---- Rows come and go -----------------------------------------------------------------------
@@ -401,7 +402,7 @@ void state_remove_volume(struct state *s, uint32_t index)
     state_index_remove(s, v);
     rows_remove(&s->volumes, volume_key, index);
     deletion_forget(s, index);
-    uint32_t generation = change_add(s, CHANGE_VOLUME_DELETED, index, old);
+    uint32_t generation = change_add(s, STATE_CHANGE_VOLUME_DELETED, index, old);
     s->deletions[s->deletion_count++] = (struct deletion){generation, index};
 }
 

@@ -95,17 +95,17 @@ struct listener { // where a tgtd was made to listen
 };
 
 // Numbers as in dvsanChangeKind. Managers never see one that is void.
-enum change_kind {
-    CHANGE_VOID,
-    CHANGE_MEDIUM,
-    CHANGE_PORTAL,
-    CHANGE_VOLUME,
-    CHANGE_VOLUME_DELETED
+enum state_change_kind {
+    STATE_CHANGE_VOID,
+    STATE_CHANGE_MEDIUM,
+    STATE_CHANGE_PORTAL,
+    STATE_CHANGE_VOLUME,
+    STATE_CHANGE_VOLUME_DELETED
 };
 
-struct change {
+struct state_change {
     uint32_t generation;
-    enum change_kind kind;
+    enum state_change_kind kind;
     uint32_t index;
 };
 
@@ -143,8 +143,8 @@ struct unit_volume *state_volume(const struct state *s, uint32_t index);
 struct unit_volume *state_volume_next(const struct state *s, uint32_t after);
 struct unit_rule *state_rule(const struct state *s, uint32_t volume, uint32_t index);
 struct unit_rule *state_rule_next(const struct state *s, uint32_t volume, uint32_t after);
-const struct change *state_change(const struct state *s, uint32_t generation);
-const struct change *state_change_next(const struct state *s, uint32_t after);
+const struct state_change *state_change(const struct state *s, uint32_t generation);
+const struct state_change *state_change_next(const struct state *s, uint32_t after);
 
 struct unit_volume *state_volume_uuid(const struct state *s, const struct dv_uuid *uuid);
 struct unit_volume *state_volume_tid(const struct state *s, uint32_t tid);

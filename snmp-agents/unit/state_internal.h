@@ -22,7 +22,7 @@ struct state {
     size_t tgtd_count;
     struct listener *listeners;
     size_t listener_count;
-    struct change *changes; // ascending by generation; those that later ones replace are void
+    struct state_change *changes; // ascending by generation; those that later ones replace are void
     size_t change_count, change_room, change_void;
     struct deletion deletions[STATE_DELETIONS]; // that are among them, ascending
     size_t deletion_count;

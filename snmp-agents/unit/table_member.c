@@ -68,7 +68,7 @@ static const struct sn_column MEMBER_COLUMNS[] = {
     {SUB_dvsanMemberHeldFor, SN_UINT, SN_READ_ONLY, 0, 0, member_held_for},
     {SUB_dvsanMemberRefused, SN_OCTETS, SN_READ_ONLY, 0, 0, member_refused},
     {SUB_dvsanMemberRefusals, SN_COUNTER32, SN_READ_ONLY, 0, 0, member_refusals},
-    {SUB_dvsanMemberSpinLock, SN_INT, SN_READ_WRITE, 0, INT32_MAX, member_spin_lock},
+    {SUB_dvsanMemberSpinLock, SN_INT, SN_READ_WRITE, 0, SMI_TEST_AND_INCR_MAX, member_spin_lock},
     {SUB_dvsanMemberKeys, SN_OCTETS, SN_READ_WRITE, KEYS_LEN, KEYS_LEN, member_keys},
     {SUB_dvsanMemberKeyNumber, SN_UINT, SN_READ_ONLY, 0, 0, member_key_number},
 };
@@ -183,7 +183,8 @@ static int check(void *ctx, struct sn_change *c)
     char why[LEAD_WHY_ROOM];
     int32_t spin_lock;
     const struct sn_value *spin = sn_change_value(c, SUB_dvsanMemberSpinLock);
-    if (spin && (!sn_get_int(spin, 0, INT32_MAX, &spin_lock) || spin_lock != t->member->spin_lock))
+    if (spin && (!sn_get_int(spin, 0, SMI_TEST_AND_INCR_MAX, &spin_lock) ||
+                 spin_lock != t->member->spin_lock))
         return table_blame(c, SUB_dvsanMemberSpinLock, SN_INCONSISTENT_VALUE);
     int status = parse(c, &r, &ask);
     ask.lease = r.lease;
@@ -280,7 +281,7 @@ static void commit(void *ctx, struct sn_change *c)
     struct member *m = t->member;
     bool told = !uuid_is_zero(&r->lead.word.station);
     if (r->spins || (told && !lead_word_equal(&m->lead.word, &r->lead.word)))
-        m->spin_lock = m->spin_lock < INT32_MAX ? m->spin_lock + 1 : 0;
+        m->spin_lock = m->spin_lock < SMI_TEST_AND_INCR_MAX ? m->spin_lock + 1 : 0;
     if (told) {
         tell_lead(&m->lead, &r->lead);
         m->lead = r->lead;
@@ -313,8 +314,8 @@ const struct sn_table table_member = {
     .entry = OID_dvsanMemberObjects,
     .columns = MEMBER_COLUMNS,
     .column_count = DV_COUNT(MEMBER_COLUMNS),
-    .find = table_find_scalar,
-    .next = table_next_scalar,
+    .find = sn_scalar_find,
+    .next = sn_scalar_next,
     .check = check,
     .apply = apply,
     .undo = undo,

@@ -5,23 +5,7 @@
 #include "base/mem.h"
 #include "dvsan_oids.h"
 
-// ---- Scalars: tables with the one row {0}, which is their context -----------------------------
-
-const void *table_find_scalar(void *ctx, const uint32_t *index, size_t len)
-{
-    return len == 1 && index[0] == 0 ? ctx : NULL;
-}
-
-const void *table_next_scalar(void *ctx, const uint32_t *index, size_t len, uint32_t *out,
-                              size_t *out_len)
-{
-    (void)index;
-    if (len > 0)
-        return NULL;
-    out[0] = 0;
-    *out_len = 1;
-    return ctx;
-}
+// ---- Scalars ----------------------------------------------------------------------------------
 
 TABLE_GET(summary_media, struct tables, t, sn_uint((uint32_t)state_media_count(t->state)))
 TABLE_GET(summary_volumes, struct tables, t, sn_uint((uint32_t)state_volume_count(t->state)))
@@ -56,8 +40,8 @@ const struct sn_table table_summary = {
     .entry = OID_dvsanUnitSummary,
     .columns = SUMMARY_COLUMNS,
     .column_count = DV_COUNT(SUMMARY_COLUMNS),
-    .find = table_find_scalar,
-    .next = table_next_scalar,
+    .find = sn_scalar_find,
+    .next = sn_scalar_next,
 };
 
 // ---- Media ------------------------------------------------------------------------------------
@@ -140,7 +124,6 @@ const struct sn_table table_medium = {
 
 // ---- Portals ----------------------------------------------------------------------------------
 
-enum { INET_IPV4 = 1, INET_IPV6 = 2 }; // InetAddressType, RFC 4001
 enum { PORTAL_UP = 1, PORTAL_DOWN = 2 };
 
 TABLE_GET(portal_type, struct unit_portal, p, sn_int(p->raw_len == 16 ? INET_IPV6 : INET_IPV4))
@@ -191,8 +174,8 @@ const struct sn_table table_portal = {
 
 // ---- Changes ----------------------------------------------------------------------------------
 
-TABLE_GET(change_kind, struct change, c, sn_int((int32_t)c->kind))
-TABLE_GET(change_index, struct change, c, sn_uint(c->index))
+TABLE_GET(change_kind, struct state_change, c, sn_int((int32_t)c->kind))
+TABLE_GET(change_index, struct state_change, c, sn_uint(c->index))
 
 static const struct sn_column CHANGE_COLUMNS[] = {
     {SUB_dvsanChangeKind, SN_INT, SN_READ_ONLY, 0, 0, change_kind},
@@ -210,7 +193,7 @@ static const void *next_change(void *ctx, const uint32_t *index, size_t len, uin
 {
     const struct tables *t = ctx;
     uint32_t after;
-    const struct change *c =
+    const struct state_change *c =
         index_after(index, len, &after) ? state_change_next(t->state, after) : NULL;
     return c ? found_next(c, c->generation, out, out_len) : NULL;
 }

@@ -9,6 +9,7 @@
 #include "snmp-agents/unit/notifier.h"
 #include "snmp-agents/unit/sets.h"
 #include "snmp/agent.h"
+#include "snmp/smi.h"
 
 // What the tables show and change; all borrowed.
 struct tables {
@@ -46,23 +47,6 @@ extern const struct sn_table table_access;
 extern const struct sn_table table_portal;
 extern const struct sn_table table_change;
 extern const struct sn_table table_free;
-
-// RFC 2579.
-enum { TRUTH_TRUE = 1, TRUTH_FALSE = 2 };
-enum { STORAGE_NON_VOLATILE = 3 };
-enum {
-    ROW_ACTIVE = 1,
-    ROW_NOT_IN_SERVICE,
-    ROW_NOT_READY,
-    ROW_CREATE_AND_GO,
-    ROW_CREATE_AND_WAIT,
-    ROW_DESTROY
-};
-
-// Scalars are a table with the one row {0}, which is their context.
-const void *table_find_scalar(void *ctx, const uint32_t *index, size_t len);
-const void *table_next_scalar(void *ctx, const uint32_t *index, size_t len, uint32_t *out,
-                              size_t *out_len);
 
 // Defines a column's get: value is an expression over the row, or one that needs none.
 #define TABLE_GET(name, row_type, row_name, value)                                                 \

@@ -6,7 +6,7 @@
 
 struct traffic {
     uint32_t tgtd;
-    struct observation *last;         // NULL: nothing was seen yet
+    struct sighting *last;            // NULL: nothing was seen yet
     bool lost;                        // and tgtd is gone since
     bool resumed;                     // last has rows alone, of a former run of the agent
     struct traffic_session *sessions; // ascending by tid, sid
@@ -24,7 +24,7 @@ void traffic_free(struct traffic *t)
 {
     if (!t)
         return;
-    observation_free(t->last);
+    sighting_free(t->last);
     free(t->sessions);
     free(t);
 }
@@ -116,7 +116,7 @@ static void log_in(struct counting *counting)
 }
 
 // The rows of one session, from row on. Returns how many there are.
-static size_t take_rows(const struct traffic *t, const struct observation *o, size_t first,
+static size_t take_rows(const struct traffic *t, const struct sighting *o, size_t first,
                         struct traffic_session *s, struct unit_volume *v, struct unit_rule *r)
 {
     size_t i = first;
@@ -138,7 +138,7 @@ static size_t take_rows(const struct traffic *t, const struct observation *o, si
 
 // A session is new when the last look at this tgtd had no row of it, and also when its bytes went
 // back, since then its number was taken by another one.
-static bool is_new(const struct traffic *t, const struct observation *o, size_t first)
+static bool is_new(const struct traffic *t, const struct sighting *o, size_t first)
 {
     const struct tgt_statistics *now = &o->rows[first], *before = row_before(t, now);
     return !before || now->read_bytes < before->read_bytes ||
@@ -146,7 +146,7 @@ static bool is_new(const struct traffic *t, const struct observation *o, size_t 
 }
 
 // Both lists have the same order; *who goes along.
-static const struct observed_session *named(const struct observation *o, size_t *who,
+static const struct observed_session *named(const struct sighting *o, size_t *who,
                                             const struct tgt_statistics *row)
 {
     const struct observed_session *s = o->sessions;
@@ -159,7 +159,7 @@ static const struct observed_session *named(const struct observation *o, size_t 
 
 // Takes over the session whose rows begin at *at, which moves behind them. Returns whether it is
 // a new one.
-static bool take_session(struct traffic *t, const struct observation *o, size_t *at,
+static bool take_session(struct traffic *t, const struct sighting *o, size_t *at,
                          const struct observed_session *of, struct traffic_session *s,
                          struct state *state)
 {
@@ -180,7 +180,7 @@ static bool take_session(struct traffic *t, const struct observation *o, size_t 
 }
 
 // Rows of its group that appear after the first look are younger than the agent.
-static void notice_rows(const struct traffic *t, const struct observation *o, struct state *state)
+static void notice_rows(const struct traffic *t, const struct sighting *o, struct state *state)
 {
     uint64_t since = t->last && !t->resumed ? o->at_ms : 1;
     struct unit_volume *v = NULL;
@@ -193,7 +193,7 @@ static void notice_rows(const struct traffic *t, const struct observation *o, st
             r->counting.since_ms = since;
 }
 
-bool traffic_take(struct traffic *t, struct observation *o, struct state *state)
+bool traffic_take(struct traffic *t, struct sighting *o, struct state *state)
 {
     struct traffic_session *list = NULL;
     size_t count = 0, rows = t->last ? t->last->row_count : 0;
@@ -213,7 +213,7 @@ bool traffic_take(struct traffic *t, struct observation *o, struct state *state)
             *DV_APPEND(list, count) = s;
     }
     changed = changed || o->row_count < rows;
-    observation_free(t->last);
+    sighting_free(t->last);
     free(t->sessions);
     t->last = o;
     t->sessions = list;

@@ -27,7 +27,7 @@ void traffic_free(struct traffic *t);       // NULL is fine
 
 // Takes a look over, and frees it: adds to the counters in the state. Returns whether sessions
 // began or ended, upon which the counters should be recorded.
-bool traffic_take(struct traffic *t, struct observation *o, struct state *state);
+bool traffic_take(struct traffic *t, struct sighting *o, struct state *state);
 // There is no tgtd: no session is known to live.
 void traffic_lost(struct traffic *t);
 

@@ -9,6 +9,7 @@
 #include "snmp-agents/unit/rebuild.h"
 #include "snmp-agents/unit/refusal.h"
 #include "snmp-agents/unit/unit_internal.h"
+#include "snmp/smi.h"
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -186,7 +187,7 @@ static int open_journal(struct unit *u, struct dv_err *err)
     if (journal_load_lead(u->journal, &u->member.lead, err) != 0)
         return -1;
     random_fill(&u->member.spin_lock, sizeof(u->member.spin_lock));
-    u->member.spin_lock &= INT32_MAX;
+    u->member.spin_lock &= SMI_TEST_AND_INCR_MAX;
     // Whoever led it when it was stopped has not given it up by that.
     u->member.held_until = loop_now_ms() + u->member.lead.seconds * (uint64_t)1000;
     u->member.uuid = id->uuid;

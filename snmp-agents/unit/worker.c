@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-struct watch { // of one tgtd
+struct tgtd_watch { // of one tgtd
     struct worker *worker;
     uint32_t tgtd;
     struct loop_fd *end; // becomes readable when it ends; NULL while none is watched
@@ -20,7 +20,7 @@ struct worker {
     pthread_t thread;
 
     // The loop's.
-    struct watch *watches; // of tgtd 1, 2..
+    struct tgtd_watch *watches; // of tgtd 1, 2..
     uint32_t watch_count;
 
     // Under the mutex. The order is the thread's from ready until it is posted back.
@@ -39,7 +39,7 @@ struct worker {
 
 // ---- On the loop's thread ---------------------------------------------------------------------
 
-static void watch_end(struct watch *watch)
+static void watch_end(struct tgtd_watch *watch)
 {
     loop_fd_free(watch->end);
     watch->end = NULL;
@@ -50,7 +50,7 @@ static void watch_end(struct watch *watch)
 
 static void on_tgtd_end(void *arg, int fd, unsigned events)
 {
-    struct watch *watch = arg;
+    struct tgtd_watch *watch = arg;
     struct worker *w = watch->worker;
     (void)fd;
     (void)events;
@@ -76,7 +76,7 @@ static void call_done(void *arg)
     struct order *o = w->order;
     w->order = NULL;
     for (uint32_t i = 0; i < w->watch_count; i++) {
-        struct watch *watch = &w->watches[i];
+        struct tgtd_watch *watch = &w->watches[i];
         if (o->tgtds[i].watch_fd < 0)
             continue;
         watch_end(watch);
@@ -161,7 +161,7 @@ struct worker *worker_new(struct loop *loop, const struct unit_config *config,
     w->watch_count = state_tgtd_count(state);
     w->watches = dv_calloc(w->watch_count + 1, sizeof(*w->watches));
     for (uint32_t i = 0; i < w->watch_count; i++)
-        w->watches[i] = (struct watch){.worker = w, .tgtd = i + 1, .fd = -1};
+        w->watches[i] = (struct tgtd_watch){.worker = w, .tgtd = i + 1, .fd = -1};
     w->pass = pass_new(config, state);
     pthread_mutex_init(&w->mutex, NULL);
     pthread_cond_init(&w->wake, NULL);

@@ -24,16 +24,16 @@ static const struct sn_value *scalar(const struct sn_notification *n, const stru
     return found;
 }
 
-static bool kind_of(const struct sn_oid *trap, enum announce_kind *kind)
+static bool kind_of(const struct sn_oid *trap, enum heard_kind *kind)
 {
     static const struct {
         struct sn_oid oid;
-        enum announce_kind kind;
+        enum heard_kind kind;
     } known[] = {
-        {OID_coldStart, ANNOUNCE_COLD_START},        {OID_linkUp, ANNOUNCE_LINK_UP},
-        {OID_linkDown, ANNOUNCE_LINK_DOWN},          {OID_dvsanMemberAnnounce, ANNOUNCE_REPEAT},
-        {OID_dvsanVolumeStateChange, ANNOUNCE_NEWS}, {OID_dvsanMediumOnline, ANNOUNCE_NEWS},
-        {OID_dvsanMediumLow, ANNOUNCE_NEWS},         {OID_dvsanMediumFailed, ANNOUNCE_NEWS},
+        {OID_coldStart, HEARD_COLD_START},        {OID_linkUp, HEARD_LINK_UP},
+        {OID_linkDown, HEARD_LINK_DOWN},          {OID_dvsanMemberAnnounce, HEARD_REPEAT},
+        {OID_dvsanVolumeStateChange, HEARD_NEWS}, {OID_dvsanMediumOnline, HEARD_NEWS},
+        {OID_dvsanMediumLow, HEARD_NEWS},         {OID_dvsanMediumFailed, HEARD_NEWS},
     };
     for (size_t i = 0; i < DV_COUNT(known); i++) {
         if (sn_oid_compare(trap, &known[i].oid) == 0) {
@@ -60,7 +60,7 @@ static bool read_number(const struct sn_notification *n, const struct sn_oid *ob
     return v && sn_get_int(v, 1, max, out);
 }
 
-static const char *read_identity(const struct sn_notification *n, struct announcement *a)
+static const char *read_identity(const struct sn_notification *n, struct heard *a)
 {
     static const struct sn_oid uuid = OID_dvsanMemberUuid, engine = OID_snmpEngineID,
                                kind = OID_dvsanMemberKind;
@@ -79,7 +79,7 @@ static const char *read_identity(const struct sn_notification *n, struct announc
     return NULL;
 }
 
-static const char *read_state(const struct sn_notification *n, struct announcement *a)
+static const char *read_state(const struct sn_notification *n, struct heard *a)
 {
     static const struct sn_oid epoch = OID_dvsanMemberEpoch, generation = OID_dvsanMemberGeneration,
                                state = OID_dvsanMemberOperState;
@@ -96,7 +96,7 @@ static const char *read_state(const struct sn_notification *n, struct announceme
     return NULL;
 }
 
-static const char *read_names(const struct sn_notification *n, struct announcement *a)
+static const char *read_names(const struct sn_notification *n, struct heard *a)
 {
     static const struct sn_oid name = OID_dvsanMemberName, address = OID_dvsanMemberAddress;
     const struct sn_value *v = scalar(n, &name);
@@ -111,15 +111,15 @@ static const char *read_names(const struct sn_notification *n, struct announceme
     return NULL;
 }
 
-enum announce_result announce_parse(const struct sn_notification *n, struct announcement *out,
+enum announce_result announce_parse(const struct sn_notification *n, struct heard *out,
                                     const char **why)
 {
-    *out = (struct announcement){0};
+    *out = (struct heard){0};
     *why = "";
     if (!kind_of(n->trap, &out->kind) || !enterprise_is_ours(n))
         return ANNOUNCE_FOREIGN;
-    static const char *(*const parts[])(const struct sn_notification *, struct announcement *) = {
-        read_identity, read_state, read_names};
+    static const char *(*const parts[])(const struct sn_notification *,
+                                        struct heard *) = {read_identity, read_state, read_names};
     for (size_t i = 0; i < DV_COUNT(parts); i++) {
         const char *wrong = parts[i](n, out);
         if (wrong) {

@@ -12,7 +12,7 @@ enum announce_result {
     ANNOUNCE_BAD      // it claims to be ours and is not well formed; *why says what is wrong
 };
 
-enum announce_result announce_parse(const struct sn_notification *n, struct announcement *out,
+enum announce_result announce_parse(const struct sn_notification *n, struct heard *out,
                                     const char **why);
 
 #endif

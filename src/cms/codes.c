@@ -117,7 +117,7 @@ int codes_end_loaded(struct codes *c, int64_t now, size_t *ended, struct dv_err 
 static struct code_source *find_source(const struct code_entry *code, const char *from)
 {
     char network[TRY_SOURCE_ROOM];
-    code_try_source(from, network);
+    enrolment_try_source(from, network);
     for (size_t i = 0; i < code->source_count; i++)
         if (strcmp(code->sources[i].network, network) == 0)
             return &code->sources[i];
@@ -147,7 +147,7 @@ int codes_begin_try(struct codes *c, struct code_entry *code, const char *from, 
     if (!source) {
         source = DV_APPEND(code->sources, code->source_count);
         *source = (struct code_source){.wrong = 0};
-        code_try_source(from, source->network);
+        enrolment_try_source(from, source->network);
     }
     source->open++;
     return 0;

@@ -19,7 +19,7 @@
 #define PACE_FIRST_MS 5
 #define PACE_MAX_MS   200
 
-enum part { PART_OF_MORE, PART_LAST, PART_FAILED };
+enum part_taken { PART_OF_MORE, PART_LAST, PART_FAILED };
 
 // How soon to look again: at once after something has moved, then ever more slowly while work is
 // under way on the unit, and by the poll interval when all is settled.
@@ -35,13 +35,13 @@ static void set_pace(struct unit_link *link, bool moved, bool unsettled)
         link->pace_ms = link->pace_ms * 2 < PACE_MAX_MS ? link->pace_ms * 2 : PACE_MAX_MS;
 }
 
-static enum part put_in_order(struct unit_link *link)
+static enum part_taken put_in_order(struct unit_link *link)
 {
     observe_begin(link);
     return PART_LAST;
 }
 
-static enum part take_in(struct unit_link *link)
+static enum part_taken take_in(struct unit_link *link)
 {
     switch (observe_part(link)) {
     case OBSERVED_PART:
@@ -53,7 +53,7 @@ static enum part take_in(struct unit_link *link)
     }
 }
 
-static enum part take_in_rest(struct unit_link *link)
+static enum part_taken take_in_rest(struct unit_link *link)
 {
     const struct reading *r = link->reading;
     if (!observe_reading(link, r))
@@ -67,13 +67,13 @@ static enum part take_in_rest(struct unit_link *link)
     return PART_LAST;
 }
 
-static enum part settle(struct unit_link *link)
+static enum part_taken settle(struct unit_link *link)
 {
     return tasks_settle(link->cms, link_unit(link), !link->silent, &link->settling) ? PART_OF_MORE
                                                                                     : PART_LAST;
 }
 
-static enum part plan(struct unit_link *link)
+static enum part_taken plan(struct unit_link *link)
 {
     const struct reading *r = link->reading;
     const struct pool_unit *unit = link_unit(link);
@@ -88,7 +88,7 @@ static enum part plan(struct unit_link *link)
     return PART_LAST;
 }
 
-static enum part forget(struct unit_link *link)
+static enum part_taken forget(struct unit_link *link)
 {
     return reading_free_some(link->reading) ? PART_OF_MORE : PART_LAST;
 }
@@ -97,7 +97,7 @@ enum { BEGIN, TAKE_IN, TAKE_IN_REST, SETTLE, PLAN, FORGET, STEPS };
 
 static const struct {
     const char *serves;
-    enum part (*take)(struct unit_link *link);
+    enum part_taken (*take)(struct unit_link *link);
 } steps[STEPS] = {
     [BEGIN] = {"beginning with what a unit showed", put_in_order},
     [TAKE_IN] = {"taking in a part of what a unit showed", take_in},
@@ -110,7 +110,7 @@ static const struct {
 bool conclude_part(struct unit_link *link)
 {
     loop_serves(link->cms->loop, steps[link->conclusion].serves);
-    enum part part = link->discard ? PART_FAILED : steps[link->conclusion].take(link);
+    enum part_taken part = link->discard ? PART_FAILED : steps[link->conclusion].take(link);
     if (part == PART_FAILED)
         link->pace_ms = 0;
     link->conclusion += part == PART_LAST;

@@ -137,8 +137,8 @@ static int give_key(void *arg, const char *id, const char *from, uint8_t key[DOO
     struct cms *cms = arg;
     struct code_entry *code = codes_find(&cms->codes, id);
     struct dv_err err;
-    if (code_may_be_tried(code ? &code->rec : NULL, code ? codes_source(code, from) : NULL,
-                          time(NULL), from, why) < 0) {
+    if (enrolment_may_be_tried(code ? &code->rec : NULL, code ? codes_source(code, from) : NULL,
+                               time(NULL), from, why) < 0) {
         tell_refused(cms, id, from, why);
         return -1;
     }
@@ -288,7 +288,7 @@ static int grant(void *arg, const char *id, const char *from, const struct enrol
     struct code_use first = {
         .member = request->uuid, .engine = request->engine, .time = time(NULL)};
     if (!code) // it was deleted meanwhile
-        return code_may_be_tried(NULL, NULL, 0, from, why);
+        return enrolment_may_be_tried(NULL, NULL, 0, from, why);
     if (next_number(cms, &request->uuid, known ? &known->rec : NULL, &first.number, why) < 0)
         return -1;
     const struct enrolment e = {

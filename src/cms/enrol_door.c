@@ -27,7 +27,7 @@
 // What is waited for.
 enum talk_state { TALK_ASK, TALK_REQUEST, TALK_KEPT, TALK_OVER };
 
-struct talk {
+struct door_talk {
     struct enrol_door *door;
     int fd;
     char from[DOOR_FROM];
@@ -48,13 +48,13 @@ struct enrol_door {
     int fd;
     struct loop_fd *watch;
     struct loop_timer *again;
-    struct talk *talks[TALKS_MAX];
+    struct door_talk *talks[TALKS_MAX];
     size_t talk_count;
 };
 
 // ---- A talk's end ---------------------------------------------------------------------------
 
-static void talk_free(struct talk *t)
+static void talk_free(struct door_talk *t)
 {
     struct enrol_door *door = t->door;
     if (t->state == TALK_REQUEST)
@@ -78,7 +78,7 @@ static void on_end(void *arg)
 // ---- Sending --------------------------------------------------------------------------------
 
 // One frame is on its way at a time: the other side has to answer it.
-static void push(struct talk *t)
+static void push(struct door_talk *t)
 {
     while (t->out_sent < t->out_len) {
         ssize_t n = send(t->fd, t->out + t->out_sent, t->out_len - t->out_sent, MSG_NOSIGNAL);
@@ -97,7 +97,7 @@ static void push(struct talk *t)
     loop_fd_events(t->watch, LOOP_READ);
 }
 
-static void put(struct talk *t, enum frame_type type, size_t len)
+static void put(struct door_talk *t, enum frame_type type, size_t len)
 {
     frame_head(t->out, type, len);
     t->out_len = FRAME_HEAD + len;
@@ -105,7 +105,7 @@ static void put(struct talk *t, enum frame_type type, size_t len)
     push(t);
 }
 
-static void put_sealed(struct talk *t, const char *text)
+static void put_sealed(struct door_talk *t, const char *text)
 {
     size_t len = strlen(text);
     noise_seal(&t->noise, text, len, t->out + FRAME_HEAD);
@@ -113,7 +113,7 @@ static void put_sealed(struct talk *t, const char *text)
 }
 
 // The other side reads it and goes; who stays is ended by the timer.
-static void refuse(struct talk *t, const struct dv_err *why, bool sealed)
+static void refuse(struct door_talk *t, const struct dv_err *why, bool sealed)
 {
     DV_FREE char *text = enrol_refusal_write(why);
     static struct log_limit limit;
@@ -130,7 +130,7 @@ static void refuse(struct talk *t, const struct dv_err *why, bool sealed)
 
 // ---- The steps ------------------------------------------------------------------------------
 
-static void on_ask(struct talk *t, const uint8_t *data, size_t len)
+static void on_ask(struct door_talk *t, const uint8_t *data, size_t len)
 {
     const struct door_judge *judge = &t->door->judge;
     uint8_t text[FRAME_MAX], key[DOOR_KEY];
@@ -160,7 +160,7 @@ static void on_ask(struct talk *t, const uint8_t *data, size_t len)
 }
 
 // The station's address as this member reaches it, as Net-SNMP writes it.
-static void own_address(const struct talk *t, char out[ADDRESS_MAX_LEN + 1])
+static void own_address(const struct door_talk *t, char out[ADDRESS_MAX_LEN + 1])
 {
     struct sockaddr_storage at;
     socklen_t len = sizeof(at);
@@ -172,7 +172,7 @@ static void own_address(const struct talk *t, char out[ADDRESS_MAX_LEN + 1])
              at.ss_family == AF_INET6 ? "udp6:[%.60s]:%.6s" : "udp:%.60s:%.6s", host, port);
 }
 
-static void on_request(struct talk *t, const char *text, size_t len)
+static void on_request(struct door_talk *t, const char *text, size_t len)
 {
     const struct door_judge *judge = &t->door->judge;
     struct enrol_request request;
@@ -199,7 +199,7 @@ static void on_request(struct talk *t, const char *text, size_t len)
     grant_wipe(&grant);
 }
 
-static void on_kept(struct talk *t)
+static void on_kept(struct door_talk *t)
 {
     t->state = TALK_OVER;
     t->door->judge.kept(t->door->judge.arg, t->code, &t->member);
@@ -207,7 +207,7 @@ static void on_kept(struct talk *t)
 }
 
 // False: the talk is over, and t gone.
-static bool on_frame(struct talk *t, enum frame_type type, const uint8_t *data, size_t len)
+static bool on_frame(struct door_talk *t, enum frame_type type, const uint8_t *data, size_t len)
 {
     uint8_t text[FRAME_MAX];
     if (t->state == TALK_ASK && type == FRAME_ASK) {
@@ -229,7 +229,7 @@ static bool on_frame(struct talk *t, enum frame_type type, const uint8_t *data, 
 
 static void on_ready(void *arg, int fd, unsigned events)
 {
-    struct talk *t = arg;
+    struct door_talk *t = arg;
     enum frame_type type;
     const uint8_t *data;
     size_t len;
@@ -270,7 +270,7 @@ static void make_place(struct enrol_door *door)
     if (door->talk_count < TALKS_MAX)
         return;
     for (size_t i = 0; i < door->talk_count; i++) {
-        const struct talk *t = door->talks[i];
+        const struct door_talk *t = door->talks[i];
         list[i] = (struct stranger){t->from, t->since, t->state == TALK_KEPT};
     }
     talk_free(door->talks[strangers_weakest(list, door->talk_count)]);
@@ -279,7 +279,7 @@ static void make_place(struct enrol_door *door)
 static void take_in(struct enrol_door *door, int fd, const struct sockaddr *at, socklen_t at_len)
 {
     make_place(door);
-    struct talk *t = dv_calloc(1, sizeof(*t));
+    struct door_talk *t = dv_calloc(1, sizeof(*t));
     t->door = door;
     t->fd = fd;
     t->since = loop_now_ms();

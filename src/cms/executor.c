@@ -12,6 +12,7 @@
 #include "dvsan_oids.h"
 #include "logic/accounts.h"
 #include "model/chap.h"
+#include "snmp/smi.h"
 #include <string.h>
 #include <utlist.h>
 
@@ -21,9 +22,6 @@
 #define RESENT_MAX_MS     5000
 #define REFUSED_FIRST_MS  1000
 #define REFUSED_MAX_MS    60000
-
-enum { ROW_CREATE_AND_GO = 4, ROW_DESTROY = 6 }; // RowStatus, RFC 2579
-enum { TRUTH_TRUE = 1, TRUTH_FALSE = 2 };        // TruthValue
 
 #define STEP_VARS (LEAD_VARS + 8)
 
@@ -122,10 +120,10 @@ static void plan_left(const struct unit_link *link, struct orders *out)
             continue;
         out->unsettled |= !held || !l->hold.refused;
         if (!held)
-            *DV_APPEND(out->items, out->count) = (struct order){.kind = ORDER_END_RULE,
-                                                                .volume = l->uuid,
-                                                                .volume_index = l->index,
-                                                                .rule_index = l->rule};
+            *DV_APPEND(out->items, out->count) = (struct orders_item){.kind = ORDER_END_RULE,
+                                                                      .volume = l->uuid,
+                                                                      .volume_index = l->index,
+                                                                      .rule_index = l->rule};
     }
 }
 
@@ -189,7 +187,7 @@ struct target { // what a step is about, as the pool knows it now
     struct pool_assignment *assignment; // NULL: none
 };
 
-static struct target target_of(const struct unit_link *link, const struct order *s)
+static struct target target_of(const struct unit_link *link, const struct orders_item *s)
 {
     struct target t = {.volume = pool_volume_by_uuid(link->cms->pool, &s->volume)};
     // It may be another unit's by now, where other rows have these indexes.
@@ -202,7 +200,7 @@ static struct target target_of(const struct unit_link *link, const struct order 
     return t;
 }
 
-static void hold_step(struct unit_link *link, const struct order *s, const struct target *t,
+static void hold_step(struct unit_link *link, const struct orders_item *s, const struct target *t,
                       const char *why)
 {
     struct left_out *l = s->kind == ORDER_END_RULE ? left_out_of(link, &s->volume) : NULL;
@@ -215,7 +213,7 @@ static void hold_step(struct unit_link *link, const struct order *s, const struc
 }
 
 // Intent may have changed since the plan was made.
-static bool still_wanted(const struct unit_link *link, const struct order *s,
+static bool still_wanted(const struct unit_link *link, const struct orders_item *s,
                          const struct target *t)
 {
     if (!t->volume)
@@ -255,7 +253,7 @@ static void var(struct sn_var *vars, size_t *n, const struct sn_oid *column, con
 
 // A row is named by its index, which may be another volume's on a unit that lost its memory: that
 // the row is of this volume is checked by the unit.
-static void guard(const struct order *s, struct sn_var *vars, size_t *n)
+static void guard(const struct orders_item *s, struct sn_var *vars, size_t *n)
 {
     static const struct sn_oid uuid = OID_dvsanVolumeUuid;
     var(vars, n, &uuid, &s->volume_index, 1, sn_octets(s->volume.b, sizeof(s->volume.b)));
@@ -263,7 +261,7 @@ static void guard(const struct order *s, struct sn_var *vars, size_t *n)
 
 #define ADMIN_ONLINE 1 // of dvsanVolumeAdminState
 
-static size_t volume_vars(const struct order *s, const struct volume_record *rec,
+static size_t volume_vars(const struct orders_item *s, const struct volume_record *rec,
                           struct sn_var *vars)
 {
     static const struct sn_oid status = OID_dvsanVolumeRowStatus, uuid = OID_dvsanVolumeUuid,
@@ -305,7 +303,7 @@ static size_t volume_vars(const struct order *s, const struct volume_record *rec
 }
 
 // host: with the account that is given; NULL when none is.
-static size_t rule_vars(const struct order *s, const struct pool_volume *v,
+static size_t rule_vars(const struct orders_item *s, const struct pool_volume *v,
                         const struct host_record *host, const char *secret, struct sn_var *vars)
 {
     static const struct sn_oid status = OID_dvsanAccessRowStatus,
@@ -336,7 +334,7 @@ static size_t rule_vars(const struct order *s, const struct pool_volume *v,
 
 // ---- Answers -------------------------------------------------------------------------------
 
-static void refused(struct unit_link *link, const struct order *s, enum dv_code code,
+static void refused(struct unit_link *link, const struct orders_item *s, enum dv_code code,
                     const char *why)
 {
     struct target t = target_of(link, s);
@@ -347,7 +345,7 @@ static void refused(struct unit_link *link, const struct order *s, enum dv_code 
         tasks_refused(link->cms, link_unit(link), s, code, why);
 }
 
-static void accepted(struct unit_link *link, const struct order *s)
+static void accepted(struct unit_link *link, const struct orders_item *s)
 {
     struct target t = target_of(link, s);
     log_debug("executor", "%s: %s %u.%u accepted", link->name, order_kind_name(s->kind),
@@ -375,7 +373,7 @@ static bool is_passing(const struct sn_result *result)
 }
 
 // The look that follows tells more; then it is planned again.
-static void postponed(struct unit_link *link, const struct order *s, const char *why)
+static void postponed(struct unit_link *link, const struct orders_item *s, const char *why)
 {
     struct target t = target_of(link, s);
     log_debug("executor", "%s: %s postponed: %s", link->name, order_kind_name(s->kind), why);
@@ -385,7 +383,7 @@ static void postponed(struct unit_link *link, const struct order *s, const char 
 
 // By its word the unit was led by another station, or told by another copy of this one's store.
 // The look that follows shows it.
-static void led_by_another(struct unit_link *link, const struct order *s, const char *why)
+static void led_by_another(struct unit_link *link, const struct orders_item *s, const char *why)
 {
     link->leads = false;
     link->urgent = true;
@@ -408,7 +406,7 @@ static void step_answered(void *arg, const struct sn_result *result)
     if (result->code == DV_CANCELLED)
         return;
     struct unit_link *link = arg;
-    struct order step = link->queue.items[link->queue_next++];
+    struct orders_item step = link->queue.items[link->queue_next++];
     link->work = LINK_IDLE;
     if (!is_passing(result))
         lead_order_answered(link, target_of(link, &step).volume);
@@ -438,7 +436,7 @@ static void send_vars(struct unit_link *link, struct pool_volume *volume, const 
     sn_set(link->peer, vars, n, timing, step_answered, link);
 }
 
-static bool send_step(struct unit_link *link, const struct order *s, const struct target *t)
+static bool send_step(struct unit_link *link, const struct orders_item *s, const struct target *t)
 {
     struct sn_var vars[STEP_VARS];
     char secret[CHAP_SECRET_MAX + 1] = "";
@@ -469,7 +467,7 @@ static bool send_step(struct unit_link *link, const struct order *s, const struc
 }
 
 // Of another unit's volume: the row is told by its index and the volume's UUID.
-static bool send_end(struct unit_link *link, const struct order *s)
+static bool send_end(struct unit_link *link, const struct orders_item *s)
 {
     static const struct sn_oid status = OID_dvsanAccessRowStatus;
     const uint32_t i[] = {s->volume_index, s->rule_index};
@@ -488,7 +486,7 @@ static bool send_end(struct unit_link *link, const struct order *s)
 bool executor_step(struct unit_link *link)
 {
     while (link->queue_next < link->queue.count) {
-        const struct order *s = &link->queue.items[link->queue_next];
+        const struct orders_item *s = &link->queue.items[link->queue_next];
         struct target t = target_of(link, s);
         if (s->kind == ORDER_END_RULE ? send_end(link, s)
                                       : still_wanted(link, s, &t) && send_step(link, s, &t))

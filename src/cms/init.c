@@ -15,7 +15,7 @@
 #define USER     "dvsan"
 #define PASSWORD "/etc/dvsan/admin-password" // also where dvsan(1) looks for it
 
-static int make_config(const struct setup *s, const char *path, const struct init_answers *a,
+static int make_config(const struct setup *s, const char *path, const struct station_answers *a,
                        struct dv_err *err)
 {
     DV_FREE char *all = NULL;
@@ -54,7 +54,7 @@ static int make_config(const struct setup *s, const char *path, const struct ini
 
 // A configuration that is there stays, so what the options say must be what it says.
 static int check_kept(const struct cms_config *config, const char *path,
-                      const struct init_answers *a, struct dv_err *err)
+                      const struct station_answers *a, struct dv_err *err)
 {
     struct strbuf told = {0};
     struct transport t;
@@ -144,7 +144,7 @@ static int start(const struct setup *s, struct dv_err *err)
     return 0;
 }
 
-int init_station(const struct setup *s, const char *path, const struct init_answers *answers,
+int init_station(const struct setup *s, const char *path, const struct station_answers *answers,
                  struct dv_err *err)
 {
     DV_FREE char *at = setup_path(s, path);

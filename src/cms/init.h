@@ -6,14 +6,14 @@
 #include "config/setup.h"
 
 // What the command line says; NULL where it says nothing.
-struct init_answers {
+struct station_answers {
     const char *name, *address;
     const char *password_file; // the admin's password, to be read; NULL: one is made
 };
 
 // Makes what is not there of the configuration at path, the state folder and the admin's password,
 // and starts the service where systemd runs; what is there stays.
-int init_station(const struct setup *s, const char *path, const struct init_answers *answers,
+int init_station(const struct setup *s, const char *path, const struct station_answers *answers,
                  struct dv_err *err);
 
 #endif

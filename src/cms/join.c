@@ -14,7 +14,7 @@
 #define OVER_MAX_MS   30000
 #define LOST_MS       200 // after this a question is taken to be lost, if the unit speaks again
 
-static struct sn_engine_id engine_of(const struct announcement *a)
+static struct sn_engine_id engine_of(const struct heard *a)
 {
     struct sn_engine_id id = {.len = a->engine_id_len};
     memcpy(id.b, a->engine_id, a->engine_id_len);
@@ -22,7 +22,7 @@ static struct sn_engine_id engine_of(const struct announcement *a)
 }
 
 // A unit that is not in the pool yet and says something else than before: begin anew.
-static bool stranger_changed(const struct unit_link *link, const struct announcement *a)
+static bool stranger_changed(const struct unit_link *link, const struct heard *a)
 {
     return !link_unit(link) &&
            (strcmp(link->address, a->address) != 0 || link->engine.len != a->engine_id_len ||
@@ -31,7 +31,7 @@ static bool stranger_changed(const struct unit_link *link, const struct announce
 
 // What is under way was sent to a unit that was not there, or whose answer was lost: an answer
 // takes some milliseconds. Only reading tables may take longer.
-static bool is_vain(const struct unit_link *link, const struct announcement *a)
+static bool is_vain(const struct unit_link *link, const struct heard *a)
 {
     uint64_t took = loop_now_ms() - link->work_since;
     const struct pool_unit *unit = link_unit(link);
@@ -61,8 +61,7 @@ static bool may_start_over(struct unit_link *link)
     return true;
 }
 
-static void query(struct cms *cms, struct unit_link *link, const struct announcement *a,
-                  const char *from)
+static void query(struct cms *cms, struct unit_link *link, const struct heard *a, const char *from)
 {
     if (link && stranger_changed(link, a)) {
         link_free(link);
@@ -107,14 +106,14 @@ static void leave(struct unit_link *link, const struct pool_unit *unit)
     link_look(link);
 }
 
-static void suspect(struct unit_link *link, const struct announcement *a)
+static void suspect(struct unit_link *link, const struct heard *a)
 {
     const struct sn_engine_id engine = engine_of(a);
     if (link)
         suspect_ask(link, &engine, a->address);
 }
 
-static void doubt(struct cms *cms, const struct announcement *a, const char *from, const char *why)
+static void doubt(struct cms *cms, const struct heard *a, const char *from, const char *why)
 {
     static struct log_limit limit;
     char sender[SENDER_ROOM];
@@ -129,7 +128,7 @@ static void doubt(struct cms *cms, const struct announcement *a, const char *fro
 void join_notification(void *arg, const struct sn_notification *n)
 {
     struct cms *cms = arg;
-    struct announcement a;
+    struct heard a;
     const char *why;
     static struct log_limit bad;
     switch (announce_parse(n, &a, &why)) {

@@ -47,7 +47,7 @@ static void try_next(void *arg)
     struct key_trial *t = arg;
     struct unit_link *link = t->link;
     const struct pool_unit *unit = link_unit(link);
-    struct sn_oid oid = sn_oid_append(&up_time, 0);
+    struct sn_oid oid = sn_scalar_oid(&up_time);
     struct dv_err err;
     sn_peer_free(t->peer); // before the next, which may have the same name
     t->peer = NULL;

@@ -24,20 +24,15 @@ static struct lead_run present(const struct cms *cms)
     return runs[count - 1];
 }
 
-static struct sn_var scalar(const struct sn_oid *object, struct sn_value value)
-{
-    return (struct sn_var){sn_oid_append(object, 0), value};
-}
-
 void lead_word_vars(const struct unit_link *link, struct sn_var vars[LEAD_VARS])
 {
     static const struct sn_oid holder = OID_dvsanMemberHolder, intent = OID_dvsanMemberIntent,
                                mark = OID_dvsanMemberIntentMark;
     const struct cms *cms = link->cms;
     const struct lead_run now = present(cms);
-    vars[0] = scalar(&holder, sn_octets(cms->uuid.b, sizeof(cms->uuid.b)));
-    vars[1] = scalar(&intent, sn_uint(now.number));
-    vars[2] = scalar(&mark, sn_uint(now.mark));
+    vars[0] = sn_scalar(&holder, sn_octets(cms->uuid.b, sizeof(cms->uuid.b)));
+    vars[1] = sn_scalar(&intent, sn_uint(now.number));
+    vars[2] = sn_scalar(&mark, sn_uint(now.mark));
 }
 
 // ---- The lease -------------------------------------------------------------------------------
@@ -80,12 +75,12 @@ static void write_lease(struct unit_link *link, const struct reading *r)
     struct sn_var vars[LEAD_VARS + 4];
     size_t n = LEAD_VARS;
     lead_word_vars(link, vars);
-    vars[n++] = scalar(&name, sn_text(cms->name));
+    vars[n++] = sn_scalar(&name, sn_text(cms->name));
     if (link->take_over)
-        vars[n++] = scalar(&take_over, sn_int(1));
+        vars[n++] = sn_scalar(&take_over, sn_int(1));
     if (!link->leads)
-        vars[n++] = scalar(&spin_lock, sn_int(r->spin_lock));
-    vars[n++] = scalar(&lease, sn_uint(cms->config->lease_s));
+        vars[n++] = sn_scalar(&spin_lock, sn_int(r->spin_lock));
+    vars[n++] = sn_scalar(&lease, sn_uint(cms->config->lease_s));
     link->lease_under_way = true;
     const struct lead_run now = present(cms);
     link->lease_word = (struct lead_word){cms->uuid, now.number, now.mark};
@@ -169,7 +164,7 @@ static void knock(struct unit_link *link, const struct lead *shown)
         return;
     link->knocked = shown->word.station;
     lead_word_vars(link, vars);
-    vars[LEAD_VARS] = scalar(&name, sn_text(link->cms->name));
+    vars[LEAD_VARS] = sn_scalar(&name, sn_text(link->cms->name));
     struct sn_timing timing = {link->cms->config->poll_timeout_ms, 0};
     sn_set(link->peer, vars, LEAD_VARS + 1, timing, knocked, link);
 }

@@ -117,7 +117,7 @@ static int check(const struct cms_config *config, const char *path)
     return rc;
 }
 
-static int init(const struct options *o)
+static int init(const struct station_options *o)
 {
     struct dv_err err;
     struct setup s = {.root = o->root,
@@ -127,7 +127,7 @@ static int init(const struct options *o)
 
 int main(int argc, char **argv)
 {
-    struct options options;
+    struct station_options options;
     struct dv_err err;
     secret_harden_process();
     let_malloc_put_off_nothing();

@@ -9,18 +9,18 @@
 #include <utlist.h>
 
 // The portals of one group, or of all: group 0.
-struct place {
+struct portal_group {
     const struct portal *list;
     size_t count;
     uint32_t group;
 };
 
-static bool is_in(const struct place *place, const struct portal *p)
+static bool is_in(const struct portal_group *place, const struct portal *p)
 {
     return place->group == 0 || p->group == place->group;
 }
 
-static bool has(const struct place *place, const struct portal *p)
+static bool has(const struct portal_group *place, const struct portal *p)
 {
     for (size_t i = 0; i < place->count; i++)
         if (is_in(place, &place->list[i]) && place->list[i].port == p->port &&
@@ -29,7 +29,7 @@ static bool has(const struct place *place, const struct portal *p)
     return false;
 }
 
-static bool has_all(const struct place *place, const struct place *of)
+static bool has_all(const struct portal_group *place, const struct portal_group *of)
 {
     for (size_t i = 0; i < of->count; i++)
         if (is_in(of, &of->list[i]) && !has(place, &of->list[i]))
@@ -37,12 +37,12 @@ static bool has_all(const struct place *place, const struct place *of)
     return true;
 }
 
-static bool same(const struct place *a, const struct place *b)
+static bool same(const struct portal_group *a, const struct portal_group *b)
 {
     return has_all(a, b) && has_all(b, a);
 }
 
-static char *list_of(const struct place *place)
+static char *list_of(const struct portal_group *place)
 {
     struct strbuf text = {0};
     char one[PORTAL_TEXT_ROOM];
@@ -86,8 +86,8 @@ struct pair {
 };
 #define GROUPS (UNIT_GROUPS_MAX + 1)
 
-static const struct pair *compare(struct pair *pairs, const struct place *now,
-                                  const struct place *before)
+static const struct pair *compare(struct pair *pairs, const struct portal_group *now,
+                                  const struct portal_group *before)
 {
     struct pair *p = &pairs[now->group * GROUPS + before->group];
     if (p->known)
@@ -115,8 +115,8 @@ static void tell_hosts(struct cms *cms, struct changes *c, struct log_limit *lim
 static void tell_volumes(struct cms *cms, struct changes *c, struct log_limit *limit,
                          const struct pool_unit *unit, const struct reading *r)
 {
-    struct place now = {r->portals, r->portal_count, 0};
-    struct place before = {unit->portals, unit->portal_count, 0};
+    struct portal_group now = {r->portals, r->portal_count, 0};
+    struct portal_group before = {unit->portals, unit->portal_count, 0};
     struct pair pairs[GROUPS * GROUPS] = {{.known = false}};
     DV_FREE const struct volume **volumes = sorted_volumes(r);
     const struct pool_volume *v;
@@ -140,8 +140,8 @@ static void tell_volumes(struct cms *cms, struct changes *c, struct log_limit *l
 void moves_tell(struct cms *cms, struct changes *c, const struct pool_unit *unit,
                 const struct reading *r)
 {
-    struct place now = {r->portals, r->portal_count, 0};
-    struct place before = {unit->portals, unit->portal_count, 0};
+    struct portal_group now = {r->portals, r->portal_count, 0};
+    struct portal_group before = {unit->portals, unit->portal_count, 0};
     if (same(&now, &before))
         return;
     DV_FREE char *is = list_of(&now), *was = list_of(&before);

@@ -30,34 +30,34 @@ static const char help[] =
     "      --version      print the version and exit\n";
 
 enum {
-    OPTION_HELP = 256,
-    OPTION_VERSION,
-    OPTION_INIT,
-    OPTION_NAME,
-    OPTION_ADDRESS,
-    OPTION_PASSWORD_FILE,
-    OPTION_YES,
-    OPTION_ROOT
+    STATION_OPTION_HELP = 256,
+    STATION_OPTION_VERSION,
+    STATION_OPTION_INIT,
+    STATION_OPTION_NAME,
+    STATION_OPTION_ADDRESS,
+    STATION_OPTION_PASSWORD_FILE,
+    STATION_OPTION_YES,
+    STATION_OPTION_ROOT
 };
 
 static const struct option known[] = {
     {"config", required_argument, NULL, 'c'},
     {"check", no_argument, NULL, 't'},
     {"verbose", no_argument, NULL, 'v'},
-    {"init", no_argument, NULL, OPTION_INIT},
-    {"name", required_argument, NULL, OPTION_NAME},
-    {"address", required_argument, NULL, OPTION_ADDRESS},
-    {"password-file", required_argument, NULL, OPTION_PASSWORD_FILE},
-    {"yes", no_argument, NULL, OPTION_YES},
-    {"root", required_argument, NULL, OPTION_ROOT},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},
+    {"init", no_argument, NULL, STATION_OPTION_INIT},
+    {"name", required_argument, NULL, STATION_OPTION_NAME},
+    {"address", required_argument, NULL, STATION_OPTION_ADDRESS},
+    {"password-file", required_argument, NULL, STATION_OPTION_PASSWORD_FILE},
+    {"yes", no_argument, NULL, STATION_OPTION_YES},
+    {"root", required_argument, NULL, STATION_OPTION_ROOT},
+    {"help", no_argument, NULL, STATION_OPTION_HELP},
+    {"version", no_argument, NULL, STATION_OPTION_VERSION},
     {0}};
 
-enum options_result options_parse(int argc, char **argv, struct options *out)
+enum options_result options_parse(int argc, char **argv, struct station_options *out)
 {
     int option;
-    *out = (struct options){.config = OPTIONS_DEFAULT_CONFIG, .root = ""};
+    *out = (struct station_options){.config = OPTIONS_DEFAULT_CONFIG, .root = ""};
     while ((option = getopt_long(argc, argv, "c:tv", known, NULL)) != -1) {
         switch (option) {
         case 'c':
@@ -69,28 +69,28 @@ enum options_result options_parse(int argc, char **argv, struct options *out)
         case 'v':
             out->verbose = true;
             break;
-        case OPTION_INIT:
+        case STATION_OPTION_INIT:
             out->init = true;
             break;
-        case OPTION_NAME:
+        case STATION_OPTION_NAME:
             out->answers.name = optarg;
             break;
-        case OPTION_ADDRESS:
+        case STATION_OPTION_ADDRESS:
             out->answers.address = optarg;
             break;
-        case OPTION_PASSWORD_FILE:
+        case STATION_OPTION_PASSWORD_FILE:
             out->answers.password_file = optarg;
             break;
-        case OPTION_YES:
+        case STATION_OPTION_YES:
             out->yes = true;
             break;
-        case OPTION_ROOT:
+        case STATION_OPTION_ROOT:
             out->root = optarg;
             break;
-        case OPTION_HELP:
+        case STATION_OPTION_HELP:
             fputs(help, stdout);
             return OPTIONS_DONE;
-        case OPTION_VERSION:
+        case STATION_OPTION_VERSION:
             puts("dvsan-cms " DVSAN_VERSION);
             return OPTIONS_DONE;
         default:

@@ -8,12 +8,12 @@
 
 #define OPTIONS_DEFAULT_CONFIG "/etc/dvsan/dvsan-cms.xml"
 
-struct options {
+struct station_options {
     const char *config;
     bool check, verbose;
     bool init, yes; // set this machine up; ask nothing
     const char *root;
-    struct init_answers answers;
+    struct station_answers answers;
 };
 
 enum options_result {
@@ -22,6 +22,6 @@ enum options_result {
     OPTIONS_BAD   // a sentence was printed
 };
 
-enum options_result options_parse(int argc, char **argv, struct options *out);
+enum options_result options_parse(int argc, char **argv, struct station_options *out);
 
 #endif

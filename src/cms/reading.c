@@ -6,11 +6,9 @@
 #include "base/mem.h"
 #include "dvsan_oids.h"
 #include "model/check.h"
+#include "snmp/smi.h"
 #include <arpa/inet.h>
 #include <string.h>
-
-enum { TRUTH_TRUE = 1, TRUTH_FALSE = 2 }; // TruthValue, RFC 2579
-enum { INET_IPV4 = 1, INET_IPV6 = 2 };    // InetAddressType, RFC 4001
 
 void reading_free(struct reading *r)
 {
@@ -65,7 +63,7 @@ size_t reading_head_oids(const uint32_t *volumes, size_t count, struct sn_oid *o
     static const struct sn_oid progress = OID_dvsanVolumeProgress;
     size_t n = 0;
     for (; n < DV_COUNT(head); n++)
-        oids[n] = sn_oid_append(&head[n], 0);
+        oids[n] = sn_scalar_oid(&head[n]);
     for (size_t i = 0; i < count; i++)
         oids[n++] = sn_oid_append(&progress, volumes[i]);
     return n;
@@ -99,7 +97,7 @@ static bool read_lead(const struct sn_value *holder, const struct sn_var *rest, 
            sn_get_uint(&rest[1].value, &word->number) && sn_get_uint(&rest[2].value, &word->mark) &&
            sn_get_uint(&rest[3].value, &out->held_for) &&
            text(&rest[4].value, out->refused, sizeof(out->refused)) &&
-           sn_get_int(&rest[6].value, 0, INT32_MAX, &out->spin_lock);
+           sn_get_int(&rest[6].value, 0, SMI_TEST_AND_INCR_MAX, &out->spin_lock);
 }
 
 const char reading_no_agent[] = "its agent does not answer: it does not run, or it hangs";
@@ -155,7 +153,7 @@ size_t reading_tail_oids(struct sn_oid *oids)
     static const struct sn_oid list[] = {OID_dvsanMemberEpoch, OID_dvsanMemberGeneration,
                                          OID_dvsanUnitVolumes, OID_dvsanUnitMedia};
     for (size_t i = 0; i < DV_COUNT(list); i++)
-        oids[i] = sn_oid_append(&list[i], 0);
+        oids[i] = sn_scalar_oid(&list[i]);
     return DV_COUNT(list);
 }
 

@@ -12,6 +12,7 @@
 #include "dvsan_oids.h"
 #include "logic/health.h"
 #include "logic/trust.h"
+#include "snmp/smi.h"
 #include "snmp/std_oids.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -163,11 +164,6 @@ static void try_place(struct rekey *r)
     r->trial = key_trial_new(r->link, numbers, count, tried, r);
 }
 
-static struct sn_var scalar(struct sn_oid object, struct sn_value value)
-{
-    return (struct sn_var){sn_oid_append(&object, 0), value};
-}
-
 static struct sn_oid user_row(const struct rekey *r, struct sn_oid column)
 {
     const struct sn_engine_id *engine = &r->link->engine;
@@ -214,7 +210,7 @@ static void send_change(void *arg, const struct sn_result *result)
     if (result->code == DV_CANCELLED)
         return;
     if (result->code != DV_OK || result->count < 1 ||
-        !sn_get_int(&result->vars[0].value, 0, INT32_MAX, &lock)) {
+        !sn_get_int(&result->vars[0].value, 0, SMI_TEST_AND_INCR_MAX, &lock)) {
         give_up(r, result->code == DV_OK ? reading_no_agent : result->text);
         return;
     }
@@ -223,7 +219,7 @@ static void send_change(void *arg, const struct sn_result *result)
     trust_keys(r->link->cms, KEYS_OF_STATION, rec, r->order.number, &new);
     keys_change(&old, &new, &change);
     const struct sn_var vars[] = {
-        scalar(spin_lock, sn_int(lock)),
+        sn_scalar(&spin_lock, sn_int(lock)),
         {user_row(r, auth), sn_octets(change.auth, sizeof(change.auth))},
         {user_row(r, priv), sn_octets(change.priv, sizeof(change.priv))},
     };
@@ -238,7 +234,7 @@ static void send_change(void *arg, const struct sn_result *result)
 static void change(struct rekey *r)
 {
     static const struct sn_oid spin_lock = OID_dvsanMemberSpinLock;
-    const struct sn_oid oid = sn_oid_append(&spin_lock, 0);
+    const struct sn_oid oid = sn_scalar_oid(&spin_lock);
     sn_get(r->current, &oid, 1, timing(r, 1), send_change, r);
 }
 
@@ -264,7 +260,7 @@ static void saved(void *arg, const struct sn_result *result)
 static void save(struct rekey *r)
 {
     static const struct sn_oid persistent = OID_versionSavePersistentData;
-    const struct sn_var var = scalar(persistent, sn_int(1));
+    const struct sn_var var = sn_scalar(&persistent, sn_int(1));
     sn_set(r->proven, &var, 1, timing(r, 1), saved, r);
 }
 
@@ -295,7 +291,7 @@ static void give(struct rekey *r)
     trust_keys(r->link->cms, KEYS_OF_MEMBER, &link_unit(r->link)->rec, number, &keys);
     memcpy(b + 4, keys.auth, KEYS_AUTH);
     memcpy(b + 4 + KEYS_AUTH, keys.priv, KEYS_PRIV);
-    const struct sn_var var = scalar(object, sn_octets(b, sizeof(b)));
+    const struct sn_var var = sn_scalar(&object, sn_octets(b, sizeof(b)));
     sn_set(r->proven, &var, 1, timing(r, 1), given, r);
     secret_wipe(&keys, sizeof(keys));
     secret_wipe(b, sizeof(b));

@@ -116,7 +116,7 @@ static uint64_t promised(const struct pool_unit *u, uint32_t medium)
     return blocks;
 }
 
-struct place {
+struct volume_place {
     struct pool_unit *unit;
     const struct medium *medium;
 };
@@ -139,11 +139,11 @@ static void explain_leads(const struct cms *cms, struct dv_err *err)
 }
 
 static int choose_place(struct cms *cms, const struct volume_request *request,
-                        const struct pool_unit *only, uint64_t blocks, struct place *out,
+                        const struct pool_unit *only, uint64_t blocks, struct volume_place *out,
                         struct dv_err *err)
 {
     DV_FREE struct placement_medium *media = NULL;
-    DV_FREE struct place *places = NULL;
+    DV_FREE struct volume_place *places = NULL;
     size_t n = 0, places_n = 0, chosen;
     for (struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
         for (size_t i = 0; i < u->media_count; i++) {
@@ -155,7 +155,7 @@ static int choose_place(struct cms *cms, const struct volume_request *request,
                 .medium = m,
                 .promised_blocks = promised(u, m->index),
             };
-            *DV_APPEND(places, places_n) = (struct place){u, m};
+            *DV_APPEND(places, places_n) = (struct volume_place){u, m};
         }
     }
     struct placement_request wanted = {blocks, only ? only->rec.name : NULL, request->medium};
@@ -248,7 +248,7 @@ int cms_create_volume(struct cms *cms, const struct volume_request *request, uin
                       struct dv_err *err)
 {
     struct pool_unit *unit;
-    struct place place;
+    struct volume_place place;
     uint64_t blocks = 0;
     if (check_new_volume(cms, request, &unit, err) < 0 ||
         request_size(request->bytes, &blocks, err) < 0 ||

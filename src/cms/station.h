@@ -400,7 +400,7 @@ bool tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh, struct se
 // Judges the tasks about one volume on the unit at once, without a look at it.
 void tasks_judge(struct cms *cms, struct pool_unit *unit, const struct dv_uuid *volume);
 // A step was refused for good.
-void tasks_refused(struct cms *cms, struct pool_unit *unit, const struct order *step,
+void tasks_refused(struct cms *cms, struct pool_unit *unit, const struct orders_item *step,
                    enum dv_code code, const char *why);
 void tasks_new(struct cms *cms, struct task_record *t, enum task_kind kind);
 void tasks_step(struct task_record *t, enum step_state state, const char *fmt, ...)

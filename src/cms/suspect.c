@@ -83,6 +83,6 @@ void suspect_ask(struct unit_link *link, const struct sn_engine_id *engine, cons
     s->link = link;
     s->peer = peer;
     dv_copy(s->address, sizeof(s->address), address);
-    const struct sn_oid oid = sn_oid_append(&uuid, 0);
+    const struct sn_oid oid = sn_scalar_oid(&uuid);
     sn_get(peer, &oid, 1, (struct sn_timing){cms->config->poll_timeout_ms, RETRIES}, answered, s);
 }

@@ -236,7 +236,7 @@ static void fail_task(struct judging *j, const struct pool_task *pt, enum dv_cod
     tasks_end(j->cms, &j->c, &t, TASK_FAILED, code, "%s refused: %s", j->unit->rec.name, why);
 }
 
-static void refused_new(struct judging *j, const struct order *s, struct pool_volume *v,
+static void refused_new(struct judging *j, const struct orders_item *s, struct pool_volume *v,
                         enum dv_code code, const char *why)
 {
     bool creating = s->kind == ORDER_CREATE_VOLUME;
@@ -268,7 +268,7 @@ static void refused_new(struct judging *j, const struct order *s, struct pool_vo
 }
 
 // A new size or name. Why a size was refused the volume's row tells, which is read next.
-static void refused_change(struct judging *j, const struct order *s, struct pool_volume *v,
+static void refused_change(struct judging *j, const struct orders_item *s, struct pool_volume *v,
                            enum dv_code code, const char *why)
 {
     if (s->kind == ORDER_RESIZE_VOLUME) {
@@ -284,7 +284,7 @@ static void refused_change(struct judging *j, const struct order *s, struct pool
     request_take_back_name(j->cms, v, &j->c);
 }
 
-void tasks_refused(struct cms *cms, struct pool_unit *unit, const struct order *step,
+void tasks_refused(struct cms *cms, struct pool_unit *unit, const struct orders_item *step,
                    enum dv_code code, const char *why)
 {
     struct judging j = {.cms = cms, .unit = unit};

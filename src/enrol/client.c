@@ -19,7 +19,7 @@
 
 #define STEP_MS 10000
 
-struct talk {
+struct enrol_talk {
     const char *station;
     int fd;
     struct noise noise;
@@ -82,7 +82,7 @@ int enrol_check_station(const char *station, struct dv_err *err)
                    station);
 }
 
-static int open_connection(struct talk *t, struct dv_err *err)
+static int open_connection(struct enrol_talk *t, struct dv_err *err)
 {
     char host[NI_MAXHOST], port[6];
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
@@ -108,7 +108,7 @@ static int open_connection(struct talk *t, struct dv_err *err)
 
 int enrol_reach(const char *station, struct dv_err *err)
 {
-    struct talk t = {.station = station, .fd = -1};
+    struct enrol_talk t = {.station = station, .fd = -1};
     int rc = open_connection(&t, err);
     if (t.fd >= 0)
         close(t.fd);
@@ -117,7 +117,7 @@ int enrol_reach(const char *station, struct dv_err *err)
 
 // ---- Frames ---------------------------------------------------------------------------------
 
-static int lost(const struct talk *t, int why, struct dv_err *err)
+static int lost(const struct enrol_talk *t, int why, struct dv_err *err)
 {
     if (why == 0)
         return dv_fail(err, DV_UNREACHABLE,
@@ -129,7 +129,7 @@ static int lost(const struct talk *t, int why, struct dv_err *err)
 }
 
 // The data are in out, behind the head.
-static int send_frame(struct talk *t, enum frame_type type, size_t len, struct dv_err *err)
+static int send_frame(struct enrol_talk *t, enum frame_type type, size_t len, struct dv_err *err)
 {
     int64_t until = wait_now_ms() + STEP_MS;
     frame_head(t->out, type, len);
@@ -145,7 +145,7 @@ static int send_frame(struct talk *t, enum frame_type type, size_t len, struct d
     return 0;
 }
 
-static int receive(struct talk *t, enum frame_type wanted, const uint8_t **data, size_t *len,
+static int receive(struct enrol_talk *t, enum frame_type wanted, const uint8_t **data, size_t *len,
                    struct dv_err *err)
 {
     int64_t until = wait_now_ms() + STEP_MS;
@@ -176,7 +176,7 @@ static int receive(struct talk *t, enum frame_type wanted, const uint8_t **data,
                    "%s answers, but not as a dvsan station does: check the address", t->station);
 }
 
-static int send_sealed(struct talk *t, const char *text, struct dv_err *err)
+static int send_sealed(struct enrol_talk *t, const char *text, struct dv_err *err)
 {
     size_t len = strlen(text);
     if (len > FRAME_MAX - NOISE_SEALED_MORE)
@@ -185,7 +185,7 @@ static int send_sealed(struct talk *t, const char *text, struct dv_err *err)
     return send_frame(t, FRAME_SEALED, len + NOISE_SEALED_MORE, err);
 }
 
-static int tampered(const struct talk *t, struct dv_err *err)
+static int tampered(const struct enrol_talk *t, struct dv_err *err)
 {
     return dv_fail(
         err, DV_DENIED,
@@ -196,7 +196,7 @@ static int tampered(const struct talk *t, struct dv_err *err)
 }
 
 // Into text, without a NUL.
-static int receive_sealed(struct talk *t, size_t *len, struct dv_err *err)
+static int receive_sealed(struct enrol_talk *t, size_t *len, struct dv_err *err)
 {
     const uint8_t *data;
     struct dv_err why;
@@ -212,7 +212,7 @@ static int receive_sealed(struct talk *t, size_t *len, struct dv_err *err)
 
 // ---- The steps ------------------------------------------------------------------------------
 
-static int shake_hands(struct talk *t, const struct code *code, struct dv_err *err)
+static int shake_hands(struct enrol_talk *t, const struct code *code, struct dv_err *err)
 {
     uint8_t key[CODE_KEY];
     const uint8_t *data;
@@ -230,8 +230,8 @@ static int shake_hands(struct talk *t, const struct code *code, struct dv_err *e
     return rc;
 }
 
-static int be_granted(struct talk *t, const struct enrol_request *request, struct grant *grant,
-                      struct dv_err *err)
+static int be_granted(struct enrol_talk *t, const struct enrol_request *request,
+                      struct grant *grant, struct dv_err *err)
 {
     size_t len;
     struct dv_err why;
@@ -253,7 +253,7 @@ static int be_granted(struct talk *t, const struct enrol_request *request, struc
 int enrol_ask(const char *station, const struct code *code, const struct enrol_request *request,
               enrol_keep_fn *keep, void *arg, struct dv_err *err)
 {
-    struct talk *t = dv_calloc(1, sizeof(*t));
+    struct enrol_talk *t = dv_calloc(1, sizeof(*t));
     struct grant grant = {.number = 0};
     size_t len;
     t->station = station;

@@ -15,7 +15,7 @@
 #define ENGINE_ID_MIN_LEN 5 // RFC 3411 section 5, SnmpEngineID; all zeros or ones is none, too
 #define KEYS_TEXT         (2 * (KEYS_AUTH + KEYS_PRIV))
 
-bool engine_id_parse(const char *hex, struct engine_id *out)
+bool message_engine_id_parse(const char *hex, struct engine_id *out)
 {
     size_t len = 0;
     if (strncmp(hex, "0x", 2) == 0)
@@ -33,7 +33,7 @@ bool engine_id_parse(const char *hex, struct engine_id *out)
     return true;
 }
 
-void engine_id_format(const struct engine_id *id, char out[2 * ENGINE_ID_MAX_LEN + 1])
+void message_engine_id_format(const struct engine_id *id, char out[2 * ENGINE_ID_MAX_LEN + 1])
 {
     sodium_bin2hex(out, 2 * ENGINE_ID_MAX_LEN + 1, id->b, id->len);
 }
@@ -77,7 +77,7 @@ static int get_engine(const json_t *object, struct engine_id *out, struct dv_err
     const char *text = get_text(object, "engine_id", err);
     if (!text)
         return -1;
-    return engine_id_parse(text, out) ? 0 : bad("engine_id", err);
+    return message_engine_id_parse(text, out) ? 0 : bad("engine_id", err);
 }
 
 static int get_name(const json_t *object, char out[NAME_MAX_LEN + 1], struct dv_err *err)
@@ -142,7 +142,7 @@ static char *finish(json_t *object)
 char *enrol_request_write(const struct enrol_request *r)
 {
     char uuid[UUID_TEXT_LEN], engine[2 * ENGINE_ID_MAX_LEN + 1];
-    engine_id_format(&r->engine, engine);
+    message_engine_id_format(&r->engine, engine);
     return finish(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "kind", member_kind_name(r->kind),
                             "uuid", uuid_format(&r->uuid, uuid), "name", r->name, "engine_id",
                             engine, "address", r->address, "software", r->software));
@@ -186,7 +186,7 @@ void grant_wipe(struct grant *grant)
 char *grant_write(const struct grant *g)
 {
     char uuid[UUID_TEXT_LEN], station[UUID_TEXT_LEN], engine[2 * ENGINE_ID_MAX_LEN + 1];
-    engine_id_format(&g->station.engine, engine);
+    message_engine_id_format(&g->station.engine, engine);
     json_t *object = json_pack(
         "{s:s, s:s, s:I, s:{s:s, s:s, s:s, s:s}, s:o}", "uuid", uuid_format(&g->uuid, uuid), "name",
         g->name, "number", (json_int_t)g->number, "station", "uuid",

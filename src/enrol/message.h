@@ -42,7 +42,8 @@ char *enrol_refusal_write(const struct dv_err *why);
 // Whether the text is a refusal, which is then in why.
 bool enrol_refusal_read(const char *text, size_t len, struct dv_err *why);
 
-bool engine_id_parse(const char *hex, struct engine_id *out); // hex digits, "0x" before them or not
-void engine_id_format(const struct engine_id *id, char out[2 * ENGINE_ID_MAX_LEN + 1]);
+bool message_engine_id_parse(const char *hex,
+                             struct engine_id *out); // hex digits, "0x" before them or not
+void message_engine_id_format(const struct engine_id *id, char out[2 * ENGINE_ID_MAX_LEN + 1]);
 
 #endif

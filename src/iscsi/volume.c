@@ -19,7 +19,7 @@
 struct io {
     struct pump_op op;
     struct leg_req req;
-    struct volume *volume;
+    struct volume_session *volume;
     struct volume_client *client;
     uint64_t deadline_ms, mark;
     unsigned sessions; // that ended while the leg had it
@@ -34,7 +34,7 @@ struct note {
     char text[sizeof(((struct dv_err *)0)->text)];
 };
 
-struct volume {
+struct volume_session {
     struct pump *pump;
     struct leg *leg;
     struct volume_config config;
@@ -53,8 +53,8 @@ struct volume {
 
 // Notes an event, to be told without the lock: a log that blocks must not hold up requests. When
 // nobody takes them, the newest replaces the one before.
-__attribute__((format(printf, 3, 4))) static void say(struct volume *v, bool good, const char *fmt,
-                                                      ...)
+__attribute__((format(printf, 3, 4))) static void say(struct volume_session *v, bool good,
+                                                      const char *fmt, ...)
 {
     if (v->note_count == NOTES)
         v->note_count--;
@@ -70,7 +70,7 @@ __attribute__((format(printf, 3, 4))) static void say(struct volume *v, bool goo
 // Without the lock.
 static void tell(void *arg)
 {
-    struct volume *v = arg;
+    struct volume_session *v = arg;
     struct note notes[NOTES];
     pump_enter(v->pump);
     unsigned count = v->note_count;
@@ -85,7 +85,7 @@ static void tell(void *arg)
 
 static void finish(struct io *io, int error)
 {
-    struct volume *v = io->volume;
+    struct volume_session *v = io->volume;
     *(io->prev ? &io->prev->next : &v->first) = io->next;
     *(io->next ? &io->next->prev : &v->last) = io->prev;
     io->error = error;
@@ -93,7 +93,7 @@ static void finish(struct io *io, int error)
 }
 
 // The timer is left alone while it is early enough: it sets itself again.
-static void set_deadline_timer(struct volume *v)
+static void set_deadline_timer(struct volume_session *v)
 {
     uint64_t now = pump_now_ms();
     if (v->first && !v->deadline_timer.due_ms)
@@ -101,7 +101,7 @@ static void set_deadline_timer(struct volume *v)
                        v->first->deadline_ms > now ? (uint32_t)(v->first->deadline_ms - now) : 0);
 }
 
-static void add(struct volume *v, struct io *io)
+static void add(struct volume_session *v, struct io *io)
 {
     struct io *before = v->last;
     while (before && before->deadline_ms > io->deadline_ms)
@@ -117,7 +117,7 @@ static void add(struct volume *v, struct io *io)
 // answer a request for all that time is not waited for.
 static void on_deadline(struct pump_timer *t)
 {
-    struct volume *v = OF(deadline_timer, t, volume);
+    struct volume_session *v = OF(deadline_timer, t, volume_session);
     uint64_t now = pump_now_ms();
     bool late = false;
     for (struct io *io = v->first, *next; io && io->deadline_ms <= now; io = next) {
@@ -134,7 +134,7 @@ static void on_deadline(struct pump_timer *t)
 
 // The session -------------------------------------------------------------------------------
 
-static void submit(struct volume *v, struct io *io)
+static void submit(struct volume_session *v, struct io *io)
 {
     io->out = true;
     io->mark = unflushed_mark(&v->unflushed);
@@ -143,10 +143,10 @@ static void submit(struct volume *v, struct io *io)
 
 static void on_connect_timer(struct pump_timer *t)
 {
-    leg_connect(OF(connect_timer, t, volume)->leg);
+    leg_connect(OF(connect_timer, t, volume_session)->leg);
 }
 
-static void on_ready(struct volume *v)
+static void on_ready(struct volume_session *v)
 {
     reconnect_ready(&v->reconnect, pump_now_ms());
     if (unflushed_session(&v->unflushed, &v->leg->info))
@@ -162,7 +162,7 @@ static void on_ready(struct volume *v)
     }
 }
 
-static void fail_waiting(struct volume *v, bool openers_only, int error)
+static void fail_waiting(struct volume_session *v, bool openers_only, int error)
 {
     for (struct io *io = v->first, *next; io; io = next) {
         next = io->next;
@@ -171,7 +171,7 @@ static void fail_waiting(struct volume *v, bool openers_only, int error)
     }
 }
 
-static void on_down(struct volume *v)
+static void on_down(struct volume_session *v)
 {
     uint32_t random;
     if (v->shut) {
@@ -208,7 +208,7 @@ static void on_state(struct leg *leg, void *owner)
 // It comes back without an answer: it waits for the next session, or has had enough of them.
 static void given_back(struct io *io)
 {
-    struct volume *v = io->volume;
+    struct volume_session *v = io->volume;
     io->out = false;
     if (v->shut) {
         finish(io, ESHUTDOWN);
@@ -224,7 +224,7 @@ static void given_back(struct io *io)
 static void on_done(struct leg_req *req, int error)
 {
     struct io *io = OF(req, req, io);
-    struct volume *v = io->volume;
+    struct volume_session *v = io->volume;
     if (error == ENOTCONN) {
         given_back(io);
         return;
@@ -244,7 +244,7 @@ static void on_done(struct leg_req *req, int error)
 static void start_io(struct pump_op *op)
 {
     struct io *io = OF(op, op, io);
-    struct volume *v = io->volume;
+    struct volume_session *v = io->volume;
     add(v, io);
     if (v->shut)
         finish(io, ESHUTDOWN);
@@ -254,8 +254,8 @@ static void start_io(struct pump_op *op)
         finish(io, EACCES);
 }
 
-int volume_io(struct volume *v, struct volume_client *client, enum leg_op op, unsigned flags,
-              uint64_t offset, uint64_t bytes, void *data)
+int volume_io(struct volume_session *v, struct volume_client *client, enum leg_op op,
+              unsigned flags, uint64_t offset, uint64_t bytes, void *data)
 {
     struct io io = {
         .op = {.start = start_io},
@@ -283,7 +283,7 @@ static void start_opening(struct pump_op *op)
         leg_connect(io->volume->leg);
 }
 
-int volume_open(struct volume *v, struct dv_err *err)
+int volume_open(struct volume_session *v, struct dv_err *err)
 {
     struct io io = {
         .op = {.start = start_opening},
@@ -302,7 +302,7 @@ int volume_open(struct volume *v, struct dv_err *err)
     return dv_fail(err, why.code, "%s", why.text);
 }
 
-void volume_client_init(struct volume *v, struct volume_client *client)
+void volume_client_init(struct volume_session *v, struct volume_client *client)
 {
     pump_enter(v->pump);
     client->told = v->unflushed.told;
@@ -311,9 +311,10 @@ void volume_client_init(struct volume *v, struct volume_client *client)
 
 // Life --------------------------------------------------------------------------------------
 
-struct volume *volume_new(struct pump *pump, struct leg *leg, const struct volume_config *config)
+struct volume_session *volume_new(struct pump *pump, struct leg *leg,
+                                  const struct volume_config *config)
 {
-    struct volume *v = dv_calloc(1, sizeof(*v));
+    struct volume_session *v = dv_calloc(1, sizeof(*v));
     v->pump = pump;
     v->leg = leg;
     v->config = *config;
@@ -324,7 +325,7 @@ struct volume *volume_new(struct pump *pump, struct leg *leg, const struct volum
     return v;
 }
 
-void volume_shut(struct volume *v)
+void volume_shut(struct volume_session *v)
 {
     pump_enter(v->pump);
     v->shut = true;
@@ -334,7 +335,7 @@ void volume_shut(struct volume *v)
     pump_leave(v->pump);
 }
 
-void volume_free(struct volume *v)
+void volume_free(struct volume_session *v)
 {
     if (!v)
         return;
@@ -348,7 +349,7 @@ void volume_free(struct volume *v)
     free(v);
 }
 
-void volume_refresh(struct volume *v)
+void volume_refresh(struct volume_session *v)
 {
     pump_enter(v->pump);
     bool ready = v->leg->state == LEG_READY;
@@ -357,7 +358,7 @@ void volume_refresh(struct volume *v)
         (void)volume_io(v, NULL, LEG_SIZE, 0, 0, 0, NULL); // else the size stays as it was
 }
 
-struct leg_info volume_info(struct volume *v)
+struct leg_info volume_info(struct volume_session *v)
 {
     pump_enter(v->pump);
     struct leg_info info = v->leg->info;
@@ -365,7 +366,7 @@ struct leg_info volume_info(struct volume *v)
     return info;
 }
 
-void volume_why(struct volume *v, struct dv_err *why)
+void volume_why(struct volume_session *v, struct dv_err *why)
 {
     pump_enter(v->pump);
     *why = v->leg->why;

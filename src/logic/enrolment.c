@@ -18,7 +18,7 @@ static const char *time_text(int64_t seconds, char out[TIME_ROOM])
     return out;
 }
 
-void code_try_source(const char *from, char out[TRY_SOURCE_ROOM])
+void enrolment_try_source(const char *from, char out[TRY_SOURCE_ROOM])
 {
     struct in6_addr at;
     char text[INET6_ADDRSTRLEN];
@@ -35,8 +35,8 @@ void code_try_source(const char *from, char out[TRY_SOURCE_ROOM])
     }
 }
 
-int code_may_be_tried(const struct code_record *code, const struct code_source *source, int64_t now,
-                      const char *from, struct dv_err *why)
+int enrolment_may_be_tried(const struct code_record *code, const struct code_source *source,
+                           int64_t now, const char *from, struct dv_err *why)
 {
     char when[TIME_ROOM];
     if (!code)

@@ -21,12 +21,12 @@ struct enrolment {
 
 // The network that an address (as sockets show it) is counted as: a machine has one IPv4 address,
 // and as many of an IPv6 network as it likes.
-void code_try_source(const char *from, char out[TRY_SOURCE_ROOM]);
+void enrolment_try_source(const char *from, char out[TRY_SOURCE_ROOM]);
 // Whether a code may be tried at all: before anything is proven. DV_DENIED, or DV_BUSY when it may
 // be later, and a sentence. source: what came from that network so far, NULL: nothing. So many may
 // be under way at once as can be let in, and no more are wrong than may be.
-int code_may_be_tried(const struct code_record *code, const struct code_source *source, int64_t now,
-                      const char *from, struct dv_err *why);
+int enrolment_may_be_tried(const struct code_record *code, const struct code_source *source,
+                           int64_t now, const char *from, struct dv_err *why);
 
 // ENROL_AGAIN: it was let in by this code before, never had its keys on disk, and gets the same;
 // the connection broke, or one side crashed. *before is that use. ENROL_NO fills why.

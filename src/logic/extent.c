@@ -60,7 +60,7 @@ int extent_check(const struct extent *used, size_t count, uint64_t total, struct
 
 // One walk over the gaps serves every question. A damaged list is walked without overflow: what
 // overlaps or sticks out only makes gaps smaller.
-struct walk {
+struct gap_walk {
     const struct extent *used;
     size_t count, next;
     uint64_t total, at; // the next gap cannot begin before `at`
@@ -73,7 +73,7 @@ static uint64_t end_of(const struct extent *e)
 }
 
 // The next gap, cut inwards to multiples of ALLOC_BLOCKS; false after the last.
-static bool next_gap(struct walk *w, struct extent *gap)
+static bool next_gap(struct gap_walk *w, struct extent *gap)
 {
     while (!w->done) {
         uint64_t from = w->at, to = w->total;
@@ -97,9 +97,9 @@ static bool next_gap(struct walk *w, struct extent *gap)
     return false;
 }
 
-static struct walk walk_of(const struct extent *used, size_t count, uint64_t total)
+static struct gap_walk walk_of(const struct extent *used, size_t count, uint64_t total)
 {
-    return (struct walk){.used = used, .count = count, .total = total};
+    return (struct gap_walk){.used = used, .count = count, .total = total};
 }
 
 int extent_find(const struct extent *used, size_t count, uint64_t total, uint64_t blocks,
@@ -110,7 +110,7 @@ int extent_find(const struct extent *used, size_t count, uint64_t total, uint64_
                        "a volume's size must be a multiple of %u blocks (1 MiB), not %" PRIu64
                        " blocks",
                        ALLOC_BLOCKS, blocks);
-    struct walk w = walk_of(used, count, total);
+    struct gap_walk w = walk_of(used, count, total);
     struct extent gap;
     while (next_gap(&w, &gap)) {
         if (gap.blocks >= blocks) {
@@ -129,7 +129,7 @@ int extent_find(const struct extent *used, size_t count, uint64_t total, uint64_
 size_t extent_free_list(const struct extent *used, size_t count, uint64_t total,
                         struct extent **list)
 {
-    struct walk w = walk_of(used, count, total);
+    struct gap_walk w = walk_of(used, count, total);
     struct extent gap;
     size_t n = 0;
     *list = NULL;
@@ -211,7 +211,7 @@ void extent_add_both(const struct extent *from, const struct extent *to, struct 
 struct extent_space extent_space(const struct extent *used, size_t count, uint64_t total)
 {
     struct extent_space s = {0};
-    struct walk w = walk_of(used, count, total);
+    struct gap_walk w = walk_of(used, count, total);
     struct extent gap;
     while (next_gap(&w, &gap)) {
         s.free_blocks += gap.blocks;

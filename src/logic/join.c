@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static bool same_engine(const struct unit_record *unit, const struct announcement *a)
+static bool same_engine(const struct unit_record *unit, const struct heard *a)
 {
     return unit->engine_id_len == a->engine_id_len &&
            !memcmp(unit->engine_id, a->engine_id, a->engine_id_len);
@@ -21,7 +21,7 @@ static enum join_action because(enum join_action action, const char *text, const
     return action;
 }
 
-static enum join_action decide_leave(const struct unit_record *unit, const struct announcement *a,
+static enum join_action decide_leave(const struct unit_record *unit, const struct heard *a,
                                      const char **why)
 {
     if (!unit)
@@ -33,7 +33,7 @@ static enum join_action decide_leave(const struct unit_record *unit, const struc
     return because(JOIN_LEAVE, "it is being stopped", why);
 }
 
-static enum join_action decide_known(const struct join_known *known, const struct announcement *a,
+static enum join_action decide_known(const struct join_known *known, const struct heard *a,
                                      const char **why)
 {
     const struct unit_record *unit = known->unit;
@@ -49,14 +49,14 @@ static enum join_action decide_known(const struct join_known *known, const struc
         return because(JOIN_QUERY, "its tables have changed", why);
     if (strcmp(a->address, unit->address) != 0)
         return because(JOIN_QUERY, "its address has changed", why);
-    if (a->kind == ANNOUNCE_REPEAT)
+    if (a->kind == HEARD_REPEAT)
         return because(JOIN_QUERY, "it holds no lease", why);
     if (!known->lease_held)
         return because(JOIN_QUERY, "it has no lease yet", why);
     return because(JOIN_IGNORE, "nothing new", why);
 }
 
-enum join_action join_decide(const struct join_known *known, const struct announcement *a,
+enum join_action join_decide(const struct join_known *known, const struct heard *a,
                              const char **why)
 {
     if (a->member != MEMBER_UNIT)

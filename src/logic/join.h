@@ -9,16 +9,16 @@
 
 #include "model/pool.h"
 
-enum announce_kind {
-    ANNOUNCE_COLD_START = 1,
-    ANNOUNCE_LINK_UP,
-    ANNOUNCE_LINK_DOWN,
-    ANNOUNCE_REPEAT, // dvsanMemberAnnounce: the member says that it holds no lease
-    ANNOUNCE_NEWS    // a medium or a volume of it is in another state
+enum heard_kind {
+    HEARD_COLD_START = 1,
+    HEARD_LINK_UP,
+    HEARD_LINK_DOWN,
+    HEARD_REPEAT, // dvsanMemberAnnounce: the member says that it holds no lease
+    HEARD_NEWS    // a medium or a volume of it is in another state
 };
 
-struct announcement {
-    enum announce_kind kind;
+struct heard {
+    enum heard_kind kind;
     struct dv_uuid uuid;
     enum member_kind member;
     char name[NAME_MAX_LEN + 1];
@@ -45,7 +45,7 @@ enum join_action {
 };
 
 // *why becomes a short reason for the log.
-enum join_action join_decide(const struct join_known *known, const struct announcement *a,
+enum join_action join_decide(const struct join_known *known, const struct heard *a,
                              const char **why);
 
 #endif

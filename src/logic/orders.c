@@ -21,7 +21,7 @@ const char *order_kind_name(enum order_kind kind)
 static void add(struct orders *p, enum order_kind kind, const struct orders_volume *v,
                 const struct orders_right *right, uint32_t rule)
 {
-    struct order *s = DV_APPEND(p->items, p->count);
+    struct orders_item *s = DV_APPEND(p->items, p->count);
     s->kind = kind;
     s->volume = v->want->uuid;
     s->volume_index = v->shown ? v->shown->index : v->want->index;
@@ -158,7 +158,7 @@ static void plan_volume(struct orders *p, const struct orders_volume *v)
 
 static int by_order(const void *x, const void *y)
 {
-    const struct order *a = x, *b = y;
+    const struct orders_item *a = x, *b = y;
     if (a->kind != b->kind)
         return a->kind < b->kind ? -1 : 1;
     if (a->volume_index != b->volume_index)

@@ -47,7 +47,7 @@ enum order_kind {
     ORDER_END_RULE // of a volume that is elsewhere now, and was there; not of this plan
 };
 
-struct order {
+struct orders_item {
     enum order_kind kind;
     struct dv_uuid volume;
     struct dv_uuid host;   // zero: a rule that nobody here knows
@@ -57,7 +57,7 @@ struct order {
 };
 
 struct orders {
-    struct order *items; // freed with free()
+    struct orders_item *items; // freed with free()
     size_t count;
     bool unsettled; // the unit has work under way, or steps are to be taken: look again soon
 };

@@ -39,13 +39,13 @@ static void bind_account(struct planner *p, struct view *v, const char *user)
 static void drop_accounts(struct planner *p, struct view *v)
 {
     size_t first = 0, count = v->bound_count;
-    while (first < count && stays_bound(p, v, v->bound[first]))
+    while (first < count && planner_stays_bound(p, v, v->bound[first]))
         first++;
     for (size_t i = count; i > first; i--)
         emit(p, PLAN_UNBIND_ACCOUNT, v, v->bound[i - 1]);
     v->bound_count = first;
     for (size_t i = first; i < count; i++) {
-        if (!stays_bound(p, v, v->bound[i]))
+        if (!planner_stays_bound(p, v, v->bound[i]))
             continue;
         emit(p, PLAN_BIND_ACCOUNT, v, v->bound[i]);
         v->bound[v->bound_count++] = v->bound[i];
@@ -65,7 +65,7 @@ static void drop_names(struct planner *p, const struct view *v)
 {
     for (size_t i = 0; i < v->seen->acl_count; i++) {
         const char *acl = v->seen->acl[i];
-        if (among(acl, v->names, v->name_count))
+        if (planner_among(acl, v->names, v->name_count))
             continue;
         if (iqn_check(acl, NULL) != 0)
             emit(p, PLAN_UNBIND_ADDRESS, v, acl);
@@ -84,7 +84,7 @@ static void end_sessions(struct planner *p, const struct view *v, bool all)
     size_t done_count = 0;
     for (size_t i = 0; i < v->seen->session_count; i++) {
         const char *initiator = v->seen->sessions[i].initiator;
-        if (among(initiator, done, done_count) || session_may_stay(p, v, initiator))
+        if (planner_among(initiator, done, done_count) || planner_session_may_stay(p, v, initiator))
             continue;
         *DV_APPEND(done, done_count) = initiator;
         emit(p, PLAN_END_SESSIONS, v, initiator);
@@ -95,8 +95,9 @@ static void end_sessions(struct planner *p, const struct view *v, bool all)
 // Everything that takes something away from a target that stays.
 static void revoke(struct planner *p, struct view *v)
 {
-    bool close = !v->want->online || (has_disk(v->seen) && !lun_is_right(v->seen, v->want));
-    bool clear = close || sessions_are_suspect(p, v);
+    bool close =
+        !v->want->online || (planner_has_disk(v->seen) && !planner_lun_is_right(v->seen, v->want));
+    bool clear = close || planner_sessions_are_suspect(p, v);
     if (clear && v->ready) {
         emit(p, PLAN_SET_OFFLINE, v, NULL);
         v->ready = false;
@@ -120,7 +121,7 @@ static void remove_target(struct planner *p, const struct seen_target *t)
 {
     struct plan_target want = {.tid = t->tid};
     struct view v = {.want = &want, .index = PLAN_NONE};
-    view_sees(&v, t);
+    planner_view_sees(&v, t);
     drop_names(p, &v);
     drop_accounts(p, &v); // so that accounts can be deleted even if the target cannot
     drop_outgoing(p, &v);
@@ -140,7 +141,7 @@ static void remove_target(struct planner *p, const struct seen_target *t)
 static void grant(struct planner *p, struct view *v)
 {
     const struct plan_target *want = v->want;
-    bool has_lun = v->seen && want->online && lun_is_right(v->seen, want);
+    bool has_lun = v->seen && want->online && planner_lun_is_right(v->seen, want);
     if (!v->seen) {
         emit(p, PLAN_NEW_TARGET, v, want->iqn);
         v->ready = true;
@@ -153,17 +154,18 @@ static void grant(struct planner *p, struct view *v)
     }
     if (has_lun && v->seen->parameters_differ)
         emit(p, PLAN_SET_PARAMETERS, v, NULL);
-    if (has_lun && lun_is_stale(v->seen, want))
+    if (has_lun && planner_lun_is_stale(v->seen, want))
         emit(p, PLAN_RELOAD_LUN, v, want->path);
-    if (want->online && !(has_lun && lun_is_identified(v->seen, want)))
+    if (want->online && !(has_lun && planner_lun_is_identified(v->seen, want)))
         emit(p, PLAN_IDENTIFY_LUN, v, NULL);
     if (want->online != v->ready)
         emit(p, want->online ? PLAN_SET_READY : PLAN_SET_OFFLINE, v, NULL);
     for (size_t i = 0; i < v->user_count; i++)
-        if (!among(v->users[i], v->bound, v->bound_count))
+        if (!planner_among(v->users[i], v->bound, v->bound_count))
             bind_account(p, v, v->users[i]);
     for (size_t i = 0; i < v->name_count; i++)
-        if (!v->seen || !among(v->names[i], (const char *const *)v->seen->acl, v->seen->acl_count))
+        if (!v->seen ||
+            !planner_among(v->names[i], (const char *const *)v->seen->acl, v->seen->acl_count))
             emit(p, PLAN_BIND_NAME, v, v->names[i]);
 }
 
@@ -177,12 +179,12 @@ static void drop_marked(struct planner *p)
         const char *user = plan_marked_user(*p->accounts[i]);
         if (!user)
             continue;
-        size_t a = wanted_account(p, user);
+        size_t a = planner_wanted_account(p, user);
         bool wanted = a != PLAN_NONE && p->states[a] != ACCOUNT_BLOCKED;
         if (wanted && p->states[a] == ACCOUNT_FINE &&
-            is_mark_of(*p->accounts[i], &p->want->accounts[a]))
+            planner_is_mark_of(*p->accounts[i], &p->want->accounts[a]))
             continue;
-        if (a == PLAN_NONE && has_account(p, user) && !foreign_holds(p, user))
+        if (a == PLAN_NONE && planner_has_account(p, user) && !planner_foreign_holds(p, user))
             emit(p, PLAN_DELETE_ACCOUNT, NULL, user);
         emit(p, PLAN_DELETE_ACCOUNT, NULL, *p->accounts[i]);
     }
@@ -199,7 +201,7 @@ static void make_accounts(struct planner *p)
         emit(p, PLAN_ADD_ACCOUNT, NULL, a->user);
         last_step(p)->account = i;
         char mark[MARK_ROOM];
-        emit(p, PLAN_ADD_ACCOUNT, NULL, mark_of(a, mark));
+        emit(p, PLAN_ADD_ACCOUNT, NULL, planner_mark_of(a, mark));
     }
 }
 
@@ -209,10 +211,11 @@ void unit_plan(const struct plan_wanted *wanted, const struct seen *seen, struct
     struct planner p;
     planner_init(&p, wanted, seen, out);
 
-    if (!has_account(&p, wanted->guard))
+    if (!planner_has_account(&p, wanted->guard))
         emit(&p, PLAN_ADD_ACCOUNT, NULL, wanted->guard);
     for (size_t i = 0; i < p.view_count; i++)
-        if (p.views[i].seen && !among(wanted->guard, p.views[i].bound, p.views[i].bound_count))
+        if (p.views[i].seen &&
+            !planner_among(wanted->guard, p.views[i].bound, p.views[i].bound_count))
             bind_account(&p, &p.views[i], wanted->guard);
     for (size_t i = 0; i < seen->target_count; i++)
         if (plan_is_ours(wanted, seen->targets[i].name) && !p.kept[i])

@@ -10,7 +10,7 @@
 
 #define PATH_MAX_LEN 1000 // bytes; the daemon copies it into 1024
 
-bool among(const char *text, const char *const *list, size_t count)
+bool planner_among(const char *text, const char *const *list, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(text, list[i]) == 0)
@@ -20,7 +20,7 @@ bool among(const char *text, const char *const *list, size_t count)
 
 static void add_once(const char ***list, size_t *count, const char *text)
 {
-    if (!among(text, *list, *count))
+    if (!planner_among(text, *list, *count))
         *DV_APPEND(*list, *count) = text;
 }
 
@@ -39,7 +39,7 @@ static char *const *place_of(const struct planner *p, const char *name)
     return found ? *found : NULL;
 }
 
-bool has_account(const struct planner *p, const char *name)
+bool planner_has_account(const struct planner *p, const char *name)
 {
     return place_of(p, name) != NULL;
 }
@@ -49,11 +49,11 @@ bool has_account(const struct planner *p, const char *name)
 static bool is_marked(const struct planner *p, const struct plan_account *a)
 {
     char mark[MARK_ROOM];
-    char *const *marked = place_of(p, mark_of(a, mark));
+    char *const *marked = place_of(p, planner_mark_of(a, mark));
     return marked && marked < place_of(p, a->user);
 }
 
-size_t wanted_account(const struct planner *p, const char *user)
+size_t planner_wanted_account(const struct planner *p, const char *user)
 {
     for (size_t i = 0; i < p->want->account_count; i++)
         if (strcmp(p->want->accounts[i].user, user) == 0)
@@ -66,12 +66,12 @@ bool plan_is_ours(const struct plan_wanted *wanted, const char *target_name)
     return strncmp(target_name, wanted->prefix, strlen(wanted->prefix)) == 0;
 }
 
-bool foreign_holds(const struct planner *p, const char *user)
+bool planner_foreign_holds(const struct planner *p, const char *user)
 {
     for (size_t i = 0; i < p->seen->target_count; i++) {
         const struct seen_target *t = &p->seen->targets[i];
         if (!plan_is_ours(p->want, t->name) &&
-            among(user, (const char *const *)t->accounts, t->account_count))
+            planner_among(user, (const char *const *)t->accounts, t->account_count))
             return true;
     }
     return false;
@@ -79,16 +79,16 @@ bool foreign_holds(const struct planner *p, const char *user)
 
 // ---- Marks --------------------------------------------------------------------------------
 
-const char *mark_of(const struct plan_account *a, char out[MARK_ROOM])
+const char *planner_mark_of(const struct plan_account *a, char out[MARK_ROOM])
 {
     snprintf(out, MARK_ROOM, PLAN_MARK "%s:%s", a->tag, a->user);
     return out;
 }
 
-bool is_mark_of(const char *account, const struct plan_account *a)
+bool planner_is_mark_of(const char *account, const struct plan_account *a)
 {
     char mark[MARK_ROOM];
-    return strcmp(account, mark_of(a, mark)) == 0;
+    return strcmp(account, planner_mark_of(a, mark)) == 0;
 }
 
 const char *plan_marked_user(const char *account)
@@ -184,14 +184,14 @@ static void look_at_accounts(struct planner *p)
                     "CHAP user \"%s\" cannot be used: 1 to %d printable characters without white "
                     "space and commas, not beginning with " CHAP_USER_OWN,
                     a->user, CHAP_USER_MAX);
-        } else if (wanted_account(p, a->user) != i) {
+        } else if (planner_wanted_account(p, a->user) != i) {
             p->states[i] = ACCOUNT_BLOCKED;
             problem(p, PLAN_NONE, DV_CONFLICT, "CHAP user \"%s\" is given two secrets", a->user);
-        } else if (!has_account(p, a->user)) {
+        } else if (!planner_has_account(p, a->user)) {
             p->states[i] = ACCOUNT_NEW;
         } else if (is_marked(p, a)) {
             p->states[i] = ACCOUNT_FINE;
-        } else if (foreign_holds(p, a->user)) {
+        } else if (planner_foreign_holds(p, a->user)) {
             p->states[i] = ACCOUNT_BLOCKED;
             problem(p, PLAN_NONE, DV_CONFLICT,
                     "CHAP user \"%s\" belongs to a target that is not ours; choose another name",
@@ -204,7 +204,7 @@ static void look_at_accounts(struct planner *p)
 
 // ---- Targets ------------------------------------------------------------------------------
 
-void view_sees(struct view *v, const struct seen_target *t)
+void planner_view_sees(struct view *v, const struct seen_target *t)
 {
     v->seen = t;
     v->ready = t->ready;
@@ -218,7 +218,7 @@ static void add_canonical(struct view *v, const char *initiator)
 {
     char name[IQN_MAX_LEN + 1];
     iqn_canonical(initiator, name);
-    if (among(name, v->names, v->name_count))
+    if (planner_among(name, v->names, v->name_count))
         return;
     char *own = *DV_APPEND(v->spelled, v->spelled_count) = dv_strdup(name);
     *DV_APPEND(v->names, v->name_count) = own;
@@ -229,7 +229,7 @@ static void look_at_rules(struct planner *p, struct view *v)
     for (size_t i = 0; i < v->want->rule_count; i++) {
         const struct plan_rule *r = &v->want->rules[i];
         struct dv_err err;
-        size_t a = wanted_account(p, r->user);
+        size_t a = planner_wanted_account(p, r->user);
         if (iqn_check(r->initiator, &err) != 0) {
             problem(p, v->index, err.code, "%s", err.text)->rule = i;
         } else if (a == PLAN_NONE) {
@@ -338,7 +338,7 @@ static void look_at_target(struct planner *p, struct view *v)
         problem(p, v->index, DV_CONFLICT, "target id %u is wanted twice", v->want->tid);
     } else if (t && strcmp(t->name, v->want->iqn) == 0) {
         p->kept[at] = true;
-        view_sees(v, t);
+        planner_view_sees(v, t);
     } else if (t && !plan_is_ours(p->want, t->name)) {
         v->blocked = true;
         problem(p, v->index, DV_CONFLICT,
@@ -354,24 +354,24 @@ static void look_at_target(struct planner *p, struct view *v)
                     v->want->path);
 }
 
-bool stays_bound(const struct planner *p, const struct view *v, const char *user)
+bool planner_stays_bound(const struct planner *p, const struct view *v, const char *user)
 {
     if (strcmp(user, p->want->guard) == 0)
         return true;
-    return among(user, v->users, v->user_count) &&
-           p->states[wanted_account(p, user)] == ACCOUNT_FINE;
+    return planner_among(user, v->users, v->user_count) &&
+           p->states[planner_wanted_account(p, user)] == ACCOUNT_FINE;
 }
 
 // An initiator that stays allowed keeps its session if an account that its rules name stays bound
 // as it was. Which account a session used is not told.
-bool session_may_stay(const struct planner *p, const struct view *v, const char *initiator)
+bool planner_session_may_stay(const struct planner *p, const struct view *v, const char *initiator)
 {
-    if (!among(initiator, v->names, v->name_count))
+    if (!planner_among(initiator, v->names, v->name_count))
         return false;
     for (size_t i = 0; i < v->want->rule_count; i++) {
         const struct plan_rule *r = &v->want->rules[i];
-        if (iqn_equal(r->initiator, initiator) && stays_bound(p, v, r->user) &&
-            among(r->user, (const char *const *)v->seen->accounts, v->seen->account_count))
+        if (iqn_equal(r->initiator, initiator) && planner_stays_bound(p, v, r->user) &&
+            planner_among(r->user, (const char *const *)v->seen->accounts, v->seen->account_count))
             return true;
     }
     return false;
@@ -380,7 +380,7 @@ bool session_may_stay(const struct planner *p, const struct view *v, const char 
 static bool an_account_ends(const struct planner *p, const struct view *v)
 {
     for (size_t i = 0; i < v->seen->account_count; i++)
-        if (!stays_bound(p, v, v->seen->accounts[i]))
+        if (!planner_stays_bound(p, v, v->seen->accounts[i]))
             return true;
     return false;
 }
@@ -392,20 +392,20 @@ static bool somebody_is_cut_off(const struct planner *p, const struct view *v)
     if (v->want->revokes)
         return true;
     for (size_t i = 0; i < v->seen->acl_count; i++)
-        if (!session_may_stay(p, v, v->seen->acl[i]))
+        if (!planner_session_may_stay(p, v, v->seen->acl[i]))
             return true;
     return false;
 }
 
-bool sessions_are_suspect(const struct planner *p, const struct view *v)
+bool planner_sessions_are_suspect(const struct planner *p, const struct view *v)
 {
     bool any_may_stay = false; // else all end one by one
     for (size_t i = 0; i < v->name_count; i++)
-        any_may_stay = any_may_stay || session_may_stay(p, v, v->names[i]);
+        any_may_stay = any_may_stay || planner_session_may_stay(p, v, v->names[i]);
     return any_may_stay && an_account_ends(p, v) && somebody_is_cut_off(p, v);
 }
 
-bool has_disk(const struct seen_target *t)
+bool planner_has_disk(const struct seen_target *t)
 {
     for (size_t i = 0; i < t->lun_count; i++)
         if (t->luns[i].lun != 0)
@@ -420,7 +420,7 @@ const char *plan_store(const struct plan_target *t)
 
 // Exactly one LUN beside the controller, over the right file. One that was made read-only, by hand
 // or since the file was, is opened anew where that helps.
-bool lun_is_right(const struct seen_target *t, const struct plan_target *want)
+bool planner_lun_is_right(const struct seen_target *t, const struct plan_target *want)
 {
     size_t right = 0;
     for (size_t i = 0; i < t->lun_count; i++) {
@@ -441,7 +441,7 @@ uint64_t plan_megabytes(uint64_t blocks)
     return (blocks - (blocks / 625 - 974)) / 1950;
 }
 
-bool lun_is_stale(const struct seen_target *t, const struct plan_target *want)
+bool planner_lun_is_stale(const struct seen_target *t, const struct plan_target *want)
 {
     for (size_t i = 0; i < t->lun_count; i++) {
         const struct seen_lun *l = &t->luns[i];
@@ -454,7 +454,7 @@ bool lun_is_stale(const struct seen_target *t, const struct plan_target *want)
     return false;
 }
 
-bool lun_is_identified(const struct seen_target *t, const struct plan_target *want)
+bool planner_lun_is_identified(const struct seen_target *t, const struct plan_target *want)
 {
     char id[PLAN_SCSI_ID_ROOM], serial[UUID_TEXT_LEN];
     plan_scsi_id(&want->uuid, id);

@@ -47,22 +47,22 @@ void planner_init(struct planner *p, const struct plan_wanted *want, const struc
                   struct plan *out);
 void planner_done(struct planner *p);
 
-void view_sees(struct view *v, const struct seen_target *t);
-bool stays_bound(const struct planner *p, const struct view *v, const char *user);
-bool session_may_stay(const struct planner *p, const struct view *v, const char *initiator);
+void planner_view_sees(struct view *v, const struct seen_target *t);
+bool planner_stays_bound(const struct planner *p, const struct view *v, const char *user);
+bool planner_session_may_stay(const struct planner *p, const struct view *v, const char *initiator);
 // Whether a session of a name that stays may be one of an account that ends with its host's access.
-bool sessions_are_suspect(const struct planner *p, const struct view *v);
-bool has_disk(const struct seen_target *t);
-bool lun_is_right(const struct seen_target *t, const struct plan_target *want);
+bool planner_sessions_are_suspect(const struct planner *p, const struct view *v);
+bool planner_has_disk(const struct seen_target *t);
+bool planner_lun_is_right(const struct seen_target *t, const struct plan_target *want);
 // Whether the right LUN does not have the size that its file has, or is offline.
-bool lun_is_stale(const struct seen_target *t, const struct plan_target *want);
-bool lun_is_identified(const struct seen_target *t, const struct plan_target *want);
+bool planner_lun_is_stale(const struct seen_target *t, const struct plan_target *want);
+bool planner_lun_is_identified(const struct seen_target *t, const struct plan_target *want);
 
-bool among(const char *text, const char *const *list, size_t count);
-bool has_account(const struct planner *p, const char *name);
-size_t wanted_account(const struct planner *p, const char *user); // its index, or PLAN_NONE
-bool foreign_holds(const struct planner *p, const char *user);
-const char *mark_of(const struct plan_account *a, char out[MARK_ROOM]);
-bool is_mark_of(const char *account, const struct plan_account *a);
+bool planner_among(const char *text, const char *const *list, size_t count);
+bool planner_has_account(const struct planner *p, const char *name);
+size_t planner_wanted_account(const struct planner *p, const char *user); // its index, or PLAN_NONE
+bool planner_foreign_holds(const struct planner *p, const char *user);
+const char *planner_mark_of(const struct plan_account *a, char out[MARK_ROOM]);
+bool planner_is_mark_of(const char *account, const struct plan_account *a);
 
 #endif

@@ -109,10 +109,10 @@ static int judge(const char *name, int status, const char *complaint, struct dv_
     return code;
 }
 
-int command_start(const char *const *argv, struct command *c, struct dv_err *err)
+int command_start(const char *const *argv, struct media_command *c, struct dv_err *err)
 {
     int ends[2];
-    *c = (struct command){.name = argv[0]};
+    *c = (struct media_command){.name = argv[0]};
     if (pipe2(ends, O_CLOEXEC) != 0)
         return dv_fail_errno(err, errno, "cannot run %s", argv[0]);
     int errnum = spawn(argv, ends[1], &c->pid);
@@ -126,7 +126,7 @@ int command_start(const char *const *argv, struct command *c, struct dv_err *err
     return 0;
 }
 
-static int reap(struct command *c)
+static int reap(struct media_command *c)
 {
     int status = 0;
     close(c->errors);
@@ -136,13 +136,13 @@ static int reap(struct command *c)
     return status;
 }
 
-void command_kill(struct command *c)
+void command_kill(struct media_command *c)
 {
     kill(c->pid, SIGKILL);
     (void)reap(c);
 }
 
-bool command_wait(struct command *c, int timeout_ms, int *result, struct dv_err *err)
+bool command_wait(struct media_command *c, int timeout_ms, int *result, struct dv_err *err)
 {
     if (!listen_to(c->errors, wait_now_ms() + timeout_ms, c->said))
         return false;
@@ -156,7 +156,7 @@ bool command_wait(struct command *c, int timeout_ms, int *result, struct dv_err 
 
 int command_run(const char *const *argv, int timeout_ms, struct dv_err *err)
 {
-    struct command c;
+    struct media_command c;
     int result;
     if (command_start(argv, &c, err) != 0)
         return -1;

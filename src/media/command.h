@@ -10,7 +10,7 @@
 #define COMMAND_COMPLAINT 300 // bytes; the last ones are kept
 
 // A program that runs.
-struct command {
+struct media_command {
     const char *name; // borrowed
     pid_t pid;
     int errors; // the end of what it says on stderr
@@ -19,10 +19,10 @@ struct command {
 
 // For one that may take long: no deadline ends it. Each that was started is either waited for until
 // that is true, or killed.
-int command_start(const char *const *argv, struct command *c, struct dv_err *err);
+int command_start(const char *const *argv, struct media_command *c, struct dv_err *err);
 // Whether it ended within this time; then *result and err are as of command_run.
-bool command_wait(struct command *c, int timeout_ms, int *result, struct dv_err *err);
-void command_kill(struct command *c);
+bool command_wait(struct media_command *c, int timeout_ms, int *result, struct dv_err *err);
+void command_kill(struct media_command *c);
 // Kills those that run, of all threads: for a program that ends while threads of its wait for them.
 void command_kill_all(void);
 

@@ -214,14 +214,14 @@ static int prepare_target(struct disk *d, const struct volume *v, struct gpt_par
 }
 
 // Part of a longer work, that tells how far the whole is.
-struct part {
+struct work_part {
     const struct media_progress *whole; // may be NULL
     uint64_t before, size, all;
 };
 
 static bool report_part(void *arg, uint32_t percent)
 {
-    const struct part *p = arg;
+    const struct work_part *p = arg;
     double done = (double)p->before + (double)p->size * percent / 100;
     return !p->whole || p->whole->report(p->whole->arg, (uint32_t)(done * 100 / (double)p->all));
 }
@@ -233,8 +233,8 @@ static int fill_target(struct disk *d, const struct gpt_part *from, const struct
     uint64_t bytes = from->blocks * BLOCK_SIZE;
     struct clearing *c =
         clearing_of(d, &to->uuid, to->start + from->blocks, to->start + to->blocks);
-    struct part zeros = {progress, 0, all - bytes, all};
-    struct part data = {progress, all - bytes, bytes, all};
+    struct work_part zeros = {progress, 0, all - bytes, all};
+    struct work_part data = {progress, all - bytes, bytes, all};
     int rc = storage_zero(&d->storage, c->from, c->to, thin, &c->done,
                           &(struct media_progress){report_part, &zeros}, err);
     if (rc == 0)

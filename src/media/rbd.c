@@ -20,7 +20,7 @@
 // To remove an image takes as long as it is large.
 struct removal {
     struct dv_uuid volume;
-    struct command command;
+    struct media_command command;
 };
 
 struct rbd {
@@ -171,7 +171,7 @@ static struct removal *start_removal(const struct media *m, const struct volume 
     struct rbd *r = m->own;
     DV_FREE char *image = image_of(m, v);
     const char *argv[ARGS_MAX];
-    struct command command;
+    struct media_command command;
     line_of(m, (const char *const[]){"rm", image, NULL}, argv);
     if (command_start(argv, &command, err) != 0)
         return NULL;

@@ -22,7 +22,7 @@
 #define DEFAULT_TIMEOUT 60
 
 // Where an error is reported from.
-struct source {
+struct params_source {
     const char *name, *text;
     size_t len;
     json_t *object;
@@ -30,7 +30,7 @@ struct source {
 };
 
 // The line of a key of the outermost object; jansson keeps no positions.
-static int line_of(const struct source *s, const char *key)
+static int line_of(const struct params_source *s, const char *key)
 {
     int line = 1, depth = 0;
     size_t key_len = strlen(key);
@@ -54,15 +54,15 @@ static int line_of(const struct source *s, const char *key)
     return 1;
 }
 
-static int bad(const struct source *s, const char *key, struct dv_err *err, const char *what)
+static int bad(const struct params_source *s, const char *key, struct dv_err *err, const char *what)
 {
     return dv_fail(err, DV_INVALID, "%s:%d: \"%s\": %s", s->name, line_of(s, key), key, what);
 }
 
 // Keys --------------------------------------------------------------------------------------
 
-static int take_text(const struct source *s, const char *key, json_t *value, size_t max, char **out,
-                     struct dv_err *err)
+static int take_text(const struct params_source *s, const char *key, json_t *value, size_t max,
+                     char **out, struct dv_err *err)
 {
     if (!json_is_string(value))
         return bad(s, key, err, "must be a string");
@@ -76,8 +76,8 @@ static int take_text(const struct source *s, const char *key, json_t *value, siz
     return 0;
 }
 
-static int take_number(const struct source *s, const char *key, json_t *value, json_int_t min,
-                       json_int_t max, uint32_t *out, struct dv_err *err)
+static int take_number(const struct params_source *s, const char *key, json_t *value,
+                       json_int_t min, json_int_t max, uint32_t *out, struct dv_err *err)
 {
     if (!json_is_integer(value) || json_integer_value(value) < min ||
         json_integer_value(value) > max)
@@ -87,7 +87,7 @@ static int take_number(const struct source *s, const char *key, json_t *value, j
     return 0;
 }
 
-static int take_iqn(const struct source *s, const char *key, json_t *value, char **out,
+static int take_iqn(const struct params_source *s, const char *key, json_t *value, char **out,
                     struct dv_err *err)
 {
     struct dv_err why;
@@ -96,8 +96,8 @@ static int take_iqn(const struct source *s, const char *key, json_t *value, char
     return iqn_check(*out, &why) < 0 ? bad(s, key, err, why.text) : 0;
 }
 
-static int take_secret_file(const struct source *s, const char *key, json_t *value, char **out,
-                            struct dv_err *err)
+static int take_secret_file(const struct params_source *s, const char *key, json_t *value,
+                            char **out, struct dv_err *err)
 {
     DV_FREE char *path = NULL;
     struct dv_err why;
@@ -106,7 +106,7 @@ static int take_secret_file(const struct source *s, const char *key, json_t *val
     return secret_read_file(path, out, &why) < 0 ? bad(s, key, err, why.text) : 0;
 }
 
-static int take_digest(const struct source *s, const char *key, json_t *value, bool *out,
+static int take_digest(const struct params_source *s, const char *key, json_t *value, bool *out,
                        struct dv_err *err)
 {
     const char *text = json_string_value(value);
@@ -116,7 +116,7 @@ static int take_digest(const struct source *s, const char *key, json_t *value, b
     return 0;
 }
 
-static int take_key(struct source *s, struct params *p, const char *key, json_t *v,
+static int take_key(struct params_source *s, struct params *p, const char *key, json_t *v,
                     struct dv_err *err)
 {
     if (!strcmp(key, "portal"))
@@ -149,7 +149,7 @@ static int take_key(struct source *s, struct params *p, const char *key, json_t 
                      : take_text(s, key, v, CHAP_MAX, &p->chap_secret, err);
 }
 
-static int check_complete(const struct source *s, const struct params *p, struct dv_err *err)
+static int check_complete(const struct params_source *s, const struct params *p, struct dv_err *err)
 {
     const char *missing = !p->portal      ? "portal"
                           : !p->target    ? "target"
@@ -179,7 +179,7 @@ static void derive_secret(struct params *p)
     p->chap_secret = derived;
 }
 
-static int take_all(struct source *s, struct params *p, struct dv_err *err)
+static int take_all(struct params_source *s, struct params *p, struct dv_err *err)
 {
     const char *key;
     json_t *value;
@@ -207,7 +207,7 @@ static void wiping_free(void *memory)
     free(memory);
 }
 
-static struct params *parse(struct source *s, struct dv_err *err)
+static struct params *parse(struct params_source *s, struct dv_err *err)
 {
     json_malloc_t old_malloc;
     json_free_t old_free;
@@ -236,7 +236,7 @@ static struct params *parse(struct source *s, struct dv_err *err)
 
 struct params *params_parse(const char *name, const char *text, size_t len, struct dv_err *err)
 {
-    struct source s = {.name = name, .text = text, .len = len};
+    struct params_source s = {.name = name, .text = text, .len = len};
     return parse(&s, err);
 }
 
@@ -244,7 +244,7 @@ struct params *params_parse(const char *name, const char *text, size_t len, stru
 
 // "host", "host:port", "[v6]:port" to a numeric "address:port". libiscsi would look a name up
 // each time it connects, and block.
-static int resolve(const struct source *s, struct params *p, struct dv_err *err)
+static int resolve(const struct params_source *s, struct params *p, struct dv_err *err)
 {
     DV_FREE char *copy = dv_strdup(p->portal);
     char *host = copy, *port = strrchr(copy, ':');
@@ -288,7 +288,7 @@ static int read_all(int fd, const char *name, char *text, size_t *len, struct dv
 }
 
 // A regular file with a secret inside must be private, as secret_read_file asks for.
-static int check_private(const struct source *s, int fd, struct dv_err *err)
+static int check_private(const struct params_source *s, int fd, struct dv_err *err)
 {
     struct stat st;
     if (!s->inline_secret || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
@@ -303,7 +303,7 @@ static int check_private(const struct source *s, int fd, struct dv_err *err)
 static struct params *read_from(int fd, const char *name, struct dv_err *err)
 {
     char *text = dv_calloc(1, FILE_MAX + 1);
-    struct source s = {.name = name, .text = text};
+    struct params_source s = {.name = name, .text = text};
     struct params *p = NULL;
     if (read_all(fd, name, text, &s.len, err) == 0)
         p = parse(&s, err);

@@ -23,7 +23,7 @@
 // nbdkit has one instance of a plugin in a process and passes it no context.
 static struct params *params;
 static struct pump *pump;
-static struct volume *volume;
+static struct volume_session *volume;
 
 // Set-up ------------------------------------------------------------------------------------
 

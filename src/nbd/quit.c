@@ -14,7 +14,7 @@
 static const int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
 static struct sigaction before[DV_COUNT(signals)]; // nbdkit's
 
-static struct volume *watched;
+static struct volume_session *watched;
 static int told = -1; // eventfd; a handler can use nothing else
 static atomic_bool unwatched;
 static pthread_t thread;
@@ -52,7 +52,7 @@ static void *watch(void *arg)
     return NULL;
 }
 
-int quit_watch(struct volume *volume, struct dv_err *err)
+int quit_watch(struct volume_session *volume, struct dv_err *err)
 {
     watched = volume;
     told = eventfd(0, EFD_CLOEXEC);

@@ -9,7 +9,7 @@
 // nbdkit waits for every request before it ends, and tells a plugin nothing until then. So SIGTERM,
 // SIGINT, SIGQUIT and SIGHUP are noticed on their way to nbdkit's handlers, and shut the volume.
 // Call it after the last fork, when nbdkit has set its handlers.
-int quit_watch(struct volume *volume, struct dv_err *err);
+int quit_watch(struct volume_session *volume, struct dv_err *err);
 void quit_unwatch(void); // harmless when nothing is watched
 
 #endif

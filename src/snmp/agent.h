@@ -94,6 +94,11 @@ struct sn_table {
     void (*release)(void *ctx, struct sn_change *c);
 };
 
+// find and next of a group of scalars: its row is the context.
+const void *sn_scalar_find(void *ctx, const uint32_t *index, size_t len);
+const void *sn_scalar_next(void *ctx, const uint32_t *index, size_t len, uint32_t *out,
+                           size_t *out_len);
+
 // The table, and what it points to, must outlive the agent. Register before the loop runs, or at
 // least in the turn of the loop in which the agent was made. Entries must not be within others.
 int sn_agent_table(struct sn_agent *a, const struct sn_table *table, void *ctx, struct dv_err *err);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "snmp/smi.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +17,6 @@
 
 #define ID_MIN      5          // RFC 3411 SnmpEngineID
 #define BOOTS_SINCE 1767225600 // 2026-01-01
-#define BOOTS_MAX   2147483647 // then the count stays, and the engine needs a new ID
 
 // An ID of format 5, "octets", under Net-SNMP's enterprise number 8072 as the MIB modules are.
 static void make_id(struct sn_engine_id *id)
@@ -34,7 +34,7 @@ static bool parse(const char *line, struct sn_engine *out)
         sscanf(line, "%2hhx", &e.id.b[e.id.len++]);
     char end;
     if (e.id.len < ID_MIN || *line != ' ' || sscanf(line, "%u%c", &e.boots, &end) != 2 ||
-        end != '\n' || e.boots < 1 || e.boots > BOOTS_MAX)
+        end != '\n' || e.boots < 1 || e.boots > SMI_ENGINE_BOOTS_MAX)
         return false;
     *out = e;
     return true;
@@ -62,7 +62,9 @@ static bool same_id(const struct sn_engine_id *a, const struct sn_engine_id *b)
 static uint32_t minutes_now(void)
 {
     int64_t minutes = ((int64_t)time(NULL) - BOOTS_SINCE) / 60;
-    return minutes < 1 ? 1 : minutes > BOOTS_MAX ? BOOTS_MAX : (uint32_t)minutes;
+    return minutes < 1                      ? 1
+           : minutes > SMI_ENGINE_BOOTS_MAX ? SMI_ENGINE_BOOTS_MAX
+                                            : (uint32_t)minutes;
 }
 
 int sn_engine_start(const char *dir, const struct sn_engine_id *wanted, struct sn_engine *out,
@@ -86,7 +88,7 @@ int sn_engine_start(const char *dir, const struct sn_engine_id *wanted, struct s
         e = (struct sn_engine){.id = *wanted};
     else if (e.id.len == 0)
         make_id(&e.id);
-    if (e.boots < BOOTS_MAX)
+    if (e.boots < SMI_ENGINE_BOOTS_MAX)
         e.boots++;
     // A file that was lost, or came back from a backup, would have the count go back.
     if (e.boots < minutes_now())

@@ -21,7 +21,7 @@
 #define WARNINGS_A_MINUTE 10
 #define SETTLE_TURNS      64 // more than one message of the master sets off
 
-struct watch {
+struct fd_watch {
     int fd;
     bool wanted;
     struct loop_fd *loop_fd;
@@ -35,7 +35,7 @@ struct sn_env {
     struct sn_vars vars;
     netsnmp_large_fd_set only, all;
     int only_fd; // the one that is set in only, -1 for none
-    struct watch *watches;
+    struct fd_watch *watches;
     size_t watch_count;
     struct loop_timer *timer; // to the next alarm or timeout, or at once to look again
     uint64_t minute;          // when the present minute of warnings began
@@ -113,7 +113,7 @@ static void watch_fd(struct sn_env *env, int fd)
             return;
         }
     }
-    struct watch *w = DV_APPEND(env->watches, env->watch_count);
+    struct fd_watch *w = DV_APPEND(env->watches, env->watch_count);
     w->fd = fd;
     w->wanted = true;
     w->loop_fd = loop_fd_new(env->loop, fd, LOOP_READ, on_readable, env);

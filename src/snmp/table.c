@@ -205,3 +205,19 @@ int sn_region_handle(netsnmp_mib_handler *handler, netsnmp_handler_registration 
     }
     return SNMP_ERR_NOERROR;
 }
+
+const void *sn_scalar_find(void *ctx, const uint32_t *index, size_t len)
+{
+    return len == 1 && index[0] == 0 ? ctx : NULL;
+}
+
+const void *sn_scalar_next(void *ctx, const uint32_t *index, size_t len, uint32_t *out,
+                           size_t *out_len)
+{
+    (void)index;
+    if (len > 0)
+        return NULL;
+    out[0] = 0;
+    *out_len = 1;
+    return ctx;
+}

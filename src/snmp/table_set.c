@@ -10,7 +10,7 @@
 #include "base/secret.h"
 #include <string.h>
 
-enum progress { GATHERED, CHECKED, APPLIED }; // how far a row's change has come
+enum change_phase { GATHERED, CHECKED, APPLIED }; // how far a row's change has come
 
 struct row_change {
     const struct sn_bound_table *table;
@@ -18,7 +18,7 @@ struct row_change {
     netsnmp_request_info *request[SN_ROW_SETS]; // Net-SNMP keeps them through all phases
     struct sn_oid *objid[SN_ROW_SETS];          // owned: what values of type SN_OBJID point to
     uint8_t *octets[SN_ROW_SETS];               // owned: what values of type SN_OCTETS point to
-    enum progress progress;
+    enum change_phase progress;
     struct row_change *next;
 };
 

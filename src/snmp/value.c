@@ -82,6 +82,16 @@ const char *sn_oid_format(const struct sn_oid *oid, char *out, size_t room)
     return out;
 }
 
+struct sn_oid sn_scalar_oid(const struct sn_oid *object)
+{
+    return sn_oid_append(object, 0);
+}
+
+struct sn_var sn_scalar(const struct sn_oid *object, struct sn_value value)
+{
+    return (struct sn_var){sn_scalar_oid(object), value};
+}
+
 struct sn_value sn_int(int32_t i)
 {
     return (struct sn_value){.type = SN_INT, .i = i};

@@ -63,6 +63,10 @@ bool sn_oid_parse(const char *dotted, struct sn_oid *out); // "1.3.6" or ".1.3.6
 // Cuts what does not fit; 11 bytes a sub-identifier are always enough.
 const char *sn_oid_format(const struct sn_oid *oid, char *out, size_t room);
 
+// A scalar's instance: the one below 0.
+struct sn_oid sn_scalar_oid(const struct sn_oid *object);
+struct sn_var sn_scalar(const struct sn_oid *object, struct sn_value value);
+
 struct sn_value sn_int(int32_t i);
 struct sn_value sn_uint(uint32_t u);
 struct sn_value sn_counter64(uint64_t u);

@@ -29,7 +29,7 @@ struct cell {
     } data[];
 };
 
-struct column {
+struct walk_column {
     struct sn_oid oid;
     struct sn_oid cursor; // the last OID that came
     bool ended;
@@ -48,7 +48,7 @@ struct walk {
     size_t asked[COLUMNS_MAX]; // the columns of the request under way
     size_t asked_count;
     size_t count;
-    struct column column[];
+    struct walk_column column[];
 };
 
 static void ask(struct walk *w);
@@ -94,7 +94,7 @@ static struct cell *new_cell(const uint32_t *index, size_t len, const struct sn_
 }
 
 // Takes one variable into its column. False when the agent goes backwards or in a circle.
-static bool take(struct column *col, const struct sn_var *var)
+static bool take(struct walk_column *col, const struct sn_var *var)
 {
     const uint32_t *index;
     size_t len;
@@ -138,7 +138,7 @@ static bool give_row(struct walk *w, const struct cell *least)
     size_t len = least->index_len;
     memcpy(index, least->index, len * sizeof(index[0]));
     for (size_t i = 0; i < w->count; i++) {
-        struct column *col = &w->column[i];
+        struct walk_column *col = &w->column[i];
         struct cell *c = col->first;
         values[i].type = SN_NO_INSTANCE;
         if (!c || sn_subids_compare(c->index, c->index_len, index, len) != 0)

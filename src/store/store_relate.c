@@ -28,17 +28,17 @@ enum thing {
     TASK
 };
 
-struct key { // compared by its bytes, so without padding
+struct fact_key { // compared by its bytes, so without padding
     uint64_t thing, number, group;
     struct dv_uuid of, with;
     char text[IQN_MAX_LEN + 1];
 };
-static_assert(sizeof(struct key) ==
+static_assert(sizeof(struct fact_key) ==
                   3 * sizeof(uint64_t) + 2 * sizeof(struct dv_uuid) + IQN_MAX_LEN + 1,
               "a key has no padding");
 
 struct fact {
-    struct key key;
+    struct fact_key key;
     const struct change *told_by;
     UT_hash_handle hh;
 };
@@ -50,14 +50,15 @@ struct relations {
     struct dv_err *err;
 };
 
-static const struct fact *find(const struct relations *r, const struct key *key)
+static const struct fact *find(const struct relations *r, const struct fact_key *key)
 {
     struct fact *f = NULL;
     HASH_FIND(hh, r->facts, key, sizeof(*key), f);
     return f;
 }
 
-static int once(struct relations *r, const struct key *key, const char *table, const char *column)
+static int once(struct relations *r, const struct fact_key *key, const char *table,
+                const char *column)
 {
     if (find(r, key))
         return db_damaged(r->db, r->err, "two rows of %s have one %s", table, column);
@@ -68,27 +69,27 @@ static int once(struct relations *r, const struct key *key, const char *table, c
     return 0;
 }
 
-static struct key by_uuid(enum thing thing, const struct dv_uuid *of)
+static struct fact_key by_uuid(enum thing thing, const struct dv_uuid *of)
 {
-    return (struct key){.thing = thing, .of = *of};
+    return (struct fact_key){.thing = thing, .of = *of};
 }
 
-static struct key by_text(enum thing thing, const char *text)
+static struct fact_key by_text(enum thing thing, const char *text)
 {
-    struct key key = {.thing = thing};
+    struct fact_key key = {.thing = thing};
     dv_copy(key.text, sizeof(key.text), text);
     return key;
 }
 
-static struct key by_index(enum thing thing, const struct dv_uuid *of, uint32_t index)
+static struct fact_key by_index(enum thing thing, const struct dv_uuid *of, uint32_t index)
 {
-    return (struct key){.thing = thing, .of = *of, .number = index};
+    return (struct fact_key){.thing = thing, .of = *of, .number = index};
 }
 
 static int belongs(struct relations *r, const char *table, enum thing thing,
                    const struct dv_uuid *to)
 {
-    const struct key key = by_uuid(thing, to);
+    const struct fact_key key = by_uuid(thing, to);
     return find(r, &key)
                ? 0
                : db_damaged(r->db, r->err, "what a row of %s belongs to is not there", table);
@@ -98,13 +99,13 @@ static int belongs(struct relations *r, const char *table, enum thing thing,
 static int named_once(struct relations *r, const char *table, enum thing thing,
                       const struct dv_uuid *uuid, enum thing by_name, const char *name)
 {
-    const struct key id = by_uuid(thing, uuid), called = by_text(by_name, name);
+    const struct fact_key id = by_uuid(thing, uuid), called = by_text(by_name, name);
     return once(r, &id, table, "uuid") < 0 ? -1 : once(r, &called, table, "name");
 }
 
 static int relate_host(struct relations *r, const struct host_record *h)
 {
-    struct key iqn = {.thing = HOST_IQN};
+    struct fact_key iqn = {.thing = HOST_IQN};
     iqn_canonical(h->iqn, iqn.text);
     if (named_once(r, "host", HOST, &h->uuid, HOST_NAME, h->name) < 0)
         return -1;
@@ -122,11 +123,11 @@ static int relate_volume(struct relations *r, const struct volume_record *v)
 static int relate_rows(struct relations *r, const char *table, enum thing thing)
 {
     const struct change *c = r->now;
-    const struct key all = by_uuid(thing, &c->id);
+    const struct fact_key all = by_uuid(thing, &c->id);
     if (belongs(r, table, UNIT, &c->id) < 0 || once(r, &all, table, "key") < 0)
         return -1;
     for (size_t i = 0; i < c->count; i++) {
-        struct key key = {.of = c->id};
+        struct fact_key key = {.of = c->id};
         if (thing == MEDIA) {
             key.thing = MEDIUM;
             key.number = c->media[i].index;
@@ -146,15 +147,15 @@ static int relate_rows(struct relations *r, const char *table, enum thing thing)
 static int relate_shown(struct relations *r)
 {
     const struct change *c = r->now;
-    const struct key volume = by_uuid(VOLUME, &c->id), shown = by_uuid(SHOWN, &c->id);
+    const struct fact_key volume = by_uuid(VOLUME, &c->id), shown = by_uuid(SHOWN, &c->id);
     if (belongs(r, "shown", VOLUME, &c->id) < 0 || once(r, &shown, "shown", "volume") < 0)
         return -1;
-    const struct key index =
+    const struct fact_key index =
         by_index(SHOWN_INDEX, &find(r, &volume)->told_by->volume->unit, c->shown->index);
     if (once(r, &index, "shown", "idx on their unit") < 0)
         return -1;
     for (size_t i = 0; i < c->rule_count; i++) {
-        const struct key rule = by_index(RULE, &c->id, c->rules[i].index);
+        const struct fact_key rule = by_index(RULE, &c->id, c->rules[i].index);
         if (once(r, &rule, "rule", "idx") < 0)
             return -1;
     }
@@ -163,8 +164,8 @@ static int relate_shown(struct relations *r)
 
 static int relate_assignment(struct relations *r, const struct assignment_record *a)
 {
-    const struct key right = {.thing = RIGHT, .of = a->volume, .with = a->host};
-    const struct key index = by_index(RIGHT_INDEX, &a->volume, a->index);
+    const struct fact_key right = {.thing = RIGHT, .of = a->volume, .with = a->host};
+    const struct fact_key index = by_index(RIGHT_INDEX, &a->volume, a->index);
     if (belongs(r, "assignment", VOLUME, &a->volume) < 0 ||
         belongs(r, "assignment", HOST, &a->host) < 0 ||
         once(r, &right, "assignment", "volume and host") < 0)
@@ -175,7 +176,7 @@ static int relate_assignment(struct relations *r, const struct assignment_record
 static int relate(struct relations *r)
 {
     const struct change *c = r->now;
-    struct key task = {.thing = TASK};
+    struct fact_key task = {.thing = TASK};
     switch (c->kind) {
     case CHANGE_UNIT:
         return named_once(r, "unit", UNIT, &c->unit->uuid, UNIT_NAME, c->unit->name);

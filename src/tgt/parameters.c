@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-struct key {
+struct parameter {
     const char *name;
     size_t offset;
     enum { NUMBER_OF, YES_OR_NO, IS_NONE } kind; // into a uint32_t, or a bool
@@ -27,7 +27,7 @@ struct key {
         name, offsetof(struct tgt_parameters, field), IS_NONE                                      \
     }
 
-static const struct key KEYS[] = {
+static const struct parameter KEYS[] = {
     NONE("HeaderDigest", no_header_digest),
     NONE("DataDigest", no_data_digest),
     FLAG("InitialR2T", session.initial_r2t),
@@ -44,7 +44,7 @@ static const struct key KEYS[] = {
     NUMBER("ErrorRecoveryLevel", error_recovery_level),
 };
 
-static bool take(const struct key *key, const char *value, struct tgt_parameters *out)
+static bool take(const struct parameter *key, const char *value, struct tgt_parameters *out)
 {
     char *field = (char *)out + key->offset;
     unsigned number;

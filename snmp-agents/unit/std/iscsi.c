@@ -3,8 +3,7 @@
 #include "base/mem.h"
 #include "snmp-agents/unit/std/rows.h"
 
-enum { PROTOCOL_TCP = 6, PORTAL_GROUP_TAG = 1, INET_UNKNOWN = 0, INET_IPV4 = 1, INET_IPV6 = 2 };
-enum { STORAGE_READ_ONLY = 5 };
+enum { PROTOCOL_TCP = 6, PORTAL_GROUP_TAG = 1 };
 
 static size_t portals(const struct std_row *row)
 {

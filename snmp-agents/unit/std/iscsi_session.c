@@ -5,7 +5,6 @@
 #include <arpa/inet.h>
 
 enum { SESSION_INBOUND = 1, SESSION_NORMAL = 1, CONNECTION_FULL = 2, PROTOCOL_TCP = 6 };
-enum { INET_UNKNOWN = 0, INET_IPV4 = 1, INET_IPV6 = 2 };
 
 TABLE_CONSTANT(direction, sn_int(SESSION_INBOUND))
 STD_GET(initiator, sn_text(row->session->of.initiator))
