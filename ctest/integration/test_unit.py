@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import re
 import signal
 import socket
 import sqlite3
@@ -736,3 +737,23 @@ def test_another_prefix_is_told_before_it_takes_volumes_away(box):
     assert run("--check", "-c", box.dir / "unit.xml").returncode == 0
     told = run("--check", "-c", box.dir / "other.xml")
     assert told.returncode == 3 and f"such as data with the target name {box.iqn(1)}; put the iqn-prefix" in told.stdout
+
+
+def test_a_volume_of_another_prefix_is_not_gone_while_tgtd_has_it(box):
+    """It is no target of this unit's any more, so the unit does not end it: its room would be given out again
+    while hosts go on writing to it."""
+    box.create(1, "data")
+    box.wait_volume(1, ONLINE)
+    name = box.iqn(1)
+    text = (box.dir / "unit.xml").read_text()
+    box.agent.end()
+    box.write("unit.xml", text.replace(f'iqn-prefix="{IQN}"', 'iqn-prefix="iqn.2026-11.test.other"'))
+    box.start_agent()
+    box.wait_ready()
+    box.destroy(1)
+    wait_for("the deletion to wait for tgtd", lambda: f"open with the target name {name}: put the iqn-prefix"
+             in box.get(f"{VOLUME}.{V_ERROR}.1"))
+    assert name in box.tgtadm("--mode", "target", "--op", "show")
+    tid, = re.findall(f"Target (\\d+): {name}", box.tgtadm("--mode", "target", "--op", "show"))
+    box.tgtadm("--mode", "target", "--op", "delete", "--tid", tid, "--force")
+    wait_for("the volume to be gone", lambda: 1 not in box.volumes())

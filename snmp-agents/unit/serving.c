@@ -426,6 +426,12 @@ static bool holds(const struct instance *i, const char *iqn)
            bsearch(&iqn, i->holding, i->holding_count, sizeof(*i->holding), compare_names);
 }
 
+static bool has_our_prefix(const struct serving *s, const char *iqn)
+{
+    size_t len = strlen(s->config->iqn_prefix);
+    return strncmp(iqn, s->config->iqn_prefix, len) == 0 && iqn[len] == ':';
+}
+
 bool serving_has_let_go(const struct serving *s, const struct order *o,
                         const struct order_volume *ov, struct dv_err *err)
 {
@@ -436,7 +442,13 @@ bool serving_has_let_go(const struct serving *s, const struct order *o,
             continue;
         *err = o->tgtds[n - 1].err;
         if (err->code == DV_OK)
-            (void)dv_fail(err, DV_BUSY, "tgtd still has it open");
+            (void)(has_our_prefix(s, ov->v.iqn)
+                       ? dv_fail(err, DV_BUSY, "tgtd still has it open")
+                       : dv_fail(err, DV_BUSY,
+                                 "tgtd still has it open with the target name %s: put the "
+                                 "iqn-prefix with which the volume was made back into the "
+                                 "configuration, or take that target away from tgtd",
+                                 ov->v.iqn));
         return false;
     }
     return true;

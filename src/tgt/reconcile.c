@@ -331,13 +331,13 @@ static void describe(struct run *r)
 {
     for (size_t i = 0; i < r->seen.target_count; i++) {
         const struct seen_target *t = &r->seen.targets[i];
+        for (size_t k = 0, held = 0; k < t->lun_count && held == 0; k++)
+            if ((held = t->luns[k].lun != 0))
+                *DV_APPEND(r->result->holding, r->result->holding_count) = dv_strdup(t->name);
         if (!plan_is_ours(&r->wanted, t->name)) {
             note_foreign(r, t);
             continue;
         }
-        for (size_t k = 0, held = 0; k < t->lun_count && held == 0; k++)
-            if ((held = t->luns[k].lun != 0))
-                *DV_APPEND(r->result->holding, r->result->holding_count) = dv_strdup(t->name);
         for (size_t k = 0; k < r->wanted.target_count; k++)
             if (r->wanted.targets[k].tid == t->tid)
                 r->result->sessions[k] = (uint32_t)t->session_count;

@@ -68,7 +68,9 @@ struct tgt_result {
     size_t steps;        // that were carried out
     struct tgt_foreign *foreign;
     size_t foreign_count;
-    char **holding; // names of our targets that have their file open, in the end
+    // Names of all targets that have a file open, in the end: also of foreign ones, since a volume
+    // may have been made with another prefix.
+    char **holding;
     size_t holding_count;
 };
 void tgt_result_clear(struct tgt_result *r);
