@@ -143,6 +143,9 @@ static void test_reasons(void **state)
         {UNIT_UP, MEDIUM_ONLINE, true, "", "f", ""},
         {UNIT_DEGRADED, MEDIUM_ONLINE, true, "", "fof",
          "2 of its volumes cannot be served: tgtd ended"},
+        {UNIT_DEGRADED, MEDIUM_ONLINE, true, "", "fgf",
+         "2 of its volumes cannot be served: tgtd ended; "
+         "1 more cannot be, for other reasons (dvsan volume list)"},
         {UNIT_DEGRADED, MEDIUM_ONLINE, true, "", "og", "volume v1 cannot be served: odd"},
         {UNIT_DEGRADED, MEDIUM_FAILED, true, "", "ff", "its medium m has failed: gone"},
         {UNIT_DEGRADED, MEDIUM_ONLINE, false, "", "o", "its portal 192.0.2.1:3260 is not up"},

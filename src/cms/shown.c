@@ -172,23 +172,28 @@ static void add_media(struct writer *w, const struct pool_unit *u)
             add(w, "its medium %s has failed: %s", u->media[i].name, u->media[i].last_error);
 }
 
-// Those that have a medium, with the reason of the first.
+// Those that have a medium, with the reason of the first, and how many have others.
 static void add_volumes(struct writer *w, const struct pool_unit *u)
 {
     const struct pool_volume *v, *first = NULL;
-    size_t n = 0;
+    size_t n = 0, others = 0;
     DL_FOREACH2(u->volumes, v, unit_next)
     {
         if (v->actual.index == 0 || v->actual.state != VOLUME_FAILED || pool_medium_is_away(v))
             continue;
         if (!first)
             first = v;
-        n += !strcmp(v->actual.last_error, first->actual.last_error);
+        if (!strcmp(v->actual.last_error, first->actual.last_error))
+            n++;
+        else
+            others++;
     }
     if (n == 1)
         add(w, "volume %s cannot be served: %s", first->rec.name, first->actual.last_error);
     else if (n > 1)
         add(w, "%zu of its volumes cannot be served: %s", n, first->actual.last_error);
+    if (others > 0)
+        add(w, "%zu more cannot be, for other reasons (dvsan volume list)", others);
 }
 
 // Of those that the pool does not take from it, and whose medium is there, the first.
