@@ -3,11 +3,13 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <regex.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -181,6 +183,33 @@ static void limit_writes(void **state)
     assert_non_null(strstr(line, "x (1234 more like this were left out)\n"));
 }
 
+// A log that nobody reads holds up nothing, and what is lost so is told.
+static void a_full_pipe(void **state)
+{
+    (void)state;
+    static char text[1 << 20];
+    size_t len = 0, found = 0;
+    ssize_t n;
+    log_init("dvsan-test", LOG_LEVEL_INFO);
+    for (unsigned i = 0; i < 5000; i++)
+        log_warning("full", "line %u", i);
+    fcntl(pipe_fds[0], F_SETFL, O_NONBLOCK);
+    while ((n = read(pipe_fds[0], text + len, sizeof(text) - 1 - len)) > 0)
+        len += (size_t)n;
+    text[len] = '\0';
+    for (const char *at = text; (at = strstr(at, " full: line ")); at++)
+        found++;
+    assert_true(found > 100 && found < 5000);
+    log_warning("full", "the next");
+    n = read(pipe_fds[0], text, sizeof(text) - 1);
+    assert_true(n > 0);
+    text[n] = '\0';
+    char want[64];
+    snprintf(want, sizeof(want), " log: %zu lines are lost", 5000 - found);
+    assert_non_null(strstr(text, want));
+    assert_non_null(strstr(text, " full: the next\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +217,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(journal_lines, capture, release),
         cmocka_unit_test_setup_teardown(levels, capture, release),
         cmocka_unit_test_setup_teardown(one_line_each, capture, release),
+        cmocka_unit_test_setup_teardown(a_full_pipe, capture, release),
         cmocka_unit_test(limit_decides),
         cmocka_unit_test_setup_teardown(limit_writes, capture, release),
     };

@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -66,21 +68,47 @@ static size_t write_prefix(char *line, size_t room, enum log_level level, const 
                             logger.program, levels[level].name, sub);
 }
 
+static atomic_uint_fast64_t lost; // lines that nobody had room for
+
+// A pipe that is full would hold up whoever writes to it. One that is ready takes a line whole.
+static bool has_room(void)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) != 0; // what has failed is left to write(2)
+}
+
 // One write a line, so that threads and processes that share stderr do not mix theirs.
+static void put(char *line, size_t room, const char *end)
+{
+    text_make_printable(line);
+    size_t len = strlen(line);
+    len += (size_t)snprintf(line + len, room - len, "%s\n", end);
+    ssize_t ignored = write(STDERR_FILENO, line, len);
+    (void)ignored;
+}
+
 static void write_line(enum log_level level, const char *sub, const char *fmt, va_list args,
                        const char *end)
 {
     int saved = errno;
     char line[2048];
     size_t room = sizeof(line) - 1 - strlen(end); // one byte for the newline
+    if (!has_room()) {
+        atomic_fetch_add(&lost, 1);
+        errno = saved;
+        return;
+    }
+    uint64_t before = atomic_exchange(&lost, 0);
+    if (before > 0) {
+        size_t used = write_prefix(line, room, LOG_LEVEL_WARNING, "log");
+        snprintf(line + used, room - used,
+                 "%" PRIu64 " lines are lost, since nobody read the log for a while", before);
+        put(line, sizeof(line), "");
+    }
     size_t used = write_prefix(line, room, level, sub);
     if (used < room)
         vsnprintf(line + used, room - used, fmt, args);
-    text_make_printable(line);
-    size_t len = strlen(line);
-    len += (size_t)snprintf(line + len, sizeof(line) - len, "%s\n", end);
-    ssize_t ignored = write(STDERR_FILENO, line, len);
-    (void)ignored;
+    put(line, sizeof(line), end);
     errno = saved;
 }
 

@@ -25,7 +25,9 @@ bool log_level_parse(const char *text, enum log_level *level);
 // Writes one line; safe from any thread. sub is the subsystem token, such as "tgt" or "join".
 // Line breaks and other control characters inside the message are replaced, so that outside
 // input cannot forge lines; messages are cut at about 2,000 bytes. errno is kept.
-// Libraries return errors; programs log them, once. Never pass a secret.
+// It never waits: where stderr is a pipe that nobody reads, lines are left out, and the next one
+// that is written tells how many. Libraries return errors; programs log them, once. Never pass a
+// secret.
 void log_at(enum log_level level, const char *sub, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 bool log_enabled(enum log_level level);
