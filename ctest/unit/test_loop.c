@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+static struct loop *(*make)(void); // all tests are run with each kind of loop
+
 // What callbacks note; each test uses what it needs.
 struct notes {
     struct loop *loop;
@@ -49,7 +51,7 @@ static void note_time_and_stop(void *arg)
 static void timer_fires_once_and_never_early(void **state)
 {
     (void)state;
-    struct notes n = {.loop = loop_new()};
+    struct notes n = {.loop = make()};
     struct loop_timer *once = loop_timer_new(n.loop, count_up, &n);
     struct loop_timer *end = loop_timer_new(n.loop, note_time_and_stop, &n);
     assert_false(loop_timer_pending(once));
@@ -71,7 +73,7 @@ static void timer_fires_once_and_never_early(void **state)
 static void timer_cancel_and_replace(void **state)
 {
     (void)state;
-    struct notes n = {.loop = loop_new()};
+    struct notes n = {.loop = make()};
     struct loop_timer *cancelled = loop_timer_new(n.loop, count_up, &n);
     struct loop_timer *replaced = loop_timer_new(n.loop, count_up, &n);
     struct loop_timer *end = loop_timer_new(n.loop, stop, &n);
@@ -102,7 +104,7 @@ static void set_again(void *arg)
 static void timer_set_from_its_callback(void **state)
 {
     (void)state;
-    struct notes n = {.loop = loop_new()};
+    struct notes n = {.loop = make()};
     n.timer = loop_timer_new(n.loop, set_again, &n);
     loop_timer_set(n.timer, 0);
     loop_run(n.loop);
@@ -125,7 +127,7 @@ static void free_both_timers(void *arg)
 static void timer_freed_from_its_callback(void **state)
 {
     (void)state;
-    struct notes n = {.loop = loop_new()};
+    struct notes n = {.loop = make()};
     n.timer = loop_timer_new(n.loop, free_both_timers, &n);
     n.other_timer = loop_timer_new(n.loop, free_both_timers, &n);
     loop_timer_set(n.timer, 0);
@@ -159,7 +161,7 @@ static void close_pair(struct notes *n)
 static void fd_reads(void **state)
 {
     (void)state;
-    struct notes n = {.loop = loop_new()};
+    struct notes n = {.loop = make()};
     open_pair(&n);
     n.fd = loop_fd_new(n.loop, n.fds[0], LOOP_READ, take_byte_and_stop, &n);
     assert_int_equal(write(n.fds[1], "x", 1), 1);
@@ -196,7 +198,7 @@ static void start_reading(void *arg)
 static void fd_events_change(void **state)
 {
     (void)state;
-    struct notes n = {.loop = loop_new()};
+    struct notes n = {.loop = make()};
     open_pair(&n);
     n.fd = loop_fd_new(n.loop, n.fds[0], 0, step_events, &n);
     n.timer = loop_timer_new(n.loop, start_reading, &n);
@@ -225,7 +227,7 @@ static void free_both_fds(void *arg, int fd, unsigned events)
 static void fd_freed_from_its_callback(void **state)
 {
     (void)state;
-    struct notes n = {.loop = loop_new()};
+    struct notes n = {.loop = make()};
     open_pair(&n);
     n.fd = loop_fd_new(n.loop, n.fds[0], LOOP_WRITE, free_both_fds, &n);
     n.other_fd = loop_fd_new(n.loop, n.fds[1], LOOP_WRITE, free_both_fds, &n);
@@ -238,7 +240,7 @@ static void fd_freed_from_its_callback(void **state)
 static void fd_sees_hang_up(void **state)
 {
     (void)state;
-    struct notes n = {.loop = loop_new()};
+    struct notes n = {.loop = make()};
     open_pair(&n);
     n.fd = loop_fd_new(n.loop, n.fds[0], LOOP_READ, step_events, &n);
     close(n.fds[1]);
@@ -253,7 +255,7 @@ static void fd_sees_hang_up(void **state)
 static void signal_is_an_event(void **state)
 {
     (void)state;
-    struct notes n = {.loop = loop_new()};
+    struct notes n = {.loop = make()};
     n.signal = loop_signal_new(n.loop, SIGUSR1, note_time_and_stop, &n);
     raise(SIGUSR1);
     assert_int_equal(n.at_ms, 0);
@@ -303,7 +305,7 @@ static void *post_many(void *arg)
 static void posts_from_threads_keep_their_order(void **state)
 {
     (void)state;
-    struct notes n = {.loop = loop_new()};
+    struct notes n = {.loop = make()};
     struct poster *posters = dv_calloc(THREADS, sizeof(*posters));
     pthread_t threads[THREADS];
     for (unsigned i = 0; i < THREADS; i++) {
@@ -330,7 +332,7 @@ static void post_again(void *arg)
 static void posts_leave_room(void **state)
 {
     (void)state;
-    struct notes n = {.loop = loop_new()};
+    struct notes n = {.loop = make()};
     struct loop_timer *end = loop_timer_new(n.loop, stop, &n);
     loop_timer_set(end, 5);
     loop_post(n.loop, post_again, &n);
@@ -343,7 +345,7 @@ static void posts_leave_room(void **state)
 static void posts_behind_a_stop_are_dropped(void **state)
 {
     (void)state;
-    struct notes n = {.loop = loop_new()};
+    struct notes n = {.loop = make()};
     loop_post(n.loop, count_up, &n);
     loop_post(n.loop, stop, &n);
     loop_post(n.loop, count_up, &n);
@@ -367,7 +369,7 @@ static void calls_during_a_stop(void **state)
 {
     (void)state;
     for (int round = 0; round < 20; round++) {
-        struct notes n = {.loop = loop_new()};
+        struct notes n = {.loop = make()};
         struct loop_timer *end = loop_timer_new(n.loop, stop, &n);
         pthread_t threads[THREADS];
         for (int i = 0; i < THREADS; i++)
@@ -397,7 +399,7 @@ static void *call_once(void *arg)
 static void call_of_a_loop_that_never_runs(void **state)
 {
     (void)state;
-    struct notes n = {.loop = loop_new()};
+    struct notes n = {.loop = make()};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, call_once, &n), 0);
     loop_stop(n.loop);
@@ -418,12 +420,65 @@ static void *stop_from_thread(void *arg)
 static void stop_from_another_thread(void **state)
 {
     (void)state;
-    struct notes n = {.loop = loop_new()};
+    struct notes n = {.loop = make()};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, stop_from_thread, &n), 0);
     loop_run(n.loop);
     pthread_join(thread, NULL);
     loop_stop(n.loop);
+    loop_free(n.loop);
+}
+
+// Behind events that come fast a loop may be looking, rather than waiting, when it is stopped.
+static void stop_behind_short_waits(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 200; round++) {
+        struct notes n = {.loop = make()};
+        pthread_t thread;
+        for (int i = 0; i < round % 4; i++)
+            loop_post(n.loop, count_up, &n);
+        assert_int_equal(pthread_create(&thread, NULL, stop_from_thread, &n), 0);
+        loop_run(n.loop);
+        pthread_join(thread, NULL);
+        loop_free(n.loop);
+    }
+}
+
+static void note_soon(void *arg)
+{
+    struct notes *n = arg;
+    n->other_count = n->count; // how often it was set before
+    n->events++;
+    if (n->count == 4)
+        loop_stop(n->loop);
+}
+
+struct setter {
+    struct notes *n;
+    struct loop_soon *soon;
+};
+
+static void set_soon(void *arg)
+{
+    struct setter *s = arg;
+    s->n->count++;
+    loop_soon_set(s->soon);
+    loop_soon_set(s->soon);
+}
+
+// However often it is set: once for all callbacks that were due together.
+static void soon_is_once_and_behind_all(void **state)
+{
+    (void)state;
+    struct notes n = {.loop = make()};
+    struct setter s = {&n, loop_soon_new(n.loop, note_soon, &n)};
+    for (int i = 0; i < 4; i++)
+        loop_post(n.loop, set_soon, &s);
+    loop_run(n.loop);
+    assert_int_equal(n.events, 1);
+    assert_int_equal(n.other_count, 4);
+    loop_soon_free(s.soon);
     loop_free(n.loop);
 }
 
@@ -452,7 +507,8 @@ static void only_wait(void *arg)
 static void the_longest_turn_is_what_computed_longest(void **state)
 {
     (void)state;
-    struct notes n = {.loop = loop_new()};
+    struct notes n = {.loop = make()};
+    loop_measure(n.loop);
     assert_null(loop_longest(n.loop).what);
     loop_post(n.loop, only_wait, &n);
     loop_run(n.loop);
@@ -481,7 +537,12 @@ int main(void)
         cmocka_unit_test(calls_during_a_stop),
         cmocka_unit_test(call_of_a_loop_that_never_runs),
         cmocka_unit_test(stop_from_another_thread),
+        cmocka_unit_test(stop_behind_short_waits),
+        cmocka_unit_test(soon_is_once_and_behind_all),
         cmocka_unit_test(the_longest_turn_is_what_computed_longest),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    make = loop_new;
+    int failed = cmocka_run_group_tests_name("a loop", tests, NULL, NULL);
+    make = loop_new_few;
+    return failed + cmocka_run_group_tests_name("a loop for few", tests, NULL, NULL);
 }

@@ -133,6 +133,7 @@ static int run(const struct unit_config *config)
     struct dv_err err;
     int rc = 0;
     struct loop *loop = loop_new();
+    loop_measure(loop);
     struct unit *unit = unit_new(loop, config, &err);
     if (unit) {
         struct loop_signal *term = loop_signal_new(loop, SIGTERM, on_signal, unit);

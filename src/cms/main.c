@@ -98,6 +98,7 @@ static int run(const struct cms_config *config)
     char *password;
     int rc;
     struct loop *loop = loop_new();
+    loop_measure(loop);
     struct cms *cms = cms_new(loop, config, &password, &err);
     if (cms && show_password(password, config->state_dir, &err) == 0)
         rc = serve(loop, cms, config);

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <event2/event.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,10 +27,14 @@ struct item {
     struct item *next;
 };
 
+#define SPIN_US 100 // two wake-ups of an idle processor
+
 struct loop {
     struct event_base *base;
     struct event *wake;
     int wake_fd;
+    bool few, measured;
+    uint64_t woken_us;   // when the first callback since the last wait began; 0: none has yet
     const char *serves;  // the callback that runs
     uint64_t turn_began; // its thread's clock, in us
     struct loop_turn longest;
@@ -45,6 +50,13 @@ struct loop {
 };
 
 struct loop_timer {
+    struct loop *loop;
+    struct event *ev;
+    loop_fn *fn;
+    void *arg;
+};
+
+struct loop_soon {
     struct loop *loop;
     struct event *ev;
     loop_fn *fn;
@@ -108,8 +120,17 @@ static struct moment moment(void)
     return (struct moment){clock_us(CLOCK_THREAD_CPUTIME_ID), clock_us(CLOCK_MONOTONIC)};
 }
 
+void loop_measure(struct loop *loop)
+{
+    loop->measured = true;
+}
+
 static struct moment begin_turn(struct loop *loop)
 {
+    if (loop->few && !loop->woken_us)
+        loop->woken_us = clock_us(CLOCK_MONOTONIC);
+    if (!loop->measured)
+        return (struct moment){0};
     struct moment now = moment();
     loop->serves = "other work";
     loop->turn_began = now.computed_us;
@@ -118,12 +139,15 @@ static struct moment begin_turn(struct loop *loop)
 
 bool loop_has_time(const struct loop *loop)
 {
-    return clock_us(CLOCK_THREAD_CPUTIME_ID) - loop->turn_began < LOOP_TURN_US / 4;
+    return !loop->measured ||
+           clock_us(CLOCK_THREAD_CPUTIME_ID) - loop->turn_began < LOOP_TURN_US / 4;
 }
 
 // The loop is there still: it is freed by nobody in a callback.
 static void end_turn(struct loop *loop, struct moment began)
 {
+    if (!loop->measured)
+        return;
     struct moment now = moment();
     struct loop_turn turn = {now.computed_us - began.computed_us, now.now_us - began.now_us,
                              loop->serves};
@@ -199,10 +223,11 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     pthread_mutex_unlock(&loop->mutex);
 }
 
-struct loop *loop_new(void)
+static struct loop *make_loop(bool few)
 {
     event_set_log_callback(log_libevent);
     struct loop *loop = dv_calloc(1, sizeof(*loop));
+    loop->few = few;
     loop->last = &loop->first;
     pthread_mutex_init(&loop->mutex, NULL);
     pthread_cond_init(&loop->settled, NULL);
@@ -211,6 +236,10 @@ struct loop *loop_new(void)
     must(config && event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME |
                                                      EVENT_BASE_FLAG_PRECISE_TIMER) == 0,
          "configuring libevent");
+    // libevent's epoll sets a timerfd anew before each wait, and needs a call for each change of
+    // what is watched.
+    if (few)
+        must(event_config_avoid_method(config, "epoll") == 0, "configuring libevent");
     loop->base = event_base_new_with_config(config);
     event_config_free(config);
     must(loop->base, "event_base_new");
@@ -219,6 +248,16 @@ struct loop *loop_new(void)
     loop->wake = event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
     must(loop->wake && event_add(loop->wake, NULL) == 0, "watching the eventfd");
     return loop;
+}
+
+struct loop *loop_new(void)
+{
+    return make_loop(false);
+}
+
+struct loop *loop_new_few(void)
+{
+    return make_loop(true);
 }
 
 void loop_free(struct loop *loop)
@@ -239,6 +278,36 @@ void loop_free(struct loop *loop)
     free(loop);
 }
 
+// A wait that ends within SPIN_US is cheaper when it is none: who brings the event need not wake
+// this thread, and its processor has not gone to sleep. So as long as the last wait was that short,
+// it is looked again and again before the next one.
+static void run_spinning(struct loop *loop)
+{
+    uint64_t last = SPIN_US;
+    bool is_stopped = false; // told by each run of libevent's loop, and forgotten by the next
+    while (!is_stopped) {
+        uint64_t began = clock_us(CLOCK_MONOTONIC), now = began;
+        loop->woken_us = 0;
+        while (last < SPIN_US && !is_stopped && !loop->woken_us && now - began < SPIN_US) {
+            event_base_loop(loop->base, EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY);
+            is_stopped = event_base_got_break(loop->base);
+            sched_yield(); // to others that can run
+            now = clock_us(CLOCK_MONOTONIC);
+        }
+        if (!is_stopped && !loop->woken_us) {
+            event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
+            is_stopped = event_base_got_break(loop->base);
+        }
+        last = (loop->woken_us ? loop->woken_us : now) - began;
+    }
+}
+
+static bool has_processors(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 1;
+}
+
 void loop_run(struct loop *loop)
 {
     pthread_mutex_lock(&loop->mutex);
@@ -247,7 +316,9 @@ void loop_run(struct loop *loop)
     bool stopping = loop->stopping;
     pthread_mutex_unlock(&loop->mutex);
 
-    if (!stopping)
+    if (!stopping && loop->few && has_processors())
+        run_spinning(loop);
+    else if (!stopping)
         event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
     if (loop->longest.what)
         log_debug("loop", "the longest turn computed %llu us and took %llu us: %s",
@@ -365,6 +436,41 @@ void loop_timer_free(struct loop_timer *t)
         return;
     event_free(t->ev);
     free(t);
+}
+
+static void on_soon(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct loop_soon *s = arg;
+    struct loop *loop = s->loop;
+    struct moment began = begin_turn(loop);
+    s->fn(s->arg);
+    end_turn(loop, began);
+}
+
+struct loop_soon *loop_soon_new(struct loop *loop, loop_fn *fn, void *arg)
+{
+    struct loop_soon *s = dv_calloc(1, sizeof(*s));
+    s->loop = loop;
+    s->fn = fn;
+    s->arg = arg;
+    s->ev = event_new(loop->base, -1, 0, on_soon, s);
+    must(s->ev, "event_new");
+    return s;
+}
+
+// libevent runs what becomes active meanwhile before it polls again, behind what was active.
+void loop_soon_set(struct loop_soon *s)
+{
+    event_active(s->ev, EV_TIMEOUT, 0);
+}
+
+void loop_soon_free(struct loop_soon *s)
+{
+    if (!s)
+        return;
+    event_free(s->ev);
+    free(s);
 }
 
 static void on_fd(evutil_socket_t fd, short what, void *arg)

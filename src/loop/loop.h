@@ -14,6 +14,10 @@ struct loop;
 typedef void loop_fn(void *arg);
 
 struct loop *loop_new(void);
+// For few descriptors, and answers within microseconds: by poll(2), and where there is more than
+// one processor, it does not sleep at once. While events come within 100 us of each other it takes
+// one.
+struct loop *loop_new_few(void);
 // NULL is fine. Free timers, fds and signals first. Stops the loop, and waits until the threads
 // inside loop_call have left it; none may come in later.
 void loop_free(struct loop *loop);
@@ -30,6 +34,9 @@ bool loop_call(struct loop *loop, loop_fn *fn, void *arg);
 // What the callback that runs serves, for the measure below: a text that lives on. Each callback
 // begins without one.
 void loop_serves(struct loop *loop, const char *what);
+// From now on each callback is measured, which takes two system calls: what carries data does
+// without. Before loop_run.
+void loop_measure(struct loop *loop);
 // A turn is one callback, behind which others have theirs. What it computes is the processor time
 // of the thread, so neither a wait for a disk nor other processes are in it. Turns that compute
 // longer than LOOP_TURN_US are logged at level debug.
@@ -42,6 +49,7 @@ struct loop_turn {
 struct loop_turn loop_longest(const struct loop *loop);
 // Whether the callback that runs has computed for less than a quarter of LOOP_TURN_US. A callback
 // that takes up one thing after the other leaves the next one to another turn when it has not.
+// Always true where nothing is measured.
 bool loop_has_time(const struct loop *loop);
 
 uint64_t loop_now_ms(void); // CLOCK_MONOTONIC in milliseconds; any thread
@@ -53,6 +61,13 @@ void loop_timer_set(struct loop_timer *t, uint32_t ms); // 0: at the next turn; 
 void loop_timer_cancel(struct loop_timer *t);
 bool loop_timer_pending(const struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t); // NULL is fine; also from its own callback
+
+// Work that is done once for all that was noted for it: behind the callbacks that are due now and
+// before the loop waits for more, however often it was set. Not to be set from its own callback.
+struct loop_soon;
+struct loop_soon *loop_soon_new(struct loop *loop, loop_fn *fn, void *arg);
+void loop_soon_set(struct loop_soon *s);
+void loop_soon_free(struct loop_soon *s); // NULL is fine; also from its own callback
 
 // A descriptor, watched until freed. It is not closed here. Events are level-triggered; an error
 // or a hang-up shows as whichever of the events are watched. events 0 pauses it.
