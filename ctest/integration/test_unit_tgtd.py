@@ -1,6 +1,7 @@
 # dvsan-unit with supervise="yes": it starts tgtd, which outlives it, and is never ended by it.
 # SPDX-License-Identifier: BSD-2-Clause
 import contextlib
+import json
 import os
 import re
 import signal
@@ -8,11 +9,13 @@ import socket
 import sqlite3
 import stat
 import struct
+import subprocess
 import time
 
 import pytest
 
 from raw_initiator import SECURITY, Lun, Refused, Session
+from tools import patience
 from unit_box import ACCESS, ACTIVE, A_ERROR, ONLINE, Supervised, SnmpError, wait_for
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
@@ -127,6 +130,23 @@ def test_starts_it_again(box):
     wait_for("alice to be served", lambda: box.inquire(iqn, ALICE, "alice", SECRET))
     wait_for("the portal alone", lambda: listeners(other) == {(hex_of(box.portal), 3260)})
     assert not os.path.exists(f"/proc/{pid}")  # nor a zombie
+
+
+def test_no_host_makes_it_hang_over_a_store_without_a_file(box):
+    """As rbd's is: tgtd looks at its standard input for what is mapped."""
+    pid = box.start()
+    name = "iqn.2026-11.test.other:null"
+    box.tgtadm("-C", "0", "--mode", "target", "--op", "new", "--tid", "5", "-T", name)
+    box.tgtadm("-C", "0", "--mode", "logicalunit", "--op", "new", "--tid", "5", "--lun", "1", "--backing-store",
+               "/dev/zero", "--bstype", "null")
+    box.tgtadm("-C", "0", "--mode", "logicalunit", "--op", "update", "--tid", "5", "--lun", "1", "--params",
+               "thin_provisioning=1")
+    box.tgtadm("-C", "0", "--mode", "target", "--op", "bind", "--tid", "5", "-I", "ALL")
+    done = subprocess.run(["qemu-img", "map", "-f", "raw", "--max-length", "1M", "--output=json",
+                           f"iscsi://{box.portal}:3260/{name}/1"], capture_output=True, text=True, check=False,
+                          timeout=patience.seconds(30))
+    assert json.loads(done.stdout)[0]["data"], done.stderr
+    assert os.readlink(f"/proc/{pid}/fd/0").startswith("pipe:")
 
 
 def test_leaves_alone_what_is_there(box):

@@ -208,17 +208,23 @@ static bool can_listen(struct dv_err *err)
 }
 
 // Its standard streams, and nothing else that the agent has open: not its locks, not its sockets.
+// Its input is a pipe that has ended: of volumes whose store opens no file (rbd) tgtd takes that
+// for the file when a host asks which blocks are mapped, and over /dev/null, where each place is
+// found at 0, it would look for the next one for ever.
 static int spawn(const struct tgtd *t, const char *const argv[], const char *const env[],
                  pid_t *pid)
 {
+    int input[2];
     char *const *a = (char *const *)argv, *const *e = (char *const *)env;
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
     sigset_t none, all;
+    if (pipe2(input, O_CLOEXEC) != 0)
+        return errno;
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&files, input[0], STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&files, t->log, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&files, t->log, STDERR_FILENO);
     posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
@@ -233,6 +239,8 @@ static int spawn(const struct tgtd *t, const char *const argv[], const char *con
         errnum = posix_spawn(pid, "/usr/sbin/tgtd", &files, &attributes, a, e);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
+    close(input[0]);
+    close(input[1]);
     return errnum;
 }
 
