@@ -16,5 +16,5 @@ json_t *rescan_lines(const char *iqn)
         "esxcli storage core adapter rescan --all; then grow the datastore", "proxmox",
         json_sprintf("%s; on each node, then pvresize DISK on one", linux_line), "libvirt",
         "virsh blockresize DOMAIN DISK SIZE", "qemu", "block_resize in the monitor", "dvsan",
-        "nothing: nbdkit's next client is told the new size");
+        "nothing: the next client of dvsan-nbd is told the new size");
 }

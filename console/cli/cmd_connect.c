@@ -36,7 +36,7 @@ static int check_ready(const json_t *info, const json_t *volume, struct dv_err *
                    connect_text(volume, "name"), connect_text(volume, "state"));
 }
 
-static int print_plugin(const json_t *info, const char *secret_file, struct dv_err *err)
+static int print_nbd(const json_t *info, const char *secret_file, struct dv_err *err)
 {
     const json_t *volumes = json_object_get(info, "volumes"), *volume = json_array_get(volumes, 0);
     if (!volume)
@@ -47,7 +47,7 @@ static int print_plugin(const json_t *info, const char *secret_file, struct dv_e
                        connect_text(info, "host"), json_array_size(volumes));
     if (check_ready(info, volume, err) < 0)
         return -1;
-    json_t *params = connect_plugin(info, volume, secret_file);
+    json_t *params = connect_nbd(info, volume, secret_file);
     cli_print_json(params);
     json_decref(params);
     return 0;
@@ -71,8 +71,8 @@ static int print_info(struct cli *cli, const json_t *info, struct dv_err *err)
         given ? dv_strdup(given) : dv_printf("/etc/dvsan/%s.secret", connect_text(info, "host"));
     if (select_volume(cli, json_object_get(info, "volumes"), err) < 0)
         return -1;
-    if (cli_flag(cli, OPT_PLUGIN))
-        return print_plugin(info, secret_file, err);
+    if (cli_flag(cli, OPT_NBD))
+        return print_nbd(info, secret_file, err);
     if (!cli->json)
         return print_lines(info, cli_value(cli, OPT_FOR), secret_file, err);
     cli_print_json(info);

@@ -31,7 +31,7 @@ enum option {
     OPT_FINISH,
     OPT_VOLUME,
     OPT_FOR,
-    OPT_PLUGIN,
+    OPT_NBD,
     OPT_FOLLOW,
     OPT_LIMIT,
     OPT_AGAIN,

@@ -95,19 +95,20 @@ static void dvsan_volume(struct strbuf *out, const struct connection *c, const j
     DV_FREE char *word = quote_shell(url);
     DV_FREE char *name = quote_shell(connect_text(v, "name"));
     strbuf_add(out,
-               "# nbdkit with our data path; its parameter file is made by the station's\n"
-               "#   dvsan host connect-info %s --volume %s --plugin > %s.json\n"
-               "nbdkit dvsan params=%s.json\n"
+               "# an NBD disk by our data path; its parameter file is made by the station's\n"
+               "#   dvsan host connect-info %s --volume %s --nbd > %s.json\n"
+               "dvsan-nbd --socket /run/%s.sock %s.json\n"
                "# libiscsi's tools\n"
                "export LIBISCSI_CHAP_USERNAME=%s\n"
                "export LIBISCSI_CHAP_PASSWORD=\"$(%s)\"\n"
                "iscsi-inq -i %s %s\n",
-               connect_text(c->host, "host"), name, name, name, user, secret, initiator, word);
+               connect_text(c->host, "host"), name, name, name, name, user, secret, initiator,
+               word);
 }
 
 static const struct connect_kind connect_dvsan = {
     .name = "dvsan",
-    .what = "nbdkit with our own data path, and libiscsi's tools",
+    .what = "our own data path, and libiscsi's tools",
     .host = connect_secret,
     .volume = dvsan_volume,
 };
@@ -240,7 +241,7 @@ void connect_print(struct strbuf *out, const struct connection *c, const struct 
         name_others(out, c, kind);
 }
 
-json_t *connect_plugin(const json_t *host, const json_t *v, const char *secret_file)
+json_t *connect_nbd(const json_t *host, const json_t *v, const char *secret_file)
 {
     const struct connection c = {host, secret_file};
     const char *unit = connect_unit(&c, v);

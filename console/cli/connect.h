@@ -44,8 +44,8 @@ bool connect_is_unasked(const json_t *volume);
 // Whether it is known where and under which name to reach the volume, which the host is to use.
 bool connect_is_ready(const json_t *volume);
 
-// The parameter file of nbdkit-dvsan-plugin for one volume.
-json_t *connect_plugin(const json_t *host, const json_t *volume, const char *secret_file);
+// The parameter file of dvsan-nbd for one volume.
+json_t *connect_nbd(const json_t *host, const json_t *volume, const char *secret_file);
 
 // ---- For the files with the kinds -----------------------------------------------------------
 

@@ -69,8 +69,8 @@ def test_one_secret_for_all(lab, ways):
         assert how["secret"] == OWN and initiators.can_log_in(how)
 
 
-def test_the_plugin_makes_it_of_the_hosts_own(lab, ways):
-    params = lab.dvsan_json("host", "connect-info", "web", "--volume", "t2", "--plugin",
+def test_dvsan_nbd_makes_it_of_the_hosts_own(lab, ways):
+    params = lab.dvsan_json("host", "connect-info", "web", "--volume", "t2", "--nbd",
                             "--chap-secret-file", "/s")
     assert params["chap_unit"] == lab.client.get("/units/unit2")["uuid"]
     assert params["chap_secret_file"] == "/s"

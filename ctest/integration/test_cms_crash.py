@@ -17,7 +17,7 @@ NONE = (Unanswered, ConnectionError)
 
 
 class Writer(threading.Thread):
-    """Writes numbered blocks round and round through the plugin, reading each one back."""
+    """Writes numbered blocks round and round through dvsan-nbd, reading each one back."""
 
     def __init__(self, uri, size):
         super().__init__()
@@ -54,7 +54,7 @@ def test_io_goes_on_without_the_station(lab):
     lab.assign("busy", "host1")
     how = initiators.access(lab, "host1", "busy")
     before = lab.everything()
-    with initiators.nbdkit(lab, how) as uri:
+    with initiators.nbd(lab, how) as uri:
         writer = Writer(uri, 64 << 20)
         writer.start()
         try:

@@ -38,7 +38,7 @@ def test_a_unit_moves_over_under_io(lab):
     lab.assign("v1", "host1")
     how = initiators.access(lab, "host1", "v1")
     before = lab.unit("unit1")["uuid"]
-    with initiators.nbdkit(lab, how) as uri:
+    with initiators.nbd(lab, how) as uri:
         writer = Writer(uri, 64 << 20)
         writer.start()
         try:

@@ -33,8 +33,8 @@ def of_group(volumes, group):
 
 @contextlib.contextmanager
 def opened(lab, name):
-    """The volume by the plugin, as the station says how."""
-    with initiators.nbdkit(lab, initiators.access(lab, "host1", name), name) as uri:
+    """The volume by dvsan-nbd, as the station says how."""
+    with initiators.nbd(lab, initiators.access(lab, "host1", name), name) as uri:
         handle = nbd.NBD()
         handle.connect_uri(uri)
         try:
@@ -72,7 +72,7 @@ def test_a_volume_is_reached_at_its_group_alone(lab, volumes):
     one = of_group(volumes, 2)[0]
     said = lab.dvsan("host", "connect-info", "host1", "--volume", one, "--chap-secret-file", "s").stdout
     assert f"{address}:3261" in said and f"{address}:3260" not in said
-    params = lab.dvsan_json("host", "connect-info", "host1", "--volume", one, "--plugin",
+    params = lab.dvsan_json("host", "connect-info", "host1", "--volume", one, "--nbd",
                             "--chap-secret-file", "s")
     assert params["portal"] == f"{address}:3261"
     assert "3261" in lab.dvsan("unit", "show", "unit1").stdout
@@ -100,7 +100,7 @@ def test_a_dead_tgtd_is_no_matter_for_the_others_volumes(lab, volumes):
         for i in range(50):
             one.pwrite(bytes([i]) * BLOCK, i * BLOCK)
         lab.run("start", "unit1/tgtd2")
-        two.pwrite(b"2" * BLOCK, 0)  # waits in the plugin until its target is there again
+        two.pwrite(b"2" * BLOCK, 0)  # waits in dvsan-nbd until its target is there again
         assert two.pread(BLOCK, 0) == b"2" * BLOCK
         assert one.pread(BLOCK, 49 * BLOCK) == bytes([49]) * BLOCK
     assert until(lambda: lab.unit("unit1")["state"] == "up", 20)

@@ -51,7 +51,7 @@ def ways(lab, secret):
 @contextlib.contextmanager
 def writing(lab, how):
     """Writes and reads through one session, which never fails."""
-    with initiators.nbdkit(lab, how) as uri:
+    with initiators.nbd(lab, how) as uri:
         writer = Writer(uri, 16 << 20)
         writer.start()
         try:
@@ -88,7 +88,7 @@ def test_a_rotation_under_io(lab, old):
         assert done.returncode == 0, done.stderr
 
     lab.run("kill", "unit2")  # it is away, and takes the new account when it is back
-    with initiators.nbdkit(lab, old[0]) as uri:
+    with initiators.nbd(lab, old[0]) as uri:
         writer, reconnects = Loop(lambda: initiators.nbdcopy(data, uri)), Loop(log_in_as_before)
         path = os.path.join(lab.work, "web2.secret")
         said = lab.dvsan("host", "rekey", "web", "--save-secret", path).stdout
@@ -123,7 +123,7 @@ def test_a_rotation_under_io(lab, old):
             assert until(lambda: not initiators.can_log_in(old[n]), 60)
             assert until(lambda: initiators.can_log_in(new[n]), 60)
         writer.end(before + 2)  # a session of the old account goes on
-    with initiators.nbdkit(lab, new[0]) as uri:
+    with initiators.nbd(lab, new[0]) as uri:
         copy = os.path.join(lab.work, "copy")
         initiators.nbdcopy(uri, copy)
         with open(copy, "rb") as a, open(data, "rb") as b:

@@ -102,11 +102,8 @@ def test_three_machines_become_a_pool(machines, typed):
     secret = re.search(r"shown only now: (\S+)", said)[1]
     (host.root / "etc/dvsan/web.secret").write_text(secret)
     (host.root / "etc/dvsan/web.secret").chmod(0o600)
-    (host.root / "root/db1.json").write_text(station.sh("dvsan host connect-info web --volume db1 --plugin"))
-    env = {k: v for k, v in initiators.sanitizer_environment().items() if k in ("LD_PRELOAD", "ASAN_OPTIONS")}
-    plugin, = host.root.glob("usr/**/nbdkit-dvsan-plugin.so")
-    host.run("nbdkit", "-U", "/run/db1.sock", "/" + str(plugin.relative_to(host.root)), "params=/root/db1.json",
-             env=env)
+    (host.root / "root/db1.json").write_text(station.sh("dvsan host connect-info web --volume db1 --nbd"))
+    host.run("dvsan-nbd", "--socket", "/run/db1.sock", "--background", "/root/nbd.log", "/root/db1.json")
     host.sh("head -c 1M /dev/urandom > /root/pattern")
     uri = "nbd+unix:///?socket=/run/db1.sock"
     host.sh(f"qemu-io -f raw -c 'write -s /root/pattern 0 {MIB}' -c flush '{uri}'")

@@ -38,7 +38,7 @@ def test_names_of_things_of_others(lab, volume, liar):
     assert own["iqn"] not in printed and volume["iqn"] in printed
     assert "Unit unit2 says that host host1 may use this volume, and nobody asked for that here" in printed
     assert "dvsan volume assign mine-2 --host host1" in printed
-    refused = lab.dvsan("host", "connect-info", "host1", "--volume", "mine-2", "--plugin", code=None)
+    refused = lab.dvsan("host", "connect-info", "host1", "--volume", "mine-2", "--nbd", code=None)
     assert refused.returncode != 0 and "nobody asked for that here" in refused.stderr
     assert initiators.can_log_in(initiators.access(lab, "host1", "mine"))
     assert any("host1: unit2 lets it use the volume" in text for text in lab.volume("mine-2")["access_errors"])

@@ -24,7 +24,7 @@ def volume(lab):
     with open(path, "wb") as f:
         f.write(data)
     how = initiators.access(lab, "host1", "main")
-    with initiators.nbdkit(lab, how) as uri:
+    with initiators.nbd(lab, how) as uri:
         initiators.nbdcopy(path, uri)
     return how, hashlib.sha256(data).hexdigest()
 
@@ -111,7 +111,7 @@ def test_a_unit_returns_with_its_volumes_and_rules(lab, volume, how):
     assert until(lambda: lab.volume("main") == before, 10), lab.volume("main")
     assert until(lambda: initiators.can_log_in(access), 10)
     path = os.path.join(lab.work, "returned")
-    with initiators.nbdkit(lab, access) as uri:
+    with initiators.nbd(lab, access) as uri:
         initiators.nbdcopy(uri, path)
     assert file_hash(path) == digest
 
@@ -130,10 +130,10 @@ def test_rules_that_a_unit_missed_are_given_to_it(lab):
 
 # Data
 
-def test_data_comes_back_through_the_plugin(lab, volume):
+def test_data_comes_back_through_dvsan_nbd(lab, volume):
     access, digest = volume
     path = os.path.join(lab.work, "back")
-    with initiators.nbdkit(lab, access) as uri:
+    with initiators.nbd(lab, access) as uri:
         initiators.nbdcopy(uri, path)
     assert file_hash(path) == digest
 
@@ -155,7 +155,7 @@ def test_data_comes_back_by_qemu_img_and_an_iscsi_url(lab):
     initiators.qemu_img("convert", "-f", "raw", "-O", "raw", initiators.url(how), back, env=env)
     assert file_hash(back) == file_hash(path)
     # What one initiator wrote, the other reads.
-    with initiators.nbdkit(lab, how) as uri:
+    with initiators.nbd(lab, how) as uri:
         initiators.nbdcopy(uri, back)
     assert file_hash(back) == file_hash(path)
     refused = initiators.qemu_img("info", initiators.url(how), check=False,
@@ -193,7 +193,7 @@ def test_others_are_refused_at_login(lab, volume, wrong, words):
     assert done.returncode != 0
     assert "Failed to log in" in done.stderr and words in done.stderr, done.stderr
     with pytest.raises((AssertionError, subprocess.CalledProcessError)):
-        with initiators.nbdkit(lab, dict(access, **wrong, timeout_s=1), "refused") as uri:
+        with initiators.nbd(lab, dict(access, **wrong, timeout_s=1), "refused") as uri:
             initiators.nbdcopy(uri, os.path.join(lab.work, "refused.data"))
 
 
@@ -207,7 +207,7 @@ def test_another_host_of_the_pool_is_refused(lab, volume):
     assert not initiators.can_log_in(dict(access, initiator=info["iqn"]))
 
 
-@pytest.fixture(params=["libiscsi", "plugin"])
+@pytest.fixture(params=["libiscsi", "dvsan-nbd"])
 def session(request, lab):
     """A volume, and somebody who is using it: yields (how to reach it, whether a
     read by its session succeeds; None when that cannot be asked)."""
@@ -222,7 +222,7 @@ def session(request, lab):
         user.kill()
         user.wait()
     else:
-        with initiators.nbdkit(lab, how, "taken") as uri:
+        with initiators.nbd(lab, how, "taken") as uri:
             handle = nbd.NBD()
             handle.connect_uri(uri)
 

@@ -149,13 +149,13 @@ def scsi(box):
 
 
 class Nbd:
-    """The same through our plugin."""
+    """The same through dvsan-nbd."""
 
     def __init__(self, box):
         work = types.SimpleNamespace(work=str(box.dir))
         how = {"portal": f"{box.portal}:3260", "iqn": box.iqn(1), "lun": 1, "initiator": HOST, "user": USER,
                "secret": SECRET}
-        self.server = initiators.nbdkit(work, how)
+        self.server = initiators.nbd(work, how)
         self.handle = nbd.NBD()
         self.handle.connect_uri(self.server.__enter__())
         assert self.handle.can_fua() and self.handle.can_flush()

@@ -89,8 +89,8 @@ def test_a_lost_state_folder(lab, disk):
     lab.assign("part", "host2")
     before, uuid = known(lab), lab.unit("unit1")["uuid"]
     last_event = lab.client.get("/events?limit=1000")[-1]["id"]
-    with initiators.nbdkit(lab, initiators.access(lab, "host1", "thin"), "a") as one, \
-            initiators.nbdkit(lab, initiators.access(lab, "host1", "part"), "b") as two:
+    with initiators.nbd(lab, initiators.access(lab, "host1", "thin"), "a") as one, \
+            initiators.nbd(lab, initiators.access(lab, "host1", "part"), "b") as two:
         writers = [Writer(one), Writer(two)]
         assert until(lambda: all(w.rounds > 1 for w in writers), 20)
 

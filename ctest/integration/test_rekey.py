@@ -52,7 +52,7 @@ def under_io(lab):
     """Writes and reads a volume of unit1 without an end."""
     lab.create("v1", "64M")
     lab.assign("v1", "host1")
-    with initiators.nbdkit(lab, initiators.access(lab, "host1", "v1")) as uri:
+    with initiators.nbd(lab, initiators.access(lab, "host1", "v1")) as uri:
         writer = Writer(uri, 64 << 20)
         writer.start()
         try:

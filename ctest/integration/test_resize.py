@@ -265,7 +265,7 @@ def test_a_volume_in_use_grows_and_moves(lab, volume):
     """behind lies behind db: db moves, then grows in place; nothing that was written is lost."""
     session = initiators.tool(volume, "iscsi-readcapacity16").stdout
     assert str(64 << 20) in session
-    with initiators.nbdkit(lab, volume, "grow") as uri:
+    with initiators.nbd(lab, volume, "grow") as uri:
         writers = [Writer(uri, i * 1000, 500) for i in range(WRITERS)]
         assert until(lambda: all(w.count > 500 for w in writers), 20)
         for mib in (80, 96, 128):

@@ -76,16 +76,13 @@ def main_pid(machine, service):
 
 @pytest.fixture(name="host", scope="module")
 def host_with_a_volume(machine):
-    """Serves v1 by NBD with our plugin, which stays connected."""
+    """Serves v1 by NBD with dvsan-nbd, which stays connected."""
     dvsan(machine, "host", "add", "web", "--iqn", "iqn.2026-11.test:web", "--save-secret", "/root/web.secret")
     dvsan(machine, "volume", "create", "v1", "--size", "64M")
     dvsan(machine, "volume", "assign", "v1", "--host", "web")
-    text = dvsan(machine, "host", "connect-info", "web", "--volume", "v1", "--plugin")
+    text = dvsan(machine, "host", "connect-info", "web", "--volume", "v1", "--nbd")
     (machine.root / "root/v1.json").write_text(text.replace("/etc/dvsan/web.secret", "/root/web.secret"))
-    env = {k: v for k, v in initiators.sanitizer_environment().items() if k in ("LD_PRELOAD", "ASAN_OPTIONS")}
-    plugin, = machine.root.glob("usr/**/nbdkit-dvsan-plugin.so")
-    machine.run("nbdkit", "-U", "/run/v1.sock", "/" + str(plugin.relative_to(machine.root)),
-                "params=/root/v1.json", env=env)
+    machine.run("dvsan-nbd", "--socket", "/run/v1.sock", "--background", "/root/nbd.log", "/root/v1.json")
     (machine.root / "root/pattern").write_bytes(os.urandom(64 << 20))
     return machine
 

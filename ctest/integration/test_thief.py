@@ -174,7 +174,7 @@ def test_a_stolen_account_ends_under_whatever_name(lab, end):
     lab.assign(volume, "host2")
     owner, other = (initiators.access(lab, h, volume) for h in ("host1", "host2"))
     thief = {**owner, "initiator": other["initiator"], "timeout_s": 60}
-    with initiators.nbdkit(lab, thief, "thief") as theirs, initiators.nbdkit(lab, other) as uri:
+    with initiators.nbd(lab, thief, "thief") as theirs, initiators.nbd(lab, other) as uri:
         taken, writer = Writer(theirs, 2000, 100), Writer(uri, 0, 100)
         patience.wait_for("both to write", lambda: min(taken.count, writer.count) > 10)
         if end == "unassign":

@@ -38,7 +38,7 @@ def test_quarantine_and_revocation_of_a_unit_in_use(lab):
     lab.client.post("/hosts/half/rekey", {"chap_secret": "one-on-each-unit", "per_unit": True})
     lab.dvsan("volume", "unassign", "v1", "--host", "was", "--yes")
     how = initiators.access(lab, "host1", "v1")
-    with initiators.nbdkit(lab, how) as uri:
+    with initiators.nbd(lab, how) as uri:
         writer = Writer(uri, 64 << 20)
         writer.start()
         try:

@@ -40,7 +40,7 @@ def test_a_lost_key_stops_no_host_and_the_station_sends_secrets_again(lab):
     with open(state(lab, "unit.db"), "rb") as f:
         assert secret not in f.read()
     how = initiators.access(lab, "host1", "v1")
-    with initiators.nbdkit(lab, how) as uri:
+    with initiators.nbd(lab, how) as uri:
         writer = Writer(uri, 64 << 20)
         writer.start()
         try:

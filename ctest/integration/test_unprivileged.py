@@ -12,7 +12,7 @@ import uuid
 import pytest
 
 import unit_box
-from tools import initiators, net
+from tools import initiators, loop_device, net
 from tools.testlab import ROOT, TestLab, until
 from unit_box import ONLINE, V_BLOCKS, V_ERROR, V_SIZE, V_START, VOLUME, create_set, own_box, wait_for
 
@@ -49,7 +49,6 @@ def place_of_the_user():
     """A folder of the user: what is built may lie where it cannot go."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="dvsan-user-"))
     shutil.copytree(os.path.join(unit_box.BUILD, "bin"), folder / "build/bin")
-    shutil.copytree(os.path.join(unit_box.BUILD, "lib"), folder / "build/lib")
     for name in ("examples/lab", "mibs", "snmp-agents/snmpd.conf.in"):
         source, target = pathlib.Path(ROOT, name), folder / name
         target.parent.mkdir(exist_ok=True)
@@ -91,8 +90,7 @@ def copy(lab, place, data, write):
     params = initiators.params_file(place, how)
     give(params)
     both = f"'{data}' $uri" if write else f"$uri '{data}'"
-    as_user("nbdkit", "-U", "-", place / "build/lib/nbdkit-dvsan-plugin.so", f"params={params}",
-            "--run", f"nbdcopy --flush {both}", env=initiators.sanitizer_environment())
+    as_user(place / "build/bin/dvsan-nbd", "--run", f"nbdcopy --flush {both}", params)
 
 
 def uids(lab):
@@ -214,14 +212,13 @@ def test_image_in_the_group_disk(devices, place):
 
 
 @pytest.fixture(name="disk")
-def loop_device():
+def disk_device():
     """A block device of the group disk; it ends by itself when nobody has it open any more."""
     with tempfile.NamedTemporaryFile(prefix="dvsan-disk-") as image:
         image.truncate(256 * MIB)
-        name = subprocess.run(["losetup", "-f", "--show", image.name], check=True, capture_output=True,
-                              text=True).stdout.strip()
+        name = loop_device.attach(image.name)
         yield name
-        subprocess.run(["losetup", "-d", name], check=True)
+        loop_device.detach(name)
 
 
 def test_disk_in_the_group_disk(devices, place, disk):

@@ -4,7 +4,7 @@
 """usage: man.py ROOT BUILD MANDOC
 
 Every program has a page and every page a program. The options of both are the same, in both
-directions; for dvsan also every command with its usage, for the nbdkit plugin its parameters.
+directions; for dvsan also every command with its usage, for dvsan-nbd its parameters.
 """
 import os
 import re
@@ -13,13 +13,12 @@ import sys
 
 from tree import read, report
 
-PLUGIN = "nbdkit-dvsan-plugin"
 # mandoc's remarks on the machine it runs on, rather than on the page.
 ABOUT_THE_MACHINE = re.compile(r"referenced manual not found|outdated mandoc\.db")
 MAN_HEAD = re.compile(r"^\.It ((?:Fl|Cm) .*)$", re.M)
 HELP_HEAD = re.compile(r"^ +(-[\w-]+(?: +\S+)?(?:, +--[\w-]+)?)", re.M)
 HELP_OPTION = re.compile(r"(?<![\w-])(--[a-z][\w-]*|-[a-zA-Z])(?![\w-])")
-HELP_PARAMETER = re.compile(r'^ *(?:"(\w+)" |\[?(\w+)=\]?)', re.M)
+HELP_PARAMETER = re.compile(r'^  "(\w+)" ', re.M)
 
 
 def said_by(*argv):
@@ -66,7 +65,7 @@ def check_program(page, text, rendered, program):
     help_text, code = said_by(program, "--help")
     if code != 0:
         yield f"{program} --help ended with {code}"
-    offered = help_options(help_text)
+    offered = help_options(help_text) | set(HELP_PARAMETER.findall(help_text))
     flat = " ".join(rendered.split())
     for command, command_help in commands(program):
         offered |= help_options(command_help)
@@ -77,16 +76,10 @@ def check_program(page, text, rendered, program):
     yield from differences(page, page_heads(text), offered)
 
 
-def check_plugin(page, text, nbdkit_help):
-    ours = nbdkit_help.partition("plugin:")[2]
-    offered = {a or b for a, b in HELP_PARAMETER.findall(ours)}
-    yield from differences(page, page_heads(text), offered)
-
-
 def complaints(root, build, mandoc):
     folder = os.path.join(root, "docs", "man")
     pages = {name.rpartition(".")[0]: name for name in sorted(os.listdir(folder))}
-    programs = set(os.listdir(os.path.join(build, "bin"))) | {PLUGIN}
+    programs = set(os.listdir(os.path.join(build, "bin")))
     for name in sorted(programs - set(pages)):
         yield f"docs/man: {name} has no page"
     for name, file_name in pages.items():
@@ -96,25 +89,11 @@ def complaints(root, build, mandoc):
             if not ABOUT_THE_MACHINE.search(line):
                 yield line.replace("mandoc: " + path, page)
         text = read(root, page)
-        if name == PLUGIN:
-            library = os.path.join(build, "lib", PLUGIN + ".so")
-            yield from check_plugin(page, text, plugin_help(library))
-        elif name in programs:
+        if name in programs:
             rendered = re.sub(r".\x08", "", said_by(mandoc, "-T", "ascii", path)[0])
             yield from check_program(page, text, rendered, os.path.join(build, "bin", name))
         else:
             yield f"{page}: there is no program {name}"
-
-
-def plugin_help(library):
-    """nbdkit's own words. A sanitizer's library must be loaded before a plugin built with it."""
-    linked, _ = said_by("ldd", library)
-    preload = re.search(r"=> (\S*lib[at]san\S*)", linked)
-    done = subprocess.run(["nbdkit", library, "--help"], capture_output=True, text=True,
-                          timeout=30, check=False,
-                          env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0",
-                                   LD_PRELOAD=preload[1] if preload else ""))
-    return done.stdout
 
 
 if __name__ == "__main__":

@@ -260,12 +260,12 @@ static void test_endpoint(void **state)
     assert_string_equal(e.port, "3260");
 }
 
-static void test_plugin(void **state)
+static void test_nbd(void **state)
 {
     (void)state;
     json_t *host = json_loads(info, 0, NULL);
-    json_t *params = connect_plugin(host, json_array_get(json_object_get(host, "volumes"), 1),
-                                    "/etc/dvsan/web.secret");
+    json_t *params = connect_nbd(host, json_array_get(json_object_get(host, "volumes"), 1),
+                                 "/etc/dvsan/web.secret");
     json_t *wanted = json_loads("{\"portal\":\"192.0.2.2:3260\",\"lun\":1,"
                                 "\"target\":\"iqn.2026-11.org.dvsan:z\","
                                 "\"initiator\":\"iqn.2026-11.org.example:web\","
@@ -288,7 +288,7 @@ int main(void)
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_default),
         cmocka_unit_test(test_endpoint),
-        cmocka_unit_test(test_plugin),
+        cmocka_unit_test(test_nbd),
         cmocka_unit_test(test_not_ready),
         cmocka_unit_test(test_unasked),
         cmocka_unit_test(test_names_of_disks),

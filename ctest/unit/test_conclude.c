@@ -13,6 +13,7 @@ static int set_up_conclusions(void **state)
     set_up(state);
     struct lab *lab = *state;
     lab->cms.loop = loop_new();
+    loop_measure(lab->cms.loop);
     lab->config.poll_interval_ms = 1000;
     assert_int_equal(store_begin_run(lab->cms.store, &err), 0);
     lab->link.lease_under_way = true; // there is nobody to send one to

@@ -1,10 +1,11 @@
 // Tests of the iSCSI leg against a target that lies: nothing it says is believed without a count.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "ctest/support/leg_box.h"
 #include "ctest/support/liar.h"
 
 #include "base/mem.h"
+#include "block/steady.h"
 #include "iscsi/iscsi_leg.h"
-#include "iscsi/volume.h"
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -27,9 +28,8 @@
 
 struct fixture {
     struct liar *liar;
-    struct pump *pump;
-    struct volume_session *volume;
-    struct volume_client client;
+    struct leg_box box;
+    struct leg_client client;
     atomic_uint bad, good;
     char last[512]; // the last bad event; with the lock
     pthread_mutex_t lock;
@@ -56,23 +56,18 @@ static struct leg *make_leg(struct fixture *f, bool quick)
         config.connect_ms = 1500;
         config.nop_ms = 1000;
     }
-    pump_enter(f->pump);
-    struct leg *leg = iscsi_leg_new(f->pump, &config);
-    pump_leave(f->pump);
-    return leg;
+    return iscsi_leg_new(f->box.loop, &config);
 }
 
 static struct fixture *set_up_leg(uint32_t timeout_ms, bool quick)
 {
-    struct dv_err err = {0};
     struct fixture *f = dv_calloc(1, sizeof(*f));
     pthread_mutex_init(&f->lock, NULL);
     f->liar = liar_new("127.0.0.1", 0, BYTES);
     assert_non_null(f->liar);
-    f->pump = pump_new(&err);
-    assert_int_equal(pump_start(f->pump, &err), 0);
-    struct volume_config config = {.timeout_ms = timeout_ms, .on_event = on_event, .arg = f};
-    f->volume = volume_new(f->pump, make_leg(f, quick), &config);
+    f->box.loop = loop_new();
+    struct steady_config config = {.timeout_ms = timeout_ms, .on_event = on_event, .arg = f};
+    box_start(&f->box, steady_new(f->box.loop, make_leg(f, quick), &config));
     return f;
 }
 
@@ -87,17 +82,16 @@ static struct fixture *opened(uint32_t timeout_ms)
     struct dv_err err = {0};
     struct fixture *f = set_up(timeout_ms);
     unsigned tries = 0;
-    while (volume_open(f->volume, &err) != 0)
+    while (box_open(&f->box, &err) != 0)
         if (++tries * timeout_ms > PATIENCE_S * 1000)
             fail_msg("%s", err.text);
-    volume_client_init(f->volume, &f->client);
+    box_client(&f->box, &f->client);
     return f;
 }
 
 static void tear_down(struct fixture *f)
 {
-    volume_free(f->volume);
-    pump_free(f->pump);
+    box_end(&f->box);
     liar_free(f->liar);
     pthread_mutex_destroy(&f->lock);
     free(f);
@@ -105,7 +99,7 @@ static void tear_down(struct fixture *f)
 
 static int io(struct fixture *f, enum leg_op op, uint64_t offset, size_t bytes, void *data)
 {
-    return volume_io(f->volume, &f->client, op, 0, offset, bytes, data);
+    return box_io(&f->box, &f->client, op, 0, offset, bytes, data);
 }
 
 static void fill(uint8_t *data, size_t bytes, uint8_t seed)
@@ -148,7 +142,7 @@ static void an_honest_target_works(void **state)
     assert_int_equal(io(f, LEG_FLUSH, 0, 0, NULL), 0);
     assert_int_equal(io(f, LEG_ZERO, 0, 64 * KIB, NULL), 0);
     assert_int_equal(io(f, LEG_SIZE, 0, 0, NULL), 0);
-    assert_int_equal(volume_info(f->volume).bytes, BYTES);
+    assert_int_equal(box_look(&f->box).info.bytes, BYTES);
     assert_int_equal(f->bad, 0);
     tear_down(f);
 }
@@ -190,7 +184,7 @@ static void bytes_are_counted(void **state)
             fail_msg("%s: error %d", cases[i].what, error);
         liar_honest(f->liar);
     }
-    assert_int_equal(volume_info(f->volume).bytes, BYTES);
+    assert_int_equal(box_look(&f->box).info.bytes, BYTES);
     expect_works(f, 8192);
     assert_int_equal(liar_count(f->liar, LIAR_LOGIN), 1);
     free(data);
@@ -207,8 +201,8 @@ static void what_a_lun_says_of_itself_is_counted(void **state)
             struct fixture *f = set_up(PATIENCE_S * 1000);
             struct dv_err err = {0};
             liar_rule(f->liar, optional[i], 0, 0, LIAR_CLAIM, cut);
-            assert_int_equal(volume_open(f->volume, &err), 0);
-            struct leg_info info = volume_info(f->volume);
+            assert_int_equal(box_open(&f->box, &err), 0);
+            struct leg_info info = box_look(&f->box).info;
             if (optional[i] == LIAR_INQUIRY)
                 assert_false(info.can_trim || info.can_zero);
             else
@@ -226,7 +220,7 @@ static void what_a_lun_says_of_itself_is_counted(void **state)
         struct fixture *f = set_up(PATIENCE_S * 1000);
         struct dv_err err = {0};
         liar_rule(f->liar, LIAR_CAPACITY, 0, 3, refused[i].lie, refused[i].arg);
-        assert_int_equal(volume_open(f->volume, &err), 0); // by the fourth session
+        assert_int_equal(box_open(&f->box, &err), 0); // by the fourth session
         assert_int_equal(liar_count(f->liar, LIAR_LOGIN), 4);
         tear_down(f);
     }
@@ -339,15 +333,14 @@ static void what_never_reaches_a_target_proves_nothing(void **state)
     struct dv_err err;
     uint8_t data[4096] = {0};
     liar_rule(f->liar, LIAR_INQUIRY, 0, 0, LIAR_CLAIM, 0); // neither UNMAP nor WRITE SAME
-    assert_int_equal(volume_open(f->volume, &err), 0);
+    assert_int_equal(box_open(&f->box, &err), 0);
     liar_rule(f->liar, LIAR_READ, 0, 0, LIAR_CLOSE, 0);
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(io(f, LEG_READ, 0, sizeof(data), data), EIO);
         assert_int_equal(io(f, LEG_READ, BYTES, sizeof(data), data), EIO);
         assert_int_equal(io(f, LEG_WRITE, 0, 0, data), EINVAL);
         assert_int_equal(io(f, LEG_TRIM, 0, sizeof(data), NULL), 0);
-        assert_int_equal(volume_io(f->volume, &f->client, LEG_ZERO, LEG_FAST, 0, 4096, NULL),
-                         ENOTSUP);
+        assert_int_equal(box_io(&f->box, &f->client, LEG_ZERO, LEG_FAST, 0, 4096, NULL), ENOTSUP);
     }
     assert_int_equal(f->good, 0);
     liar_honest(f->liar);
@@ -367,7 +360,6 @@ static void count_done(struct leg_req *req, int error)
 static void a_leg_that_ends_completes_what_it_refused(void **state)
 {
     (void)state;
-    struct dv_err err;
     unsigned errors = 0;
     struct leg_req reqs[] = {
         {.op = LEG_READ, .bytes = 4096, .data = &errors, .done = count_done},
@@ -376,17 +368,14 @@ static void a_leg_that_ends_completes_what_it_refused(void **state)
     struct fixture *f = dv_calloc(1, sizeof(*f));
     f->liar = liar_new("127.0.0.1", 0, BYTES);
     assert_non_null(f->liar);
-    f->pump = pump_new(&err);
-    assert_int_equal(pump_start(f->pump, &err), 0);
+    f->box.loop = loop_new();
     struct leg *leg = make_leg(f, false);
-    pump_enter(f->pump);
     for (size_t i = 0; i < DV_COUNT(reqs); i++)
         leg_submit(leg, &reqs[i]);
     assert_int_equal(errors, 0);
     leg_free(leg);
     assert_int_equal(errors, DV_COUNT(reqs));
-    pump_leave(f->pump);
-    pump_free(f->pump);
+    loop_free(f->box.loop);
     liar_free(f->liar);
     free(f);
 }
@@ -461,7 +450,7 @@ static void *shut_main(void *arg)
     struct shutter *s = arg;
     while (liar_count(s->f->liar, s->about) <= s->after)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    volume_shut(s->f->volume);
+    box_shut(&s->f->box);
     return NULL;
 }
 
@@ -485,7 +474,7 @@ static void shutting_ends_a_request_in_every_state(void **state)
             liar_rule(f->liar, LIAR_LOGIN, 0, 0, LIAR_REFUSE, 0x0203);
         liar_rule(f->liar, cases[i].about, 0, 0, LIAR_SILENCE, 0);
         assert_int_equal(pthread_create(&s.thread, NULL, shut_main, &s), 0);
-        assert_int_equal(io(f, LEG_WRITE, 0, sizeof(data), data), ESHUTDOWN);
+        assert_int_equal(io(f, LEG_WRITE, 0, sizeof(data), data), ENOTCONN);
         pthread_join(s.thread, NULL);
         tear_down(f);
     }
@@ -516,7 +505,7 @@ static void a_write_that_is_answered_early(void **state)
         struct fixture *f = set_up(PATIENCE_S * 1000);
         struct dv_err err;
         liar_limits(f->liar, 8192, 262144);
-        assert_int_equal(volume_open(f->volume, &err), 0);
+        assert_int_equal(box_open(&f->box, &err), 0);
         early_answers(f, 50, bytes);
         tear_down(f);
     }
@@ -529,7 +518,7 @@ static void writes_that_are_always_answered_early_fail(void **state)
     struct dv_err err;
     uint8_t *data = dv_calloc(1, LARGE);
     liar_limits(f->liar, 8192, 262144);
-    assert_int_equal(volume_open(f->volume, &err), 0);
+    assert_int_equal(box_open(&f->box, &err), 0);
     liar_rule(f->liar, LIAR_WRITE, 0, 0, LIAR_EARLY, 20);
     int error = io(f, LEG_WRITE, 0, LARGE, data);
     free(data); // under ASan: nobody sends it any more
@@ -555,7 +544,7 @@ static void pieces_that_nobody_can_send(void **state)
         assert_int_equal(io(f, LEG_WRITE, 0, sizeof(data), data), EIO);
         unsigned tries = 0;
         do
-            volume_why(f->volume, &err);
+            err = box_look(&f->box).why;
         while (!strstr(err.text, "cannot be sent") && ++tries < 100 &&
                io(f, LEG_FLUSH, 0, 0, NULL) != 0);
         assert_non_null(strstr(err.text, "cannot be sent"));
@@ -564,7 +553,7 @@ static void pieces_that_nobody_can_send(void **state)
     for (size_t i = 0; i < DV_COUNT(right); i++) {
         struct fixture *f = set_up(PATIENCE_S * 1000);
         liar_limits(f->liar, right[i], i == 0 ? 0 : 65536);
-        assert_int_equal(volume_open(f->volume, &err), 0);
+        assert_int_equal(box_open(&f->box, &err), 0);
         expect_works(f, sizeof(data));
         tear_down(f);
     }
@@ -604,7 +593,7 @@ static void a_reset_is_sent_once(void **state)
     struct fixture *f = set_up_leg(1000, true);
     struct dv_err err;
     uint8_t data[4096] = {0};
-    while (volume_open(f->volume, &err) != 0)
+    while (box_open(&f->box, &err) != 0)
         ; // until ctest's own deadline
     liar_rule(f->liar, LIAR_WRITE, 0, 1, LIAR_CLOSE, 0);
     liar_rule(f->liar, LIAR_RESET, 0, 1, LIAR_SILENCE, 0);
@@ -665,11 +654,11 @@ static void what_a_reboot_took_is_told_to_every_flush(void **state)
 {
     (void)state;
     struct fixture *f = opened(PATIENCE_S * 1000);
-    struct volume_client other;
+    struct leg_client other;
     uint8_t data[4096];
-    volume_client_init(f->volume, &other);
+    box_client(&f->box, &other);
     fill(data, sizeof(data), 1);
-    assert_true(volume_info(f->volume).tells_boot);
+    assert_true(box_look(&f->box).info.tells_boot);
     assert_int_equal(io(f, LEG_WRITE, 0, sizeof(data), data), 0);
     liar_drop(f->liar); // the daemon was restarted
     assert_int_equal(io(f, LEG_FLUSH, 0, 0, NULL), 0);
@@ -679,10 +668,10 @@ static void what_a_reboot_took_is_told_to_every_flush(void **state)
     liar_reboot(f->liar);
     assert_int_equal(io(f, LEG_FLUSH, 0, 0, NULL), EIO);
     assert_int_equal(io(f, LEG_FLUSH, 0, 0, NULL), 0);
-    assert_int_equal(volume_io(f->volume, &other, LEG_FLUSH, 0, 0, 0, NULL), EIO);
-    assert_int_equal(volume_io(f->volume, &other, LEG_FLUSH, 0, 0, 0, NULL), 0);
+    assert_int_equal(box_io(&f->box, &other, LEG_FLUSH, 0, 0, 0, NULL), EIO);
+    assert_int_equal(box_io(&f->box, &other, LEG_FLUSH, 0, 0, 0, NULL), 0);
     // A write that went to stable storage by itself is not lost.
-    assert_int_equal(volume_io(f->volume, &other, LEG_WRITE, LEG_FUA, 0, sizeof(data), data), 0);
+    assert_int_equal(box_io(&f->box, &other, LEG_WRITE, LEG_FUA, 0, sizeof(data), data), 0);
     liar_reboot(f->liar);
     assert_int_equal(io(f, LEG_FLUSH, 0, 0, NULL), 0);
     // A target that does not tell shows nothing.

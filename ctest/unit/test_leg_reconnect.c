@@ -1,7 +1,7 @@
 // Tests of iscsi/backoff, iscsi/reconnect and iscsi/verdict: what a failure leads to.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "iscsi/backoff.h"
-#include "iscsi/reconnect.h"
+#include "block/backoff.h"
+#include "block/reconnect.h"
 #include "iscsi/verdict.h"
 
 #include "base/mem.h"

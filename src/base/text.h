@@ -15,7 +15,8 @@ struct strbuf {
 };
 void strbuf_add(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void strbuf_addn(struct strbuf *b, const char *text, size_t len);
-void strbuf_free(struct strbuf *b); // b can be written to again
+void strbuf_free(struct strbuf *b);                     // b can be written to again
+#define DV_STRBUF __attribute__((cleanup(strbuf_free))) // freed with its scope
 
 // Copies src, cutting it to fit; returns false when it was cut. Always ends with NUL. room > 0.
 bool dv_copy(char *dst, size_t room, const char *src);

@@ -4,7 +4,7 @@
 #define DVSAN_ISCSI_ANSWERS_H
 
 #include "base/uuid.h"
-#include "iscsi/leg.h"
+#include "block/leg.h"
 #include "iscsi/split.h"
 #include <stddef.h>
 

@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "iscsi/leg_private.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stddef.h>
 
@@ -144,13 +145,22 @@ void leg_same_as_zeros(struct part *part)
     leg_end_part(part, START_OVER);
 }
 
-static void set_later_timer(struct iscsi_leg *l);
-
-static void on_later(struct pump_timer *t)
+// For the first that is due.
+static void set_later_timer(struct iscsi_leg *l)
 {
-    struct iscsi_leg *l = (struct iscsi_leg *)((char *)t - offsetof(struct iscsi_leg, later_timer));
+    uint64_t now = loop_now_ms(), due = UINT64_MAX;
+    for (const struct part *part = l->later.first; part; part = part->next)
+        if (part->due_ms < due)
+            due = part->due_ms;
+    if (due != UINT64_MAX && !l->over)
+        loop_timer_set(l->later_timer, due > now ? (uint32_t)(due - now) : 0);
+}
+
+static void on_later(void *arg)
+{
+    struct iscsi_leg *l = arg;
     struct part *part = l->later.first;
-    uint64_t now = pump_now_ms();
+    uint64_t now = loop_now_ms();
     l->later.first = NULL;
     while (part) {
         struct part *next = part->next;
@@ -161,30 +171,18 @@ static void on_later(struct pump_timer *t)
         part = next;
     }
     set_later_timer(l);
-    l->source.dirty = true;
-}
-
-// For the first that is due.
-static void set_later_timer(struct iscsi_leg *l)
-{
-    uint64_t now = pump_now_ms(), due = UINT64_MAX;
-    for (const struct part *part = l->later.first; part; part = part->next)
-        if (part->due_ms < due)
-            due = part->due_ms;
-    l->later_timer.fn = on_later;
-    if (due != UINT64_MAX && !l->over)
-        pump_timer_set(l->pump, &l->later_timer, due > now ? (uint32_t)(due - now) : 0);
+    loop_soon_set(l->soon);
 }
 
 void leg_again(struct part *part, bool later)
 {
     struct iscsi_leg *l = part->leg;
-    l->source.dirty = true;
+    loop_soon_set(l->soon);
     if (part->attempts++ < AT_ONCE_ATTEMPTS && !later) {
         leg_send_part(part);
         return;
     }
-    part->due_ms = pump_now_ms() + (part->attempts <= SOON_ATTEMPTS ? SOON_MS : LATER_MS);
+    part->due_ms = loop_now_ms() + (part->attempts <= SOON_ATTEMPTS ? SOON_MS : LATER_MS);
     part_push(&l->later, part);
     set_later_timer(l);
 }
@@ -247,7 +245,7 @@ static void do_submit(struct leg *leg, struct leg_req *req)
                      ? split_check(req->op, req->offset, req->bytes, &leg->info)
                      : ENOTCONN;
     queue_add(req->error ? &l->refused : &l->waiting, req);
-    l->source.dirty = true;
+    loop_soon_set(l->soon);
 }
 
 static void complete_refused(struct iscsi_leg *l)
@@ -264,7 +262,11 @@ static void do_free(struct leg *leg)
     session_close(l);
     complete_refused(l);
     leg_fail_all(l, ENOTCONN);
-    pump_source_remove(l->pump, &l->source);
+    loop_timer_free(l->connect_timer);
+    loop_timer_free(l->nop_timer);
+    loop_timer_free(l->pause_timer);
+    loop_timer_free(l->later_timer);
+    loop_soon_free(l->soon);
     free(l->portal);
     free(l->at);
     free(l->target);
@@ -275,24 +277,43 @@ static void do_free(struct leg *leg)
     free(l);
 }
 
-static struct iscsi_leg *of_source(struct pump_source *s)
+static void on_fd(void *arg, int fd, unsigned events)
 {
-    return (struct iscsi_leg *)((char *)s - offsetof(struct iscsi_leg, source));
-}
-
-static void on_ready(struct pump_source *s, unsigned revents)
-{
-    struct iscsi_leg *l = of_source(s);
+    struct iscsi_leg *l = arg;
+    unsigned revents = (events & LOOP_READ ? POLLIN : 0) | (events & LOOP_WRITE ? POLLOUT : 0);
+    (void)fd;
     if (l->look >= 0)
         presence_service(l, revents);
     else
         session_service(l, revents);
     session_settle(l);
+    loop_soon_set(l->soon); // there may be room for more
 }
 
-static void on_flush(struct pump_source *s)
+void leg_watch(struct iscsi_leg *l, int fd, unsigned events)
 {
-    struct iscsi_leg *l = of_source(s);
+    unsigned what = (events & POLLIN ? LOOP_READ : 0) | (events & POLLOUT ? LOOP_WRITE : 0);
+    if (l->watch && l->watched_fd != fd)
+        leg_unwatch(l);
+    if (!l->watch) {
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC); // libiscsi does not, and a command may be run
+        l->watch = loop_fd_new(l->loop, fd, what, on_fd, l);
+    } else if (l->watched != events) {
+        loop_fd_events(l->watch, what);
+    }
+    l->watched_fd = fd;
+    l->watched = events;
+}
+
+void leg_unwatch(struct iscsi_leg *l)
+{
+    loop_fd_free(l->watch);
+    l->watch = NULL;
+}
+
+static void on_soon(void *arg)
+{
+    struct iscsi_leg *l = arg;
     complete_refused(l);
     leg_send_waiting(l);
     // Before the connection stands, POLLOUT would tell libiscsi that it does.
@@ -314,11 +335,11 @@ void iscsi_leg_defaults(struct iscsi_leg_config *config)
     config->nop_ms = 2000;
 }
 
-struct leg *iscsi_leg_new(struct pump *pump, const struct iscsi_leg_config *config)
+struct leg *iscsi_leg_new(struct loop *loop, const struct iscsi_leg_config *config)
 {
     struct iscsi_leg *l = dv_calloc(1, sizeof(*l));
     l->leg.ops = &iscsi_leg_ops;
-    l->pump = pump;
+    l->loop = loop;
     l->portal = dv_strdup(config->portal);
     l->target = dv_strdup(config->target);
     l->initiator = dv_strdup(config->initiator);
@@ -336,7 +357,9 @@ struct leg *iscsi_leg_new(struct pump *pump, const struct iscsi_leg_config *conf
         l->parts[i].leg = l;
         part_push(&l->free, &l->parts[i]);
     }
-    l->source = (struct pump_source){.fd = -1, .ready = on_ready, .flush = on_flush};
-    pump_source_add(pump, &l->source);
+    l->soon = loop_soon_new(loop, on_soon, l);
+    l->later_timer = loop_timer_new(loop, on_later, l);
+    session_init(l);
+    probe_init(l);
     return &l->leg;
 }

@@ -3,8 +3,8 @@
 #ifndef DVSAN_ISCSI_ISCSI_LEG_H
 #define DVSAN_ISCSI_ISCSI_LEG_H
 
-#include "iscsi/leg.h"
-#include "iscsi/pump.h"
+#include "block/leg.h"
+#include "loop/loop.h"
 
 struct iscsi_leg_config {
     const char *portal;    // "192.0.2.1:3260", "[2001:db8::1]:3260"; numeric, so nothing blocks
@@ -20,7 +20,7 @@ struct iscsi_leg_config {
 
 // Values that suit a local network: 10 s, 2 s.
 void iscsi_leg_defaults(struct iscsi_leg_config *config);
-// With the pump's lock. The strings are copied.
-struct leg *iscsi_leg_new(struct pump *pump, const struct iscsi_leg_config *config);
+// The strings are copied.
+struct leg *iscsi_leg_new(struct loop *loop, const struct iscsi_leg_config *config);
 
 #endif

@@ -141,7 +141,7 @@ static void judge(struct part *part, int status, const struct scsi_task *task)
     }
     l->heard = true;
     part->req->answered = true;
-    l->source.dirty = true;
+    loop_soon_set(l->soon);
     if (v == VERDICT_DONE)
         leg_end_part(part, 0);
     else if (v == VERDICT_AGAIN || v == VERDICT_LATER)

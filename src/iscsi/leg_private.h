@@ -8,7 +8,7 @@
 #include <iscsi/iscsi.h>
 #include <iscsi/scsi-lowlevel.h>
 
-// Commands outstanding at the target: below tgtd's MaxQueueCmd of 128, above what nbdkit asks for.
+// Commands outstanding at the target: below tgtd's MaxQueueCmd of 128, above what clients ask for.
 #define LEG_WINDOW   64
 #define LEG_PDU_HEAD 48
 
@@ -53,8 +53,11 @@ struct req_queue {
 
 struct iscsi_leg {
     struct leg leg;
-    struct pump *pump;
-    struct pump_source source;
+    struct loop *loop;
+    struct loop_fd *watch; // of watched_fd; NULL: of none at present
+    int watched_fd;
+    unsigned watched;       // POLLIN, POLLOUT
+    struct loop_soon *soon; // serves what was noted, once for all of it
 
     // Configuration; all strings are owned.
     char *portal, *target, *initiator, *chap_user, *chap_secret;
@@ -79,11 +82,11 @@ struct iscsi_leg {
     unsigned silent;       // NOP rounds without any sign of life
     bool heard;
     unsigned redirects;
-    unsigned burst; // pieces that libiscsi was given since the last write
+    unsigned burst; // pieces that libiscsi was given since it last wrote to the socket
     // libiscsi gathers whatever comes for a command: bytes that the target may have sent by now,
     // with room for headers.
     uint64_t allowed;
-    struct pump_timer connect_timer, nop_timer, later_timer;
+    struct loop_timer *connect_timer, *nop_timer, *pause_timer, *later_timer;
 
     // Requests.
     struct split_limits limits;
@@ -100,7 +103,13 @@ struct iscsi_leg {
     void *zeros;               // SPLIT_TRANSFER_CAP bytes, when first needed
 };
 
+// iscsi_leg.c: the descriptor that is watched, and for what (POLLIN, POLLOUT). leg_unwatch: before
+// it is closed, and when another may have its number.
+void leg_watch(struct iscsi_leg *l, int fd, unsigned events);
+void leg_unwatch(struct iscsi_leg *l);
+
 // session.c
+void session_init(struct iscsi_leg *l); // its timers
 void session_connect(struct iscsi_leg *l);
 void session_service(struct iscsi_leg *l, unsigned revents);
 void session_write(struct iscsi_leg *l); // sends what libiscsi has queued
@@ -108,7 +117,7 @@ void session_write(struct iscsi_leg *l); // sends what libiscsi has queued
 // session_settle, when control is back from libiscsi.
 void session_over(struct iscsi_leg *l, enum leg_loss loss, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-// Takes down a session that is over and brings the source's fd and events up to date.
+// Takes down a session that is over and brings what is watched up to date.
 void session_settle(struct iscsi_leg *l);
 void session_close(struct iscsi_leg *l); // without telling anybody
 // The other side answered: it has connect_ms more.
@@ -117,6 +126,7 @@ void session_alive(struct iscsi_leg *l);
 void session_allow(struct iscsi_leg *l, uint64_t bytes);
 
 // probe.c: from the login to ready, step by step.
+void probe_init(struct iscsi_leg *l); // its timer
 void probe_start(struct iscsi_leg *l);
 // Takes over the size from the answer to a READ CAPACITY of a leg that is ready.
 bool probe_take_size(struct iscsi_leg *l, const struct scsi_task *task);

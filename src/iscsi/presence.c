@@ -29,8 +29,10 @@
 
 void presence_close(struct iscsi_leg *l)
 {
-    if (l->look >= 0)
-        close(l->look);
+    if (l->look < 0)
+        return;
+    leg_unwatch(l);
+    close(l->look);
     l->look = -1;
 }
 
@@ -107,20 +109,18 @@ void presence_start(struct iscsi_leg *l)
         return;
     }
     l->look_len = 0;
-    l->source.fd = l->look;
-    l->source.events = POLLOUT;
-    l->source.birth++;
+    leg_watch(l, l->look, POLLOUT);
 }
 
 void presence_service(struct iscsi_leg *l, unsigned revents)
 {
     uint8_t login[HEAD + TEXT_ROOM];
     ssize_t n;
-    if (l->source.events == POLLOUT) {
+    if (l->watched == POLLOUT) {
         size_t len = make_login(l, login); // small: a new socket takes it whole
         if (!(revents & POLLOUT) || send(l->look, login, len, MSG_NOSIGNAL) != (ssize_t)len)
             presence_unknown(l);
-        l->source.events = POLLIN;
+        leg_watch(l, l->look, POLLIN);
         return;
     }
     n = recv(l->look, l->look_head + l->look_len, HEAD - l->look_len, 0);

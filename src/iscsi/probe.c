@@ -120,10 +120,10 @@ static void now_ready(struct iscsi_leg *l)
     l->leg.why = (struct dv_err){0};
     l->settle = false;
     l->heard = true;
-    pump_timer_cancel(l->pump, &l->connect_timer);
+    loop_timer_cancel(l->connect_timer);
     if (l->leg.on_state)
         l->leg.on_state(&l->leg, l->leg.owner);
-    l->source.dirty = true;
+    loop_soon_set(l->soon);
 }
 
 static void next_step(struct iscsi_leg *l)
@@ -134,9 +134,14 @@ static void next_step(struct iscsi_leg *l)
         now_ready(l);
 }
 
-static void on_pause_over(struct pump_timer *t)
+static void on_pause_over(void *arg)
 {
-    send_step((struct iscsi_leg *)((char *)t - offsetof(struct iscsi_leg, later_timer)));
+    send_step(arg);
+}
+
+void probe_init(struct iscsi_leg *l)
+{
+    l->pause_timer = loop_timer_new(l->loop, on_pause_over, l);
 }
 
 // The session ended below a command on the way to ready: that says nothing about the LUN.
@@ -153,8 +158,7 @@ static void step_again(struct iscsi_leg *l)
 {
     (void)dv_fail(&l->leg.why, DV_UNREACHABLE, "%s: %s LUN %u is not ready yet: %s says so",
                   l->portal, l->target, l->lun, steps[l->step].name);
-    l->later_timer.fn = on_pause_over;
-    pump_timer_set(l->pump, &l->later_timer, STEP_PAUSE_MS);
+    loop_timer_set(l->pause_timer, STEP_PAUSE_MS);
 }
 
 static void on_answer(struct iscsi_context *ctx, int status, void *data, void *arg)
@@ -199,7 +203,7 @@ static void send_step(struct iscsi_leg *l)
     l->probing = steps[l->step].send(l, on_answer);
     if (!l->probing)
         session_over(l, LEG_LOSS_PROTOCOL, "%s: %s", l->portal, iscsi_get_error(l->ctx));
-    l->source.dirty = true;
+    loop_soon_set(l->soon);
 }
 
 static void on_reset(struct iscsi_context *ctx, int status, void *data, void *arg)
@@ -230,14 +234,14 @@ static void on_reset(struct iscsi_context *ctx, int status, void *data, void *ar
 // login that is just being answered.)
 static void send_reset(struct iscsi_leg *l)
 {
-    pump_timer_cancel(l->pump, &l->connect_timer);
+    loop_timer_cancel(l->connect_timer);
     (void)dv_fail(&l->leg.why, DV_UNREACHABLE,
                   "%s: %s LUN %u still carries out commands of the session before", l->portal,
                   l->target, l->lun);
     if (iscsi_task_mgmt_async(l->ctx, (int)l->lun, ISCSI_TM_LUN_RESET, 0xffffffff, 0, on_reset,
                               l) != 0)
         session_over(l, LEG_LOSS_PROTOCOL, "%s: %s", l->portal, iscsi_get_error(l->ctx));
-    l->source.dirty = true;
+    loop_soon_set(l->soon);
 }
 
 void probe_start(struct iscsi_leg *l)

@@ -38,7 +38,8 @@ void session_over(struct iscsi_leg *l, enum leg_loss loss, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(l->leg.why.text, sizeof(l->leg.why.text), fmt, ap);
     va_end(ap);
-    l->source.dirty = true;
+    text_make_printable(l->leg.why.text); // it may have words of the target
+    loop_soon_set(l->soon);
 }
 
 void session_close(struct iscsi_leg *l)
@@ -47,6 +48,7 @@ void session_close(struct iscsi_leg *l)
     if (!ctx)
         return;
     l->over = true;
+    leg_unwatch(l);
     presence_close(l);
     iscsi_destroy_context(ctx); // closes, and cancels every command
     l->ctx = NULL;
@@ -55,11 +57,10 @@ void session_close(struct iscsi_leg *l)
     l->probing = NULL;
     leg_take_answers(l);
     l->logged_in = false;
-    l->source.fd = -1;
-    l->source.events = 0;
-    pump_timer_cancel(l->pump, &l->connect_timer);
-    pump_timer_cancel(l->pump, &l->nop_timer);
-    pump_timer_cancel(l->pump, &l->later_timer);
+    loop_timer_cancel(l->connect_timer);
+    loop_timer_cancel(l->nop_timer);
+    loop_timer_cancel(l->pause_timer);
+    loop_timer_cancel(l->later_timer);
 }
 
 void session_settle(struct iscsi_leg *l)
@@ -67,8 +68,7 @@ void session_settle(struct iscsi_leg *l)
     if (l->ctx && !l->over && l->look >= 0)
         return; // its own descriptor
     if (l->ctx && !l->over) {
-        l->source.fd = iscsi_get_fd(l->ctx);
-        l->source.events = (unsigned)iscsi_which_events(l->ctx);
+        leg_watch(l, iscsi_get_fd(l->ctx), (unsigned)iscsi_which_events(l->ctx));
         return;
     }
     if (!l->ctx)
@@ -159,11 +159,6 @@ void session_write(struct iscsi_leg *l)
 
 // Keeping alive -----------------------------------------------------------------------------
 
-static struct iscsi_leg *of_timer(struct pump_timer *t, size_t offset)
-{
-    return (struct iscsi_leg *)((char *)t - offset);
-}
-
 static void on_nop(struct iscsi_context *ctx, int status, void *data, void *arg)
 {
     struct iscsi_leg *l = arg;
@@ -173,9 +168,9 @@ static void on_nop(struct iscsi_context *ctx, int status, void *data, void *arg)
         l->heard = true;
 }
 
-static void on_nop_timer(struct pump_timer *t)
+static void on_nop_timer(void *arg)
 {
-    struct iscsi_leg *l = of_timer(t, offsetof(struct iscsi_leg, nop_timer));
+    struct iscsi_leg *l = arg;
     l->silent = l->heard ? 0 : l->silent + 1;
     l->heard = false;
     if (l->silent > SILENT_NOPS) {
@@ -186,13 +181,13 @@ static void on_nop_timer(struct pump_timer *t)
     session_allow(l, 0);
     if (iscsi_nop_out_async(l->ctx, on_nop, NULL, 0, l) != 0)
         session_over(l, LEG_LOSS_CLOSED, "%s: %s", l->portal, iscsi_get_error(l->ctx));
-    l->source.dirty = true;
-    pump_timer_set(l->pump, t, l->nop_ms);
+    loop_soon_set(l->soon);
+    loop_timer_set(l->nop_timer, l->nop_ms);
 }
 
-static void on_connect_timer(struct pump_timer *t)
+static void on_connect_timer(void *arg)
 {
-    struct iscsi_leg *l = of_timer(t, offsetof(struct iscsi_leg, connect_timer));
+    struct iscsi_leg *l = arg;
     if (l->look >= 0)
         presence_unknown(l);
     else
@@ -203,7 +198,7 @@ static void on_connect_timer(struct pump_timer *t)
 void session_alive(struct iscsi_leg *l)
 {
     if (l->leg.state == LEG_CONNECTING)
-        pump_timer_set(l->pump, &l->connect_timer, l->connect_ms);
+        loop_timer_set(l->connect_timer, l->connect_ms);
     l->heard = true;
 }
 
@@ -239,8 +234,8 @@ static void on_login(struct iscsi_context *ctx, int status, void *data, void *ar
         return;
     const char *address = iscsi_get_target_address(ctx);
     if (status == SCSI_STATUS_REDIRECT && address && address[0] && l->redirects++ < MAX_REDIRECTS) {
+        leg_unwatch(l);
         iscsi_disconnect(ctx);
-        l->source.birth++;
         free(l->at);
         l->at = dv_strdup(address);
         if (iscsi_connect_async(ctx, address, on_connected, l) != 0)
@@ -261,7 +256,7 @@ static void on_login(struct iscsi_context *ctx, int status, void *data, void *ar
     iscsi_set_log_level(ctx, 0);
     l->logged_in = true;
     session_alive(l);
-    pump_timer_set(l->pump, &l->nop_timer, l->nop_ms);
+    loop_timer_set(l->nop_timer, l->nop_ms);
     probe_start(l);
 }
 
@@ -280,19 +275,22 @@ static void set_up_context(struct iscsi_leg *l)
     iscsi_set_timeout(l->ctx, 0); // its clock is the wall's; deadlines are the owner's
 }
 
+void session_init(struct iscsi_leg *l)
+{
+    l->connect_timer = loop_timer_new(l->loop, on_connect_timer, l);
+    l->nop_timer = loop_timer_new(l->loop, on_nop_timer, l);
+}
+
 void session_connect(struct iscsi_leg *l)
 {
     l->over = l->logged_in = l->heard = false;
     l->silent = l->redirects = 0;
     l->allowed = ALLOWED_AHEAD;
     l->leg.state = LEG_CONNECTING;
-    l->connect_timer.fn = on_connect_timer;
-    l->nop_timer.fn = on_nop_timer;
-    pump_timer_set(l->pump, &l->connect_timer, l->connect_ms);
-    l->source.birth++;
+    loop_timer_set(l->connect_timer, l->connect_ms);
     free(l->at);
     l->at = dv_strdup(l->portal);
-    l->source.dirty = true;
+    loop_soon_set(l->soon);
     l->ctx = iscsi_create_context(l->initiator);
     if (!l->ctx)
         abort(); // no memory, or an empty initiator name, which the configuration rules out

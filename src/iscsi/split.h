@@ -3,7 +3,7 @@
 #ifndef DVSAN_ISCSI_SPLIT_H
 #define DVSAN_ISCSI_SPLIT_H
 
-#include "iscsi/leg.h"
+#include "block/leg.h"
 
 // More than this in one command gains nothing, and parts of a large request are then read from
 // the medium and sent in parallel.

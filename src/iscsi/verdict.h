@@ -3,7 +3,7 @@
 #ifndef DVSAN_ISCSI_VERDICT_H
 #define DVSAN_ISCSI_VERDICT_H
 
-#include "iscsi/leg.h"
+#include "block/leg.h"
 #include <stddef.h>
 
 enum verdict {

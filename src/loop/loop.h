@@ -63,7 +63,8 @@ bool loop_timer_pending(const struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t); // NULL is fine; also from its own callback
 
 // Work that is done once for all that was noted for it: behind the callbacks that are due now and
-// before the loop waits for more, however often it was set. Not to be set from its own callback.
+// before the loop waits for more, however often it was set. Set from its own callback, it is done
+// once more before that: only where this comes to an end.
 struct loop_soon;
 struct loop_soon *loop_soon_new(struct loop *loop, loop_fn *fn, void *arg);
 void loop_soon_set(struct loop_soon *s);

@@ -8,7 +8,7 @@
 
 #include "model/unit.h"
 
-// SAM-5 section 4.7.7.2, peripheral device addressing: what all initiators and our plugin reach.
+// SAM-5 section 4.7.7.2, peripheral device addressing: what all initiators and our data path reach.
 #define LUN_MAX 255u
 
 const char *medium_wrong(const struct medium *m);

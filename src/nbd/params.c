@@ -1,4 +1,4 @@
-// The plugin's parameters: a JSON object in a file or a pipe, so that no secret is in argv.
+// The parameters of dvsan-nbd: a JSON object in a file or a pipe, so that no secret is in argv.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "nbd/params.h"
 
@@ -141,7 +141,7 @@ static int take_key(struct params_source *s, struct params *p, const char *key, 
         return take_number(s, key, v, 1, 3600, &p->timeout_s, err);
     bool from_file = !strcmp(key, "chap_secret_file");
     if (!from_file && strcmp(key, "chap_secret"))
-        return bad(s, key, err, "unknown parameter; see nbdkit-dvsan-plugin(1)");
+        return bad(s, key, err, "unknown parameter; see dvsan-nbd(1)");
     if (p->chap_secret)
         return bad(s, key, err, "give one of chap_secret and chap_secret_file");
     s->inline_secret |= !from_file;

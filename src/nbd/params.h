@@ -1,4 +1,4 @@
-// The plugin's parameters: a JSON object in a file or a pipe, so that no secret is in argv.
+// The parameters of a served volume: a JSON object in a file or a pipe, for secrets' sake.
 // SPDX-License-Identifier: BSD-2-Clause
 #ifndef DVSAN_NBD_PARAMS_H
 #define DVSAN_NBD_PARAMS_H
@@ -26,12 +26,9 @@ struct params *params_read(const char *path, struct dv_err *err);
 struct params *params_parse(const char *name, const char *text, size_t len, struct dv_err *err);
 void params_free(struct params *p); // wipes the secret; NULL is fine
 
-// The help text for nbdkit, complete.
+// The keys of FILE, for the program's help.
 #define PARAMS_HELP                                                                                \
-    "[params=]FILE  (required)  A JSON object with the parameters below: a file, a pipe such as\n" \
-    "                           /dev/fd/N, or - for standard input. A file that holds\n"           \
-    "                           chap_secret must have mode 0600.\n"                                \
-    "In FILE:\n"                                                                                   \
+    "A file that holds chap_secret must have mode 0600.\n"                                         \
     "  \"portal\"            (required)  Address and port of the unit, such as 192.0.2.1:3260.\n"  \
     "  \"target\"            (required)  IQN of the volume.\n"                                     \
     "  \"initiator\"         (required)  IQN of this host.\n"                                      \

@@ -1,4 +1,4 @@
-"""Initiators: our nbdkit plugin, libiscsi's own tools, and qemu's."""
+"""Initiators: our dvsan-nbd, libiscsi's own tools, and qemu's."""
 import base64
 import contextlib
 import hashlib
@@ -9,7 +9,7 @@ import tempfile
 
 from .testlab import BUILD, until
 
-PLUGIN = os.path.join(BUILD, "lib", "nbdkit-dvsan-plugin.so")
+NBD = os.path.join(BUILD, "bin", "dvsan-nbd")
 QEMU_IQN = "iqn.2008-11.org.linux-kvm"  # what qemu calls itself when it is given only a URL
 
 
@@ -54,7 +54,7 @@ def can_log_in(how):
 
 
 def params_file(folder, how):
-    """Writes the plugin's parameters and returns the file's path."""
+    """Writes the parameters of dvsan-nbd and returns the file's path."""
     params = {"portal": how["portal"], "target": how["iqn"], "lun": how["lun"],
               "initiator": how["initiator"], "timeout_s": how.get("timeout_s", 10)}
     if how["user"] is not None:
@@ -65,47 +65,24 @@ def params_file(folder, how):
     return path
 
 
-def sanitizer_environment():
-    """nbdkit itself is not built with the sanitizers; the plugin's must be there before it."""
-    env = dict(os.environ)
-    symbols = subprocess.run(["readelf", "-d", PLUGIN], capture_output=True, text=True, check=True)
-    for name in ("libasan", "libtsan"):
-        for line in symbols.stdout.splitlines():
-            if name in line:
-                library = line.rpartition("[")[2].rstrip("]")
-                env["LD_PRELOAD"] = library
-    env["ASAN_OPTIONS"] = "detect_leaks=0"  # nbdkit leaves its own for the kernel to free
-    return env
-
-
 @contextlib.contextmanager
-def nbdkit(lab, how, name="nbdkit"):
-    """Serves the volume by the plugin; yields the NBD URI."""
+def nbd(lab, how, name="nbd"):
+    """Serves the volume by dvsan-nbd; yields the NBD URI."""
     base = os.path.join(lab.work, name)
-    socket = base + ".sock"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(socket)
-    env = sanitizer_environment()
+    socket, pid = base + ".sock", base + ".pid"
     with open(base + ".log", "ab") as log:
-        server = subprocess.Popen(
-            ["nbdkit", "-f", "-U", socket, PLUGIN, "params=" + params_file(lab.work, how)],
-            env=env, stdout=log, stderr=log)
+        server = subprocess.Popen([NBD, "--socket", socket, "--pid-file", pid, params_file(lab.work, how)],
+                                  stdout=log, stderr=log)
     try:
-        assert until(lambda: os.path.exists(socket) or server.poll() is not None, 30)
+        # The socket is there before the volume is, and the file when it is served.
+        assert until(lambda: server.poll() is not None or os.path.exists(pid), 30)
         if server.poll() is not None:
             with open(base + ".log", encoding="utf-8") as f:
-                raise AssertionError(f"nbdkit ended with {server.returncode}:\n{f.read()}")
+                raise AssertionError(f"dvsan-nbd ended with {server.returncode}:\n{f.read()}")
         yield f"nbd+unix:///?socket={socket}"
     finally:
         server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            # With libasan before it, glibc's lock of locales has a wrong count already when main
-            # begins; after a strerror the last destructor, libp11-kit's, waits for it for ever.
-            server.kill()
-            server.wait()
-            assert "LD_PRELOAD" in env, "nbdkit did not end within 10 seconds"
+        server.wait(10)
 
 
 def qemu_img(*args, env=None, check=True):

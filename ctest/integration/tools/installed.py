@@ -20,11 +20,3 @@ class Installed:
         self.prefix = root / under
         self.examples = self.prefix / "share/doc/dvsan/examples"
         self.units = self.prefix / "lib/systemd/system"
-        self.plugin, = self.prefix.rglob("nbdkit-dvsan-plugin.so")
-
-    def plugin_environment(self):
-        """A sanitizer's library must be loaded before a plugin that was built with it."""
-        linked = subprocess.run(["ldd", str(self.plugin)], capture_output=True, text=True, check=True)
-        preload = re.search(r"=> (\S*lib[at]san\S*)", linked.stdout)
-        return dict(os.environ, ASAN_OPTIONS="detect_leaks=0",
-                    LD_PRELOAD=preload[1] if preload else "")

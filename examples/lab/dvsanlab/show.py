@@ -48,7 +48,6 @@ def environment(lab):
     if s.hosts: # libiscsi, and so also qemu, logs in as the first host, with no secret in a URL
         env["LIBISCSI_CHAP_USERNAME"] = s.host_names()[0]
         env["LIBISCSI_CHAP_PASSWORD"] = secret.read(s, s.host_names()[0])
-    env["DVSAN_PLUGIN"] = os.path.join(s.build, "lib", "nbdkit-dvsan-plugin.so")
     env.update(snmp.client_environment(s))
     if s.shared:
         env["DVSAN_SNMP_PROVISION"] = snmp.client_folder(s, "provision")
@@ -62,7 +61,8 @@ ENV_HELP = """\
 #   SNMPCONFPATH=$DVSAN_SNMP_PROVISION snmpset $DVSAN_UNIT1_SNMP ...
 #   dvsan host connect-info host1 --chap-secret-file $DVSAN_HOST1_SECRET_FILE
 #   iscsi-ls -i $DVSAN_HOST1_IQN -s iscsi://$DVSAN_UNIT1_PORTAL
-#   nbdkit $DVSAN_PLUGIN params=FILE
+#   dvsan host connect-info host1 --volume NAME --nbd --chap-secret-file $DVSAN_HOST1_SECRET_FILE >FILE
+#   dvsan-nbd --socket SOCKET FILE
 """
 
 

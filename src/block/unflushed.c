@@ -1,6 +1,6 @@
 // Whether writes that were answered are on stable storage, and what a restart of the unit costs.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "iscsi/unflushed.h"
+#include "block/unflushed.h"
 
 bool unflushed_session(struct unflushed *u, const struct leg_info *info)
 {
@@ -28,6 +28,16 @@ void unflushed_done(struct unflushed *u, enum leg_op op, unsigned flags, uint64_
         u->written++;
     if (op == LEG_FLUSH && mark > u->flushed)
         u->flushed = mark;
+}
+
+void unflushed_failed(struct unflushed *u, unsigned *told)
+{
+    if (u->written == u->flushed)
+        return;
+    u->flushed = u->written;
+    u->losses++;
+    if (told)
+        *told = u->told = u->losses;
 }
 
 bool unflushed_tell(struct unflushed *u, unsigned *told)

@@ -1,8 +1,8 @@
 // When to connect again, when to tell of it, and when to stop making requests wait for it.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "iscsi/reconnect.h"
+#include "block/reconnect.h"
 
-#include "iscsi/backoff.h"
+#include "block/backoff.h"
 
 #define BASE_MS    100
 #define CAP_MS     5000

@@ -1,13 +1,13 @@
-// A leg: one volume on one unit, as whoever builds a disk from legs sees it.
+// A leg: something that serves blocks. Legs stack: one may be made over others.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// All calls and callbacks happen with the lock of the pump that drives the leg. A leg never
-// reconnects by itself: its owner decides when to call leg_connect again. Nor does it limit how
-// long a request takes, as long as the other side shows that it lives: the owner keeps the
-// deadlines, and takes back what a leg holds by leg_disconnect. The interface is a table of
-// functions so that a mirror can be tested on legs made of memory.
-#ifndef DVSAN_ISCSI_LEG_H
-#define DVSAN_ISCSI_LEG_H
+// All calls and callbacks happen on the thread of one loop (loop/loop.h), so nothing here has a
+// lock. A leg never reconnects by itself: its owner decides when to call leg_connect again. Nor
+// does it limit how long a request takes, as long as the other side shows that it lives: the owner
+// keeps the deadlines, and takes back what a leg holds by leg_disconnect. `steady` (steady.h) is a
+// leg over such a one that does both.
+#ifndef DVSAN_BLOCK_LEG_H
+#define DVSAN_BLOCK_LEG_H
 
 #include "base/err.h"
 #include "base/uuid.h"
@@ -63,22 +63,31 @@ struct leg_info {
     struct dv_uuid boot;
 };
 
+// Somebody who writes and flushes, such as a connection of a client. Zero-initialised; only legs
+// look into it. When a unit's machine restarted between a write and its flush, the next flush of
+// every client fails, once.
+struct leg_client {
+    bool known;
+    unsigned told; // the losses that it knows of
+};
+
 // A request. The submitter owns it, and its data, until done is called.
 struct leg_req {
     enum leg_op op;
     unsigned flags;
     uint64_t offset, bytes; // multiples of the block size, within the leg; 0, 0 for FLUSH and SIZE
     void *data;             // READ fills it, WRITE sends it
+    struct leg_client *client; // whose it is; NULL: of nobody who has to be told of losses
     // Called once, never from within leg_submit. error is 0 or an errno value. ENOTCONN: the leg
     // was lost or is not ready; the request may have been carried out, in part, or not at all.
     void (*done)(struct leg_req *req, int error);
+    bool answered; // valid in done: the other side answered a command of it, so it works
     // The leg's own:
     struct leg_req *next;
     uint64_t cursor; // how far it has been cut into commands
     uint32_t parts;  // commands outstanding
     int error;
-    bool synced;   // the flush that completes an emulated FUA has been issued
-    bool answered; // valid in done: the target answered a command of it, so its session works
+    bool synced; // the flush that completes an emulated FUA has been issued
 };
 
 struct leg_ops {

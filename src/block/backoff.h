@@ -1,7 +1,7 @@
 // Exponential back-off with jitter.
 // SPDX-License-Identifier: BSD-2-Clause
-#ifndef DVSAN_ISCSI_BACKOFF_H
-#define DVSAN_ISCSI_BACKOFF_H
+#ifndef DVSAN_BLOCK_BACKOFF_H
+#define DVSAN_BLOCK_BACKOFF_H
 
 #include <stdint.h>
 

@@ -1,9 +1,9 @@
 // When to connect again, when to tell of it, and when to stop making requests wait for it.
 // SPDX-License-Identifier: BSD-2-Clause
-#ifndef DVSAN_ISCSI_RECONNECT_H
-#define DVSAN_ISCSI_RECONNECT_H
+#ifndef DVSAN_BLOCK_RECONNECT_H
+#define DVSAN_BLOCK_RECONNECT_H
 
-#include "iscsi/leg.h"
+#include "block/leg.h"
 #include <stdbool.h>
 
 // A target that was just restarted refuses logins for a moment, before its access rules are back.

@@ -1,6 +1,6 @@
 // Exponential back-off with jitter.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "iscsi/backoff.h"
+#include "block/backoff.h"
 
 uint32_t backoff_ms(unsigned attempt, uint32_t base_ms, uint32_t cap_ms, uint32_t random)
 {
