@@ -11,6 +11,7 @@ import pytest
 
 import unit_box
 from raw_initiator import CheckCondition, Lun
+from tools import loop_device
 from unit_box import FAILED, ONLINE, V_BLOCKS, V_ERROR, V_NAME, V_START, V_UUID, VOLUME, wait_for
 
 TYPE = "D75A4E2C-3B60-4C1F-8D5B-647673616E31"
@@ -535,8 +536,7 @@ def test_a_file_system_that_became_read_only(box, fragile, kind):
 def test_a_device_that_returns_errors(box):
     """A loop device whose file lost its end: reads there fail."""
     disk = image(box.dir, 64, "below.img")
-    loop = subprocess.run(["losetup", "-f", "--show", disk], capture_output=True, text=True,
-                          check=True).stdout.strip()
+    loop = loop_device.attach(disk)
     try:
         box.write_config(f'<medium index="1" name="x" kind="disk" path="{loop}" initialise="yes"/>')
         box.start()
@@ -552,7 +552,7 @@ def test_a_device_that_returns_errors(box):
     finally:
         box.agent.kill()
         box.tgtd.kill()
-        subprocess.run(["losetup", "-d", loop], check=True)
+        loop_device.detach(loop)
 
 
 def test_too_few_descriptors_take_no_volume_away(box):

@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+from tools import loop_device
+
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 RULES = pathlib.Path("/usr/lib/udev/rules.d")
 OURS = SOURCE / "packaging/udev/59-dvsan.rules"
@@ -58,6 +60,7 @@ def loop(tmp_path):
         subprocess.run(["mkfs.ext4", "-q", "-F", "-E", f"offset={at * MIB}", tmp_path / "img", "16M"], check=True)
     yield make
     for device in made:
+        loop_device.drop_partitions(device)
         subprocess.run(["losetup", "-d", device], check=False, capture_output=True)
 
 

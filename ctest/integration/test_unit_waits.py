@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from tools import loop_device
 from unit_box import (A_ERROR, ACCESS, ACTIVE, DELETING, DESTROY, FAILED, M_OPER, MEDIUM, MEMBER, REVOKING, UNIT,
                       V_ERROR, V_FORCE, V_NAME, V_SIZE, V_START, V_STATUS, VOLUME, Box, SnmpError, create_set,
                       free_addresses, wait_for)
@@ -263,19 +264,18 @@ def test_a_target_of_somebody_elses_over_a_volumes_blocks(box):
 
 
 @contextlib.contextmanager
-def loop_device(*args):
-    path = subprocess.run(["losetup", "-f", "--show", *map(str, args)], check=True, capture_output=True,
-                          text=True).stdout.strip()
+def attached(file, *options):
+    path = loop_device.attach(file, *options)
     yield path
-    subprocess.run(["losetup", "-d", path], check=True)
+    loop_device.detach(path)
 
 
 def test_a_target_of_somebody_elses_over_what_lies_on_a_volumes_blocks(box):
     """A loop device over the file, or over a part of it; not one over another file."""
     file, = (box.dir / "media").glob("*.img")
     (box.dir / "other.img").write_bytes(bytes(1 << 20))
-    with loop_device(file) as whole, loop_device("-o", 1 << 20, "--sizelimit", 1 << 20, whole) as part, \
-            loop_device(box.dir / "other.img") as other:
+    with attached(file) as whole, attached(whole, "-o", 1 << 20, "--sizelimit", 1 << 20) as part, \
+            attached(box.dir / "other.img") as other:
         for path, told in (whole, True), (part, True), (other, False):
             box.tgtadm("-C", "0", "--mode", "target", "--op", "new", "--tid", "78", "-T", "iqn.2001-04.com.other:x")
             box.tgtadm("-C", "0", "--mode", "logicalunit", "--op", "new", "--tid", "78", "--lun", "1", "-b", path)

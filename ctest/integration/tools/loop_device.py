@@ -1,18 +1,37 @@
-"""A block device that grows, as a logical volume of a machine does: a loop device over a sparse file."""
+"""Loop devices."""
 # SPDX-License-Identifier: BSD-2-Clause
 import os
 import subprocess
 
 
+def attach(file, *options):
+    """Makes a loop device over a file; returns its path. The kernel gives it the partitions that a former user of
+    the device left, and keeps them, whatever the file says: those go."""
+    path = subprocess.run(["losetup", "-f", "--show", *map(str, options), file], check=True, capture_output=True,
+                          text=True).stdout.strip()
+    drop_partitions(path)
+    return path
+
+
+def detach(path):
+    """It ends when nobody has it open any more; its partitions end now."""
+    drop_partitions(path)
+    subprocess.run(["losetup", "-d", path], check=True)
+
+
+def drop_partitions(path):
+    subprocess.run(["partx", "-d", path], capture_output=True, check=False)
+
+
 class LoopDevice:
-    """file: made, of so many MiB. path: of the device; it ends by itself when nobody has it open any more."""
+    """A block device that grows, as a logical volume of a machine does. file: made, sparse, of so many MiB. path: of
+    the device."""
 
     def __init__(self, file, mib):
         self.file = file
         with open(file, "wb") as f:
             f.truncate(mib << 20)
-        self.path = subprocess.run(["losetup", "-f", "--show", file], check=True, capture_output=True,
-                                   text=True).stdout.strip()
+        self.path = attach(file)
 
     @property
     def mib(self):
@@ -23,4 +42,4 @@ class LoopDevice:
         subprocess.run(["losetup", "-c", self.path], check=True)
 
     def close(self):
-        subprocess.run(["losetup", "-d", self.path], check=True)
+        detach(self.path)

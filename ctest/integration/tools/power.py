@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 
+from . import loop_device
 from .testlab import until  # also finds dvsanlab
 from dvsanlab import probe  # noqa: E402
 
@@ -37,8 +38,7 @@ class VolatileDisk:
                 pass
             self.fuse = subprocess.Popen(["nbdfuse", self.file, "--unix", socket], stdout=log, stderr=log)
         assert until(lambda: os.path.getsize(self.file) > 0, 20), self.said()
-        self.device = subprocess.run(["losetup", "-f", "--show", self.file], capture_output=True, text=True,
-                                     check=True).stdout.strip()
+        self.device = loop_device.attach(self.file)
         os.symlink(self.device, self.path)
         fd = os.open(self.path, os.O_RDWR)
         with contextlib.suppress(OSError):
@@ -69,8 +69,7 @@ class VolatileDisk:
         """Takes away what the cut left behind; nobody has the device open any more."""
         if self.device:
             os.unlink(self.path)
-            subprocess.run(["partx", "-d", self.device], capture_output=True, check=False)
-            subprocess.run(["losetup", "-d", self.device], check=True)
+            loop_device.detach(self.device)
             self.device = None
         subprocess.run(["umount", "-l", self.file], capture_output=True, check=False)
         with contextlib.suppress(FileNotFoundError):
