@@ -480,6 +480,27 @@ static void shutting_ends_a_request_in_every_state(void **state)
     }
 }
 
+// A large request takes its turns among others: here its commands are never answered.
+static void a_large_request_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    struct fixture *f = opened(PATIENCE_S * 1000);
+    const size_t bytes = 65 * 512 * KIB; // a command more than may be out
+    struct box_io large = {.box = &f->box};
+    uint8_t *data = dv_calloc(1, bytes), other[4096];
+    large.req = (struct leg_req){.op = LEG_WRITE, .bytes = bytes, .data = data, .done = box_done};
+    sem_init(&large.done, 0, 0);
+    liar_rule(f->liar, LIAR_WRITE, 0, 0, LIAR_SILENCE, 0);
+    assert_true(loop_call(f->box.loop, box_submit, &large));
+    assert_int_equal(io(f, LEG_READ, 0, sizeof(other), other), 0);
+    box_shut(&f->box);
+    sem_wait(&large.done);
+    assert_int_equal(large.error, ENOTCONN);
+    sem_destroy(&large.done);
+    free(data);
+    tear_down(f);
+}
+
 static void early_answers(struct fixture *f, uint64_t stall_ms, size_t bytes)
 {
     uint8_t *data = dv_calloc(1, bytes);
@@ -736,6 +757,7 @@ int main(void)
         cmocka_unit_test(data_without_end),
         cmocka_unit_test(a_read_that_is_never_answered),
         cmocka_unit_test(shutting_ends_a_request_in_every_state),
+        cmocka_unit_test(a_large_request_keeps_nobody_waiting),
         cmocka_unit_test(a_write_that_is_answered_early),
         cmocka_unit_test(writes_that_are_always_answered_early_fail),
         cmocka_unit_test(pieces_that_nobody_can_send),

@@ -88,6 +88,7 @@ struct leg_req {
     uint32_t parts;  // commands outstanding
     int error;
     bool synced; // the flush that completes an emulated FUA has been issued
+    bool queued; // it waits to be cut into more commands
 };
 
 struct leg_ops {

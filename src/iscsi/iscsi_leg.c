@@ -16,11 +16,13 @@
 #define SOON_MS          5
 #define AT_ONCE_ATTEMPTS 3           // so many come at once, if the target interrupted the command
 #define START_OVER       (-1)        // leg_req.error: cut it up again from the start
+#define PARTS_AT_MOST    32          // of one request that are out: half of the window
 #define HELD_AT_MOST     (64u << 20) // bytes of copies; until they are written no command is added
 
 static void queue_add(struct req_queue *q, struct leg_req *req)
 {
     req->next = NULL;
+    req->queued = true;
     *q->end = req;
     q->end = &req->next;
 }
@@ -29,6 +31,7 @@ static struct leg_req *queue_take(struct req_queue *q)
 {
     struct leg_req *req = q->first;
     if (req) {
+        req->queued = false;
         q->first = req->next;
         if (!q->first)
             q->end = &q->first;
@@ -92,8 +95,9 @@ static bool may_send(const struct iscsi_leg *l)
     return l->leg.state == LEG_READY && !l->over && l->free.first && l->held_bytes < HELD_AT_MOST;
 }
 
-// Sends as much of the first waiting request as the window takes.
-static void send_some(struct iscsi_leg *l, struct leg_req *req)
+// Sends as much of the first waiting request as the window takes, and no more than its share of it:
+// what is left waits behind the others. Returns whether something is left.
+static bool send_some(struct iscsi_leg *l, struct leg_req *req)
 {
     enum split_command command = split_command_for(req->op, req->flags, &l->limits);
     if (command == SPLIT_REFUSE)
@@ -106,23 +110,30 @@ static void send_some(struct iscsi_leg *l, struct leg_req *req)
         req->synced = true;
         leg_send_part(new_part(l, req, command, 0));
     }
-    while (!whole(req) && may_send(l)) {
+    while (!whole(req) && req->parts < PARTS_AT_MOST && may_send(l)) {
         uint32_t bytes = split_next(command, req->bytes - req->cursor, &l->limits);
         struct part *part = new_part(l, req, command, bytes);
         req->cursor += bytes;
         leg_send_part(part);
     }
-    if (!whole(req))
-        return;
     queue_take(&l->waiting);
+    if (!whole(req)) {
+        queue_add(&l->waiting, req);
+        return true;
+    }
     if (req->parts == 0)
         finish(l, req, command);
+    return false;
 }
 
 void leg_send_waiting(struct iscsi_leg *l)
 {
-    while (may_send(l) && l->waiting.first)
-        send_some(l, l->waiting.first);
+    const struct leg_req *turned = NULL; // the first that had its turn, and waits for another one
+    while (may_send(l) && l->waiting.first && l->waiting.first != turned) {
+        struct leg_req *req = l->waiting.first;
+        if (send_some(l, req) && !turned)
+            turned = req;
+    }
 }
 
 void leg_end_part(struct part *part, int error)
@@ -134,7 +145,7 @@ void leg_end_part(struct part *part, int error)
     enum split_command command = part->command;
     part_push(&l->free, part);
     // A request that is still waiting to be cut up ends there.
-    if (--req->parts == 0 && whole(req) && l->waiting.first != req)
+    if (--req->parts == 0 && whole(req) && !req->queued)
         finish(l, req, command);
 }
 
