@@ -540,7 +540,7 @@ def test_a_command_may_still_write_when_it_is_told_to_end(params, tmp_path):
 
 def test_a_command_that_does_not_end_is_ended(params, tmp_path):
     path = write_params(str(tmp_path), params)
-    server = subprocess.Popen([PROGRAM, "--run", f"trap '' TERM; touch {tmp_path}/there; sleep 600", path])
+    server = subprocess.Popen([PROGRAM, "--run", f"trap '' TERM; touch {tmp_path}/there; exec sleep 600", path])
     wait_for("the command to run", (tmp_path / "there").exists)
     server.send_signal(signal.SIGTERM)
     server.send_signal(signal.SIGTERM)
