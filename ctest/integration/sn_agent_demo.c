@@ -51,22 +51,6 @@ static struct sn_oid under_root(uint32_t a, uint32_t b)
 
 // ---- The scalars ----------------------------------------------------------------------------
 
-static const void *find_scalars(void *ctx, const uint32_t *index, size_t len)
-{
-    return len == 1 && index[0] == 0 ? ctx : NULL;
-}
-
-static const void *next_scalars(void *ctx, const uint32_t *index, size_t len, uint32_t *out,
-                                size_t *out_len)
-{
-    (void)index;
-    if (len > 0)
-        return NULL;
-    out[0] = 0;
-    *out_len = 1;
-    return ctx;
-}
-
 static void get_what(void *ctx, const void *row, struct sn_value *out)
 {
     (void)ctx, (void)row;
@@ -398,9 +382,9 @@ int main(int argc, char **argv)
         return 1;
     }
     const struct sn_table scalars = {
-        "demoScalars", under_root(1, 0), scalar_columns, DV_COUNT(scalar_columns),
-        find_scalars,  next_scalars,     check_scalars,  apply_scalars,
-        undo_scalars,  commit_scalars,   release_scalars};
+        "demoScalars",  under_root(1, 0), scalar_columns, DV_COUNT(scalar_columns),
+        sn_scalar_find, sn_scalar_next,   check_scalars,  apply_scalars,
+        undo_scalars,   commit_scalars,   release_scalars};
     const struct sn_table rows = {"demoTable", under_root(2, 1), row_columns, DV_COUNT(row_columns),
                                   find_row,    next_row,         check_row,   apply_row,
                                   undo_row,    commit_row,       release_row};

@@ -236,7 +236,7 @@ def test_killed_target(target, load):
     _, running = load()
     for _ in range(3):
         target.kill()
-        time.sleep(random.random() / 2)
+        time.sleep(random.random() / 2)  # how long it is away is what is tried
         target.start()
         running.wait_for_progress()
     running.finish()

@@ -15,8 +15,8 @@ typedef void loop_fn(void *arg);
 
 struct loop *loop_new(void);
 // For few descriptors, and answers within microseconds: by poll(2), and where there is more than
-// one processor, it does not sleep at once. While events come within 100 us of each other it takes
-// one.
+// one processor, it does not sleep at once: while events come within 100 us of each other it keeps
+// one busy.
 struct loop *loop_new_few(void);
 // NULL is fine. Free timers, fds and signals first. Stops the loop, and waits until the threads
 // inside loop_call have left it; none may come in later.
