@@ -150,8 +150,10 @@ static void run_case(const struct moves_case *m)
                         .volumes = &two,
                         .volume_count = m->two_is_in > 0};
     moves_tell(&cms, &c, pool_find_unit(p, "unit1"), &r);
-    for (size_t i = 0; i < c.count; i++)
-        strbuf_add(&out, "%s: %s\n", c.items[i].event->subject, c.items[i].event->text);
+    for (size_t i = 0; i < c.count; i++) {
+        const struct event_record *e = c.items[i].records;
+        strbuf_add(&out, "%s: %s\n", e->subject, e->text);
+    }
     if (strcmp(out.text, m->told) != 0)
         fail_msg("%s: told was:\n%s", m->name, out.text);
     strbuf_free(&out);

@@ -75,12 +75,12 @@ static void has_that_room(struct lab *lab)
         assert_memory_equal(&u->free_extents[i], &r->free_extents[i], sizeof(*r->free_extents));
     assert_int_equal(store_load(lab->cms.store, &c, &err), 0);
     for (size_t i = 0; i < c.count; i++) {
-        if (c.items[i].kind != CHANGE_FREE)
+        if (c.items[i].kind != &kind_free_extent)
             continue;
         assert_int_equal(c.items[i].count, r->free_count);
         for (size_t k = 0; k < r->free_count; k++)
-            assert_memory_equal(&c.items[i].free_extents[k], &r->free_extents[k],
-                                sizeof(*r->free_extents));
+            assert_memory_equal((const struct free_extent *)c.items[i].records + k,
+                                &r->free_extents[k], sizeof(*r->free_extents));
     }
     changes_free(&c);
 }

@@ -416,8 +416,10 @@ static void test_rights_that_nobody_asked_for(void **state)
     struct changes c = {0};
     assert_int_equal(store_load(lab->cms.store, &c, &err), 0);
     size_t kept = 0;
-    for (size_t i = 0; i < c.count; i++)
-        kept += c.items[i].kind == CHANGE_ASSIGNMENT && c.items[i].assignment->unasked;
+    for (size_t i = 0; i < c.count; i++) {
+        const struct assignment_record *a = c.items[i].records;
+        kept += c.items[i].kind == &kind_assignment && a->unasked;
+    }
     assert_int_equal(kept, 2);
     changes_free(&c);
     // A person says so.

@@ -252,8 +252,10 @@ static void test_one_cause_is_told_once(void **state)
         }
         faults_tell_volumes(&cms, &c, "u", &f);
         strbuf_add(&told, "%s", "");
-        for (size_t k = 0; k < c.count; k++)
-            strbuf_add(&told, "%s %s\n", c.items[k].event->subject, c.items[k].event->text);
+        for (size_t k = 0; k < c.count; k++) {
+            const struct event_record *e = c.items[k].records;
+            strbuf_add(&told, "%s %s\n", e->subject, e->text);
+        }
         print_message("case %zu\n", i);
         assert_string_equal(told.text, cases[i].told);
         strbuf_free(&told);

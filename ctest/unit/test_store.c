@@ -1,7 +1,7 @@
 // Tests of the store: everything comes back after a restart, and half of something never does.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
-#include "store/store.h"
+#include "store/store_internal.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -82,14 +82,33 @@ static struct changes load(struct fixture *f)
     return c;
 }
 
-static const struct change *find(const struct changes *c, enum change_kind kind, size_t nth)
+static const struct change *find(const struct changes *c, const struct kind *kind)
 {
     for (size_t i = 0; i < c->count; i++) {
-        if (c->items[i].kind == kind && nth-- == 0)
+        if (c->items[i].kind == kind)
             return &c->items[i];
     }
     return NULL;
 }
+
+static size_t count_of(const struct changes *c, const struct kind *kind)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->count; i++)
+        n += c->items[i].kind == kind;
+    return n;
+}
+
+// The first record of a kind.
+static const void *first(const struct changes *c, const struct kind *kind)
+{
+    const struct change *item = find(c, kind);
+    assert_non_null(item);
+    return item->records;
+}
+
+#define FIRST(c, name) ((const struct name##_record *)first((c), &kind_##name))
+#define FIRST_SHOWN(c) ((const struct volume *)first((c), &kind_shown))
 
 static const struct unit_record unit1 = {
     .uuid = {{1}},
@@ -228,27 +247,25 @@ static void test_everything_comes_back(void **state)
     fill(f);
     reopen(f);
     struct changes c = load(f);
-    assert_int_equal(c.count, 8);
-    assert_memory_equal(find(&c, CHANGE_UNIT, 0)->unit, &unit1, sizeof(unit1));
-    const struct change *m = find(&c, CHANGE_MEDIA, 0);
+    assert_int_equal(c.count, 9);
+    assert_memory_equal(FIRST(&c, unit), &unit1, sizeof(unit1));
+    const struct change *m = find(&c, &kind_medium);
     assert_int_equal(m->count, DV_COUNT(media));
-    assert_memory_equal(m->media, media, sizeof(media));
-    assert_true(uuid_equal(&m->id, &unit1.uuid));
-    const struct change *p = find(&c, CHANGE_PORTALS, 0);
+    assert_memory_equal(m->records, media, sizeof(media));
+    assert_true(uuid_equal(&m->owner, &unit1.uuid));
+    const struct change *p = find(&c, &kind_portal);
     assert_int_equal(p->count, DV_COUNT(portals));
-    assert_memory_equal(p->portals, portals, sizeof(portals));
-    assert_memory_equal(find(&c, CHANGE_VOLUME, 0)->volume, &volume1, sizeof(volume1));
-    const struct change *s = find(&c, CHANGE_SHOWN, 0);
-    assert_memory_equal(s->shown, &shown1, sizeof(shown1));
-    assert_int_equal(s->rule_count, DV_COUNT(rules1));
-    assert_memory_equal(s->rules, rules1, sizeof(rules1));
-    assert_memory_equal(find(&c, CHANGE_HOST, 0)->host_record->sealed_secret, host1.sealed_secret,
-                        host1.sealed_len);
-    assert_string_equal(find(&c, CHANGE_HOST, 0)->host_record->chap_user, "webuser");
-    assert_true(find(&c, CHANGE_HOST, 0)->host_record->one_secret);
-    assert_memory_equal(find(&c, CHANGE_ASSIGNMENT, 0)->assignment, &assignment1,
-                        sizeof(assignment1));
-    assert_memory_equal(find(&c, CHANGE_TASK, 0)->task_record, &task1, sizeof(task1));
+    assert_memory_equal(p->records, portals, sizeof(portals));
+    assert_memory_equal(FIRST(&c, volume), &volume1, sizeof(volume1));
+    assert_memory_equal(FIRST_SHOWN(&c), &shown1, sizeof(shown1));
+    const struct change *r = find(&c, &kind_rule);
+    assert_int_equal(r->count, DV_COUNT(rules1));
+    assert_memory_equal(r->records, rules1, sizeof(rules1));
+    assert_memory_equal(FIRST(&c, host)->sealed_secret, host1.sealed_secret, host1.sealed_len);
+    assert_string_equal(FIRST(&c, host)->chap_user, "webuser");
+    assert_true(FIRST(&c, host)->one_secret);
+    assert_memory_equal(FIRST(&c, assignment), &assignment1, sizeof(assignment1));
+    assert_memory_equal(FIRST(&c, task), &task1, sizeof(task1));
     changes_free(&c);
 }
 
@@ -273,14 +290,14 @@ static void test_replacing(void **state)
     apply(f, &c);
     reopen(f);
     c = load(f);
-    assert_string_equal(find(&c, CHANGE_UNIT, 0)->unit->name, "other");
-    assert_int_equal(find(&c, CHANGE_UNIT, 0)->unit->state, UNIT_DOWN);
-    assert_int_equal(find(&c, CHANGE_MEDIA, 0)->count, 1);
-    assert_null(find(&c, CHANGE_PORTALS, 0));
-    assert_int_equal(find(&c, CHANGE_SHOWN, 0)->shown->state, VOLUME_FAILED);
-    assert_int_equal(find(&c, CHANGE_SHOWN, 0)->rule_count, 0);
-    assert_int_equal(find(&c, CHANGE_TASK, 0)->task_record->state, TASK_DONE);
-    assert_int_equal(find(&c, CHANGE_TASK, 0)->task_record->step_count, 1);
+    assert_string_equal(FIRST(&c, unit)->name, "other");
+    assert_int_equal(FIRST(&c, unit)->state, UNIT_DOWN);
+    assert_int_equal(find(&c, &kind_medium)->count, 1);
+    assert_null(find(&c, &kind_portal));
+    assert_int_equal(FIRST_SHOWN(&c)->state, VOLUME_FAILED);
+    assert_int_equal(find(&c, &kind_rule) == NULL ? 0 : find(&c, &kind_rule)->count, 0);
+    assert_int_equal(FIRST(&c, task)->state, TASK_DONE);
+    assert_int_equal(FIRST(&c, task)->step_count, 1);
     changes_free(&c);
 }
 
@@ -292,8 +309,8 @@ static void test_going(void **state)
     changes_hidden(&c, &volume1.uuid);
     apply(f, &c);
     c = load(f);
-    assert_null(find(&c, CHANGE_SHOWN, 0));
-    assert_non_null(find(&c, CHANGE_VOLUME, 0));
+    assert_null(find(&c, &kind_shown));
+    assert_non_null(find(&c, &kind_volume));
     changes_free(&c);
 
     changes_volume_gone(&c, &volume1.uuid);
@@ -323,9 +340,9 @@ static void test_all_or_nothing(void **state)
     changes_unit_gone(&c, &unit1.uuid); // it still has a volume
     refuse(f, &c, DV_CONFLICT);
     c = load(f);
-    assert_int_equal(find(&c, CHANGE_UNIT, 0)->unit->state, UNIT_DEGRADED);
-    assert_null(find(&c, CHANGE_VOLUME, 1));
-    assert_int_equal(c.count, 8);
+    assert_int_equal(FIRST(&c, unit)->state, UNIT_DEGRADED);
+    assert_int_equal(count_of(&c, &kind_volume), 1);
+    assert_int_equal(c.count, 9);
     changes_free(&c);
 }
 
@@ -358,7 +375,7 @@ static void test_crash(void **state)
     reopen(f);
     struct changes c = load(f);
     assert_int_equal(c.count, 1);
-    assert_int_equal(c.items[0].unit->state, UNIT_DEGRADED);
+    assert_int_equal(((const struct unit_record *)c.items[0].records)->state, UNIT_DEGRADED);
     changes_free(&c);
 }
 
@@ -713,6 +730,48 @@ static void test_not_readable_by_others(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+// Each column of each table, and what it refers to; sorted.
+static char *describe(struct db *db)
+{
+    struct dv_err err;
+    struct strbuf out = {0};
+    struct db_stmt *st = db_prepare(
+        db,
+        "SELECT t.name || ' ' || c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || c.pk || "
+        "' ' ||"
+        " ifnull((SELECT f.\"table\" || ' ' || f.on_delete FROM pragma_foreign_key_list(t.name) f"
+        " WHERE f.\"from\" = c.name), '') FROM sqlite_schema t JOIN pragma_table_info(t.name) c"
+        " WHERE t.type = 'table' UNION ALL SELECT t.name || ' unique ' ||"
+        " (SELECT group_concat(i.name) FROM pragma_index_info(l.name) i) FROM sqlite_schema t"
+        " JOIN pragma_index_list(t.name) l WHERE l.\"unique\" UNION ALL SELECT i.name || ' ' || "
+        "i.tbl_name FROM sqlite_schema i"
+        " WHERE i.type = 'index' AND i.name NOT LIKE 'sqlite_%' ORDER BY 1",
+        &err);
+    assert_non_null(st);
+    while (db_step(st, &err) == 1)
+        strbuf_add(&out, "%s\n", db_text(st, 0));
+    db_finalize(st);
+    return out.text;
+}
+
+static void test_the_steps_lead_to_what_is_made_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct dv_err err;
+    DV_FREE char *path = dv_printf("%s/steps.db", f->dir);
+    struct db *fresh = db_open_beside(f->path, &err), *stepped = db_open(path, DB_BACK, &err);
+    assert_non_null(fresh);
+    assert_non_null(stepped);
+    assert_int_equal(db_migrate(stepped, NULL, store_schema, store_schema_steps, &err), 0);
+    DV_FREE char *one = describe(fresh), *other = describe(stepped);
+    assert_non_null(strstr(one, "unit name TEXT 1 0"));
+    if (strcmp(one, other) != 0)
+        fail_msg("made at once:\n%s\nby steps:\n%s", one, other);
+    db_close(fresh);
+    db_close(stepped);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -730,6 +789,7 @@ int main(void)
         TEST(test_numbers_of_intent),
         TEST(test_log_is_emptied_where_a_secret_ends),
         TEST(test_not_readable_by_others),
+        TEST(test_the_steps_lead_to_what_is_made_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,5 +111,5 @@ static const char *const SCHEMA[] = {
 
 int journal_migrate(struct db *db, struct dv_err *err)
 {
-    return db_migrate(db, SCHEMA, DV_COUNT(SCHEMA), err);
+    return db_migrate(db, NULL, SCHEMA, DV_COUNT(SCHEMA), err);
 }

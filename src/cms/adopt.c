@@ -11,6 +11,7 @@
 #include "cms/found.h"
 #include "logic/accounts.h"
 #include "logic/health.h"
+#include "model/kind.h"
 #include "store/store.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -181,9 +182,11 @@ struct adoption {
 
 static bool is_changed(const struct changes *c, const struct dv_uuid *host)
 {
-    for (size_t i = 0; i < c->count; i++)
-        if (c->items[i].kind == CHANGE_HOST && uuid_equal(&c->items[i].id, host))
+    for (size_t i = 0; i < c->count; i++) {
+        const struct host_record *h = c->items[i].records;
+        if (c->items[i].kind == &kind_host && uuid_equal(&h->uuid, host))
             return true;
+    }
     return false;
 }
 
@@ -253,11 +256,9 @@ static void adopt_volume(struct adoption *a, struct pool_volume *v)
     rec.wanted = v->actual.state != VOLUME_DELETING; // that cannot be taken back
     rec.forced = false;
     rec.blocks = shown_blocks(v);
-    if (strcmp(rec.name, v->actual.name) != 0) {
-        memset(rec.name, 0, sizeof(rec.name));
+    if (strcmp(rec.name, v->actual.name) != 0)
         names_for_volume(a->cms->pool, &a->names, v->actual.name, rec.name);
-    }
-    if (memcmp(&rec, &v->rec, sizeof(rec)) != 0)
+    if (!kind_records_equal(&kind_volume, &rec, &v->rec))
         changes_volume(&a->c, &rec);
     adopt_rights(a, v);
 }

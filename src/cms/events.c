@@ -72,9 +72,9 @@ void events_add_limited(struct log_limit *limit, struct cms *cms, struct changes
 void events_log(const struct changes *c)
 {
     for (size_t i = 0; i < c->count; i++) {
-        if (c->items[i].kind != CHANGE_EVENT)
+        if (c->items[i].kind != &kind_event)
             continue;
-        const struct event_record *e = c->items[i].event;
+        const struct event_record *e = c->items[i].records;
         log_at(level_of(e->severity), "pool", "%s: %s", e->subject, e->text);
     }
 }

@@ -278,10 +278,10 @@ void judge_task(struct judging *j, const struct pool_task *pt)
         judge_cancel(j, &t, v);
     else
         judge_kind(j, &t, v);
-    if (memcmp(&t, &pt->rec, sizeof(t)) != 0)
+    if (!task_records_equal(&t, &pt->rec))
         t.moved = 0; // it went on just now
     if (!task_is_over(&t) && v)
         waits_tell(&t, v);
-    if (!task_is_over(&t) && memcmp(&t, &pt->rec, sizeof(t)) != 0)
+    if (!task_is_over(&t) && !task_records_equal(&t, &pt->rec))
         changes_task(&j->c, &t);
 }

@@ -131,18 +131,18 @@ static bool is_host(struct pool *p, const char *name)
     return pool_find_host(p, name) != NULL;
 }
 
-struct kind {
+struct name_kind {
     in_pool_fn *in_pool;
     struct names_entry **given, **stems;
 };
 
-static bool is_taken(struct pool *p, struct names *n, const struct kind *k, const char *name)
+static bool is_taken(struct pool *p, struct names *n, const struct name_kind *k, const char *name)
 {
     n->tries++;
     return find(*k->given, name) || k->in_pool(p, name);
 }
 
-static void give(struct pool *p, struct names *n, const struct kind *k, const char *stem,
+static void give(struct pool *p, struct names *n, const struct name_kind *k, const char *stem,
                  char out[NAME_MAX_LEN + 1])
 {
     with_number(stem, 1, out);
@@ -164,7 +164,7 @@ void names_for_volume(struct pool *p, struct names *n, const char *wanted,
 {
     char stem[NAME_MAX_LEN + 1];
     make_valid(wanted, "volume", stem);
-    give(p, n, &(struct kind){is_volume, &n->volumes, &n->volume_stems}, stem, out);
+    give(p, n, &(struct name_kind){is_volume, &n->volumes, &n->volume_stems}, stem, out);
 }
 
 void names_for_host(struct pool *p, struct names *n, const char *iqn, char out[NAME_MAX_LEN + 1])
@@ -172,5 +172,5 @@ void names_for_host(struct pool *p, struct names *n, const char *iqn, char out[N
     const char *colon = strrchr(iqn, ':');
     char stem[NAME_MAX_LEN + 1];
     make_valid(colon ? colon + 1 : iqn, "host", stem);
-    give(p, n, &(struct kind){is_host, &n->hosts, &n->host_stems}, stem, out);
+    give(p, n, &(struct name_kind){is_host, &n->hosts, &n->host_stems}, stem, out);
 }

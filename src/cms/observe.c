@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "logic/health.h"
 #include "logic/room.h"
+#include "model/kind.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -138,7 +139,7 @@ static void observe_unit(struct observation *o)
         tell_joined(o);
     else
         tell_state(o, o->link->state_before ? o->link->state_before : o->unit->rec.state);
-    if (!o->unit || memcmp(rec, &o->unit->rec, sizeof(*rec)) != 0) {
+    if (!o->unit || !kind_records_equal(&kind_unit, rec, &o->unit->rec)) {
         rec->last_seen = time(NULL);
         changes_unit(&o->c, rec);
     }

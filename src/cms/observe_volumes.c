@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "logic/foreign.h"
+#include "model/kind.h"
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -431,8 +432,8 @@ static void end_left(struct observation *o, const struct pool_volume *pv, size_t
 static bool is_as_known(const struct pool_volume *pv, const struct volume *v,
                         const struct access_rule *rules, size_t count)
 {
-    return pv->rule_count == count && !memcmp(&pv->actual, v, sizeof(*v)) &&
-           (count == 0 || !memcmp(pv->rules, rules, count * sizeof(*rules)));
+    return pv->rule_count == count && kind_records_equal(&kind_shown, &pv->actual, v) &&
+           kind_lists_equal(&kind_rule, pv->rules, rules, count);
 }
 
 // Unless a task wants another size, the size is what its unit was told, by whomever.
@@ -493,10 +494,13 @@ static void displace(struct observation *o, const struct volume *v)
     struct pool_volume *other = o->unit ? pool_volume_by_index(o->unit, v->index) : NULL;
     if (!other || uuid_equal(&other->rec.uuid, &v->uuid) || other->mark == o->link->mark)
         return;
-    if (all->whole || shows(all, &other->rec.uuid))
-        changes_renumbered(&o->c, &other->rec.uuid, spare_index(o));
-    else
+    if (all->whole || shows(all, &other->rec.uuid)) {
+        struct volume spare = other->actual;
+        spare.index = spare_index(o);
+        changes_shown_alone(&o->c, &spare);
+    } else {
         observe_hide(o, other);
+    }
 }
 
 // What is not shown just now, with a medium away, say, stays known; another unit's says nothing.
@@ -556,7 +560,7 @@ void observe_volume(struct observation *o, const struct volume *v)
     note_proof(o, pv, &rec);
     follow_size(o, v, &rec);
     displace(o, v); // first; also where nothing but the unit that shows it is new
-    if (memcmp(&rec, &pv->rec, sizeof(rec)) != 0)
+    if (!kind_records_equal(&kind_volume, &rec, &pv->rec))
         changes_volume(&o->c, &rec);
     if (is_as_known(pv, v, rules, count))
         return;

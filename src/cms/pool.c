@@ -190,36 +190,42 @@ static void drop_volume(struct pool *p, struct pool_volume *v)
     free(v);
 }
 
-static void show(struct pool *p, struct pool_volume *v, const struct change *c)
+// Its rules stay, and go by its index.
+static void show(struct pool *p, const struct volume *shown)
 {
+    struct pool_volume *v = pool_volume_by_uuid(p, &shown->uuid);
+    struct pool_assignment *a;
     assert(v);
     forget_index(v); // before its key changes
-    free(v->rules);
-    v->rules = copy(c->rules, c->rule_count, sizeof(*c->rules));
-    v->rule_count = c->rule_count;
-    if (c->shown)
-        v->actual = *c->shown;
-    else
-        memset(&v->actual, 0, sizeof(v->actual));
+    v->actual = *shown;
+    for (size_t i = 0; i < v->rule_count; i++)
+        v->rules[i].volume = shown->index;
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        if (a->actual.index != 0)
+            a->actual.volume = shown->index;
+    }
     remember_index(v);
+    unsettle(v);
+}
+
+static void replace_rules(struct pool *p, struct pool_volume *v, const struct change *c)
+{
+    assert(v);
+    free(v->rules);
+    v->rules = copy(c->records, c->count, sizeof(*v->rules));
+    v->rule_count = c->count;
     link_later(p, v);
     unsettle(v);
 }
 
-static void renumber(struct pool_volume *v, uint32_t index)
+static void hide(struct pool *p, struct pool_volume *v)
 {
-    struct pool_assignment *a;
-    assert(v && v->actual.index != 0);
+    static const struct change none = {.count = 0};
+    assert(v);
     forget_index(v);
-    v->actual.index = index;
-    for (size_t i = 0; i < v->rule_count; i++)
-        v->rules[i].volume = index;
-    DL_FOREACH2(v->assignments, a, volume_next)
-    {
-        if (a->actual.index != 0)
-            a->actual.volume = index;
-    }
-    remember_index(v);
+    memset(&v->actual, 0, sizeof(v->actual));
+    replace_rules(p, v, &none);
 }
 
 static void put_host(struct pool *p, const struct host_record *rec)
@@ -359,7 +365,7 @@ static void replace_free(struct pool_unit *u, const struct change *c)
     if (at > 0)
         memcpy(list, u->free_extents, at * sizeof(*list));
     if (c->count > 0)
-        memcpy(list + at, c->free_extents, c->count * sizeof(*list));
+        memcpy(list + at, c->records, c->count * sizeof(*list));
     if (end < u->free_count)
         memcpy(list + at + c->count, u->free_extents + end, (u->free_count - end) * sizeof(*list));
     free(u->free_extents);
@@ -367,71 +373,79 @@ static void replace_free(struct pool_unit *u, const struct change *c)
     u->free_count = count;
 }
 
-static void replace_tables(struct pool *p, const struct change *c)
+static void replace(struct pool *p, const struct change *c)
 {
-    struct pool_unit *u = pool_unit_by_uuid(p, &c->id);
+    struct pool_unit *u = pool_unit_by_uuid(p, &c->owner);
+    if (c->kind == &kind_rule) {
+        replace_rules(p, pool_volume_by_uuid(p, &c->owner), c);
+        return;
+    }
     assert(u);
-    if (c->kind == CHANGE_MEDIA) {
+    if (c->kind == &kind_medium) {
         free(u->media);
-        u->media = copy(c->media, c->count, sizeof(*c->media));
+        u->media = copy(c->records, c->count, sizeof(*u->media));
         u->media_count = c->count;
-    } else if (c->kind == CHANGE_FREE) {
+    } else if (c->kind == &kind_free_extent) {
         replace_free(u, c);
     } else {
         free(u->portals);
-        u->portals = copy(c->portals, c->count, sizeof(*c->portals));
+        u->portals = copy(c->records, c->count, sizeof(*u->portals));
         u->portal_count = c->count;
+    }
+}
+
+// Events are kept by the store alone.
+static void put(struct pool *p, const struct kind *k, const void *record)
+{
+    if (k == &kind_unit)
+        put_unit(p, record);
+    else if (k == &kind_volume)
+        put_volume(p, record);
+    else if (k == &kind_shown)
+        show(p, record);
+    else if (k == &kind_host)
+        put_host(p, record);
+    else if (k == &kind_assignment)
+        put_assignment(p, record);
+    else if (k == &kind_task)
+        put_task(p, record);
+}
+
+static void drop(struct pool *p, const struct kind *k, const void *record)
+{
+    const struct unit_record *u = record;
+    const struct volume_record *v = record;
+    const struct volume *shown = record;
+    const struct host_record *h = record;
+    const struct assignment_record *a = record;
+    const struct task_record *t = record;
+    if (k == &kind_unit)
+        drop_unit(p, pool_unit_by_uuid(p, &u->uuid));
+    else if (k == &kind_volume)
+        drop_volume(p, pool_volume_by_uuid(p, &v->uuid));
+    else if (k == &kind_shown)
+        hide(p, pool_volume_by_uuid(p, &shown->uuid));
+    else if (k == &kind_host)
+        drop_host(p, pool_host_by_uuid(p, &h->uuid));
+    else if (k == &kind_task)
+        drop_task(p, pool_find_task(p, t->id));
+    else if (k == &kind_assignment) {
+        struct pool_volume *of = pool_volume_by_uuid(p, &a->volume);
+        drop_assignment(of ? pool_assignment_of(of, &a->host) : NULL);
     }
 }
 
 static void apply_one(struct pool *p, const struct change *c)
 {
-    struct pool_volume *v;
-    switch (c->kind) {
-    case CHANGE_UNIT:
-        put_unit(p, c->unit);
+    switch (c->op) {
+    case CHANGE_PUT:
+        put(p, c->kind, c->records);
         break;
-    case CHANGE_UNIT_GONE:
-        drop_unit(p, pool_unit_by_uuid(p, &c->id));
+    case CHANGE_GONE:
+        drop(p, c->kind, c->records);
         break;
-    case CHANGE_MEDIA:
-    case CHANGE_FREE:
-    case CHANGE_PORTALS:
-        replace_tables(p, c);
-        break;
-    case CHANGE_VOLUME:
-        put_volume(p, c->volume);
-        break;
-    case CHANGE_VOLUME_GONE:
-        drop_volume(p, pool_volume_by_uuid(p, &c->id));
-        break;
-    case CHANGE_RENUMBERED:
-        renumber(pool_volume_by_uuid(p, &c->id), c->index);
-        break;
-    case CHANGE_SHOWN:
-    case CHANGE_HIDDEN:
-        show(p, pool_volume_by_uuid(p, &c->id), c);
-        break;
-    case CHANGE_HOST:
-        put_host(p, c->host_record);
-        break;
-    case CHANGE_HOST_GONE:
-        drop_host(p, pool_host_by_uuid(p, &c->id));
-        break;
-    case CHANGE_ASSIGNMENT:
-        put_assignment(p, c->assignment);
-        break;
-    case CHANGE_ASSIGNMENT_GONE:
-        v = pool_volume_by_uuid(p, &c->id);
-        drop_assignment(v ? pool_assignment_of(v, &c->host) : NULL);
-        break;
-    case CHANGE_TASK:
-        put_task(p, c->task_record);
-        break;
-    case CHANGE_TASK_GONE:
-        drop_task(p, pool_find_task(p, c->task));
-        break;
-    case CHANGE_EVENT: // events are kept by the store alone
+    case CHANGE_REPLACE:
+        replace(p, c);
         break;
     }
 }

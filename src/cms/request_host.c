@@ -30,7 +30,6 @@ static void give_way(struct cms *cms, struct changes *c, const struct pool_host 
 {
     struct names names = {0};
     struct host_record rec = h->rec;
-    memset(rec.name, 0, sizeof(rec.name));
     names_for_host(cms->pool, &names, rec.iqn, rec.name);
     names_free(&names);
     changes_host(c, &rec);
@@ -203,7 +202,6 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
     struct host_record rec = {.uuid = uuid_random()};
     if (found)
         rec = found->rec;
-    memset(rec.name, 0, sizeof(rec.name));
     dv_copy(rec.name, sizeof(rec.name), name);
     dv_copy(rec.iqn, sizeof(rec.iqn), iqn);
     dv_copy(rec.chap_user, sizeof(rec.chap_user), user);
@@ -421,7 +419,6 @@ int cms_rename_unit(struct cms *cms, const char *unit, const char *name, struct 
         return dv_fail(err, DV_EXISTS, "there is a unit %s already: choose another name", name);
     struct unit_record rec = u->rec;
     struct changes c = {0};
-    memset(rec.name, 0, sizeof(rec.name));
     dv_copy(rec.name, sizeof(rec.name), name);
     rec.named = true;
     changes_unit(&c, &rec);

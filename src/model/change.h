@@ -7,52 +7,23 @@
 #ifndef DVSAN_MODEL_CHANGE_H
 #define DVSAN_MODEL_CHANGE_H
 
+#include "model/kind.h"
 #include "model/pool.h"
 #include <stddef.h>
 
-enum change_kind {
-    CHANGE_UNIT = 1, // made or replaced
-    CHANGE_UNIT_GONE,
-    CHANGE_MEDIA,   // all media of a unit
-    CHANGE_FREE,    // the free extents of a unit from one place to another
-    CHANGE_PORTALS, // all portals of a unit
-    CHANGE_VOLUME,
-    CHANGE_VOLUME_GONE, // with what its unit showed of it
-    CHANGE_SHOWN,       // a volume and its rules as its unit shows them
-    CHANGE_RENUMBERED,  // what its unit shows of it, at another index
-    CHANGE_HIDDEN,      // the unit shows it no longer
-    CHANGE_HOST,
-    CHANGE_HOST_GONE,
-    CHANGE_ASSIGNMENT,
-    CHANGE_ASSIGNMENT_GONE,
-    CHANGE_TASK,
-    CHANGE_TASK_GONE,
-    CHANGE_EVENT
+enum change_op {
+    CHANGE_PUT = 1, // one record is made, or gets other values
+    CHANGE_GONE,    // the record with these keys goes, and with it all that it owns
+    CHANGE_REPLACE, // the records of an owner become others
 };
 
 struct change {
-    enum change_kind kind;
-    struct dv_uuid id;   // of the unit, volume or host that it is about; an assignment's volume
-    struct dv_uuid host; // an assignment's host
-    uint64_t task;       // a task's id
-    uint32_t index;      // CHANGE_RENUMBERED
-    struct free_place from, to; // CHANGE_FREE: those from here, and before there, become others
-    union {
-        struct unit_record *unit;
-        struct volume_record *volume;
-        struct host_record *host_record;
-        struct assignment_record *assignment;
-        struct task_record *task_record;
-        struct event_record *event;
-        struct medium *media;             // count of them
-        struct portal *portals;           // count of them
-        struct free_extent *free_extents; // count of them
-        struct volume *shown;
-        void *data; // any of these, owned
-    };
-    size_t count;
-    struct access_rule *rules; // CHANGE_SHOWN, owned
-    size_t rule_count;
+    enum change_op op;
+    const struct kind *kind;
+    struct dv_uuid owner;       // CHANGE_REPLACE
+    struct free_place from, to; // CHANGE_REPLACE of free extents: those from here, and before there
+    void *records;              // of the kind; owned
+    size_t count;               // 1, or of CHANGE_REPLACE so many
 };
 
 // Zero-initialise; free with changes_free. Everything passed in is copied.
@@ -73,9 +44,10 @@ void changes_portals(struct changes *c, const struct dv_uuid *unit, const struct
                      size_t count);
 void changes_volume(struct changes *c, const struct volume_record *volume);
 void changes_volume_gone(struct changes *c, const struct dv_uuid *volume);
+// A volume as its unit shows it, which is beside what is wanted of it, and its rules.
 void changes_shown(struct changes *c, const struct volume *shown, const struct access_rule *rules,
                    size_t rule_count);
-void changes_renumbered(struct changes *c, const struct dv_uuid *volume, uint32_t index);
+void changes_shown_alone(struct changes *c, const struct volume *shown); // its rules stay
 void changes_hidden(struct changes *c, const struct dv_uuid *volume);
 void changes_host(struct changes *c, const struct host_record *host);
 void changes_host_gone(struct changes *c, const struct dv_uuid *host);

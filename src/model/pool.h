@@ -188,6 +188,8 @@ static inline const struct dv_uuid *task_about(const struct task_record *t)
     return uuid_is_zero(&t->unit) ? &t->volume : &t->unit;
 }
 
+bool task_records_equal(const struct task_record *a, const struct task_record *b);
+
 static inline bool task_is_over(const struct task_record *t)
 {
     return t->state >= TASK_DONE;

@@ -278,7 +278,8 @@ static int migrate_step(struct db *db, const char *sql, size_t version, struct d
                : -1;
 }
 
-int db_migrate(struct db *db, const char *const *steps, size_t count, struct dv_err *err)
+int db_migrate(struct db *db, const char *fresh, const char *const *steps, size_t count,
+               struct dv_err *err)
 {
     int64_t version;
     if (user_version(db, &version, err) != 0)
@@ -288,6 +289,8 @@ int db_migrate(struct db *db, const char *const *steps, size_t count, struct dv_
                        "%s has schema version %lld, this program knows up to %zu: it was written "
                        "by a newer version; install that one again",
                        db->path, (long long)version, count);
+    if (version == 0 && fresh)
+        return migrate_step(db, fresh, count, err);
     for (size_t i = (size_t)version; i < count; i++)
         if (migrate_step(db, steps[i], i + 1, err) != 0)
             return -1;

@@ -37,7 +37,9 @@ int db_damaged(const struct db *db, struct dv_err *err, const char *fmt, ...)
 // Brings the schema up to date. steps[i] is SQL that leads from version i to i + 1; each step is
 // a transaction, and the version is kept in user_version. Steps are never changed once released,
 // only added. DV_CONFLICT when the file was written by a newer program.
-int db_migrate(struct db *db, const char *const *steps, size_t count, struct dv_err *err);
+// fresh is SQL that makes the newest schema at once, in a file that has none; NULL: the steps do.
+int db_migrate(struct db *db, const char *fresh, const char *const *steps, size_t count,
+               struct dv_err *err);
 
 // Fails when nothing could be recorded now: the file is not at its path any more, its file system
 // is full or read-only. Nothing is written to find out.

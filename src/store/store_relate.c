@@ -120,42 +120,50 @@ static int relate_volume(struct relations *r, const struct volume_record *v)
 }
 
 // All rows of one kind of a unit.
-static int relate_rows(struct relations *r, const char *table, enum thing thing)
+static int relate_rows(struct relations *r, enum thing thing)
 {
     const struct change *c = r->now;
-    const struct fact_key all = by_uuid(thing, &c->id);
-    if (belongs(r, table, UNIT, &c->id) < 0 || once(r, &all, table, "key") < 0)
+    const struct medium *media = c->records;
+    const struct portal *portals = c->records;
+    const struct fact_key all = by_uuid(thing, &c->owner);
+    if (belongs(r, c->kind->name, UNIT, &c->owner) < 0 || once(r, &all, c->kind->name, "key") < 0)
         return -1;
     for (size_t i = 0; i < c->count; i++) {
-        struct fact_key key = {.of = c->id};
+        struct fact_key key = {.of = c->owner};
         if (thing == MEDIA) {
             key.thing = MEDIUM;
-            key.number = c->media[i].index;
+            key.number = media[i].index;
         } else if (thing == PORTALS) {
             key.thing = PORTAL;
-            key.number = c->portals[i].index;
-            key.group = c->portals[i].group;
+            key.number = portals[i].index;
+            key.group = portals[i].group;
         } else {
             continue;
         }
-        if (once(r, &key, table, "idx") < 0)
+        if (once(r, &key, c->kind->name, "idx") < 0)
             return -1;
     }
     return 0;
 }
 
-static int relate_shown(struct relations *r)
+static int relate_shown(struct relations *r, const struct volume *v)
+{
+    const struct fact_key volume = by_uuid(VOLUME, &v->uuid), shown = by_uuid(SHOWN, &v->uuid);
+    if (belongs(r, "shown", VOLUME, &v->uuid) < 0 || once(r, &shown, "shown", "volume") < 0)
+        return -1;
+    const struct volume_record *of = find(r, &volume)->told_by->records;
+    const struct fact_key index = by_index(SHOWN_INDEX, &of->unit, v->index);
+    return once(r, &index, "shown", "idx on their unit");
+}
+
+static int relate_rules(struct relations *r)
 {
     const struct change *c = r->now;
-    const struct fact_key volume = by_uuid(VOLUME, &c->id), shown = by_uuid(SHOWN, &c->id);
-    if (belongs(r, "shown", VOLUME, &c->id) < 0 || once(r, &shown, "shown", "volume") < 0)
+    const struct access_rule *rules = c->records;
+    if (belongs(r, "rule", SHOWN, &c->owner) < 0)
         return -1;
-    const struct fact_key index =
-        by_index(SHOWN_INDEX, &find(r, &volume)->told_by->volume->unit, c->shown->index);
-    if (once(r, &index, "shown", "idx on their unit") < 0)
-        return -1;
-    for (size_t i = 0; i < c->rule_count; i++) {
-        const struct fact_key rule = by_index(RULE, &c->id, c->rules[i].index);
+    for (size_t i = 0; i < c->count; i++) {
+        const struct fact_key rule = by_index(RULE, &c->owner, rules[i].index);
         if (once(r, &rule, "rule", "idx") < 0)
             return -1;
     }
@@ -173,33 +181,35 @@ static int relate_assignment(struct relations *r, const struct assignment_record
     return once(r, &index, "assignment", "idx on their volume");
 }
 
+static int relate_task(struct relations *r, const struct task_record *t)
+{
+    const struct fact_key task = {.thing = TASK, .number = t->id};
+    return once(r, &task, "task", "id");
+}
+
 static int relate(struct relations *r)
 {
     const struct change *c = r->now;
-    struct fact_key task = {.thing = TASK};
-    switch (c->kind) {
-    case CHANGE_UNIT:
-        return named_once(r, "unit", UNIT, &c->unit->uuid, UNIT_NAME, c->unit->name);
-    case CHANGE_MEDIA:
-        return relate_rows(r, "medium", MEDIA);
-    case CHANGE_FREE:
-        return relate_rows(r, "free_extent", FREE);
-    case CHANGE_PORTALS:
-        return relate_rows(r, "portal", PORTALS);
-    case CHANGE_HOST:
-        return relate_host(r, c->host_record);
-    case CHANGE_VOLUME:
-        return relate_volume(r, c->volume);
-    case CHANGE_SHOWN:
-        return relate_shown(r);
-    case CHANGE_ASSIGNMENT:
-        return relate_assignment(r, c->assignment);
-    case CHANGE_TASK:
-        task.number = c->task_record->id;
-        return once(r, &task, "task", "id");
-    default: // a store loads no others
-        return 0;
-    }
+    const struct unit_record *u = c->records;
+    if (c->kind == &kind_unit)
+        return named_once(r, "unit", UNIT, &u->uuid, UNIT_NAME, u->name);
+    if (c->kind == &kind_medium)
+        return relate_rows(r, MEDIA);
+    if (c->kind == &kind_free_extent)
+        return relate_rows(r, FREE);
+    if (c->kind == &kind_portal)
+        return relate_rows(r, PORTALS);
+    if (c->kind == &kind_host)
+        return relate_host(r, c->records);
+    if (c->kind == &kind_volume)
+        return relate_volume(r, c->records);
+    if (c->kind == &kind_shown)
+        return relate_shown(r, c->records);
+    if (c->kind == &kind_rule)
+        return relate_rules(r);
+    if (c->kind == &kind_assignment)
+        return relate_assignment(r, c->records);
+    return c->kind == &kind_task ? relate_task(r, c->records) : 0;
 }
 
 int store_relate(const struct db *db, const struct changes *all, struct dv_err *err)

@@ -3,6 +3,7 @@
 #include "store/store_internal.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 
 // Numbers of enums are those of model/. Times are seconds or milliseconds since 1970, as there.
 const char *const store_schema[] = {
@@ -170,98 +171,67 @@ const char *const store_schema[] = {
     "CREATE TABLE told ("
     " host BLOB NOT NULL REFERENCES host ON DELETE CASCADE, unit BLOB NOT NULL,"
     " mark INTEGER NOT NULL, PRIMARY KEY (host, unit, mark)) WITHOUT ROWID;",
+
+    // Two things that were in one number.
+    "ALTER TABLE assignment ADD COLUMN unasked INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE assignment SET unasked = (found & 2) <> 0, found = found & 1;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 
-// Each put lists the columns in the order in which store_apply.c binds them, and each read in the
-// order in which store_load.c takes them.
-// Of a text: it has a control character.
-#define CONTROL "GLOB '*[' || char(1) || '-' || char(31) || char(127) || ']*'"
+const struct kind *const store_kinds[STORE_TABLES] = {
+    [TABLE_UNIT] = &kind_unit,
+    [TABLE_MEDIUM] = &kind_medium,
+    [TABLE_FREE] = &kind_free_extent,
+    [TABLE_PORTAL] = &kind_portal,
+    [TABLE_HOST] = &kind_host,
+    [TABLE_VOLUME] = &kind_volume,
+    [TABLE_ASSIGNMENT] = &kind_assignment,
+    [TABLE_SHOWN] = &kind_shown,
+    [TABLE_RULE] = &kind_rule,
+    [TABLE_TASK] = &kind_task,
+    [TABLE_EVENT] = &kind_event,
+    [TABLE_TOKEN] = &kind_token,
+    [TABLE_CODE] = &kind_code,
+    [TABLE_CODE_USE] = &kind_code_use,
+};
+
+// What is no record of a kind, and by what else things are found.
+static const char others[] =
+    "CREATE INDEX volume_unit ON volume (unit);"
+    "CREATE INDEX assignment_host ON assignment (host);"
+    "CREATE TABLE task_step ("
+    " task INTEGER NOT NULL REFERENCES task ON DELETE CASCADE, n INTEGER NOT NULL,"
+    " text TEXT NOT NULL, state INTEGER NOT NULL, PRIMARY KEY (task, n)) WITHOUT ROWID;"
+    "CREATE TABLE setting (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE run ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, mark INTEGER NOT NULL, number INTEGER NOT NULL);"
+    "CREATE TABLE retired_key (member BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE told ("
+    " host BLOB NOT NULL REFERENCES host ON DELETE CASCADE, unit BLOB NOT NULL,"
+    " mark INTEGER NOT NULL, PRIMARY KEY (host, unit, mark)) WITHOUT ROWID;";
+
+char *store_fresh_schema(void)
+{
+    struct strbuf out = {0};
+    for (int i = 0; i < STORE_TABLES; i++) {
+        DV_FREE char *ddl = rows_ddl(store_kinds[i]);
+        strbuf_add(&out, "%s", ddl);
+    }
+    strbuf_add(&out, "%s", others);
+    return out.text;
+}
 
 const char *const store_sql[STORE_STMTS] = {
-    [ST_PUT_UNIT] =
-        "INSERT INTO unit VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-        " ON CONFLICT (uuid) DO UPDATE SET"
-        " name=excluded.name, address=excluded.address, engine_id=excluded.engine_id,"
-        " software=excluded.software, epoch=excluded.epoch, generation=excluded.generation,"
-        " state=excluded.state, last_seen=excluded.last_seen, last_error=excluded.last_error,"
-        " last_index=excluded.last_index, word_station=excluded.word_station,"
-        " word_number=excluded.word_number, word_mark=excluded.word_mark,"
-        " named=excluded.named, trust=excluded.trust, key_number=excluded.key_number,"
-        " key_wanted=excluded.key_wanted, key_before=excluded.key_before,"
-        " key_alone=excluded.key_alone, enrolment=excluded.enrolment",
-    [ST_DELETE_UNIT] = "DELETE FROM unit WHERE uuid = ?",
-    [ST_DELETE_MEDIA] = "DELETE FROM medium WHERE unit = ?",
-    [ST_PUT_MEDIUM] = "INSERT INTO medium VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [ST_DELETE_FREE] = "DELETE FROM free_extent WHERE unit = ?"
                        " AND (medium, start_lba) >= (?, ?) AND (medium, start_lba) < (?, ?)",
-    [ST_PUT_FREE] = "INSERT INTO free_extent VALUES (?,?,?,?)",
-    [ST_DELETE_PORTALS] = "DELETE FROM portal WHERE unit = ?",
-    [ST_PUT_PORTAL] = "INSERT INTO portal VALUES (?,?,?,?,?,?,?)",
-    [ST_PUT_VOLUME] =
-        "INSERT INTO volume VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
-        " name=excluded.name, unit=excluded.unit, medium=excluded.medium, idx=excluded.idx,"
-        " blocks=excluded.blocks, thin=excluded.thin, thin_default=excluded.thin_default,"
-        " wanted=excluded.wanted, seen=excluded.seen, may_shrink=excluded.may_shrink,"
-        " proof=excluded.proof, left_unit=excluded.left_unit",
-    [ST_DELETE_VOLUME] = "DELETE FROM volume WHERE uuid = ?",
-    [ST_DELETE_SHOWN] = "DELETE FROM shown WHERE volume = ?",
-    [ST_RENUMBER_SHOWN] = "UPDATE shown SET idx = ?2 WHERE volume = ?1",
-    [ST_PUT_SHOWN] = "INSERT INTO shown VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [ST_PUT_RULE] = "INSERT INTO rule VALUES (?,?,?,?,?,?,?,?,?)",
-    [ST_PUT_HOST] =
-        "INSERT INTO host VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
-        " name=excluded.name, iqn=excluded.iqn, chap_user=excluded.chap_user,"
-        " sealed_secret=excluded.sealed_secret, secret_mark=excluded.secret_mark,"
-        " one_secret=excluded.one_secret, previous_user=excluded.previous_user,"
-        " previous_secret=excluded.previous_secret,"
-        " previous_mark=excluded.previous_mark,"
-        " previous_one_secret=excluded.previous_one_secret,"
-        " previous_since=excluded.previous_since",
-    [ST_DELETE_HOST] = "DELETE FROM host WHERE uuid = ?",
     // One that becomes the previous one does not end.
     [ST_ENDS_SECRET] = "SELECT 1 FROM host WHERE uuid = ?1 AND ("
                        "(sealed_secret IS NOT NULL AND sealed_secret IS NOT ?2"
                        " AND sealed_secret IS NOT ?3) OR"
                        "(previous_secret IS NOT NULL AND previous_secret IS NOT ?3))",
-    [ST_PUT_ASSIGNMENT] =
-        "INSERT INTO assignment VALUES (?,?,?,?,?) ON CONFLICT (volume, host) DO UPDATE SET"
-        " idx=excluded.idx, wanted=excluded.wanted, found=excluded.found",
-    [ST_DELETE_ASSIGNMENT] = "DELETE FROM assignment WHERE volume = ? AND host = ?",
-    [ST_PUT_TASK] =
-        "INSERT INTO task VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
-        " state=excluded.state, progress=excluded.progress, summary=excluded.summary,"
-        " error_code=excluded.error_code, error=excluded.error, waiting=excluded.waiting,"
-        " started=excluded.started, finished=excluded.finished,"
-        " cancel=excluded.cancel",
     [ST_DELETE_STEPS] = "DELETE FROM task_step WHERE task = ?",
     [ST_PUT_STEP] = "INSERT INTO task_step VALUES (?,?,?,?)",
-    [ST_DELETE_TASK] = "DELETE FROM task WHERE id = ?",
-    [ST_PUT_EVENT] = "INSERT INTO event VALUES (?,?,?,?,?)",
     [ST_TRIM_EVENTS] = "DELETE FROM event WHERE id <= ?",
-    [ST_UNITS] = "SELECT uuid, name, address, engine_id, software, epoch, generation, state,"
-                 " last_seen, last_error, last_index, word_station, word_number, word_mark,"
-                 " named, trust, key_number, key_wanted, key_before, key_alone,"
-                 " enrolment FROM unit",
-    [ST_MEDIA] = "SELECT unit, idx, name, kind, state, blocks, free_blocks, largest_free_blocks,"
-                 " last_error, storage_blocks, storage_free_blocks,"
-                 " overcommitted_blocks, reserves FROM medium ORDER BY unit, idx",
-    [ST_FREE] = "SELECT unit, medium, start_lba, blocks FROM free_extent"
-                " ORDER BY unit, medium, start_lba",
-    [ST_PORTALS] = "SELECT unit, idx, portal_group, address, port, if_index, up FROM portal"
-                   " ORDER BY unit, idx, portal_group",
-    [ST_VOLUMES] = "SELECT uuid, name, unit, medium, idx, blocks, thin, thin_default, wanted, seen,"
-                   " may_shrink, proof, left_unit FROM volume ORDER BY unit, idx",
-    [ST_SHOWN] = "SELECT volume, idx, name, medium, start_lba, blocks, thin, iqn, lun,"
-                 " admin_online, state, progress, generation, last_error, target_blocks,"
-                 " portal_group FROM shown",
-    [ST_RULES] = "SELECT idx, initiator, chap_user, secret_is_set, state, last_error,"
-                 " secret_mark, previous_user FROM rule"
-                 " WHERE volume = ? ORDER BY idx",
-    [ST_HOSTS] = "SELECT uuid, name, iqn, chap_user, sealed_secret, secret_mark, one_secret,"
-                 " previous_user, previous_secret, previous_mark, previous_one_secret,"
-                 " previous_since FROM host",
-    [ST_ASSIGNMENTS] = "SELECT volume, host, idx, wanted, found FROM assignment",
     [ST_TOLD] = "SELECT DISTINCT host FROM told JOIN host ON host.uuid = told.host"
                 " WHERE told.unit = ?1 AND"
                 " ((one_secret AND secret_mark = mark) OR"
@@ -272,12 +242,11 @@ const char *const store_sql[STORE_STMTS] = {
         " SELECT h.uuid, v.unit, CASE WHEN which.previous THEN previous_mark ELSE secret_mark END"
         " FROM volume v JOIN assignment a ON a.volume = v.uuid JOIN host h ON h.uuid = a.host"
         " JOIN (SELECT 0 AS previous UNION ALL SELECT 1) which"
-        " WHERE v.uuid = ?1 AND v.unit IS NOT ?2 AND (?3 IS NULL OR a.host = ?3) AND NOT a.found"
+        " WHERE v.uuid = ?1 AND v.unit IS NOT ?2 AND (?3 IS NULL OR a.host = ?3)"
+        " AND NOT a.found AND NOT a.unasked"
         " AND CASE WHEN which.previous THEN previous_one_secret AND previous_secret IS NOT NULL"
         " ELSE one_secret AND sealed_secret IS NOT NULL END",
     [ST_FORGET_TOLD] = "DELETE FROM told WHERE host = ?1 AND mark NOT IN (?2, ?3)",
-    [ST_TASKS] = "SELECT id, kind, state, progress, summary, volume, host, error_code, error,"
-                 " waiting, created, started, finished, cancel, unit FROM task ORDER BY id",
     [ST_STEPS] = "SELECT text, state FROM task_step WHERE task = ? ORDER BY n",
     [ST_EVENTS] = "SELECT * FROM (SELECT id, time, severity, subject, text FROM event"
                   " WHERE id > ? ORDER BY id DESC LIMIT ?) ORDER BY id",
@@ -285,21 +254,11 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_LAST_TASK] = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name='task'), 0)",
     [ST_ADD_TOKEN] = "INSERT INTO token (name, hash, created) VALUES (?,?,?)",
     [ST_DELETE_TOKEN] = "DELETE FROM token WHERE id = ?",
-    [ST_TOKENS] = "SELECT id, name, hash, created FROM token ORDER BY id",
-    [ST_PUT_CODE] = "INSERT INTO code VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
-                    " tries=excluded.tries",
-    [ST_DELETE_CODE] = "DELETE FROM code WHERE id = ?",
-    [ST_CODES] = "SELECT id, kind, name, member, range, count, tries, created, expires, sealed_key"
-                 " FROM code",
-    [ST_PUT_CODE_USE] = "INSERT INTO code_use VALUES (?,?,?,?,?,?,?,?)"
-                        " ON CONFLICT (code, member, engine) DO UPDATE SET kept=excluded.kept",
     [ST_RETIRE_KEYS] =
         "INSERT INTO retired_key SELECT uuid, max(key_number, key_wanted)"
         " FROM unit WHERE uuid = ? AND key_number > 0 ON CONFLICT (member) DO UPDATE SET"
         " number=max(number, excluded.number)",
     [ST_RETIRED_KEYS] = "SELECT number FROM retired_key WHERE member = ?",
-    [ST_CODE_USES] = "SELECT code, member, engine, name, number, source, time, kept FROM code_use"
-                     " ORDER BY time",
     [ST_SET] = "INSERT INTO setting VALUES (?,?) ON CONFLICT (key) DO UPDATE SET"
                " value=excluded.value",
     [ST_GET] = "SELECT value FROM setting WHERE key = ?",
@@ -310,15 +269,7 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_TRIM_RUNS] = "DELETE FROM run WHERE id <= ?",
     [ST_NUMBER_RUN] = "UPDATE run SET number = ? WHERE id = ?",
     [ST_ODD] =
-        "SELECT 'event' FROM event WHERE typeof(time) <> 'integer' OR time < 0"
-        " OR typeof(severity) <> 'integer' OR severity NOT BETWEEN 1 AND 3"
-        " OR typeof(subject) <> 'text' OR typeof(text) <> 'text' OR id < 1 OR id > 1 << 62"
-        " OR subject " CONTROL " OR text " CONTROL
-        " UNION ALL SELECT 'token' FROM token WHERE id < 1 OR typeof(name) <> 'text'"
-        " OR length(name) NOT BETWEEN 1 AND 63 OR name " CONTROL
-        " OR typeof(hash) <> 'blob' OR length(hash) <> 32 OR typeof(created) <> 'integer'"
-        " OR created NOT BETWEEN 0 AND 1 << 53"
-        " UNION ALL SELECT 'run' FROM run WHERE typeof(mark) <> 'integer'"
+        "SELECT 'run' FROM run WHERE typeof(mark) <> 'integer'"
         " OR typeof(number) <> 'integer' OR mark NOT BETWEEN 0 AND 4294967295"
         " OR number NOT BETWEEN 0 AND 4294967000 OR id > 1 << 62"
         " UNION ALL SELECT 'told' FROM told WHERE typeof(host) <> 'blob' OR length(host) <> 16"

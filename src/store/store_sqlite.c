@@ -9,9 +9,15 @@
 struct store *store_open(const char *path, struct dv_err *err)
 {
     struct store *s = dv_calloc(1, sizeof(*s));
+    DV_FREE char *fresh = store_fresh_schema();
     s->db = db_open(path, DB_AHEAD, err);
-    if (!s->db || db_migrate(s->db, store_schema, store_schema_steps, err) < 0)
+    if (!s->db || db_migrate(s->db, fresh, store_schema, store_schema_steps, err) < 0)
         goto fail;
+    for (int i = 0; i < STORE_TABLES; i++) {
+        s->rows[i] = rows_new(s->db, store_kinds[i], err);
+        if (!s->rows[i])
+            goto fail;
+    }
     for (int i = 0; i < STORE_STMTS; i++) {
         s->stmt[i] = db_prepare(s->db, store_sql[i], err);
         if (!s->stmt[i])
@@ -27,11 +33,21 @@ void store_free(struct store *s)
 {
     if (!s)
         return;
+    for (int i = 0; i < STORE_TABLES; i++)
+        rows_free(s->rows[i]);
     for (int i = 0; i < STORE_STMTS; i++)
         db_finalize(s->stmt[i]);
     db_close(s->db);
     free(s->runs);
     free(s);
+}
+
+struct kind_rows *store_rows(const struct store *s, const struct kind *k)
+{
+    int i = 0;
+    while (store_kinds[i] != k)
+        i++;
+    return s->rows[i];
 }
 
 // ---- Runs ----------------------------------------------------------------------------------
@@ -107,15 +123,10 @@ int store_events(struct store *s, uint64_t after, size_t limit, struct event_rec
     size_t n = 0;
     db_bind_int(st, 1, (int64_t)after);
     db_bind_int(st, 2, limit < STORE_EVENTS_KEPT ? (int64_t)limit : STORE_EVENTS_KEPT);
+    const char *bad;
     int rc;
-    while ((rc = db_step(st, err)) == 1) {
-        struct event_record *e = DV_APPEND(list, n);
-        e->id = (uint64_t)db_int(st, 0);
-        e->time = db_int(st, 1);
-        e->severity = (enum event_severity)db_int(st, 2);
-        dv_copy(e->subject, sizeof(e->subject), db_text(st, 3));
-        dv_copy(e->text, sizeof(e->text), db_text(st, 4));
-    }
+    while ((rc = db_step(st, err)) == 1) // all were judged at the start
+        (void)rows_read(&kind_event, st, 0, DV_APPEND(list, n), &bad);
     if (rc < 0) {
         free(list);
         return -1;
@@ -166,20 +177,11 @@ int store_delete_token(struct store *s, uint64_t id, struct dv_err *err)
 
 int store_tokens(struct store *s, struct token_record **tokens, size_t *count, struct dv_err *err)
 {
-    struct db_stmt *st = s->stmt[ST_TOKENS];
-    struct token_record *list = NULL;
+    struct token_record *list = NULL, token;
     size_t n = 0;
     int rc;
-    while ((rc = db_step(st, err)) == 1) {
-        struct token_record *t = DV_APPEND(list, n);
-        t->id = (uint64_t)db_int(st, 0);
-        dv_copy(t->name, sizeof(t->name), db_text(st, 1));
-        size_t len = 0;
-        const void *hash = db_blob(st, 2, &len);
-        if (hash && len == sizeof(t->hash))
-            memcpy(t->hash, hash, len);
-        t->created = db_int(st, 3);
-    }
+    while ((rc = rows_next(s->rows[TABLE_TOKEN], NULL, &token, err)) == 1)
+        *DV_APPEND(list, n) = token;
     if (rc < 0) {
         free(list);
         return -1;
