@@ -8,6 +8,7 @@
 #include "config/cms_config.h"
 #include "console/api/handlers.h"
 #include "console/api/put.h"
+#include "console/api/view.h"
 #include <string.h>
 #include <time.h>
 
@@ -20,31 +21,14 @@ static const char *state_of(const struct code_record *c, size_t uses)
     return time(NULL) >= c->expires ? "expired" : "open";
 }
 
-static json_t *view_use(const struct code_use *u)
-{
-    json_t *o = json_object();
-    put_text(o, "name", u->name);
-    put_uuid(o, "uuid", &u->member);
-    put_text(o, "from", u->from);
-    put_time(o, "time", u->time * 1000);
-    return o;
-}
-
 static json_t *view_code(const struct code_record *c, const struct code_use *uses, size_t count)
 {
     json_t *o = json_object(), *members = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(members, view_use(&uses[i]));
-    put_text(o, "id", c->id);
-    put_text(o, "kind", member_kind_name(c->kind));
+        json_array_append_new(members, view_plain(&kind_code_use, &uses[i]));
+    put_record(o, &kind_code, c);
     put_text(o, "state", state_of(c, count));
-    put_text_or_null(o, "name", c->name);
-    put_text_or_null(o, "from", c->range);
-    put_number(o, "count", c->count);
     put_number(o, "used", count);
-    put_number(o, "tries", c->tries);
-    put_time(o, "created", c->created * 1000);
-    put_time(o, "expires", c->expires * 1000);
     json_object_set_new(o, "members", members);
     return o;
 }

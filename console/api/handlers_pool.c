@@ -142,6 +142,6 @@ int list_events(struct api_call *call, struct dv_err *err)
         return -1;
     call->answer = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(call->answer, view_event(&events[i]));
+        json_array_append_new(call->answer, view_plain(&kind_event, &events[i]));
     return 0;
 }

@@ -15,7 +15,7 @@ int list_tokens(struct api_call *call, struct dv_err *err)
     call->answer = json_array();
     call->sort_key = "id";
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(call->answer, view_token(&tokens[i]));
+        json_array_append_new(call->answer, view_plain(&kind_token, &tokens[i]));
     return 0;
 }
 

@@ -63,3 +63,43 @@ void put_hex(json_t *object, const char *name, const uint8_t *bytes, size_t len)
         snprintf(text + 2 * i, 3, "%02x", bytes[i]);
     put_text_or_null(object, name, text);
 }
+
+static void put_field(json_t *object, const struct kind_field *f, const void *record)
+{
+    const char *name = kind_key(f), *at = (const char *)record + f->offset;
+    switch (f->type) {
+    case KIND_UUID:
+        put_uuid(object, name, (const struct dv_uuid *)at);
+        break;
+    case KIND_TEXT:
+        put_text_or_null(object, name, at);
+        break;
+    case KIND_BYTES:
+        put_hex(object, name, (const uint8_t *)at, f->room);
+        break;
+    case KIND_BLOB:
+        put_hex(object, name, (const uint8_t *)at, *((const uint8_t *)record + f->length));
+        break;
+    case KIND_BOOL:
+        put_bool(object, name, kind_number(f, record));
+        break;
+    case KIND_LABEL:
+        put_text(object, name, f->label((unsigned)kind_number(f, record)));
+        break;
+    case KIND_SECONDS:
+        put_time(object, name, kind_number(f, record) * 1000);
+        break;
+    case KIND_MILLISECONDS:
+        put_time(object, name, kind_number(f, record));
+        break;
+    default:
+        json_object_set_new(object, name, json_integer(kind_number(f, record)));
+    }
+}
+
+void put_record(json_t *object, const struct kind *k, const void *record)
+{
+    for (size_t i = 0; i < k->field_count; i++)
+        if (k->fields[i].flags & KIND_SHOWN)
+            put_field(object, &k->fields[i], record);
+}

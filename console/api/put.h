@@ -4,6 +4,7 @@
 #define DVSAN_API_PUT_H
 
 #include "base/uuid.h"
+#include "model/kind.h"
 #include <jansson.h>
 
 // Texts that came from units need not be UTF-8, which JSON has to be.
@@ -19,5 +20,8 @@ void put_uuid(json_t *object, const char *name, const struct dv_uuid *uuid);
 void put_time(json_t *object, const char *name, int64_t ms);
 // Of at most ENGINE_ID_MAX_LEN bytes; null for none.
 void put_hex(json_t *object, const char *name, const uint8_t *bytes, size_t len);
+
+// All of a record that its kind shows. Texts that are empty, and bytes that are none, are null.
+void put_record(json_t *object, const struct kind *k, const void *record);
 
 #endif

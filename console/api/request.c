@@ -34,23 +34,26 @@ static int unknown_field(const char *what, const char *name, const struct field 
     return -1;
 }
 
+static int check_length(const char *name, const char *text, uint64_t max, struct dv_err *err)
+{
+    if (*text == '\0')
+        return dv_fail(err, DV_INVALID, "\"%s\" is empty; give it 1 to %llu bytes", name,
+                       (unsigned long long)max);
+    if (strlen(text) > max)
+        return dv_fail(err, DV_INVALID, "\"%s\" has %zu bytes; %llu is the most", name,
+                       strlen(text), (unsigned long long)max);
+    return 0;
+}
+
 static int check_text(const struct field *f, const char *text, struct dv_err *err)
 {
     switch (f->kind) {
     case FIELD_NAME:
         return name_check(f->what ? f->what : f->name, text, err);
-    case FIELD_IQN:
-        return iqn_check(text, err);
     case FIELD_SECRET:
         return chap_secret_check(text, err);
     default:
-        if (*text == '\0')
-            return dv_fail(err, DV_INVALID, "\"%s\" is empty; give it 1 to %llu bytes", f->name,
-                           (unsigned long long)f->max);
-        if (strlen(text) > f->max)
-            return dv_fail(err, DV_INVALID, "\"%s\" has %zu bytes; %llu is the most", f->name,
-                           strlen(text), (unsigned long long)f->max);
-        return 0;
+        return check_length(f->name, text, f->max, err);
     }
 }
 
@@ -83,23 +86,41 @@ static int check_size(const struct field *f, const json_t *value, json_t *object
     return 0;
 }
 
+static int not_a(const struct field *f, const char *what, struct dv_err *err)
+{
+    return dv_fail(err, DV_INVALID, "\"%s\" must be %s", f->name, what);
+}
+
+// Texts and flags; numbers of records are nothing that a person gives.
+static int check_of_kind(const struct field *f, const json_t *value, struct dv_err *err)
+{
+    const struct kind_field *k = kind_field(f->of, f->name);
+    if (k->type == KIND_BOOL)
+        return json_is_boolean(value) ? 0 : not_a(f, "true or false", err);
+    const char *text = json_string_value(value);
+    if (!text)
+        return not_a(f, "text", err);
+    return k->check ? k->check(f->of->name, text, err)
+                    : check_length(f->name, text, k->room - 1, err);
+}
+
 static int check_value(const struct field *f, const json_t *value, json_t *object,
                        struct dv_err *err)
 {
     switch (f->kind) {
+    case FIELD_OF_KIND:
+        return check_of_kind(f, value, err);
     case FIELD_SIZE:
         return check_size(f, value, object, err);
     case FIELD_NUMBER:
         if (!json_is_integer(value))
-            return dv_fail(err, DV_INVALID, "\"%s\" must be a whole number", f->name);
+            return not_a(f, "a whole number", err);
         return check_number(f, json_integer_value(value), err);
     case FIELD_BOOL:
-        if (!json_is_boolean(value))
-            return dv_fail(err, DV_INVALID, "\"%s\" must be true or false", f->name);
-        return 0;
+        return json_is_boolean(value) ? 0 : not_a(f, "true or false", err);
     default:
         if (!json_is_string(value))
-            return dv_fail(err, DV_INVALID, "\"%s\" must be text", f->name);
+            return not_a(f, "text", err);
         return check_text(f, json_string_value(value), err);
     }
 }

@@ -4,6 +4,7 @@
 #define DVSAN_API_REQUEST_H
 
 #include "base/err.h"
+#include "model/kind.h"
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,12 +13,12 @@
 #define REQUEST_BODY_MAX (64 * 1024) // bytes
 
 enum field_kind {
-    FIELD_NAME,   // a name of ours, or a UUID
-    FIELD_IQN,    // an iSCSI name
-    FIELD_TEXT,   // 1 to max bytes
-    FIELD_SECRET, // a CHAP secret
-    FIELD_SIZE,   // "10G" or a number of bytes; becomes a number
-    FIELD_NUMBER, // min to max
+    FIELD_OF_KIND, // that of the records of this kind which the API calls so
+    FIELD_NAME,    // a name of ours, or a UUID
+    FIELD_TEXT,    // 1 to max bytes
+    FIELD_SECRET,  // a CHAP secret
+    FIELD_SIZE,    // "10G" or a number of bytes; becomes a number
+    FIELD_NUMBER,  // min to max
     FIELD_BOOL
 };
 
@@ -26,8 +27,9 @@ struct field {
     const char *name;
     enum field_kind kind;
     bool required;
-    uint64_t min, max; // of FIELD_NUMBER; max also of FIELD_TEXT
-    const char *what;  // whose name it is, where the field's own name does not say so: "volume"
+    const struct kind *of; // FIELD_OF_KIND
+    uint64_t min, max;     // of FIELD_NUMBER; max also of FIELD_TEXT
+    const char *what;      // whose name it is, where the field's own name does not say so: "volume"
 };
 
 // An object with exactly the fields that the table allows, checked; the caller decrefs *out.

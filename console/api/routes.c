@@ -5,15 +5,15 @@
 #include "model/enrolment.h"
 
 static const struct field volume_body[] = {
-    {.name = "name", .kind = FIELD_NAME, .required = true, .what = "volume"},
+    {.name = "name", .of = &kind_volume, .required = true},
     {.name = "size", .kind = FIELD_SIZE, .required = true},
     {.name = "unit", .kind = FIELD_NAME},
     {.name = "medium", .kind = FIELD_NAME},
-    {.name = "thin", .kind = FIELD_BOOL},
+    {.name = "thin", .of = &kind_volume},
     {.name = NULL},
 };
 static const struct field change_body[] = {
-    {.name = "name", .kind = FIELD_NAME, .what = "volume"},
+    {.name = "name", .of = &kind_volume},
     {.name = "size", .kind = FIELD_SIZE},
     {.name = "force", .kind = FIELD_BOOL},
     {.name = NULL},
@@ -26,11 +26,11 @@ static const struct field assignment_body[] = {
 static const struct field assignment_query[] = {
     {.name = "volume", .kind = FIELD_NAME}, {.name = "host", .kind = FIELD_NAME}, {.name = NULL}};
 static const struct field host_body[] = {
-    {.name = "name", .kind = FIELD_NAME, .required = true, .what = "host"},
-    {.name = "iqn", .kind = FIELD_IQN, .required = true},
-    {.name = "chap_user", .kind = FIELD_TEXT, .max = CHAP_USER_MAX},
+    {.name = "name", .of = &kind_host, .required = true},
+    {.name = "iqn", .of = &kind_host, .required = true},
+    {.name = "chap_user", .of = &kind_host},
     {.name = "chap_secret", .kind = FIELD_SECRET, .required = true},
-    {.name = "one_secret", .kind = FIELD_BOOL},
+    {.name = "one_secret", .of = &kind_host},
     {.name = NULL},
 };
 static const struct field host_rekey_body[] = {
@@ -48,16 +48,16 @@ static const struct field secret_body[] = {
     {.name = NULL},
 };
 static const struct field unit_body[] = {
-    {.name = "name", .kind = FIELD_NAME, .required = true, .what = "unit"},
+    {.name = "name", .of = &kind_unit, .required = true},
     {.name = NULL},
 };
 static const struct field import_body[] = {
     {.name = "kind", .kind = FIELD_TEXT, .max = 8, .required = true},
     {.name = "uuid", .kind = FIELD_TEXT, .max = 36, .required = true},
-    {.name = "name", .kind = FIELD_NAME, .required = true, .what = "unit"},
+    {.name = "name", .of = &kind_unit, .required = true},
     {.name = "engine_id", .kind = FIELD_TEXT, .max = 66, .required = true},
-    {.name = "address", .kind = FIELD_TEXT, .max = 255, .required = true},
-    {.name = "software", .kind = FIELD_TEXT, .max = 63, .required = true},
+    {.name = "address", .of = &kind_unit, .required = true},
+    {.name = "software", .of = &kind_unit, .required = true},
     {.name = NULL},
 };
 static const struct field rekey_body[] = {{.name = "now", .kind = FIELD_BOOL}, {.name = NULL}};
@@ -88,7 +88,7 @@ static const struct field code_body[] = {
     {.name = "again", .kind = FIELD_BOOL},
     {.name = "count", .kind = FIELD_NUMBER, .min = 1, .max = CODE_COUNT_MAX},
     {.name = "seconds", .kind = FIELD_NUMBER, .min = 1, .max = CODE_LIFE_MAX_S},
-    {.name = "from", .kind = FIELD_TEXT, .max = ADDRESS_RANGE_MAX},
+    {.name = "from", .of = &kind_code},
     {.name = NULL},
 };
 

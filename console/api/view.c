@@ -40,8 +40,7 @@ static json_t *free_extents(const struct pool_unit *u, uint32_t medium)
         if (e->medium != medium)
             continue;
         json_t *o = json_object();
-        put_number(o, "start_lba", e->start_lba);
-        put_number(o, "blocks", e->blocks);
+        put_record(o, &kind_free_extent, e);
         put_number(o, "end_lba", e->start_lba + e->blocks - 1);
         json_array_append_new(list, o);
     }
@@ -76,17 +75,12 @@ static bool kind_may_unmap(enum medium_kind kind)
 json_t *view_medium(const struct pool_unit *u, const struct medium *m)
 {
     json_t *o = json_object();
-    put_text(o, "name", m->name);
+    put_record(o, &kind_medium, m);
     put_text(o, "unit", u->rec.name);
-    put_number(o, "index", m->index);
-    put_text(o, "kind", medium_kind_name(m->kind));
     put_text(o, "state", pool_medium_state(u, m));
     put_last_state(o, u, medium_state_name(m->state));
     put_as_of(o, u);
     put_number(o, "block_size", BLOCK_SIZE);
-    put_number(o, "blocks", m->blocks);
-    put_number(o, "free_blocks", m->free_blocks);
-    put_number(o, "largest_free_blocks", m->largest_free_blocks);
     bool told = m->storage_blocks > 0;
     json_object_set_new(o, "storage_blocks",
                         told ? json_integer((json_int_t)m->storage_blocks) : json_null());
@@ -94,9 +88,7 @@ json_t *view_medium(const struct pool_unit *u, const struct medium *m)
                         told ? json_integer((json_int_t)m->storage_free_blocks) : json_null());
     json_object_set_new(o, "overcommitted_blocks",
                         told ? json_integer((json_int_t)m->overcommitted_blocks) : json_null());
-    json_object_set_new(o, "reserves", json_boolean(m->reserves));
     put_bool(o, "may_unmap", kind_may_unmap(m->kind)); // its thin volumes
-    put_text_or_null(o, "last_error", m->last_error);
     json_object_set_new(o, "free_extents", free_extents(u, m->index));
     return o;
 }
@@ -104,10 +96,7 @@ json_t *view_medium(const struct pool_unit *u, const struct medium *m)
 static json_t *view_portal(const struct pool_unit *u, const struct portal *p)
 {
     json_t *o = json_object();
-    put_number(o, "index", p->index);
-    put_number(o, "group", p->group);
-    put_text(o, "address", p->address);
-    put_number(o, "port", p->port);
+    put_record(o, &kind_portal, p);
     if (pool_is_current(u))
         put_bool(o, "up", p->up);
     else
@@ -146,14 +135,8 @@ json_t *view_unit(const struct pool_unit *u)
     }
     for (size_t i = 0; i < u->portal_count; i++)
         json_array_append_new(portals, view_portal(u, &u->portals[i]));
-    put_text(o, "name", u->rec.name);
-    put_uuid(o, "uuid", &u->rec.uuid);
+    put_record(o, &kind_unit, &u->rec);
     put_text(o, "kind", member_kind_name(MEMBER_UNIT));
-    put_text(o, "state", unit_state_name(u->rec.state));
-    put_text(o, "trust", unit_trust_name(u->rec.trust));
-    put_number(o, "key_number", u->rec.key_number);
-    put_bool(o, "key_before", u->rec.key_before);
-    put_text_or_null(o, "address", u->rec.address);
     put_text(o, "lead", lead_standing_name(u->standing));
     put_text_or_null(o, "leader", u->lead.name);
     put_number(o, "block_size", BLOCK_SIZE);
@@ -161,12 +144,6 @@ json_t *view_unit(const struct pool_unit *u)
     put_number(o, "free_blocks", free_blocks);
     put_number(o, "largest_free_blocks", largest);
     put_number(o, "volumes", u->volume_count);
-    put_hex(o, "engine_id", u->rec.engine_id, u->rec.engine_id_len);
-    put_text_or_null(o, "software", u->rec.software);
-    put_number(o, "epoch", u->rec.epoch);
-    put_number(o, "generation", u->rec.generation);
-    put_time(o, "last_seen", u->rec.last_seen * 1000);
-    put_text_or_null(o, "last_error", u->rec.last_error);
     put_reason(o, u);
     put_bool(o, "current", pool_is_current(u));
     put_note(o, u);
@@ -324,15 +301,14 @@ static void put_extent(json_t *o, const struct pool_volume *v)
         json_object_set_new(o, "end_lba", json_null());
         json_object_set_new(o, "lun", json_null());
     }
-    put_text_or_null(o, "iqn", v->actual.iqn);
 }
 
 json_t *view_volume(const struct pool_volume *v)
 {
     bool known = v->actual.index != 0;
     json_t *o = json_object();
-    put_text(o, "name", v->rec.name);
-    put_uuid(o, "uuid", &v->rec.uuid);
+    put_record(o, &kind_volume, &v->rec);
+    put_record(o, &kind_shown, &v->actual);
     put_text_or_null(o, "unit", v->unit ? v->unit->rec.name : "");
     put_text_or_null(o, "medium", medium_name(v));
     put_extent(o, v);
@@ -345,8 +321,6 @@ json_t *view_volume(const struct pool_volume *v)
     put_last_state(o, v->unit, pool_volume_last_state(v));
     put_as_of(o, v->unit);
     put_note(o, v->unit);
-    put_number(o, "progress", known ? v->actual.progress : 0);
-    put_text_or_null(o, "last_error", v->actual.last_error);
     uint64_t target = v->actual.target_blocks;
     if (target > 0 && target <= BLOCKS_MAX)
         put_number(o, "target_size", target * BLOCK_SIZE);
@@ -387,7 +361,7 @@ json_t *view_assignment(const struct pool_assignment *a)
     put_text(o, "initiator", a->host->rec.iqn);
     put_text(o, "chap_user", a->host->rec.chap_user);
     put_text(o, "state", pool_assignment_state(a));
-    put_bool(o, "unasked", a->rec.unasked);
+    put_record(o, &kind_assignment, &a->rec);
     put_as_of(o, a->volume->unit);
     put_note(o, a->volume->unit);
     put_text_or_null(o, "last_error", error);
@@ -431,12 +405,8 @@ json_t *view_host(const struct pool_host *h)
     const struct pool_assignment *a;
     DL_FOREACH2(h->assignments, a, host_next)
     json_array_append_new(volumes, put_text_value(a->volume->rec.name));
-    put_text(o, "name", h->rec.name);
-    put_uuid(o, "uuid", &h->rec.uuid);
-    put_text(o, "iqn", h->rec.iqn);
-    put_text(o, "chap_user", h->rec.chap_user);
+    put_record(o, &kind_host, &h->rec);
     put_bool(o, "secret_known", h->rec.sealed_len > 0);
-    put_bool(o, "one_secret", h->rec.one_secret);
     json_object_set_new(o, "previous", previous_account(h));
     json_object_set_new(o, "outdated_units", units_where(h, pool_admits_ended));
     json_object_set_new(o, "volumes", in_order(volumes, NULL));
@@ -461,6 +431,7 @@ json_t *view_connect_info(const struct pool_host *h)
         put_as_of(v, a->volume->unit);
         put_note(v, a->volume->unit);
         put_extent(v, a->volume);
+        put_text_or_null(v, "iqn", a->volume->actual.iqn);
         json_object_set_new(v, "portals", portal_list(a->volume));
         json_object_set_new(v, "rescan", rescan_lines(a->volume->actual.iqn));
         json_array_append_new(volumes, v);

@@ -4,6 +4,7 @@
 #define DVSAN_API_VIEW_H
 
 #include "cms/cms.h"
+#include "model/kind.h"
 #include "snmp/listener.h"
 #include <jansson.h>
 
@@ -22,8 +23,8 @@ json_t *view_host(const struct pool_host *h);
 // How a host reaches its volumes.
 json_t *view_connect_info(const struct pool_host *h);
 json_t *view_task(struct pool *pool, const struct task_record *t);
-json_t *view_event(const struct event_record *e);
-json_t *view_token(const struct token_record *t);
+// A record of which nothing else is told than what its kind shows.
+json_t *view_plain(const struct kind *k, const void *record);
 
 // RFC 9457. status is the HTTP status.
 json_t *view_problem(int status, const struct dv_err *err);

@@ -1,4 +1,4 @@
-// Tasks, events, tokens and problems as JSON objects.
+// Tasks, plain records and problems as JSON objects.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "console/api/put.h"
@@ -23,46 +23,21 @@ json_t *view_task(struct pool *pool, const struct task_record *t)
     json_t *o = json_object(), *steps = json_array();
     for (size_t i = 0; i < t->step_count && i < TASK_STEPS_MAX; i++) {
         json_t *step = json_object();
-        put_text(step, "text", t->steps[i].text);
-        put_text(step, "state", step_state_name(t->steps[i].state));
+        put_record(step, &kind_task_step, &t->steps[i]);
         json_array_append_new(steps, step);
     }
-    put_number(o, "id", t->id);
-    put_text(o, "kind", task_kind_name(t->kind));
-    put_text(o, "state", task_state_name(t->state));
-    put_number(o, "progress", t->progress);
-    put_text(o, "summary", t->summary);
-    put_uuid(o, "volume", &t->volume);
+    put_record(o, &kind_task, t);
     put_text_or_null(o, "volume_name", v ? v->rec.name : "");
-    put_uuid(o, "host", &t->host);
     put_text_or_null(o, "host_name", h ? h->rec.name : "");
     json_object_set_new(o, "steps", steps);
-    put_text_or_null(o, "waiting", t->waiting);
     json_object_set_new(o, "error", task_error(t));
-    put_time(o, "created", t->created);
-    put_time(o, "started", t->started);
-    put_time(o, "finished", t->finished);
-    put_number(o, "version", t->version);
     return o;
 }
 
-json_t *view_event(const struct event_record *e)
+json_t *view_plain(const struct kind *k, const void *record)
 {
     json_t *o = json_object();
-    put_number(o, "id", e->id);
-    put_time(o, "time", e->time);
-    put_text(o, "severity", event_severity_name(e->severity));
-    put_text(o, "subject", e->subject);
-    put_text(o, "text", e->text);
-    return o;
-}
-
-json_t *view_token(const struct token_record *t)
-{
-    json_t *o = json_object();
-    put_number(o, "id", t->id);
-    put_text(o, "name", t->name);
-    put_time(o, "created", t->created * 1000);
+    put_record(o, k, record);
     return o;
 }
 

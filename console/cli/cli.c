@@ -19,6 +19,27 @@ bool cli_flag(const struct cli *cli, enum option option)
     return cli->in->values[option] != NULL;
 }
 
+json_t *cli_body(const struct cli *cli, uint64_t options, struct dv_err *err)
+{
+    json_t *body = json_object();
+    for (enum option o = 0; o < OPTIONS; o++) {
+        const struct option_desc *desc = &cli_options[o];
+        const char *value = desc->metavar ? cli_value(cli, o) : NULL;
+        if (!(options & BIT(o)) || (desc->metavar && !value))
+            continue;
+        DV_FREE char *key = dv_strdup(desc->name);
+        for (char *c = strchr(key, '-'); c; c = strchr(c, '-'))
+            *c = '_';
+        json_t *item = value ? json_string(value) : json_boolean(cli_flag(cli, o));
+        if (json_object_set_new(body, key, item) == 0)
+            continue;
+        dv_fail(err, DV_INVALID, "what --%s gives is not text in UTF-8", desc->name);
+        json_decref(body);
+        return NULL;
+    }
+    return body;
+}
+
 void cli_print_json(const json_t *value)
 {
     json_dumpf(value, stdout, JSON_INDENT(2));

@@ -33,6 +33,9 @@ command_fn token_create, token_list, token_delete;                              
 // The value of an option, or NULL; and whether a flag is set.
 const char *cli_value(const struct cli *cli, enum option option);
 bool cli_flag(const struct cli *cli, enum option option);
+// The body of a request: those of these options that were given, under their own names with _ for
+// -; the flags all, true or false. NULL when one is not text in UTF-8.
+json_t *cli_body(const struct cli *cli, uint64_t options, struct dv_err *err);
 
 // GETs a path and prints it as JSON, or as a table of these columns; what ("volumes") is for
 // saying on stderr that there are none.

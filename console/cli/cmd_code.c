@@ -7,21 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *request_of(const struct cli *cli)
+static json_t *request_of(const struct cli *cli, struct dv_err *err)
 {
     const char *count = cli_value(cli, OPT_COUNT), *valid = cli_value(cli, OPT_VALID);
     uint32_t ms = 0;
-    json_t *body = json_object();
+    json_t *body = cli_body(cli, BIT(OPT_AGAIN) | BIT(OPT_FROM), err);
     if (cli->in->args[0])
         json_object_set_new(body, "name", json_string(cli->in->args[0]));
-    if (cli_flag(cli, OPT_AGAIN))
-        json_object_set_new(body, "again", json_true());
     if (count)
         json_object_set_new(body, "count", json_integer(strtoll(count, NULL, 10)));
     if (valid && duration_parse(valid, &ms, NULL) == 0)
         json_object_set_new(body, "seconds", json_integer(ms / 1000));
-    if (cli_value(cli, OPT_FROM))
-        json_object_set_new(body, "from", json_string(cli_value(cli, OPT_FROM)));
     return body;
 }
 
@@ -49,7 +45,7 @@ static void print_code(const json_t *code)
 
 int unit_add(struct cli *cli, struct dv_err *err)
 {
-    json_t *code, *body = request_of(cli);
+    json_t *code, *body = request_of(cli, err);
     int result = client_request(cli->client, "POST", "/codes", body, &code, err);
     json_decref(body);
     if (result < 0 && client_is_open(cli->client))

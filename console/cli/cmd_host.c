@@ -95,11 +95,10 @@ int host_add(struct cli *cli, struct dv_err *err)
         return -1;
     }
     json_t *host = NULL;
-    json_t *body = json_pack("{s:s, s:s, s:s*, s:s, s:b}", "name", cli->in->args[0], "iqn",
-                             cli_value(cli, OPT_IQN), "chap_user", cli_value(cli, OPT_CHAP_USER),
-                             "chap_secret", secret, "one_secret", cli_flag(cli, OPT_ONE_SECRET));
-    int result = body ? client_request(cli->client, "POST", "/hosts", body, &host, err)
-                      : dv_fail(err, DV_INVALID, "the CHAP user is not text in UTF-8");
+    json_t *body = cli_body(cli, BIT(OPT_IQN) | BIT(OPT_CHAP_USER) | BIT(OPT_ONE_SECRET), err);
+    json_object_set_new(body, "name", json_string(cli->in->args[0]));
+    json_object_set_new(body, "chap_secret", json_string(secret));
+    int result = body ? client_request(cli->client, "POST", "/hosts", body, &host, err) : -1;
     if (result == 0)
         print_secret_once(cli, host, secret, "is added, with");
     else if (client_is_open(cli->client))
@@ -277,7 +276,7 @@ static int finish_rekey(struct cli *cli, struct dv_err *err)
     if (now && cli_confirm(cli, question, err) < 0)
         return -1;
     DV_FREE char *path = client_path("/hosts/", cli->in->args[0], "/finish-rekey");
-    json_t *host = NULL, *body = json_pack("{s:b}", "now", now);
+    json_t *host = NULL, *body = cli_body(cli, BIT(OPT_NOW), err);
     int result = client_request(cli->client, "POST", path, body, &host, err);
     if (result == 0 && cli->json)
         cli_print_json(host);
@@ -312,8 +311,8 @@ static int give_secret(struct cli *cli, const char *secret, struct dv_err *err)
     const char *name = cli->in->args[0], *saved = cli_value(cli, OPT_SAVE_SECRET);
     DV_FREE char *path = client_path("/hosts/", name, "/rekey");
     json_t *host = NULL;
-    json_t *body = json_pack("{s:s, s:b, s:b}", "chap_secret", secret, "now", now, "per_unit",
-                             cli_flag(cli, OPT_PER_UNIT));
+    json_t *body = cli_body(cli, BIT(OPT_NOW) | BIT(OPT_PER_UNIT), err);
+    json_object_set_new(body, "chap_secret", json_string(secret));
     int result = client_request(cli->client, "POST", path, body, &host, err);
     json_decref(body);
     if (result < 0) {

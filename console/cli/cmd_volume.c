@@ -72,9 +72,11 @@ static json_t *create_body(const struct cli *cli, struct dv_err *err)
     uint64_t bytes;
     if (size_parse(cli_value(cli, OPT_SIZE), &bytes, err) < 0)
         return NULL;
-    json_t *body = json_pack("{s:s, s:I, s:s*, s:s*}", "name", cli->in->args[0], "size",
-                             (json_int_t)cli_whole(bytes), "unit", cli_value(cli, OPT_UNIT),
-                             "medium", cli_value(cli, OPT_MEDIUM));
+    json_t *body = cli_body(cli, BIT(OPT_UNIT) | BIT(OPT_MEDIUM), err);
+    if (!body)
+        return NULL;
+    json_object_set_new(body, "name", json_string(cli->in->args[0]));
+    json_object_set_new(body, "size", json_integer((json_int_t)cli_whole(bytes)));
     if (cli_flag(cli, OPT_THIN) || cli_flag(cli, OPT_FULL))
         json_object_set_new(body, "thin", json_boolean(cli_flag(cli, OPT_THIN)));
     return body;

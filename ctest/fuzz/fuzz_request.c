@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct field fields[] = {
     {.name = "name", .kind = FIELD_NAME, .required = true},
     {.name = "size", .kind = FIELD_SIZE},
-    {.name = "iqn", .kind = FIELD_IQN},
+    {.name = "iqn", .of = &kind_host},
     {.name = "chap_user", .kind = FIELD_TEXT, .max = 63},
     {.name = "chap_secret", .kind = FIELD_SECRET},
     {.name = "limit", .kind = FIELD_NUMBER, .min = 1, .max = 1000},

@@ -233,7 +233,7 @@ static void free_extent(struct input *in, const uint32_t *index, size_t len)
 
 static void portal(struct input *in, const uint32_t *index, size_t len)
 {
-    const struct sn_value good[] = {sn_int(1), sn_octets("\xc0\0\2\1", 4), sn_uint(3260), sn_int(1),
+    const struct sn_value good[] = {sn_uint(3260), sn_int(1), sn_int(1), sn_octets("\xc0\0\2\1", 4),
                                     sn_int(1)};
     struct values all;
     struct portal p;
@@ -264,8 +264,8 @@ static void volume(struct input *in, const uint32_t *index, size_t len)
         sn_uint(100),
         NO_TEXT,
         sn_uint(7),
-        sn_uint(2),
         sn_uint(3),
+        sn_uint(2),
     };
     struct values all;
     struct volume v;

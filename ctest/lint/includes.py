@@ -69,7 +69,7 @@ FOREIGN = {
     "libmnl/": "snmp-agents src/host",
     "sodium.h": "src/model src/enrol src/snmp src/tgt src/store src/cms console/api",
     "jansson.h": "src/enrol src/cms console src/iscsi src/nbd",
-    "dvsan_oids.h": "src/snmp src/cms src/host snmp-agents",
+    "dvsan_oids.h": "src/model src/snmp src/cms src/host snmp-agents",
     "cmocka.h": "ctest",
 }
 

@@ -19,7 +19,7 @@ static const struct field volume[] = {
     {.name = NULL},
 };
 static const struct field host[] = {
-    {.name = "iqn", .kind = FIELD_IQN},
+    {.name = "iqn", .of = &kind_host},
     {.name = "chap_user", .kind = FIELD_TEXT, .max = 8},
     {.name = "chap_secret", .kind = FIELD_SECRET},
     {.name = NULL},

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "console/api/route.h"
+#include "console/api/call.h"
 #include <string.h>
 
 static const struct route routes[] = {
@@ -91,12 +91,30 @@ static void test_long_parameter(void **state)
     assert_int_equal(route_match(routes, DV_COUNT(routes), "GET", path, &match), ROUTE_BAD_PATH);
 }
 
+// What a body takes of a record is there.
+static void check_fields(const struct route *r, const struct field *fields)
+{
+    for (const struct field *f = fields; f && f->name; f++)
+        if (f->kind == FIELD_OF_KIND && (!f->of || !kind_field(f->of, f->name)))
+            fail_msg("%s %s: %s is no field of a kind", r->method, r->pattern, f->name);
+}
+
+static void test_fields(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < api_route_count; i++) {
+        check_fields(&api_routes[i], api_routes[i].body);
+        check_fields(&api_routes[i], api_routes[i].query);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_match),
         cmocka_unit_test(test_wrong_method),
         cmocka_unit_test(test_long_parameter),
+        cmocka_unit_test(test_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

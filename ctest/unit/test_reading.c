@@ -39,8 +39,8 @@ static void volume_values(struct sn_value v[READING_COLUMNS_MAX])
         sn_uint(100),
         octets("e"),
         sn_uint(7),
-        sn_uint(2),
         sn_uint(3),
+        sn_uint(2),
     };
     memcpy(v, good, sizeof(good));
 }
@@ -70,7 +70,7 @@ static void test_volume(void **state)
     assert_string_equal(row.last_error, "e");
     assert_int_equal(row.generation, 7);
     assert_int_equal(row.target_blocks, 0);
-    v[13] = sn_uint(3); // it is being resized
+    v[14] = sn_uint(3); // it is being resized
     assert_true(reading_volume(&index, 1, v, &row));
     assert_int_equal(row.target_blocks, 6144);
 }
@@ -189,17 +189,17 @@ static void test_portal(void **state)
     (void)state;
     struct portal row;
     uint32_t index[] = {1, 2};
-    struct sn_value v[] = {sn_int(1), sn_octets("\xc0\0\x02\x01", 4), sn_uint(3260), sn_int(2),
-                           sn_int(1)};
+    struct sn_value v[] = {sn_uint(3260), sn_int(1), sn_int(1), sn_octets("\xc0\0\x02\x01", 4),
+                           sn_int(2)};
     assert_true(reading_portal(index, 2, v, &row));
     assert_int_equal(row.index, 1);
     assert_int_equal(row.group, 2);
     assert_string_equal(row.address, "192.0.2.1");
     assert_true(row.up);
-    v[0] = sn_int(2); // IPv6 with four bytes
+    v[2] = sn_int(2); // IPv6 with four bytes
     assert_false(reading_portal(index, 2, v, &row));
-    v[1] = sn_octets("\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01", 16);
-    v[4] = sn_int(2);
+    v[3] = sn_octets("\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01", 16);
+    v[1] = sn_int(2);
     assert_true(reading_portal(index, 2, v, &row));
     assert_string_equal(row.address, "2001:db8::1");
     assert_false(row.up);
@@ -210,16 +210,16 @@ static void test_portal(void **state)
         uint8_t raw[16];
         bool six = inet_pton(AF_INET6, meaningless[i], raw) == 1;
         assert_true(six || inet_pton(AF_INET, meaningless[i], raw) == 1);
-        struct sn_value w[] = {sn_int(six ? 2 : 1), sn_octets(raw, six ? 16 : 4), sn_uint(3260),
-                               sn_int(2), sn_int(1)};
+        struct sn_value w[] = {sn_uint(3260), sn_int(1), sn_int(six ? 2 : 1),
+                               sn_octets(raw, six ? 16 : 4), sn_int(2)};
         if (reading_portal(index, 2, w, &row))
             fail_msg("%s", meaningless[i]);
     }
-    v[2] = sn_uint(65536);
+    v[0] = sn_uint(65536);
     assert_false(reading_portal(index, 2, v, &row));
-    v[2] = sn_uint(0);
+    v[0] = sn_uint(0);
     assert_false(reading_portal(index, 2, v, &row));
-    v[2] = sn_uint(3260);
+    v[0] = sn_uint(3260);
     assert_true(reading_portal(index, 2, v, &row));
     assert_false(reading_portal(index, 1, v, &row));
     index[1] = UNIT_GROUPS_MAX + 1;

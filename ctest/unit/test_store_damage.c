@@ -245,7 +245,7 @@ static bool try_rest(struct store *s, struct dv_err *err)
     }
     assert_true(event <= INT64_MAX / 2 && task <= INT64_MAX / 2);
     for (size_t i = 0; events && i < count; i++)
-        json_decref(view_event(&events[i]));
+        json_decref(view_plain(&kind_event, &events[i]));
     return true;
 }
 

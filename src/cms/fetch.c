@@ -204,10 +204,10 @@ static bool rule_row(void *arg, const uint32_t *index, size_t len, const struct 
     return take_rule(&f->of_all, index, len, v);
 }
 
-static void walk(struct fetch *f, size_t (*columns)(struct sn_oid *), sn_row_fn *row)
+static void walk(struct fetch *f, enum reading_table table, sn_row_fn *row)
 {
     struct sn_oid oids[READING_COLUMNS_MAX];
-    size_t n = columns(oids);
+    size_t n = reading_columns(table, oids);
     f->open++;
     sn_walk(f->peer, oids, n, NULL, 0, &f->proof, f->timing, row, walked, f);
 }
@@ -215,14 +215,14 @@ static void walk(struct fetch *f, size_t (*columns)(struct sn_oid *), sn_row_fn 
 static void read_media(struct fetch *f)
 {
     f->r->has_media = true;
-    walk(f, reading_medium_columns, medium_row);
-    walk(f, reading_free_columns, free_extent_row);
+    walk(f, READING_MEDIA, medium_row);
+    walk(f, READING_FREE, free_extent_row);
 }
 
 static void read_portals(struct fetch *f)
 {
     f->r->has_portals = true;
-    walk(f, reading_portal_columns, portal_row);
+    walk(f, READING_PORTALS, portal_row);
 }
 
 static void read_everything(struct fetch *f)
@@ -230,8 +230,8 @@ static void read_everything(struct fetch *f)
     f->r->whole = true;
     read_media(f);
     read_portals(f);
-    walk(f, reading_volume_columns, volume_row);
-    walk(f, reading_rule_columns, rule_row);
+    walk(f, READING_VOLUMES, volume_row);
+    walk(f, READING_RULES, rule_row);
 }
 
 // ---- What has changed ------------------------------------------------------------------------
@@ -254,7 +254,7 @@ static void one_read(void *arg, const struct sn_result *result)
     if (!ended(f, result))
         return;
     struct sn_oid oids[READING_COLUMNS_MAX];
-    size_t n = reading_volume_columns(oids);
+    size_t n = reading_columns(READING_VOLUMES, oids);
     struct sn_value values[READING_COLUMNS_MAX];
     for (size_t i = 0; i < n && i < result->count; i++)
         values[i] = result->vars[i].value;
@@ -272,12 +272,12 @@ static void one_read(void *arg, const struct sn_result *result)
 static void read_volume(struct fetch *f, struct one *one)
 {
     struct sn_oid oids[READING_COLUMNS_MAX];
-    size_t n = reading_volume_columns(oids);
+    size_t n = reading_columns(READING_VOLUMES, oids);
     for (size_t i = 0; i < n; i++)
         oids[i] = sn_oid_append(&oids[i], one->index);
     f->open++;
     sn_get(f->peer, oids, n, f->timing, one_read, one);
-    n = reading_rule_columns(oids);
+    n = reading_columns(READING_RULES, oids);
     f->open++;
     sn_walk(f->peer, oids, n, &one->index, 1, &f->proof, f->timing, one_rule_row, one_walked, one);
 }

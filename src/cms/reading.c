@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "dvsan_oids.h"
 #include "model/check.h"
+#include "model/kind.h"
+#include "snmp/record.h"
 #include "snmp/smi.h"
 #include <arpa/inet.h>
 #include <string.h>
@@ -168,10 +170,31 @@ bool reading_tail(const struct sn_result *answer, struct reading_tail *out)
     return true;
 }
 
-static size_t columns(const struct sn_oid *list, size_t count, struct sn_oid *oids)
+// Of what the fields of its kind do not have as it is: columns behind theirs, at most so many.
+#define MORE_MAX 3
+
+static const struct {
+    const struct kind *kind;
+    struct sn_oid entry;
+    size_t more_count;
+    struct sn_oid more[MORE_MAX];
+} tables[] = {
+    [READING_MEDIA] = {&kind_medium, OID_dvsanMediumEntry, 1, {OID_dvsanMediumProof}},
+    [READING_FREE] = {&kind_free_extent, OID_dvsanFreeExtentEntry, 0, {{0}}},
+    [READING_PORTALS] = {&kind_portal,
+                         OID_dvsanPortalEntry,
+                         3,
+                         {OID_dvsanPortalAddressType, OID_dvsanPortalAddress,
+                          OID_dvsanPortalIfIndex}},
+    [READING_VOLUMES] = {&kind_shown, OID_dvsanVolumeEntry, 1, {OID_dvsanVolumeSize}},
+    [READING_RULES] = {&kind_rule, OID_dvsanAccessEntry, 0, {{0}}},
+};
+
+size_t reading_columns(enum reading_table table, struct sn_oid *oids)
 {
-    memcpy(oids, list, count * sizeof(*list));
-    return count;
+    size_t n = sn_record_columns(tables[table].kind, &tables[table].entry, oids);
+    memcpy(oids + n, tables[table].more, tables[table].more_count * sizeof(*oids));
+    return n + tables[table].more_count;
 }
 
 static bool row_index(const uint32_t *index, size_t len, size_t want)
@@ -185,23 +208,14 @@ static bool row_index(const uint32_t *index, size_t len, size_t want)
     return true;
 }
 
-size_t reading_medium_columns(struct sn_oid *oids)
+// The record, but for what its index tells, and the values behind those of its fields.
+static const struct sn_value *read_record(enum reading_table table, const struct sn_value *v,
+                                          void *record)
 {
-    static const struct sn_oid list[] = {
-        OID_dvsanMediumName,
-        OID_dvsanMediumKind,
-        OID_dvsanMediumBlocks,
-        OID_dvsanMediumFreeBlocks,
-        OID_dvsanMediumLargestFreeBlocks,
-        OID_dvsanMediumOperState,
-        OID_dvsanMediumLastError,
-        OID_dvsanMediumStorageBlocks,
-        OID_dvsanMediumStorageFreeBlocks,
-        OID_dvsanMediumOvercommitted,
-        OID_dvsanMediumReserves,
-        OID_dvsanMediumProof,
-    };
-    return columns(list, DV_COUNT(list), oids);
+    struct sn_oid oids[READING_COLUMNS_MAX];
+    const struct kind *k = tables[table].kind;
+    return sn_record_read(k, v, record) ? v + sn_record_columns(k, &tables[table].entry, oids)
+                                        : NULL;
 }
 
 // A unit of before there was such a column has none.
@@ -214,145 +228,66 @@ static bool proof(const struct sn_value *v, struct medium_proof *out)
 
 bool reading_medium(const uint32_t *index, size_t len, const struct sn_value *v, struct medium *out)
 {
-    int32_t kind, state, reserves;
-    memset(out, 0, sizeof(*out));
-    if (!row_index(index, len, 1) || !sn_get_text(&v[0], out->name, sizeof(out->name)) ||
-        !label(&v[1], MEDIUM_RBD, &kind) || !sn_get_u64(&v[2], &out->blocks) ||
-        !sn_get_u64(&v[3], &out->free_blocks) || !sn_get_u64(&v[4], &out->largest_free_blocks) ||
-        !label(&v[5], MEDIUM_FAILED, &state) ||
-        !text(&v[6], out->last_error, sizeof(out->last_error)) ||
-        !sn_get_u64(&v[7], &out->storage_blocks) || !sn_get_u64(&v[8], &out->storage_free_blocks) ||
-        !sn_get_u64(&v[9], &out->overcommitted_blocks) || !label(&v[10], TRUTH_FALSE, &reserves) ||
-        !proof(&v[11], &out->proof))
+    const struct sn_value *more = read_record(READING_MEDIA, v, out);
+    if (!row_index(index, len, 1) || !more || !proof(more, &out->proof))
         return false;
-    out->reserves = reserves == TRUTH_TRUE;
     out->index = index[0];
-    out->kind = (enum medium_kind)kind;
-    out->state = (enum medium_state)state;
     return !medium_wrong(out);
-}
-
-size_t reading_free_columns(struct sn_oid *oids)
-{
-    static const struct sn_oid list[] = {OID_dvsanFreeExtentStartLba, OID_dvsanFreeExtentBlocks};
-    return columns(list, DV_COUNT(list), oids);
 }
 
 bool reading_free_extent(const uint32_t *index, size_t len, const struct sn_value *v,
                          struct free_extent *out)
 {
-    if (len != 2 || !row_index(index, 1, 1) || !sn_get_u64(&v[0], &out->start_lba) ||
-        !sn_get_u64(&v[1], &out->blocks) || out->start_lba / BLOCKS_PER_MIB != index[1])
+    if (len != 2 || !row_index(index, 1, 1) || !read_record(READING_FREE, v, out) ||
+        out->start_lba / BLOCKS_PER_MIB != index[1])
         return false;
     out->medium = index[0];
     return !free_extent_wrong(out);
 }
 
-size_t reading_portal_columns(struct sn_oid *oids)
-{
-    static const struct sn_oid list[] = {
-        OID_dvsanPortalAddressType, OID_dvsanPortalAddress,   OID_dvsanPortalPort,
-        OID_dvsanPortalIfIndex,     OID_dvsanPortalOperState,
-    };
-    return columns(list, DV_COUNT(list), oids);
-}
-
 bool reading_portal(const uint32_t *index, size_t len, const struct sn_value *v, struct portal *out)
 {
-    int32_t type, if_index, state;
-    uint32_t port;
-    memset(out, 0, sizeof(*out));
-    if (!row_index(index, len, 2) || !label(&v[0], INET_IPV6, &type) || v[1].type != SN_OCTETS ||
-        v[1].octets.len != (type == INET_IPV4 ? 4 : 16) || !sn_get_uint(&v[2], &port) ||
-        port > UINT16_MAX || !sn_get_int(&v[3], 0, INT32_MAX, &if_index) ||
-        !label(&v[4], 2, &state))
-        return false;
-    if (!inet_ntop(type == INET_IPV4 ? AF_INET : AF_INET6, v[1].octets.data, out->address,
+    int32_t type, if_index;
+    const struct sn_value *more = read_record(READING_PORTALS, v, out);
+    if (!row_index(index, len, 2) || !more || !label(&more[0], INET_IPV6, &type) ||
+        more[1].type != SN_OCTETS || more[1].octets.len != (type == INET_IPV4 ? 4 : 16) ||
+        !sn_get_int(&more[2], 0, INT32_MAX, &if_index) ||
+        !inet_ntop(type == INET_IPV4 ? AF_INET : AF_INET6, more[1].octets.data, out->address,
                    sizeof(out->address)))
         return false;
     out->index = index[0];
     out->group = index[1];
-    out->port = (uint16_t)port;
     out->if_index = (uint32_t)if_index;
-    out->up = state == dvsanPortalOperState_up;
     return !portal_wrong(out);
-}
-
-size_t reading_volume_columns(struct sn_oid *oids)
-{
-    static const struct sn_oid list[] = {
-        OID_dvsanVolumeUuid,       OID_dvsanVolumeName,     OID_dvsanVolumeMedium,
-        OID_dvsanVolumeThin,       OID_dvsanVolumeStartLba, OID_dvsanVolumeBlocks,
-        OID_dvsanVolumeIqn,        OID_dvsanVolumeLun,      OID_dvsanVolumeAdminState,
-        OID_dvsanVolumeOperState,  OID_dvsanVolumeProgress, OID_dvsanVolumeLastError,
-        OID_dvsanVolumeGeneration, OID_dvsanVolumeSize,     OID_dvsanVolumePortalGroup,
-    };
-    return columns(list, DV_COUNT(list), oids);
 }
 
 bool reading_volume(const uint32_t *index, size_t len, const struct sn_value *v, struct volume *out)
 {
-    int32_t thin, admin, state;
     uint32_t mib;
-    memset(out, 0, sizeof(*out));
-    if (!row_index(index, len, 1) || !sn_get_octets(&v[0], out->uuid.b, sizeof(out->uuid.b)) ||
-        !text(&v[1], out->name, sizeof(out->name)) || !sn_get_uint(&v[2], &out->medium) ||
-        !label(&v[3], TRUTH_FALSE, &thin) || !sn_get_u64(&v[4], &out->start_lba) ||
-        !sn_get_u64(&v[5], &out->blocks) || !sn_get_text(&v[6], out->iqn, sizeof(out->iqn)) ||
-        !sn_get_uint(&v[7], &out->lun) || !label(&v[8], dvsanVolumeAdminState_offline, &admin) ||
-        !label(&v[9], VOLUME_DELETING, &state) || !sn_get_uint(&v[10], &out->progress) ||
-        !text(&v[11], out->last_error, sizeof(out->last_error)) ||
-        !sn_get_uint(&v[12], &out->generation) || !sn_get_uint(&v[13], &mib) ||
-        !sn_get_uint(&v[14], &out->group))
+    const struct sn_value *more = read_record(READING_VOLUMES, v, out);
+    if (!row_index(index, len, 1) || !more || !sn_get_uint(more, &mib))
         return false;
     out->index = index[0];
-    out->thin = thin == TRUTH_TRUE;
-    out->admin_online = admin == dvsanVolumeAdminState_online;
-    out->state = (enum volume_state)state;
     if (mib != out->blocks / BLOCKS_PER_MIB)
         out->target_blocks = (uint64_t)mib * BLOCKS_PER_MIB;
     return !volume_wrong(out);
 }
 
-size_t reading_rule_columns(struct sn_oid *oids)
-{
-    static const struct sn_oid list[] = {
-        OID_dvsanAccessInitiator,    OID_dvsanAccessChapUser,  OID_dvsanAccessSecretIsSet,
-        OID_dvsanAccessOperState,    OID_dvsanAccessLastError, OID_dvsanAccessSecretMark,
-        OID_dvsanAccessPreviousUser,
-    };
-    return columns(list, DV_COUNT(list), oids);
-}
-
-// A unit of before there was such a column has none.
-static bool previous_user(const struct sn_value *v, char *out, size_t room)
-{
-    return sn_is_exception(v) || sn_get_text(v, out, room);
-}
-
 bool reading_rule(const uint32_t *index, size_t len, const struct sn_value *v,
                   struct access_rule *out)
 {
-    int32_t is_set, state;
-    memset(out, 0, sizeof(*out));
-    if (!row_index(index, len, 2) || !sn_get_text(&v[0], out->initiator, sizeof(out->initiator)) ||
-        !sn_get_text(&v[1], out->chap_user, sizeof(out->chap_user)) ||
-        !label(&v[2], TRUTH_FALSE, &is_set) || !label(&v[3], ACCESS_REVOKING, &state) ||
-        !text(&v[4], out->last_error, sizeof(out->last_error)) ||
-        !sn_get_uint(&v[5], &out->secret_mark) ||
-        !previous_user(&v[6], out->previous_user, sizeof(out->previous_user)))
+    if (!row_index(index, len, 2) || !read_record(READING_RULES, v, out))
         return false;
     out->volume = index[0];
     out->index = index[1];
-    out->secret_is_set = is_set == TRUTH_TRUE;
-    out->state = (enum access_state)state;
     return !access_rule_wrong(out);
 }
 
 size_t reading_change_columns(struct sn_oid *oids)
 {
     static const struct sn_oid list[] = {OID_dvsanChangeKind, OID_dvsanChangeIndex};
-    return columns(list, DV_COUNT(list), oids);
+    memcpy(oids, list, sizeof(list));
+    return DV_COUNT(list);
 }
 
 bool reading_change(const uint32_t *index, size_t len, const struct sn_value *v,

@@ -105,22 +105,18 @@ bool reading_tail(const struct sn_result *answer, struct reading_tail *out); // 
 struct pool_unit;
 void reading_keep_unread(struct reading *r, struct pool_unit *unit);
 
-// The columns that are read of each table, and a row from their values. False when a value is
-// missing or out of its range.
+// The columns that are read of a table: those of its kind's fields, in their order, and some more.
 #define READING_COLUMNS_MAX 15
-size_t reading_medium_columns(struct sn_oid *oids);
+size_t reading_columns(enum reading_table table, struct sn_oid *oids);
+// A row from their values. False when a value is missing or out of its range.
 bool reading_medium(const uint32_t *index, size_t len, const struct sn_value *v,
                     struct medium *out);
-size_t reading_free_columns(struct sn_oid *oids);
 bool reading_free_extent(const uint32_t *index, size_t len, const struct sn_value *v,
                          struct free_extent *out);
-size_t reading_portal_columns(struct sn_oid *oids);
 bool reading_portal(const uint32_t *index, size_t len, const struct sn_value *v,
                     struct portal *out);
-size_t reading_volume_columns(struct sn_oid *oids);
 bool reading_volume(const uint32_t *index, size_t len, const struct sn_value *v,
                     struct volume *out);
-size_t reading_rule_columns(struct sn_oid *oids);
 bool reading_rule(const uint32_t *index, size_t len, const struct sn_value *v,
                   struct access_rule *out);
 

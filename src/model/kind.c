@@ -16,6 +16,7 @@ int64_t kind_number(const struct kind_field *f, const void *record)
     case KIND_U16:
         return AT(uint16_t, f, record);
     case KIND_U32:
+    case KIND_LABEL:
         return AT(uint32_t, f, record);
     case KIND_I32:
         return AT(int32_t, f, record);
@@ -36,6 +37,7 @@ void kind_set_number(const struct kind_field *f, void *record, int64_t value)
         SET(uint16_t, f, record, value);
         break;
     case KIND_U32:
+    case KIND_LABEL:
         SET(uint32_t, f, record, value);
         break;
     case KIND_I32:
@@ -82,4 +84,17 @@ bool kind_lists_equal(const struct kind *k, const void *a, const void *b, size_t
         if (!kind_records_equal(k, (const char *)a + i * k->size, (const char *)b + i * k->size))
             return false;
     return true;
+}
+
+const char *kind_key(const struct kind_field *f)
+{
+    return f->key ? f->key : f->name;
+}
+
+const struct kind_field *kind_field(const struct kind *k, const char *key)
+{
+    for (size_t i = 0; i < k->field_count; i++)
+        if (strcmp(kind_key(&k->fields[i]), key) == 0)
+            return &k->fields[i];
+    return NULL;
 }

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/address.h"
 #include "base/mem.h"
+#include "base/text.h"
+#include "dvsan_oids.h"
 #include "model/check.h"
 #include "model/enrolment.h"
 #include "model/kind.h"
@@ -51,66 +53,77 @@
 #define U32(record, member, column, ...)  NUMBER(record, member, column, 0, UINT32_MAX, __VA_ARGS__)
 // Of rows that a unit shows: model/check.h judges the whole row.
 #define ROOMY(record, member, column, ...) NUMBER(record, member, column, 0, INT64_MAX, __VA_ARGS__)
-#define LABEL(record, member, column)      NUMBER(record, member, column, 1, INT32_MAX)
-#define FIELDS(list)                       .fields = (list), .field_count = DV_COUNT(list)
+// Numbers from 1 to max_, which name_of calls by their names.
+#define LABEL(record, member, column, max_, name_of, ...)                                          \
+    {                                                                                              \
+        .name = (column), .type = KIND_LABEL, .offset = offsetof(struct record, member), .min = 1, \
+        .max = (max_), .label = (name_of), __VA_ARGS__                                             \
+    }
+#define TIME(record, member, type_, column, ...)                                                   \
+    {                                                                                              \
+        .name = (column), .type = (type_), .offset = offsetof(struct record, member),              \
+        .max = (type_) == KIND_SECONDS ? TIME_MAX_S : INT64_MAX, __VA_ARGS__                       \
+    }
+#define FIELDS(list) .fields = (list), .field_count = DV_COUNT(list)
 
-static bool is_name(const char *text)
+static int check_given(const char *what, const char *text, struct dv_err *err)
 {
-    return new_name_check("thing", text, NULL) == 0;
+    return *text ? 0 : dv_fail(err, DV_INVALID, "the %s's name is empty", what);
 }
 
-static bool is_given(const char *text)
+static int check_iqn(const char *what, const char *text, struct dv_err *err)
 {
-    return *text != '\0';
+    (void)what;
+    return iqn_check(text, err);
 }
 
-static bool is_iqn(const char *text)
+static int check_chap_user(const char *what, const char *text, struct dv_err *err)
 {
-    return iqn_check(text, NULL) == 0;
+    (void)what;
+    return chap_user_check(text, err);
 }
 
-static bool is_chap_user(const char *text)
+static int check_transport(const char *what, const char *text, struct dv_err *err)
 {
-    return chap_user_check(text, NULL) == 0;
+    (void)what;
+    return transport_check(text, ADDRESS_OF_HOST, err);
 }
 
-static bool is_transport(const char *text)
+static int check_range(const char *what, const char *text, struct dv_err *err)
 {
-    return transport_check(text, ADDRESS_OF_HOST, NULL) == 0;
+    (void)what;
+    return address_range_check(text, err);
 }
 
-static bool is_range(const char *text)
+static int check_code_id(const char *what, const char *text, struct dv_err *err)
 {
-    return address_range_check(text, NULL) == 0;
-}
-
-static bool is_code_id(const char *text)
-{
-    return strlen(text) == CODE_ID_LEN;
+    return strlen(text) == CODE_ID_LEN ? 0
+                                       : dv_fail(err, DV_INVALID, "that is no id of a %s", what);
 }
 
 // ---- Units and what they show -------------------------------------------------------------------
 
 static const struct kind_field unit_fields[] = {
-    UUID(unit_record, uuid, "uuid", .flags = KIND_KEY),
-    TEXT(unit_record, name, "name", .good = is_name, .flags = KIND_UNIQUE),
-    TEXT(unit_record, address, "address", .good = is_transport, .flags = KIND_OPTIONAL),
-    BLOB(unit_record, engine_id, engine_id_len, 5, "engine_id", .flags = 0),
-    TEXT(unit_record, software, "software"),
-    U32(unit_record, epoch, "epoch"),
-    U32(unit_record, generation, "generation"),
-    NUMBER(unit_record, state, "state", UNIT_JOINING, UNIT_CONFLICT),
-    NUMBER(unit_record, last_seen, "last_seen", 0, TIME_MAX_S),
-    TEXT(unit_record, last_error, "last_error"),
+    UUID(unit_record, uuid, "uuid", .flags = KIND_KEY | KIND_SHOWN),
+    TEXT(unit_record, name, "name", .check = new_name_check, .flags = KIND_UNIQUE | KIND_SHOWN),
+    TEXT(unit_record, address, "address", .check = check_transport,
+         .flags = KIND_OPTIONAL | KIND_SHOWN),
+    BLOB(unit_record, engine_id, engine_id_len, 5, "engine_id", .flags = KIND_SHOWN),
+    TEXT(unit_record, software, "software", .flags = KIND_SHOWN),
+    U32(unit_record, epoch, "epoch", .flags = KIND_SHOWN),
+    U32(unit_record, generation, "generation", .flags = KIND_SHOWN),
+    LABEL(unit_record, state, "state", UNIT_CONFLICT, unit_state_name, .flags = KIND_SHOWN),
+    TIME(unit_record, last_seen, KIND_SECONDS, "last_seen", .flags = KIND_SHOWN),
+    TEXT(unit_record, last_error, "last_error", .flags = KIND_SHOWN),
     NUMBER(unit_record, last_index, "last_index", 0, INDEX_MAX),
     UUID(unit_record, accepted.station, "word_station", .flags = KIND_OPTIONAL),
     U32(unit_record, accepted.number, "word_number"),
     U32(unit_record, accepted.mark, "word_mark"),
     FLAG(unit_record, named, "named"),
-    NUMBER(unit_record, trust, "trust", TRUST_SHARED, TRUST_REVOKED),
-    U32(unit_record, key_number, "key_number"),
+    LABEL(unit_record, trust, "trust", TRUST_REVOKED, unit_trust_name, .flags = KIND_SHOWN),
+    U32(unit_record, key_number, "key_number", .flags = KIND_SHOWN),
     U32(unit_record, key_wanted, "key_wanted"),
-    FLAG(unit_record, key_before, "key_before"),
+    FLAG(unit_record, key_before, "key_before", .flags = KIND_SHOWN),
     FLAG(unit_record, key_alone, "key_alone"),
     UUID(unit_record, enrolment, "enrolment", .flags = KIND_OPTIONAL),
 };
@@ -125,18 +138,25 @@ const struct kind kind_unit = {
     .name = "unit", .size = sizeof(struct unit_record), .wrong = unit_wrong, FIELDS(unit_fields)};
 
 static const struct kind_field medium_fields[] = {
-    U32(medium, index, "idx", .flags = KIND_KEY),
-    TEXT(medium, name, "name"),
-    LABEL(medium, kind, "kind"),
-    LABEL(medium, state, "state"),
-    ROOMY(medium, blocks, "blocks"),
-    ROOMY(medium, free_blocks, "free_blocks"),
-    ROOMY(medium, largest_free_blocks, "largest_free_blocks"),
-    TEXT(medium, last_error, "last_error"),
-    ROOMY(medium, storage_blocks, "storage_blocks"),
-    ROOMY(medium, storage_free_blocks, "storage_free_blocks"),
-    ROOMY(medium, overcommitted_blocks, "overcommitted_blocks"),
-    FLAG(medium, reserves, "reserves"),
+    U32(medium, index, "idx", .key = "index", .flags = KIND_KEY | KIND_SHOWN),
+    TEXT(medium, name, "name", .flags = KIND_SHOWN, .mib = SUB_dvsanMediumName),
+    LABEL(medium, kind, "kind", MEDIUM_RBD, medium_kind_name, .flags = KIND_SHOWN,
+          .mib = SUB_dvsanMediumKind),
+    ROOMY(medium, blocks, "blocks", .flags = KIND_SHOWN, .mib = SUB_dvsanMediumBlocks),
+    ROOMY(medium, free_blocks, "free_blocks", .flags = KIND_SHOWN,
+          .mib = SUB_dvsanMediumFreeBlocks),
+    ROOMY(medium, largest_free_blocks, "largest_free_blocks", .flags = KIND_SHOWN,
+          .mib = SUB_dvsanMediumLargestFreeBlocks),
+    LABEL(medium, state, "state", MEDIUM_FAILED, medium_state_name,
+          .mib = SUB_dvsanMediumOperState),
+    TEXT(medium, last_error, "last_error", .flags = KIND_PROSE | KIND_SHOWN,
+         .mib = SUB_dvsanMediumLastError),
+    ROOMY(medium, storage_blocks, "storage_blocks", .mib = SUB_dvsanMediumStorageBlocks),
+    ROOMY(medium, storage_free_blocks, "storage_free_blocks",
+          .mib = SUB_dvsanMediumStorageFreeBlocks),
+    ROOMY(medium, overcommitted_blocks, "overcommitted_blocks",
+          .mib = SUB_dvsanMediumOvercommitted),
+    FLAG(medium, reserves, "reserves", .flags = KIND_SHOWN, .mib = SUB_dvsanMediumReserves),
     BYTES(medium, proof.now, "proof", .flags = KIND_UNSTORED),
     BYTES(medium, proof.before, "proof_before", .flags = KIND_UNSTORED),
 };
@@ -155,8 +175,9 @@ const struct kind kind_medium = {.name = "medium",
 
 static const struct kind_field free_fields[] = {
     U32(free_extent, medium, "medium", .flags = KIND_KEY),
-    ROOMY(free_extent, start_lba, "start_lba", .flags = KIND_KEY),
-    ROOMY(free_extent, blocks, "blocks"),
+    ROOMY(free_extent, start_lba, "start_lba", .flags = KIND_KEY | KIND_SHOWN,
+          .mib = SUB_dvsanFreeExtentStartLba),
+    ROOMY(free_extent, blocks, "blocks", .flags = KIND_SHOWN, .mib = SUB_dvsanFreeExtentBlocks),
 };
 
 static const char *is_free_wrong(const void *record)
@@ -172,12 +193,12 @@ const struct kind kind_free_extent = {.name = "free_extent",
                                       FIELDS(free_fields)};
 
 static const struct kind_field portal_fields[] = {
-    U32(portal, index, "idx", .flags = KIND_KEY),
-    U32(portal, group, "portal_group", .flags = KIND_KEY),
-    TEXT(portal, address, "address"),
-    NUMBER(portal, port, "port", 0, UINT16_MAX),
+    U32(portal, index, "idx", .key = "index", .flags = KIND_KEY | KIND_SHOWN),
+    U32(portal, group, "portal_group", .key = "group", .flags = KIND_KEY | KIND_SHOWN),
+    TEXT(portal, address, "address", .flags = KIND_SHOWN),
+    NUMBER(portal, port, "port", 0, UINT16_MAX, .flags = KIND_SHOWN, .mib = SUB_dvsanPortalPort),
     U32(portal, if_index, "if_index"),
-    FLAG(portal, up, "up"),
+    FLAG(portal, up, "up", .mib = SUB_dvsanPortalOperState),
 };
 
 static const char *is_portal_wrong(const void *record)
@@ -193,22 +214,25 @@ const struct kind kind_portal = {.name = "portal",
                                  FIELDS(portal_fields)};
 
 static const struct kind_field shown_fields[] = {
-    UUID(volume, uuid, "volume", .flags = KIND_KEY, .refers = "volume ON DELETE CASCADE"),
+    UUID(volume, uuid, "volume", .flags = KIND_KEY, .refers = "volume ON DELETE CASCADE",
+         .mib = SUB_dvsanVolumeUuid),
     U32(volume, index, "idx"),
-    TEXT(volume, name, "name"),
-    U32(volume, medium, "medium"),
-    ROOMY(volume, start_lba, "start_lba"),
-    ROOMY(volume, blocks, "blocks"),
-    FLAG(volume, thin, "thin"),
-    TEXT(volume, iqn, "iqn"),
-    U32(volume, lun, "lun"),
-    FLAG(volume, admin_online, "admin_online"),
-    LABEL(volume, state, "state"),
-    U32(volume, progress, "progress"),
-    U32(volume, generation, "generation"),
-    TEXT(volume, last_error, "last_error"),
+    TEXT(volume, name, "name", .flags = KIND_PROSE, .mib = SUB_dvsanVolumeName),
+    U32(volume, medium, "medium", .mib = SUB_dvsanVolumeMedium),
+    FLAG(volume, thin, "thin", .mib = SUB_dvsanVolumeThin),
+    ROOMY(volume, start_lba, "start_lba", .mib = SUB_dvsanVolumeStartLba),
+    ROOMY(volume, blocks, "blocks", .mib = SUB_dvsanVolumeBlocks),
+    TEXT(volume, iqn, "iqn", .flags = KIND_SHOWN, .mib = SUB_dvsanVolumeIqn),
+    U32(volume, lun, "lun", .mib = SUB_dvsanVolumeLun),
+    FLAG(volume, admin_online, "admin_online", .mib = SUB_dvsanVolumeAdminState),
+    LABEL(volume, state, "state", VOLUME_DELETING, volume_state_name,
+          .mib = SUB_dvsanVolumeOperState),
+    U32(volume, progress, "progress", .flags = KIND_SHOWN, .mib = SUB_dvsanVolumeProgress),
+    TEXT(volume, last_error, "last_error", .flags = KIND_PROSE | KIND_SHOWN,
+         .mib = SUB_dvsanVolumeLastError),
+    U32(volume, generation, "generation", .mib = SUB_dvsanVolumeGeneration),
     ROOMY(volume, target_blocks, "target_blocks"),
-    U32(volume, group, "portal_group"),
+    U32(volume, group, "portal_group", .mib = SUB_dvsanVolumePortalGroup),
     ROOMY(volume, target_start_lba, "target_start_lba", .flags = KIND_UNSTORED),
 };
 
@@ -222,13 +246,16 @@ const struct kind kind_shown = {
 
 static const struct kind_field rule_fields[] = {
     U32(access_rule, index, "idx", .flags = KIND_KEY),
-    TEXT(access_rule, initiator, "initiator"),
-    TEXT(access_rule, chap_user, "chap_user"),
-    FLAG(access_rule, secret_is_set, "secret_is_set"),
-    LABEL(access_rule, state, "state"),
-    TEXT(access_rule, last_error, "last_error"),
-    U32(access_rule, secret_mark, "secret_mark"),
-    TEXT(access_rule, previous_user, "previous_user"),
+    TEXT(access_rule, initiator, "initiator", .mib = SUB_dvsanAccessInitiator),
+    TEXT(access_rule, chap_user, "chap_user", .mib = SUB_dvsanAccessChapUser),
+    FLAG(access_rule, secret_is_set, "secret_is_set", .mib = SUB_dvsanAccessSecretIsSet),
+    LABEL(access_rule, state, "state", ACCESS_REVOKING, access_state_name,
+          .mib = SUB_dvsanAccessOperState),
+    TEXT(access_rule, last_error, "last_error", .flags = KIND_PROSE,
+         .mib = SUB_dvsanAccessLastError),
+    U32(access_rule, secret_mark, "secret_mark", .mib = SUB_dvsanAccessSecretMark),
+    TEXT(access_rule, previous_user, "previous_user", .flags = KIND_OPTIONAL,
+         .mib = SUB_dvsanAccessPreviousUser),
     U32(access_rule, volume, "volume_idx", .flags = KIND_UNSTORED), // that of its volume
 };
 
@@ -247,8 +274,8 @@ const struct kind kind_rule = {.name = "rule",
 // ---- What is wanted -----------------------------------------------------------------------------
 
 static const struct kind_field volume_fields[] = {
-    UUID(volume_record, uuid, "uuid", .flags = KIND_KEY),
-    TEXT(volume_record, name, "name", .good = is_name, .flags = KIND_UNIQUE),
+    UUID(volume_record, uuid, "uuid", .flags = KIND_KEY | KIND_SHOWN),
+    TEXT(volume_record, name, "name", .check = new_name_check, .flags = KIND_UNIQUE | KIND_SHOWN),
     UUID(volume_record, unit, "unit", .refers = "unit"),
     NUMBER(volume_record, medium, "medium", 0, INDEX_MAX),
     NUMBER(volume_record, index, "idx", 1, INDEX_MAX),
@@ -268,20 +295,21 @@ const struct kind kind_volume = {.name = "volume",
                                  FIELDS(volume_fields)};
 
 static const struct kind_field host_fields[] = {
-    UUID(host_record, uuid, "uuid", .flags = KIND_KEY),
-    TEXT(host_record, name, "name", .good = is_name, .flags = KIND_UNIQUE),
-    TEXT(host_record, iqn, "iqn", .good = is_iqn, .flags = KIND_UNIQUE),
-    TEXT(host_record, chap_user, "chap_user", .good = is_chap_user),
+    UUID(host_record, uuid, "uuid", .flags = KIND_KEY | KIND_SHOWN),
+    TEXT(host_record, name, "name", .check = new_name_check, .flags = KIND_UNIQUE | KIND_SHOWN),
+    TEXT(host_record, iqn, "iqn", .check = check_iqn, .flags = KIND_UNIQUE | KIND_SHOWN),
+    TEXT(host_record, chap_user, "chap_user", .check = check_chap_user, .flags = KIND_SHOWN),
     BLOB(host_record, sealed_secret, sealed_len, SEALED_MIN, "sealed_secret",
          .flags = KIND_OPTIONAL),
     U32(host_record, secret_mark, "secret_mark"),
-    FLAG(host_record, one_secret, "one_secret"),
-    TEXT(host_record, previous.user, "previous_user", .good = is_chap_user, .flags = KIND_OPTIONAL),
+    FLAG(host_record, one_secret, "one_secret", .flags = KIND_SHOWN),
+    TEXT(host_record, previous.user, "previous_user", .check = check_chap_user,
+         .flags = KIND_OPTIONAL),
     BLOB(host_record, previous.sealed_secret, previous.sealed_len, SEALED_MIN, "previous_secret",
          .flags = KIND_OPTIONAL),
     U32(host_record, previous.mark, "previous_mark"),
     FLAG(host_record, previous.one_secret, "previous_one_secret"),
-    NUMBER(host_record, previous.since, "previous_since", 0, INT64_MAX),
+    TIME(host_record, previous.since, KIND_MILLISECONDS, "previous_since"),
 };
 
 // An account of before is there with its secret, or not at all.
@@ -301,7 +329,7 @@ static const struct kind_field assignment_fields[] = {
     NUMBER(assignment_record, index, "idx", 1, INDEX_MAX),
     FLAG(assignment_record, wanted, "wanted"),
     FLAG(assignment_record, found, "found"),
-    FLAG(assignment_record, unasked, "unasked"),
+    FLAG(assignment_record, unasked, "unasked", .flags = KIND_SHOWN),
 };
 
 const struct kind kind_assignment = {
@@ -311,22 +339,22 @@ const struct kind kind_assignment = {
 
 // Its steps are rows of their own.
 static const struct kind_field task_fields[] = {
-    NUMBER(task_record, id, "id", 1, ID_MAX, .flags = KIND_KEY),
-    NUMBER(task_record, kind, "kind", TASK_VOLUME_CREATE, TASK_UNIT_REKEY),
-    NUMBER(task_record, state, "state", TASK_QUEUED, TASK_CANCELLED),
-    NUMBER(task_record, progress, "progress", 0, 100),
-    TEXT(task_record, summary, "summary"),
-    UUID(task_record, volume, "volume", .flags = KIND_OPTIONAL),
-    UUID(task_record, host, "host", .flags = KIND_OPTIONAL),
+    NUMBER(task_record, id, "id", 1, ID_MAX, .flags = KIND_KEY | KIND_SHOWN),
+    LABEL(task_record, kind, "kind", TASK_UNIT_REKEY, task_kind_name, .flags = KIND_SHOWN),
+    LABEL(task_record, state, "state", TASK_CANCELLED, task_state_name, .flags = KIND_SHOWN),
+    NUMBER(task_record, progress, "progress", 0, 100, .flags = KIND_SHOWN),
+    TEXT(task_record, summary, "summary", .flags = KIND_SHOWN),
+    UUID(task_record, volume, "volume", .flags = KIND_OPTIONAL | KIND_SHOWN),
+    UUID(task_record, host, "host", .flags = KIND_OPTIONAL | KIND_SHOWN),
     NUMBER(task_record, error_code, "error_code", DV_OK, DV_CODES - 1),
     TEXT(task_record, error, "error"),
-    TEXT(task_record, waiting, "waiting"),
-    NUMBER(task_record, created, "created", 0, INT64_MAX),
-    NUMBER(task_record, started, "started", 0, INT64_MAX),
-    NUMBER(task_record, finished, "finished", 0, INT64_MAX),
+    TEXT(task_record, waiting, "waiting", .flags = KIND_SHOWN),
+    TIME(task_record, created, KIND_MILLISECONDS, "created", .flags = KIND_SHOWN),
+    TIME(task_record, started, KIND_MILLISECONDS, "started", .flags = KIND_SHOWN),
+    TIME(task_record, finished, KIND_MILLISECONDS, "finished", .flags = KIND_SHOWN),
     NUMBER(task_record, cancel, "cancel", TASK_CANCEL_NO, TASK_CANCEL_LATE),
     UUID(task_record, unit, "unit", .flags = KIND_OPTIONAL),
-    NUMBER(task_record, version, "version", 0, INT64_MAX, .flags = KIND_UNSTORED),
+    NUMBER(task_record, version, "version", 0, INT64_MAX, .flags = KIND_UNSTORED | KIND_SHOWN),
     NUMBER(task_record, moved, "moved", 0, INT64_MAX, .flags = KIND_UNSTORED),
 };
 
@@ -334,8 +362,8 @@ const struct kind kind_task = {
     .name = "task", .size = sizeof(struct task_record), FIELDS(task_fields)};
 
 static const struct kind_field step_fields[] = {
-    TEXT(task_step, text, "text"),
-    NUMBER(task_step, state, "state", STEP_WAITING, STEP_FAILED),
+    TEXT(task_step, text, "text", .flags = KIND_SHOWN),
+    LABEL(task_step, state, "state", STEP_FAILED, step_state_name, .flags = KIND_SHOWN),
 };
 
 bool task_records_equal(const struct task_record *a, const struct task_record *b)
@@ -348,11 +376,12 @@ const struct kind kind_task_step = {
     .name = "task_step", .size = sizeof(struct task_step), FIELDS(step_fields)};
 
 static const struct kind_field event_fields[] = {
-    NUMBER(event_record, id, "id", 1, ID_MAX, .flags = KIND_KEY),
-    NUMBER(event_record, time, "time", 0, INT64_MAX),
-    NUMBER(event_record, severity, "severity", EVENT_INFO, EVENT_ERROR),
-    TEXT(event_record, subject, "subject"),
-    TEXT(event_record, text, "text"),
+    NUMBER(event_record, id, "id", 1, ID_MAX, .flags = KIND_KEY | KIND_SHOWN),
+    TIME(event_record, time, KIND_MILLISECONDS, "time", .flags = KIND_SHOWN),
+    LABEL(event_record, severity, "severity", EVENT_ERROR, event_severity_name,
+          .flags = KIND_SHOWN),
+    TEXT(event_record, subject, "subject", .flags = KIND_SHOWN),
+    TEXT(event_record, text, "text", .flags = KIND_SHOWN),
 };
 
 const struct kind kind_event = {
@@ -361,25 +390,26 @@ const struct kind kind_event = {
 // ---- Who may ask, and join ----------------------------------------------------------------------
 
 static const struct kind_field token_fields[] = {
-    NUMBER(token_record, id, "id", 1, ID_MAX, .flags = KIND_KEY),
-    TEXT(token_record, name, "name", .good = is_given, .flags = KIND_UNIQUE),
+    NUMBER(token_record, id, "id", 1, ID_MAX, .flags = KIND_KEY | KIND_SHOWN),
+    TEXT(token_record, name, "name", .check = check_given, .flags = KIND_UNIQUE | KIND_SHOWN),
     BYTES(token_record, hash, "hash"),
-    NUMBER(token_record, created, "created", 0, TIME_MAX_S),
+    TIME(token_record, created, KIND_SECONDS, "created", .flags = KIND_SHOWN),
 };
 
 const struct kind kind_token = {
     .name = "token", .size = sizeof(struct token_record), FIELDS(token_fields)};
 
 static const struct kind_field code_fields[] = {
-    TEXT(code_record, id, "id", .good = is_code_id, .flags = KIND_KEY),
-    NUMBER(code_record, kind, "kind", MEMBER_UNIT, MEMBER_HOST),
-    TEXT(code_record, name, "name", .good = is_name, .flags = KIND_OPTIONAL),
+    TEXT(code_record, id, "id", .check = check_code_id, .flags = KIND_KEY | KIND_SHOWN),
+    LABEL(code_record, kind, "kind", MEMBER_HOST, member_kind_name, .flags = KIND_SHOWN),
+    TEXT(code_record, name, "name", .check = new_name_check, .flags = KIND_OPTIONAL | KIND_SHOWN),
     UUID(code_record, member, "member", .flags = KIND_OPTIONAL),
-    TEXT(code_record, range, "range", .good = is_range, .flags = KIND_OPTIONAL),
-    NUMBER(code_record, count, "count", 1, CODE_COUNT_MAX),
-    NUMBER(code_record, tries, "tries", 0, CODE_TRIES),
-    NUMBER(code_record, created, "created", 0, TIME_MAX_S),
-    NUMBER(code_record, expires, "expires", 0, TIME_MAX_S),
+    TEXT(code_record, range, "range", .key = "from", .check = check_range,
+         .flags = KIND_OPTIONAL | KIND_SHOWN),
+    NUMBER(code_record, count, "count", 1, CODE_COUNT_MAX, .flags = KIND_SHOWN),
+    NUMBER(code_record, tries, "tries", 0, CODE_TRIES, .flags = KIND_SHOWN),
+    TIME(code_record, created, KIND_SECONDS, "created", .flags = KIND_SHOWN),
+    TIME(code_record, expires, KIND_SECONDS, "expires", .flags = KIND_SHOWN),
     BYTES(code_record, sealed_key, "sealed_key"),
 };
 
@@ -388,12 +418,12 @@ const struct kind kind_code = {
 
 static const struct kind_field use_fields[] = {
     TEXT(code_use, code, "code", .flags = KIND_KEY, .refers = "code ON DELETE CASCADE"),
-    UUID(code_use, member, "member", .flags = KIND_KEY),
+    UUID(code_use, member, "member", .key = "uuid", .flags = KIND_KEY | KIND_SHOWN),
     BLOB(code_use, engine.b, engine.len, 5, "engine", .flags = KIND_KEY),
-    TEXT(code_use, name, "name", .good = is_name),
+    TEXT(code_use, name, "name", .check = new_name_check, .flags = KIND_SHOWN),
     NUMBER(code_use, number, "number", 1, UINT32_MAX),
-    TEXT(code_use, from, "source"),
-    NUMBER(code_use, time, "time", 0, TIME_MAX_S),
+    TEXT(code_use, from, "source", .key = "from", .flags = KIND_SHOWN),
+    TIME(code_use, time, KIND_SECONDS, "time", .flags = KIND_SHOWN),
     FLAG(code_use, kept, "kept"),
 };
 

@@ -268,7 +268,7 @@ static bool read_text(const struct kind_field *f, struct db_stmt *st, int column
     text_make_printable(out);
     if ((f->flags & KIND_OPTIONAL) && !out[0])
         return good;
-    return good && (!f->good || f->good(out));
+    return good && (!f->check || f->check("", out, NULL) == 0);
 }
 
 static bool read_bytes(const struct kind_field *f, struct db_stmt *st, int column, uint8_t *record)

@@ -1,0 +1,16 @@
+// Rows of a table as records, by the list of fields of their kind.
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef DVSAN_SNMP_RECORD_H
+#define DVSAN_SNMP_RECORD_H
+
+#include "model/kind.h"
+#include "snmp/value.h"
+
+// The columns below an entry that have fields, in the order of these. Returns how many.
+size_t sn_record_columns(const struct kind *k, const struct sn_oid *entry, struct sn_oid *out);
+
+// Reads their values; what has no column is zero then. False when one is missing that is not
+// optional, or has another type, length or range than its field. What kind.wrong says is not asked.
+bool sn_record_read(const struct kind *k, const struct sn_value *values, void *record);
+
+#endif
