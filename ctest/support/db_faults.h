@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "store/db.h"
+#include "sqlite/db.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <sqlite3.h>

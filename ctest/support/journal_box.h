@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "snmp-agents/unit/journal.h"
-#include "store/db.h"
+#include "sqlite/db.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "cms/pool.h"
 #include "console/api/view.h"
-#include "store/db.h"
+#include "sqlite/db.h"
 #include "store/store.h"
 
 static char dir[64], path[96];

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctest/support/journal_box.h"
 
-#include "store/seal_key.h"
+#include "base/seal_key.h"
 
 // The journal with one rule of the user "u".
 static void put_secret(const char *secret)

@@ -3,7 +3,7 @@
 #include "ctest/support/set_rows.h"
 
 #include "base/file.h"
-#include "store/db.h"
+#include "sqlite/db.h"
 
 static void what_another_agent_refuses_is_undone(void **state)
 {

@@ -3,8 +3,8 @@
 #include "snmp-agents/unit/init_parts.h"
 
 #include "base/mem.h"
+#include "base/seal_key.h"
 #include "base/secret.h"
-#include "store/seal_key.h"
 #include <stdio.h>
 #include <unistd.h>
 

@@ -9,7 +9,7 @@
 #include "snmp-agents/unit/journal_check.h"
 #include "snmp-agents/unit/journal_internal.h"
 #include "snmp-agents/unit/journal_seal.h"
-#include "store/db.h"
+#include "sqlite/db.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>

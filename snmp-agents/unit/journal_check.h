@@ -3,7 +3,7 @@
 #ifndef DVSAN_UNIT_JOURNAL_CHECK_H
 #define DVSAN_UNIT_JOURNAL_CHECK_H
 
-#include "store/db.h"
+#include "sqlite/db.h"
 
 // Checks every number, name and reference, and changes nothing. DV_DAMAGED when one cannot be;
 // what may be loaded then is safe to load. That the file is whole,

@@ -5,7 +5,7 @@
 #include "logic/unit_plan.h"
 #include "snmp-agents/unit/journal_internal.h"
 #include "snmp-agents/unit/journal_seal.h"
-#include "store/db.h"
+#include "sqlite/db.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "snmp-agents/unit/journal_internal.h"
-#include "store/db.h"
+#include "sqlite/db.h"
 
 static const char *const SCHEMA[] = {
     "CREATE TABLE member ("

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "model/unit.h"
-#include "store/db.h"
+#include "sqlite/db.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

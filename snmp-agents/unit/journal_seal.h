@@ -3,8 +3,8 @@
 #ifndef DVSAN_UNIT_JOURNAL_SEAL_H
 #define DVSAN_UNIT_JOURNAL_SEAL_H
 
+#include "base/seal_key.h"
 #include "base/text.h"
-#include "store/seal_key.h"
 
 struct db;
 

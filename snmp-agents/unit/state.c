@@ -58,13 +58,13 @@ void state_free(struct state *s)
         free(((struct unit_medium *)s->media.at[i])->reserved);
         free(((struct unit_medium *)s->media.at[i])->free);
     }
-    rows_free(&s->media);
-    rows_free(&s->portals);
+    state_rows_free(&s->media);
+    state_rows_free(&s->portals);
     HASH_CLEAR(by_name, s->names);
-    rows_free(&s->volumes);
+    state_rows_free(&s->volumes);
     free(s->by_uuid);
     free(s->by_tid);
-    rows_free(&s->rules);
+    state_rows_free(&s->rules);
     for (size_t i = 0; i < s->tgtd_count; i++)
         free(s->tgtds[i]);
     free(s->tgtds);
@@ -148,42 +148,42 @@ void state_drop_listener(struct state *s, const struct listener *l)
 
 struct unit_medium *state_medium(const struct state *s, uint32_t index)
 {
-    return rows_find(&s->media, medium_key, index);
+    return state_rows_find(&s->media, medium_key, index);
 }
 
 struct unit_medium *state_medium_next(const struct state *s, uint32_t after)
 {
-    return rows_next(&s->media, medium_key, after);
+    return state_rows_next(&s->media, medium_key, after);
 }
 
 struct unit_portal *state_portal(const struct state *s, uint32_t index, uint32_t group)
 {
-    return rows_find(&s->portals, portal_key, portal_key_of(index, group));
+    return state_rows_find(&s->portals, portal_key, portal_key_of(index, group));
 }
 
 struct unit_portal *state_portal_next(const struct state *s, uint32_t index, uint32_t after)
 {
-    return rows_next(&s->portals, portal_key, portal_key_of(index, after));
+    return state_rows_next(&s->portals, portal_key, portal_key_of(index, after));
 }
 
 struct unit_volume *state_volume(const struct state *s, uint32_t index)
 {
-    return rows_find(&s->volumes, volume_key, index);
+    return state_rows_find(&s->volumes, volume_key, index);
 }
 
 struct unit_volume *state_volume_next(const struct state *s, uint32_t after)
 {
-    return rows_next(&s->volumes, volume_key, after);
+    return state_rows_next(&s->volumes, volume_key, after);
 }
 
 struct unit_rule *state_rule(const struct state *s, uint32_t volume, uint32_t index)
 {
-    return rows_find(&s->rules, rule_key, rule_key_of(volume, index));
+    return state_rows_find(&s->rules, rule_key, rule_key_of(volume, index));
 }
 
 struct unit_rule *state_rule_next(const struct state *s, uint32_t volume, uint32_t after)
 {
-    return rows_next(&s->rules, rule_key, rule_key_of(volume, after));
+    return state_rows_next(&s->rules, rule_key, rule_key_of(volume, after));
 }
 
 bool state_volume_has_rules(const struct state *s, uint32_t volume)
@@ -322,7 +322,7 @@ void state_volume_changed(struct state *s, struct unit_volume *v)
 
 struct unit_medium *state_add_medium(struct state *s, const struct medium *m, bool thin)
 {
-    struct unit_medium *row = rows_add(&s->media, medium_key, m->index, sizeof(*row));
+    struct unit_medium *row = state_rows_add(&s->media, medium_key, m->index, sizeof(*row));
     row->m = *m;
     row->thin = thin;
     state_medium_changed(s, row);
@@ -336,7 +336,7 @@ void state_remove_medium(struct state *s, uint32_t index)
     state_medium_changed(s, m);
     free(m->reserved);
     free(m->free);
-    rows_remove(&s->media, medium_key, index);
+    state_rows_remove(&s->media, medium_key, index);
 }
 
 static void set_address(struct unit_portal *row, const char *address)
@@ -357,7 +357,7 @@ void state_move_portal(struct state *s, struct unit_portal *p, const char *addre
 struct unit_portal *state_add_portal(struct state *s, const struct portal *p)
 {
     struct unit_portal *row =
-        rows_add(&s->portals, portal_key, portal_key_of(p->index, p->group), sizeof(*row));
+        state_rows_add(&s->portals, portal_key, portal_key_of(p->index, p->group), sizeof(*row));
     row->p = *p;
     set_address(row, p->address);
     state_portal_changed(s, row);
@@ -366,7 +366,7 @@ struct unit_portal *state_add_portal(struct state *s, const struct portal *p)
 
 struct unit_volume *state_add_volume(struct state *s, const struct volume *v)
 {
-    struct unit_volume *row = rows_add(&s->volumes, volume_key, v->index, sizeof(*row));
+    struct unit_volume *row = state_rows_add(&s->volumes, volume_key, v->index, sizeof(*row));
     row->v = *v;
     row->v.group = volume_group(v->index, s->groups);
     row->v.generation = 0;
@@ -386,7 +386,7 @@ static void owner_changed(struct state *s, uint32_t volume)
 struct unit_rule *state_add_rule(struct state *s, const struct access_rule *r, const char *secret)
 {
     uint64_t key = rule_key_of(r->volume, r->index);
-    struct unit_rule *row = rows_add(&s->rules, rule_key, key, sizeof(*row));
+    struct unit_rule *row = state_rows_add(&s->rules, rule_key, key, sizeof(*row));
     row->r = *r;
     row->r.secret_is_set = secret[0] != '\0';
     dv_copy(row->secret, sizeof(row->secret), secret);
@@ -400,7 +400,7 @@ void state_remove_volume(struct state *s, uint32_t index)
     uint32_t old = v->v.generation;
     assert(!state_volume_has_rules(s, index));
     state_index_remove(s, v);
-    rows_remove(&s->volumes, volume_key, index);
+    state_rows_remove(&s->volumes, volume_key, index);
     deletion_forget(s, index);
     uint32_t generation = change_add(s, STATE_CHANGE_VOLUME_DELETED, index, old);
     s->deletions[s->deletion_count++] = (struct deletion){generation, index};
@@ -411,7 +411,7 @@ void state_remove_rule(struct state *s, uint32_t volume, uint32_t index)
     struct unit_rule *r = state_rule(s, volume, index);
     secret_wipe(r->secret, sizeof(r->secret));
     secret_wipe(r->previous_secret, sizeof(r->previous_secret));
-    rows_remove(&s->rules, rule_key, rule_key_of(volume, index));
+    state_rows_remove(&s->rules, rule_key, rule_key_of(volume, index));
     owner_changed(s, volume);
 }
 

@@ -3,15 +3,15 @@
 #ifndef DVSAN_UNIT_STATE_INTERNAL_H
 #define DVSAN_UNIT_STATE_INTERNAL_H
 
-#include "snmp-agents/unit/rows.h"
 #include "snmp-agents/unit/state.h"
+#include "snmp-agents/unit/state_rows.h"
 
 struct deletion {
     uint32_t generation, index;
 };
 
 struct state {
-    struct rows media, portals, volumes, rules;
+    struct state_rows media, portals, volumes, rules;
     struct unit_volume **by_uuid; // the volumes again, ascending by UUID
     size_t uuid_count;
     struct unit_volume **by_tid; // and by the ids of their targets

@@ -5,8 +5,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/seal_key.h"
 #include "base/secret.h"
-#include "store/seal_key.h"
 #include "store/store.h"
 #include <assert.h>
 #include <errno.h>

@@ -3,8 +3,8 @@
 #ifndef DVSAN_STORE_STORE_INTERNAL_H
 #define DVSAN_STORE_STORE_INTERNAL_H
 
-#include "store/db.h"
-#include "store/rows.h"
+#include "sqlite/db.h"
+#include "sqlite/rows.h"
 #include "store/store.h"
 
 // The tables whose rows are records of a kind, and their kinds.

@@ -1,12 +1,12 @@
 // Rows in the order of their keys, each of which stays where it is.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/rows.h"
+#include "snmp-agents/unit/state_rows.h"
 #include "base/mem.h"
 #include <assert.h>
 #include <string.h>
 
 // The position of the first row whose key is not below key.
-static size_t rows_lower(const struct rows *rows, key_fn *key_of, uint64_t key)
+static size_t rows_lower(const struct state_rows *rows, key_fn *key_of, uint64_t key)
 {
     size_t low = 0, high = rows->count;
     while (low < high) {
@@ -19,19 +19,19 @@ static size_t rows_lower(const struct rows *rows, key_fn *key_of, uint64_t key)
     return low;
 }
 
-void *rows_find(const struct rows *rows, key_fn *key_of, uint64_t key)
+void *state_rows_find(const struct state_rows *rows, key_fn *key_of, uint64_t key)
 {
     size_t i = rows_lower(rows, key_of, key);
     return i < rows->count && key_of(rows->at[i]) == key ? rows->at[i] : NULL;
 }
 
-void *rows_next(const struct rows *rows, key_fn *key_of, uint64_t after)
+void *state_rows_next(const struct state_rows *rows, key_fn *key_of, uint64_t after)
 {
     size_t i = rows_lower(rows, key_of, after + 1);
     return i < rows->count ? rows->at[i] : NULL;
 }
 
-void *rows_add(struct rows *rows, key_fn *key_of, uint64_t key, size_t size)
+void *state_rows_add(struct state_rows *rows, key_fn *key_of, uint64_t key, size_t size)
 {
     size_t i = rows_lower(rows, key_of, key);
     assert(i == rows->count || key_of(rows->at[i]) != key);
@@ -44,7 +44,7 @@ void *rows_add(struct rows *rows, key_fn *key_of, uint64_t key, size_t size)
     return rows->at[i] = dv_calloc(1, size);
 }
 
-void rows_remove(struct rows *rows, key_fn *key_of, uint64_t key)
+void state_rows_remove(struct state_rows *rows, key_fn *key_of, uint64_t key)
 {
     size_t i = rows_lower(rows, key_of, key);
     assert(i < rows->count && key_of(rows->at[i]) == key);
@@ -53,7 +53,7 @@ void rows_remove(struct rows *rows, key_fn *key_of, uint64_t key)
     memmove(rows->at + i, rows->at + i + 1, (rows->count - i) * sizeof(*rows->at));
 }
 
-void rows_free(struct rows *rows)
+void state_rows_free(struct state_rows *rows)
 {
     for (size_t i = 0; i < rows->count; i++)
         free(rows->at[i]);

@@ -1,11 +1,11 @@
 // The rows of a table, by the list of fields of their kind.
 // SPDX-License-Identifier: BSD-2-Clause
-#ifndef DVSAN_STORE_ROWS_H
-#define DVSAN_STORE_ROWS_H
+#ifndef DVSAN_SQLITE_ROWS_H
+#define DVSAN_SQLITE_ROWS_H
 
 #include "base/uuid.h"
 #include "model/kind.h"
-#include "store/db.h"
+#include "sqlite/db.h"
 
 struct kind_rows;
 

@@ -1,6 +1,6 @@
 // Keys in files, and texts sealed with them.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "store/seal_key.h"
+#include "base/seal_key.h"
 
 #include "base/file.h"
 #include "base/mem.h"

@@ -1,6 +1,6 @@
 // A thin helper over SQLite: one file, prepared statements, transactions, errors as sentences.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "store/db.h"
+#include "sqlite/db.h"
 #include "base/mem.h"
 #include "base/wait.h"
 #include <errno.h>

@@ -1,7 +1,7 @@
 // A thin helper over SQLite: one file, prepared statements, transactions, errors as sentences.
 // SPDX-License-Identifier: BSD-2-Clause
-#ifndef DVSAN_STORE_DB_H
-#define DVSAN_STORE_DB_H
+#ifndef DVSAN_SQLITE_DB_H
+#define DVSAN_SQLITE_DB_H
 
 #include "base/err.h"
 #include <stdbool.h>

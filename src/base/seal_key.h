@@ -1,7 +1,7 @@
 // Sealing what a database holds, by a key that is kept elsewhere than the database.
 // SPDX-License-Identifier: BSD-2-Clause
-#ifndef DVSAN_STORE_SEAL_KEY_H
-#define DVSAN_STORE_SEAL_KEY_H
+#ifndef DVSAN_BASE_SEAL_KEY_H
+#define DVSAN_BASE_SEAL_KEY_H
 
 #include "base/err.h"
 #include <stdbool.h>

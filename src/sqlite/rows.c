@@ -1,6 +1,6 @@
 // The rows of a table, by the list of fields of their kind.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "store/rows.h"
+#include "sqlite/rows.h"
 
 #include "base/mem.h"
 #include "base/text.h"
