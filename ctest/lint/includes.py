@@ -27,6 +27,7 @@ LAYERS = {
     "src/config": "base model logic",
     # One foreign thing each; they never include one another.
     "src/snmp": "base loop model logic",
+    "src/netlink": "base loop",
     "src/tgt": "base loop model logic",
     "src/media": "base loop model logic",
     "src/block": "base loop model logic",
@@ -41,8 +42,8 @@ LAYERS = {
     "src/cms/main.c": "base loop model logic enrol config snmp store discover cms "
                       "console/api snmp-agents/cms",
     "src/host": "base loop model logic config snmp discover",
-    "snmp-agents/unit": "base loop model logic enrol config snmp tgt media sqlite discover",
-    "snmp-agents/host": "base loop model logic config snmp sqlite discover host",
+    "snmp-agents/unit": "base loop model logic enrol config snmp netlink tgt media sqlite discover",
+    "snmp-agents/host": "base loop model logic config snmp netlink sqlite discover host",
     "snmp-agents/cms": "base loop model logic snmp cms",
     "console/api": "base loop model logic config snmp cms",
     "console/cli": "base model",
@@ -67,7 +68,7 @@ FOREIGN = {
     "curl/": "console/cli",
     "libsmartcols.h": "console/cli",
     "rrd.h": "src/cms",
-    "libmnl/": "snmp-agents src/host",
+    "libmnl/": "src/netlink",
     "sodium.h": "src/base src/model src/enrol src/snmp src/tgt src/cms console/api",
     "jansson.h": "src/enrol src/cms console src/iscsi src/nbd",
     "dvsan_oids.h": "src/model src/snmp src/cms src/host snmp-agents",

@@ -71,7 +71,7 @@ static void print_var(struct strbuf *out, const struct sn_var *var)
     }
 }
 
-static void assert_payload(enum announcement_kind kind, const struct announcement_link *link,
+static void assert_payload(enum announcement_kind kind, const struct netlink_interface *link,
                            uint32_t volumes, const char *expected)
 {
     struct member m = member();
@@ -131,7 +131,7 @@ static void a_repetition_begins_with_its_own_objects(void **state)
 static void a_link_begins_with_its_interface(void **state)
 {
     (void)state;
-    struct announcement_link link = {.if_index = 7, .admin_up = true, .oper_up = false};
+    struct netlink_interface link = {.index = 7, .admin_up = true, .oper_up = false};
     assert_payload(ANNOUNCE_LINK_DOWN, &link, 0,
                    "1.3.6.1.6.3.1.1.5.3\n"
                    "1.3.6.1.2.1.2.2.1.1.7 int 7\n"

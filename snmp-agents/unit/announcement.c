@@ -116,13 +116,13 @@ static void add_volume(struct announcement *a, uint32_t column, uint32_t index,
     add(a, sn_oid_join(&VOLUME, suffix, DV_COUNT(suffix)), value);
 }
 
-static void add_link(struct announcement *a, const struct announcement_link *link)
+static void add_link(struct announcement *a, const struct netlink_interface *link)
 {
     static const struct sn_oid index = OID_ifIndex, admin = OID_ifAdminStatus,
                                oper = OID_ifOperStatus;
-    add(a, sn_oid_append(&index, link->if_index), sn_int((int32_t)link->if_index));
-    add(a, sn_oid_append(&admin, link->if_index), sn_int(link->admin_up ? IF_UP : IF_DOWN));
-    add(a, sn_oid_append(&oper, link->if_index), sn_int(link->oper_up ? IF_UP : IF_DOWN));
+    add(a, sn_oid_append(&index, link->index), sn_int((int32_t)link->index));
+    add(a, sn_oid_append(&admin, link->index), sn_int(link->admin_up ? IF_UP : IF_DOWN));
+    add(a, sn_oid_append(&oper, link->index), sn_int(link->oper_up ? IF_UP : IF_DOWN));
 }
 
 // The objects that dvsanMemberAnnounce lists, in its order.
@@ -184,7 +184,7 @@ static void add_sender(struct announcement *a, const struct sn_engine_id *engine
 }
 
 void announcement_make(struct announcement *a, enum announcement_kind kind,
-                       const struct announcement_link *link, const struct member *member,
+                       const struct netlink_interface *link, const struct member *member,
                        const struct state *state, const struct sn_engine_id *engine)
 {
     static const struct sn_oid volumes = OID_dvsanUnitVolumes;

@@ -6,6 +6,7 @@
 #ifndef DVSAN_UNIT_ANNOUNCEMENT_H
 #define DVSAN_UNIT_ANNOUNCEMENT_H
 
+#include "netlink/netlink.h"
 #include "snmp-agents/unit/member.h"
 #include "snmp-agents/unit/state.h"
 #include "snmp/env.h"
@@ -24,20 +25,16 @@ enum announcement_kind {
     ANNOUNCE_LINK_DOWN
 };
 
-struct announcement_link { // what linkUp and linkDown begin with
-    uint32_t if_index;
-    bool admin_up, oper_up;
-};
-
 struct announcement {
     struct sn_oid trap;
     struct sn_var *vars; // values borrow from what they were made of
     size_t count;
 };
 
-// link is NULL unless the kind asks for one. A local engine whose ID is not known is left out.
+// link is what linkUp and linkDown begin with; NULL unless the kind asks for one. A local engine
+// whose ID is not known is left out.
 void announcement_make(struct announcement *a, enum announcement_kind kind,
-                       const struct announcement_link *link, const struct member *member,
+                       const struct netlink_interface *link, const struct member *member,
                        const struct state *state, const struct sn_engine_id *engine);
 // That the medium, or the volume, is in another state: dvsanMediumOnline, dvsanMediumLow or
 // dvsanMediumFailed; dvsanVolumeStateChange. Volumes' extents are left out.

@@ -191,7 +191,7 @@ static void tell_others(struct announcer *a, struct announcement *message)
 }
 
 static void tell(struct announcer *a, enum announcement_kind kind,
-                 const struct announcement_link *link, struct sn_timing timing)
+                 const struct netlink_interface *link, struct sn_timing timing)
 {
     struct announcement message;
     announcement_make(&message, kind, link, a->member, a->state, &a->engine);
@@ -330,7 +330,7 @@ void announcer_moved(struct announcer *a)
         loop_timer_set(a->repeat, 0);
 }
 
-void announcer_link(struct announcer *a, bool up, const struct announcement_link *link)
+void announcer_link(struct announcer *a, bool up, const struct netlink_interface *link)
 {
     if (a->stopping || !a->cold_started)
         return;
@@ -359,7 +359,7 @@ void announcer_login(struct announcer *a, const struct unit_volume *volume)
     announcement_clear(&message);
 }
 
-void announcer_stop(struct announcer *a, const struct announcement_link *links, size_t count,
+void announcer_stop(struct announcer *a, const struct netlink_interface *links, size_t count,
                     loop_fn *done, void *arg)
 {
     a->stopping = true;

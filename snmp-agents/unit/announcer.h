@@ -32,7 +32,7 @@ void announcer_rekeyed(struct announcer *a);
 // which has ended.
 void announcer_moved(struct announcer *a);
 // An interface that holds a portal went up or down.
-void announcer_link(struct announcer *a, bool up, const struct announcement_link *link);
+void announcer_link(struct announcer *a, bool up, const struct netlink_interface *link);
 // A medium, or a volume, is in another state: told to the station while it counts the unit in its
 // pool, since else it will hear all from the announcement.
 void announcer_medium(struct announcer *a, const struct unit_medium *medium);
@@ -46,7 +46,7 @@ const char *announcer_trouble(const struct announcer *a);
 
 // The member is shutting down: sends a linkDown for each of the links (a dvsanMemberAnnounce when
 // there is none) and calls done(arg) when the station has them, or after two seconds.
-void announcer_stop(struct announcer *a, const struct announcement_link *links, size_t count,
+void announcer_stop(struct announcer *a, const struct netlink_interface *links, size_t count,
                     loop_fn *done, void *arg);
 
 #endif

@@ -62,7 +62,7 @@ static void look(struct notifier *n)
 
 static void tell(struct notifier *n, enum news_kind kind, uint32_t index, int state)
 {
-    struct announcement_link link;
+    struct netlink_interface link;
     switch (kind) {
     case NEWS_MEDIUM:
         announcer_medium(n->announcer, state_medium(n->state, index));

@@ -3,7 +3,6 @@
 #include "snmp-agents/unit/portals.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "snmp-agents/unit/netlink.h"
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,12 +19,12 @@ static struct unit_portal *next(const struct state *s, const struct unit_portal 
     return state_portal_next(s, row ? row->p.index : 0, row ? row->p.group : 0);
 }
 
-struct announcement_link portals_link(const struct portals *p, uint32_t interface)
+struct netlink_interface portals_link(const struct portals *p, uint32_t interface)
 {
     struct netlink_interface i;
     if (!netlink_interface(p->netlink, interface, &i))
         i = (struct netlink_interface){.index = interface}; // it is gone, so it is down
-    return (struct announcement_link){i.index, i.admin_up, i.oper_up};
+    return i;
 }
 
 // Brings one portal up to date; returns whether it came up or went down, and on which interface.
@@ -145,14 +144,14 @@ void portals_free(struct portals *p)
     free(p);
 }
 
-size_t portals_links(const struct portals *p, struct announcement_link *out, size_t room)
+size_t portals_links(const struct portals *p, struct netlink_interface *out, size_t room)
 {
     size_t n = 0;
     const struct unit_portal *row = NULL;
     while ((row = next(p->state, row)) && n < room) {
         bool told = row->p.if_index == 0;
         for (size_t i = 0; i < n; i++)
-            told = told || out[i].if_index == row->p.if_index;
+            told = told || out[i].index == row->p.if_index;
         if (!told)
             out[n++] = portals_link(p, row->p.if_index);
     }

@@ -5,7 +5,7 @@
 
 #include "config/unit_config.h"
 #include "loop/loop.h"
-#include "snmp-agents/unit/announcement.h"
+#include "netlink/netlink.h"
 #include "snmp-agents/unit/state.h"
 
 struct portals;
@@ -34,8 +34,8 @@ bool portals_address(const struct state *state, const char *pattern, char *out, 
 void portals_reason(const struct portals *p, char out[LAST_ERROR_ROOM]);
 
 // The interface as it is now.
-struct announcement_link portals_link(const struct portals *p, uint32_t interface);
+struct netlink_interface portals_link(const struct portals *p, uint32_t interface);
 // The interfaces that hold portals now, each once; returns how many.
-size_t portals_links(const struct portals *p, struct announcement_link *out, size_t room);
+size_t portals_links(const struct portals *p, struct netlink_interface *out, size_t room);
 
 #endif

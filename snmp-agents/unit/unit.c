@@ -292,7 +292,7 @@ void unit_stop(struct unit *u)
     }
     u->stopping = true;
     unit_settle(u);
-    struct announcement_link links[8];
+    struct netlink_interface links[8];
     size_t n = portals_links(u->portals, links, DV_COUNT(links));
     announcer_stop(u->announcer, links, n, on_told, u);
 }

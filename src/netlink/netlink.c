@@ -1,6 +1,6 @@
 // The machine's interfaces and addresses, as the kernel tells them by rtnetlink.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/netlink.h"
+#include "netlink/netlink.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"

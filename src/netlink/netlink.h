@@ -1,7 +1,7 @@
 // The machine's interfaces and addresses, as the kernel tells them by rtnetlink.
 // SPDX-License-Identifier: BSD-2-Clause
-#ifndef DVSAN_UNIT_NETLINK_H
-#define DVSAN_UNIT_NETLINK_H
+#ifndef DVSAN_NETLINK_NETLINK_H
+#define DVSAN_NETLINK_NETLINK_H
 
 #include "base/err.h"
 #include "loop/loop.h"
