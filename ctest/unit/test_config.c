@@ -168,8 +168,8 @@ static void unit_example(void **state)
     struct unit_config *c = unit_config_load(path, &err);
     if (!c)
         fail_msg("%s", err.text);
-    assert_string_equal(c->name, "unit1");
-    assert_string_equal(c->state_dir, "/var/lib/dvsan/unit");
+    assert_string_equal(c->member.name, "unit1");
+    assert_string_equal(c->member.state_dir, "/var/lib/dvsan/unit");
     assert_string_equal(c->iqn_prefix, "iqn.2026-11.local.dvsan");
     assert_int_equal(c->log_level, LOG_LEVEL_INFO);
     assert_int_equal(c->media_count, 2);
@@ -195,14 +195,14 @@ static void unit_example(void **state)
     assert_int_equal(c->tgtd.threads, 4);
     assert_false(c->tgtd.supervise);
     assert_true(same_session(&c->tgtd.session, &SESSION_DEFAULTS)); // as the example says
-    assert_string_equal(c->snmp.agentx, "/run/agentx/master");
-    assert_string_equal(c->snmp.management_address, "udp:192.0.2.7:161");
-    assert_int_equal(c->snmp.engine_id_len, 0);
-    assert_string_equal(c->snmp.notify.name, "dvsan-notify");
-    assert_string_equal(c->snmp.notify.auth_pass, "pass of notify.auth");
-    assert_string_equal(c->snmp.notify.priv_pass, "pass of notify.priv");
-    assert_int_equal(c->cms_count, 1);
-    assert_string_equal(c->cms[0], "udp:192.0.2.1:1162");
+    assert_string_equal(c->member.agentx, "/run/agentx/master");
+    assert_string_equal(c->member.management_address, "udp:192.0.2.7:161");
+    assert_int_equal(c->member.engine_id_len, 0);
+    assert_string_equal(c->member.notify.name, "dvsan-notify");
+    assert_string_equal(c->member.notify.auth_pass, "pass of notify.auth");
+    assert_string_equal(c->member.notify.priv_pass, "pass of notify.priv");
+    assert_int_equal(c->member.cms_count, 1);
+    assert_string_equal(c->member.cms[0], "udp:192.0.2.1:1162");
     unit_config_free(c);
 }
 
@@ -252,7 +252,7 @@ static void unit_details(void **state)
     struct unit_config *c = unit_config_load(path, &err);
     if (!c)
         fail_msg("%s", err.text);
-    assert_string_equal(c->state_dir, state_dir);
+    assert_string_equal(c->member.state_dir, state_dir);
     assert_string_equal(c->media[0].path, vol);
     assert_true(c->media[0].bytes == 1 << 20);
     assert_string_equal(c->iqn_prefix, "iqn.2026-11.local.dvsan");
@@ -261,10 +261,10 @@ static void unit_details(void **state)
     assert_int_equal(c->tgtd.instances, 1);
     assert_int_equal(c->tgtd.threads, 4);
     assert_true(same_session(&c->tgtd.session, &SESSION_DEFAULTS));
-    assert_int_equal(c->snmp.engine_id_len, sizeof(engine));
-    assert_memory_equal(c->snmp.engine_id, engine, sizeof(engine));
-    assert_int_equal(c->cms_count, 2);
-    assert_string_equal(c->cms[1], "udp:b");
+    assert_int_equal(c->member.engine_id_len, sizeof(engine));
+    assert_memory_equal(c->member.engine_id, engine, sizeof(engine));
+    assert_int_equal(c->member.cms_count, 2);
+    assert_string_equal(c->member.cms[1], "udp:b");
     unit_config_free(c);
     unit_config_free(NULL);
     cms_config_free(NULL);

@@ -38,7 +38,7 @@ static void a_medium_never_looked_at_is_no_failure(void **state)
                                    .kind = MEDIUM_DIR,
                                    .path = dir,
                                    .bytes = 10 * ALLOC_BLOCKS * BLOCK_SIZE};
-    struct unit_config config = {.state_dir = dir,
+    struct unit_config config = {.member.state_dir = dir,
                                  .iqn_prefix = "iqn.2026-11.test",
                                  .media = &medium,
                                  .media_count = 1,

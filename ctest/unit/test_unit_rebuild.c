@@ -30,7 +30,7 @@ static void what_is_broken_off_is_done_again(void **state)
     DV_FREE char *word = dv_printf("%s/take-1", state_dir);
     struct medium_config medium = {
         .index = 1, .name = "m", .kind = MEDIUM_DIR, .path = folder, .bytes = 1 << 30};
-    struct unit_config config = {.state_dir = state_dir, .media = &medium, .media_count = 1};
+    struct unit_config config = {.member.state_dir = state_dir, .media = &medium, .media_count = 1};
     const struct media_owner owner = {.unit = uuid_random(),
                                       .place = 7}; // this unit, at another place
     const struct media_spec spec = {
@@ -88,7 +88,7 @@ static int make_box(void **state)
     b->media[1] = (struct medium_config){
         .index = 2, .name = "disk", .kind = MEDIUM_DISK, .path = b->image, .initialise = true};
     b->config =
-        (struct unit_config){.state_dir = b->state_dir, .media = b->media, .media_count = 2};
+        (struct unit_config){.member.state_dir = b->state_dir, .media = b->media, .media_count = 2};
     *state = b;
     return 0;
 }

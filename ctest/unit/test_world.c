@@ -40,10 +40,11 @@ static int tear_down(void **state)
 static int look(struct medium_config *media, size_t count, struct portal_config portal,
                 struct world *w)
 {
-    struct unit_config c = {.state_dir = (char[]){"state"}, .media = media, .media_count = count};
+    struct unit_config c = {
+        .member.state_dir = (char[]){"state"}, .media = media, .media_count = count};
     c.portals = &portal;
     c.portal_count = 1;
-    c.snmp.management_address = (char[]){"udp:unit1.example.net:161"};
+    c.member.management_address = (char[]){"udp:unit1.example.net:161"};
     world_of_unit(&c, w);
     return world_print(w, "unit.xml");
 }
@@ -173,8 +174,9 @@ static void stations_of_a_unit(void **state)
         struct world w;
         size_t n = 0;
         DV_FREE char *address = dv_strdup(cases[i].address);
-        struct unit_config c = {.state_dir = (char[]){"state"}, .cms = &address, .cms_count = 1};
-        c.snmp.management_address = (char[]){"udp:unit1.example.net:161"};
+        struct unit_config c = {
+            .member.state_dir = (char[]){"state"}, .member.cms = &address, .member.cms_count = 1};
+        c.member.management_address = (char[]){"udp:unit1.example.net:161"};
         world_of_unit(&c, &w);
         for (; cases[i].doubts[n] && n < w.doubt_count; n++)
             assert_ptr_equal(strstr(w.doubts[n], cases[i].doubts[n]), w.doubts[n]);
@@ -290,14 +292,14 @@ static void a_management_address_elsewhere(void **state)
 {
     (void)state;
     struct world w;
-    struct unit_config c = {.state_dir = (char[]){"state"},
-                            .snmp.management_address = (char[]){"udp6:[2001:db8::7]:161"}};
+    struct unit_config c = {.member.state_dir = (char[]){"state"},
+                            .member.management_address = (char[]){"udp6:[2001:db8::7]:161"}};
     world_of_unit(&c, &w);
     assert_int_equal(w.missing_count, 0);
     assert_int_equal(w.doubt_count, 1);
     assert_non_null(strstr(w.doubts[0], "management-address 2001:db8::7"));
     world_clear(&w);
-    c.snmp.management_address = (char[]){"udp:%portal1:161"};
+    c.member.management_address = (char[]){"udp:%portal1:161"};
     world_of_unit(&c, &w);
     assert_int_equal(w.missing_count + w.doubt_count, 0);
     world_clear(&w);

@@ -82,7 +82,7 @@ struct notify_user {
 // The unit's own user at the station's engine; or the one that several units share.
 static const struct sn_user *notify_user(const struct announcer *a, struct notify_user *out)
 {
-    const struct user_config *u = &a->config->snmp.notify;
+    const struct user_config *u = &a->config->member.notify;
     const struct grant *id = a->identity;
     out->user =
         (struct sn_user){.name = u->name, .auth_pass = u->auth_pass, .priv_pass = u->priv_pass};
@@ -143,7 +143,7 @@ static void answered(struct station *s, const struct sn_result *result, bool new
                         "the station at %s does not take this unit's keys; if that lasts, give it "
                         "others: on the station dvsan unit add %s, with --again if it is in the "
                         "list there, and here the line that this prints",
-                        s->address, a->config->name);
+                        s->address, a->config->member.name);
         not_told(s, "does not answer notifications", result->text);
         if (news && leased(a))
             a->lost++;
@@ -276,7 +276,7 @@ void announcer_start(struct announcer *a, struct sn_agent *agent)
     a->agent = agent;
     if (a->engine_asked || a->stopping)
         return;
-    if (a->config->snmp.engine_id_len == 0)
+    if (a->config->member.engine_id_len == 0)
         a->engine.len = 0; // it may be another snmpd than last time
     a->repeat_ms = REPEAT_FIRST_MS;
     if (!ask_engine(a))
@@ -394,12 +394,13 @@ const char *announcer_trouble(const struct announcer *a)
 static void add_stations(struct announcer *a)
 {
     const struct unit_config *config = a->config;
-    a->station_count = config->cms_count ? config->cms_count : a->identity ? 1 : 0;
+    a->station_count = config->member.cms_count ? config->member.cms_count : a->identity ? 1 : 0;
     a->stations = dv_calloc(a->station_count, sizeof(*a->stations));
     for (size_t i = 0; i < a->station_count; i++)
-        a->stations[i] = (struct station){
-            .owner = a,
-            .address = config->cms_count ? config->cms[i] : a->identity->station.address};
+        a->stations[i] =
+            (struct station){.owner = a,
+                             .address = config->member.cms_count ? config->member.cms[i]
+                                                                 : a->identity->station.address};
 }
 
 struct announcer *announcer_new(struct loop *loop, struct sn_env *env,
@@ -407,7 +408,7 @@ struct announcer *announcer_new(struct loop *loop, struct sn_env *env,
                                 const struct member *member, const struct state *state,
                                 struct dv_err *err)
 {
-    if (config->snmp.engine_id_len > SN_ENGINE_ID_MAX) {
+    if (config->member.engine_id_len > SN_ENGINE_ID_MAX) {
         (void)dv_fail(err, DV_INVALID, "an engine ID has at most %d bytes", SN_ENGINE_ID_MAX);
         return NULL;
     }
@@ -419,9 +420,9 @@ struct announcer *announcer_new(struct loop *loop, struct sn_env *env,
                             .member = member,
                             .state = state,
                             .repeat_ms = REPEAT_FIRST_MS};
-    a->engine.len = (uint8_t)config->snmp.engine_id_len;
-    memcpy(a->engine.b, config->snmp.engine_id, config->snmp.engine_id_len);
-    if (identity || *config->snmp.notify.name)
+    a->engine.len = (uint8_t)config->member.engine_id_len;
+    memcpy(a->engine.b, config->member.engine_id, config->member.engine_id_len);
+    if (identity || *config->member.notify.name)
         add_stations(a);
     else
         log_warning("announce", "%s", announcer_trouble(a));

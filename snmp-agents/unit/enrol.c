@@ -81,10 +81,10 @@ static int become_owner_of(const char *folder, struct own_groups *own, struct dv
 static int unit_uuid(const struct unit_config *config, struct dv_uuid *out, struct dv_err *err)
 {
     struct own_groups own;
-    if (file_make_dirs(config->state_dir, 0700, err) < 0 ||
-        become_owner_of(config->state_dir, &own, err) < 0)
+    if (file_make_dirs(config->member.state_dir, 0700, err) < 0 ||
+        become_owner_of(config->member.state_dir, &own, err) < 0)
         return -1;
-    struct journal *j = journal_open(config->state_dir, err);
+    struct journal *j = journal_open(config->member.state_dir, err);
     int rc = j ? 0 : -1;
     if (j && journal_identity(j)->epoch == 0) { // a new unit keeps the UUID that is enrolled
         rc = rebuild_check_lost(config, err);
@@ -100,7 +100,7 @@ static int unit_uuid(const struct unit_config *config, struct dv_uuid *out, stru
 
 static int snmpd_is_down(const struct unit_config *config, struct dv_err *err)
 {
-    const char *path = config->snmp.agentx;
+    const char *path = config->member.agentx;
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     if (strncmp(path, "unix:", 5) == 0)
         path += 5;
@@ -119,41 +119,42 @@ static int snmpd_is_down(const struct unit_config *config, struct dv_err *err)
 static int ask_for(const struct unit_config *config, struct enrol_request *out, struct dv_err *err)
 {
     *out = (struct enrol_request){.kind = MEMBER_UNIT,
-                                  .engine.len = (uint8_t)config->snmp.engine_id_len};
-    memcpy(out->engine.b, config->snmp.engine_id, config->snmp.engine_id_len);
-    if (config->snmp.engine_id_len == 0 && !old_users_engine(config, &out->engine))
+                                  .engine.len = (uint8_t)config->member.engine_id_len};
+    memcpy(out->engine.b, config->member.engine_id, config->member.engine_id_len);
+    if (config->member.engine_id_len == 0 && !old_users_engine(config, &out->engine))
         return dv_fail(err, DV_INVALID,
                        "snmpd's engine ID is not known: the configuration does not say it, and %s "
                        "is not there with exactEngineID and the agentXSocket of this unit. Write "
                        "it as engine-id of <snmp>, or where the file is as snmpd-conf",
-                       config->snmp.snmpd_conf);
-    dv_copy(out->name, sizeof(out->name), config->name);
+                       config->member.snmpd_conf);
+    dv_copy(out->name, sizeof(out->name), config->member.name);
     dv_copy(out->software, sizeof(out->software), DVSAN_VERSION);
     uint32_t index;
     size_t len;
     // One that is a portal's may change; the unit announces it.
-    if (!unit_config_portal_in(config->snmp.management_address, &index, &len))
-        dv_copy(out->address, sizeof(out->address), config->snmp.management_address);
+    if (!unit_config_portal_in(config->member.management_address, &index, &len))
+        dv_copy(out->address, sizeof(out->address), config->member.management_address);
     return unit_uuid(config, &out->uuid, err);
 }
 
 // udp:HOST:PORT without its first word.
 static const char *station_of(const struct unit_config *config, struct dv_err *err)
 {
-    if (!config || config->cms_count == 0) {
+    if (!config || config->member.cms_count == 0) {
         (void)dv_fail(err, DV_INVALID,
                       "the configuration names no station: say which, with --station");
         return NULL;
     }
-    const char *colon = strchr(config->cms[0], ':');
-    return colon && strncmp(config->cms[0], "udp", 3) == 0 ? colon + 1 : config->cms[0];
+    const char *colon = strchr(config->member.cms[0], ':');
+    return colon && strncmp(config->member.cms[0], "udp", 3) == 0 ? colon + 1
+                                                                  : config->member.cms[0];
 }
 
 // ---- What is kept ---------------------------------------------------------------------------
 
 static int put_users(const struct enrolling *e, const struct grant *grant, struct dv_err *err)
 {
-    const char *path = e->config->snmp.snmpd_state;
+    const char *path = e->config->member.snmpd_state;
     DV_FREE char *copy = dv_strdup(path);
     struct own_groups own;
     if (become_owner_of(dirname(copy), &own, err) < 0)
@@ -166,9 +167,9 @@ static int put_users(const struct enrolling *e, const struct grant *grant, struc
 static int put_identity(const struct enrolling *e, const struct grant *grant, struct dv_err *err)
 {
     struct own_groups own;
-    if (become_owner_of(e->config->state_dir, &own, err) < 0)
+    if (become_owner_of(e->config->member.state_dir, &own, err) < 0)
         return -1;
-    int rc = identity_keep(e->config->state_dir, grant, err);
+    int rc = identity_keep(e->config->member.state_dir, grant, err);
     become_oneself(&own);
     return rc;
 }
@@ -180,9 +181,9 @@ static int may_leave(const struct enrolling *e, const struct grant *to, struct d
     struct grant now;
     struct own_groups own;
     struct dv_err why;
-    if (e->leave || become_owner_of(e->config->state_dir, &own, err) < 0)
+    if (e->leave || become_owner_of(e->config->member.state_dir, &own, err) < 0)
         return e->leave ? 0 : -1;
-    bool is_member = identity_load(e->config->state_dir, &now, &why) == 1;
+    bool is_member = identity_load(e->config->member.state_dir, &now, &why) == 1;
     become_oneself(&own);
     if (!is_member)
         return 0;

@@ -16,7 +16,7 @@ struct forget_words {
 
 static char *file_of(const struct unit_config *config)
 {
-    return dv_printf("%s/forget", config->state_dir);
+    return dv_printf("%s/forget", config->member.state_dir);
 }
 
 int forget_say(const struct unit_config *config, const char *uuid, struct dv_err *err)

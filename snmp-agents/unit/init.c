@@ -182,8 +182,8 @@ static int check_kept(const struct unit_config *config, const char *path,
     for (size_t i = 0; i < a->media_count; i++)
         if (check_medium(a->media[i], err) < 0)
             return -1;
-    if (a->name && strcmp(a->name, config->name) != 0)
-        setup_differs(&told, "--name", a->name, config->name);
+    if (a->name && strcmp(a->name, config->member.name) != 0)
+        setup_differs(&told, "--name", a->name, config->member.name);
     if (a->address && !has_address(config, usual))
         setup_differs(&told, "--address", a->address,
                       *config->portals[0].address ? config->portals[0].address
@@ -336,9 +336,9 @@ void init_print_start(const struct unit_config *config)
 
 static int make_folders(const struct setup *s, const struct unit_config *config, struct dv_err *err)
 {
-    DV_FREE char *above = dv_strdup(config->state_dir);
+    DV_FREE char *above = dv_strdup(config->member.state_dir);
     if (setup_folder(s, dirname(above), 0755, NULL, err) < 0 ||
-        setup_folder(s, config->state_dir, 0700, INIT_USER, err) < 0)
+        setup_folder(s, config->member.state_dir, 0700, INIT_USER, err) < 0)
         return -1;
     for (size_t i = 0; i < config->media_count; i++) {
         const struct medium_config *m = &config->media[i];
@@ -388,6 +388,6 @@ int init_unit(const struct setup *s, const char *path, const struct unit_answers
 
 bool init_is_member(const struct setup *s, const struct unit_config *config)
 {
-    DV_FREE char *identity = dv_printf("%s/identity", config->state_dir);
-    return setup_has(s, identity) || config->snmp.notify.name[0];
+    DV_FREE char *identity = dv_printf("%s/identity", config->member.state_dir);
+    return setup_has(s, identity) || config->member.notify.name[0];
 }

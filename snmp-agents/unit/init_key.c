@@ -31,11 +31,11 @@ static bool seal_credential(const char *key)
 // that it may not read.
 int init_make_key(const struct setup *s, const struct unit_config *config, struct dv_err *err)
 {
-    DV_FREE char *own = dv_printf("%s/key", config->state_dir);
+    DV_FREE char *own = dv_printf("%s/key", config->member.state_dir);
     struct seal_key made;
     if (!setup_runs_services(s) || setup_has(s, CREDENTIAL_CONF) || setup_has(s, CREDENTIAL))
         return 0;
-    DV_FREE char *journal = dv_printf("%s/unit.db", config->state_dir);
+    DV_FREE char *journal = dv_printf("%s/unit.db", config->member.state_dir);
     if (!setup_has(s, own) && setup_has(s, journal)) // the agent seals it by a key of its own first
         return 0;
     const char *key = setup_has(s, own) ? own : CREDENTIAL_KEY;

@@ -21,18 +21,18 @@ static const char *listen_at(const struct unit_config *config)
 {
     uint32_t index;
     size_t len;
-    return unit_config_portal_in(config->snmp.management_address, &index, &len)
+    return unit_config_portal_in(config->member.management_address, &index, &len)
                ? "udp:161"
-               : config->snmp.management_address;
+               : config->member.management_address;
 }
 
 // As it stands in the index of a row: how many bytes, and each (RFC 3414, usmUserTable).
 static char *engine_oid(const struct unit_config *config)
 {
     struct strbuf out = {0};
-    strbuf_add(&out, "%zu", config->snmp.engine_id_len);
-    for (size_t i = 0; i < config->snmp.engine_id_len; i++)
-        strbuf_add(&out, ".%u", config->snmp.engine_id[i]);
+    strbuf_add(&out, "%zu", config->member.engine_id_len);
+    for (size_t i = 0; i < config->member.engine_id_len; i++)
+        strbuf_add(&out, ".%u", config->member.engine_id[i]);
     return out.text;
 }
 
@@ -40,13 +40,13 @@ static char *snmpd_text(const struct unit_config *config, const char *auth, cons
 {
     char engine[2 + 2 * CONFIG_ENGINE_ID_MAX + 1] = "0x";
     DV_FREE char *oid = engine_oid(config);
-    for (size_t i = 0; i < config->snmp.engine_id_len; i++)
-        snprintf(engine + 2 + 2 * i, 3, "%02x", config->snmp.engine_id[i]);
+    for (size_t i = 0; i < config->member.engine_id_len; i++)
+        snprintf(engine + 2 + 2 * i, 3, "%02x", config->member.engine_id[i]);
     const struct setup_word words[] = {
         {"ADDRESS", listen_at(config)},
         {"ENGINE_ID", engine},
         {"ENGINE_OID", oid},
-        {"AGENTX", config->snmp.agentx},
+        {"AGENTX", config->member.agentx},
         {"AGENTX_PERMS", "0660 0755 " INIT_SNMP_USER " " INIT_USER},
         {"MONITOR_USER", "dvsan-monitor"},
         {"MONITOR_AUTH", auth},
@@ -97,7 +97,7 @@ static int add_views(const struct setup *s, const struct unit_config *config, st
         setup_fill((const char *)setup_text_snmpd_conf.text, words, DV_COUNT(words));
     struct strbuf more = {0};
     size_t len;
-    if (config->snmp.engine_id_len == 0)
+    if (config->member.engine_id_len == 0)
         return 0;
     if (file_read(at, SNMPD_CONF_MAX, &old, &len, err) < 0)
         return -1;
@@ -127,7 +127,7 @@ int init_make_snmpd(const struct setup *s, const struct unit_config *config, str
         rc = setup_make(s, SNMPD_CONF, "", 0640, NULL, INIT_SNMP_USER, err) < 0
                  ? -1
                  : add_views(s, config, err);
-    else if (rc == 0 && config->snmp.engine_id_len == 0)
+    else if (rc == 0 && config->member.engine_id_len == 0)
         rc = dv_fail(err, DV_INVALID,
                      "the configuration does not say snmpd's engine ID, which " SNMPD_CONF
                      " is to have: write one as engine-id of <snmp>, such as 80001f8805 and 24 hex "

@@ -271,19 +271,19 @@ static size_t read_hex(const char *text, uint8_t *out, size_t room)
 
 bool old_users_engine(const struct unit_config *config, struct engine_id *out)
 {
-    char *conf = read_text(config->snmp.snmpd_conf);
+    char *conf = read_text(config->member.snmpd_conf);
     char agentx[WORD_ROOM] = "", engine[WORD_ROOM] = "";
     size_t len = 0;
     bool ours = conf && old_users_value(conf, "agentXSocket", agentx, sizeof(agentx)) &&
-                strcmp(bare(agentx), bare(config->snmp.agentx)) == 0 &&
+                strcmp(bare(agentx), bare(config->member.agentx)) == 0 &&
                 old_users_value(conf, "exactEngineID", engine, sizeof(engine)) &&
                 strncmp(engine, "0x", 2) == 0 &&
                 (len = read_hex(engine + 2, out->b, sizeof(out->b))) >= 5;
     out->len = (uint8_t)len;
     secret_free(conf);
-    return ours &&
-           (config->snmp.engine_id_len == 0 || (config->snmp.engine_id_len == len &&
-                                                memcmp(config->snmp.engine_id, out->b, len) == 0));
+    return ours && (config->member.engine_id_len == 0 ||
+                    (config->member.engine_id_len == len &&
+                     memcmp(config->member.engine_id, out->b, len) == 0));
 }
 
 static int write_as(const char *path, const char *text, mode_t mode, const struct stat *owner,
@@ -330,8 +330,8 @@ static int of_snmpd(const struct unit_config *config, struct dv_err *err)
     struct old_users old;
     if (!old_users_engine(config, &engine))
         return 0;
-    char *conf = read_text(config->snmp.snmpd_conf);
-    char *state = read_text(config->snmp.snmpd_state);
+    char *conf = read_text(config->member.snmpd_conf);
+    char *state = read_text(config->member.snmpd_state);
     if (!conf || !state) {
         secret_free(conf);
         secret_free(state);
@@ -340,13 +340,13 @@ static int of_snmpd(const struct unit_config *config, struct dv_err *err)
     old_users_find(conf, &old);
     // The users' names are in snmpd.conf, so this comes last.
     char *new_conf = old_users_conf(conf, (const char *)setup_text_snmpd_conf.text, &old);
-    int rc = replace(config->snmp.snmpd_state, state, old_users_state(state, &old), err);
+    int rc = replace(config->member.snmpd_state, state, old_users_state(state, &old), err);
     if (rc < 0) {
         secret_free(conf);
         secret_free(new_conf);
         return -1;
     }
-    int more = replace(config->snmp.snmpd_conf, conf, new_conf, err);
+    int more = replace(config->member.snmpd_conf, conf, new_conf, err);
     return more < 0 ? -1 : rc | more;
 }
 

@@ -138,7 +138,7 @@ static int run(const struct unit_config *config)
     if (unit) {
         struct loop_signal *term = loop_signal_new(loop, SIGTERM, on_signal, unit);
         struct loop_signal *interrupt = loop_signal_new(loop, SIGINT, on_signal, unit);
-        log_info("unit", "dvsan-unit %s serves as %s", DVSAN_VERSION, config->name);
+        log_info("unit", "dvsan-unit %s serves as %s", DVSAN_VERSION, config->member.name);
         service_ready();
         loop_run(loop);
         rc = unit_exit_code(unit);
@@ -236,7 +236,7 @@ static int enrol(const struct unit_options *o, const struct unit_config *config)
 static int forget_secrets(const struct unit_config *config)
 {
     struct dv_err err;
-    struct journal *j = journal_open(config->state_dir, &err);
+    struct journal *j = journal_open(config->member.state_dir, &err);
     size_t users;
     int rc = j ? journal_give_up_secrets(j, &users, &err) : -1;
     journal_close(j);
@@ -253,7 +253,7 @@ static void look_at_targets(const struct unit_config *config, struct world *w)
 {
     struct dv_err err;
     struct volume first;
-    int count = journal_other_targets(config->state_dir, config->iqn_prefix, &first, &err);
+    int count = journal_other_targets(config->member.state_dir, config->iqn_prefix, &first, &err);
     if (count < 0)
         world_add(&w->doubts, &w->doubt_count,
                   "whether the volumes that are there have this iqn-prefix is not known: %s",
@@ -298,12 +298,12 @@ static int end_init(const struct unit_options *o, const struct unit_config *conf
     if (image)
         printf("Next, where it runs as a machine: dvsan unit add %s on the station, and then what "
                "this prints.\n",
-               config->name);
+               config->member.name);
     else if (code)
         rc = enrol_with_services(o, config, code, err);
     else if (!init_is_member(&o->setup, config))
         printf("Next: dvsan unit add %s on the station, and then what this prints.\n",
-               config->name);
+               config->member.name);
     else if (services)
         rc = init_start_services(&o->setup, config, err);
     if (rc == 0 && !services && !image)

@@ -34,7 +34,7 @@ uint64_t rebuild_place(const struct unit_config *config)
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     if (file_read(MACHINE_ID, MACHINE_ID_MAX, &machine, &len, NULL) == 0)
         hash = add_text(hash, machine);
-    return add_text(hash, config->state_dir);
+    return add_text(hash, config->member.state_dir);
 }
 
 static bool is_in_table(const char *table, const char *dir)
@@ -116,25 +116,25 @@ static int ask(const struct medium_config *c, struct media_owner *out, bool *hol
 // What a unit that has a journal makes next.
 static int check_traces(const struct unit_config *config, struct dv_err *err)
 {
-    DV_FREE char *trace = dv_printf("%s/snmp", config->state_dir);
+    DV_FREE char *trace = dv_printf("%s/snmp", config->member.state_dir);
     struct stat st;
-    if (rebuild_is_unmounted(config->state_dir, FSTAB, MOUNTS))
+    if (rebuild_is_unmounted(config->member.state_dir, FSTAB, MOUNTS))
         return dv_fail(err, DV_NOT_FOUND,
                        "the file system that " FSTAB " has for the state folder %s is not mounted, "
                        "so there is no journal; mount it",
-                       config->state_dir);
+                       config->member.state_dir);
     if (file_is_missing(trace))
         return 0;
     if (stat(trace, &st) != 0)
         return dv_fail(err, DV_CONFLICT,
                        "there is no journal in %s, and the unit cannot look for what a unit left "
                        "there (%s: %s); mend the folder; to start as a new unit say --rebuild=new",
-                       config->state_dir, trace, strerror(errno));
+                       config->member.state_dir, trace, strerror(errno));
     return dv_fail(err, DV_CONFLICT,
                    "there is no journal in %s, but a unit has run with this folder; bring unit.db "
                    "back, from a backup if need be, or have a new one made from the media by "
                    "dvsan-unit --rebuild; to start as a new unit say --rebuild=new",
-                   config->state_dir);
+                   config->member.state_dir);
 }
 
 // A folder that is no medium yet has nothing to say.
@@ -162,7 +162,7 @@ int rebuild_check_lost(const struct unit_config *config, struct dv_err *err)
                            "was lost (%s); bring the medium back; if it is gone, dvsan-unit "
                            "--rebuild=UUID names the unit that this was, and --rebuild=new says "
                            "that it is a new one",
-                           config->state_dir, config->media[i].name, why.text);
+                           config->member.state_dir, config->media[i].name, why.text);
         }
         if (!holds_volumes || uuid_is_zero(&owner.unit) || owner.place != rebuild_place(config))
             continue;
@@ -170,7 +170,8 @@ int rebuild_check_lost(const struct unit_config *config, struct dv_err *err)
                        "there is no journal in %s, but medium %s says that unit %s kept it there; "
                        "bring the folder back, from a backup if need be, or have a new journal "
                        "made from the media by dvsan-unit --rebuild",
-                       config->state_dir, config->media[i].name, uuid_format(&owner.unit, uuid));
+                       config->member.state_dir, config->media[i].name,
+                       uuid_format(&owner.unit, uuid));
     }
     return 0;
 }
@@ -212,7 +213,7 @@ static int write_journal(const struct unit_config *config, const struct dv_uuid 
                          struct dv_err *err)
 {
     char uuid[UUID_TEXT_LEN];
-    struct journal *j = journal_open(config->state_dir, err);
+    struct journal *j = journal_open(config->member.state_dir, err);
     if (!j)
         return -1;
     int rc = journal_take_identity(j, unit, (uint32_t)time(NULL), err);
@@ -230,7 +231,7 @@ static int write_journal(const struct unit_config *config, const struct dv_uuid 
 static int take_media(const struct unit_config *config, const struct dv_uuid *unit,
                       struct dv_err *err)
 {
-    if (file_make_dirs(config->state_dir, 0700, err) != 0)
+    if (file_make_dirs(config->member.state_dir, 0700, err) != 0)
         return -1;
     for (size_t i = 0; i < config->media_count; i++) {
         const struct medium_config *c = &config->media[i];
@@ -250,11 +251,11 @@ int rebuild_journal(const struct unit_config *config, const struct dv_uuid *unit
                     struct dv_err *err)
 {
     struct dv_uuid found;
-    if (journal_exists(config->state_dir))
+    if (journal_exists(config->member.state_dir))
         return dv_fail(
             err, DV_CONFLICT,
             "there is a journal in %s; if it cannot be used any more, move it away first",
-            config->state_dir);
+            config->member.state_dir);
     if (!unit && find_unit(config, &found, err) != 0)
         return -1;
     if (!unit)

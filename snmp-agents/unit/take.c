@@ -12,7 +12,7 @@
 
 static char *file_of(const struct unit_config *config, uint32_t medium)
 {
-    return dv_printf("%s/take-%u", config->state_dir, medium);
+    return dv_printf("%s/take-%u", config->member.state_dir, medium);
 }
 
 char *take_mark(const struct unit_config *config, uint32_t medium)

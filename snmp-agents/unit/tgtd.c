@@ -102,7 +102,7 @@ static void on_log(void *arg, int fd, unsigned events)
 static int open_log(struct tgtd *t, struct dv_err *err)
 {
     struct stat st;
-    DV_FREE char *path = dv_printf("%s/tgtd.%u.log", t->config->state_dir,
+    DV_FREE char *path = dv_printf("%s/tgtd.%u.log", t->config->member.state_dir,
                                    unit_config_control_port(t->config, t->number));
     if (mkfifo(path, 0600) != 0 && errno != EEXIST)
         return dv_fail_errno(err, errno, "cannot make %s", path);

@@ -57,7 +57,7 @@ static void on_master(void *arg, bool connected)
 static void on_no_master(void *arg)
 {
     struct unit *u = arg;
-    const char *socket = u->config->snmp.agentx;
+    const char *socket = u->config->member.agentx;
     const char *path = strncmp(socket, "unix:", 5) == 0 ? socket + 5 : socket;
     if (access(path, W_OK) != 0 && errno == EACCES)
         log_warning("unit",
@@ -76,7 +76,7 @@ void unit_connect_master(struct unit *u)
     struct dv_err err;
     loop_timer_cancel(u->first_pass);
     loop_timer_set(u->no_master, MASTER_MS);
-    u->agent = sn_agent_new(u->env, u->config->snmp.agentx, NULL, on_master, u, &err);
+    u->agent = sn_agent_new(u->env, u->config->member.agentx, NULL, on_master, u, &err);
     if (u->agent && tables_register(u->agent, &u->tables, &err) == 0 &&
         (u->std = std_new(u->agent, u->config, u->state, counters_traffic(u->counters), &err)))
         return;
@@ -106,7 +106,7 @@ static void on_link(void *arg, uint32_t interface, bool up)
 static bool find_address(struct unit *u)
 {
     char now[sizeof(u->member.address)];
-    if (!portals_address(u->state, u->config->snmp.management_address, now, sizeof(now)))
+    if (!portals_address(u->state, u->config->member.management_address, now, sizeof(now)))
         now[0] = '\0';
     if (strcmp(now, u->member.address) == 0)
         return false;
@@ -115,7 +115,7 @@ static bool find_address(struct unit *u)
         log_info("unit", "the station reaches this unit at %s", now);
     else
         log_warning("unit", "the unit has no address yet, as %s is to be",
-                    u->config->snmp.management_address);
+                    u->config->member.management_address);
     return true;
 }
 
@@ -161,14 +161,14 @@ static int record_media(struct unit *u, struct dv_err *err)
 
 static int open_journal(struct unit *u, struct dv_err *err)
 {
-    if (!journal_exists(u->config->state_dir) && rebuild_check_lost(u->config, err) != 0)
+    if (!journal_exists(u->config->member.state_dir) && rebuild_check_lost(u->config, err) != 0)
         return -1;
-    u->journal = journal_open(u->config->state_dir, err);
+    u->journal = journal_open(u->config->member.state_dir, err);
     if (!u->journal ||
         (journal_identity(u->journal)->epoch == 0 && rebuild_check_lost(u->config, err) != 0))
         return -1;
     const struct journal_identity *id = journal_identity(u->journal);
-    dv_copy(u->member.name, sizeof(u->member.name), u->config->name);
+    dv_copy(u->member.name, sizeof(u->member.name), u->config->member.name);
     u->state = state_new(id->generation, u->config->tgtd.instances);
     u->reserved = id->generation;
     for (uint32_t group = 1; group <= u->config->tgtd.instances; group++) {
@@ -200,7 +200,7 @@ static int open_journal(struct unit *u, struct dv_err *err)
                                 .member = &u->member,
                                 .iqn_prefix = u->config->iqn_prefix,
                                 .leased = on_leased,
-                                .state_dir = u->config->state_dir,
+                                .state_dir = u->config->member.state_dir,
                                 .rekeyed = on_rekeyed,
                                 .arg = u};
     return 0;
@@ -208,11 +208,11 @@ static int open_journal(struct unit *u, struct dv_err *err)
 
 static int open_snmp(struct unit *u, struct dv_err *err)
 {
-    DV_FREE char *dir = dv_printf("%s/snmp", u->config->state_dir);
+    DV_FREE char *dir = dv_printf("%s/snmp", u->config->member.state_dir);
     u->env = sn_env_new(u->loop, "dvsan-unit", dir, NULL, err);
     if (!u->env)
         return -1;
-    int enrolled = identity_load(u->config->state_dir, &u->identity, err);
+    int enrolled = identity_load(u->config->member.state_dir, &u->identity, err);
     if (enrolled < 0)
         return -1;
     u->tables.identity = enrolled ? &u->identity : NULL;

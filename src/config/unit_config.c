@@ -11,10 +11,7 @@
 
 #define DEFAULT_IQN_PREFIX "iqn.2026-11.local.dvsan"
 #define ISCSI_PORT         3260
-#define SNMPD_STATE        "/var/lib/snmp/snmpd.conf" // Debian's
-#define SNMPD_CONF         "/etc/snmp/snmpd.conf"
 #define MIB                (UINT64_C(1) << 20)
-#define ENGINE_ID_MIN      5      // bytes, RFC 3411 section 5
 #define CONTROL_PORT_MAX   32767u // tgtd keeps it in a short
 
 static int get_index(const struct xml_node *node, uint32_t *out, struct dv_err *err)
@@ -334,7 +331,7 @@ static int get_management(const struct xml_node *node, struct unit_config *confi
     size_t len;
     const char *found = text ? unit_config_portal_in(text, &index, &len) : NULL;
     if (!found)
-        return xml_get_transport(node, name, ADDRESS_OF_HOST, &config->snmp.management_address,
+        return xml_get_transport(node, name, ADDRESS_OF_HOST, &config->member.management_address,
                                  err);
     for (size_t i = 0; i < config->portal_count; i++)
         if (config->portals[i].index == index)
@@ -349,60 +346,15 @@ static int get_management(const struct xml_node *node, struct unit_config *confi
     if (transport_check(example, ADDRESS_OF_HOST, &reason) < 0)
         return xml_fail(node, err, "%s \"%.64s\" does not become an address: %s", name, text,
                         reason.text);
-    config->snmp.management_address = dv_strdup(text);
+    config->member.management_address = dv_strdup(text);
     return 0;
-}
-
-// snmpd's agentXSocket: a path, or an address by which Net-SNMP reaches it.
-static int get_agentx(const struct xml_node *node, char **out, struct dv_err *err)
-{
-    DV_FREE char *text = xml_attribute(node, "agentx");
-    if (!text)
-        return 0;
-    const char *path = strncmp(text, "unix:", 5) == 0 ? text + 5 : text;
-    bool good = *path == '/' || (strncmp(text, "tcp", 3) == 0 &&
-                                 transport_check(text, ADDRESS_TO_LISTEN, NULL) == 0);
-    for (const char *p = text; *p && good; p++)
-        good = *p > ' ' && *p < 0x7f;
-    if (!good || strlen(text) > TRANSPORT_MAX_LEN)
-        return xml_fail(
-            node, err,
-            "agentx \"%.64s\" is not where snmpd's agentXSocket can be; write its path, "
-            "such as /run/agentx/master",
-            text);
-    if (*path == '/' && strlen(path) > SOCKET_PATH_MAX)
-        return xml_fail(node, err,
-                        "agentx \"%.24s...\" has %zu bytes; the path of a socket has %zu at most, "
-                        "such as /run/agentx/master",
-                        path, strlen(path), SOCKET_PATH_MAX);
-    *out = dv_strdup(text);
-    return 0;
-}
-
-static int get_snmp(const struct xml_node *node, struct unit_config *config, struct dv_err *err)
-{
-    if (get_agentx(node, &config->snmp.agentx, err) < 0 || get_management(node, config, err) < 0 ||
-        xml_get_hex(node, "engine-id", ENGINE_ID_MIN, CONFIG_ENGINE_ID_MAX, config->snmp.engine_id,
-                    &config->snmp.engine_id_len, err) < 0)
-        return -1;
-    if (xml_get_absolute_path(node, "snmpd-state", &config->snmp.snmpd_state, err) < 0)
-        return -1;
-    if (!config->snmp.snmpd_state)
-        config->snmp.snmpd_state = dv_strdup(SNMPD_STATE);
-    if (xml_get_absolute_path(node, "snmpd-conf", &config->snmp.snmpd_conf, err) < 0)
-        return -1;
-    if (!config->snmp.snmpd_conf)
-        config->snmp.snmpd_conf = dv_strdup(SNMPD_CONF);
-    const struct xml_node *notify = xml_child(node, "notify");
-    return notify ? xml_get_user(notify, &config->snmp.notify, err) : 0;
 }
 
 static int get_all(const struct xml_node *root, struct unit_config *config, struct dv_err *err)
 {
     const struct xml_node *node;
     config->log_level = LOG_LEVEL_INFO;
-    if (xml_get_name(root, "name", config->name, err) < 0 ||
-        xml_get_absolute_path(root, "state-dir", &config->state_dir, err) < 0 ||
+    if (member_config_get(root, &config->member, err) < 0 ||
         get_iqn_prefix(root, config->iqn_prefix, err) < 0 ||
         xml_get_log_level(root, "log", &config->log_level, err) < 0)
         return -1;
@@ -414,11 +366,7 @@ static int get_all(const struct xml_node *root, struct unit_config *config, stru
     for (node = xml_child(xml_child(root, "portals"), "portal"); node; node = xml_next(node))
         if (get_portal(node, config, err) < 0)
             return -1;
-    for (node = xml_child(root, "cms"); node; node = xml_next(node))
-        if (xml_get_transport(node, "address", ADDRESS_OF_HOST,
-                              DV_APPEND(config->cms, config->cms_count), err) < 0)
-            return -1;
-    return get_snmp(xml_child(root, "snmp"), config, err);
+    return get_management(xml_child(root, "snmp"), config, err);
 }
 
 struct unit_config *unit_config_load(const char *path, struct dv_err *err)
@@ -444,17 +392,9 @@ void unit_config_free(struct unit_config *config)
         free(config->media[i].ceph_conf);
         free(config->media[i].ceph_user);
     }
-    for (size_t i = 0; i < config->cms_count; i++)
-        free(config->cms[i]);
-    user_config_wipe(&config->snmp.notify);
     free(config->media);
     free(config->portals);
-    free(config->cms);
     free(config->tgtd.socket);
-    free(config->snmp.agentx);
-    free(config->snmp.snmpd_state);
-    free(config->snmp.snmpd_conf);
-    free(config->snmp.management_address);
-    free(config->state_dir);
+    member_config_clear(&config->member);
     free(config);
 }

@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "config/user.h"
+#include "config/member_config.h"
 #include "model/session.h"
 #include "model/unit.h"
 #include <stdbool.h>
@@ -35,12 +35,9 @@ struct portal_config {
     uint16_t port;                  // of portal group 1; the ports of the others follow
 };
 
-#define CONFIG_ENGINE_ID_MAX 32 // bytes
-
 // Paths that the file gives relative are relative to the file's folder.
 struct unit_config {
-    char name[NAME_MAX_LEN + 1];
-    char *state_dir;
+    struct member_config member;
     char iqn_prefix[IQN_MAX_LEN + 1]; // a volume's target name is this, ":" and its UUID
     enum log_level log_level;
 
@@ -57,21 +54,6 @@ struct unit_config {
         bool supervise;        // dvsan-unit starts them; else somebody else does
         struct session_parameters session;
     } tgtd;
-
-    struct {
-        char *agentx;             // the master's socket, or a Net-SNMP transport string
-        char *management_address; // of the local snmpd, as the station reaches it; "%portal1" in
-                                  // it stands for the address of the portal with index 1
-        uint8_t engine_id[CONFIG_ENGINE_ID_MAX]; // of the local snmpd
-        size_t engine_id_len;                    // 5..32, or 0: not given, so ask snmpd
-        char *snmpd_state;                       // the file in which it keeps its users
-        char *snmpd_conf;                        // its configuration
-        struct user_config
-            notify; // for informs to the station, until the unit is enrolled; "": none
-    } snmp;
-
-    char **cms; // Net-SNMP transport strings that announcements go to; none: where it is enrolled
-    size_t cms_count;
 };
 
 // Reads, validates and checks the file, and reads the pass-phrase files that it names. NULL with

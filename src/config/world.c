@@ -313,7 +313,7 @@ static void look_at_medium(struct world *w, const struct unit_config *config, si
     if (m->kind == MEDIUM_DIR) {
         if (look_at_folder(w, m)) {
             look_at_room(w, m);
-            look_at_neighbour(w, m, config->state_dir, "the state-dir");
+            look_at_neighbour(w, m, config->member.state_dir, "the state-dir");
         }
     } else if (m->kind == MEDIUM_RBD)
         look_at_pool(w, m);
@@ -352,16 +352,16 @@ static void look_at_snmp(struct world *w, const char *management)
 void world_of_unit(const struct unit_config *config, struct world *out)
 {
     *out = (struct world){0};
-    look_at_state_dir(out, config->state_dir);
+    look_at_state_dir(out, config->member.state_dir);
     for (size_t i = 0; i < config->media_count; i++)
         look_at_medium(out, config, i);
     for (size_t i = 0; i < config->portal_count; i++)
         look_at_portal(out, &config->portals[i]);
     if (config->tgtd.supervise && !has_program("tgtd") && access("/usr/sbin/tgtd", X_OK) != 0)
         MISSING(out, "the program tgtd, of the package tgt, is not there");
-    look_at_snmp(out, config->snmp.management_address);
-    for (size_t i = 0; i < config->cms_count; i++)
-        look_at_station(out, config->cms[i]);
+    look_at_snmp(out, config->member.management_address);
+    for (size_t i = 0; i < config->member.cms_count; i++)
+        look_at_station(out, config->member.cms[i]);
 }
 
 void world_of_cms(const struct cms_config *config, struct world *out)

@@ -12,7 +12,7 @@ static size_t portals(const struct std_row *row)
 
 // ---- The instances ------------------------------------------------------------------------------
 
-STD_GET(instance_descr, sn_text(std_config(row->std)->name))
+STD_GET(instance_descr, sn_text(std_config(row->std)->member.name))
 TABLE_CONSTANT(instance_version, sn_uint(0)) // of RFC 7143 section 11.12.4
 TABLE_CONSTANT(instance_vendor, sn_text("dvsan"))
 TABLE_CONSTANT(instance_release, sn_text(DVSAN_VERSION))

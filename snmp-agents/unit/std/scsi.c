@@ -19,7 +19,7 @@ TABLE_CONSTANT(target_role, std_bits(true))
 
 // ---- The instance -------------------------------------------------------------------------------
 
-STD_GET(instance_alias, sn_text(std_config(row->std)->name))
+STD_GET(instance_alias, sn_text(std_config(row->std)->member.name))
 TABLE_CONSTANT(instance_release, sn_text("dvsan " DVSAN_VERSION))
 
 static const struct sn_column INSTANCE[] = {
