@@ -1,6 +1,6 @@
 // Fuzzes the reader of tgtd's log, into which initiators can write.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/tgtd_log.h"
+#include "unit/tgtd_log.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -31,7 +31,9 @@ GOOD = {
     "console/api/api.h": '#include "cms/pool.h"\n',
     "console/api/api.c": '#include "console/api/api.h"\n#include <civetweb.h>\n',
     "console/cli/main.c": '#include "model/unit.h"\n#include <curl/curl.h>\n',
-    "snmp-agents/unit/state.h": '#include "tgt/client.h"\n#include "snmp/env.h"\n',
+    "src/netlink/netlink.c": "#include <libmnl/libmnl.h>\n",
+    "src/unit/state.h": '#include "tgt/client.h"\n#include <uthash.h>\n',
+    "snmp-agents/unit/tables.h": '#include "unit/state.h"\n#include "snmp/env.h"\n',
     "ctest/unit/test_env.c": '#include "snmp/convert.h"\n#include "cms/pool.h"\n#include <zlib.h>\n',
 }
 
@@ -57,6 +59,11 @@ BAD_INCLUDES = [
     ("console/cli/main.c", '#include "cms/pool.h"', "console/cli may not include src/cms"),
     ("console/cli/http.c", "#include <civetweb.h>", "civetweb.h is for console/api only"),
     ("snmp-agents/unit/main.c", '#include "cms/pool.h"', "snmp-agents/unit may not include src/cms"),
+    ("src/unit/state.c", '#include "snmp/env.h"', "src/unit may not include src/snmp"),
+    ("src/unit/state.c", "#include <dvsan_oids.h>", "dvsan_oids.h is for src/model"),
+    ("src/unit/state.c", '#include "snmp-agents/unit/tables.h"',
+     "src/unit may not include snmp-agents/unit"),
+    ("snmp-agents/unit/tables.c", "#include <libmnl/libmnl.h>", "libmnl/libmnl.h is for src/netlink only"),
     ("src/tgt/client.c", "#include <jansson.h>", "jansson.h is for src/enrol"),
     ("src/tgt/client.c", '#include "client.h"', 'there is no "client.h"'),
     ("src/tgt/client.c", "#include <zlib.h>", "<zlib.h> is not known"),

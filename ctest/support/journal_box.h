@@ -5,8 +5,8 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "snmp-agents/unit/journal.h"
 #include "sqlite/db.h"
+#include "unit/journal.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

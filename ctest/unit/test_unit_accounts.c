@@ -1,6 +1,6 @@
 // Tests of the accounts of folders: what is wrong in them is mended, or told.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/accounts.h"
+#include "unit/accounts.h"
 
 #include "base/mem.h"
 #include <setjmp.h>

@@ -3,7 +3,7 @@
 #include "ctest/support/journal_box.h"
 
 #include "base/wait.h"
-#include "snmp-agents/unit/journal_internal.h"
+#include "unit/journal_internal.h"
 #include <signal.h>
 #include <sys/wait.h>
 

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctest/support/db_faults.h"
 
-#include "snmp-agents/unit/journal.h"
+#include "unit/journal.h"
 
 static const char *db_file(void)
 {

@@ -1,6 +1,6 @@
 // Tests of the thread on which a medium is asked.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/lane.h"
+#include "unit/lane.h"
 
 #include "base/mem.h"
 #include "base/wait.h"

@@ -1,7 +1,7 @@
 // Tests of the worker's orders: what is wanted, and what is believed of the results.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/adopt.h"
-#include "snmp-agents/unit/order.h"
+#include "unit/adopt.h"
+#include "unit/order.h"
 
 #include "base/mem.h"
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 // Tests of a pass that cannot look at what it is to serve.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/pass.h"
+#include "unit/pass.h"
 
 #include "base/mem.h"
 #include <setjmp.h>

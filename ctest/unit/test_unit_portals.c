@@ -1,6 +1,6 @@
 // Tests of portals that move, and of management addresses that name a portal.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/portals.h"
+#include "unit/portals.h"
 
 #include "base/mem.h"
 #include <setjmp.h>

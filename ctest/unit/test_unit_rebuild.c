@@ -1,12 +1,12 @@
 // Tests of a journal made anew: it comes last, so that what is broken off can be done again.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/rebuild.h"
+#include "unit/rebuild.h"
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "media/media.h"
-#include "snmp-agents/unit/journal.h"
-#include "snmp-agents/unit/take.h"
+#include "unit/journal.h"
+#include "unit/take.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 // Tests of at which volume a login was refused: only one is certain.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/refusal.h"
+#include "unit/refusal.h"
 
 #include "base/mem.h"
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 // Tests of the unit's state: rows in order, generations, the change table.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/state.h"
+#include "unit/state.h"
 
 #include "base/mem.h"
 #include <setjmp.h>

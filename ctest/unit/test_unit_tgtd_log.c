@@ -1,6 +1,6 @@
 // Tests of reading tgtd's log: what is a message, whose login was refused, how much is passed on.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/tgtd_log.h"
+#include "unit/tgtd_log.h"
 
 #include "base/mem.h"
 #include <setjmp.h>

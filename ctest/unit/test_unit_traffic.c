@@ -1,6 +1,6 @@
 // Tests of counting: what tgtd tells of its sessions, summed up over sessions and runs of tgtd.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/traffic.h"
+#include "unit/traffic.h"
 
 #include "base/mem.h"
 #include <setjmp.h>

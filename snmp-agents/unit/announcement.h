@@ -8,9 +8,9 @@
 
 #include "netlink/netlink.h"
 #include "snmp-agents/unit/member.h"
-#include "snmp-agents/unit/state.h"
 #include "snmp/env.h"
 #include "snmp/value.h"
+#include "unit/state.h"
 
 // A message of more bytes than this may be fragmented on its way, and then is easily lost.
 #define ANNOUNCEMENT_MESSAGE_MAX 1400

@@ -9,10 +9,10 @@
 #include "base/secret.h"
 #include "enrol/client.h"
 #include "snmp-agents/unit/identity.h"
-#include "snmp-agents/unit/journal.h"
 #include "snmp-agents/unit/old_users.h"
-#include "snmp-agents/unit/rebuild.h"
 #include "snmp-agents/unit/snmpd_users.h"
+#include "unit/journal.h"
+#include "unit/rebuild.h"
 #include <errno.h>
 #include <grp.h>
 #include <libgen.h>

@@ -5,8 +5,8 @@
 
 #include "loop/loop.h"
 #include "snmp-agents/unit/announcer.h"
-#include "snmp-agents/unit/portals.h"
-#include "snmp-agents/unit/state.h"
+#include "unit/portals.h"
+#include "unit/state.h"
 
 struct notifier;
 

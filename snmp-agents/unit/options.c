@@ -7,12 +7,12 @@
 #include "config/world.h"
 #include "media/command.h"
 #include "snmp-agents/unit/enrol.h"
-#include "snmp-agents/unit/forget.h"
 #include "snmp-agents/unit/init.h"
-#include "snmp-agents/unit/journal.h"
-#include "snmp-agents/unit/rebuild.h"
-#include "snmp-agents/unit/take.h"
 #include "snmp-agents/unit/unit.h"
+#include "unit/forget.h"
+#include "unit/journal.h"
+#include "unit/rebuild.h"
+#include "unit/take.h"
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>

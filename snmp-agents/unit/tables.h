@@ -7,9 +7,9 @@
 #include "snmp-agents/unit/announcer.h"
 #include "snmp-agents/unit/member.h"
 #include "snmp-agents/unit/notifier.h"
-#include "snmp-agents/unit/sets.h"
 #include "snmp/agent.h"
 #include "snmp/smi.h"
+#include "unit/sets.h"
 
 // What the tables show and change; all borrowed.
 struct tables {

@@ -4,12 +4,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "snmp-agents/unit/accounts.h"
 #include "snmp-agents/unit/identity.h"
-#include "snmp-agents/unit/rebuild.h"
-#include "snmp-agents/unit/refusal.h"
 #include "snmp-agents/unit/unit_internal.h"
 #include "snmp/smi.h"
+#include "unit/accounts.h"
+#include "unit/rebuild.h"
+#include "unit/refusal.h"
 #include <errno.h>
 #include <string.h>
 #include <time.h>

@@ -5,15 +5,15 @@
 
 #include "enrol/message.h"
 #include "snmp-agents/unit/announcer.h"
-#include "snmp-agents/unit/counters.h"
-#include "snmp-agents/unit/journal.h"
 #include "snmp-agents/unit/notifier.h"
-#include "snmp-agents/unit/portals.h"
 #include "snmp-agents/unit/std/std.h"
 #include "snmp-agents/unit/tables.h"
-#include "snmp-agents/unit/tgtd.h"
 #include "snmp-agents/unit/unit.h"
-#include "snmp-agents/unit/worker.h"
+#include "unit/counters.h"
+#include "unit/journal.h"
+#include "unit/portals.h"
+#include "unit/tgtd.h"
+#include "unit/worker.h"
 
 struct unit {
     struct loop *loop;

@@ -1,8 +1,8 @@
 // The unit's state as a member of the pool, and the reason for it.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/log.h"
-#include "snmp-agents/unit/reason.h"
 #include "snmp-agents/unit/unit_internal.h"
+#include "unit/reason.h"
 
 static bool all_there(const struct unit *u)
 {

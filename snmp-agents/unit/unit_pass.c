@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/log.h"
 #include "base/mem.h"
-#include "snmp-agents/unit/adopt.h"
-#include "snmp-agents/unit/forget.h"
-#include "snmp-agents/unit/reason.h"
-#include "snmp-agents/unit/take.h"
 #include "snmp-agents/unit/unit_internal.h"
+#include "unit/adopt.h"
+#include "unit/forget.h"
+#include "unit/reason.h"
+#include "unit/take.h"
 #include <string.h>
 
 // A pass runs now and then without a cause: see tgt_reconcile. It also takes the counters along.

@@ -8,9 +8,9 @@
 #define DVSAN_UNIT_STD_STD_H
 
 #include "config/unit_config.h"
-#include "snmp-agents/unit/state.h"
-#include "snmp-agents/unit/traffic.h"
 #include "snmp/agent.h"
+#include "unit/state.h"
+#include "unit/traffic.h"
 
 struct std;
 
