@@ -8,7 +8,7 @@
 #include "media/command.h"
 #include "snmp-agents/unit/enrol.h"
 #include "snmp-agents/unit/init.h"
-#include "snmp-agents/unit/unit.h"
+#include "snmp-agents/unit/unit_agent.h"
 #include "unit/forget.h"
 #include "unit/journal.h"
 #include "unit/rebuild.h"
@@ -125,7 +125,7 @@ static int fail(const struct dv_err *err)
 static void on_signal(void *arg)
 {
     service_stopping();
-    unit_stop(arg);
+    unit_agent_stop(arg);
 }
 
 static int run(const struct unit_config *config)
@@ -134,17 +134,17 @@ static int run(const struct unit_config *config)
     int rc = 0;
     struct loop *loop = loop_new();
     loop_measure(loop);
-    struct unit *unit = unit_new(loop, config, &err);
+    struct unit_agent *unit = unit_agent_new(loop, config, &err);
     if (unit) {
         struct loop_signal *term = loop_signal_new(loop, SIGTERM, on_signal, unit);
         struct loop_signal *interrupt = loop_signal_new(loop, SIGINT, on_signal, unit);
         log_info("unit", "dvsan-unit %s serves as %s", DVSAN_VERSION, config->member.name);
         service_ready();
         loop_run(loop);
-        rc = unit_exit_code(unit);
+        rc = unit_agent_exit_code(unit);
         loop_signal_free(term);
         loop_signal_free(interrupt);
-        if (!unit_free(unit)) {
+        if (!unit_agent_free(unit)) {
             command_kill_all();
             _exit(rc);
         }
@@ -360,7 +360,7 @@ static int load_and_run(const struct unit_options *o)
     return rc;
 }
 
-int unit_main(int argc, char **argv)
+int unit_agent_main(int argc, char **argv)
 {
     struct unit_options o = {.path = DEFAULT_CONFIG, .setup.root = ""};
     int option;

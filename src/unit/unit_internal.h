@@ -1,41 +1,30 @@
-// What the unit's own files share: all its parts.
+// What the engine's own files share: all its parts.
 // SPDX-License-Identifier: BSD-2-Clause
 #ifndef DVSAN_UNIT_UNIT_INTERNAL_H
 #define DVSAN_UNIT_UNIT_INTERNAL_H
 
-#include "enrol/message.h"
-#include "snmp-agents/unit/announcer.h"
-#include "snmp-agents/unit/notifier.h"
-#include "snmp-agents/unit/std/std.h"
-#include "snmp-agents/unit/tables.h"
-#include "snmp-agents/unit/unit.h"
 #include "unit/counters.h"
-#include "unit/journal.h"
-#include "unit/portals.h"
 #include "unit/tgtd.h"
+#include "unit/unit.h"
 #include "unit/worker.h"
 
 struct unit {
     struct loop *loop;
     const struct unit_config *config;
-    struct member member;
+    struct unit_calls calls;
     struct media_owner owner; // as media are told
-    struct grant identity;    // of an enrolled unit
+    bool proves;
     struct journal *journal;
     struct state *state;
     struct sets *sets;
-    struct tables tables;
-    struct sn_env *env;
-    struct sn_agent *agent; // NULL until the first pass is over
-    struct announcer *announcer;
     struct portals *portals;
-    struct notifier *notifier;
     struct worker *worker;
     struct tgtd **tgtds; // those that are kept running from here, of number 1, 2..
     uint32_t tgtd_count;
     struct counters *counters;
-    struct std *std;
 
+    enum member_state health;
+    char last_error[LAST_ERROR_ROOM];    // why the unit as a whole is degraded, or ""
     bool unfinished;                     // the last pass left something to go on with
     bool waiting;                        // a medium had not answered in the last pass
     bool work_wanted;                    // something changed since the last order was made
@@ -48,12 +37,13 @@ struct unit {
     char portals_error[LAST_ERROR_ROOM]; // what is wrong about where tgtds listen, or ""
     uint32_t retry_ms;
     uint32_t reserved; // generations up to this one may be used
-    bool had_pass, connected, was_connected, stopping;
-    int exit_code;
-    struct loop_timer *next_pass, *first_pass, *no_master;
+    bool had_pass;     // a pass has told what there is
+    bool passed;       // and was taken over whole
+    bool stopping;
+    struct loop_timer *next_pass;
 };
 
-// Works out member.state and member.last_error anew: to be called when what they depend on changed.
+// Works out the state and the reason for it anew: to be called when what they depend on changed.
 void unit_settle(struct unit *u);
 
 // Makes what passes need. What was made is freed by unit_free, also after a failure.
@@ -64,8 +54,5 @@ void unit_start_pass(struct unit *u);
 void unit_work_wanted(void *arg, uint32_t volume);
 // Sees to it that the generations of the next start lie behind those that are used until then.
 void unit_reserve(struct unit *u);
-
-// Offers the tables to the master agent, once the first pass is over or takes long.
-void unit_connect_master(struct unit *u);
 
 #endif

@@ -1,8 +1,8 @@
 // The unit's state as a member of the pool, and the reason for it.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/log.h"
-#include "snmp-agents/unit/unit_internal.h"
 #include "unit/reason.h"
+#include "unit/unit_internal.h"
 
 static bool all_there(const struct unit *u)
 {
@@ -30,12 +30,12 @@ static bool all_served(const struct unit *u)
         portals++;
     }
     return all_there(u) && portals == u->config->portal_count * state_groups(u->state) &&
-           !u->member.last_error[0];
+           !u->last_error[0];
 }
 
 void unit_settle(struct unit *u)
 {
-    enum member_state before = u->member.state;
+    enum member_state before = u->health;
     if (u->had_pass) {
         char down[LAST_ERROR_ROOM];
         portals_reason(u->portals, down);
@@ -43,12 +43,13 @@ void unit_settle(struct unit *u)
                        u->intruder[0] ? u->intruder
                        : down[0]      ? down
                                       : u->portals_error,
-                       u->member.last_error);
+                       u->last_error);
     }
     if (u->stopping)
-        u->member.state = MEMBER_SHUTTING_DOWN;
-    else if (u->agent && u->had_pass) // before that nothing is known
-        u->member.state = all_served(u) ? MEMBER_RUNNING : MEMBER_DEGRADED;
-    if (u->member.state != before)
-        log_info("unit", "the unit is %s", member_state_name(u->member.state));
+        u->health = MEMBER_SHUTTING_DOWN;
+    else if (u->had_pass) // before that nothing is known
+        u->health = all_served(u) ? MEMBER_RUNNING : MEMBER_DEGRADED;
+    if (u->health != before)
+        log_info("unit", "the unit is %s", member_state_name(u->health));
+    u->calls.settled(u->calls.arg);
 }

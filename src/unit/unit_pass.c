@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/log.h"
 #include "base/mem.h"
-#include "snmp-agents/unit/unit_internal.h"
 #include "unit/adopt.h"
 #include "unit/forget.h"
 #include "unit/reason.h"
 #include "unit/take.h"
+#include "unit/unit_internal.h"
 #include <string.h>
 
 // A pass runs now and then without a cause: see tgt_reconcile. It also takes the counters along.
@@ -61,7 +61,7 @@ void unit_start_pass(struct unit *u)
     struct order *o = order_new(u->state);
     o->first = !u->had_pass;
     o->owner = u->owner;
-    o->proves = u->identity.number > 0;
+    o->proves = u->proves;
     for (uint32_t i = 0; i < o->tgtd_count; i++) {
         o->tgtds[i].answers = u->tgtds_answer[i];
         u->tgtds_answer[i] = false;
@@ -116,7 +116,7 @@ static void note_tgtds(struct unit *u, const struct order *o)
 {
     for (uint32_t i = 0; i < o->groups; i++) {
         const struct order_tgtd *t = &o->tgtds[i];
-        if (!t->there && (u->tgtds_there[i] || !u->agent))
+        if (!t->there && (u->tgtds_there[i] || !u->passed))
             log_warning("unit", "nothing of portal group %u is served: %s", i + 1, t->err.text);
         u->tgtds_there[i] = t->there;
         u->tgtd_errors[i] = t->err;
@@ -223,10 +223,8 @@ static void on_done(void *arg, struct order *o)
         if (!postponed)
             forget_as_said(u, o);
     }
-    if (!had_pass && u->had_pass) {
+    if (!had_pass && u->had_pass)
         tell_media_anew(u);
-        notifier_ready(u->notifier, u->connected);
-    }
     u->unfinished = (order_is_unfinished(o) || brings || postponed) && !strangers_wait;
     u->waiting = order_waits(o);
     order_free(o);
@@ -236,8 +234,8 @@ static void on_done(void *arg, struct order *o)
     }
     unit_reserve(u);
     check_journal(u);
-    if (!u->agent && !u->stopping)
-        unit_connect_master(u);
+    u->passed = true;
+    u->calls.passed(u->calls.arg);
     unit_settle(u);
     plan_next_pass(u, failed || u->unrecorded[0]);
 }
