@@ -43,7 +43,9 @@ LAYERS = {
                       "console/api snmp-agents/cms",
     "src/unit": "base loop model logic config netlink tgt media sqlite",
     "src/host": "base loop model logic config netlink sqlite discover",
-    "snmp-agents/unit": "base loop model logic enrol config snmp netlink media unit",
+    "snmp-agents/member": "base loop model logic enrol config snmp netlink",
+    "snmp-agents/unit": "base loop model logic enrol config snmp netlink media unit "
+                        "snmp-agents/member",
     "snmp-agents/cms": "base loop model logic snmp cms",
     "console/api": "base loop model logic config snmp cms",
     "console/cli": "base model",

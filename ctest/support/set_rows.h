@@ -23,6 +23,7 @@ struct fixture {
     struct journal *journal;
     struct state *state;
     struct member member;
+    struct scalars scalars;
     struct tables tables;
     unsigned work;   // calls that some volume has work
     unsigned leased; // calls that the lease was written
@@ -39,6 +40,32 @@ static inline void on_leased(void *arg)
     ((struct fixture *)arg)->leased++;
 }
 
+static inline uint32_t generation(void *arg)
+{
+    return state_generation(((struct fixture *)arg)->state);
+}
+
+static inline void *stage(void *arg, uint32_t request, const struct lead *next,
+                          const struct lead *now)
+{
+    return tables_stage_lead(&((struct fixture *)arg)->tables, request, next, now);
+}
+
+static inline int apply_lead(void *arg, void *staged)
+{
+    return tables_apply(&((struct fixture *)arg)->tables, staged);
+}
+
+static inline int undo_lead(void *arg, void *staged)
+{
+    return tables_undo(&((struct fixture *)arg)->tables, staged);
+}
+
+static inline void release_lead(void *arg, void *staged)
+{
+    sets_release(((struct fixture *)arg)->tables.sets, staged);
+}
+
 static inline void open_all(struct fixture *f)
 {
     struct dv_err err;
@@ -53,10 +80,17 @@ static inline void open_all(struct fixture *f)
     state_count_free(f->state, 1);
     f->tables = (struct tables){.state = f->state,
                                 .sets = sets_new(f->state, f->journal, on_work, f),
-                                .member = &f->member,
-                                .iqn_prefix = PREFIX,
-                                .leased = on_leased,
-                                .arg = f};
+                                .scalars = &f->scalars,
+                                .last_error = "",
+                                .iqn_prefix = PREFIX};
+    f->member.kind = MEMBER_UNIT;
+    f->member.owner = (struct member_owner){.generation = generation,
+                                            .stage = stage,
+                                            .apply = apply_lead,
+                                            .undo = undo_lead,
+                                            .release = release_lead,
+                                            .arg = f};
+    f->scalars = (struct scalars){.member = &f->member, .leased = on_leased, .arg = f};
 }
 
 static inline void close_all(struct fixture *f)
@@ -151,32 +185,38 @@ static inline struct row destroy(struct row r)
 
 enum { NO_FAULT = -1 };
 
+static inline void *context(struct fixture *f, const struct row *r)
+{
+    return r->table == &scalars_table ? (void *)&f->scalars : &f->tables;
+}
+
 // One request of several rows. When a row's check fails, or the row at foreign_fault's turn comes
 // in the apply phase (another agent refused), all is undone and released.
 static inline int request(struct fixture *f, struct row *rows, size_t count, int foreign_fault)
 {
     int status = SN_NO_ERROR;
     size_t applied = 0;
-    void *ctx = &f->tables;
     for (size_t i = 0; i < count; i++) {
         struct sn_change *c = &rows[i].change;
-        c->row = rows[i].table->find(ctx, c->index, c->index_len);
+        c->row = rows[i].table->find(context(f, &rows[i]), c->index, c->index_len);
         if (status == SN_NO_ERROR)
-            status = rows[i].table->check(ctx, c);
+            status = rows[i].table->check(context(f, &rows[i]), c);
     }
     for (; applied < count && status == SN_NO_ERROR; applied++)
-        status = (int)applied == foreign_fault
-                     ? SN_GEN_ERR
-                     : rows[applied].table->apply(ctx, &rows[applied].change);
+        status =
+            (int)applied == foreign_fault
+                ? SN_GEN_ERR
+                : rows[applied].table->apply(context(f, &rows[applied]), &rows[applied].change);
     if (status == SN_NO_ERROR && foreign_fault == (int)count)
         status = SN_GEN_ERR;
     for (size_t i = 0; i < count; i++)
         if (status == SN_NO_ERROR)
-            rows[i].table->commit(ctx, &rows[i].change);
+            rows[i].table->commit(context(f, &rows[i]), &rows[i].change);
         else if (i < applied)
-            assert_int_equal(rows[i].table->undo(ctx, &rows[i].change), SN_NO_ERROR);
+            assert_int_equal(rows[i].table->undo(context(f, &rows[i]), &rows[i].change),
+                             SN_NO_ERROR);
     for (size_t i = 0; i < count; i++) {
-        rows[i].table->release(ctx, &rows[i].change);
+        rows[i].table->release(context(f, &rows[i]), &rows[i].change);
         assert_null(rows[i].change.memory);
     }
     return status;

@@ -630,17 +630,17 @@ static void the_lease_runs_down(void **state)
 {
     struct fixture *f = *state;
     struct sn_value v;
-    struct row r = {.table = &table_member, .change = {.index = {0}, .index_len = 1}};
+    struct row r = {.table = &scalars_table, .change = {.index = {0}, .index_len = 1}};
     set(&r, SUB_dvsanMemberLease, sn_uint(60));
     assert_int_equal(ask(f, r), SN_NO_ERROR);
     assert_int_equal(f->leased, 1);
-    const void *row = table_member.find(&f->tables, (uint32_t[]){0}, 1);
-    const struct sn_column *lease = &table_member.columns[SUB_dvsanMemberLease - 1];
+    const void *row = scalars_table.find(&f->scalars, (uint32_t[]){0}, 1);
+    const struct sn_column *lease = &scalars_table.columns[SUB_dvsanMemberLease - 1];
     assert_int_equal(lease->number, SUB_dvsanMemberLease);
-    lease->get(&f->tables, row, &v);
+    lease->get(&f->scalars, row, &v);
     assert_in_range(v.u, 59, 60);
     f->member.lease_end = loop_now_ms();
-    lease->get(&f->tables, row, &v);
+    lease->get(&f->scalars, row, &v);
     assert_int_equal(v.u, 0);
 }
 

@@ -91,7 +91,7 @@ static void what_forgetting_took_is_put_back(void **state)
 
 static struct row lead(uint32_t seconds)
 {
-    struct row r = {.table = &table_member, .change = {.index = {0}, .index_len = 1}};
+    struct row r = {.table = &scalars_table, .change = {.index = {0}, .index_len = 1}};
     set(&r, SUB_dvsanMemberLease, sn_uint(seconds));
     return r;
 }

@@ -6,7 +6,7 @@
 #include "base/service.h"
 #include "config/world.h"
 #include "media/command.h"
-#include "snmp-agents/unit/enrol.h"
+#include "snmp-agents/member/enrol.h"
 #include "snmp-agents/unit/init.h"
 #include "snmp-agents/unit/unit_agent.h"
 #include "unit/forget.h"
@@ -184,14 +184,46 @@ static int rebuild(const struct unit_config *config, const char *unit)
     return rebuild_journal(config, unit ? &uuid : NULL, &err) == 0 ? 0 : fail(&err);
 }
 
+// A new unit keeps the UUID that is enrolled.
+static int own_uuid(const struct enrol_member *m, struct dv_uuid *out, struct dv_err *err)
+{
+    const struct unit_config *config = m->arg;
+    struct journal *j = journal_open(config->member.state_dir, err);
+    int rc = j ? 0 : -1;
+    if (j && journal_identity(j)->epoch == 0) {
+        rc = rebuild_check_lost(config, err);
+        if (rc == 0)
+            rc = journal_count_start(j, err);
+    }
+    if (j)
+        *out = journal_identity(j)->uuid;
+    journal_close(j);
+    return rc;
+}
+
+static struct enrol_member member_of(const struct unit_options *o, const struct unit_config *config)
+{
+    uint32_t index;
+    size_t len;
+    const char *address = config->member.management_address;
+    bool changes = unit_config_portal_in(address, &index, &len) != NULL;
+    return (struct enrol_member){.config = &config->member,
+                                 .config_path = o->path,
+                                 .kind = MEMBER_UNIT,
+                                 .address = changes ? "" : address,
+                                 .uuid = own_uuid,
+                                 .arg = config};
+}
+
 // Of this machine's unit the services are stopped meanwhile, and started again whatever happens.
 static int enrol_with_services(const struct unit_options *o, const struct unit_config *config,
                                const char *code, struct dv_err *err)
 {
     struct dv_err why;
     sigset_t ends, before;
+    const struct enrol_member member = member_of(o, config);
     bool services = strcmp(o->path, DEFAULT_CONFIG) == 0 && setup_runs_services(&o->setup);
-    if (services && enrol_ready(config, code, o->station, err) < 0)
+    if (services && enrol_ready(&config->member, code, o->station, err) < 0)
         return -1; // nothing is stopped for that
     // Who ends this command meanwhile ends it once the services run again.
     sigemptyset(&ends);
@@ -202,7 +234,7 @@ static int enrol_with_services(const struct unit_options *o, const struct unit_c
         sigprocmask(SIG_BLOCK, &ends, &before);
     int rc = services ? init_hold_services(&o->setup, err) : 0;
     if (rc == 0)
-        rc = enrol_unit(config, o->path, code, o->station, o->yes, err);
+        rc = enrol_by_code(&member, code, o->station, o->yes, err);
     if (services && (rc == 0 || init_is_member(&o->setup, config)) &&
         init_start_services(&o->setup, config, &why) < 0 && rc == 0)
         rc = dv_fail(err, why.code, "%s", why.text);
@@ -285,7 +317,7 @@ static int check_enrol(const struct unit_options *o, const char *code, struct dv
     struct unit_config *config = NULL;
     if (!code || (setup_has(&o->setup, o->path) && !(config = unit_config_load(o->path, err))))
         return -1;
-    int rc = enrol_check(config, code, o->station, err);
+    int rc = enrol_check(config ? &config->member : NULL, code, o->station, err);
     unit_config_free(config);
     return rc;
 }
@@ -337,6 +369,7 @@ static int load_and_run(const struct unit_options *o)
     if (!config)
         return fail(&err);
     log_init("dvsan-unit", o->verbose ? LOG_LEVEL_DEBUG : config->log_level);
+    const struct enrol_member member = member_of(o, config);
     int rc = 0;
     if (o->check)
         rc = check(config, o->path);
@@ -351,9 +384,9 @@ static int load_and_run(const struct unit_options *o)
     else if (o->enrol)
         rc = enrol(o, config);
     else if (o->request)
-        rc = enrol_print_request(config, &err) == 0 ? 0 : fail(&err);
+        rc = enrol_print_request(&member, &err) == 0 ? 0 : fail(&err);
     else if (o->identity)
-        rc = enrol_by_file(config, o->path, o->identity, o->yes, &err) == 0 ? 0 : fail(&err);
+        rc = enrol_by_file(&member, o->identity, o->yes, &err) == 0 ? 0 : fail(&err);
     else
         rc = run(config);
     unit_config_free(config);

@@ -235,7 +235,7 @@ static int check(void *ctx, struct sn_change *c)
     char what[48];
     snprintf(what, sizeof(what), "rule %u of volume %u", c->index[1], c->index[0]);
     if (status == SN_NO_ERROR)
-        status = table_may_change(t, c, true, what);
+        status = scalars_may_change(t->scalars, c, true, what);
     if (status == SN_NO_ERROR)
         status = check_request(t, c, &r, &in);
     if (status == SN_NO_ERROR)

@@ -341,7 +341,7 @@ static int may_change(struct tables *t, const struct sn_change *c, const struct 
 {
     bool undone = r->status == ROW_DESTROY ||
                   (r->status != ROW_CREATE_AND_GO && (r->has_name || r->has_admin));
-    return table_may_change(t, c, undone, what);
+    return scalars_may_change(t->scalars, c, undone, what);
 }
 
 static int check_request(struct tables *t, struct sn_change *c, const struct request *r,

@@ -1,4 +1,4 @@
-// The scalars, and the tables that managers only read: media, portals, changes.
+// The unit's scalars, and the tables that managers only read: media, portals, changes.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "snmp-agents/unit/tables.h"
 #include "base/log.h"
@@ -18,7 +18,7 @@ TABLE_GET(summary_since, struct tables, t, sn_uint(state_changes_since(t->state)
 
 TABLE_GET(summary_suppressed, struct tables, t, counter32(notifier_suppressed(t->notifier)))
 
-TABLE_GET(summary_error, struct tables, t, sn_text(t->member->last_error))
+TABLE_GET(summary_error, struct tables, t, sn_text(t->last_error))
 TABLE_GET(summary_heartbeat, struct tables, t,
           counter32((uint32_t)((loop_now_ms() - t->started_ms) / 1000)))
 TABLE_GET(summary_lost, struct tables, t, counter32(announcer_lost(t->announcer)))
@@ -209,24 +209,32 @@ const struct sn_table table_change = {
 
 // ---- What volumes and rules share -------------------------------------------------------------
 
-int table_apply(void *ctx, struct sn_change *c)
+int tables_apply(struct tables *t, struct intent *intent)
 {
-    struct tables *t = ctx;
     struct dv_err err;
-    if (sets_apply(t->sets, c->memory, &err) == 0)
+    if (sets_apply(t->sets, intent, &err) == 0)
         return SN_NO_ERROR;
     log_error("unit", "a change could not be recorded and was refused: %s", err.text);
     return SN_COMMIT_FAILED;
 }
 
-int table_undo(void *ctx, struct sn_change *c)
+int tables_undo(struct tables *t, struct intent *intent)
 {
-    struct tables *t = ctx;
     struct dv_err err;
-    if (sets_undo(t->sets, c->memory, &err) == 0)
+    if (sets_undo(t->sets, intent, &err) == 0)
         return SN_NO_ERROR;
     log_error("unit", "a change that was refused could not be taken back: %s", err.text);
     return SN_UNDO_FAILED;
+}
+
+int table_apply(void *ctx, struct sn_change *c)
+{
+    return tables_apply(ctx, c->memory);
+}
+
+int table_undo(void *ctx, struct sn_change *c)
+{
+    return tables_undo(ctx, c->memory);
 }
 
 void table_commit(void *ctx, struct sn_change *c)
@@ -242,14 +250,6 @@ void table_release(void *ctx, struct sn_change *c)
     c->memory = NULL;
 }
 
-int table_blame(struct sn_change *c, uint32_t column, int status)
-{
-    for (size_t i = 0; i < c->count; i++)
-        if (c->sets[i].column == column)
-            c->failed = i;
-    return status;
-}
-
 void table_tell_refusal(const struct sn_change *c, const char *what, int status)
 {
     static struct log_limit told;
@@ -257,11 +257,19 @@ void table_tell_refusal(const struct sn_change *c, const char *what, int status)
                 sn_status_name(status), c->count > 0 ? c->sets[c->failed].column : 0);
 }
 
+void *tables_stage_lead(struct tables *t, uint32_t request, const struct lead *next,
+                        const struct lead *now)
+{
+    struct intent in = {
+        .kind = INTENT_LEAD, .request = request, .lead = *next, .lead_before = *now};
+    return sets_stage(t->sets, &in);
+}
+
 int tables_register(struct sn_agent *agent, struct tables *t, struct dv_err *err)
 {
-    static const struct sn_table *const all[] = {&table_member, &table_summary, &table_medium,
-                                                 &table_volume, &table_access,  &table_portal,
-                                                 &table_change, &table_free};
+    static const struct sn_table *const all[] = {&table_summary, &table_medium, &table_volume,
+                                                 &table_access,  &table_portal, &table_change,
+                                                 &table_free};
     for (size_t i = 0; i < DV_COUNT(all); i++)
         if (sn_agent_table(agent, all[i], t, err) != 0)
             return -1;

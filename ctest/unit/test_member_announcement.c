@@ -1,6 +1,6 @@
 // Tests of the payload of a unit's notifications, word for word.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/announcement.h"
+#include "snmp-agents/unit/telling.h"
 
 #include "base/mem.h"
 #include "dvsan_oids.h"
@@ -16,9 +16,21 @@
 
 static const struct sn_engine_id ENGINE = {.len = 5, .b = {0x80, 0, 0x1f, 0x88, 4}};
 
-static struct member member(void)
+static uint32_t generation(void *arg)
 {
-    return (struct member){.uuid = {{0xaa, [15] = 0xbb}},
+    return state_generation(arg);
+}
+
+static void announce(void *arg, struct announcement *a)
+{
+    telling_announce(arg, a);
+}
+
+static struct member member(struct state *s)
+{
+    return (struct member){.kind = MEMBER_UNIT,
+                           .owner = {.generation = generation, .announce = announce, .arg = s},
+                           .uuid = {{0xaa, [15] = 0xbb}},
                            .name = "unit1",
                            .address = "udp:192.0.2.7:161",
                            .epoch = 3,
@@ -74,12 +86,12 @@ static void print_var(struct strbuf *out, const struct sn_var *var)
 static void assert_payload(enum announcement_kind kind, const struct netlink_interface *link,
                            uint32_t volumes, const char *expected)
 {
-    struct member m = member();
     struct state *s = state_with(volumes);
+    struct member m = member(s);
     struct announcement a;
     struct strbuf out = {0};
     char trap[SN_OID_MAX * 11];
-    announcement_make(&a, kind, link, &m, s, &ENGINE);
+    announcement_make(&a, kind, link, &m, &ENGINE);
     strbuf_add(&out, "%s\n", sn_oid_format(&a.trap, trap, sizeof(trap)));
     for (size_t i = 0; i < a.count; i++)
         print_var(&out, &a.vars[i]);
@@ -155,13 +167,14 @@ static void assert_message(struct announcement *a, const char *expected)
 static void a_volume_is_told_with_its_reason(void **state)
 {
     (void)state;
-    struct member m = member();
     struct state *s = state_with(7);
+    struct member m = member(s);
     struct announcement a;
     struct unit_volume *v = state_volume(s, 7);
     dv_copy(v->v.name, sizeof(v->v.name), "vol");
     state_set_volume(s, v, VOLUME_FAILED, 100, "why");
-    announcement_make_volume(&a, &v->v, &m, s, &ENGINE);
+    telling_volume(&v->v, &a);
+    announcement_sign(&a, &m, &ENGINE);
     assert_message(&a, "1.3.6.1.4.1.8072.9999.9999.21137.1.2.0.1\n"
                        "dvsan.1.2.1.3.1.2.7 octets 070000000000000000000000000000cc\n"
                        "dvsan.1.2.1.3.1.3.7 octets 766f6c\n"
@@ -190,13 +203,14 @@ static void a_medium_is_told_by_what_it_has_become(void **state)
                         "dvsan.1.2.1.2.1.7.3 int 3\n"
                         "dvsan.1.2.1.2.1.8.3 octets 776879\n" ENTERPRISE ENGINE_ID IDENTITY("41")},
     };
-    struct member m = member();
     struct state *s = state_with(0);
+    struct member m = member(s);
     for (size_t i = 0; i < DV_COUNT(cases); i++) {
         struct medium medium = {
             .index = 3, .name = "m", .state = cases[i].state, .last_error = "why"};
         struct announcement a;
-        announcement_make_medium(&a, &medium, &m, s, &ENGINE);
+        telling_medium(&medium, &a);
+        announcement_sign(&a, &m, &ENGINE);
         assert_message(&a, cases[i].expected);
     }
     state_free(s);
@@ -205,12 +219,12 @@ static void a_medium_is_told_by_what_it_has_become(void **state)
 static void what_does_not_fit_stays_away(void **state)
 {
     (void)state;
-    struct member m = member();
     struct state *s = state_with(200);
+    struct member m = member(s);
     struct announcement a;
     memset(m.name, 'n', sizeof(m.name) - 1);
     memset(m.address, 'a', sizeof(m.address) - 1);
-    announcement_make(&a, ANNOUNCE_COLD_START, NULL, &m, s, &ENGINE);
+    announcement_make(&a, ANNOUNCE_COLD_START, NULL, &m, &ENGINE);
     size_t most = ANNOUNCEMENT_MESSAGE_MAX - ANNOUNCEMENT_HEADERS_MAX;
     assert_in_range(announcement_size(&a), most - 200, most);
     assert_int_equal((a.count - 11) % 5, 0); // rows are whole
@@ -247,9 +261,9 @@ static void nothing_has_64_bits_for_the_master(void **state)
 {
     (void)state;
     struct state *s = state_with(2);
-    struct member m = member();
+    struct member m = member(s);
     struct announcement a;
-    announcement_make(&a, ANNOUNCE_COLD_START, NULL, &m, s, &ENGINE);
+    announcement_make(&a, ANNOUNCE_COLD_START, NULL, &m, &ENGINE);
     size_t all = a.count;
     struct sn_oid first = a.vars[0].oid;
     announcement_narrow(&a);

@@ -1,6 +1,6 @@
 // The users that units share, taken out of the texts that have them.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/old_users.h"
+#include "snmp-agents/member/old_users.h"
 
 #include "base/mem.h"
 #include "config/setup.h"

@@ -1,45 +1,47 @@
 // Which changes of state are told, and when: a pure decision.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Each thing (a medium, an interface, a volume) has a state that was told last. A thing whose state
+// Each thing (an interface, a medium) has a state that was told last. A thing whose state
 // is another one waits, once, until it can be told; what is told then is the state it has then.
 // One that is back in the state that was told waits no longer. All things share one bucket of
 // tokens, so that whatever flaps, receivers get so many notifications and no more.
-#ifndef DVSAN_UNIT_NEWS_H
-#define DVSAN_UNIT_NEWS_H
+#ifndef DVSAN_MEMBER_NEWS_H
+#define DVSAN_MEMBER_NEWS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define NEWS_BURST       20   // notifications that may follow each other at once
 #define NEWS_INTERVAL_MS 1000 // between further ones
 #define NEWS_NEVER       UINT32_MAX
 
-// In the order in which they are told: what concerns many volumes first. Of refused logins, whose
-// state is their number, the ISCSI-MIB wants no more than three in ten seconds.
-enum news_kind { NEWS_MEDIUM, NEWS_LINK, NEWS_VOLUME, NEWS_LOGIN };
-#define NEWS_KINDS     4
-#define NEWS_LOGINS    3
-#define NEWS_LOGINS_MS 10000
+// Things of one kind. Kinds are numbered from 0, in the order in which they are told.
+struct news_kind {
+    unsigned
+        most; // notifications of them in most_ms, NEWS_MOST_MAX at most; 0: as the bucket has it
+    uint32_t most_ms;
+    bool counts; // their states are numbers: the next one tells all, so none is suppressed
+};
+#define NEWS_MOST_MAX 8
 
 struct news;
 
-struct news *news_new(uint64_t now_ms);
-void news_free(struct news *n); // NULL is fine
+struct news *news_new(uint64_t now_ms, const struct news_kind *kinds, size_t count); // borrowed
+void news_free(struct news *n);                                                      // NULL is fine
 
 // The thing is in this state. untold is what counts as told of a thing that was not told yet.
-void news_see(struct news *n, enum news_kind kind, uint32_t index, int state, int untold);
+void news_see(struct news *n, unsigned kind, uint32_t index, int state, int untold);
 // The thing is gone; another one of its index starts anew.
-void news_forget(struct news *n, enum news_kind kind, uint32_t index);
+void news_forget(struct news *n, unsigned kind, uint32_t index);
 
 // The thing to be told now, which then counts as told; false when there is none, or too much was
 // told of late.
-bool news_next(struct news *n, uint64_t now_ms, enum news_kind *kind, uint32_t *index, int *state);
+bool news_next(struct news *n, uint64_t now_ms, unsigned *kind, uint32_t *index, int *state);
 // After how many milliseconds the next can be told; NEWS_NEVER when none waits.
 uint32_t news_wait(const struct news *n, uint64_t now_ms);
 
-// How many changes of state were never told, because later ones took their place. A number is not
-// a state: the next one tells all.
+// How many changes of state were never told, because later ones took their place.
 uint32_t news_suppressed(const struct news *n);
 
 #endif

@@ -1,7 +1,7 @@
 // The station's users in the file in which snmpd keeps its users: /var/lib/snmp/snmpd.conf.
 // SPDX-License-Identifier: BSD-2-Clause
-#ifndef DVSAN_UNIT_SNMPD_USERS_H
-#define DVSAN_UNIT_SNMPD_USERS_H
+#ifndef DVSAN_MEMBER_SNMPD_USERS_H
+#define DVSAN_MEMBER_SNMPD_USERS_H
 
 #include "enrol/message.h"
 

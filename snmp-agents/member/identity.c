@@ -1,6 +1,6 @@
-// The identity file of an enrolled unit.
+// The identity file of an enrolled member.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/identity.h"
+#include "snmp-agents/member/identity.h"
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -32,7 +32,7 @@ int identity_load(const char *state_dir, struct grant *out, struct dv_err *err)
     if (rc == 0)
         return 1;
     return dv_fail(err, DV_DAMAGED,
-                   "%s cannot be used (%s): bring it back from a backup, or enrol the unit anew "
+                   "%s cannot be used (%s): bring it back from a backup, or enrol it anew "
                    "with a code that dvsan unit add --again prints",
                    path, why.text);
 }

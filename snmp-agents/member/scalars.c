@@ -1,16 +1,15 @@
 // The member's scalars, and who may change what: the lease, the station's word, and refusals by it.
 // SPDX-License-Identifier: BSD-2-Clause
-//
-// A SET that carries a word has it before its rows, so it is checked before them; what it says of
-// who asks is kept in the tables' context until the request ends.
+#include "snmp-agents/member/scalars.h"
+
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "dvsan_oids.h"
 #include "loop/loop.h"
-#include "snmp-agents/unit/identity.h"
-#include "snmp-agents/unit/tables.h"
+#include "snmp-agents/member/identity.h"
+#include "snmp-agents/member/table.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -26,27 +25,28 @@ static struct sn_value holder_of(const struct member *m)
     return sn_octets(u->b, uuid_is_zero(u) ? 0 : sizeof(u->b));
 }
 
-TABLE_GET(member_uuid, struct tables, t, sn_octets(t->member->uuid.b, sizeof(t->member->uuid.b)))
-TABLE_CONSTANT(member_kind, sn_int(MEMBER_UNIT))
-TABLE_GET(member_name, struct tables, t, sn_text(t->member->name))
-TABLE_GET(member_address, struct tables, t, sn_text(t->member->address))
-TABLE_GET(member_epoch, struct tables, t, sn_uint(t->member->epoch))
-TABLE_GET(member_generation, struct tables, t, sn_uint(state_generation(t->state)))
-TABLE_GET(member_state_of, struct tables, t, sn_int((int32_t)t->member->state))
-TABLE_GET(member_lease, struct tables, t, sn_uint(seconds_until(t->member->lease_end)))
+TABLE_GET(member_uuid, struct scalars, s, sn_octets(s->member->uuid.b, sizeof(s->member->uuid.b)))
+TABLE_GET(member_kind, struct scalars, s, sn_int((int32_t)s->member->kind))
+TABLE_GET(member_name, struct scalars, s, sn_text(s->member->name))
+TABLE_GET(member_address, struct scalars, s, sn_text(s->member->address))
+TABLE_GET(member_epoch, struct scalars, s, sn_uint(s->member->epoch))
+TABLE_GET(member_generation, struct scalars, s,
+          sn_uint(s->member->owner.generation(s->member->owner.arg)))
+TABLE_GET(member_state_of, struct scalars, s, sn_int((int32_t)s->member->state))
+TABLE_GET(member_lease, struct scalars, s, sn_uint(seconds_until(s->member->lease_end)))
 TABLE_CONSTANT(member_version, sn_text(DVSAN_VERSION))
-TABLE_GET(member_holder, struct tables, t, holder_of(t->member))
-TABLE_GET(member_holder_name, struct tables, t, sn_text(t->member->lead.name))
-TABLE_GET(member_intent, struct tables, t, sn_uint(t->member->lead.word.number))
-TABLE_GET(member_mark, struct tables, t, sn_uint(t->member->lead.word.mark))
+TABLE_GET(member_holder, struct scalars, s, holder_of(s->member))
+TABLE_GET(member_holder_name, struct scalars, s, sn_text(s->member->lead.name))
+TABLE_GET(member_intent, struct scalars, s, sn_uint(s->member->lead.word.number))
+TABLE_GET(member_mark, struct scalars, s, sn_uint(s->member->lead.word.mark))
 TABLE_CONSTANT(member_take_over, sn_int(TRUTH_FALSE))
-TABLE_GET(member_held_for, struct tables, t, sn_uint(seconds_until(t->member->held_until)))
-TABLE_GET(member_spin_lock, struct tables, t, sn_int(t->member->spin_lock))
-TABLE_GET(member_refused, struct tables, t, sn_text(t->member->refused))
-TABLE_GET(member_refusals, struct tables, t,
-          ((struct sn_value){.type = SN_COUNTER32, .u = t->member->refusals}))
+TABLE_GET(member_held_for, struct scalars, s, sn_uint(seconds_until(s->member->held_until)))
+TABLE_GET(member_spin_lock, struct scalars, s, sn_int(s->member->spin_lock))
+TABLE_GET(member_refused, struct scalars, s, sn_text(s->member->refused))
+TABLE_GET(member_refusals, struct scalars, s,
+          ((struct sn_value){.type = SN_COUNTER32, .u = s->member->refusals}))
 TABLE_CONSTANT(member_keys, sn_text(""))
-TABLE_GET(member_key_number, struct tables, t, sn_uint(t->identity ? t->identity->number : 0))
+TABLE_GET(member_key_number, struct scalars, s, sn_uint(s->identity ? s->identity->number : 0))
 
 #define KEYS_LEN (4 + KEYS_AUTH + KEYS_PRIV)
 
@@ -86,34 +86,34 @@ static int refuse(struct member *m, const char *what, const char *why)
     dv_copy(m->refused + n, sizeof(m->refused) - (size_t)n, why);
     text_make_printable(m->refused);
     m->refusals++;
-    log_limited(&m->refused_log, LOG_LEVEL_WARNING, "unit", "%s", m->refused);
+    log_limited(&m->refused_log, LOG_LEVEL_WARNING, member_kind_name(m->kind), "%s", m->refused);
     return SN_NO_ACCESS;
 }
 
-int table_may_change(struct tables *t, const struct sn_change *c, bool undone, const char *what)
+int scalars_may_change(struct scalars *s, const struct sn_change *c, bool undone, const char *what)
 {
     struct lead_ask ask = {0};
     char why[LEAD_WHY_ROOM];
-    if (t->asked && t->asked_request == c->request)
-        ask = t->ask;
+    if (s->asked && s->asked_request == c->request)
+        ask = s->ask;
     ask.undone = undone;
-    if (lead_may_set(&t->member->lead, is_held(t->member), &ask, why))
+    if (lead_may_set(&s->member->lead, is_held(s->member), &ask, why))
         return SN_NO_ERROR;
-    return refuse(t->member, what, why);
+    return refuse(s->member, what, why);
 }
 
 // ---- SET --------------------------------------------------------------------------------------
 
-struct request {
+struct member_set {
     bool lease, spins;
     uint32_t seconds;
-    struct lead lead;      // as it will be recorded
-    struct intent *intent; // that it is; NULL: nothing to record
-    uint32_t number;       // of the keys that it brings; 0: none
+    struct lead lead; // as it will be recorded
+    void *staged;     // that it is; NULL: nothing to record
+    uint32_t number;  // of the keys that it brings; 0: none
     struct member_keys keys;
 };
 
-static int parse(const struct sn_change *c, struct request *r, struct lead_ask *ask)
+static int parse(const struct sn_change *c, struct member_set *r, struct lead_ask *ask)
 {
     const struct sn_value *lease = sn_change_value(c, SUB_dvsanMemberLease),
                           *holder = sn_change_value(c, SUB_dvsanMemberHolder),
@@ -143,9 +143,9 @@ static int parse(const struct sn_change *c, struct request *r, struct lead_ask *
 }
 
 // What is kept of the station: its lease is renewed far more often than anything else changes.
-static void stage(struct tables *t, const struct sn_change *c, struct request *r)
+static void stage(struct scalars *s, const struct sn_change *c, struct member_set *r)
 {
-    const struct lead *now = &t->member->lead;
+    const struct lead *now = &s->member->lead;
     bool same = uuid_equal(&r->lead.word.station, &now->word.station);
     if (!sn_change_value(c, SUB_dvsanMemberHolderName) && same)
         memcpy(r->lead.name, now->name, sizeof(r->lead.name));
@@ -153,18 +153,16 @@ static void stage(struct tables *t, const struct sn_change *c, struct request *r
     if (lead_word_equal(&r->lead.word, &now->word) && r->lead.seconds == now->seconds &&
         strcmp(r->lead.name, now->name) == 0)
         return;
-    struct intent in = {
-        .kind = INTENT_LEAD, .request = c->request, .lead = r->lead, .lead_before = *now};
-    r->intent = sets_stage(t->sets, &in);
+    r->staged = s->member->owner.stage(s->member->owner.arg, c->request, &r->lead, now);
 }
 
-static int parse_keys(const struct tables *t, const struct sn_change *c, struct request *r)
+static int parse_keys(const struct scalars *s, const struct sn_change *c, struct member_set *r)
 {
     const struct sn_value *v = sn_change_value(c, SUB_dvsanMemberKeys);
     uint8_t b[KEYS_LEN];
     if (!v)
         return SN_NO_ERROR;
-    if (!t->identity)
+    if (!s->identity)
         return SN_INCONSISTENT_NAME;
     if (!sn_get_octets(v, b, sizeof(b)))
         return SN_WRONG_LENGTH;
@@ -177,57 +175,49 @@ static int parse_keys(const struct tables *t, const struct sn_change *c, struct 
 
 static int check(void *ctx, struct sn_change *c)
 {
-    struct tables *t = ctx;
-    struct request r = {0};
+    struct scalars *s = ctx;
+    struct member_set r = {0};
     struct lead_ask ask = {0};
     char why[LEAD_WHY_ROOM];
     int32_t spin_lock;
     const struct sn_value *spin = sn_change_value(c, SUB_dvsanMemberSpinLock);
     if (spin && (!sn_get_int(spin, 0, SMI_TEST_AND_INCR_MAX, &spin_lock) ||
-                 spin_lock != t->member->spin_lock))
+                 spin_lock != s->member->spin_lock))
         return table_blame(c, SUB_dvsanMemberSpinLock, SN_INCONSISTENT_VALUE);
     int status = parse(c, &r, &ask);
     ask.lease = r.lease;
     ask.knows = r.spins = spin != NULL;
     if (status != SN_NO_ERROR)
         return status;
-    status = parse_keys(t, c, &r);
+    status = parse_keys(s, c, &r);
     if (status != SN_NO_ERROR)
         return table_blame(c, SUB_dvsanMemberKeys, status);
-    if (!lead_may_set(&t->member->lead, is_held(t->member), &ask, why))
-        return refuse(t->member, "the lease", why);
+    if (!lead_may_set(&s->member->lead, is_held(s->member), &ask, why))
+        return refuse(s->member, "the lease", why);
     if (!uuid_is_zero(&ask.word.station))
-        stage(t, c, &r);
-    struct request *kept = dv_calloc(1, sizeof(*kept));
+        stage(s, c, &r);
+    struct member_set *kept = dv_calloc(1, sizeof(*kept));
     *kept = r;
     secret_wipe(&r.keys, sizeof(r.keys));
     c->memory = kept;
     ask.name = kept->lead.name;
-    t->ask = ask;
-    t->asked = true;
-    t->asked_request = c->request;
+    s->ask = ask;
+    s->asked = true;
+    s->asked_request = c->request;
     return SN_NO_ERROR;
 }
 
-static int record(struct tables *t, struct sn_change *c, int (*phase)(void *, struct sn_change *))
-{
-    struct request *r = c->memory;
-    if (!r->intent)
-        return SN_NO_ERROR;
-    struct sn_change part = {.request = c->request, .memory = r->intent};
-    return phase(t, &part);
-}
-
-static int keep_identity(const struct tables *t, const struct grant *identity, int failed)
+static int keep_identity(const struct scalars *s, const struct grant *identity, int failed)
 {
     struct dv_err err;
-    if (identity_keep(t->state_dir, identity, &err) == 0)
+    if (identity_keep(s->state_dir, identity, &err) == 0)
         return SN_NO_ERROR;
-    log_error("unit", "the unit's other keys cannot be kept: %s", err.text);
+    const char *kind = member_kind_name(s->member->kind);
+    log_error(kind, "the %s's other keys cannot be kept: %s", kind, err.text);
     return failed;
 }
 
-static void put_keys(const struct request *r, struct grant *identity)
+static void put_keys(const struct member_set *r, struct grant *identity)
 {
     identity->number = r->number;
     identity->notify = r->keys;
@@ -235,15 +225,16 @@ static void put_keys(const struct request *r, struct grant *identity)
 
 static int apply(void *ctx, struct sn_change *c)
 {
-    const struct tables *t = ctx;
-    const struct request *r = c->memory;
-    int status = record(ctx, c, table_apply);
+    const struct scalars *s = ctx;
+    const struct member_set *r = c->memory;
+    const struct member_owner *o = &s->member->owner;
+    int status = r->staged ? o->apply(o->arg, r->staged) : SN_NO_ERROR;
     if (status != SN_NO_ERROR || r->number == 0)
         return status;
-    struct grant next = *t->identity;
+    struct grant next = *s->identity;
     put_keys(r, &next);
     DV_FAULT("member.keys");
-    status = keep_identity(t, &next, SN_COMMIT_FAILED);
+    status = keep_identity(s, &next, SN_COMMIT_FAILED);
     DV_FAULT("member.keys_kept");
     grant_wipe(&next);
     return status;
@@ -251,65 +242,75 @@ static int apply(void *ctx, struct sn_change *c)
 
 static int undo(void *ctx, struct sn_change *c)
 {
-    const struct tables *t = ctx;
-    const struct request *r = c->memory;
-    int status = r->number ? keep_identity(t, t->identity, SN_UNDO_FAILED) : SN_NO_ERROR;
-    int other = record(ctx, c, table_undo);
+    const struct scalars *s = ctx;
+    const struct member_set *r = c->memory;
+    int status = r->number ? keep_identity(s, s->identity, SN_UNDO_FAILED) : SN_NO_ERROR;
+    const struct member_owner *o = &s->member->owner;
+    int other = r->staged ? o->undo(o->arg, r->staged) : SN_NO_ERROR;
     return other != SN_NO_ERROR ? other : status;
 }
 
-static void use_keys(struct tables *t, const struct request *r)
+static void use_keys(struct scalars *s, const struct member_set *r)
 {
-    if (r->number != t->identity->number)
-        log_info("unit", "the station gave the unit its keys of number %u", r->number);
-    put_keys(r, t->identity);
-    t->rekeyed(t->arg);
+    const char *kind = member_kind_name(s->member->kind);
+    if (r->number != s->identity->number)
+        log_info(kind, "the station gave the %s its keys of number %u", kind, r->number);
+    put_keys(r, s->identity);
+    s->rekeyed(s->arg);
 }
 
-static void tell_lead(const struct lead *before, const struct lead *now)
+static void tell_lead(const char *kind, const struct lead *before, const struct lead *now)
 {
     char uuid[UUID_TEXT_LEN];
     if (!uuid_equal(&before->word.station, &now->word.station))
-        log_info("unit", "the station %s (%s) leads this unit now", now->name,
-                 uuid_format(&now->word.station, uuid));
+        log_info(kind, "the station %s (%s) leads this %s now", now->name,
+                 uuid_format(&now->word.station, uuid), kind);
 }
 
 static void commit(void *ctx, struct sn_change *c)
 {
-    struct tables *t = ctx;
-    const struct request *r = c->memory;
-    struct member *m = t->member;
+    struct scalars *s = ctx;
+    const struct member_set *r = c->memory;
+    struct member *m = s->member;
     bool told = !uuid_is_zero(&r->lead.word.station);
     if (r->spins || (told && !lead_word_equal(&m->lead.word, &r->lead.word)))
         m->spin_lock = m->spin_lock < SMI_TEST_AND_INCR_MAX ? m->spin_lock + 1 : 0;
     if (told) {
-        tell_lead(&m->lead, &r->lead);
+        tell_lead(member_kind_name(m->kind), &m->lead, &r->lead);
         m->lead = r->lead;
     }
     if (r->number)
-        use_keys(t, r);
+        use_keys(s, r);
     if (!r->lease)
         return;
     m->lease_end = r->seconds > 0 ? loop_now_ms() + r->seconds * (uint64_t)1000 : 0;
     if (!uuid_is_zero(&r->lead.word.station))
         m->held_until = m->lease_end;
-    t->leased(t->arg);
+    s->leased(s->arg);
 }
 
 static void release(void *ctx, struct sn_change *c)
 {
-    struct tables *t = ctx;
-    struct request *r = c->memory;
-    t->asked = false;
+    struct scalars *s = ctx;
+    struct member_set *r = c->memory;
+    s->asked = false;
     if (!r)
         return;
-    sets_release(t->sets, r->intent);
+    s->member->owner.release(s->member->owner.arg, r->staged);
     secret_wipe(&r->keys, sizeof(r->keys));
     free(r);
     c->memory = NULL;
 }
 
-const struct sn_table table_member = {
+int table_blame(struct sn_change *c, uint32_t column, int status)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (c->sets[i].column == column)
+            c->failed = i;
+    return status;
+}
+
+const struct sn_table scalars_table = {
     .name = "member",
     .entry = OID_dvsanMemberObjects,
     .columns = MEMBER_COLUMNS,

@@ -1,6 +1,6 @@
 // Writes snmpd's users, in the form in which it does that itself.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/snmpd_users.h"
+#include "snmp-agents/member/snmpd_users.h"
 
 #include "base/file.h"
 #include "base/mem.h"

@@ -1,6 +1,6 @@
 // Tests of what is told when: each case is a list of what happens, and what is told of it.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/news.h"
+#include "snmp-agents/unit/telling.h"
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -18,30 +18,30 @@ enum { END, SEE, FORGET, TELL, LINK };
 struct event {
     int what; // TELL: all that can be told at the time
     uint64_t at_ms;
-    enum news_kind kind;
+    unsigned kind;
     uint32_t index;
     int state;
 };
 
 #define V(state, index)                                                                            \
     {                                                                                              \
-        SEE, 0, NEWS_VOLUME, index, state                                                          \
+        SEE, 0, TELLING_VOLUME, index, state                                                       \
     }
 #define M(state, index)                                                                            \
     {                                                                                              \
-        SEE, 0, NEWS_MEDIUM, index, state                                                          \
+        SEE, 0, TELLING_MEDIUM, index, state                                                       \
     }
 #define L(up, index)                                                                               \
     {                                                                                              \
-        LINK, 0, NEWS_LINK, index, up                                                              \
+        LINK, 0, TELLING_LINK, index, up                                                           \
     }
 #define GONE(index)                                                                                \
     {                                                                                              \
-        FORGET, 0, NEWS_VOLUME, index, 0                                                           \
+        FORGET, 0, TELLING_VOLUME, index, 0                                                        \
     }
 #define TELL_AT(at)                                                                                \
     {                                                                                              \
-        TELL, at, NEWS_MEDIUM, 0, 0                                                                \
+        TELL, at, TELLING_MEDIUM, 0, 0                                                             \
     }
 
 struct news_case {
@@ -51,7 +51,7 @@ struct news_case {
     uint32_t suppressed;
 };
 
-// With the names of enum news_kind as M, L and V.
+// With the names of enum telling_kind as M, L and V.
 static const struct news_case cases[] = {
     {"nothing happens", {V(ONLINE, 1), M(ONLINE, 1), TELL_AT(0)}, "", 0},
     {"a volume fails and is well again",
@@ -94,7 +94,7 @@ static const struct news_case cases[] = {
 
 static void tell(struct news *n, uint64_t now, struct strbuf *out)
 {
-    enum news_kind kind;
+    unsigned kind;
     uint32_t index;
     int state;
     while (news_next(n, now, &kind, &index, &state))
@@ -103,7 +103,7 @@ static void tell(struct news *n, uint64_t now, struct strbuf *out)
 
 static void run_case(const struct news_case *c)
 {
-    struct news *n = news_new(0);
+    struct news *n = news_new(0, telling_kinds, TELLING_KINDS);
     struct strbuf out = {0};
     strbuf_add(&out, "%s", "");
     for (const struct event *e = c->events; e->what != END; e++) {
@@ -133,7 +133,7 @@ static void all_cases(void **state)
 
 static unsigned count_told(struct news *n, uint64_t now)
 {
-    enum news_kind kind;
+    unsigned kind;
     uint32_t index;
     int state;
     unsigned told = 0;
@@ -145,10 +145,10 @@ static unsigned count_told(struct news *n, uint64_t now)
 static void a_burst_and_then_one_an_interval(void **state)
 {
     (void)state;
-    struct news *n = news_new(1000);
+    struct news *n = news_new(1000, telling_kinds, TELLING_KINDS);
     assert_int_equal(news_wait(n, 1000), NEWS_NEVER);
     for (uint32_t i = 1; i <= 100; i++)
-        news_see(n, NEWS_VOLUME, i, FAILED, ONLINE);
+        news_see(n, TELLING_VOLUME, i, FAILED, ONLINE);
     assert_int_equal(news_wait(n, 1000), 0);
     assert_int_equal(count_told(n, 1000), NEWS_BURST);
     assert_int_equal(news_wait(n, 1000), NEWS_INTERVAL_MS);
@@ -160,7 +160,7 @@ static void a_burst_and_then_one_an_interval(void **state)
     assert_int_equal(count_told(n, 1000 + 1000 * NEWS_INTERVAL_MS), NEWS_BURST);
     assert_int_equal(news_suppressed(n), 0);
     for (uint32_t i = 1; i <= 100; i++) // all are well before the rest was told
-        news_see(n, NEWS_VOLUME, i, ONLINE, ONLINE);
+        news_see(n, TELLING_VOLUME, i, ONLINE, ONLINE);
     assert_int_equal(news_suppressed(n), 2 * (100 - 2 * NEWS_BURST - 11));
     assert_int_equal(count_told(n, 1000 + 9000 * NEWS_INTERVAL_MS), NEWS_BURST);
     news_free(n);
@@ -169,10 +169,10 @@ static void a_burst_and_then_one_an_interval(void **state)
 static void two_hundred_flaps_are_few_notifications(void **state)
 {
     (void)state;
-    struct news *n = news_new(0);
+    struct news *n = news_new(0, telling_kinds, TELLING_KINDS);
     unsigned told = 0;
     for (uint32_t i = 1; i <= 200; i++) { // in two seconds
-        news_see(n, NEWS_VOLUME, 1, i % 2 ? FAILED : ONLINE, ONLINE);
+        news_see(n, TELLING_VOLUME, 1, i % 2 ? FAILED : ONLINE, ONLINE);
         told += count_told(n, UINT64_C(10) * i);
     }
     assert_in_range(told, NEWS_BURST, NEWS_BURST + 2);
@@ -185,14 +185,14 @@ static void two_hundred_flaps_are_few_notifications(void **state)
 static void refused_logins(void **state)
 {
     (void)state;
-    struct news *n = news_new(0);
+    struct news *n = news_new(0, telling_kinds, TELLING_KINDS);
     struct strbuf out = {0};
     for (int i = 1; i <= 5; i++) {
-        news_see(n, NEWS_LOGIN, 7, i, i - 1);
+        news_see(n, TELLING_LOGIN, 7, i, i - 1);
         tell(n, 1000, &out);
     }
-    news_see(n, NEWS_LOGIN, 8, 41, 40);
-    news_see(n, NEWS_VOLUME, 7, FAILED, ONLINE);
+    news_see(n, TELLING_LOGIN, 8, 41, 40);
+    news_see(n, TELLING_VOLUME, 7, FAILED, ONLINE);
     tell(n, 1000, &out);
     assert_int_equal(news_wait(n, 4000), 7000);
     tell(n, 10999, &out);

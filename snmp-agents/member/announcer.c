@@ -1,6 +1,6 @@
-// Tells the station that the unit is there, again and again until it gives a lease.
+// Tells the station that the member is there, again and again until it gives a lease.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/announcer.h"
+#include "snmp-agents/member/announcer.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -34,13 +34,13 @@ struct station {
 struct announcer {
     struct loop *loop;
     struct sn_env *env;
-    const struct unit_config *config;
+    const struct member_config *config;
     const struct grant *identity; // NULL: not enrolled
     const struct member *member;
-    const struct state *state;
     struct sn_agent *agent; // NULL until started
     struct station *stations;
     size_t station_count;
+    char alone[ANNOUNCER_TROUBLE_ROOM]; // what is said while there are none
 
     struct sn_engine_id engine; // of the local snmpd
     struct sn_peer *engine_peer;
@@ -58,12 +58,17 @@ struct announcer {
     void *stopped_arg;
 };
 
+static const char *kind_of(const struct announcer *a)
+{
+    return member_kind_name(a->member->kind);
+}
+
 static bool leased(const struct announcer *a)
 {
     return a->member->lease_end > loop_now_ms();
 }
 
-// A quarter more or less, so that units that started together do not speak together for ever.
+// A quarter more or less, so that members that started together do not speak together for ever.
 static uint32_t jitter(uint32_t ms)
 {
     uint32_t any;
@@ -79,10 +84,10 @@ struct notify_user {
     struct sn_local_keys keys;
 };
 
-// The unit's own user at the station's engine; or the one that several units share.
+// The member's own user at the station's engine; or the one that several units share.
 static const struct sn_user *notify_user(const struct announcer *a, struct notify_user *out)
 {
-    const struct user_config *u = &a->config->member.notify;
+    const struct user_config *u = &a->config->notify;
     const struct grant *id = a->identity;
     out->user =
         (struct sn_user){.name = u->name, .auth_pass = u->auth_pass, .priv_pass = u->priv_pass};
@@ -140,10 +145,10 @@ static void answered(struct station *s, const struct sn_result *result, bool new
     if (result->code != DV_OK) {
         if (a->identity && result->code == DV_DENIED && !s->silent)
             log_warning("announce",
-                        "the station at %s does not take this unit's keys; if that lasts, give it "
-                        "others: on the station dvsan unit add %s, with --again if it is in the "
+                        "the station at %s does not take this %s's keys; if that lasts, give it "
+                        "others: on the station dvsan %s add %s, with --again if it is in the "
                         "list there, and here the line that this prints",
-                        s->address, a->config->member.name);
+                        s->address, kind_of(a), kind_of(a), a->config->name);
         not_told(s, "does not answer notifications", result->text);
         if (news && leased(a))
             a->lost++;
@@ -188,24 +193,16 @@ static void tell_others(struct announcer *a, struct announcement *message)
     announcement_narrow(message);
     if (!a->agent || !sn_agent_notify(a->agent, &message->trap, message->vars, message->count))
         a->lost++;
+    announcement_clear(message);
 }
 
 static void tell(struct announcer *a, enum announcement_kind kind,
                  const struct netlink_interface *link, struct sn_timing timing)
 {
     struct announcement message;
-    announcement_make(&message, kind, link, a->member, a->state, &a->engine);
+    announcement_make(&message, kind, link, a->member, &a->engine);
     tell_stations(a, &message, timing);
     tell_others(a, &message);
-    announcement_clear(&message);
-}
-
-static void tell_news(struct announcer *a, struct announcement *message)
-{
-    if (leased(a) && !a->stopping)
-        tell_stations(a, message, NEWS_TIMING);
-    tell_others(a, message);
-    announcement_clear(message);
 }
 
 // ---- The local engine's ID --------------------------------------------------------------------
@@ -224,9 +221,9 @@ static void engine_done(void *arg, const struct sn_result *result)
     a->engine_peer = NULL;
     if (a->engine.len == 0)
         log_warning("announce",
-                    "the snmpd at %s did not tell its engine ID (%s), so the unit is announced "
+                    "the snmpd at %s did not tell its engine ID (%s), so the %s is announced "
                     "without it; check management-address in the configuration",
-                    a->member->address, result->text);
+                    a->member->address, result->text, kind_of(a));
     announce(a);
 }
 
@@ -276,15 +273,15 @@ void announcer_start(struct announcer *a, struct sn_agent *agent)
     a->agent = agent;
     if (a->engine_asked || a->stopping)
         return;
-    if (a->config->member.engine_id_len == 0)
+    if (a->config->engine_id_len == 0)
         a->engine.len = 0; // it may be another snmpd than last time
     a->repeat_ms = REPEAT_FIRST_MS;
     if (!ask_engine(a))
         announce(a);
 }
 
-// A station that did not take a notification and has the unit in its care may take one again: with
-// nothing to tell that would never be known.
+// A station that did not take a notification and has the member in its care may take one again:
+// with nothing to tell that would never be known.
 static void probe(struct announcer *a)
 {
     for (size_t i = 0; i < a->station_count; i++) {
@@ -292,7 +289,7 @@ static void probe(struct announcer *a)
         struct announcement message;
         if (!s->silent || !station_open(s))
             continue;
-        announcement_make(&message, ANNOUNCE_AGAIN, NULL, a->member, a->state, &a->engine);
+        announcement_make(&message, ANNOUNCE_AGAIN, NULL, a->member, &a->engine);
         a->under_way++;
         sn_inform(s->peer, &message.trap, message.vars, message.count, INFORM_TIMING, probe_done,
                   s);
@@ -337,26 +334,18 @@ void announcer_link(struct announcer *a, bool up, const struct netlink_interface
     tell(a, up ? ANNOUNCE_LINK_UP : ANNOUNCE_LINK_DOWN, link, NEWS_TIMING);
 }
 
-void announcer_medium(struct announcer *a, const struct unit_medium *medium)
+void announcer_tell(struct announcer *a, struct announcement *message)
 {
-    struct announcement message;
-    announcement_make_medium(&message, &medium->m, a->member, a->state, &a->engine);
-    tell_news(a, &message);
+    announcement_sign(message, a->member, &a->engine);
+    if (leased(a) && !a->stopping)
+        tell_stations(a, message, NEWS_TIMING);
+    tell_others(a, message);
 }
 
-void announcer_volume(struct announcer *a, const struct unit_volume *volume)
+void announcer_tell_others(struct announcer *a, struct announcement *message)
 {
-    struct announcement message;
-    announcement_make_volume(&message, &volume->v, a->member, a->state, &a->engine);
-    tell_news(a, &message);
-}
-
-void announcer_login(struct announcer *a, const struct unit_volume *volume)
-{
-    struct announcement message;
-    announcement_make_login(&message, volume, a->member, a->state, &a->engine);
-    tell_others(a, &message);
-    announcement_clear(&message);
+    announcement_sign(message, a->member, &a->engine);
+    tell_others(a, message);
 }
 
 void announcer_stop(struct announcer *a, const struct netlink_interface *links, size_t count,
@@ -383,8 +372,7 @@ uint32_t announcer_lost(const struct announcer *a)
 const char *announcer_trouble(const struct announcer *a)
 {
     if (a->station_count == 0)
-        return "the unit belongs to no station: make a code there with dvsan unit add, stop "
-               "dvsan-unit and snmpd, and run dvsan-unit --enrol=CODE";
+        return a->alone;
     for (size_t i = 0; i < a->station_count && leased(a); i++)
         if (a->stations[i].silent)
             return a->stations[i].trouble;
@@ -393,22 +381,20 @@ const char *announcer_trouble(const struct announcer *a)
 
 static void add_stations(struct announcer *a)
 {
-    const struct unit_config *config = a->config;
-    a->station_count = config->member.cms_count ? config->member.cms_count : a->identity ? 1 : 0;
+    const struct member_config *config = a->config;
+    a->station_count = config->cms_count ? config->cms_count : a->identity ? 1 : 0;
     a->stations = dv_calloc(a->station_count, sizeof(*a->stations));
     for (size_t i = 0; i < a->station_count; i++)
-        a->stations[i] =
-            (struct station){.owner = a,
-                             .address = config->member.cms_count ? config->member.cms[i]
-                                                                 : a->identity->station.address};
+        a->stations[i] = (struct station){
+            .owner = a,
+            .address = config->cms_count ? config->cms[i] : a->identity->station.address};
 }
 
 struct announcer *announcer_new(struct loop *loop, struct sn_env *env,
-                                const struct unit_config *config, const struct grant *identity,
-                                const struct member *member, const struct state *state,
-                                struct dv_err *err)
+                                const struct member_config *config, const struct grant *identity,
+                                const struct member *member, struct dv_err *err)
 {
-    if (config->member.engine_id_len > SN_ENGINE_ID_MAX) {
+    if (config->engine_id_len > SN_ENGINE_ID_MAX) {
         (void)dv_fail(err, DV_INVALID, "an engine ID has at most %d bytes", SN_ENGINE_ID_MAX);
         return NULL;
     }
@@ -418,11 +404,15 @@ struct announcer *announcer_new(struct loop *loop, struct sn_env *env,
                             .config = config,
                             .identity = identity,
                             .member = member,
-                            .state = state,
                             .repeat_ms = REPEAT_FIRST_MS};
-    a->engine.len = (uint8_t)config->member.engine_id_len;
-    memcpy(a->engine.b, config->member.engine_id, config->member.engine_id_len);
-    if (identity || *config->member.notify.name)
+    a->engine.len = (uint8_t)config->engine_id_len;
+    memcpy(a->engine.b, config->engine_id, config->engine_id_len);
+    const char *kind = kind_of(a);
+    snprintf(a->alone, sizeof(a->alone),
+             "the %s belongs to no station: make a code there with dvsan %s add, stop dvsan-%s and "
+             "snmpd, and run dvsan-%s --enrol=CODE",
+             kind, kind, kind, kind);
+    if (identity || *config->notify.name)
         add_stations(a);
     else
         log_warning("announce", "%s", announcer_trouble(a));

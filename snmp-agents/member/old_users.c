@@ -1,6 +1,6 @@
 // Taking out the users that units shared.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/old_users.h"
+#include "snmp-agents/member/old_users.h"
 
 #include "base/file.h"
 #include "base/log.h"
@@ -241,7 +241,7 @@ char *old_users_xml(const char *xml)
     return dv_strdup(xml);
 }
 
-// ---- The unit ---------------------------------------------------------------------------------
+// ---- The files ---------------------------------------------------------------------------------
 
 // NULL without an error when there is none.
 static char *read_text(const char *path)
@@ -269,21 +269,20 @@ static size_t read_hex(const char *text, uint8_t *out, size_t room)
     return len;
 }
 
-bool old_users_engine(const struct unit_config *config, struct engine_id *out)
+bool old_users_engine(const struct member_config *config, struct engine_id *out)
 {
-    char *conf = read_text(config->member.snmpd_conf);
+    char *conf = read_text(config->snmpd_conf);
     char agentx[WORD_ROOM] = "", engine[WORD_ROOM] = "";
     size_t len = 0;
     bool ours = conf && old_users_value(conf, "agentXSocket", agentx, sizeof(agentx)) &&
-                strcmp(bare(agentx), bare(config->member.agentx)) == 0 &&
+                strcmp(bare(agentx), bare(config->agentx)) == 0 &&
                 old_users_value(conf, "exactEngineID", engine, sizeof(engine)) &&
                 strncmp(engine, "0x", 2) == 0 &&
                 (len = read_hex(engine + 2, out->b, sizeof(out->b))) >= 5;
     out->len = (uint8_t)len;
     secret_free(conf);
-    return ours && (config->member.engine_id_len == 0 ||
-                    (config->member.engine_id_len == len &&
-                     memcmp(config->member.engine_id, out->b, len) == 0));
+    return ours && (config->engine_id_len == 0 ||
+                    (config->engine_id_len == len && memcmp(config->engine_id, out->b, len) == 0));
 }
 
 static int write_as(const char *path, const char *text, mode_t mode, const struct stat *owner,
@@ -324,14 +323,14 @@ static int replace(const char *path, char *old, char *new, struct dv_err *err)
     return rc;
 }
 
-static int of_snmpd(const struct unit_config *config, struct dv_err *err)
+static int of_snmpd(const struct member_config *config, struct dv_err *err)
 {
     struct engine_id engine;
     struct old_users old;
     if (!old_users_engine(config, &engine))
         return 0;
-    char *conf = read_text(config->member.snmpd_conf);
-    char *state = read_text(config->member.snmpd_state);
+    char *conf = read_text(config->snmpd_conf);
+    char *state = read_text(config->snmpd_state);
     if (!conf || !state) {
         secret_free(conf);
         secret_free(state);
@@ -340,17 +339,18 @@ static int of_snmpd(const struct unit_config *config, struct dv_err *err)
     old_users_find(conf, &old);
     // The users' names are in snmpd.conf, so this comes last.
     char *new_conf = old_users_conf(conf, (const char *)setup_text_snmpd_conf.text, &old);
-    int rc = replace(config->member.snmpd_state, state, old_users_state(state, &old), err);
+    int rc = replace(config->snmpd_state, state, old_users_state(state, &old), err);
     if (rc < 0) {
         secret_free(conf);
         secret_free(new_conf);
         return -1;
     }
-    int more = replace(config->member.snmpd_conf, conf, new_conf, err);
+    int more = replace(config->snmpd_conf, conf, new_conf, err);
     return more < 0 ? -1 : rc | more;
 }
 
-int old_users_remove(const struct unit_config *config, const char *config_path, struct dv_err *err)
+int old_users_remove(const struct member_config *config, const char *config_path,
+                     struct dv_err *err)
 {
     int rc = of_snmpd(config, err);
     char *xml = rc >= 0 ? read_text(config_path) : NULL;

@@ -1,6 +1,6 @@
 // Which changes of state are told, and when: a pure decision.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/news.h"
+#include "snmp-agents/member/news.h"
 #include "base/mem.h"
 #include <uthash.h>
 #include <utlist.h>
@@ -14,41 +14,50 @@ struct news_thing {
     UT_hash_handle hh;
 };
 
-struct news {
-    struct news_thing *things;
-    struct news_thing *waiting[NEWS_KINDS]; // the longest first
-    uint64_t full_at; // when the bucket is full again, if nothing more is told
-    uint32_t suppressed;
-    uint64_t logins[NEWS_LOGINS]; // when the last ones were told, each 0 until it was
-    unsigned login_count;
+struct news_queue { // of one kind
+    struct news_kind kind;
+    struct news_thing *waiting;   // the longest first
+    uint64_t told[NEWS_MOST_MAX]; // when the last ones were told
+    unsigned told_count;          // so far
 };
 
-static uint64_t key_of(enum news_kind kind, uint32_t index)
+struct news {
+    struct news_thing *things;
+    struct news_queue *queues;
+    size_t count;
+    uint64_t full_at; // when the bucket is full again, if nothing more is told
+    uint32_t suppressed;
+};
+
+static uint64_t key_of(unsigned kind, uint32_t index)
 {
     return (uint64_t)kind << 32 | index;
 }
 
-static enum news_kind kind_of(const struct news_thing *t)
+static struct news_queue *queue_of(const struct news *n, const struct news_thing *t)
 {
-    return (enum news_kind)(t->key >> 32);
+    return &n->queues[t->key >> 32];
 }
 
-struct news *news_new(uint64_t now_ms)
+struct news *news_new(uint64_t now_ms, const struct news_kind *kinds, size_t count)
 {
     struct news *n = dv_calloc(1, sizeof(*n));
-    n->full_at = now_ms;
+    *n = (struct news){.full_at = now_ms, .count = count};
+    n->queues = dv_calloc(count, sizeof(*n->queues));
+    for (size_t i = 0; i < count; i++)
+        n->queues[i].kind = kinds[i];
     return n;
 }
 
 static void suppress(struct news *n, const struct news_thing *t, uint32_t changes)
 {
-    if (kind_of(t) != NEWS_LOGIN)
+    if (!queue_of(n, t)->kind.counts)
         n->suppressed += changes;
 }
 
 static void settle(struct news *n, struct news_thing *t)
 {
-    DL_DELETE(n->waiting[kind_of(t)], t);
+    DL_DELETE(queue_of(n, t)->waiting, t);
     t->changes = 0;
 }
 
@@ -65,10 +74,11 @@ void news_free(struct news *n)
     struct news_thing *t, *next;
     HASH_ITER(hh, n->things, t, next)
     drop(n, t);
+    free(n->queues);
     free(n);
 }
 
-static struct news_thing *find(const struct news *n, enum news_kind kind, uint32_t index)
+static struct news_thing *find(const struct news *n, unsigned kind, uint32_t index)
 {
     uint64_t key = key_of(kind, index);
     struct news_thing *t;
@@ -76,7 +86,7 @@ static struct news_thing *find(const struct news *n, enum news_kind kind, uint32
     return t;
 }
 
-void news_see(struct news *n, enum news_kind kind, uint32_t index, int state, int untold)
+void news_see(struct news *n, unsigned kind, uint32_t index, int state, int untold)
 {
     struct news_thing *t = find(n, kind, index);
     if (!t && state == untold)
@@ -91,7 +101,7 @@ void news_see(struct news *n, enum news_kind kind, uint32_t index, int state, in
         return;
     t->state = state;
     if (t->changes++ == 0)
-        DL_APPEND(n->waiting[kind], t);
+        DL_APPEND(queue_of(n, t)->waiting, t);
     if (state != t->told)
         return;
     suppress(n, t, t->changes);
@@ -100,7 +110,7 @@ void news_see(struct news *n, enum news_kind kind, uint32_t index, int state, in
         drop(n, t);
 }
 
-void news_forget(struct news *n, enum news_kind kind, uint32_t index)
+void news_forget(struct news *n, unsigned kind, uint32_t index)
 {
     struct news_thing *t = find(n, kind, index);
     if (!t)
@@ -113,14 +123,14 @@ void news_forget(struct news *n, enum news_kind kind, uint32_t index)
 }
 
 // After how many milliseconds the kind has its turn, but for the bucket.
-static uint32_t kind_wait(const struct news *n, int kind, uint64_t now_ms)
+static uint32_t queue_wait(const struct news_queue *q, uint64_t now_ms)
 {
-    uint64_t first = n->logins[n->login_count % NEWS_LOGINS];
-    if (!n->waiting[kind])
+    if (!q->waiting)
         return NEWS_NEVER;
-    if (kind != NEWS_LOGIN || n->login_count < NEWS_LOGINS || first + NEWS_LOGINS_MS <= now_ms)
+    if (q->kind.most == 0 || q->told_count < q->kind.most)
         return 0;
-    return (uint32_t)(first + NEWS_LOGINS_MS - now_ms);
+    uint64_t again = q->told[q->told_count % q->kind.most] + q->kind.most_ms;
+    return again > now_ms ? (uint32_t)(again - now_ms) : 0;
 }
 
 // A notification takes an interval to make up for; the bucket holds NEWS_BURST of them.
@@ -130,26 +140,27 @@ uint32_t news_wait(const struct news *n, uint64_t now_ms)
     uint64_t ahead = (uint64_t)NEWS_BURST * NEWS_INTERVAL_MS;
     uint32_t bucket = can_at > now_ms + ahead ? (uint32_t)(can_at - now_ms - ahead) : 0;
     uint32_t first = NEWS_NEVER;
-    for (int kind = 0; kind < NEWS_KINDS; kind++) {
-        uint32_t wait = kind_wait(n, kind, now_ms);
+    for (size_t i = 0; i < n->count; i++) {
+        uint32_t wait = queue_wait(&n->queues[i], now_ms);
         first = wait < first ? wait : first;
     }
     return first > bucket ? first : bucket;
 }
 
-bool news_next(struct news *n, uint64_t now_ms, enum news_kind *kind, uint32_t *index, int *state)
+bool news_next(struct news *n, uint64_t now_ms, unsigned *kind, uint32_t *index, int *state)
 {
-    struct news_thing *t = NULL;
+    struct news_queue *q = n->queues;
     if (news_wait(n, now_ms) > 0)
         return false;
-    for (int k = 0; !t; k++)
-        t = kind_wait(n, k, now_ms) == 0 ? n->waiting[k] : NULL;
-    *kind = kind_of(t);
+    while (queue_wait(q, now_ms) > 0)
+        q++;
+    struct news_thing *t = q->waiting;
+    *kind = (unsigned)(q - n->queues);
     *index = (uint32_t)t->key;
     *state = t->told = t->state;
     suppress(n, t, t->changes - 1);
-    if (*kind == NEWS_LOGIN)
-        n->logins[n->login_count++ % NEWS_LOGINS] = now_ms;
+    if (q->kind.most > 0)
+        q->told[q->told_count++ % q->kind.most] = now_ms;
     n->full_at = (n->full_at > now_ms ? n->full_at : now_ms) + NEWS_INTERVAL_MS;
     settle(n, t);
     if (t->told == t->untold)

@@ -1,6 +1,6 @@
-// Enrolling a unit: who it is, the talk with the station, and what is kept of that.
+// Enrolling a member: who it is, the talk with the station, and what is kept of that.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "snmp-agents/unit/enrol.h"
+#include "snmp-agents/member/enrol.h"
 
 #include "base/fault.h"
 #include "base/file.h"
@@ -8,11 +8,9 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "enrol/client.h"
-#include "snmp-agents/unit/identity.h"
-#include "snmp-agents/unit/old_users.h"
-#include "snmp-agents/unit/snmpd_users.h"
-#include "unit/journal.h"
-#include "unit/rebuild.h"
+#include "snmp-agents/member/identity.h"
+#include "snmp-agents/member/old_users.h"
+#include "snmp-agents/member/snmpd_users.h"
 #include <errno.h>
 #include <grp.h>
 #include <libgen.h>
@@ -25,8 +23,7 @@
 #include <unistd.h>
 
 struct enrolling {
-    const struct unit_config *config;
-    const char *config_path;
+    const struct enrol_member *member;
     const struct engine_id *engine;
     bool leave; // the pool that it is in, for another one
 };
@@ -78,29 +75,20 @@ static int become_owner_of(const char *folder, struct own_groups *own, struct dv
 
 // ---- Who it is ------------------------------------------------------------------------------
 
-static int unit_uuid(const struct unit_config *config, struct dv_uuid *out, struct dv_err *err)
+static int own_uuid(const struct enrol_member *m, struct dv_uuid *out, struct dv_err *err)
 {
+    const char *folder = m->config->state_dir;
     struct own_groups own;
-    if (file_make_dirs(config->member.state_dir, 0700, err) < 0 ||
-        become_owner_of(config->member.state_dir, &own, err) < 0)
+    if (file_make_dirs(folder, 0700, err) < 0 || become_owner_of(folder, &own, err) < 0)
         return -1;
-    struct journal *j = journal_open(config->member.state_dir, err);
-    int rc = j ? 0 : -1;
-    if (j && journal_identity(j)->epoch == 0) { // a new unit keeps the UUID that is enrolled
-        rc = rebuild_check_lost(config, err);
-        if (rc == 0)
-            rc = journal_count_start(j, err);
-    }
-    if (j)
-        *out = journal_identity(j)->uuid;
-    journal_close(j);
+    int rc = m->uuid(m, out, err);
     become_oneself(&own);
     return rc;
 }
 
-static int snmpd_is_down(const struct unit_config *config, struct dv_err *err)
+static int snmpd_is_down(const struct member_config *config, struct dv_err *err)
 {
-    const char *path = config->member.agentx;
+    const char *path = config->agentx;
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     if (strncmp(path, "unix:", 5) == 0)
         path += 5;
@@ -116,45 +104,40 @@ static int snmpd_is_down(const struct unit_config *config, struct dv_err *err)
                    path);
 }
 
-static int ask_for(const struct unit_config *config, struct enrol_request *out, struct dv_err *err)
+static int ask_for(const struct enrol_member *m, struct enrol_request *out, struct dv_err *err)
 {
-    *out = (struct enrol_request){.kind = MEMBER_UNIT,
-                                  .engine.len = (uint8_t)config->member.engine_id_len};
-    memcpy(out->engine.b, config->member.engine_id, config->member.engine_id_len);
-    if (config->member.engine_id_len == 0 && !old_users_engine(config, &out->engine))
+    const struct member_config *config = m->config;
+    *out = (struct enrol_request){.kind = m->kind, .engine.len = (uint8_t)config->engine_id_len};
+    memcpy(out->engine.b, config->engine_id, config->engine_id_len);
+    if (config->engine_id_len == 0 && !old_users_engine(config, &out->engine))
         return dv_fail(err, DV_INVALID,
                        "snmpd's engine ID is not known: the configuration does not say it, and %s "
-                       "is not there with exactEngineID and the agentXSocket of this unit. Write "
+                       "is not there with exactEngineID and the agentXSocket of this %s. Write "
                        "it as engine-id of <snmp>, or where the file is as snmpd-conf",
-                       config->member.snmpd_conf);
-    dv_copy(out->name, sizeof(out->name), config->member.name);
+                       config->snmpd_conf, member_kind_name(m->kind));
+    dv_copy(out->name, sizeof(out->name), config->name);
     dv_copy(out->software, sizeof(out->software), DVSAN_VERSION);
-    uint32_t index;
-    size_t len;
-    // One that is a portal's may change; the unit announces it.
-    if (!unit_config_portal_in(config->member.management_address, &index, &len))
-        dv_copy(out->address, sizeof(out->address), config->member.management_address);
-    return unit_uuid(config, &out->uuid, err);
+    dv_copy(out->address, sizeof(out->address), m->address);
+    return own_uuid(m, &out->uuid, err);
 }
 
 // udp:HOST:PORT without its first word.
-static const char *station_of(const struct unit_config *config, struct dv_err *err)
+static const char *station_of(const struct member_config *config, struct dv_err *err)
 {
-    if (!config || config->member.cms_count == 0) {
+    if (!config || config->cms_count == 0) {
         (void)dv_fail(err, DV_INVALID,
                       "the configuration names no station: say which, with --station");
         return NULL;
     }
-    const char *colon = strchr(config->member.cms[0], ':');
-    return colon && strncmp(config->member.cms[0], "udp", 3) == 0 ? colon + 1
-                                                                  : config->member.cms[0];
+    const char *colon = strchr(config->cms[0], ':');
+    return colon && strncmp(config->cms[0], "udp", 3) == 0 ? colon + 1 : config->cms[0];
 }
 
 // ---- What is kept ---------------------------------------------------------------------------
 
 static int put_users(const struct enrolling *e, const struct grant *grant, struct dv_err *err)
 {
-    const char *path = e->config->member.snmpd_state;
+    const char *path = e->member->config->snmpd_state;
     DV_FREE char *copy = dv_strdup(path);
     struct own_groups own;
     if (become_owner_of(dirname(copy), &own, err) < 0)
@@ -167,9 +150,9 @@ static int put_users(const struct enrolling *e, const struct grant *grant, struc
 static int put_identity(const struct enrolling *e, const struct grant *grant, struct dv_err *err)
 {
     struct own_groups own;
-    if (become_owner_of(e->config->member.state_dir, &own, err) < 0)
+    if (become_owner_of(e->member->config->state_dir, &own, err) < 0)
         return -1;
-    int rc = identity_keep(e->config->member.state_dir, grant, err);
+    int rc = identity_keep(e->member->config->state_dir, grant, err);
     become_oneself(&own);
     return rc;
 }
@@ -181,25 +164,26 @@ static int may_leave(const struct enrolling *e, const struct grant *to, struct d
     struct grant now;
     struct own_groups own;
     struct dv_err why;
-    if (e->leave || become_owner_of(e->config->member.state_dir, &own, err) < 0)
+    if (e->leave || become_owner_of(e->member->config->state_dir, &own, err) < 0)
         return e->leave ? 0 : -1;
-    bool is_member = identity_load(e->config->member.state_dir, &now, &why) == 1;
+    bool is_member = identity_load(e->member->config->state_dir, &now, &why) == 1;
     become_oneself(&own);
     if (!is_member)
         return 0;
+    const char *kind = member_kind_name(e->member->kind);
     bool same = now.station.engine.len == to->station.engine.len &&
                 memcmp(now.station.engine.b, to->station.engine.b, now.station.engine.len) == 0;
     if (!same)
         (void)dv_fail(err, DV_CONFLICT,
-                      "this unit is in the pool of the station %.120s, which would lose it and its "
+                      "this %s is in the pool of the station %.120s, which would lose it and its "
                       "volumes to that of %.120s: nothing was changed here. To move it, say the "
-                      "same with --yes; else take it out of the list there (dvsan unit forget %s)",
-                      now.station.name, to->station.name, to->name);
+                      "same with --yes; else take it out of the list there (dvsan %s forget %s)",
+                      kind, now.station.name, to->station.name, kind, to->name);
     grant_wipe(&now);
     return same ? 0 : -1;
 }
 
-// snmpd's users first: with them alone nothing has changed yet for the unit.
+// snmpd's users first: with them alone nothing has changed yet for the member.
 static int keep(void *arg, const struct grant *grant, struct dv_err *err)
 {
     const struct enrolling *e = arg;
@@ -215,15 +199,15 @@ static int keep(void *arg, const struct grant *grant, struct dv_err *err)
     // Nothing needs these any more; and once the station hears that all is done, the code is used
     // up, so what breaks off here can still be done again.
     if (rc == 0)
-        rc = old_users_remove(e->config, e->config_path, err);
+        rc = old_users_remove(e->member->config, e->member->config_path, err);
     if (rc == 0)
-        log_info("enrol", "the unit is enrolled as %s at the station %s", grant->name,
-                 grant->station.name);
+        log_info("enrol", "the %s is enrolled as %s at the station %s",
+                 member_kind_name(e->member->kind), grant->name, grant->station.name);
     return rc;
 }
 
-int enrol_unit(const struct unit_config *config, const char *config_path, const char *text,
-               const char *station, bool leave, struct dv_err *err)
+int enrol_by_code(const struct enrol_member *m, const char *text, const char *station, bool leave,
+                  struct dv_err *err)
 {
     struct enrol_request request;
     struct code code;
@@ -231,17 +215,17 @@ int enrol_unit(const struct unit_config *config, const char *config_path, const 
         return -1;
     int rc = -1;
     if (!station)
-        station = station_of(config, err);
-    if (station && enrol_check_station(station, err) == 0 && snmpd_is_down(config, err) == 0 &&
-        ask_for(config, &request, err) == 0) {
-        struct enrolling e = {config, config_path, &request.engine, leave};
+        station = station_of(m->config, err);
+    if (station && enrol_check_station(station, err) == 0 && snmpd_is_down(m->config, err) == 0 &&
+        ask_for(m, &request, err) == 0) {
+        struct enrolling e = {m, &request.engine, leave};
         rc = enrol_ask(station, &code, &request, keep, &e, err);
     }
     code_wipe(&code);
     return rc;
 }
 
-int enrol_check(const struct unit_config *config, const char *text, const char *station,
+int enrol_check(const struct member_config *config, const char *text, const char *station,
                 struct dv_err *err)
 {
     struct code code;
@@ -253,7 +237,7 @@ int enrol_check(const struct unit_config *config, const char *text, const char *
     return station ? enrol_check_station(station, err) : -1;
 }
 
-int enrol_ready(const struct unit_config *config, const char *text, const char *station,
+int enrol_ready(const struct member_config *config, const char *text, const char *station,
                 struct dv_err *err)
 {
     if (enrol_check(config, text, station, err) != 0)
@@ -265,10 +249,10 @@ int enrol_ready(const struct unit_config *config, const char *text, const char *
 
 #define IDENTITY_MAX 8192 // bytes
 
-int enrol_print_request(const struct unit_config *config, struct dv_err *err)
+int enrol_print_request(const struct enrol_member *m, struct dv_err *err)
 {
     struct enrol_request request;
-    if (ask_for(config, &request, err) < 0)
+    if (ask_for(m, &request, err) < 0)
         return -1;
     DV_FREE char *text = enrol_request_write(&request);
     puts(text);
@@ -304,20 +288,19 @@ static int read_identity(const char *path, const struct dv_uuid *own, struct gra
                        "%s is not an identity (%s): make one with dvsan unit import", path,
                        why.text);
     if (!uuid_equal(&out->uuid, own))
-        return dv_fail(err, DV_CONFLICT, "%s is the identity of another unit, %s", path,
+        return dv_fail(err, DV_CONFLICT, "%s is the identity of another member, %s", path,
                        uuid_format(&out->uuid, uuid));
     return 0;
 }
 
-int enrol_by_file(const struct unit_config *config, const char *config_path, const char *path,
-                  bool leave, struct dv_err *err)
+int enrol_by_file(const struct enrol_member *m, const char *path, bool leave, struct dv_err *err)
 {
     struct enrol_request request;
     struct grant grant = {.number = 0};
     int rc = -1;
-    if (snmpd_is_down(config, err) == 0 && ask_for(config, &request, err) == 0 &&
+    if (snmpd_is_down(m->config, err) == 0 && ask_for(m, &request, err) == 0 &&
         read_identity(path, &request.uuid, &grant, err) == 0) {
-        struct enrolling e = {config, config_path, &request.engine, leave};
+        struct enrolling e = {m, &request.engine, leave};
         rc = keep(&e, &grant, err);
     }
     grant_wipe(&grant);

@@ -1,9 +1,9 @@
 // The SNMP users that a unit shared with others before it was enrolled: found, and taken out.
 // SPDX-License-Identifier: BSD-2-Clause
-#ifndef DVSAN_UNIT_OLD_USERS_H
-#define DVSAN_UNIT_OLD_USERS_H
+#ifndef DVSAN_MEMBER_OLD_USERS_H
+#define DVSAN_MEMBER_OLD_USERS_H
 
-#include "config/unit_config.h"
+#include "config/member_config.h"
 #include "model/enrolment.h"
 
 // ---- Texts (pure) -----------------------------------------------------------------------------
@@ -26,14 +26,15 @@ char *old_users_state(const char *state, const struct old_users *old);
 // dvsan-unit.xml without <notify>; the same text when it has none.
 char *old_users_xml(const char *xml);
 
-// ---- The unit ---------------------------------------------------------------------------------
+// ---- The files ---------------------------------------------------------------------------------
 
 // The engine ID of an snmpd.conf that is this unit's: it has the AgentX socket of the
 // configuration, and its engine ID if it says one. False when there is none such.
-bool old_users_engine(const struct unit_config *config, struct engine_id *out);
+bool old_users_engine(const struct member_config *config, struct engine_id *out);
 // Takes them out of all three, and tells what was done; each file is kept beside itself as
 // FILE.before-enrolment, mode 0600. What has none is left alone. snmpd must not run. May be
 // repeated at any time.
-int old_users_remove(const struct unit_config *config, const char *config_path, struct dv_err *err);
+int old_users_remove(const struct member_config *config, const char *config_path,
+                     struct dv_err *err);
 
 #endif
