@@ -148,12 +148,15 @@ static void test_table(void **state)
         run_case(&cases[i]);
 }
 
-static void test_hosts_are_left_alone(void **state)
+static void test_hosts_are_refused(void **state)
 {
     (void)state;
-    struct heard a = {.kind = HEARD_COLD_START, .member = MEMBER_HOST};
+    struct heard a = {.kind = HEARD_COLD_START, .member = MEMBER_HOST, .state = MEMBER_RUNNING};
     struct join_known known = {0};
     const char *why;
+    assert_int_equal(join_decide(&known, &a, &why), JOIN_REFUSE);
+    a.kind = HEARD_LINK_DOWN;
+    a.state = MEMBER_SHUTTING_DOWN;
     assert_int_equal(join_decide(&known, &a, &why), JOIN_IGNORE);
 }
 
@@ -161,7 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
-        cmocka_unit_test(test_hosts_are_left_alone),
+        cmocka_unit_test(test_hosts_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

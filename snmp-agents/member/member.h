@@ -35,7 +35,7 @@ struct member_owner {
     void *(*stage)(void *arg, uint32_t request, const struct lead *next, const struct lead *now);
     int (*apply)(void *arg, void *staged);
     int (*undo)(void *arg, void *staged);
-    void (*release)(void *arg, void *staged); // NULL is fine
+    void (*release)(void *arg, void *staged);
     void *arg;
 };
 

@@ -296,7 +296,8 @@ static void release(void *ctx, struct sn_change *c)
     s->asked = false;
     if (!r)
         return;
-    s->member->owner.release(s->member->owner.arg, r->staged);
+    if (r->staged)
+        s->member->owner.release(s->member->owner.arg, r->staged);
     secret_wipe(&r->keys, sizeof(r->keys));
     free(r);
     c->memory = NULL;

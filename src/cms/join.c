@@ -3,6 +3,7 @@
 #include "cms/station.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "cms/announce.h"
 #include "cms/reading.h"
 #include "logic/health.h"
@@ -125,6 +126,31 @@ static void doubt(struct cms *cms, const struct heard *a, const char *from, cons
     changes_free(&c);
 }
 
+// One that is refused goes on announcing itself, and is told of once at each of its starts.
+static bool is_new_refusal(struct cms *cms, const struct heard *a)
+{
+    for (size_t i = 0; i < DV_COUNT(cms->refused); i++)
+        if (uuid_equal(&cms->refused[i].uuid, &a->uuid) && cms->refused[i].epoch == a->epoch)
+            return false;
+    struct refused_member *r = &cms->refused[cms->refused_count++ % DV_COUNT(cms->refused)];
+    *r = (struct refused_member){a->uuid, a->epoch};
+    return true;
+}
+
+static void refuse(struct cms *cms, const struct heard *a, const char *from, const char *why)
+{
+    static struct log_limit limit;
+    char sender[SENDER_ROOM];
+    struct changes c = {0};
+    if (!is_new_refusal(cms, a))
+        return;
+    events_add_limited(&limit, cms, &c, EVENT_WARNING, member_kind_name(a->member), a->name,
+                       "it announced itself from %s and is not taken into the pool: %s",
+                       stranger_sender(from, sender), why);
+    cms_apply_or_log(cms, &c);
+    changes_free(&c);
+}
+
 void join_notification(void *arg, const struct sn_notification *n)
 {
     struct cms *cms = arg;
@@ -179,6 +205,9 @@ void join_notification(void *arg, const struct sn_notification *n)
         break;
     case JOIN_SUSPECT:
         suspect(link, &a);
+        break;
+    case JOIN_REFUSE:
+        refuse(cms, &a, n->from, why);
         break;
     }
 }

@@ -36,6 +36,11 @@ struct unit_link;
 struct key_trial;
 struct rekey;
 
+struct refused_member { // that was told of
+    struct dv_uuid uuid;
+    uint32_t epoch;
+};
+
 struct cms {
     struct loop *loop;
     const struct cms_config *config;
@@ -53,6 +58,8 @@ struct cms {
     struct unit_link *links;       // by uuid
     size_t strangers;              // links to units that are not in the pool
     uint64_t bad_announcements;
+    struct refused_member refused[16]; // the last ones, of kinds that cannot join
+    size_t refused_count;
     uint64_t last_event, last_task;
     struct dv_uuid uuid;          // of this station; made with its store
     char name[LEAD_NAME_MAX + 1]; // what units are told

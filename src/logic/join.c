@@ -60,7 +60,9 @@ enum join_action join_decide(const struct join_known *known, const struct heard 
                              const char **why)
 {
     if (a->member != MEMBER_UNIT)
-        return because(JOIN_IGNORE, "not a unit", why);
+        return a->state == MEMBER_SHUTTING_DOWN
+                   ? because(JOIN_IGNORE, "no unit is leaving", why)
+                   : because(JOIN_REFUSE, "this station takes units alone", why);
     const struct unit_record *unit = known->unit;
     if (unit && unit->engine_id_len > 0 && !same_engine(unit, a))
         return because(JOIN_SUSPECT, "another engine uses a known UUID", why);

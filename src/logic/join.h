@@ -38,10 +38,11 @@ struct join_known {
 };
 
 enum join_action {
-    JOIN_IGNORE, // nothing new
-    JOIN_QUERY,  // ask the unit: something is new
-    JOIN_LEAVE,  // it says that it is being stopped: look whether it still answers
-    JOIN_SUSPECT // another engine claims a known unit's UUID: ask that one whether it is so
+    JOIN_IGNORE,  // nothing new
+    JOIN_QUERY,   // ask the unit: something is new
+    JOIN_LEAVE,   // it says that it is being stopped: look whether it still answers
+    JOIN_SUSPECT, // another engine claims a known unit's UUID: ask that one whether it is so
+    JOIN_REFUSE   // members of its kind cannot join: tell a person so
 };
 
 // *why becomes a short reason for the log.
