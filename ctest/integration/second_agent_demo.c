@@ -108,7 +108,7 @@ static void tell(void *arg, unsigned kind, uint32_t index, int state)
     (void)kind;
     announcement_begin(&a, &trap);
     announcement_add(&a, under_root(COLUMN_STATE, index), sn_int(state));
-    announcer_tell_others(member_agent_announcer(d->agent), &a);
+    announcer_tell_others(member_agent_parts(d->agent).announcer, &a);
 }
 
 // Who leads it is known as long as it runs: it keeps nothing on disk.
@@ -126,7 +126,7 @@ static void on_user(void *arg)
     struct service *s = &d->services[0];
     s->state = s->state == SERVICE_RUNS ? SERVICE_STANDS : SERVICE_RUNS;
     d->generation++;
-    notifier_changed(member_agent_notifier(d->agent));
+    notifier_changed(member_agent_parts(d->agent).notifier);
 }
 
 static void on_told(void *arg)
@@ -157,7 +157,7 @@ static int run(struct demo *d, struct dv_err *err)
     if (!d->agent)
         return -1;
     member_agent_reached_at(d->agent, d->config.management_address);
-    if (member_agent_connect(d->agent, err) != 0)
+    if (!member_agent_connect(d->agent, err))
         return -1;
     d->member.state = MEMBER_RUNNING;
     member_agent_known(d->agent);

@@ -40,32 +40,6 @@ static inline void on_leased(void *arg)
     ((struct fixture *)arg)->leased++;
 }
 
-static inline uint32_t generation(void *arg)
-{
-    return state_generation(((struct fixture *)arg)->state);
-}
-
-static inline void *stage(void *arg, uint32_t request, const struct lead *next,
-                          const struct lead *now)
-{
-    return tables_stage_lead(&((struct fixture *)arg)->tables, request, next, now);
-}
-
-static inline int apply_lead(void *arg, void *staged)
-{
-    return tables_apply(&((struct fixture *)arg)->tables, staged);
-}
-
-static inline int undo_lead(void *arg, void *staged)
-{
-    return tables_undo(&((struct fixture *)arg)->tables, staged);
-}
-
-static inline void release_lead(void *arg, void *staged)
-{
-    sets_release(((struct fixture *)arg)->tables.sets, staged);
-}
-
 static inline void open_all(struct fixture *f)
 {
     struct dv_err err;
@@ -84,12 +58,7 @@ static inline void open_all(struct fixture *f)
                                 .last_error = "",
                                 .iqn_prefix = PREFIX};
     f->member.kind = MEMBER_UNIT;
-    f->member.owner = (struct member_owner){.generation = generation,
-                                            .stage = stage,
-                                            .apply = apply_lead,
-                                            .undo = undo_lead,
-                                            .release = release_lead,
-                                            .arg = f};
+    f->member.owner = tables_owner(&f->tables);
     f->scalars = (struct scalars){.member = &f->member, .leased = on_leased, .arg = f};
 }
 

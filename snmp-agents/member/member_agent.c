@@ -77,14 +77,14 @@ static void on_no_master(void *arg)
                     socket, a->kind);
 }
 
-int member_agent_connect(struct member_agent *a, struct dv_err *err)
+struct sn_agent *member_agent_connect(struct member_agent *a, struct dv_err *err)
 {
     const struct member_owner *o = &a->member->owner;
     loop_timer_set(a->no_master, MASTER_MS);
     a->agent = sn_agent_new(a->env, a->config->agentx, NULL, on_master, a, err);
-    if (!a->agent || sn_agent_table(a->agent, &scalars_table, &a->scalars, err) != 0)
-        return -1;
-    return o->offer(o->arg, a->agent, err);
+    bool good = a->agent && sn_agent_table(a->agent, &scalars_table, &a->scalars, err) == 0 &&
+                o->offer(o->arg, a->agent, err) == 0;
+    return good ? a->agent : NULL;
 }
 
 bool member_agent_is_offered(const struct member_agent *a)
@@ -181,19 +181,9 @@ void member_agent_stop(struct member_agent *a, const struct netlink_interface *l
     announcer_stop(a->announcer, links, count, done, arg);
 }
 
-struct scalars *member_agent_scalars(struct member_agent *a)
+struct member_agent_parts member_agent_parts(struct member_agent *a)
 {
-    return &a->scalars;
-}
-
-struct announcer *member_agent_announcer(struct member_agent *a)
-{
-    return a->announcer;
-}
-
-struct notifier *member_agent_notifier(struct member_agent *a)
-{
-    return a->notifier;
+    return (struct member_agent_parts){&a->scalars, a->announcer, a->notifier};
 }
 
 bool member_agent_has_own_keys(const struct member_agent *a)

@@ -22,8 +22,9 @@ struct member_agent *member_agent_new(struct loop *loop, const struct member_con
 // Unregisters first: a SET under way may still be made true. NULL is fine.
 void member_agent_free(struct member_agent *a);
 
-// Offers all tables to the SNMP master, and announces the member as soon as that is there. Once.
-int member_agent_connect(struct member_agent *a, struct dv_err *err);
+// Offers all tables to the SNMP master, and announces the member as soon as that is there. Once;
+// NULL when that cannot be.
+struct sn_agent *member_agent_connect(struct member_agent *a, struct dv_err *err);
 bool member_agent_is_offered(const struct member_agent *a);
 // What the member has is known: changes are told from now on.
 void member_agent_known(struct member_agent *a);
@@ -36,9 +37,12 @@ void member_agent_stop(struct member_agent *a, const struct netlink_interface *l
                        loop_fn *done, void *arg);
 
 // Its parts, which live as long as the agent.
-struct scalars *member_agent_scalars(struct member_agent *a);
-struct announcer *member_agent_announcer(struct member_agent *a);
-struct notifier *member_agent_notifier(struct member_agent *a);
+struct member_agent_parts {
+    struct scalars *scalars;
+    struct announcer *announcer;
+    struct notifier *notifier;
+};
+struct member_agent_parts member_agent_parts(struct member_agent *a);
 // Whether the member has keys that no other member has.
 bool member_agent_has_own_keys(const struct member_agent *a);
 

@@ -209,32 +209,24 @@ const struct sn_table table_change = {
 
 // ---- What volumes and rules share -------------------------------------------------------------
 
-int tables_apply(struct tables *t, struct intent *intent)
+int table_apply(void *ctx, struct sn_change *c)
 {
+    struct tables *t = ctx;
     struct dv_err err;
-    if (sets_apply(t->sets, intent, &err) == 0)
+    if (sets_apply(t->sets, c->memory, &err) == 0)
         return SN_NO_ERROR;
     log_error("unit", "a change could not be recorded and was refused: %s", err.text);
     return SN_COMMIT_FAILED;
 }
 
-int tables_undo(struct tables *t, struct intent *intent)
+int table_undo(void *ctx, struct sn_change *c)
 {
+    struct tables *t = ctx;
     struct dv_err err;
-    if (sets_undo(t->sets, intent, &err) == 0)
+    if (sets_undo(t->sets, c->memory, &err) == 0)
         return SN_NO_ERROR;
     log_error("unit", "a change that was refused could not be taken back: %s", err.text);
     return SN_UNDO_FAILED;
-}
-
-int table_apply(void *ctx, struct sn_change *c)
-{
-    return tables_apply(ctx, c->memory);
-}
-
-int table_undo(void *ctx, struct sn_change *c)
-{
-    return tables_undo(ctx, c->memory);
 }
 
 void table_commit(void *ctx, struct sn_change *c)
@@ -255,14 +247,6 @@ void table_tell_refusal(const struct sn_change *c, const char *what, int status)
     static struct log_limit told;
     log_limited(&told, LOG_LEVEL_INFO, "unit", "a SET for %s was refused: %s, for column %u", what,
                 sn_status_name(status), c->count > 0 ? c->sets[c->failed].column : 0);
-}
-
-void *tables_stage_lead(struct tables *t, uint32_t request, const struct lead *next,
-                        const struct lead *now)
-{
-    struct intent in = {
-        .kind = INTENT_LEAD, .request = request, .lead = *next, .lead_before = *now};
-    return sets_stage(t->sets, &in);
 }
 
 int tables_register(struct sn_agent *agent, struct tables *t, struct dv_err *err)

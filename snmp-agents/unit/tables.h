@@ -7,25 +7,25 @@
 #include "snmp-agents/member/notifier.h"
 #include "snmp-agents/member/scalars.h"
 #include "snmp-agents/member/table.h"
+#include "unit/portals.h"
 #include "unit/sets.h"
 
-// What the tables show and change; all borrowed.
+// What the tables show and change, and what is told of it; all borrowed.
 struct tables {
     struct state *state;
     struct sets *sets;
+    const struct portals *portals;
     struct scalars *scalars;
     const struct notifier *notifier;
-    const struct announcer *announcer;
+    struct announcer *announcer;
     const char *last_error; // why the unit as a whole is degraded, or ""
     uint64_t started_ms;    // when the agent was
     const char *iqn_prefix; // a volume's IQN is iqn_prefix:uuid
+    uint32_t seen;          // the generation up to which changes were looked at, to be told
 };
 
-// Records who leads the unit, with the rows of the same request: see struct member_owner.
-void *tables_stage_lead(struct tables *t, uint32_t request, const struct lead *next,
-                        const struct lead *now);
-int tables_apply(struct tables *t, struct intent *intent);
-int tables_undo(struct tables *t, struct intent *intent);
+// What a unit does as a member in its own way, with these tables.
+struct member_owner tables_owner(struct tables *t);
 
 // Registers all tables with struct tables as their context.
 int tables_register(struct sn_agent *agent, struct tables *t, struct dv_err *err);

@@ -18,11 +18,11 @@ struct unit_agent {
     struct loop *loop;
     const struct unit_config *config;
     struct unit *engine;
+    struct unit_parts parts; // of it
     struct member member;
     struct member_agent *face;
     struct tables tables;
     struct std *std;
-    uint32_t seen; // the generation up to which changes were looked at
     bool stopping;
     int exit_code;
     struct loop_timer *first_pass;
@@ -32,7 +32,9 @@ static void connect_master(struct unit_agent *u)
 {
     struct dv_err err;
     loop_timer_cancel(u->first_pass);
-    if (member_agent_connect(u->face, &err) == 0)
+    struct sn_agent *agent = member_agent_connect(u->face, &err);
+    if (agent &&
+        (u->std = std_new(agent, u->config, u->parts.state, unit_traffic(u->engine), &err)))
         return;
     log_error("unit", "the unit's tables cannot be offered: %s", err.text);
     u->exit_code = dv_code_exit(err.code);
@@ -65,13 +67,13 @@ static void on_settled(void *arg)
 static void on_changed(void *arg)
 {
     struct unit_agent *u = arg;
-    notifier_changed(member_agent_notifier(u->face));
+    notifier_changed(member_agent_parts(u->face).notifier);
 }
 
 static void on_link(void *arg, uint32_t interface, bool up)
 {
     struct unit_agent *u = arg;
-    notifier_see(member_agent_notifier(u->face), TELLING_LINK, interface, up, !up);
+    notifier_see(member_agent_parts(u->face).notifier, TELLING_LINK, interface, up, !up);
 }
 
 // An address that is not known is empty: then nobody is told to look for the unit there.
@@ -79,8 +81,7 @@ static void on_moved(void *arg)
 {
     struct unit_agent *u = arg;
     char now[MEMBER_ADDRESS_MAX + 1];
-    if (!portals_address(unit_state(u->engine), u->config->member.management_address, now,
-                         sizeof(now)))
+    if (!portals_address(u->parts.state, u->config->member.management_address, now, sizeof(now)))
         now[0] = '\0';
     member_agent_reached_at(u->face, now);
 }
@@ -89,123 +90,35 @@ static void on_refused(void *arg, const struct unit_volume *volume)
 {
     struct unit_agent *u = arg;
     int count = (int)(volume->refused.count & INT_MAX);
-    notifier_see(member_agent_notifier(u->face), TELLING_LOGIN, volume->v.index, count, count - 1);
-}
-
-// ---- What the unit has of its own -------------------------------------------------------------
-
-static uint32_t generation(void *arg)
-{
-    struct unit_agent *u = arg;
-    return state_generation(unit_state(u->engine));
-}
-
-static void announce(void *arg, struct announcement *a)
-{
-    struct unit_agent *u = arg;
-    telling_announce(unit_state(u->engine), a);
-}
-
-static int offer(void *arg, struct sn_agent *agent, struct dv_err *err)
-{
-    struct unit_agent *u = arg;
-    if (tables_register(agent, &u->tables, err) != 0)
-        return -1;
-    u->std = std_new(agent, u->config, unit_state(u->engine), unit_traffic(u->engine), err);
-    return u->std ? 0 : -1;
-}
-
-static void look(void *arg, struct news *n)
-{
-    struct unit_agent *u = arg;
-    telling_look(unit_state(u->engine), &u->seen, n);
-}
-
-static void tell(void *arg, unsigned kind, uint32_t index, int state)
-{
-    struct unit_agent *u = arg;
-    struct announcer *to = member_agent_announcer(u->face);
-    struct netlink_interface link;
-    struct announcement a;
-    switch ((enum telling_kind)kind) {
-    case TELLING_LINK:
-        link = portals_link(unit_portals(u->engine), index);
-        announcer_link(to, state != 0, &link);
-        break;
-    case TELLING_MEDIUM:
-        telling_medium(&state_medium(unit_state(u->engine), index)->m, &a);
-        announcer_tell(to, &a);
-        break;
-    case TELLING_VOLUME:
-        telling_volume(&state_volume(unit_state(u->engine), index)->v, &a);
-        announcer_tell(to, &a);
-        break;
-    case TELLING_LOGIN: // the station has no use for it
-        telling_login(state_volume(unit_state(u->engine), index), &a);
-        announcer_tell_others(to, &a);
-        break;
-    case TELLING_KINDS:
-        break;
-    }
-}
-
-static void *stage(void *arg, uint32_t request, const struct lead *next, const struct lead *now)
-{
-    struct unit_agent *u = arg;
-    return tables_stage_lead(&u->tables, request, next, now);
-}
-
-static int apply(void *arg, void *staged)
-{
-    struct unit_agent *u = arg;
-    return tables_apply(&u->tables, staged);
-}
-
-static int undo(void *arg, void *staged)
-{
-    struct unit_agent *u = arg;
-    return tables_undo(&u->tables, staged);
-}
-
-static void release(void *arg, void *staged)
-{
-    struct unit_agent *u = arg;
-    sets_release(unit_sets(u->engine), staged);
+    notifier_see(member_agent_parts(u->face).notifier, TELLING_LOGIN, volume->v.index, count,
+                 count - 1);
 }
 
 // ---- Life -------------------------------------------------------------------------------------
 
 static int open_face(struct unit_agent *u, struct dv_err *err)
 {
-    const struct journal_identity *id = journal_identity(unit_journal(u->engine));
+    u->parts = unit_parts(u->engine);
+    const struct journal_identity *id = journal_identity(u->parts.journal);
     u->member = (struct member){.kind = MEMBER_UNIT,
-                                .owner = {.generation = generation,
-                                          .announce = announce,
-                                          .offer = offer,
-                                          .kinds = telling_kinds,
-                                          .kind_count = TELLING_KINDS,
-                                          .look = look,
-                                          .tell = tell,
-                                          .stage = stage,
-                                          .apply = apply,
-                                          .undo = undo,
-                                          .release = release,
-                                          .arg = u},
+                                .owner = tables_owner(&u->tables),
                                 .uuid = id->uuid,
                                 .epoch = id->epoch};
-    if (journal_load_lead(unit_journal(u->engine), &u->member.lead, err) != 0 ||
+    if (journal_load_lead(u->parts.journal, &u->member.lead, err) != 0 ||
         !(u->face = member_agent_new(u->loop, &u->config->member, &u->member, err)))
         return -1;
-    u->tables = (struct tables){.state = unit_state(u->engine),
-                                .sets = unit_sets(u->engine),
-                                .scalars = member_agent_scalars(u->face),
-                                .notifier = member_agent_notifier(u->face),
-                                .announcer = member_agent_announcer(u->face),
+    struct member_agent_parts face = member_agent_parts(u->face);
+    u->tables = (struct tables){.state = u->parts.state,
+                                .sets = u->parts.sets,
+                                .portals = u->parts.portals,
+                                .scalars = face.scalars,
+                                .notifier = face.notifier,
+                                .announcer = face.announcer,
                                 .started_ms = loop_now_ms(),
                                 .iqn_prefix = u->config->iqn_prefix};
     on_settled(u);
     on_moved(u);
-    state_watch(unit_state(u->engine), on_changed, u);
+    state_watch(u->parts.state, on_changed, u);
     return 0;
 }
 
@@ -246,7 +159,7 @@ void unit_agent_stop(struct unit_agent *u)
     u->stopping = true;
     unit_stop(u->engine);
     struct netlink_interface links[8];
-    size_t n = portals_links(unit_portals(u->engine), links, DV_COUNT(links));
+    size_t n = portals_links(u->parts.portals, links, DV_COUNT(links));
     member_agent_stop(u->face, links, n, on_told, u);
 }
 
@@ -262,8 +175,8 @@ bool unit_agent_free(struct unit_agent *u)
     loop_timer_free(u->first_pass);
     member_agent_free(u->face);
     std_free(u->std);
-    if (u->engine)
-        state_watch(unit_state(u->engine), NULL, NULL);
+    if (u->parts.state)
+        state_watch(u->parts.state, NULL, NULL);
     bool all = unit_free(u->engine);
     free(u);
     return all;

@@ -153,24 +153,9 @@ bool unit_is_known(const struct unit *u)
     return u->had_pass;
 }
 
-struct journal *unit_journal(struct unit *u)
+struct unit_parts unit_parts(const struct unit *u)
 {
-    return u->journal;
-}
-
-struct state *unit_state(struct unit *u)
-{
-    return u->state;
-}
-
-struct sets *unit_sets(struct unit *u)
-{
-    return u->sets;
-}
-
-const struct portals *unit_portals(const struct unit *u)
-{
-    return u->portals;
+    return (struct unit_parts){u->journal, u->state, u->sets, u->portals};
 }
 
 const struct traffic *const *unit_traffic(const struct unit *u)

@@ -44,10 +44,13 @@ enum member_state unit_health(const struct unit *u, const char **why);
 bool unit_is_known(const struct unit *u);
 
 // Its parts, which live as long as the unit.
-struct journal *unit_journal(struct unit *u);
-struct state *unit_state(struct unit *u);
-struct sets *unit_sets(struct unit *u);
-const struct portals *unit_portals(const struct unit *u);
+struct unit_parts {
+    struct journal *journal;
+    struct state *state;
+    struct sets *sets;
+    const struct portals *portals;
+};
+struct unit_parts unit_parts(const struct unit *u);
 // The traffic of the portal groups, the first one's first; once it was started.
 const struct traffic *const *unit_traffic(const struct unit *u);
 
