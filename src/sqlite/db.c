@@ -346,20 +346,20 @@ int db_commit(struct db *db, struct dv_err *err)
     return rc;
 }
 
+static bool in_transaction(const struct db *db)
+{
+    return sqlite3_get_autocommit(db->handle) == 0;
+}
+
 void db_rollback(struct db *db)
 {
-    if (db_in_transaction(db))
+    if (in_transaction(db))
         (void)db_exec(db, "ROLLBACK", NULL);
 }
 
 void db_empty_log(struct db *db)
 {
     (void)db_exec(db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL);
-}
-
-bool db_in_transaction(const struct db *db)
-{
-    return sqlite3_get_autocommit(db->handle) == 0;
 }
 
 struct db_stmt *db_prepare(struct db *db, const char *sql, struct dv_err *err)
@@ -416,7 +416,7 @@ int db_step(struct db_stmt *s, struct dv_err *err)
     if (rc == SQLITE_ROW)
         return 1;
     int result = rc == SQLITE_DONE ? 0 : fail(s->db, rc, err);
-    if (result == 0 && !sqlite3_stmt_readonly(s->handle) && !db_in_transaction(s->db))
+    if (result == 0 && !sqlite3_stmt_readonly(s->handle) && !in_transaction(s->db))
         s->db->locked = false;
     db_reset(s);
     return result;

@@ -54,7 +54,6 @@ int db_exec(struct db *db, const char *sql, struct dv_err *err);
 int db_begin(struct db *db, struct dv_err *err);
 int db_commit(struct db *db, struct dv_err *err);
 void db_rollback(struct db *db); // does nothing outside a transaction
-bool db_in_transaction(const struct db *db);
 // What was deleted before does not live on in the write-ahead log, unless a reader needs it just
 // now; then it goes with the next commits.
 void db_empty_log(struct db *db);
