@@ -53,15 +53,22 @@ int call_id(const char *what, const char *text, uint64_t *id, struct dv_err *err
     return number_parse(what, text, 1, INT64_MAX, id, err);
 }
 
-int call_accepted(struct api_call *call, uint64_t task, struct dv_err *err)
+static int show_task(struct api_call *call, struct dv_err *err)
 {
     struct pool *pool = cms_pool(call->cms);
-    const struct pool_task *t = pool_find_task(pool, task);
+    const struct pool_task *t = pool_find_task(pool, call->task);
     if (!t)
-        return dv_fail(err, DV_INTERNAL, "task %llu is gone", (unsigned long long)task);
+        return dv_fail(err, DV_INTERNAL, "task %llu is gone", (unsigned long long)call->task);
     call->status = 202;
     call->answer = view_task(pool, &t->rec);
     snprintf(call->location, sizeof(call->location), "/api/v1/tasks/%llu",
-             (unsigned long long)task);
+             (unsigned long long)call->task);
+    return 0;
+}
+
+int call_accepted(struct api_call *call, uint64_t task)
+{
+    call->task = task;
+    call->then = show_task;
     return 0;
 }

@@ -22,6 +22,10 @@ struct api_call {
     struct new_code *drawn;      // what draw_code made; wiped behind the call
 
     bool again; // the handler is to be called once more, in another turn
+    // What is called in a turn of the ledger once all that the handler committed is written; NULL:
+    // nothing.
+    api_handler *then;
+    uint64_t task; // that call_accepted was told
 
     // The answer. status 0 is 200 with a body and 204 without.
     int status;
@@ -42,8 +46,8 @@ struct pool_volume *call_volume(struct api_call *call, const char *name, struct 
 struct pool_host *call_host(struct api_call *call, const char *name, struct dv_err *err);
 int call_id(const char *what, const char *text, uint64_t *id, struct dv_err *err);
 
-// Answers 202 with the task.
-int call_accepted(struct api_call *call, uint64_t task, struct dv_err *err);
+// Answers 202 with the task, then.
+int call_accepted(struct api_call *call, uint64_t task);
 
 extern const struct route api_routes[];
 extern const size_t api_route_count;

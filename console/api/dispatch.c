@@ -7,9 +7,11 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "cms/cms.h"
+#include "cms/ledger.h"
 #include "console/api/call.h"
 #include "console/api/view.h"
 #include "loop/loop.h"
+#include <pthread.h>
 #include <string.h>
 
 // For use in a return statement: the answer is there, nothing more is to be done.
@@ -110,32 +112,156 @@ static int parse(const struct route *route, const struct http_head *head, const 
     return request_parse_body(len ? body : "{}", len ? len : 2, route->body, &call->body, err);
 }
 
-// What crosses to the loop's thread and back.
+// ---- To the loop's thread and back ------------------------------------------------------------
+
+#define WRITERS_MAX   16    // of the server's threads; the others are for all else
+#define TURN_MS       10000 // for which a request waits until it has its turn
+#define STOP_LOOKS_MS 200   // how often it is looked whether the station is being stopped
+
 struct crossing {
-    struct loop *loop;
+    struct dispatcher *d;
     struct api_call *call;
     struct dv_err *err;
     int result;
+    // Of a request that may change something:
+    uint64_t turn; // that it waits for
+    struct ledger_outcome outcome;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    atomic_bool begun, done;
 };
 
 static void on_loop(void *arg)
 {
     struct crossing *c = arg;
-    loop_serves(c->loop, "answering a request");
+    loop_serves(c->d->loop, "answering a request");
     c->result = c->call->route->handler(c->call, c->err);
+}
+
+static void finish(struct crossing *c)
+{
+    if (c->outcome.err.code != DV_OK) {
+        *c->err = c->outcome.err;
+        c->result = -1;
+    }
+    if (c->result == 0 && !c->call->again && c->call->then)
+        c->result = c->call->then(c->call, c->err);
+    pthread_mutex_lock(&c->lock);
+    c->done = true;
+    pthread_cond_signal(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void written(struct ledger_outcome *o)
+{
+    struct crossing *c = (struct crossing *)((char *)o - offsetof(struct crossing, outcome));
+    loop_serves(c->d->loop, "answering a request");
+    finish(c);
+}
+
+static void in_turn(void *cms, const void *arg)
+{
+    struct crossing *c = *(struct crossing *const *)arg;
+    struct ledger *ledger = cms_ledger(c->call->cms);
+    (void)cms;
+    c->begun = true;
+    ledger_watch(ledger, &c->outcome);
+    on_loop(c);
+    ledger_watch(ledger, NULL);
+    if (c->outcome.open == 0)
+        finish(c);
+}
+
+static void ask_for_turn(void *arg)
+{
+    struct crossing *c = arg;
+    c->turn = ledger_turn(cms_ledger(c->call->cms), in_turn, &c, sizeof(c));
+}
+
+static void give_up(void *arg)
+{
+    const struct crossing *c = arg;
+    if (!ledger_cancel(cms_ledger(c->call->cms), c->turn))
+        return; // it has begun meanwhile
+    struct crossing *mine = arg;
+    mine->result = dv_fail(mine->err, DV_BUSY,
+                           "the station's store takes its time: nothing was changed; try again, "
+                           "and see the station's log");
+    mine->done = true;
+}
+
+static void wait_a_while(struct crossing *c)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += STOP_LOOKS_MS * 1000000l;
+    until.tv_sec += until.tv_nsec / 1000000000l;
+    until.tv_nsec %= 1000000000l;
+    pthread_mutex_lock(&c->lock);
+    if (!c->done)
+        pthread_cond_timedwait(&c->changed, &c->lock, &until);
+    pthread_mutex_unlock(&c->lock);
+}
+
+static int is_stopping(struct dv_err *err)
+{
+    return dv_fail(err, DV_BUSY, "the station is being stopped; try again when it is back");
+}
+
+static void look_at(void *arg)
+{
+    (void)arg;
+}
+
+// In a turn of the ledger, and answered once it is written. Only one that has not begun is given
+// up: of the others it is known in the end what became of them.
+static int run_in_turn(struct crossing *c)
+{
+    uint64_t until = loop_now_ms() + TURN_MS;
+    if (!loop_call(c->d->loop, ask_for_turn, c))
+        return is_stopping(c->err);
+    while (!c->done) {
+        wait_a_while(c);
+        bool late = !c->begun && loop_now_ms() >= until;
+        if (!c->done && !loop_call(c->d->loop, late ? give_up : look_at, c))
+            return is_stopping(c->err);
+    }
+    return c->result;
+}
+
+static bool may_change(const struct api_call *call)
+{
+    return strcmp(call->route->method, "GET") != 0;
+}
+
+static int run_once(struct crossing *c)
+{
+    if (!may_change(c->call))
+        return loop_call(c->d->loop, on_loop, c) ? c->result : is_stopping(c->err);
+    int rc;
+    if (atomic_fetch_add(&c->d->writers, 1) >= WRITERS_MAX)
+        rc = dv_fail(c->err, DV_BUSY, "too many requests wait for the station's store; try again");
+    else
+        rc = run_in_turn(c);
+    atomic_fetch_sub(&c->d->writers, 1);
+    return rc;
 }
 
 static int run(struct dispatcher *d, struct api_call *call, struct dv_err *err)
 {
+    int rc;
     if (call->route->wait && call->route->wait(call, err) < 0)
         return -1;
-    struct crossing crossing = {.loop = d->loop, .call = call, .err = err};
     do {
+        struct crossing c = {.d = d, .call = call, .err = err, .outcome = {.closed = written}};
         call->again = false;
-        if (!loop_call(d->loop, on_loop, &crossing))
-            return dv_fail(err, DV_BUSY, "the station is being stopped; try again when it is back");
-    } while (call->again);
-    return crossing.result;
+        pthread_mutex_init(&c.lock, NULL);
+        pthread_cond_init(&c.changed, NULL);
+        rc = run_once(&c);
+        pthread_mutex_destroy(&c.lock);
+        pthread_cond_destroy(&c.changed);
+    } while (rc == 0 && call->again);
+    return rc;
 }
 
 // The array beside its keys, for qsort: natural order, so unit2 before unit10.

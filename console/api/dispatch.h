@@ -17,6 +17,7 @@ struct dispatcher {
     bool loopback; // only requests of this machine can come in
     atomic_bool stopping;
     atomic_int waiters; // requests that wait for a task
+    atomic_int writers; // and that may change something
 };
 
 // Returns false with the answer that says why not. Any thread.

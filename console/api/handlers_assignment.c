@@ -49,7 +49,7 @@ int assign_volume(struct api_call *call, struct dv_err *err)
     if (!call_volume(call, volume, err) || !call_host(call, host, err) ||
         cms_assign(call->cms, volume, host, &task, err) < 0)
         return -1;
-    return call_accepted(call, task, err);
+    return call_accepted(call, task);
 }
 
 int unassign_volume(struct api_call *call, struct dv_err *err)
@@ -58,5 +58,5 @@ int unassign_volume(struct api_call *call, struct dv_err *err)
     if (!call_volume(call, call->params[0], err) || !call_host(call, call->params[1], err) ||
         cms_unassign(call->cms, call->params[0], call->params[1], &task, err) < 0)
         return -1;
-    return call_accepted(call, task, err);
+    return call_accepted(call, task);
 }

@@ -25,6 +25,14 @@ int get_host(struct api_call *call, struct dv_err *err)
     return 0;
 }
 
+static int show_added(struct api_call *call, struct dv_err *err)
+{
+    call->params[0] = call_text(call->body, "name");
+    call->status = 201;
+    snprintf(call->location, sizeof(call->location), "/api/v1/hosts/%s", call->params[0]);
+    return get_host(call, err);
+}
+
 int add_host(struct api_call *call, struct dv_err *err)
 {
     const char *name = call_text(call->body, "name");
@@ -32,12 +40,7 @@ int add_host(struct api_call *call, struct dv_err *err)
                      call_text(call->body, "chap_user"), call_text(call->body, "chap_secret"),
                      call_bool(call->body, "one_secret") == 1, err) < 0)
         return -1;
-    const struct pool_host *h = call_host(call, name, err);
-    if (!h)
-        return -1;
-    call->status = 201;
-    call->answer = view_host(h);
-    snprintf(call->location, sizeof(call->location), "/api/v1/hosts/%s", name);
+    call->then = show_added;
     return 0;
 }
 
@@ -62,14 +65,16 @@ int rekey_host(struct api_call *call, struct dv_err *err)
                        call_bool(call->body, "per_unit") == 1, call_bool(call->body, "now") == 1,
                        err) < 0)
         return -1;
-    return answer_with_untold(call, err);
+    call->then = answer_with_untold;
+    return 0;
 }
 
 int finish_rekey(struct api_call *call, struct dv_err *err)
 {
     if (cms_finish_rekey(call->cms, call->params[0], call_bool(call->body, "now") == 1, err) < 0)
         return -1;
-    return answer_with_untold(call, err);
+    call->then = answer_with_untold;
+    return 0;
 }
 
 int check_secret(struct api_call *call, struct dv_err *err)

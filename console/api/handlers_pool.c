@@ -58,10 +58,8 @@ int change_unit(struct api_call *call, struct dv_err *err)
     if (!call_unit(call, call->params[0], err) ||
         cms_rename_unit(call->cms, call->params[0], name, err) < 0)
         return -1;
-    const struct pool_unit *u = call_unit(call, name, err);
-    if (!u)
-        return -1;
-    call->answer = view_unit(u);
+    call->params[0] = name;
+    call->then = get_unit;
     return 0;
 }
 
@@ -78,7 +76,8 @@ static int trust_unit(struct api_call *call, enum trust_act act, struct dv_err *
     if (!call_unit(call, call->params[0], err) ||
         cms_trust_unit(call->cms, call->params[0], act, err) < 0)
         return -1;
-    return get_unit(call, err);
+    call->then = get_unit;
+    return 0;
 }
 
 int accept_unit(struct api_call *call, struct dv_err *err)
@@ -91,9 +90,9 @@ int quarantine_unit(struct api_call *call, struct dv_err *err)
     return trust_unit(call, TRUST_QUARANTINE, err);
 }
 
-int revoke_unit(struct api_call *call, struct dv_err *err)
+static int show_revoked(struct api_call *call, struct dv_err *err)
 {
-    if (trust_unit(call, TRUST_REVOKE, err) < 0)
+    if (get_unit(call, err) < 0)
         return -1;
     const struct pool_unit *units[SHARED_MAX];
     const struct pool_unit *unit = call_unit(call, call->params[0], NULL);
@@ -110,6 +109,14 @@ int revoke_unit(struct api_call *call, struct dv_err *err)
     return 0;
 }
 
+int revoke_unit(struct api_call *call, struct dv_err *err)
+{
+    if (trust_unit(call, TRUST_REVOKE, err) < 0)
+        return -1;
+    call->then = show_revoked;
+    return 0;
+}
+
 int rekey_unit(struct api_call *call, struct dv_err *err)
 {
     bool now = call_bool(call->body, "now") == 1;
@@ -117,7 +124,7 @@ int rekey_unit(struct api_call *call, struct dv_err *err)
     if (!call_unit(call, call->params[0], err) ||
         cms_rekey_unit(call->cms, call->params[0], now, &task, err) < 0)
         return -1;
-    return call_accepted(call, task, err);
+    return call_accepted(call, task);
 }
 
 int list_media(struct api_call *call, struct dv_err *err)
@@ -134,14 +141,14 @@ int list_media(struct api_call *call, struct dv_err *err)
 
 int list_events(struct api_call *call, struct dv_err *err)
 {
-    DV_FREE struct event_record *events = NULL;
-    size_t count = 0;
     uint64_t after = (uint64_t)call_number(call->query, "after", 0);
-    size_t limit = (size_t)call_number(call->query, "limit", 100);
-    if (cms_events(call->cms, after, limit, &events, &count, err) < 0)
-        return -1;
+    size_t limit = (size_t)call_number(call->query, "limit", 100), n = 0;
+    const struct event_record *e;
+    (void)err;
+    while (n < limit && (e = cms_event(call->cms, n)) && e->id > after)
+        n++;
     call->answer = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(call->answer, view_plain(&kind_event, &events[i]));
+    while (n-- > 0)
+        json_array_append_new(call->answer, view_plain(&kind_event, cms_event(call->cms, n)));
     return 0;
 }

@@ -32,5 +32,6 @@ int adopt_station(struct api_call *call, struct dv_err *err)
     if (rc < 0)
         return -1;
     call->again = rc > 0;
-    return rc > 0 ? 0 : get_station(call, err);
+    call->then = get_station;
+    return 0;
 }

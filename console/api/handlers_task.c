@@ -85,5 +85,6 @@ int cancel_task(struct api_call *call, struct dv_err *err)
     uint64_t id;
     if (call_id("task", call->params[0], &id, err) < 0 || cms_cancel_task(call->cms, id, err) < 0)
         return -1;
-    return get_task(call, err);
+    call->then = get_task;
+    return 0;
 }

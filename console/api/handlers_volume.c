@@ -47,7 +47,7 @@ int create_volume(struct api_call *call, struct dv_err *err)
     uint64_t task;
     if (cms_create_volume(call->cms, &request, &task, err) < 0)
         return -1;
-    return call_accepted(call, task, err);
+    return call_accepted(call, task);
 }
 
 // One thing at a time: each is a task of its own.
@@ -66,7 +66,7 @@ int change_volume(struct api_call *call, struct dv_err *err)
     if ((name ? cms_rename_volume(call->cms, volume, name, &task, err)
               : cms_resize_volume(call->cms, volume, (uint64_t)size, force == 1, &task, err)) < 0)
         return -1;
-    return call_accepted(call, task, err);
+    return call_accepted(call, task);
 }
 
 int delete_volume(struct api_call *call, struct dv_err *err)
@@ -75,7 +75,7 @@ int delete_volume(struct api_call *call, struct dv_err *err)
     if (!call_volume(call, call->params[0], err) ||
         cms_delete_volume(call->cms, call->params[0], &task, err) < 0)
         return -1;
-    return call_accepted(call, task, err);
+    return call_accepted(call, task);
 }
 
 int forget_volume(struct api_call *call, struct dv_err *err)
@@ -84,15 +84,15 @@ int forget_volume(struct api_call *call, struct dv_err *err)
     if (!call_volume(call, call->params[0], err) ||
         cms_forget_volume(call->cms, call->params[0], &task, err) < 0)
         return -1;
-    return call_accepted(call, task, err);
+    return call_accepted(call, task);
 }
 
 int accept_volume(struct api_call *call, struct dv_err *err)
 {
-    const struct pool_volume *v = call_volume(call, call->params[0], err);
     const char *unit = call_text(call->body, "unit");
-    if (!v || cms_accept_volume(call->cms, call->params[0], unit, err) < 0)
+    if (!call_volume(call, call->params[0], err) ||
+        cms_accept_volume(call->cms, call->params[0], unit, err) < 0)
         return -1;
-    call->answer = shown_volume(call, v);
+    call->then = get_volume;
     return 0;
 }

@@ -4,8 +4,10 @@
 #define DVSAN_CTEST_OBSERVE_LAB_H
 
 #include "cms/observe.h"
+#include "ctest/support/test_ledger.h"
 
 #include "base/mem.h"
+#include "cms/seal.h"
 #include "store/store.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,6 +28,7 @@ struct lab {
     struct cms_config config;
     struct unit_link link;
     struct pool_unit *unit;
+    bool taken; // the last part
 };
 
 static inline struct dv_uuid id(uint8_t kind, unsigned n)
@@ -35,9 +38,12 @@ static inline struct dv_uuid id(uint8_t kind, unsigned n)
 
 static inline void apply(struct lab *lab, struct changes *c)
 {
-    struct dv_err err;
-    assert_int_equal(cms_apply(&lab->cms, c, &err), 0);
-    changes_free(c);
+    test_ledger_apply(&lab->cms, c);
+}
+
+static inline void nothing(void *arg)
+{
+    (void)arg;
 }
 
 static inline int set_up(void **state)
@@ -51,24 +57,33 @@ static inline int set_up(void **state)
                               .generation = 1};
     struct changes c = {0};
     struct dv_err err;
+    char key[96];
     dv_copy(lab->dir, sizeof(lab->dir), "/tmp/test_observe.XXXXXX");
     assert_non_null(mkdtemp(lab->dir));
     snprintf(lab->path, sizeof(lab->path), "%s/pool.db", lab->dir);
     lab->cms.config = &lab->config;
+    lab->cms.loop = loop_new();
     lab->cms.pool = pool_new();
     lab->cms.store = store_open(lab->path, &err);
     assert_non_null(lab->cms.store);
-    pthread_mutex_init(&lab->cms.tasks_lock, NULL);
-    pthread_cond_init(&lab->cms.tasks_changed, NULL);
+    snprintf(key, sizeof(key), "%s/key", lab->dir);
+    lab->cms.seal = seal_new(key, lab->cms.store, &err);
+    assert_non_null(lab->cms.seal);
+    test_ledger_open(&lab->cms);
     changes_unit(&c, &rec);
     apply(lab, &c);
     lab->link = (struct unit_link){.cms = &lab->cms,
                                    .uuid = rec.uuid,
                                    .address = "udp:127.0.0.1:16161",
                                    .engine = {.len = 5, .b = "12345"},
+                                   .concluding = 1,
+                                   .timer = loop_timer_new(lab->cms.loop, nothing, NULL),
+                                   .looked_at = UINT64_MAX / 2, // no look is due
+                                   .poll_at = UINT64_MAX,
                                    .accepted = true};
     lab->unit = link_unit(&lab->link);
     lab->unit->link = &lab->link;
+    HASH_ADD(hh, lab->cms.links, uuid, sizeof(lab->link.uuid), &lab->link);
     *state = lab;
     return 0;
 }
@@ -81,14 +96,21 @@ static inline int tear_down(void **state)
     names_free(&lab->link.names);
     reading_free(lab->link.reading);
     left_out_forget(&lab->link);
+    observe_forget(&lab->link);
+    executor_forget(&lab->link);
+    HASH_DEL(lab->cms.links, &lab->link);
+    loop_timer_free(lab->link.timer);
+    test_ledger_close(&lab->cms);
+    seal_free(lab->cms.seal);
     store_free(lab->cms.store);
     pool_free(lab->cms.pool);
-    pthread_cond_destroy(&lab->cms.tasks_changed);
-    pthread_mutex_destroy(&lab->cms.tasks_lock);
+    loop_free(lab->cms.loop);
     for (size_t i = 0; i < DV_COUNT(tails); i++) {
         snprintf(path, sizeof(path), "%s%s", lab->path, tails[i]);
         unlink(path);
     }
+    snprintf(path, sizeof(path), "%s/key", lab->dir);
+    unlink(path);
     rmdir(lab->dir);
     free(lab);
     return 0;
@@ -141,29 +163,42 @@ static inline size_t difference(size_t a, size_t b)
     return a > b ? a - b : b - a;
 }
 
-// Takes parts in, at most so many, and asserts that none is more than a turn has time for, and
-// that nothing is concluded yet. Returns how many there were.
+static inline void part_is_taken(struct unit_link *link, bool taken, bool last)
+{
+    (void)last;
+    assert_true(taken);
+    ((struct lab *)((char *)link - offsetof(struct lab, link)))->taken = true;
+}
+
+// Takes the next part in, and asserts that it is no more than a turn has time for.
+static inline void takes_part(struct lab *lab)
+{
+    size_t volumes = shown_volumes(lab), hosts = HASH_COUNT(lab->cms.pool->hosts);
+    lab->taken = false;
+    observe_part(&lab->link, part_is_taken);
+    test_ledger_run(&lab->cms);
+    assert_true(lab->taken);
+    assert_in_range(difference(shown_volumes(lab), volumes), 0, A_TURN);
+    assert_in_range(HASH_COUNT(lab->cms.pool->hosts) - hosts, 0, A_TURN);
+}
+
+// Takes parts in, at most so many and not the last one, and asserts that nothing is concluded yet.
+// Returns how many there were.
 static inline unsigned takes_parts(struct lab *lab, unsigned most)
 {
     uint32_t generation = lab->unit->rec.generation;
-    for (unsigned n = 0;; n++) {
-        size_t volumes = shown_volumes(lab), hosts = HASH_COUNT(lab->cms.pool->hosts);
-        enum observed observed = n < most ? observe_part(&lab->link) : OBSERVED_MOST;
-        assert_int_not_equal(observed, OBSERVED_NOTHING);
-        assert_in_range(difference(shown_volumes(lab), volumes), 0, A_TURN);
-        assert_in_range(HASH_COUNT(lab->cms.pool->hosts) - hosts, 0, A_TURN);
+    unsigned n = 0;
+    for (; n < most && !observe_is_at_last(&lab->link); n++) {
+        takes_part(lab);
         assert_int_equal(lab->unit->rec.generation, generation);
-        if (observed == OBSERVED_MOST)
-            return n;
     }
+    return n;
 }
 
 static inline void takes_all(struct lab *lab)
 {
     (void)takes_parts(lab, UINT32_MAX);
-    size_t volumes = shown_volumes(lab);
-    assert_true(observe_reading(&lab->link, lab->link.reading));
-    assert_in_range(difference(shown_volumes(lab), volumes), 0, A_TURN);
+    takes_part(lab);
     assert_int_equal(lab->unit->rec.generation, lab->link.reading->generation);
 }
 

@@ -70,6 +70,33 @@ static bool store_has(struct fixture *f, const char *text)
     return found;
 }
 
+// As the ledger does it.
+static void write_down(struct fixture *f, struct auth *a, struct changes *c)
+{
+    struct dv_err err;
+    assert_int_equal(store_apply(f->store, c, true, &err), 0);
+    for (size_t i = 0; i < c->count; i++)
+        auth_follow(a, &c->items[i]);
+    changes_free(c);
+}
+
+static int create(struct fixture *f, struct auth *a, const char *name, char token[65], uint64_t *id,
+                  struct dv_err *err)
+{
+    struct changes c = {0};
+    int rc = auth_create_token(a, name, &c, token, id, err);
+    write_down(f, a, &c);
+    return rc;
+}
+
+static int remove_token(struct fixture *f, struct auth *a, uint64_t id, struct dv_err *err)
+{
+    struct changes c = {0};
+    int rc = auth_delete_token(a, id, &c, err);
+    write_down(f, a, &c);
+    return rc;
+}
+
 // As a server does it.
 static bool check_login(struct auth *a, const char *user, const char *secret)
 {
@@ -84,7 +111,7 @@ static void test_password(void **state)
     struct fixture *f = *state;
     struct dv_err err;
     char *password, *again;
-    struct auth *a = auth_new(f->store, NULL, &password, &err);
+    struct auth *a = auth_new(f->store, 0, NULL, &password, &err);
     assert_non_null(a);
     assert_non_null(password);
     assert_int_equal(strlen(password), 20);
@@ -100,7 +127,7 @@ static void test_password(void **state)
     assert_false(store_has(f, password));
     auth_free(a);
 
-    a = auth_new(f->store, NULL, &again, &err);
+    a = auth_new(f->store, 0, NULL, &again, &err);
     assert_non_null(a);
     assert_null(again); // shown once
     assert_true(check_login(a, "admin", password));
@@ -113,7 +140,7 @@ static void test_guesses_cost_nothing_once_the_right_one_is_known(void **state)
     struct fixture *f = *state;
     struct dv_err err;
     char *password;
-    struct auth *a = auth_new(f->store, NULL, &password, &err);
+    struct auth *a = auth_new(f->store, 0, NULL, &password, &err);
     assert_non_null(a);
     assert_int_equal(auth_look(a, "root", password), AUTH_WRONG); // no such user: nothing to check
     assert_int_equal(auth_look(a, "admin", "guess"), AUTH_SLOW);
@@ -134,7 +161,7 @@ static void test_long_passwords_are_refused(void **state)
     struct fixture *f = *state;
     struct dv_err err;
     char *password;
-    struct auth *a = auth_new(f->store, NULL, &password, &err);
+    struct auth *a = auth_new(f->store, 0, NULL, &password, &err);
     char *huge = dv_calloc(1, 1 << 20);
     memset(huge, 'x', (1 << 20) - 1);
     assert_false(check_login(a, "admin", huge));
@@ -149,37 +176,37 @@ static void test_tokens(void **state)
     struct fixture *f = *state;
     struct dv_err err;
     char *password, token[65], second[65];
-    uint64_t id;
-    struct token_record *list;
+    uint64_t id, first;
+    const struct token_record *list;
     size_t n;
-    struct auth *a = auth_new(f->store, NULL, &password, &err);
+    struct auth *a = auth_new(f->store, 0, NULL, &password, &err);
     assert_false(check_login(a, NULL, ""));
-    assert_int_equal(auth_create_token(a, "ci", token, &id, &err), 0);
+    assert_int_equal(create(f, a, "ci", token, &id, &err), 0);
     assert_int_equal(strlen(token), AUTH_TOKEN_LEN);
     assert_true(check_login(a, NULL, token));
     assert_false(check_login(a, "admin", token));
-    assert_int_equal(auth_create_token(a, "ci", second, &id, &err), -1);
+    assert_int_equal(create(f, a, "ci", second, &id, &err), -1);
     assert_int_equal(err.code, DV_EXISTS);
-    assert_int_equal(auth_create_token(a, "a b", second, &id, &err), -1);
+    assert_int_equal(create(f, a, "a b", second, &id, &err), -1);
     assert_int_equal(err.code, DV_INVALID);
-    assert_int_equal(auth_create_token(a, "other", second, &id, &err), 0);
+    assert_int_equal(create(f, a, "other", second, &id, &err), 0);
     assert_string_not_equal(token, second);
-    assert_int_equal(auth_list_tokens(a, &list, &n, &err), 0);
+    list = auth_tokens(a, &n);
     assert_int_equal(n, 2);
     assert_string_equal(list[1].name, "other");
+    first = list[0].id;
     assert_false(store_has(f, token));
     auth_free(a);
     secret_free(password);
 
-    a = auth_new(f->store, NULL, &password, &err); // after a restart
+    a = auth_new(f->store, 0, NULL, &password, &err); // after a restart
     assert_true(check_login(a, NULL, token));
-    assert_int_equal(auth_delete_token(a, list[0].id, &err), 0);
+    assert_int_equal(remove_token(f, a, first, &err), 0);
     assert_false(check_login(a, NULL, token));
     assert_true(check_login(a, NULL, second));
-    assert_int_equal(auth_delete_token(a, list[0].id, &err), -1);
+    assert_int_equal(remove_token(f, a, first, &err), -1);
     assert_int_equal(err.code, DV_NOT_FOUND);
     auth_free(a);
-    free(list);
 }
 
 struct checker {
@@ -204,14 +231,14 @@ static void test_threads(void **state)
     char *password, token[65], other[65];
     uint64_t id;
     pthread_t threads[4];
-    struct auth *a = auth_new(f->store, NULL, &password, &err);
-    assert_int_equal(auth_create_token(a, "ci", token, &id, &err), 0);
+    struct auth *a = auth_new(f->store, 0, NULL, &password, &err);
+    assert_int_equal(create(f, a, "ci", token, &id, &err), 0);
     struct checker c = {a, password, token};
     for (size_t i = 0; i < DV_COUNT(threads); i++)
         assert_int_equal(pthread_create(&threads[i], NULL, check_often, &c), 0);
     for (int i = 0; i < 50; i++) {
-        assert_int_equal(auth_create_token(a, "more", other, &id, &err), 0);
-        assert_int_equal(auth_delete_token(a, id, &err), 0);
+        assert_int_equal(create(f, a, "more", other, &id, &err), 0);
+        assert_int_equal(remove_token(f, a, id, &err), 0);
     }
     for (size_t i = 0; i < DV_COUNT(threads); i++) {
         void *failed;

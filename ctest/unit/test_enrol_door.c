@@ -34,16 +34,20 @@ static const char *no_key, *no_grant;
 static atomic_int tries, proofs, failures, kept, grants;
 static struct enrol_request asked;
 
-static int give_key(void *arg, const char *id, const char *from, uint8_t key[DOOR_KEY],
-                    struct dv_err *why)
+static void give_key(void *arg, uint64_t talk, const char *id, const char *from)
 {
+    struct dv_err why;
     (void)arg;
     assert_string_equal(from, "127.0.0.1");
-    if (no_key || strcmp(id, code.id) != 0)
-        return dv_fail(why, DV_DENIED, "%s", no_key ? no_key : "it has no such code");
+    if (no_key || strcmp(id, code.id) != 0) {
+        (void)dv_fail(&why, DV_DENIED, "%s", no_key ? no_key : "it has no such code");
+        assert_true(enrol_door_key(door, talk, NULL, &why));
+        return;
+    }
     tries++;
-    memcpy(key, code_key_bytes, DOOR_KEY);
-    return 0;
+    assert_false(enrol_door_grant(door, talk, NULL, &why)); // that comes later
+    assert_true(enrol_door_key(door, talk, code_key_bytes, NULL));
+    assert_false(enrol_door_key(door, talk, code_key_bytes, NULL));
 }
 
 static void note_proof(void *arg, const char *id, const char *from)
@@ -58,24 +62,27 @@ static void note_failure(void *arg, const char *id, const char *from)
     failures++;
 }
 
-static int give_grant(void *arg, const char *id, const char *from,
-                      const struct enrol_request *request, struct grant *out, struct dv_err *why)
+static void give_grant(void *arg, uint64_t talk, const char *id, const char *from,
+                       const struct enrol_request *request, const char *at)
 {
     (void)arg, (void)id, (void)from;
+    struct grant out = {.uuid = request->uuid, .number = 3, .has_station_keys = true};
+    struct dv_err why;
     asked = *request;
-    if (no_grant)
-        return dv_fail(why, DV_CONFLICT, "%s", no_grant);
+    if (no_grant) {
+        (void)dv_fail(&why, DV_CONFLICT, "%s", no_grant);
+        assert_true(enrol_door_grant(door, talk, NULL, &why));
+        return;
+    }
     grants++;
-    out->uuid = request->uuid;
-    out->number = 3;
-    strcpy(out->name, "given");
-    strcpy(out->station.name, "pool");
-    out->station.uuid = (struct dv_uuid){{9}};
-    out->station.engine = (struct engine_id){5, {1, 2, 3, 4, 5}};
-    random_fill(&out->notify, sizeof(out->notify));
-    random_fill(out->station_keys, sizeof(out->station_keys));
-    out->has_station_keys = true;
-    return 0;
+    strcpy(out.name, "given");
+    strcpy(out.station.name, "pool");
+    strcpy(out.station.address, at);
+    out.station.uuid = (struct dv_uuid){{9}};
+    out.station.engine = (struct engine_id){5, {1, 2, 3, 4, 5}};
+    random_fill(&out.notify, sizeof(out.notify));
+    random_fill(out.station_keys, sizeof(out.station_keys));
+    assert_true(enrol_door_grant(door, talk, &out, NULL));
 }
 
 static void note_kept(void *arg, const char *id, const struct dv_uuid *member)

@@ -5,8 +5,10 @@
 static void settles(struct lab *lab)
 {
     struct settling s = {SETTLE_DROP, {{0}}};
-    while (tasks_settle(&lab->cms, lab->unit, true, &s))
-        ;
+    for (bool more = true; more;) {
+        more = tasks_settle(&lab->cms, lab->unit, true, &s);
+        test_ledger_run(&lab->cms);
+    }
 }
 
 // Looks at a unit with many volumes cost no more than what goes on there.
@@ -112,6 +114,7 @@ static void test_much_that_went_is_dropped_in_turns(void **state)
     for (bool more = true; more; turns++) {
         size_t before = HASH_COUNT(lab->cms.pool->volumes);
         more = tasks_settle(&lab->cms, lab->unit, true, &s);
+        test_ledger_run(&lab->cms);
         assert_in_range(before - HASH_COUNT(lab->cms.pool->volumes), 0, A_TURN);
         assert_true(turns < COUNT);
     }
@@ -131,9 +134,10 @@ static void test_what_waits_for_a_refusal_keeps_no_pace(void **state)
         struct volume_record rec = v->rec;
         rec.wanted = false;
         changes_volume(&c, &rec);
-        v->hold = (struct pool_hold){.until = UINT64_MAX, .refused = true};
     }
     apply(lab, &c);
+    for (struct pool_volume *v = lab->unit->volumes; v; v = v->unit_next)
+        v->hold = (struct pool_hold){.until = UINT64_MAX, .refused = true};
     unsigned turns = 1;
     while (executor_plan(&lab->link))
         assert_true(++turns <= 2 * TURNS);
@@ -177,6 +181,7 @@ static void test_many_tasks_end_in_turns(void **state)
     for (bool more = true; more; turns++) {
         size_t before = open_tasks(lab);
         more = tasks_settle(&lab->cms, lab->unit, true, &s);
+        test_ledger_run(&lab->cms);
         assert_in_range(before - open_tasks(lab), before > 0 ? 1 : 0, A_TURN);
     }
     assert_int_equal(open_tasks(lab), 0);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "cms/cms.h"
 #include "cms/reading.h"
+#include "ctest/support/test_ledger.h"
 #include "store/store.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,10 +34,15 @@ static struct dv_uuid id(uint8_t kind, unsigned n)
 
 static void apply(struct lab *lab, struct changes *c)
 {
-    struct dv_err err;
-    if (cms_apply(&lab->cms, c, &err) != 0)
-        fail_msg("%s", err.text);
-    changes_free(c);
+    test_ledger_apply(&lab->cms, c);
+    test_ledger_run(&lab->cms);
+}
+
+// What was asked for is written, and what follows of that is done.
+static int done(struct lab *lab, int rc)
+{
+    test_ledger_run(&lab->cms);
+    return rc;
 }
 
 // What unit1 shows of its volume: how long it is, and whether it is served.
@@ -83,8 +89,7 @@ static int set_up(void **state)
     lab->cms.pool = pool_new();
     lab->cms.store = store_open(path, &err);
     assert_non_null(lab->cms.store);
-    pthread_mutex_init(&lab->cms.tasks_lock, NULL);
-    pthread_cond_init(&lab->cms.tasks_changed, NULL);
+    test_ledger_open(&lab->cms);
     changes_unit(&c, &unit);
     changes_media(&c, &unit.uuid, &medium, 1);
     changes_free_extents(&c, &unit.uuid, (struct free_place){0}, FREE_PLACE_END, &behind, 1);
@@ -99,10 +104,9 @@ static int tear_down(void **state)
 {
     struct lab *lab = *state;
     char command[128];
+    test_ledger_close(&lab->cms);
     store_free(lab->cms.store);
     pool_free(lab->cms.pool);
-    pthread_cond_destroy(&lab->cms.tasks_changed);
-    pthread_mutex_destroy(&lab->cms.tasks_lock);
     snprintf(command, sizeof(command), "rm -rf '%s'", lab->dir);
     free(lab);
     return system(command);
@@ -126,27 +130,27 @@ static void test_a_volume_has_so_many_hosts_and_no_more(void **state)
     apply(lab, &c);
     for (unsigned i = 1; i <= READING_RULES_A_VOLUME; i++) {
         DV_FREE char *host = dv_printf("h%u", i);
-        if (cms_assign(&lab->cms, "db", host, &task, &err) != 0)
+        if (done(lab, cms_assign(&lab->cms, "db", host, &task, &err)) != 0)
             fail_msg("%s: %s", host, err.text);
     }
     DV_FREE char *last = dv_printf("h%d", READING_RULES_A_VOLUME + 1);
     size_t tasks = HASH_COUNT(lab->cms.pool->tasks);
-    assert_int_equal(cms_assign(&lab->cms, "db", last, &task, &err), -1);
+    assert_int_equal(done(lab, cms_assign(&lab->cms, "db", last, &task, &err)), -1);
     assert_int_equal(err.code, DV_BUSY);
     assert_string_equal(err.text, "volume db is assigned to 256 hosts, which is the most: take it "
                                   "from one first");
     assert_int_equal(HASH_COUNT(lab->cms.pool->tasks), tasks);
     // A host that has it already is told so.
-    assert_int_equal(cms_assign(&lab->cms, "db", "h7", &task, &err), -1);
+    assert_int_equal(done(lab, cms_assign(&lab->cms, "db", "h7", &task, &err)), -1);
     assert_int_equal(err.code, DV_EXISTS);
     // One that is still being taken away counts; when that is confirmed there is room.
-    assert_int_equal(cms_unassign(&lab->cms, "db", "h7", &task, &err), 0);
-    assert_int_equal(cms_assign(&lab->cms, "db", last, &task, &err), -1);
+    assert_int_equal(done(lab, cms_unassign(&lab->cms, "db", "h7", &task, &err)), 0);
+    assert_int_equal(done(lab, cms_assign(&lab->cms, "db", last, &task, &err)), -1);
     assert_int_equal(err.code, DV_BUSY);
     const struct dv_uuid volume = id('v', 1), host = id('h', 7);
     changes_assignment_gone(&c, &volume, &host);
     apply(lab, &c);
-    assert_int_equal(cms_assign(&lab->cms, "db", last, &task, &err), 0);
+    assert_int_equal(done(lab, cms_assign(&lab->cms, "db", last, &task, &err)), 0);
 }
 
 // ---- What becomes of what was asked for -----------------------------------------------------
@@ -163,7 +167,7 @@ static uint64_t resize(struct lab *lab, uint64_t mib, bool force)
 {
     struct dv_err err;
     uint64_t task = 0;
-    if (cms_resize_volume(&lab->cms, "db", mib * MIB, force, &task, &err) != 0)
+    if (done(lab, cms_resize_volume(&lab->cms, "db", mib * MIB, force, &task, &err)) != 0)
         fail_msg("%s", err.text);
     return task;
 }
@@ -181,13 +185,13 @@ static void test_a_cancelled_resize(void **state)
     uint64_t task;
     // The unit has not taken it up.
     task = resize(lab, 32, false);
-    assert_int_equal(cms_cancel_task(&lab->cms, task, &err), 0);
+    assert_int_equal(done(lab, cms_cancel_task(&lab->cms, task, &err)), 0);
     assert_over(lab, task, "it was taken back");
     assert_int_equal(size_wanted(lab), 16);
     // The volume has its size, and is not served yet.
     task = resize(lab, 32, false);
     shows(lab, 32, VOLUME_FAILED);
-    assert_int_equal(cms_cancel_task(&lab->cms, task, &err), 0);
+    assert_int_equal(done(lab, cms_cancel_task(&lab->cms, task, &err)), 0);
     assert_over(lab, task,
                 "the size is 32MiB already and stays so; the volume is served with it as soon as "
                 "unit1 can");
@@ -196,7 +200,7 @@ static void test_a_cancelled_resize(void **state)
     shows(lab, 32, VOLUME_ONLINE);
     task = resize(lab, 8, true);
     shows(lab, 8, VOLUME_FAILED);
-    assert_int_equal(cms_cancel_task(&lab->cms, task, &err), 0);
+    assert_int_equal(done(lab, cms_cancel_task(&lab->cms, task, &err)), 0);
     assert_over(lab, task,
                 "the size is 8MiB already and stays so; the volume is served with it as soon as "
                 "unit1 can");
@@ -210,10 +214,10 @@ static void test_what_a_deletion_ends(void **state)
     uint64_t task, deletion;
     task = resize(lab, 32, false);
     shows(lab, 32, VOLUME_FAILED);
-    assert_int_equal(cms_delete_volume(&lab->cms, "db", &deletion, &err), 0);
+    assert_int_equal(done(lab, cms_delete_volume(&lab->cms, "db", &deletion, &err)), 0);
     assert_over(lab, task, "the volume is being deleted");
     // A deletion cannot be cancelled.
-    assert_int_equal(cms_rename_volume(&lab->cms, "db", "other", &task, &err), -1);
+    assert_int_equal(done(lab, cms_rename_volume(&lab->cms, "db", "other", &task, &err)), -1);
     DV_FREE char *wait =
         dv_printf("volume db is being deleted by task %u: wait for it", (unsigned)deletion);
     assert_string_equal(err.text, wait);
@@ -228,13 +232,13 @@ static void test_what_is_forgotten_is_not_deleted(void **state)
     struct changes c = {0};
     struct dv_err err;
     uint64_t deletion, forgotten, again;
-    assert_int_equal(cms_delete_volume(&lab->cms, "db", &deletion, &err), 0);
+    assert_int_equal(done(lab, cms_delete_volume(&lab->cms, "db", &deletion, &err)), 0);
     changes_media(&c, &unit, &away, 1);
     apply(lab, &c);
-    assert_int_equal(cms_forget_volume(&lab->cms, "db", &forgotten, &err), 0);
+    assert_int_equal(done(lab, cms_forget_volume(&lab->cms, "db", &forgotten, &err)), 0);
     assert_over(lab, deletion,
                 "the volume is forgotten instead: its medium keeps what it has of it");
-    assert_int_equal(cms_forget_volume(&lab->cms, "db", &again, &err), 0);
+    assert_int_equal(done(lab, cms_forget_volume(&lab->cms, "db", &again, &err)), 0);
     assert_false(task_is_over(&pool_find_task(lab->cms.pool, forgotten)->rec));
 }
 
@@ -243,8 +247,8 @@ static void test_a_cancelled_rename(void **state)
     struct lab *lab = *state;
     struct dv_err err;
     uint64_t task;
-    assert_int_equal(cms_rename_volume(&lab->cms, "db", "other", &task, &err), 0);
-    assert_int_equal(cms_cancel_task(&lab->cms, task, &err), 0);
+    assert_int_equal(done(lab, cms_rename_volume(&lab->cms, "db", "other", &task, &err)), 0);
+    assert_int_equal(done(lab, cms_cancel_task(&lab->cms, task, &err)), 0);
     assert_over(lab, task, "it was taken back");
     assert_non_null(pool_find_volume(lab->cms.pool, "db"));
     assert_null(pool_find_volume(lab->cms.pool, "other"));
@@ -268,8 +272,11 @@ static size_t kept_after_settling(struct lab *lab)
     const struct dv_uuid unit = id('u', 1);
     struct settling s = {SETTLE_JUDGE, {{0}}};
     for (int turns = 0;
-         tasks_settle(&lab->cms, pool_unit_by_uuid(lab->cms.pool, &unit), false, &s);)
+         tasks_settle(&lab->cms, pool_unit_by_uuid(lab->cms.pool, &unit), false, &s);) {
+        test_ledger_run(&lab->cms);
         assert_in_range(++turns, 1, 1000);
+    }
+    test_ledger_run(&lab->cms);
     return HASH_COUNT(lab->cms.pool->tasks);
 }
 

@@ -1,77 +1,8 @@
 // Tests of the store: everything comes back after a restart, and half of something never does.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "base/mem.h"
-#include "store/store_internal.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
+#include "ctest/support/store_lab.h"
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-struct fixture {
-    char dir[64];
-    char path[96];
-    struct store *store;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = dv_calloc(1, sizeof(*f));
-    dv_copy(f->dir, sizeof(f->dir), "/tmp/test_store.XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    snprintf(f->path, sizeof(f->path), "%s/pool.db", f->dir);
-    struct dv_err err;
-    f->store = store_open(f->path, &err);
-    assert_non_null(f->store);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    char path[128];
-    store_free(f->store);
-    static const char *const tails[] = {"", "-wal", "-shm"};
-    for (size_t i = 0; i < DV_COUNT(tails); i++) {
-        snprintf(path, sizeof(path), "%s%s", f->path, tails[i]);
-        unlink(path);
-    }
-    rmdir(f->dir);
-    free(f);
-    return 0;
-}
-
-static void reopen(struct fixture *f)
-{
-    struct dv_err err;
-    store_free(f->store);
-    f->store = store_open(f->path, &err);
-    if (!f->store)
-        fail_msg("%s", err.text);
-}
-
-static void apply(struct fixture *f, struct changes *c)
-{
-    struct dv_err err = {0};
-    if (store_apply(f->store, c, &err) < 0)
-        fail_msg("%s", err.text);
-    changes_free(c);
-}
-
-static void refuse(struct fixture *f, struct changes *c, enum dv_code code)
-{
-    struct dv_err err = {0};
-    assert_int_equal(store_apply(f->store, c, &err), -1);
-    assert_int_equal(err.code, code);
-    changes_free(c);
-}
 
 static struct changes load(struct fixture *f)
 {
@@ -360,14 +291,14 @@ static void test_crash(void **state)
         struct unit_record unit = unit1;
         f->store = store_open(f->path, &err);
         changes_unit(&c, &unit1);
-        if (!f->store || store_apply(f->store, &c, &err) < 0)
+        if (!f->store || store_apply(f->store, &c, true, &err) < 0)
             _exit(1);
         changes_free(&c);
         // The second is refused half-way, and the process dies without closing.
         unit.state = UNIT_STOPPED;
         changes_unit(&c, &unit);
         changes_volume(&c, &(struct volume_record){.uuid = {{5}}, .unit = {{77}}});
-        _exit(store_apply(f->store, &c, &err) < 0 ? 0 : 2);
+        _exit(store_apply(f->store, &c, true, &err) < 0 ? 0 : 2);
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -397,7 +328,7 @@ static void test_events(void **state)
     struct event_record *events;
     size_t n;
     struct dv_err err;
-    uint64_t event, task;
+    struct store_ids last;
     add_events(f, 1, 5);
     assert_int_equal(store_events(f->store, 0, 3, &events, &n, &err), 0);
     assert_int_equal(n, 3); // the newest, oldest first
@@ -419,9 +350,9 @@ static void test_events(void **state)
     assert_int_equal(n, STORE_EVENTS_KEPT);
     assert_int_equal(events[0].id, 21);
     free(events);
-    assert_int_equal(store_last_ids(f->store, &event, &task, &err), 0);
-    assert_int_equal(event, STORE_EVENTS_KEPT + 20);
-    assert_int_equal(task, 0);
+    assert_int_equal(store_last_ids(f->store, &last, &err), 0);
+    assert_int_equal(last.event, STORE_EVENTS_KEPT + 20);
+    assert_int_equal(last.task, 0);
 }
 
 static void test_ids_are_never_given_twice(void **state)
@@ -429,225 +360,18 @@ static void test_ids_are_never_given_twice(void **state)
     struct fixture *f = *state;
     struct changes c = {0};
     struct dv_err err;
-    uint64_t event, task;
+    struct store_ids last;
+    struct token_record t = {.id = 7, .name = "ci"};
     fill(f);
+    changes_token(&c, &t);
+    apply(f, &c);
     changes_task_gone(&c, task1.id);
+    changes_token_gone(&c, t.id);
     apply(f, &c);
     reopen(f);
-    assert_int_equal(store_last_ids(f->store, &event, &task, &err), 0);
-    assert_int_equal(task, task1.id);
-}
-
-static void test_tokens_and_settings(void **state)
-{
-    struct fixture *f = *state;
-    struct dv_err err;
-    struct token_record t = {.name = "ci", .hash = {1, 2, 3}, .created = 1800000000}, *list;
-    size_t n, len;
-    void *data;
-    assert_int_equal(store_add_token(f->store, &t, &err), 0);
-    assert_int_equal(t.id, 1);
-    reopen(f);
-    assert_int_equal(store_tokens(f->store, &list, &n, &err), 0);
-    assert_int_equal(n, 1);
-    assert_memory_equal(&list[0], &t, sizeof(t));
-    free(list);
-    assert_int_equal(store_add_token(f->store, &t, &err), -1); // the name is taken
-    assert_int_equal(store_delete_token(f->store, 1, &err), 0);
-    assert_int_equal(store_delete_token(f->store, 1, &err), -1);
-    assert_int_equal(err.code, DV_NOT_FOUND);
-
-    assert_int_equal(store_get(f->store, "key", &data, &len, &err), 0);
-    assert_null(data);
-    assert_int_equal(store_set(f->store, "key", "a\0b", 3, &err), 0);
-    assert_int_equal(store_set(f->store, "key", "c\0d", 3, &err), 0);
-    reopen(f);
-    assert_int_equal(store_get(f->store, "key", &data, &len, &err), 0);
-    assert_int_equal(len, 3);
-    assert_memory_equal(data, "c\0d", 3);
-    free(data);
-}
-
-static void test_codes(void **state)
-{
-    struct fixture *f = *state;
-    struct dv_err err;
-    static const struct code_record one = {.id = "01ABC",
-                                           .kind = MEMBER_UNIT,
-                                           .name = "unit1",
-                                           .member = {{1}},
-                                           .range = "192.0.2.0/24",
-                                           .count = 2,
-                                           .tries = 5,
-                                           .created = 1800000000,
-                                           .expires = 1800003600,
-                                           .sealed_key = {1, 2, 3}},
-                                    two = {.id = "01ABD",
-                                           .kind = MEMBER_UNIT,
-                                           .count = CODE_COUNT_MAX,
-                                           .tries = 0,
-                                           .created = 1,
-                                           .expires = 2};
-    struct code_record less, *codes;
-    static const struct code_use use = {.code = "01ABC",
-                                        .member = {{7}},
-                                        .name = "unit7",
-                                        .engine = {6, {1, 2, 3, 4, 5, 6}},
-                                        .number = 4294967295u,
-                                        .from = "2001:db8::7",
-                                        .time = 1800000001,
-                                        .kept = true};
-    struct code_use *uses, other = use;
-    other.kept = false;
-    size_t count, use_count;
-    assert_int_equal(store_put_code(f->store, &one, &err), 0);
-    assert_int_equal(store_put_code(f->store, &two, &err), 0);
-    assert_int_equal(store_put_code_use(f->store, &other, &err), 0);
-    assert_int_equal(store_put_code_use(f->store, &use, &err), 0); // it is kept since
-    strcpy(other.code, "01XYZ");
-    assert_int_equal(store_put_code_use(f->store, &other, &err), -1); // of no code
-    memcpy(&less, &one, sizeof(less));                                // with its padding
-    less.tries = 4;
-    assert_int_equal(store_put_code(f->store, &less, &err), 0);
-    reopen(f);
-    assert_int_equal(store_codes(f->store, &codes, &count, &uses, &use_count, &err), 0);
-    assert_int_equal(count, 2);
-    assert_int_equal(use_count, 1);
-    assert_memory_equal(&codes[0], &less, sizeof(less));
-    assert_memory_equal(&codes[1], &two, sizeof(two));
-    assert_memory_equal(&uses[0], &use, sizeof(use));
-    free(codes);
-    free(uses);
-    assert_int_equal(store_delete_code(f->store, "01ABC", &err), 0);
-    assert_int_equal(store_codes(f->store, &codes, &count, &uses, &use_count, &err), 0);
-    assert_int_equal(count, 1);
-    assert_int_equal(use_count, 0);
-    free(codes);
-    free(uses);
-}
-
-static void test_numbers_of_keys_outlive_their_units(void **arg)
-{
-    struct fixture *f = *arg;
-    struct dv_err err;
-    struct unit_record unit = {.uuid = {{7}},
-                               .trust = TRUST_ENROLLED,
-                               .key_number = 9,
-                               .name = "unit7",
-                               .state = UNIT_DOWN};
-    uint32_t number;
-    for (uint32_t i = 0; i < 3; i++) { // the last one is of an older store
-        struct changes c = {0};
-        unit.key_number = i < 2 ? 9 + i : 3;
-        changes_unit(&c, &unit);
-        changes_unit_gone(&c, &unit.uuid);
-        assert_int_equal(store_apply(f->store, &c, &err), 0);
-        changes_free(&c);
-        assert_int_equal(store_retired_keys(f->store, &unit.uuid, &number, &err), 0);
-        assert_int_equal(number, i < 2 ? 9 + i : 10);
-    }
-    reopen(f);
-    assert_int_equal(store_retired_keys(f->store, &unit.uuid, &number, &err), 0);
-    assert_int_equal(number, 10);
-    unit.uuid.b[0] = 8;
-    assert_int_equal(store_retired_keys(f->store, &unit.uuid, &number, &err), 0);
-    assert_int_equal(number, 0);
-}
-
-static const struct dv_uuid here = {{1}}, there = {{2}}, volume = {{5}}, told_host = {{3}};
-
-static size_t count_told(struct fixture *f, const struct dv_uuid *unit)
-{
-    struct dv_err err;
-    DV_FREE struct dv_uuid *hosts = NULL;
-    size_t count;
-    if (store_told(f->store, unit, &hosts, &count, &err) < 0)
-        fail_msg("%s", err.text);
-    for (size_t i = 0; i < count; i++)
-        assert_memory_equal(&hosts[i], &told_host, sizeof(told_host));
-    return count;
-}
-
-static void put_right(struct fixture *f, const struct host_record *host, bool found)
-{
-    const struct volume_record v = {
-        .uuid = volume, .name = "v", .unit = here, .index = 1, .blocks = 2048};
-    const struct assignment_record a = {
-        .volume = volume, .host = told_host, .index = 1, .wanted = true, .found = found};
-    struct changes c = {0};
-    changes_volume(&c, &v);
-    changes_host(&c, host);
-    changes_assignment(&c, &a);
-    apply(f, &c);
-}
-
-static void test_who_was_told_a_secret_for_all(void **arg)
-{
-    struct fixture *f = *arg;
-    struct unit_record units[] = {{.uuid = here, .name = "a"}, {.uuid = there, .name = "b"}};
-    struct host_record host = {.uuid = told_host,
-                               .name = "web",
-                               .iqn = "iqn.2026-11.x:web",
-                               .chap_user = "web",
-                               .sealed_len = 56,
-                               .secret_mark = 7,
-                               .one_secret = true};
-    struct changes c = {0};
-    for (size_t i = 0; i < DV_COUNT(units); i++) {
-        units[i].state = UNIT_DOWN;
-        units[i].trust = TRUST_ENROLLED;
-        changes_unit(&c, &units[i]);
-    }
-    apply(f, &c);
-    // A right says so itself, until it goes; one by the unit's word alone told nothing.
-    put_right(f, &host, true);
-    changes_assignment_gone(&c, &volume, &told_host);
-    apply(f, &c);
-    assert_int_equal(count_told(f, &here), 0);
-    put_right(f, &host, false);
-    assert_int_equal(count_told(f, &here), 0);
-    changes_assignment_gone(&c, &volume, &told_host);
-    apply(f, &c);
-    assert_int_equal(count_told(f, &here), 1);
-    // Another secret, beside which the one that the unit knows is valid, until it ends.
-    host.previous = (struct host_account){
-        .user = "web", .sealed_len = 56, .mark = 7, .one_secret = true, .since = 1};
-    host.secret_mark = 8;
-    host.one_secret = false;
-    dv_copy(host.chap_user, sizeof(host.chap_user), "web.2");
-    changes_host(&c, &host);
-    apply(f, &c);
-    reopen(f);
-    assert_int_equal(count_told(f, &here), 1);
-    // The volume goes elsewhere, and then away: either unit knows the previous one.
-    put_right(f, &host, false);
-    struct volume_record moved = {
-        .uuid = volume, .name = "v", .unit = there, .index = 1, .blocks = 2048};
-    changes_volume(&c, &moved);
-    apply(f, &c);
-    assert_int_equal(count_told(f, &there), 0); // the right says so
-    changes_volume_gone(&c, &volume);
-    apply(f, &c);
-    assert_int_equal(count_told(f, &there), 1);
-    host.previous = (struct host_account){0};
-    changes_host(&c, &host);
-    apply(f, &c);
-    assert_int_equal(count_told(f, &here) + count_told(f, &there), 0);
-    // A right that is one by the unit's word from now on; and a volume that moves with its right.
-    host.one_secret = true;
-    put_right(f, &host, false);
-    put_right(f, &host, true);
-    assert_int_equal(count_told(f, &here), 1);
-    host.secret_mark = 9;
-    put_right(f, &host, false);
-    assert_int_equal(count_told(f, &here), 0);
-    changes_volume(&c, &moved);
-    apply(f, &c);
-    assert_int_equal(count_told(f, &here), 1);
-    changes_volume_gone(&c, &volume);
-    changes_host_gone(&c, &told_host);
-    apply(f, &c);
-    assert_int_equal(count_told(f, &here), 0);
+    assert_int_equal(store_last_ids(f->store, &last, &err), 0);
+    assert_int_equal(last.task, task1.id);
+    assert_int_equal(last.token, 7);
 }
 
 // Units tell numbers, and a number that the store would not take back must not get into it.
@@ -660,11 +384,13 @@ static void test_numbers_of_intent(void **state)
     size_t count;
     assert_int_equal(store_begin_run(f->store, &err), 0);
     for (size_t i = 0; i < DV_COUNT(wild); i++) {
-        assert_int_equal(store_number_above(f->store, wild[i], &err), -1);
+        c.above = wild[i];
+        assert_int_equal(store_apply(f->store, &c, true, &err), -1);
         assert_int_equal(err.code, DV_CONFLICT);
         assert_int_equal(store_runs(f->store, &count)[0].number, 1);
     }
-    assert_int_equal(store_number_above(f->store, LEAD_NUMBER_MAX, &err), 0);
+    c.above = LEAD_NUMBER_MAX;
+    assert_int_equal(store_apply(f->store, &c, true, &err), 0);
     assert_int_equal(store_runs(f->store, &count)[0].number, LEAD_NUMBER_MAX + 1);
     reopen(f);
     assert_int_equal(store_load(f->store, &c, &err), 0);
@@ -728,8 +454,6 @@ static void test_not_readable_by_others(void **state)
     assert_int_equal(st.st_mode & 077, 0);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-
 // Each column of each table, and what it refers to; sorted.
 static char *describe(struct db *db)
 {
@@ -782,10 +506,6 @@ int main(void)
         TEST(test_crash),
         TEST(test_events),
         TEST(test_ids_are_never_given_twice),
-        TEST(test_tokens_and_settings),
-        TEST(test_codes),
-        TEST(test_numbers_of_keys_outlive_their_units),
-        TEST(test_who_was_told_a_secret_for_all),
         TEST(test_numbers_of_intent),
         TEST(test_log_is_emptied_where_a_secret_ends),
         TEST(test_not_readable_by_others),

@@ -121,7 +121,7 @@ static void make_good(void)
                                      .created = 1};
     const struct event_record event = {
         .id = 1, .time = 1, .severity = EVENT_INFO, .subject = "pool", .text = "t"};
-    struct token_record token = {.name = "t", .hash = {1}, .created = 1};
+    struct token_record token = {.id = 1, .name = "t", .hash = {1}, .created = 1};
     const struct code_record code = {.id = "01ABC",
                                      .kind = MEMBER_UNIT,
                                      .name = "unit1",
@@ -148,11 +148,11 @@ static void make_good(void)
     add_volume(&c, 6);
     changes_task(&c, &task);
     changes_event(&c, &event);
+    changes_token(&c, &token);
+    changes_code(&c, &code);
+    changes_code_use(&c, &use);
     assert_int_equal(store_begin_run(s, NULL), 0);
-    assert_int_equal(store_apply(s, &c, NULL), 0);
-    assert_int_equal(store_add_token(s, &token, NULL), 0);
-    assert_int_equal(store_put_code(s, &code, NULL), 0);
-    assert_int_equal(store_put_code_use(s, &use, NULL), 0);
+    assert_int_equal(store_apply(s, &c, true, NULL), 0);
     assert_int_equal(store_set(s, "station", "0123456789abcdef", 16, NULL), 0);
     assert_int_equal(store_set(s, "key-check", "0123456789abcdef", 16, NULL), 0);
     changes_free(&c);
@@ -231,9 +231,9 @@ static bool try_rest(struct store *s, struct dv_err *err)
     DV_FREE struct event_record *events = NULL;
     DV_FREE struct token_record *tokens = NULL;
     size_t count;
-    uint64_t event, task;
+    struct store_ids last;
     if (store_events(s, 0, 100, &events, &count, err) < 0 ||
-        store_tokens(s, &tokens, &count, err) < 0 || store_last_ids(s, &event, &task, err) < 0 ||
+        store_tokens(s, &tokens, &count, err) < 0 || store_last_ids(s, &last, err) < 0 ||
         store_begin_run(s, err) < 0)
         return false;
     static const char *const settings[] = {"station", "key-check"};
@@ -243,7 +243,7 @@ static bool try_rest(struct store *s, struct dv_err *err)
         if (store_get(s, settings[i], &data, &len, err) < 0)
             return false;
     }
-    assert_true(event <= INT64_MAX / 2 && task <= INT64_MAX / 2);
+    assert_true(last.event <= INT64_MAX / 2 && last.task <= INT64_MAX / 2);
     for (size_t i = 0; events && i < count; i++)
         json_decref(view_plain(&kind_event, &events[i]));
     return true;

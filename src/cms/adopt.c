@@ -156,10 +156,8 @@ void cms_differences(struct cms *cms, struct station_difference **out, size_t *c
 
 void cms_station(const struct cms *cms, struct station_view *out)
 {
-    size_t count;
-    const struct lead_run *runs = store_runs(cms->store, &count);
     *out = (struct station_view){.uuid = cms->uuid,
-                                 .intent = runs[count - 1].number,
+                                 .intent = cms->runs[cms->run_count - 1].number,
                                  .stopped = cms->newer > 0,
                                  .shares = cms->config->snmp.notify.name[0] ||
                                            cms->config->snmp.provision.name[0]};
@@ -293,14 +291,19 @@ static bool is_settled_now(const struct pool_unit *u, bool take_over)
 }
 
 // The numbers of another station's intent are not compared with those of this one's.
-static int go_beyond(struct cms *cms, const struct pool_unit *u, struct dv_err *err)
+static uint32_t number_told(const struct cms *cms, const struct pool_unit *u)
 {
-    struct dv_err why;
-    if (!uuid_equal(&u->lead.word.station, &cms->uuid) ||
-        store_number_above(cms->store, u->lead.word.number, &why) == 0)
+    return uuid_equal(&u->lead.word.station, &cms->uuid) ? u->lead.word.number : 0;
+}
+
+static int check_number(const struct cms *cms, const struct pool_unit *u, struct dv_err *err)
+{
+    if (number_told(cms, u) <= LEAD_NUMBER_MAX)
         return 0;
-    return dv_fail(err, why.code, "%s cannot be led: %s; stop its agent, and forget the unit",
-                   u->rec.name, why.text);
+    return dv_fail(err, DV_CONFLICT,
+                   "%s cannot be led: state %u of the station's intent was told, and no station "
+                   "gets that far; stop its agent, and forget the unit",
+                   u->rec.name, (unsigned)u->lead.word.number);
 }
 
 // As many as it may bring when it is read.
@@ -319,18 +322,17 @@ static int check_hosts(const struct adoption *a, const struct pool_unit *u, stru
 // What a turn of the loop has time for.
 #define PART_CHANGES 120
 #define PART_LOOKED  4000 // volumes, and rules of them
-#define ALL_AT_ONCE  SIZE_MAX
 
 // Goes on with the unit's volumes; all over again when the next one has left it meanwhile. True
 // when there are more.
-static bool go_through(struct adoption *a, const struct pool_unit *u, size_t changes, size_t most,
+static bool go_through(struct adoption *a, const struct pool_unit *u,
                        void (*take)(struct adoption *a, struct pool_volume *v))
 {
     size_t looked = 0;
     struct pool_volume *v = pool_volume_by_uuid(a->cms->pool, &a->next);
     if (!v || v->unit != u)
         v = u->volumes;
-    for (; v && a->c.count < changes && looked < most; v = v->unit_next) {
+    for (; v && a->c.count < PART_CHANGES && looked < PART_LOOKED; v = v->unit_next) {
         looked += 1 + v->rule_count;
         take(a, v);
     }
@@ -369,15 +371,14 @@ static struct adoption *begin(struct unit_link *link, enum adopt_from from, bool
     return a;
 }
 
-// Before anything is taken over. A number that is too high does no harm then, and one too low is
-// refused by units.
-static int prepare(struct adoption *a, const struct pool_unit *u, size_t most, struct dv_err *err)
+// Before anything is taken over.
+static int prepare(struct adoption *a, const struct pool_unit *u, struct dv_err *err)
 {
-    if (a->from == ADOPT_UNITS && go_through(a, u, most, most, count_hosts)) {
+    if (a->from == ADOPT_UNITS && go_through(a, u, count_hosts)) {
         changes_free(&a->c);
         return 1;
     }
-    if (check_hosts(a, u, err) < 0 || go_beyond(a->cms, u, err) < 0)
+    if (check_hosts(a, u, err) < 0 || check_number(a->cms, u, err) < 0)
         return -1;
     forget_found(a);
     names_free(&a->names);
@@ -402,47 +403,47 @@ static void tell(struct adoption *a, const struct pool_unit *u, bool by_itself)
 // What the unit was told last is known here from the last part on, in the way that the person
 // chose. Before it nothing is ordered of the unit, and after a crash the person is asked again,
 // about what was not taken over yet.
-static int take_over(struct adoption *a, const struct pool_unit *u, bool at_once,
-                     struct dv_err *err)
+static int take_over(struct adoption *a, const struct pool_unit *u, bool by_itself)
 {
-    bool more = false;
-    if (a->from == ADOPT_UNITS)
-        more = go_through(a, u, at_once ? ALL_AT_ONCE : PART_CHANGES,
-                          at_once ? ALL_AT_ONCE : PART_LOOKED, adopt_volume);
+    bool more = a->from == ADOPT_UNITS && go_through(a, u, adopt_volume);
     if (!more) {
         struct unit_record rec = u->rec;
         rec.accepted = a->word;
         changes_unit(&a->c, &rec);
         if (a->from == ADOPT_UNITS)
             end_tasks(a, u);
-        tell(a, u, at_once);
+        tell(a, u, by_itself);
     }
-    int rc = cms_apply(a->cms, &a->c, err);
+    a->c.above = number_told(a->cms, u); // one that is too low is refused by units
+    ledger_commit(a->cms->ledger, &a->c, LEDGER_KEPT);
     forget_found(a);
-    return rc < 0 ? -1 : more;
+    return more;
 }
 
-// 1: there is more; 0: it is settled; -1: it is not. at_once: by itself, not by a request that can
-// go on in later turns of the loop.
-static int settle_part(struct unit_link *link, enum adopt_from from, bool asked, bool at_once,
+// In a turn. 1: there is more; 0: that was all; -1: it cannot be. by_itself: nobody asked for it.
+static int settle_part(struct unit_link *link, enum adopt_from from, bool asked, bool by_itself,
                        struct dv_err *err)
 {
     const struct pool_unit *u = link_unit(link);
     struct adoption *a = begin(link, from, asked);
-    int rc = a->prepared ? take_over(a, u, at_once, err)
-                         : prepare(a, u, at_once ? ALL_AT_ONCE : PART_LOOKED, err);
+    int rc = a->prepared ? take_over(a, u, by_itself) : prepare(a, u, err);
     if (rc <= 0)
         adopt_forget(link);
     return rc;
 }
 
-static int settle(struct unit_link *link, enum adopt_from from, bool asked, struct dv_err *err)
+// Once for each look: what fails is tried again behind the next one.
+static bool settle_by_itself(struct unit_link *link, enum adopt_from from, bool asked)
 {
-    int rc;
-    do
-        rc = settle_part(link, from, asked, true, err);
-    while (rc > 0);
-    return rc;
+    struct dv_err err;
+    if (link->adopted_in == link->concluding)
+        return false;
+    int rc = settle_part(link, from, asked, true, &err);
+    if (rc <= 0)
+        link->adopted_in = link->concluding;
+    if (rc < 0)
+        log_error("join", "%s: %s", link->name, err.text);
+    return true;
 }
 
 // Whether something about the unit is to be done that it does not show yet.
@@ -461,29 +462,32 @@ static bool has_orders(const struct cms *cms, const struct pool_unit *u)
     return false;
 }
 
-bool adopt_left_by_another(struct unit_link *link)
+static bool was_anothers(const struct unit_link *link)
 {
-    struct pool_unit *u = link_unit(link);
-    const struct dv_uuid *led_by = &u->lead.word.station;
-    struct dv_err err;
-    if (uuid_is_zero(led_by) || uuid_equal(led_by, &link->cms->uuid) ||
-        link->adopt_until > loop_now_ms() || !has_orders(link->cms, u))
-        return true;
-    if (settle(link, ADOPT_UNITS, false, &err) == 0)
-        return true;
-    log_error("join", "%s is not led: %s", u->rec.name, err.text);
-    return false;
+    const struct dv_uuid *led_by = &link_unit(link)->lead.word.station;
+    return !uuid_is_zero(led_by) && !uuid_equal(led_by, &link->cms->uuid) &&
+           link->adopt_until <= loop_now_ms();
 }
 
-void adopt_again(struct unit_link *link)
+bool adopt_left_by_another(struct unit_link *link)
 {
-    struct pool_unit *u = link_unit(link);
-    struct dv_err err;
-    if (link->adopt_until <= loop_now_ms() || !is_settled_now(u, true) ||
-        lead_word_equal(&u->rec.accepted, &u->lead.word))
-        return;
-    if (settle(link, link->adopt_from, true, &err) < 0)
-        log_error("join", "%s: %s", u->rec.name, err.text);
+    return was_anothers(link) && has_orders(link->cms, link_unit(link)) &&
+           settle_by_itself(link, ADOPT_UNITS, false);
+}
+
+bool adopt_failed(const struct unit_link *link)
+{
+    const struct pool_unit *u = link_unit(link);
+    return was_anothers(link) && link->adopted_in == link->concluding &&
+           !lead_word_equal(&u->rec.accepted, &u->lead.word);
+}
+
+bool adopt_again(struct unit_link *link)
+{
+    const struct pool_unit *u = link_unit(link);
+    return link->adopt_until > loop_now_ms() && is_settled_now(u, true) &&
+           !lead_word_equal(&u->rec.accepted, &u->lead.word) &&
+           settle_by_itself(link, link->adopt_from, true);
 }
 
 static int nothing_to_settle(const struct cms *cms, struct dv_err *err)

@@ -21,7 +21,7 @@
 #define HASH_LEN         32
 
 struct auth {
-    struct store *store;
+    uint64_t last_token;
     char password_hash[crypto_pwhash_STRBYTES]; // not changed after auth_new
     uint8_t memory_key[HASH_LEN];               // for remembered; made at each start
     pthread_mutex_t lock;                       // over what follows
@@ -31,7 +31,8 @@ struct auth {
     size_t token_count;
 };
 
-static int make_password(struct auth *a, const char *first, char **password, struct dv_err *err)
+static int make_password(struct auth *a, struct store *store, const char *first, char **password,
+                         struct dv_err *err)
 {
     if (first && (strlen(first) < PASSWORD_MIN || strlen(first) > PASSWORD_MAX))
         return dv_fail(err, DV_INVALID, "the admin's password must have %d to %d bytes",
@@ -46,8 +47,7 @@ static int make_password(struct auth *a, const char *first, char **password, str
                        "there is not enough memory to hash the admin's password: "
                        "64 MiB are needed");
     }
-    if (store_set(a->store, PASSWORD_SETTING, a->password_hash, strlen(a->password_hash), err) <
-        0) {
+    if (store_set(store, PASSWORD_SETTING, a->password_hash, strlen(a->password_hash), err) < 0) {
         secret_free(text);
         return -1;
     }
@@ -58,14 +58,15 @@ static int make_password(struct auth *a, const char *first, char **password, str
     return 0;
 }
 
-static int get_password(struct auth *a, const char *first, char **password, struct dv_err *err)
+static int get_password(struct auth *a, struct store *store, const char *first, char **password,
+                        struct dv_err *err)
 {
     DV_FREE void *kept = NULL;
     size_t len;
-    if (store_get(a->store, PASSWORD_SETTING, &kept, &len, err) < 0)
+    if (store_get(store, PASSWORD_SETTING, &kept, &len, err) < 0)
         return -1;
     if (!kept)
-        return make_password(a, first, password, err);
+        return make_password(a, store, first, password, err);
     if (len >= sizeof(a->password_hash) || strncmp(kept, "$argon2", 7) != 0 || strlen(kept) != len)
         return dv_fail(err, DV_DAMAGED,
                        "the store is damaged: the hash of the admin's password in it is not one; "
@@ -74,17 +75,18 @@ static int get_password(struct auth *a, const char *first, char **password, stru
     return 0;
 }
 
-struct auth *auth_new(struct store *store, const char *first, char **password, struct dv_err *err)
+struct auth *auth_new(struct store *store, uint64_t last_token, const char *first, char **password,
+                      struct dv_err *err)
 {
     *password = NULL;
     struct auth *a = dv_calloc(1, sizeof(*a));
-    a->store = store;
+    a->last_token = last_token;
     pthread_mutex_init(&a->lock, NULL);
     random_fill(a->memory_key, sizeof(a->memory_key));
     if (sodium_init() < 0)
         dv_fail(err, DV_INTERNAL, "libsodium cannot be used on this machine");
     else if (store_tokens(store, &a->tokens, &a->token_count, err) == 0 &&
-             get_password(a, first, password, err) == 0)
+             get_password(a, store, first, password, err) == 0)
         return a;
     auth_free(a);
     return NULL;
@@ -172,44 +174,51 @@ static int check_name(const struct auth *a, const char *name, struct dv_err *err
     return 0;
 }
 
-int auth_create_token(struct auth *a, const char *name, char token[65], uint64_t *id,
-                      struct dv_err *err)
+int auth_create_token(struct auth *a, const char *name, struct changes *c, char token[65],
+                      uint64_t *id, struct dv_err *err)
 {
     if (check_name(a, name, err) < 0)
         return -1;
-    struct token_record t = {.created = time(NULL)};
+    struct token_record t = {.id = ++a->last_token, .created = time(NULL)};
     dv_copy(t.name, sizeof(t.name), name);
     memcpy(token, TOKEN_PREFIX, sizeof(TOKEN_PREFIX));
     secret_random_text(token + strlen(TOKEN_PREFIX), TOKEN_RANDOM);
     crypto_generichash(t.hash, sizeof(t.hash), (const uint8_t *)token, strlen(token), NULL, 0);
-    if (store_add_token(a->store, &t, err) < 0) {
-        secret_wipe(token, 65);
-        return -1;
-    }
-    pthread_mutex_lock(&a->lock);
-    *DV_APPEND(a->tokens, a->token_count) = t;
-    pthread_mutex_unlock(&a->lock);
+    changes_token(c, &t);
     *id = t.id;
     return 0;
 }
 
-int auth_delete_token(struct auth *a, uint64_t id, struct dv_err *err)
+static struct token_record *find_token(const struct auth *a, uint64_t id)
 {
-    if (store_delete_token(a->store, id, err) < 0)
-        return -1;
-    pthread_mutex_lock(&a->lock);
-    for (size_t i = 0; i < a->token_count; i++) {
-        if (a->tokens[i].id == id) {
-            a->tokens[i] = a->tokens[--a->token_count];
-            break;
-        }
-    }
-    pthread_mutex_unlock(&a->lock);
+    for (size_t i = 0; i < a->token_count; i++)
+        if (a->tokens[i].id == id)
+            return &a->tokens[i];
+    return NULL;
+}
+
+int auth_delete_token(struct auth *a, uint64_t id, struct changes *c, struct dv_err *err)
+{
+    if (!find_token(a, id))
+        return dv_fail(err, DV_NOT_FOUND, "there is no token %llu", (unsigned long long)id);
+    changes_token_gone(c, id);
     return 0;
 }
 
-int auth_list_tokens(struct auth *a, struct token_record **tokens, size_t *count,
-                     struct dv_err *err)
+const struct token_record *auth_tokens(const struct auth *a, size_t *count)
 {
-    return store_tokens(a->store, tokens, count, err);
+    *count = a->token_count;
+    return a->tokens;
+}
+
+void auth_follow(struct auth *a, const struct change *c)
+{
+    const struct token_record *t = c->records;
+    pthread_mutex_lock(&a->lock);
+    struct token_record *known = find_token(a, t->id);
+    if (c->op == CHANGE_PUT)
+        *DV_APPEND(a->tokens, a->token_count) = *t;
+    else if (known)
+        memmove(known, known + 1, (size_t)(a->tokens + --a->token_count - known) * sizeof(*known));
+    pthread_mutex_unlock(&a->lock);
 }

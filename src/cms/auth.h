@@ -3,7 +3,7 @@
 #ifndef DVSAN_CMS_AUTH_H
 #define DVSAN_CMS_AUTH_H
 
-#include "model/pool.h"
+#include "model/change.h"
 
 #define AUTH_ADMIN     "admin"
 #define AUTH_TOKEN_LEN 47 // characters of a token
@@ -12,11 +12,13 @@ struct auth;
 struct store;
 
 // At the first start the admin gets the password first, if there is one, else one that is made and
-// returned in *password (free it with secret_free). Otherwise *password is NULL.
+// returned in *password (free it with secret_free). Otherwise *password is NULL. last_token: the
+// largest id that a token ever had. The store is used here alone.
 #define AUTH_FIRST_PASSWORD "first-password" // the file in the state folder that holds it
 #define AUTH_DRAWN_PASSWORD                                                                        \
     "admin-password" // there, one that was made, where a journal would show it
-struct auth *auth_new(struct store *store, const char *first, char **password, struct dv_err *err);
+struct auth *auth_new(struct store *store, uint64_t last_token, const char *first, char **password,
+                      struct dv_err *err);
 void auth_free(struct auth *a); // NULL is fine
 
 enum auth_answer { AUTH_WRONG, AUTH_RIGHT, AUTH_SLOW }; // slow: a password to be checked
@@ -28,11 +30,13 @@ enum auth_answer auth_look(struct auth *a, const char *user, const char *secret)
 // at a time is enough. Remembers the right one, as a keyed hash in memory.
 bool auth_check_password(struct auth *a, const char *password);
 
-// The thread that owns the store. name is checked and must be new.
-int auth_create_token(struct auth *a, const char *name, char token[65], uint64_t *id,
-                      struct dv_err *err);
-int auth_delete_token(struct auth *a, uint64_t id, struct dv_err *err);
-int auth_list_tokens(struct auth *a, struct token_record **tokens, size_t *count,
-                     struct dv_err *err);
+// The loop's thread. What is to be written goes to the changes. name is checked and must be new.
+int auth_create_token(struct auth *a, const char *name, struct changes *c, char token[65],
+                      uint64_t *id, struct dv_err *err);
+int auth_delete_token(struct auth *a, uint64_t id, struct changes *c, struct dv_err *err);
+// Ascending by id; lives until tokens change.
+const struct token_record *auth_tokens(const struct auth *a, size_t *count);
+// What was written about tokens counts from now on.
+void auth_follow(struct auth *a, const struct change *c);
 
 #endif

@@ -16,38 +16,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STORE_TELL_MS 10000
-#define ENGINE_KEY    "engine"  // the setting that holds the station's snmpEngineID
-#define UUID_KEY      "station" // the setting that holds the station's UUID
+#define ENGINE_KEY "engine"  // the setting that holds the station's snmpEngineID
+#define UUID_KEY   "station" // the setting that holds the station's UUID
 
 // ---- Changing ------------------------------------------------------------------------------
 
-int cms_apply(struct cms *cms, const struct changes *changes, struct dv_err *err)
+// On the ledger's thread.
+static int write_changes(void *arg, const struct changes *c, enum ledger_weight weight,
+                         struct dv_err *err)
 {
-    if (changes->count == 0)
-        return 0;
-    if (store_apply(cms->store, changes, err) < 0)
-        return -1;
-    pthread_mutex_lock(&cms->tasks_lock);
-    pool_apply(cms->pool, changes);
-    pthread_cond_broadcast(&cms->tasks_changed);
-    pthread_mutex_unlock(&cms->tasks_lock);
-    events_log(changes);
-    return 0;
-}
-
-bool cms_apply_or_log(struct cms *cms, const struct changes *changes)
-{
-    struct dv_err err;
-    if (cms_apply(cms, changes, &err) == 0)
-        return true;
-    // What is not kept is seen and tried again soon; a full disk is told now and then only.
-    uint64_t now = loop_now_ms();
-    if (cms->store_told_at == 0 || now - cms->store_told_at >= STORE_TELL_MS) {
-        log_error("store", "%s", err.text);
-        cms->store_told_at = now;
-    }
-    return false;
+    const struct cms *cms = arg;
+    return store_apply(cms->store, c, weight == LEDGER_KEPT, err);
 }
 
 // ---- Opening -------------------------------------------------------------------------------
@@ -76,7 +55,9 @@ static int load(struct cms *cms, struct dv_err *err)
     struct changes all = {0};
     int rc = store_load(cms->store, &all, err);
     if (rc == 0)
-        rc = store_last_ids(cms->store, &cms->last_event, &cms->last_task, err);
+        rc = store_last_ids(cms->store, &cms->last, err);
+    if (rc == 0)
+        rc = events_load(cms, err);
     if (rc == 0)
         pool_apply(cms->pool, &all);
     changes_free(&all);
@@ -104,7 +85,12 @@ static int identify(struct cms *cms, struct dv_err *err)
     snprintf(cms->name, sizeof(cms->name), "%.32s at %.46s:%u on %.32s", cms->config->name,
              cms->config->http.address, cms->config->http.port, host);
     text_make_printable(cms->name);
-    return store_begin_run(cms->store, err);
+    if (store_begin_run(cms->store, err) < 0)
+        return -1;
+    const struct lead_run *runs = store_runs(cms->store, &cms->run_count);
+    cms->runs = dv_calloc(cms->run_count, sizeof(*runs));
+    memcpy(cms->runs, runs, cms->run_count * sizeof(*runs));
+    return 0;
 }
 
 // Members have pinned the engine: it is the one in the store; of a store that has none yet the one
@@ -194,7 +180,7 @@ static int authenticate(struct cms *cms, char **password, struct dv_err *err)
     char *first = NULL;
     if (!file_is_missing(path) && secret_read_file(path, &first, err) < 0)
         return -1;
-    cms->auth = auth_new(cms->store, first, password, err);
+    cms->auth = auth_new(cms->store, cms->last.token, first, password, err);
     secret_free(first);
     if (cms->auth)
         unlink(path);
@@ -224,6 +210,8 @@ struct cms *cms_new(struct loop *loop, const struct cms_config *config, char **p
         cms_free(cms);
         return NULL;
     }
+    const struct ledger_owner owner = {write_changes, follow_changes, cms};
+    cms->ledger = ledger_new(loop, &owner); // the store is its own from here on
     resume(cms);
     return cms;
 }
@@ -238,9 +226,12 @@ void cms_free(struct cms *cms)
     while (cms->links)
         link_free(cms->links);
     sn_env_free(cms->env);
+    ledger_free(cms->ledger);
     auth_free(cms->auth);
     seal_free(cms->seal);
     store_free(cms->store);
+    free(cms->runs);
+    free(cms->events);
     pool_free(cms->pool);
     pthread_cond_destroy(&cms->tasks_changed);
     pthread_mutex_destroy(&cms->tasks_lock);
@@ -275,21 +266,33 @@ bool cms_check_password(struct cms *cms, const char *password)
     return auth_check_password(cms->auth, password);
 }
 
+struct ledger *cms_ledger(struct cms *cms)
+{
+    return cms->ledger;
+}
+
 int cms_create_token(struct cms *cms, const char *name, char token[65], uint64_t *id,
                      struct dv_err *err)
 {
-    return auth_create_token(cms->auth, name, token, id, err);
+    struct changes c = {0};
+    if (auth_create_token(cms->auth, name, &c, token, id, err) < 0)
+        return -1;
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
+    return 0;
 }
 
 int cms_delete_token(struct cms *cms, uint64_t id, struct dv_err *err)
 {
-    return auth_delete_token(cms->auth, id, err);
+    struct changes c = {0};
+    if (auth_delete_token(cms->auth, id, &c, err) < 0)
+        return -1;
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
+    return 0;
 }
 
-int cms_list_tokens(struct cms *cms, struct token_record **tokens, size_t *count,
-                    struct dv_err *err)
+const struct token_record *cms_tokens(const struct cms *cms, size_t *count)
 {
-    return auth_list_tokens(cms->auth, tokens, count, err);
+    return auth_tokens(cms->auth, count);
 }
 
 // ---- Waiting -------------------------------------------------------------------------------
@@ -309,7 +312,7 @@ static struct timespec deadline_after(uint32_t ms)
 
 int cms_no_task(const struct cms *cms, uint64_t task, struct dv_err *err)
 {
-    if (task > 0 && task <= cms->last_task)
+    if (task > 0 && task <= cms->last.task)
         return dv_fail(err, DV_NOT_FOUND,
                        "task %llu is over, and was dropped since many others ended after it; "
                        "`dvsan event list` may tell how it ended",

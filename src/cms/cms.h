@@ -26,9 +26,11 @@ struct pool *cms_pool(struct cms *cms);
 const struct cms_config *cms_config(const struct cms *cms);
 void cms_notification_stats(const struct cms *cms, struct sn_listener_stats *out);
 
-// Requests. Each checks everything it can, then writes intent and task in one transaction, so
-// that an accepted request survives any crash; nothing is changed when it returns -1. *task is
-// the task's id.
+// Requests. Each is made in a turn of the ledger, checks everything it can, and commits intent and
+// task at once, so that an accepted request survives any crash. Nothing is changed when it returns
+// -1; when it returns 0, what it changes is there once the ledger has written it. *task is the
+// task's id.
+struct ledger *cms_ledger(struct cms *cms);
 struct volume_request {
     const char *name;
     uint64_t bytes;     // rounded up to a whole MiB
@@ -166,16 +168,16 @@ enum adopt_from { ADOPT_UNITS, ADOPT_STORE };
 // than a turn of the loop has time for, to be called again.
 int cms_adopt(struct cms *cms, enum adopt_from from, bool take_over, struct dv_err *err);
 
-// The newest limit events with an id above after, oldest first. The caller frees *events.
-int cms_events(struct cms *cms, uint64_t after, size_t limit, struct event_record **events,
-               size_t *count, struct dv_err *err);
+// The event that is so many back from the newest one, which is 0; NULL: it is not kept. For this
+// turn of the loop.
+const struct event_record *cms_event(const struct cms *cms, size_t back);
 
 // API tokens. token has room for 64 characters and the NUL.
 int cms_create_token(struct cms *cms, const char *name, char token[65], uint64_t *id,
                      struct dv_err *err);
 int cms_delete_token(struct cms *cms, uint64_t id, struct dv_err *err);
-int cms_list_tokens(struct cms *cms, struct token_record **tokens, size_t *count,
-                    struct dv_err *err); // the caller frees *tokens
+// Ascending by id; for this turn of the loop.
+const struct token_record *cms_tokens(const struct cms *cms, size_t *count);
 
 // Any thread. Who may use the API: see auth.h.
 enum auth_answer cms_look_login(struct cms *cms, const char *user, const char *secret);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "cms/seal.h"
 #include "logic/enrolment.h"
+#include "model/change.h"
 #include "store/store.h"
 #include <assert.h>
 #include <string.h>
@@ -35,7 +36,7 @@ int codes_load(struct codes *c, struct store *store, const struct seal *seal, st
     DV_FREE struct code_record *records = NULL;
     DV_FREE struct code_use *uses = NULL;
     size_t count = 0, use_count = 0;
-    *c = (struct codes){.store = store, .seal = seal};
+    *c = (struct codes){.seal = seal};
     if (store_codes(store, &records, &count, &uses, &use_count, err) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)
@@ -61,57 +62,63 @@ struct code_entry *codes_find(const struct codes *c, const char *id)
     return e;
 }
 
-static int drop_old(struct codes *c, int64_t now, struct dv_err *err)
-{
-    for (struct code_entry *e = c->all, *next; e; e = next) {
-        next = e->hh.next;
-        if (now - e->rec.expires > KEPT_S && codes_delete(c, e->rec.id, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
 int codes_add(struct codes *c, const struct code_record *rec, const uint8_t key[CODE_KEY],
-              int64_t now, struct dv_err *err)
+              int64_t now, struct changes *out, struct dv_err *err)
 {
     struct code_record sealed = *rec;
-    if (drop_old(c, now, err) < 0)
-        return -1;
-    if (HASH_COUNT(c->all) >= CODES_MAX)
+    size_t old = 0;
+    for (struct code_entry *e = c->all; e; e = e->hh.next) {
+        if (now - e->rec.expires <= KEPT_S)
+            continue;
+        changes_code_gone(out, e->rec.id);
+        old++;
+    }
+    if (HASH_COUNT(c->all) - old >= CODES_MAX)
         return dv_fail(err, DV_BUSY, "there are %d codes, which is the most: delete one first",
                        CODES_MAX);
     if (codes_find(c, rec->id)) // one in 33 million
         return dv_fail(err, DV_BUSY, "the code that was drawn is there already: try again");
     seal_bytes(c->seal, rec->id, CODE_ID, key, CODE_KEY, sealed.sealed_key);
-    if (store_put_code(c->store, &sealed, err) < 0)
-        return -1;
-    entry_new(c, &sealed);
+    changes_code(out, &sealed);
     return 0;
 }
 
-int codes_delete(struct codes *c, const char *id, struct dv_err *err)
+size_t codes_end_loaded(struct codes *c, int64_t now, struct changes *out)
 {
-    struct code_entry *e = codes_find(c, id);
-    if (!e)
-        return dv_fail(err, DV_NOT_FOUND, "there is no code %.8s", id);
-    if (store_delete_code(c->store, id, err) < 0)
-        return -1;
-    entry_free(c, e);
-    return 0;
-}
-
-int codes_end_loaded(struct codes *c, int64_t now, size_t *ended, struct dv_err *err)
-{
-    *ended = 0;
-    for (struct code_entry *e = c->all, *next; e; e = next) {
-        next = e->hh.next;
+    size_t ended = 0;
+    for (struct code_entry *e = c->all; e; e = e->hh.next) {
         if (!e->loaded || now >= e->rec.expires)
             continue;
-        if (codes_delete(c, e->rec.id, err) < 0)
-            return -1;
-        ++*ended;
+        changes_code_gone(out, e->rec.id);
+        ended++;
     }
-    return 0;
+    return ended;
+}
+
+static void put_use(struct code_entry *e, const struct code_use *use)
+{
+    for (size_t i = 0; i < e->use_count; i++)
+        if (uuid_equal(&e->uses[i].member, &use->member) &&
+            engine_id_equal(&e->uses[i].engine, &use->engine)) {
+            e->uses[i] = *use;
+            return;
+        }
+    *DV_APPEND(e->uses, e->use_count) = *use;
+}
+
+void codes_follow(struct codes *c, const struct change *change)
+{
+    const struct code_record *rec = change->records;
+    const struct code_use *use = change->records;
+    struct code_entry *e = codes_find(c, change->kind == &kind_code ? rec->id : use->code);
+    if (change->kind == &kind_code_use) {
+        if (e)
+            put_use(e, use);
+    } else if (change->op == CHANGE_PUT) {
+        (e ? e : entry_new(c, rec))->rec = *rec;
+    } else if (e) {
+        entry_free(c, e);
+    }
 }
 
 static struct code_source *find_source(const struct code_entry *code, const char *from)
@@ -129,20 +136,15 @@ const struct code_source *codes_source(const struct code_entry *code, const char
     return find_source(code, from);
 }
 
-static int set_tries(struct codes *c, struct code_entry *code, uint32_t tries, struct dv_err *err)
+static void set_tries(const struct code_entry *code, uint32_t tries, struct changes *out)
 {
     struct code_record rec = code->rec;
     rec.tries = tries;
-    if (store_put_code(c->store, &rec, err) < 0)
-        return -1;
-    code->rec = rec;
-    return 0;
+    changes_code(out, &rec);
 }
 
-int codes_begin_try(struct codes *c, struct code_entry *code, const char *from, struct dv_err *err)
+void codes_begin_try(struct code_entry *code, const char *from, struct changes *out)
 {
-    if (set_tries(c, code, code->rec.tries - 1, err) < 0)
-        return -1;
     struct code_source *source = find_source(code, from);
     if (!source) {
         source = DV_APPEND(code->sources, code->source_count);
@@ -150,45 +152,33 @@ int codes_begin_try(struct codes *c, struct code_entry *code, const char *from, 
         enrolment_try_source(from, source->network);
     }
     source->open++;
-    return 0;
+    set_tries(code, code->rec.tries - 1, out);
 }
 
-int codes_end_try(struct codes *c, struct code_entry *code, const char *from, bool wrong,
-                  struct dv_err *err)
+void codes_end_try(struct code_entry *code, const char *from, bool wrong, struct changes *out)
 {
     struct code_source *source = find_source(code, from);
     if (!source || source->open == 0) // it is another code of that name
-        return 0;
+        return;
     source->open--;
     if (wrong)
         source->wrong++;
     else if (source->wrong == 0 && source->open == 0)
         *source = code->sources[--code->source_count];
-    return wrong ? 0 : set_tries(c, code, code->rec.tries + 1, err);
+    if (!wrong)
+        set_tries(code, code->rec.tries + 1, out);
 }
 
-int codes_add_use(struct codes *c, struct code_entry *code, const struct code_use *use,
-                  struct dv_err *err)
-{
-    if (store_put_code_use(c->store, use, err) < 0)
-        return -1;
-    *DV_APPEND(code->uses, code->use_count) = *use;
-    return 0;
-}
-
-int codes_keep_use(struct codes *c, struct code_entry *code, const struct dv_uuid *member,
-                   struct dv_err *err)
+void codes_keep_use(const struct code_entry *code, const struct dv_uuid *member,
+                    struct changes *out)
 {
     for (size_t i = 0; i < code->use_count; i++) {
         struct code_use use = code->uses[i];
         if (!uuid_equal(&use.member, member) || use.kept)
             continue;
         use.kept = true;
-        if (store_put_code_use(c->store, &use, err) < 0)
-            return -1;
-        code->uses[i] = use;
+        changes_code_use(out, &use);
     }
-    return 0;
 }
 
 int codes_key(const struct codes *c, const struct code_entry *code, uint8_t key[CODE_KEY],

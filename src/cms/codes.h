@@ -8,6 +8,8 @@
 #include "model/enrolment.h"
 #include <uthash.h>
 
+struct changes;
+struct change;
 struct seal;
 struct store;
 
@@ -22,35 +24,32 @@ struct code_entry {
 };
 
 struct codes {
-    struct store *store;
     const struct seal *seal;
     struct code_entry *all;
 };
 
 #define CODES_MAX 1024
 
-// Reads them from the store. Both are borrowed.
+// Reads them from the store. seal is borrowed.
 int codes_load(struct codes *c, struct store *store, const struct seal *seal, struct dv_err *err);
 void codes_free(struct codes *c);
 
 struct code_entry *codes_find(const struct codes *c, const char *id); // NULL: there is none
-// Each of these has what it changes on disk before it returns 0. Codes that expired a day ago go.
+// What is to be written goes to the changes. Codes that expired a day ago go.
 int codes_add(struct codes *c, const struct code_record *rec, const uint8_t key[CODE_KEY],
-              int64_t now, struct dv_err *err);
-int codes_delete(struct codes *c, const char *id, struct dv_err *err); // DV_NOT_FOUND
-// Those that are not over and were read from the store; how many into *ended.
-int codes_end_loaded(struct codes *c, int64_t now, size_t *ended, struct dv_err *err);
-int codes_add_use(struct codes *c, struct code_entry *code, const struct code_use *use,
-                  struct dv_err *err);
+              int64_t now, struct changes *out, struct dv_err *err);
+// Those that are not over and were read from the store; returns how many.
+size_t codes_end_loaded(struct codes *c, int64_t now, struct changes *out);
 // The member has what it got on disk. That it has it already is fine.
-int codes_keep_use(struct codes *c, struct code_entry *code, const struct dv_uuid *member,
-                   struct dv_err *err);
+void codes_keep_use(const struct code_entry *code, const struct dv_uuid *member,
+                    struct changes *out);
+// What was written about codes counts from now on.
+void codes_follow(struct codes *c, const struct change *change);
 
 // A try counts from its beginning, so that many at once are not more, and neither is a crash. Its
 // end says whether it was one.
-int codes_begin_try(struct codes *c, struct code_entry *code, const char *from, struct dv_err *err);
-int codes_end_try(struct codes *c, struct code_entry *code, const char *from, bool wrong,
-                  struct dv_err *err);
+void codes_begin_try(struct code_entry *code, const char *from, struct changes *out);
+void codes_end_try(struct code_entry *code, const char *from, bool wrong, struct changes *out);
 const struct code_source *codes_source(const struct code_entry *code, const char *from); // or NULL
 int codes_key(const struct codes *c, const struct code_entry *code, uint8_t key[CODE_KEY],
               struct dv_err *err);

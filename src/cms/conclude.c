@@ -1,9 +1,9 @@
 // What follows from a look: the pool takes in what was read, and tasks and orders follow from that.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Each step is done by parts, of which a turn of the loop has time for some; other work of the loop
-// comes in between. So a step reads the pool as it is when its part has its turn, and keeps no more
-// than the place where it goes on. A link that is freed or started over takes all of it along.
+// Each step is done by parts, each in a turn of the ledger; other turns, and other work of the
+// loop, come in between. So a step reads the pool as it is when its part has its turn, and keeps no
+// more than the place where it goes on. A link that is freed or started over takes all of it along.
 //
 // What must be seen together: the last part of a reading and the word by which it is judged which
 // orders may still be carried out. Both become known in one turn, and neither changes before the
@@ -15,11 +15,12 @@
 #include "cms/reading.h"
 #include "cms/rekey.h"
 #include "logic/health.h"
+#include <time.h>
 
 #define PACE_FIRST_MS 5
 #define PACE_MAX_MS   200
 
-enum part_taken { PART_OF_MORE, PART_LAST, PART_FAILED };
+enum part_taken { PART_OF_MORE, PART_LAST, PART_FAILED, PART_IS_WRITTEN };
 
 // How soon to look again: at once after something has moved, then ever more slowly while work is
 // under way on the unit, and by the poll interval when all is settled.
@@ -41,29 +42,39 @@ static enum part_taken put_in_order(struct unit_link *link)
     return PART_LAST;
 }
 
+static observe_done_fn taken_in;
+
 static enum part_taken take_in(struct unit_link *link)
 {
-    switch (observe_part(link)) {
-    case OBSERVED_PART:
-        return PART_OF_MORE;
-    case OBSERVED_MOST:
-        return PART_LAST;
-    default:
-        return PART_FAILED;
-    }
+    observe_part(link, taken_in);
+    return PART_IS_WRITTEN;
 }
 
-static enum part_taken take_in_rest(struct unit_link *link)
+// What it brings is known from here on, and so is what the unit showed of who leads it.
+static void all_is_taken_in(struct unit_link *link)
 {
-    const struct reading *r = link->reading;
-    if (!observe_reading(link, r))
-        return PART_FAILED;
     link->misses = 0;
     link->farewell = false;
     link->over_ms = 0;
     link->trouble[0] = '\0';
-    link->lease_until = loop_now_ms() + r->lease * 1000ull;
-    lead_look(link, r);
+    link->lease_until = loop_now_ms() + link->reading->lease * 1000ull;
+    lead_shown(link, link->reading);
+}
+
+static enum part_taken adopt(struct unit_link *link)
+{
+    return lead_adopts(link, link->reading) ? PART_OF_MORE : PART_LAST;
+}
+
+static enum part_taken lead(struct unit_link *link)
+{
+    lead_look(link, link->reading);
+    return PART_LAST;
+}
+
+static enum part_taken miss(struct unit_link *link)
+{
+    look_silence(link, link->why);
     return PART_LAST;
 }
 
@@ -93,63 +104,121 @@ static enum part_taken forget(struct unit_link *link)
     return reading_free_some(link->reading) ? PART_OF_MORE : PART_LAST;
 }
 
-enum { BEGIN, TAKE_IN, TAKE_IN_REST, SETTLE, PLAN, FORGET, STEPS };
+enum { BEGIN, TAKE_IN, ADOPT, LEAD, MISS, SETTLE, PLAN, FORGET, STEPS };
 
 static const struct {
     const char *serves;
     enum part_taken (*take)(struct unit_link *link);
+    unsigned next;
 } steps[STEPS] = {
-    [BEGIN] = {"beginning with what a unit showed", put_in_order},
-    [TAKE_IN] = {"taking in a part of what a unit showed", take_in},
-    [TAKE_IN_REST] = {"taking in the rest of what a unit showed", take_in_rest},
-    [SETTLE] = {"settling tasks by what a unit showed", settle},
-    [PLAN] = {"planning for a unit", plan},
-    [FORGET] = {"forgetting what a unit showed", forget},
+    [BEGIN] = {"beginning with what a unit showed", put_in_order, TAKE_IN},
+    [TAKE_IN] = {"taking in a part of what a unit showed", take_in, ADOPT},
+    [ADOPT] = {"taking over what a unit has", adopt, LEAD},
+    [LEAD] = {"leading a unit", lead, SETTLE},
+    [MISS] = {"noting that a unit is silent", miss, SETTLE},
+    [SETTLE] = {"settling tasks by what a unit showed", settle, PLAN},
+    [PLAN] = {"planning for a unit", plan, FORGET},
+    [FORGET] = {"forgetting what a unit showed", forget, STEPS},
 };
 
-bool conclude_part(struct unit_link *link)
+// ---- Turns -----------------------------------------------------------------------------------
+
+void conclude_forget(struct unit_link *link)
 {
-    loop_serves(link->cms->loop, steps[link->conclusion].serves);
-    enum part_taken part = link->discard ? PART_FAILED : steps[link->conclusion].take(link);
-    if (part == PART_FAILED)
-        link->pace_ms = 0;
-    link->conclusion += part == PART_LAST;
-    return part != PART_FAILED && link->conclusion < STEPS;
+    observe_forget(link);
+    loop_timer_free(link->parts);
+    link->parts = NULL;
+    link->concluding = 0;
 }
 
-static void go_on(void *arg)
+struct unit_link *conclude_link(struct cms *cms, const struct conclusion *c)
 {
-    struct unit_link *link = arg;
-    do {
-        if (!conclude_part(link)) {
-            loop_timer_free(link->parts);
-            link->parts = NULL;
-            look_end(link);
-            return;
-        }
-    } while (loop_has_time(link->cms->loop));
-    loop_timer_set(link->parts, 0);
+    struct unit_link *link = link_find(cms, &c->uuid);
+    return link && link->concluding == c->number ? link : NULL;
+}
+
+static void take_part(void *owner, const void *arg);
+
+static void go_on(struct unit_link *link, enum part_taken part)
+{
+    const struct conclusion this = {link->uuid, link->concluding};
+    if (part == PART_IS_WRITTEN)
+        return; // taken_in follows
+    if (part == PART_LAST)
+        link->conclusion = steps[link->conclusion].next;
+    if (part == PART_FAILED)
+        link->pace_ms = 0;
+    if (part != PART_FAILED && link->conclusion < STEPS) {
+        ledger_turn(link->cms->ledger, take_part, &this, sizeof(this));
+        return;
+    }
+    conclude_forget(link);
+    look_end(link);
+}
+
+static void take_part(void *owner, const void *arg)
+{
+    struct unit_link *link = conclude_link(owner, arg);
+    if (!link)
+        return;
+    loop_serves(link->cms->loop, steps[link->conclusion].serves);
+    go_on(link, link->discard ? PART_FAILED : steps[link->conclusion].take(link));
+}
+
+static void taken_in(struct unit_link *link, bool taken, bool last)
+{
+    loop_serves(link->cms->loop, steps[TAKE_IN].serves);
+    if (taken && last)
+        all_is_taken_in(link);
+    go_on(link, !taken ? PART_FAILED : last ? PART_LAST : PART_OF_MORE);
+}
+
+static void first_turn(void *arg)
+{
+    go_on(arg, PART_OF_MORE);
 }
 
 static void begin(struct unit_link *link, unsigned step)
 {
+    static uint64_t conclusions;
+    link->concluding = ++conclusions;
     link->conclusion = step;
-    link->silent = step == SETTLE;
+    link->silent = step == MISS;
     link->settling = (struct settling){SETTLE_DROP, {{0}}};
-    link->parts = loop_timer_new(link->cms->loop, go_on, link);
+    link->parts = loop_timer_new(link->cms->loop, first_turn, link);
+    loop_timer_set(link->timer, link->cms->config->poll_interval_ms);
     // The turn that brought the last row of a table has done its part.
     if (link->reading->tables)
         loop_timer_set(link->parts, 0);
     else
-        go_on(link);
+        first_turn(link);
+}
+
+// Nothing is new, and the store takes its time: what else there is to conclude, a later look does.
+static bool can_do_without(const struct unit_link *link)
+{
+    const struct reading *r = link->reading;
+    const struct pool_unit *unit = link_unit(link);
+    return !r->tables && unit && ledger_is_slow(link->cms->ledger) &&
+           health_takes_orders(unit->rec.state) && r->oper != MEMBER_SHUTTING_DOWN &&
+           lead_word_equal(&r->lead.word, &unit->lead.word);
 }
 
 void conclude_answer(struct unit_link *link)
 {
-    begin(link, BEGIN);
+    if (!can_do_without(link)) {
+        begin(link, BEGIN);
+        return;
+    }
+    link->misses = 0;
+    link->lease_until = loop_now_ms() + link->reading->lease * 1000ull;
+    link_unit(link)->rec.last_seen = time(NULL);
+    lead_keep(link);
+    look_end(link);
 }
 
-void conclude_silence(struct unit_link *link)
+void conclude_silence(struct unit_link *link, const char *why)
 {
-    begin(link, SETTLE);
+    dv_copy(link->why, sizeof(link->why), why);
+    begin(link, MISS);
 }

@@ -74,21 +74,25 @@ int cms_create_code(struct cms *cms, const struct code_request *r, const struct 
     if (r->range)
         dv_copy(out->range, sizeof(out->range), r->range);
     dv_copy(out->id, sizeof(out->id), drawn->code.id);
-    if (codes_add(&cms->codes, out, drawn->key, now, err) < 0)
-        return -1;
     struct changes c = {0};
+    if (codes_add(&cms->codes, out, drawn->key, now, &c, err) < 0) {
+        changes_free(&c);
+        return -1;
+    }
     events_add(cms, &c, EVENT_INFO, "pool", "enrolment", "the code %s was made for %u unit%s%s%s",
                out->id, out->count, out->count == 1 ? "" : "s", *out->name ? ": " : "", out->name);
-    cms_apply_or_log(cms, &c);
-    changes_free(&c);
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
     return 0;
 }
 
 int cms_delete_code(struct cms *cms, const char *id, struct dv_err *err)
 {
-    if (codes_delete(&cms->codes, id, err) < 0)
-        return -1;
-    older_mark(cms);
+    struct changes c = {0};
+    if (!codes_find(&cms->codes, id))
+        return dv_fail(err, DV_NOT_FOUND, "there is no code %.8s", id);
+    changes_code_gone(&c, id);
+    older_mark(cms, &c);
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
     return 0;
 }
 
@@ -105,8 +109,7 @@ static void tell(struct cms *cms, enum event_severity severity, const char *kind
     static struct log_limit limit;
     struct changes c = {0};
     events_add_limited(&limit, cms, &c, severity, kind, name, "%s", text);
-    cms_apply_or_log(cms, &c);
-    changes_free(&c);
+    ledger_commit(cms->ledger, &c, LEDGER_SEEN);
 }
 
 // Those that were not let try. A limit of their own, so that they hide nothing else.
@@ -117,49 +120,95 @@ static void tell_refused(struct cms *cms, const char *id, const char *from,
     struct changes c = {0};
     events_add_limited(&limit, cms, &c, EVENT_WARNING, "pool", "enrolment",
                        "%s was refused with the code %s: %s", from, id, why->text);
-    cms_apply_or_log(cms, &c);
-    changes_free(&c);
+    ledger_commit(cms->ledger, &c, LEDGER_SEEN);
 }
 
 // Somebody who knows the code, and is not let in.
 static void tell_not_let_in(struct cms *cms, const char *id, const char *from,
                             const struct enrol_request *request, const struct dv_err *why)
 {
-    char text[640], uuid[UUID_TEXT_LEN]; // an event cuts it
+    char text[800], uuid[UUID_TEXT_LEN]; // an event cuts it
     snprintf(text, sizeof(text), "%s (%s) at %s was refused with the code %s: %s", request->name,
              uuid_format(&request->uuid, uuid), from, id, why->text);
     tell(cms, EVENT_WARNING, "pool", "enrolment", text);
 }
 
-static int give_key(void *arg, const char *id, const char *from, uint8_t key[DOOR_KEY],
-                    struct dv_err *why)
+// ---- Tries ----------------------------------------------------------------------------------
+
+struct code_try {
+    uint64_t talk;
+    char code[CODE_ID + 1], from[DOOR_FROM];
+};
+
+static struct code_try try_of(uint64_t talk, const char *code, const char *from)
 {
-    struct cms *cms = arg;
-    struct code_entry *code = codes_find(&cms->codes, id);
-    struct dv_err err;
-    if (enrolment_may_be_tried(code ? &code->rec : NULL, code ? codes_source(code, from) : NULL,
-                               time(NULL), from, why) < 0) {
-        tell_refused(cms, id, from, why);
-        return -1;
-    }
-    if (codes_begin_try(&cms->codes, code, from, &err) < 0) {
-        log_error("enrol", "a try of the code %s is refused: %s", id, err.text);
-        return dv_fail(why, DV_INTERNAL, "it cannot count the try; its log says why");
-    }
-    if (codes_key(&cms->codes, code, key, why) == 0)
-        return 0;
-    if (codes_end_try(&cms->codes, code, from, false, &err) < 0)
-        log_error("enrol", "%s", err.text);
-    return -1;
+    struct code_try t = {.talk = talk};
+    dv_copy(t.code, sizeof(t.code), code);
+    dv_copy(t.from, sizeof(t.from), from);
+    return t;
 }
 
-static void proven(void *arg, const char *id, const char *from)
+static void end_try(void *owner, const void *arg)
 {
-    struct cms *cms = arg;
-    struct code_entry *code = codes_find(&cms->codes, id);
-    struct dv_err err;
-    if (code && codes_end_try(&cms->codes, code, from, false, &err) < 0)
-        log_error("enrol", "%s", err.text);
+    struct cms *cms = owner;
+    const struct code_try *t = arg;
+    struct code_entry *code = codes_find(&cms->codes, t->code);
+    struct changes c = {0};
+    if (code)
+        codes_end_try(code, t->from, false, &c);
+    ledger_commit(cms->ledger, &c, LEDGER_SEEN);
+}
+
+// The try is counted: from now on it may be made.
+static void give_key(void *owner, const void *arg, const struct dv_err *err)
+{
+    struct cms *cms = owner;
+    const struct code_try *t = arg;
+    const struct code_entry *code = codes_find(&cms->codes, t->code);
+    uint8_t key[DOOR_KEY];
+    struct dv_err why;
+    int rc = -1;
+    if (err)
+        (void)dv_fail(&why, DV_INTERNAL, "it cannot count the try; its log says why");
+    else if (!code) // it was deleted meanwhile
+        (void)enrolment_may_be_tried(NULL, NULL, 0, t->from, &why);
+    else
+        rc = codes_key(&cms->codes, code, key, &why);
+    bool answered = enrol_door_key(cms->door, t->talk, rc == 0 ? key : NULL, &why);
+    secret_wipe(key, sizeof(key));
+    if (!answered || rc < 0)
+        end_try(cms, t);
+}
+
+static void begin_try(void *owner, const void *arg)
+{
+    struct cms *cms = owner;
+    const struct code_try *t = arg;
+    struct code_entry *code = codes_find(&cms->codes, t->code);
+    struct changes c = {0};
+    struct dv_err why;
+    if (enrolment_may_be_tried(code ? &code->rec : NULL, code ? codes_source(code, t->from) : NULL,
+                               time(NULL), t->from, &why) < 0) {
+        tell_refused(cms, t->code, t->from, &why);
+        (void)enrol_door_key(cms->door, t->talk, NULL, &why);
+        return;
+    }
+    codes_begin_try(code, t->from, &c);
+    ledger_commit_then(cms->ledger, &c, LEDGER_KEPT, give_key, t, sizeof(*t));
+}
+
+static void ask(void *arg, uint64_t talk, const char *code, const char *from)
+{
+    const struct cms *cms = arg;
+    const struct code_try t = try_of(talk, code, from);
+    ledger_turn(cms->ledger, begin_try, &t, sizeof(t));
+}
+
+static void proven(void *arg, const char *code, const char *from)
+{
+    const struct cms *cms = arg;
+    const struct code_try t = try_of(0, code, from);
+    ledger_turn(cms->ledger, end_try, &t, sizeof(t));
 }
 
 static void unproven(void *arg, const char *id, const char *from)
@@ -170,7 +219,7 @@ static void unproven(void *arg, const char *id, const char *from)
     char text[256];
     uint32_t wrong = CODE_TRIES_FROM;
     if (code) {
-        (void)codes_end_try(&cms->codes, code, from, true, NULL);
+        codes_end_try(code, from, true, NULL);
         source = codes_source(code, from);
         if (source && source->wrong < CODE_TRIES_FROM)
             wrong = source->wrong;
@@ -181,6 +230,8 @@ static void unproven(void *arg, const char *id, const char *from)
              from, id, CODE_TRIES_FROM - wrong);
     tell(cms, EVENT_WARNING, "pool", "enrolment", text);
 }
+
+// ---- Letting in -----------------------------------------------------------------------------
 
 // Keys of an earlier enrolment may be known to others: the number skips the place that holds one,
 // also when the unit was forgotten since.
@@ -241,91 +292,122 @@ static void make_record(struct cms *cms, const struct enrolment *e, uint32_t num
         dv_copy(rec->last_error, sizeof(rec->last_error), "it is enrolled, and not heard of yet");
 }
 
-static int let_in(struct cms *cms, const struct enrolment *e, uint32_t number,
-                  struct unit_record *rec, struct dv_err *why)
+// What the unit gets, and its record when that is another one from now on.
+static void let_in(struct cms *cms, const struct enrolment *e, uint32_t number,
+                   struct unit_record *rec, struct changes *c)
 {
-    struct changes c = {0};
     if (e->known && e->known->trust == TRUST_ENROLLED && e->known->key_number >= number) {
         *rec = *e->known; // before the connection broke
-        events_add(cms, &c, EVENT_INFO, "unit", rec->name,
+        events_add(cms, c, EVENT_INFO, "unit", rec->name,
                    "was given its keys once more, at %s, with the code %s", e->from, e->code->id);
-        cms_apply_or_log(cms, &c);
-        changes_free(&c);
-        return 0;
+        return;
     }
     make_record(cms, e, number, rec);
-    changes_unit(&c, rec);
-    events_add(cms, &c, EVENT_INFO, "unit", rec->name, "was enrolled from %s with the code %s%s",
+    changes_unit(c, rec);
+    events_add(cms, c, EVENT_INFO, "unit", rec->name, "was enrolled from %s with the code %s%s",
                e->from, e->code->id, rec->key_number > 1 ? ", anew" : "");
-    int rc = cms_apply(cms, &c, why);
-    changes_free(&c);
-    return rc;
 }
 
-// From now on the unit is asked, and believed, by its own keys alone.
-static int use_keys(struct cms *cms, const struct unit_record *rec, struct dv_err *why)
+// The unit is asked by its own keys alone. That it is believed by them alone follows from its
+// record.
+static void use_keys(struct cms *cms, const struct unit_record *rec)
 {
-    struct unit_link *link = link_find(cms, &rec->uuid);
     struct sn_engine_id engine = {.len = rec->engine_id_len};
     memcpy(engine.b, rec->engine_id, rec->engine_id_len);
-    if (trust_listen(cms, rec, why) < 0)
-        return -1;
-    older_mark(cms);
-    link_free(link);
+    link_free(link_find(cms, &rec->uuid));
     if (*rec->address)
         link_new(cms, &rec->uuid, rec->name, rec->address, &engine, "", NULL);
-    return 0;
 }
 
-static int grant(void *arg, const char *id, const char *from, const struct enrol_request *request,
-                 struct grant *out, struct dv_err *why)
+struct entrance { // of a member that asks
+    struct code_try at;
+    struct enrol_request request;
+    char station[ADDRESS_MAX_LEN + 1];
+};
+
+static void give_grant(void *owner, const void *arg, const struct dv_err *err)
 {
-    struct cms *cms = arg;
-    struct code_entry *code = codes_find(&cms->codes, id);
-    const struct pool_unit *known = pool_unit_by_uuid(cms->pool, &request->uuid);
+    struct cms *cms = owner;
+    const struct entrance *en = arg;
+    const struct pool_unit *u = pool_unit_by_uuid(cms->pool, &en->request.uuid);
+    struct grant grant = {.number = 0};
+    if (err || !u) {
+        struct dv_err why;
+        (void)dv_fail(&why, DV_INTERNAL, "it cannot write its store; its log says why");
+        (void)enrol_door_grant(cms->door, en->at.talk, NULL, &why);
+        return;
+    }
+    use_keys(cms, &u->rec);
+    dv_copy(grant.station.address, sizeof(grant.station.address), en->station);
+    trust_grant(cms, &u->rec, &grant);
+    (void)enrol_door_grant(cms->door, en->at.talk, &grant, NULL);
+    grant_wipe(&grant);
+}
+
+static int decide(struct cms *cms, const struct entrance *en, struct changes *c, struct dv_err *why)
+{
+    struct code_entry *code = codes_find(&cms->codes, en->at.code);
+    const struct pool_unit *known = pool_unit_by_uuid(cms->pool, &en->request.uuid);
     const struct pool_unit *namesake =
         code && *code->rec.name ? pool_find_unit(cms->pool, code->rec.name) : NULL;
     struct code_use first = {
-        .member = request->uuid, .engine = request->engine, .time = time(NULL)};
+        .member = en->request.uuid, .engine = en->request.engine, .time = time(NULL)};
     if (!code) // it was deleted meanwhile
-        return enrolment_may_be_tried(NULL, NULL, 0, from, why);
-    if (next_number(cms, &request->uuid, known ? &known->rec : NULL, &first.number, why) < 0)
+        return enrolment_may_be_tried(NULL, NULL, 0, en->at.from, why);
+    if (next_number(cms, &en->request.uuid, known ? &known->rec : NULL, &first.number, why) < 0)
         return -1;
     const struct enrolment e = {
         .code = &code->rec,
         .uses = code->uses,
         .use_count = code->use_count,
         .now = first.time,
-        .from = from,
-        .request = request,
+        .from = en->at.from,
+        .request = &en->request,
         .known = known ? &known->rec : NULL,
         .namesake = namesake && namesake != known ? &namesake->rec : NULL,
-        .engine_of = engine_holder(cms, request),
+        .engine_of = engine_holder(cms, &en->request),
         .number = first.number,
     };
     const struct code_use *use = NULL;
+    struct unit_record rec;
     switch (enrolment_decide(&e, &use, why)) {
     case ENROL_NO:
-        tell_not_let_in(cms, id, from, request, why);
+        tell_not_let_in(cms, en->at.code, en->at.from, &en->request, why);
         return -1;
-    case ENROL_YES: // the use comes before the record: what breaks off in between is done again
-        dv_copy(first.code, sizeof(first.code), id);
+    case ENROL_YES:
+        dv_copy(first.code, sizeof(first.code), en->at.code);
         dv_copy(first.name, sizeof(first.name), enrolment_name(&e));
-        dv_copy(first.from, sizeof(first.from), from);
-        if (codes_add_use(&cms->codes, code, &first, why) < 0)
-            return -1;
+        dv_copy(first.from, sizeof(first.from), en->at.from);
+        changes_code_use(c, &first);
         use = &first;
         break;
     case ENROL_AGAIN:
         break;
     }
-    struct unit_record rec;
-    if (let_in(cms, &e, use->number, &rec, why) < 0)
-        return -1;
-    if (use_keys(cms, &rec, why) < 0)
-        return -1;
-    trust_grant(cms, &rec, out);
+    let_in(cms, &e, use->number, &rec, c);
+    older_mark(cms, c);
     return 0;
+}
+
+static void judge_entry(void *owner, const void *arg)
+{
+    struct cms *cms = owner;
+    const struct entrance *en = arg;
+    struct changes c = {0};
+    struct dv_err why;
+    if (decide(cms, en, &c, &why) < 0)
+        (void)enrol_door_grant(cms->door, en->at.talk, NULL, &why);
+    else
+        ledger_commit_then(cms->ledger, &c, LEDGER_KEPT, give_grant, en, sizeof(*en));
+}
+
+static void request(void *arg, uint64_t talk, const char *code, const char *from,
+                    const struct enrol_request *asked, const char *station)
+{
+    const struct cms *cms = arg;
+    struct entrance en = {.at = try_of(talk, code, from), .request = *asked};
+    dv_copy(en.station, sizeof(en.station), station);
+    ledger_turn(cms->ledger, judge_entry, &en, sizeof(en));
 }
 
 // ---- Identities by file -----------------------------------------------------------------------
@@ -372,6 +454,14 @@ static int let_import(struct cms *cms, const struct enrol_request *request, bool
                : -1;
 }
 
+static void use_imported(void *owner, const void *arg, const struct dv_err *err)
+{
+    struct cms *cms = owner;
+    const struct pool_unit *u = pool_unit_by_uuid(cms->pool, arg);
+    if (!err && u)
+        use_keys(cms, &u->rec);
+}
+
 int cms_import_unit(struct cms *cms, const char *text, bool again, char **identity,
                     struct dv_err *err)
 {
@@ -390,31 +480,44 @@ int cms_import_unit(struct cms *cms, const char *text, bool again, char **identi
     changes_unit(&c, &rec);
     events_add(cms, &c, EVENT_INFO, "unit", rec.name, "was given an identity by a file%s",
                number > 1 ? ", anew" : "");
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    if (rc < 0 || use_keys(cms, &rec, err) < 0)
-        return -1;
+    older_mark(cms, &c);
+    ledger_commit_then(cms->ledger, &c, LEDGER_KEPT, use_imported, &rec.uuid, sizeof(rec.uuid));
     trust_grant(cms, &rec, &grant);
     *identity = grant_write(&grant);
     grant_wipe(&grant);
     return 0;
 }
 
-static void kept(void *arg, const char *id, const struct dv_uuid *member)
+struct keeper { // of what it was given by a code
+    char code[CODE_ID + 1];
+    struct dv_uuid member;
+};
+
+static void keep_use(void *owner, const void *arg)
 {
-    struct cms *cms = arg;
-    const struct pool_unit *unit = pool_unit_by_uuid(cms->pool, member);
-    struct code_entry *code = codes_find(&cms->codes, id);
-    struct dv_err err;
-    if (code && codes_keep_use(&cms->codes, code, member, &err) < 0)
-        log_error("enrol", "%s", err.text);
+    struct cms *cms = owner;
+    const struct keeper *k = arg;
+    const struct pool_unit *unit = pool_unit_by_uuid(cms->pool, &k->member);
+    const struct code_entry *code = codes_find(&cms->codes, k->code);
+    struct changes c = {0};
+    if (code)
+        codes_keep_use(code, &k->member, &c);
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
     if (unit)
         log_info("enrol", "%s has its keys", unit->rec.name);
 }
 
+static void kept(void *arg, const char *code, const struct dv_uuid *member)
+{
+    const struct cms *cms = arg;
+    struct keeper k = {.member = *member};
+    dv_copy(k.code, sizeof(k.code), code);
+    ledger_turn(cms->ledger, keep_use, &k, sizeof(k));
+}
+
 void enrol_open(struct cms *cms)
 {
-    const struct door_judge judge = {give_key, proven, unproven, grant, kept, cms};
+    const struct door_judge judge = {ask, proven, unproven, request, kept, cms};
     struct dv_err err = {.text = ""};
     cms->door = enrol_door_new(cms->loop, cms->config->snmp.listen, &judge, &err);
     if (!cms->door)

@@ -24,11 +24,12 @@
 #define ACCEPT_AT_A_TIME 16
 #define ACCEPT_AGAIN_MS  200 // when the process has no descriptor left
 
-// What is waited for.
-enum talk_state { TALK_ASK, TALK_REQUEST, TALK_KEPT, TALK_OVER };
+// What is waited for: a frame of the other side, or what the judge says.
+enum talk_state { TALK_ASK, TALK_KEY, TALK_REQUEST, TALK_GRANT, TALK_KEPT, TALK_OVER };
 
 struct door_talk {
     struct enrol_door *door;
+    uint64_t number;
     int fd;
     char from[DOOR_FROM];
     uint64_t since;
@@ -50,6 +51,7 @@ struct enrol_door {
     struct loop_timer *again;
     struct door_talk *talks[TALKS_MAX];
     size_t talk_count;
+    uint64_t last_talk;
 };
 
 // ---- A talk's end ---------------------------------------------------------------------------
@@ -133,7 +135,7 @@ static void refuse(struct door_talk *t, const struct dv_err *why, bool sealed)
 static void on_ask(struct door_talk *t, const uint8_t *data, size_t len)
 {
     const struct door_judge *judge = &t->door->judge;
-    uint8_t text[FRAME_MAX], key[DOOR_KEY];
+    uint8_t text[FRAME_MAX];
     struct dv_err why;
     noise_begin(&t->noise, ENROL_PROLOGUE);
     if (len != CODE_ID + NOISE_HANDSHAKE_MORE || !noise_read_ask(&t->noise, data, len, text)) {
@@ -149,14 +151,33 @@ static void on_ask(struct door_talk *t, const uint8_t *data, size_t len)
         refuse(t, &why, false);
         return;
     }
-    if (judge->key(judge->arg, t->code, t->from, key, &why) < 0) {
-        refuse(t, &why, false);
-        return;
+    t->state = TALK_KEY;
+    judge->ask(judge->arg, t->number, t->code, t->from);
+}
+
+static struct door_talk *find_talk(const struct enrol_door *door, uint64_t number,
+                                   enum talk_state state)
+{
+    for (size_t i = 0; door && i < door->talk_count; i++)
+        if (door->talks[i]->number == number && door->talks[i]->state == state)
+            return door->talks[i];
+    return NULL;
+}
+
+bool enrol_door_key(struct enrol_door *door, uint64_t talk, const uint8_t *key,
+                    const struct dv_err *why)
+{
+    struct door_talk *t = find_talk(door, talk, TALK_KEY);
+    if (!t)
+        return false;
+    if (!key) {
+        refuse(t, why, false);
+        return true;
     }
     noise_answer(&t->noise, key, NULL, 0, t->out + FRAME_HEAD);
-    secret_wipe(key, sizeof(key));
     t->state = TALK_REQUEST;
     put(t, FRAME_ANSWER, NOISE_HANDSHAKE_MORE);
+    return true;
 }
 
 // The station's address as this member reaches it, as Net-SNMP writes it.
@@ -176,7 +197,7 @@ static void on_request(struct door_talk *t, const char *text, size_t len)
 {
     const struct door_judge *judge = &t->door->judge;
     struct enrol_request request;
-    struct grant grant = {.number = 0};
+    char station[ADDRESS_MAX_LEN + 1];
     struct dv_err why, reason;
     judge->proven(judge->arg, t->code, t->from);
     t->state = TALK_OVER;
@@ -186,17 +207,27 @@ static void on_request(struct door_talk *t, const char *text, size_t len)
         refuse(t, &why, true);
         return;
     }
-    own_address(t, grant.station.address);
-    if (judge->grant(judge->arg, t->code, t->from, &request, &grant, &why) < 0) {
-        refuse(t, &why, true);
-        return;
-    }
-    char *answer = grant_write(&grant);
+    own_address(t, station);
     t->member = request.uuid;
+    t->state = TALK_GRANT;
+    judge->request(judge->arg, t->number, t->code, t->from, &request, station);
+}
+
+bool enrol_door_grant(struct enrol_door *door, uint64_t talk, const struct grant *grant,
+                      const struct dv_err *why)
+{
+    struct door_talk *t = find_talk(door, talk, TALK_GRANT);
+    if (!t)
+        return false;
+    if (!grant) {
+        refuse(t, why, true);
+        return true;
+    }
+    char *answer = grant_write(grant);
     t->state = TALK_KEPT;
     put_sealed(t, answer);
     secret_free(answer);
-    grant_wipe(&grant);
+    return true;
 }
 
 static void on_kept(struct door_talk *t)
@@ -271,7 +302,7 @@ static void make_place(struct enrol_door *door)
         return;
     for (size_t i = 0; i < door->talk_count; i++) {
         const struct door_talk *t = door->talks[i];
-        list[i] = (struct stranger){t->from, t->since, t->state == TALK_KEPT};
+        list[i] = (struct stranger){t->from, t->since, t->state >= TALK_GRANT};
     }
     talk_free(door->talks[strangers_weakest(list, door->talk_count)]);
 }
@@ -281,6 +312,7 @@ static void take_in(struct enrol_door *door, int fd, const struct sockaddr *at, 
     make_place(door);
     struct door_talk *t = dv_calloc(1, sizeof(*t));
     t->door = door;
+    t->number = ++door->last_talk;
     t->fd = fd;
     t->since = loop_now_ms();
     getnameinfo(at, at_len, t->from, sizeof(t->from), NULL, 0, NI_NUMERICHOST);

@@ -3,6 +3,7 @@
 #include "cms/station.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "store/store.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@ static void add(struct cms *cms, struct changes *c, enum event_severity severity
                 const char *name, uint64_t left_out, const char *fmt, va_list args)
 {
     struct event_record e = {
-        .id = ++cms->last_event,
+        .id = ++cms->last.event,
         .time = cms_now_ms(),
         .severity = severity,
     };
@@ -69,18 +70,33 @@ void events_add_limited(struct log_limit *limit, struct cms *cms, struct changes
     va_end(args);
 }
 
-void events_log(const struct changes *c)
+void events_log(const struct event_record *e)
 {
-    for (size_t i = 0; i < c->count; i++) {
-        if (c->items[i].kind != &kind_event)
-            continue;
-        const struct event_record *e = c->items[i].records;
-        log_at(level_of(e->severity), "pool", "%s: %s", e->subject, e->text);
-    }
+    log_at(level_of(e->severity), "pool", "%s: %s", e->subject, e->text);
 }
 
-int cms_events(struct cms *cms, uint64_t after, size_t limit, struct event_record **events,
-               size_t *count, struct dv_err *err)
+// ---- The newest, which anybody may ask for while the store takes its time ----------------------
+
+int events_load(struct cms *cms, struct dv_err *err)
 {
-    return store_events(cms->store, after, limit, events, count, err);
+    DV_FREE struct event_record *list = NULL;
+    size_t count;
+    if (store_events(cms->store, 0, EVENTS_KEPT, &list, &count, err) < 0)
+        return -1;
+    cms->events = dv_calloc(EVENTS_KEPT, sizeof(*list));
+    for (size_t i = 0; i < count; i++)
+        events_follow(cms, &list[i]);
+    return 0;
+}
+
+void events_follow(struct cms *cms, const struct event_record *e)
+{
+    if (cms->events)
+        cms->events[cms->event_count++ % EVENTS_KEPT] = *e;
+}
+
+const struct event_record *cms_event(const struct cms *cms, size_t back)
+{
+    size_t kept = cms->event_count < EVENTS_KEPT ? cms->event_count : EVENTS_KEPT;
+    return back < kept ? &cms->events[(cms->event_count - 1 - back) % EVENTS_KEPT] : NULL;
 }

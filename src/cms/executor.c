@@ -341,8 +341,10 @@ static void refused(struct unit_link *link, const struct orders_item *s, enum dv
     log_limited(&link->refusals, LOG_LEVEL_WARNING, "executor", "%s: %s refused: %s", link->name,
                 order_kind_name(s->kind), why);
     hold_step(link, s, &t, why);
+    struct tasks_refusal r = {.unit = link->uuid, .step = *s, .code = code};
+    dv_copy(r.why, sizeof(r.why), why);
     if (t.volume)
-        tasks_refused(link->cms, link_unit(link), s, code, why);
+        ledger_turn(link->cms->ledger, tasks_refused, &r, sizeof(r));
 }
 
 static void accepted(struct unit_link *link, const struct orders_item *s)

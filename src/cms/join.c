@@ -64,7 +64,7 @@ static bool may_start_over(struct unit_link *link)
 
 static void query(struct cms *cms, struct unit_link *link, const struct heard *a, const char *from)
 {
-    if (link && stranger_changed(link, a)) {
+    if (link && !link->observation && stranger_changed(link, a)) {
         link_free(link);
         link = NULL;
     }
@@ -122,8 +122,7 @@ static void doubt(struct cms *cms, const struct heard *a, const char *from, cons
     events_add_limited(&limit, cms, &c, EVENT_WARNING, "unit", a->name,
                        "an announcement from %s in its name is not believed: %s",
                        stranger_sender(from, sender), why);
-    cms_apply_or_log(cms, &c);
-    changes_free(&c);
+    ledger_commit(cms->ledger, &c, LEDGER_SEEN);
 }
 
 // One that is refused goes on announcing itself, and is told of once at each of its starts.
@@ -147,8 +146,7 @@ static void refuse(struct cms *cms, const struct heard *a, const char *from, con
     events_add_limited(&limit, cms, &c, EVENT_WARNING, member_kind_name(a->member), a->name,
                        "it announced itself from %s and is not taken into the pool: %s",
                        stranger_sender(from, sender), why);
-    cms_apply_or_log(cms, &c);
-    changes_free(&c);
+    ledger_commit(cms->ledger, &c, LEDGER_SEEN);
 }
 
 void join_notification(void *arg, const struct sn_notification *n)

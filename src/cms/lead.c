@@ -10,7 +10,6 @@
 #include "cms/reading.h"
 #include "dvsan_oids.h"
 #include "logic/health.h"
-#include "store/store.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -19,9 +18,7 @@
 
 static struct lead_run present(const struct cms *cms)
 {
-    size_t count;
-    const struct lead_run *runs = store_runs(cms->store, &count);
-    return runs[count - 1];
+    return cms->runs[cms->run_count - 1];
 }
 
 void lead_word_vars(const struct unit_link *link, struct sn_var vars[LEAD_VARS])
@@ -49,7 +46,7 @@ static void lease_written(void *arg, const struct sn_result *result)
         link->lease_until = loop_now_ms() + link->cms->config->lease_s * 1000ull;
         if (new && link->unproven++ < UNPROVEN_MAX)
             link_look(link); // and then plan
-        if (new && link->parts)
+        if (new && link->concluding)
             return; // what is being concluded goes by the word that the unit showed
         if (new &&unit)
             unit->lead.word = link->lease_word; // that orders are judged by before the next look
@@ -65,7 +62,8 @@ static void lease_written(void *arg, const struct sn_result *result)
                 link->name, result->text);
 }
 
-// It names what was looked at: a unit that was told anything else since then refuses it.
+// It names what was looked at: a unit that was told anything else since then refuses it. r may be
+// NULL of one that is led.
 static void write_lease(struct unit_link *link, const struct reading *r)
 {
     static const struct sn_oid spin_lock = OID_dvsanMemberSpinLock, lease = OID_dvsanMemberLease,
@@ -88,20 +86,25 @@ static void write_lease(struct unit_link *link, const struct reading *r)
     sn_set(link->peer, vars, n, timing, lease_written, link);
 }
 
+static void look_again(void *owner, const void *arg, const struct dv_err *err)
+{
+    struct unit_link *link = link_find(owner, arg);
+    if (link && !err)
+        link_look(link);
+}
+
 // The unit refuses an order that was not answered once it has a newer word: a number that is newer
-// than the order's is drawn when no change of intent has done so.
+// than the order's is drawn when no change of intent has done so, and told at the next look.
 static bool order_is_out(struct unit_link *link, const struct reading *r)
 {
     struct cms *cms = link->cms;
-    struct dv_err err;
+    struct changes c = {.above = link->order};
     if (link->order == 0 || !lead_may_carry_out(&r->lead.word, &cms->uuid, link->order))
         return false;
-    if (present(cms).number <= link->order &&
-        store_number_above(cms->store, link->order, &err) < 0) {
-        log_limited(&link->told, LOG_LEVEL_ERROR, "join", "%s: %s", link->name, err.text);
-        return false;
-    }
-    return true;
+    if (present(cms).number > link->order)
+        return true;
+    ledger_commit_then(cms->ledger, &c, LEDGER_KEPT, look_again, &link->uuid, sizeof(link->uuid));
+    return false;
 }
 
 // When it is to be led and is not yet, when less than half of the lease is left, and when an order
@@ -112,6 +115,13 @@ static void renew_lease(struct unit_link *link, const struct reading *r)
     bool out = order_is_out(link, r);
     if (!link->lease_under_way && (!link->leads || out || link->lease_until < loop_now_ms() + half))
         write_lease(link, r);
+}
+
+void lead_keep(struct unit_link *link)
+{
+    uint32_t half = link->cms->config->lease_s * 500;
+    if (link->leads && !link->lease_under_way && link->lease_until < loop_now_ms() + half)
+        write_lease(link, NULL);
 }
 
 bool lead_order_is_out(const struct pool_volume *v)
@@ -177,8 +187,7 @@ static void tell(struct unit_link *link, enum event_severity severity, const cha
     struct changes c = {0};
     events_add_limited(&link->standings, link->cms, &c, severity, "unit", link_unit(link)->rec.name,
                        "%s", text);
-    cms_apply_or_log(link->cms, &c);
-    changes_free(&c);
+    ledger_commit(link->cms->ledger, &c, LEDGER_SEEN);
 }
 
 static const char *name_of(const struct lead *lead)
@@ -296,7 +305,8 @@ static enum lead_standing stand(const struct cms *cms, const struct lead_word *a
                              .held = r->held_for > 0,
                              .station = cms->uuid,
                              .accepted = *accepted};
-    look.runs = store_runs(cms->store, &look.run_count);
+    look.runs = cms->runs;
+    look.run_count = cms->run_count;
     return lead_stand(&look);
 }
 
@@ -306,12 +316,13 @@ bool lead_was_ours(const struct cms *cms, const struct reading *r)
     return stand(cms, &none, r) == LEAD_OURS;
 }
 
-void lead_look(struct unit_link *link, const struct reading *r)
+void lead_shown(struct unit_link *link, const struct reading *r)
 {
     struct cms *cms = link->cms;
     struct pool_unit *unit = link_unit(link);
     enum lead_standing before = unit->standing, now = stand(cms, &unit->rec.accepted, r);
     bool other = !uuid_equal(&unit->lead.word.station, &r->lead.word.station);
+    link->standing_before = before;
     tell_refusals(link, unit, r);
     unit->lead = r->lead;
     unit->held_until = loop_now_ms() + r->held_for * 1000ull;
@@ -320,12 +331,30 @@ void lead_look(struct unit_link *link, const struct reading *r)
         tell_standing(link, before);
     if (before == 0 && now == LEAD_OURS && r->held_for > 0)
         tell_copy(link);
-    adopt_again(link);
-    now = stand(cms, &unit->rec.accepted, r); // for what was just accepted
-    set_standing(cms, unit, now);
+}
+
+bool lead_adopts(struct unit_link *link, const struct reading *r)
+{
+    struct pool_unit *unit = link_unit(link);
+    if (adopt_again(link))
+        return true;
+    enum lead_standing now = stand(link->cms, &unit->rec.accepted, r); // for what was accepted
+    set_standing(link->cms, unit, now);
     link->take_over = link->take_over && now == LEAD_HELD && link->adopt_until > loop_now_ms();
-    if (now == LEAD_FREE && before != LEAD_FREE && !adopt_left_by_another(link))
-        set_standing(cms, unit, now = LEAD_FOREIGN); // until that can be recorded
+    if (now != LEAD_FREE || link->standing_before == LEAD_FREE)
+        return false;
+    if (adopt_left_by_another(link))
+        return true;
+    if (adopt_failed(link))
+        set_standing(link->cms, unit, LEAD_FOREIGN); // until that can be recorded
+    return false;
+}
+
+void lead_look(struct unit_link *link, const struct reading *r)
+{
+    struct cms *cms = link->cms;
+    struct pool_unit *unit = link_unit(link);
+    enum lead_standing now = unit->standing;
     if (now == LEAD_FREE && link->unproven > UNPROVEN_MAX)
         tell_not_kept(link);
     bool take_over = link->take_over && lead_word_equal(&r->lead.word, &unit->rec.accepted);

@@ -30,6 +30,11 @@ struct pool_unit *link_unit(const struct unit_link *link)
 static void on_timer(void *arg)
 {
     struct unit_link *link = arg;
+    if (link->concluding) { // that waits for the store
+        lead_keep(link);
+        loop_timer_set(link->timer, link->cms->config->poll_interval_ms);
+        return;
+    }
     bool forgotten = !link_unit(link) && link->work == LINK_IDLE && !link->urgent;
     if (forgotten)
         link_free(link);
@@ -44,7 +49,7 @@ static void make_place(struct cms *cms)
     struct unit_link *links[STRANGERS_MAX];
     size_t n = 0;
     for (struct unit_link *l = cms->links; l && n < STRANGERS_MAX; l = l->hh.next) {
-        if (!l->stranger)
+        if (!l->stranger || l->observation) // that one joins just now
             continue;
         links[n] = l;
         list[n++] = (struct stranger){l->sender, l->announced_at, l->work == LINK_READING};
@@ -102,7 +107,7 @@ void link_free(struct unit_link *link)
     reading_free(link->reading);
     names_free(&link->names);
     executor_forget(link);
-    loop_timer_free(link->parts);
+    conclude_forget(link);
     loop_timer_free(link->timer);
     left_out_forget(link);
     adopt_forget(link);
@@ -128,6 +133,7 @@ static uint64_t due_at(struct unit_link *link)
     return link->poll_at;
 }
 
+// False: there is nothing to send.
 static bool take_step(struct unit_link *link)
 {
     struct pool_unit *unit = link_unit(link);
@@ -142,8 +148,29 @@ static bool take_step(struct unit_link *link)
     return executor_step(link);
 }
 
+static void step_turn(void *owner, const void *arg)
+{
+    struct unit_link *link = link_find(owner, arg);
+    if (!link)
+        return;
+    link->stepping = false;
+    if (link->work == LINK_IDLE)
+        (void)take_step(link);
+}
+
+// No order is sent while something is being written that it could be about: it waits for a turn.
+static void ask_for_step(struct unit_link *link)
+{
+    if (link->stepping || (link->queue_next == link->queue.count && !link->replan))
+        return;
+    link->stepping = true;
+    ledger_turn(link->cms->ledger, step_turn, &link->uuid, sizeof(link->uuid));
+}
+
 void link_next(struct unit_link *link)
 {
+    if (link->work == LINK_IDLE)
+        ask_for_step(link);
     if (link->work != LINK_IDLE)
         return;
     struct pool_unit *unit = link_unit(link);
@@ -152,8 +179,6 @@ void link_next(struct unit_link *link)
         loop_timer_set(link->timer, STRANGER_KEEP_MS);
         return;
     }
-    if (take_step(link))
-        return;
     uint64_t due = due_at(link), may = pace_next(&link->looks, now);
     if (due < may)
         due = may;
@@ -193,8 +218,8 @@ void link_start_over(struct unit_link *link)
     names_free(&link->names);
     link->reading = NULL;
     executor_forget(link);
-    loop_timer_free(link->parts);
-    link->parts = NULL;
+    conclude_forget(link);
+    link->found_key = 0;
     link->work = LINK_IDLE;
     link->discard = false;
     link->lease_under_way = link->leads = false;

@@ -63,9 +63,8 @@ static void tell_stranger(struct unit_link *link, const char *why)
     struct changes c = {0};
     events_add_limited(&limit, link->cms, &c, EVENT_WARNING, "unit", link->name,
                        "announced itself at %s and cannot be read: %s", link->address, why);
-    if (cms_apply_or_log(link->cms, &c))
-        dv_copy(link->trouble, sizeof(link->trouble), why);
-    changes_free(&c);
+    ledger_commit(link->cms->ledger, &c, LEDGER_SEEN);
+    dv_copy(link->trouble, sizeof(link->trouble), why);
 }
 
 // Whatever it was before: it is there, and a person has to do something.
@@ -83,34 +82,37 @@ static void tell_keyless(struct unit_link *link, struct pool_unit *unit)
     changes_unit(&c, &rec);
     events_add_limited(&link->states, link->cms, &c, EVENT_ERROR, "unit", rec.name, "is down: %s",
                        why);
-    if (cms_apply_or_log(link->cms, &c))
-        unit->keyless = true;
-    changes_free(&c);
+    ledger_commit(link->cms->ledger, &c, LEDGER_KEPT);
+    unit->keyless = true;
+}
+
+void look_silence(struct unit_link *link, const char *why)
+{
+    struct pool_unit *unit = link_unit(link);
+    static const struct health_look silence = {.answered = false};
+    enum unit_state state = health_next(unit->rec.state, &silence, &link->misses);
+    unit->agent_away = !strcmp(why, reading_no_agent);
+    if (link->farewell) { // it said so
+        state = UNIT_STOPPED;
+        why = observe_stopped;
+    }
+    log_debug("look", "%s: %s (%u in a row)", unit->rec.name, why, link->misses);
+    if (!link->keyless || (state != UNIT_DOWN && state != UNIT_STOPPED)) {
+        unit->keyless = false;
+        observe_state(link->cms, unit, state, why);
+    } else if (!unit->keyless) {
+        tell_keyless(link, unit);
+    }
 }
 
 static void missed(struct unit_link *link, const char *why)
 {
-    struct pool_unit *unit = link_unit(link);
     link->pace_ms = 0;
-    if (!unit) {
+    if (!link_unit(link)) {
         tell_stranger(link, why);
     } else if (!link->discard) {
         link->urgent |= link->next_address[0] != '\0'; // it may be there by now
-        static const struct health_look silence = {.answered = false};
-        enum unit_state state = health_next(unit->rec.state, &silence, &link->misses);
-        unit->agent_away = !strcmp(why, reading_no_agent);
-        if (link->farewell) { // it said so
-            state = UNIT_STOPPED;
-            why = observe_stopped;
-        }
-        log_debug("look", "%s: %s (%u in a row)", unit->rec.name, why, link->misses);
-        if (!link->keyless || (state != UNIT_DOWN && state != UNIT_STOPPED)) {
-            unit->keyless = false;
-            observe_state(link->cms, unit, state, why);
-        } else if (!unit->keyless) {
-            tell_keyless(link, unit);
-        }
-        conclude_silence(link);
+        conclude_silence(link, why);
         return;
     }
     look_end(link);
@@ -192,9 +194,8 @@ static void weigh_next_address(struct unit_link *link)
             "answers at %s and is announced from %s, too: if that is a clone, stop it and "
             "remove its state folder and that of its snmpd",
             link->address, link->next_address);
-        if (cms_apply_or_log(link->cms, &c))
-            dv_copy(link->clone, sizeof(link->clone), link->next_address);
-        changes_free(&c);
+        ledger_commit(link->cms->ledger, &c, LEDGER_SEEN);
+        dv_copy(link->clone, sizeof(link->clone), link->next_address);
     }
     link->next_address[0] = '\0';
 }
@@ -241,22 +242,43 @@ static void renew_peer(struct unit_link *link)
     link->lease_under_way = link->rekeyed = false;
 }
 
-static void searched(void *arg, enum key_answer answer, uint32_t number, struct sn_peer *peer)
+static void key_taken(void *owner, const void *arg, const struct dv_err *err)
 {
-    struct unit_link *link = arg;
-    key_trial_free(link->search);
-    link->search = NULL;
-    sn_peer_free(peer);
-    bool taken = answer == KEY_FITS && rekey_take(link, number);
-    link->keyless = answer == KEY_NONE_FITS;
-    renew_peer(link); // the search has put other keys in the place of the present ones
-    if (!taken) {
+    struct unit_link *link = link_find(owner, arg);
+    if (!link || link->found_key == 0)
+        return; // it was started over
+    link->found_key = 0;
+    renew_peer(link);
+    if (err) {
         missed(link, link->refused_keys);
         return;
     }
     sn_peer_forget_time(link->peer);
     link->urgent = true;
     look_end(link);
+}
+
+static void take_key(void *owner, const void *arg)
+{
+    struct unit_link *link = link_find(owner, arg);
+    if (link && link_unit(link) && link->found_key > 0)
+        rekey_take(link, link->found_key, key_taken);
+}
+
+static void searched(void *arg, enum key_answer answer, uint32_t number, struct sn_peer *peer)
+{
+    struct unit_link *link = arg;
+    key_trial_free(link->search);
+    link->search = NULL;
+    sn_peer_free(peer);
+    link->keyless = answer == KEY_NONE_FITS;
+    if (answer == KEY_FITS) {
+        link->found_key = number;
+        ledger_turn(link->cms->ledger, take_key, &link->uuid, sizeof(link->uuid));
+        return;
+    }
+    renew_peer(link); // the search has put other keys in the place of the present ones
+    missed(link, link->refused_keys);
 }
 
 // By its snmpd, which does not know the key.
@@ -283,6 +305,15 @@ static bool search_keys(struct unit_link *link, const struct sn_result *result)
 }
 
 // ---- Looking ---------------------------------------------------------------------------------
+
+static void let_wait(void *owner, const void *arg)
+{
+    struct unit_link *link = link_find(owner, arg);
+    if (!link || !link->reading || !trust_waits(link))
+        return;
+    trust_wait(link);
+    link_free(link);
+}
 
 static void looked(void *arg, const struct sn_result *result)
 {
@@ -311,8 +342,7 @@ static void looked(void *arg, const struct sn_result *result)
     else if (link->next_address[0])
         weigh_next_address(link);
     if (trust_waits(link)) {
-        trust_wait(link);
-        link_free(link);
+        ledger_turn(link->cms->ledger, let_wait, &link->uuid, sizeof(link->uuid));
         return;
     }
     uint32_t since;

@@ -212,7 +212,6 @@ static void joined(struct observation *o)
     const struct sn_user notify = {
         .name = user->name, .auth_pass = user->auth_pass, .priv_pass = user->priv_pass};
     struct dv_err err;
-    dv_copy(o->link->name, sizeof(o->link->name), o->rec.name);
     if (o->r->part == READING_REST) {
         dv_copy(o->link->recording, sizeof(o->link->recording), o->r->last_error);
         o->link->faults_told =
@@ -220,12 +219,6 @@ static void joined(struct observation *o)
         o->link->state_before = 0;
     }
     o->link->taken_in_part = o->r->part != READING_REST;
-    if (!o->unit) {
-        o->unit = link_unit(o->link);
-        o->unit->link = o->link;
-        o->link->stranger = false;
-        cms->strangers--;
-    }
     if (o->link->accepted || !user->name[0]) // without it members notify under their own users
         return;
     o->link->accepted = true;
@@ -233,40 +226,75 @@ static void joined(struct observation *o)
         log_warning("join", "traps of %s will not be taken: %s", o->rec.name, err.text);
 }
 
-bool observe_reading(struct unit_link *link, const struct reading *r)
+void observe_forget(struct unit_link *link)
 {
-    struct observation o = {
+    struct observation *o = link->observation;
+    link->observation = NULL;
+    if (!o)
+        return;
+    observe_end_adopted(o, false);
+    changes_free(&o->c);
+    found_free(&o->found);
+    free(o->left_out);
+    free(o);
+}
+
+// The changes are in the pool.
+static void finish(struct observation *o)
+{
+    struct unit_link *link = o->link;
+    link->left_out_hosts += o->pool->host_changes - o->host_changes; // its own make no difference
+    o->unit = link_unit(link);
+    observe_end_adopted(o, true);
+    if (o->r->tables)
+        left_out_note(o);
+    joined(o);
+    o->unit->rec.last_seen = time(NULL);
+    take_progress(o);
+}
+
+struct written_part {
+    struct conclusion of;
+    observe_done_fn *done;
+};
+
+static void written(void *owner, const void *arg, const struct dv_err *err)
+{
+    const struct written_part *part = arg;
+    struct unit_link *link = conclude_link(owner, &part->of);
+    if (!link)
+        return;
+    bool rest = link->observation->r->part == READING_REST;
+    if (!err)
+        finish(link->observation);
+    observe_forget(link);
+    part->done(link, !err, rest);
+}
+
+static void observe_reading(struct unit_link *link, const struct reading *r, observe_done_fn *done)
+{
+    struct observation *o = link->observation = dv_calloc(1, sizeof(*o));
+    *o = (struct observation){
         .cms = link->cms,
         .pool = link->cms->pool,
         .found = {.pool = link->cms->pool, .names = &link->names},
         .link = link,
-        .r = r,
+        .part = *r,
         .rules = r->rules,
         .unit = link_unit(link),
+        .host_changes = link->cms->pool->host_changes,
     };
-    observe_unit(&o);
-    o.was = link->state_before ? link->state_before : o.unit ? o.unit->rec.state : 0;
+    o->r = &o->part;
+    observe_unit(o);
+    o->was = link->state_before ? link->state_before : o->unit ? o->unit->rec.state : 0;
     if (r->tables)
-        observe_tables(&o);
+        observe_tables(o);
     if (r->part == READING_REST) {
-        tell_trouble(&o);
-        tell_degraded(&o);
+        tell_trouble(o);
+        tell_degraded(o);
     }
-    uint64_t host_changes = o.pool->host_changes;
-    bool good = cms_apply_or_log(o.cms, &o.c);
-    link->left_out_hosts += o.pool->host_changes - host_changes; // its own make no difference
-    changes_free(&o.c);
-    found_free(&o.found);
-    observe_end_adopted(&o, good);
-    if (good && r->tables)
-        left_out_note(&o);
-    free(o.left_out);
-    if (!good)
-        return false;
-    joined(&o);
-    o.unit->rec.last_seen = time(NULL);
-    take_progress(&o);
-    return true;
+    const struct written_part this = {{link->uuid, link->concluding}, done};
+    ledger_commit_then(o->cms->ledger, &o->c, LEDGER_SEEN, written, &this, sizeof(this));
 }
 
 // ---- Part by part ----------------------------------------------------------------------------
@@ -334,13 +362,21 @@ static enum reading_part next_part(const struct unit_link *link, size_t *end)
                           : READING_SOME_ROOM;
 }
 
-enum observed observe_part(struct unit_link *link)
+bool observe_is_at_last(const struct unit_link *link)
+{
+    size_t end;
+    return next_part(link, &end) == READING_REST;
+}
+
+void observe_part(struct unit_link *link, observe_done_fn *done)
 {
     const struct pool_unit *unit = link_unit(link);
     size_t end, at = link->parts_at;
     enum reading_part what = next_part(link, &end);
-    if (what == READING_REST)
-        return OBSERVED_MOST;
+    if (what == READING_REST) {
+        observe_reading(link, link->reading, done);
+        return;
+    }
     struct reading part = *link->reading;
     part.part = what;
     part.whole = false;
@@ -353,10 +389,8 @@ enum observed observe_part(struct unit_link *link)
         part.oper = MEMBER_STARTING; // nothing is asked of it before all is known
     // A new one's media come first, as volumes name them; else they are told of at the end.
     part.has_media = part.has_portals = is_new(unit);
-    if (!observe_reading(link, &part))
-        return OBSERVED_NOTHING;
+    observe_reading(link, &part, done);
     link->parts_at = end;
-    return OBSERVED_PART;
 }
 
 // ---- Silence and leaving ---------------------------------------------------------------------
@@ -380,6 +414,5 @@ void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state stat
     else if (state == UNIT_CONFLICT)
         events_add_limited(limit, cms, &c, EVENT_ERROR, "unit", rec.name,
                            "%s: nothing is changed on the unit until one of the two is gone", why);
-    cms_apply_or_log(cms, &c);
-    changes_free(&c);
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
 }

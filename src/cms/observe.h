@@ -11,7 +11,9 @@ struct observation {
     struct cms *cms;
     struct pool *pool;
     struct unit_link *link;
-    const struct reading *r;
+    struct reading part;       // all of the link's reading, or a part of it
+    const struct reading *r;   // that
+    uint64_t host_changes;     // the pool's, before what is taken in
     struct pool_unit *unit;    // NULL: it is new
     struct unit_record rec;    // as it will be
     enum unit_state was;       // 0: it is new
@@ -27,6 +29,7 @@ struct observation {
 // ---- observe.c ----
 // Where the part of a reading that begins with this volume ends: behind it at least.
 size_t observe_part_end(const struct reading *r, size_t at);
+bool observe_is_at_last(const struct unit_link *link); // the next part of its reading is the last
 
 // ---- observe_volumes.c: volumes, and the hosts that may use them ----
 // Sorts by volume and index, as the functions below want it.

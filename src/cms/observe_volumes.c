@@ -413,7 +413,6 @@ static bool move_volume(struct observation *o, struct pool_volume *pv, const str
                    verdict == MOVE_BY_PROOF ? ", as its medium proves" : "");
     if (verdict == MOVE_BY_WORD)
         one_secret_stays(o, pv);
-    pv->order = 0; // was the other unit's
     return true;
 }
 

@@ -141,6 +141,7 @@ static void attach_volume(struct pool *p, struct pool_volume *v, const struct dv
         v->unit->volume_count--;
     }
     v->unit = u;
+    v->order = 0; // was the other unit's
     DL_APPEND2(u->volumes, v, unit_prev, unit_next);
     u->volume_count++;
     remember_index(v);

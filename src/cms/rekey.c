@@ -23,6 +23,8 @@
 
 struct rekey {
     struct unit_link *link;
+    uint64_t number;               // tells it from others of the link
+    char failure[LAST_ERROR_ROOM]; // for which it is to be given up for good; "": for none
     struct rekey_facts facts;
     struct rekey_order order; // under way
     unsigned rounds;
@@ -53,12 +55,17 @@ static struct sn_timing timing(const struct rekey *r, uint32_t retries)
 
 // ---- Its end ---------------------------------------------------------------------------------
 
+static void judge(const struct unit_link *link)
+{
+    ledger_turn(link->cms->ledger, tasks_judge_about, &link->uuid, sizeof(link->uuid));
+}
+
 static void end(struct rekey *r)
 {
     struct unit_link *link = r->link;
     rekey_free(r);
     link->rekey = NULL;
-    tasks_judge(link->cms, link_unit(link), &link->uuid);
+    judge(link);
 }
 
 // Until the next look.
@@ -71,17 +78,7 @@ static void give_up(struct rekey *r, const char *why)
     end(r);
 }
 
-static bool put_record(struct unit_link *link, struct changes *c, const struct unit_record *rec)
-{
-    struct dv_err err;
-    changes_unit(c, rec);
-    bool good = cms_apply_or_log(link->cms, c);
-    changes_free(c);
-    if (good && trust_listen(link->cms, rec, &err) < 0)
-        log_error("rekey", "%s: %s", rec->name, err.text);
-    return good;
-}
-
+// In a turn.
 static void fail(struct unit_link *link, const char *why)
 {
     struct changes c = {0};
@@ -95,20 +92,21 @@ static void fail(struct unit_link *link, const char *why)
         events_add_limited(&link->told, link->cms, &c, EVENT_WARNING, "unit", rec.name,
                            "its keys could not be changed: %s", why);
     }
-    put_record(link, &c, &rec);
+    changes_unit(&c, &rec);
+    ledger_commit(link->cms->ledger, &c, LEDGER_KEPT);
 }
+
+static void write_step(struct rekey *r);
 
 static void fail_and_end(struct rekey *r, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 static void fail_and_end(struct rekey *r, const char *fmt, ...)
 {
-    char why[LAST_ERROR_ROOM];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(why, sizeof(why), fmt, args);
+    vsnprintf(r->failure, sizeof(r->failure), fmt, args);
     va_end(args);
-    fail(r->link, why);
-    end(r);
+    write_step(r);
 }
 
 static void lacks_views(struct rekey *r)
@@ -297,50 +295,93 @@ static void give(struct rekey *r)
     secret_wipe(b, sizeof(b));
 }
 
-static void raise(struct rekey *r)
+// ---- What is written down -------------------------------------------------------------------
+
+struct of_rekey {
+    struct dv_uuid uuid; // of the link
+    uint64_t number;
+};
+
+static struct rekey *find(struct cms *cms, const struct of_rekey *of)
 {
-    struct changes c = {0};
-    struct unit_record rec = link_unit(r->link)->rec;
-    rec.key_wanted = r->facts.wanted = r->order.number;
-    if (put_record(r->link, &c, &rec))
-        step(r);
-    else
-        end(r);
+    const struct unit_link *link = link_find(cms, &of->uuid);
+    return link && link->rekey && link->rekey->number == of->number ? link->rekey : NULL;
 }
 
-// From now on the unit is asked with the new keys, once what is under way has been answered.
-static void record(struct rekey *r)
+static void raise(struct rekey *r, struct unit_record *rec)
+{
+    rec->key_wanted = r->facts.wanted = r->order.number;
+}
+
+static void record(struct rekey *r, struct unit_record *rec, struct changes *c)
 {
     struct unit_link *link = r->link;
-    struct changes c = {0};
-    struct unit_record rec = link_unit(link)->rec;
-    rec.key_number = r->order.number;
-    rec.key_wanted = 0;
-    rec.key_before = true;
     struct log_limit none = {0};
-    bool asked = tasks_open(link->cms, TASK_UNIT_REKEY, &rec.uuid, NULL) != NULL;
-    events_add_limited(asked ? &none : &link->told, link->cms, &c, EVENT_INFO, "unit", rec.name,
-                       rec.key_alone
+    bool asked = tasks_open(link->cms, TASK_UNIT_REKEY, &rec->uuid, NULL) != NULL;
+    rec->key_number = r->order.number;
+    rec->key_wanted = 0;
+    rec->key_before = true;
+    events_add_limited(asked ? &none : &link->told, link->cms, c, EVENT_INFO, "unit", rec->name,
+                       rec->key_alone
                            ? "has other keys; the ones before end now"
                            : "has other keys; the ones before are good until the next change");
-    if (put_record(link, &c, &rec)) {
+}
+
+static void record_end(struct rekey *r, struct unit_record *rec, struct changes *c)
+{
+    rec->key_before = rec->key_alone = false;
+    events_add(r->link->cms, c, EVENT_INFO, "unit", rec->name,
+               "its keys of before the last change are good no more");
+}
+
+// Once they are recorded the unit is asked with the new keys, when what is under way was answered.
+static void step_written(void *owner, const void *arg, const struct dv_err *err)
+{
+    struct rekey *r = find(owner, arg);
+    if (!r)
+        return;
+    if (!err && r->order.step == REKEY_RAISE) {
+        step(r);
+        return;
+    }
+    if (!err && r->order.step == REKEY_RECORD) {
         DV_FAULT("rekey.recorded");
-        link->rekeyed = true;
-        link_look(link);
+        r->link->rekeyed = true;
+        link_look(r->link);
     }
     end(r);
 }
 
-static void record_end(struct rekey *r)
+static void take_step(void *owner, const void *arg)
 {
+    struct rekey *r = find(owner, arg);
     struct changes c = {0};
+    if (!r)
+        return;
+    if (r->failure[0]) {
+        fail(r->link, r->failure);
+        end(r);
+        return;
+    }
     struct unit_record rec = link_unit(r->link)->rec;
-    rec.key_before = rec.key_alone = false;
-    events_add(r->link->cms, &c, EVENT_INFO, "unit", rec.name,
-               "its keys of before the last change are good no more");
-    put_record(r->link, &c, &rec);
-    end(r);
+    if (r->order.step == REKEY_RAISE)
+        raise(r, &rec);
+    else if (r->order.step == REKEY_RECORD)
+        record(r, &rec, &c);
+    else
+        record_end(r, &rec, &c);
+    changes_unit(&c, &rec);
+    ledger_commit_then(r->link->cms->ledger, &c, LEDGER_KEPT, step_written, arg,
+                       sizeof(struct of_rekey));
 }
+
+static void write_step(struct rekey *r)
+{
+    const struct of_rekey of = {r->link->uuid, r->number};
+    ledger_turn(r->link->cms->ledger, take_step, &of, sizeof(of));
+}
+
+// ---- The next step --------------------------------------------------------------------------
 
 static void step(struct rekey *r)
 {
@@ -361,19 +402,15 @@ static void step(struct rekey *r)
         change(r);
         break;
     case REKEY_RAISE:
-        raise(r);
+    case REKEY_RECORD:
+    case REKEY_END:
+        write_step(r);
         break;
     case REKEY_SAVE:
         save(r);
         break;
     case REKEY_GIVE:
         give(r);
-        break;
-    case REKEY_RECORD:
-        record(r);
-        break;
-    case REKEY_END:
-        record_end(r);
         break;
     case REKEY_LOST:
         fail_and_end(r,
@@ -398,7 +435,7 @@ void rekey_go(struct unit_link *link)
                  "the dvsan-unit of %s is of a version that cannot be given other keys: update it",
                  u->rec.name);
         fail(link, why);
-        tasks_judge(link->cms, u, &link->uuid);
+        judge(link);
         return;
     }
     struct sn_peer *current =
@@ -408,7 +445,9 @@ void rekey_go(struct unit_link *link)
         return;
     }
     struct rekey *r = link->rekey = dv_calloc(1, sizeof(*r));
+    static uint64_t rekeys;
     r->link = link;
+    r->number = ++rekeys;
     r->current = current;
     r->facts.current = u->rec.key_number;
     r->facts.wanted = u->rec.key_wanted;
@@ -436,10 +475,11 @@ void rekey_shown(struct unit_link *link, const struct reading *shown)
     events_add_limited(&link->told, link->cms, &c, EVENT_WARNING, "unit", rec.name,
                        "its own keys are not the present ones, as after a backup was restored: it "
                        "gets others");
-    put_record(link, &c, &rec);
+    changes_unit(&c, &rec);
+    ledger_commit(link->cms->ledger, &c, LEDGER_KEPT);
 }
 
-bool rekey_take(struct unit_link *link, uint32_t number)
+void rekey_take(struct unit_link *link, uint32_t number, ledger_then_fn *then)
 {
     struct changes c = {0};
     struct unit_record rec = link_unit(link)->rec;
@@ -450,5 +490,6 @@ bool rekey_take(struct unit_link *link, uint32_t number)
                         "restored: it gets the present ones again"
                       : "has other keys than the store knows, as after the station's backup was "
                         "restored: they are the station's own, and taken");
-    return put_record(link, &c, &rec);
+    changes_unit(&c, &rec);
+    ledger_commit_then(link->cms->ledger, &c, LEDGER_KEPT, then, &link->uuid, sizeof(link->uuid));
 }

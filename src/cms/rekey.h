@@ -21,8 +21,9 @@ void rekey_go(struct unit_link *link);
 void rekey_free(struct rekey *r); // NULL is fine
 // Looks at which keys the unit says that it has.
 void rekey_shown(struct unit_link *link, const struct reading *r);
-// The unit was found to be reached under that number. False when this could not be recorded.
-bool rekey_take(struct unit_link *link, uint32_t number);
+// In a turn. The unit was found to be reached under that number: then follows once this is
+// recorded, with the link's UUID.
+void rekey_take(struct unit_link *link, uint32_t number, ledger_then_fn *then);
 
 // ---- rekey_task.c ----
 // How a task about the keys of the judged unit stands.

@@ -53,13 +53,7 @@ int cms_rekey_unit(struct cms *cms, const char *unit, bool now, uint64_t *task, 
     tasks_step(&t, STEP_WAITING, "give %s other keys", rec.name);
     if (now)
         tasks_step(&t, STEP_WAITING, "end the keys of before");
-    if (request_begin(cms, &c, &t, u, NULL, task, err) < 0)
-        return -1;
-    if (trust_listen(cms, &u->rec, err) < 0)
-        return -1;
-    if (u->link)
-        link_look(u->link);
-    return 0;
+    return request_begin(cms, &c, &t, u, task, err);
 }
 
 // ---- Its task --------------------------------------------------------------------------------
@@ -117,14 +111,11 @@ int rekey_cancel(struct cms *cms, const struct task_record *task, struct dv_err 
     changes_unit(&c, &rec);
     tasks_end(cms, &c, &t, TASK_CANCELLED, DV_CANCELLED,
               "it was taken back; what %s has got of it stays", rec.name);
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    if (rc < 0)
-        return -1;
     struct unit_link *link = u->link;
-    if (link) {
+    if (link) { // else it would go on beside this
         rekey_free(link->rekey);
         link->rekey = NULL;
     }
-    return trust_listen(cms, &rec, err);
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
+    return 0;
 }

@@ -37,13 +37,6 @@ struct pool_host *request_host(struct cms *cms, const char *name, struct dv_err 
     return h;
 }
 
-void request_start(struct cms *cms, struct pool_unit *unit, const struct dv_uuid *volume)
-{
-    tasks_judge(cms, unit, volume);
-    if (unit->link)
-        link_new_orders(unit->link);
-}
-
 int request_is_taken_back(const struct pool_task *t, struct dv_err *err)
 {
     return dv_fail(err, DV_CONFLICT, "wait for task %" PRIu64 " (%s): %.300s", t->rec.id,
@@ -51,21 +44,17 @@ int request_is_taken_back(const struct pool_task *t, struct dv_err *err)
 }
 
 int request_begin(struct cms *cms, struct changes *c, const struct task_record *t,
-                  struct pool_unit *unit, struct pool_hold *hold, uint64_t *task,
-                  struct dv_err *err)
+                  const struct pool_unit *unit, uint64_t *task, struct dv_err *err)
 {
     char why[LEAD_WHY_ROOM * 2];
-    const struct dv_uuid about = *task_about(t);
     changes_task(c, t);
     lead_why_not(cms, unit, why, sizeof(why));
-    int rc = why[0] ? dv_fail(err, DV_CONFLICT, "%s", why) : cms_apply(cms, c, err);
-    changes_free(c);
-    if (rc < 0)
-        return -1;
+    if (why[0]) {
+        changes_free(c);
+        return dv_fail(err, DV_CONFLICT, "%s", why);
+    }
+    ledger_commit(cms->ledger, c, LEDGER_KEPT);
     *task = t->id;
-    if (hold)
-        *hold = (struct pool_hold){0};
-    request_start(cms, unit, &about);
     return 0;
 }
 
@@ -280,7 +269,7 @@ int cms_create_volume(struct cms *cms, const struct volume_request *request, uin
     given.last_index = rec.index;
     changes_unit(&c, &given);
     changes_volume(&c, &rec);
-    return request_begin(cms, &c, &t, place.unit, NULL, task, err);
+    return request_begin(cms, &c, &t, place.unit, task, err);
 }
 
 // ---- Deleting ------------------------------------------------------------------------------
@@ -366,7 +355,7 @@ static int end_volume(struct cms *cms, struct pool_volume *v, bool forget, uint6
             cms, &c, EVENT_WARNING, "volume", rec.name,
             "is forgotten; what its medium, which is away from %s, holds of it is left alone",
             unit);
-    return request_begin(cms, &c, &t, v->unit, &v->hold, task, err);
+    return request_begin(cms, &c, &t, v->unit, task, err);
 }
 
 int cms_delete_volume(struct cms *cms, const char *volume, uint64_t *task, struct dv_err *err)

@@ -15,14 +15,9 @@ int request_size(uint64_t bytes, uint64_t *blocks, struct dv_err *err);
 // Whether the name is valid and free; that of `of`, which may be NULL, does not count.
 int request_new_volume_name(struct cms *cms, const char *name, const struct pool_volume *of,
                             struct dv_err *err);
-// Intent about the volume is written: its unit is given its orders, and its tasks are judged as
-// things are.
-void request_start(struct cms *cms, struct pool_unit *unit, const struct dv_uuid *volume);
-// Writes the changes and their new task down, frees the changes, tells the task's number and
-// starts. What was on hold (may be NULL) is tried at once.
+// Commits the changes and their new task, and tells the task's number.
 int request_begin(struct cms *cms, struct changes *c, const struct task_record *t,
-                  struct pool_unit *unit, struct pool_hold *hold, uint64_t *task,
-                  struct dv_err *err);
+                  const struct pool_unit *unit, uint64_t *task, struct dv_err *err);
 // why: what becomes of what was asked for.
 // Refuses what must wait until that task has been taken back, and tells for what it waits.
 int request_is_taken_back(const struct pool_task *t, struct dv_err *err);

@@ -39,7 +39,7 @@ static int write_down(struct cms *cms, struct pool_volume *v, const struct volum
     changes_volume(&c, rec);
     v->resize_answered = false;
     v->refusal[0] = '\0';
-    return request_begin(cms, &c, t, v->unit, &v->hold, task, err);
+    return request_begin(cms, &c, t, v->unit, task, err);
 }
 
 // ---- Sizes ---------------------------------------------------------------------------------
@@ -257,14 +257,7 @@ int cms_accept_volume(struct cms *cms, const char *volume, const char *unit, str
     changes_volume(&c, &rec);
     events_add(cms, &c, EVENT_INFO, "volume", rec.name,
                "is on %s now and not on %s, as a person said", u->rec.name, v->unit->rec.name);
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    if (rc < 0)
-        return -1;
-    v->order = 0;    // was the other unit's
-    link_look(link); // which reads it, since it was left out
-    if (old)
-        link_new_orders(old);
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
     return 0;
 }
 

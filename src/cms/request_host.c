@@ -149,18 +149,6 @@ static int check_host(struct cms *cms, const char *name, const char *iqn, const 
     return 0;
 }
 
-// The units that know this host are to be given its secret.
-static void renew_orders(struct pool_host *h)
-{
-    struct pool_assignment *a;
-    DL_FOREACH2(h->assignments, a, host_next)
-    {
-        a->hold = (struct pool_hold){0};
-        if (a->volume->unit->link)
-            link_new_orders(a->volume->unit->link);
-    }
-}
-
 static void set_secret(const struct cms *cms, struct host_record *rec, const char *chap_secret)
 {
     random_fill(&rec->secret_mark, sizeof(rec->secret_mark));
@@ -216,11 +204,8 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
         one_secret_from_finders(cms, &c, found, &rec);
     changes_host(&c, &rec);
     tell_added(cms, &c, &rec, found);
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    if (rc == 0 && found)
-        renew_orders(found);
-    return rc;
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
+    return 0;
 }
 
 // ---- Another secret ------------------------------------------------------------------------
@@ -314,11 +299,8 @@ int cms_rekey_host(struct cms *cms, const char *host, const char *chap_secret, b
                    : "has another secret, as CHAP user %s; %s stays valid until that is ended",
                rec.chap_user, h->rec.chap_user);
     request_tell_untold(cms, &c, h, &rec);
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    if (rc == 0)
-        renew_orders(h);
-    return rc;
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
+    return 0;
 }
 
 int cms_finish_rekey(struct cms *cms, const char *host, bool now, struct dv_err *err)
@@ -350,11 +332,8 @@ int cms_finish_rekey(struct cms *cms, const char *host, bool now, struct dv_err 
                "has the CHAP user %s alone; %s ends on each unit when that takes it", rec.chap_user,
                h->rec.previous.user);
     request_tell_untold(cms, &c, h, &rec);
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    if (rc == 0)
-        renew_orders(h);
-    return rc;
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
+    return 0;
 }
 
 // ---- Deleting ------------------------------------------------------------------------------
@@ -390,9 +369,8 @@ int cms_delete_host(struct cms *cms, const char *host, struct dv_err *err)
     struct changes c = {0};
     changes_host_gone(&c, &h->rec.uuid);
     events_add(cms, &c, EVENT_INFO, "host", h->rec.name, "was deleted");
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    return rc;
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
+    return 0;
 }
 
 // ---- Units ---------------------------------------------------------------------------------
@@ -424,11 +402,8 @@ int cms_rename_unit(struct cms *cms, const char *unit, const char *name, struct 
     changes_unit(&c, &rec);
     if (strcmp(u->rec.name, name) != 0)
         events_add(cms, &c, EVENT_INFO, "unit", name, "was called %s before", u->rec.name);
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    if (rc == 0 && u->link)
-        dv_copy(((struct unit_link *)u->link)->name, NAME_MAX_LEN + 1, name);
-    return rc;
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
+    return 0;
 }
 
 // Refuses while hosts may use its volumes, and names some of them.
@@ -529,15 +504,7 @@ int cms_forget_unit(struct cms *cms, const char *unit, bool force, struct dv_err
                                 "unit add "
                               : "",
         u->rec.key_number > 0 ? u->rec.name : "");
-    struct unit_link *link = u->link;
-    struct unit_record gone = u->rec;
-    gone.trust = TRUST_REVOKED; // nothing that its keys sign is heard
-    lead_forget(cms, u);        // until it is seen again, if this fails
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    if (rc == 0)
-        link_free(link);
-    if (rc == 0 && gone.key_number > 0)
-        (void)trust_listen(cms, &gone, err);
-    return rc;
+    lead_forget(cms, u); // until it is seen again, if this fails
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
+    return 0;
 }

@@ -94,7 +94,7 @@ int cms_assign(struct cms *cms, const char *volume, const char *host, uint64_t *
 
     struct changes c = {0};
     changes_assignment(&c, &rec);
-    return request_begin(cms, &c, &t, v->unit, NULL, task, err);
+    return request_begin(cms, &c, &t, v->unit, task, err);
 }
 
 int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t *task,
@@ -124,7 +124,7 @@ int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t
     snprintf(t.summary, sizeof(t.summary), "take volume %s from host %s", v->rec.name, h->rec.name);
     tasks_step(&t, STEP_WAITING, "end access and sessions on %s", v->unit->rec.name);
     changes_assignment(&c, &rec);
-    return request_begin(cms, &c, &t, v->unit, &a->hold, task, err);
+    return request_begin(cms, &c, &t, v->unit, task, err);
 }
 
 // ---- Cancelling ----------------------------------------------------------------------------
@@ -204,18 +204,14 @@ int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
         struct volume_record rec = v->rec;
         rec.wanted = false;
         changes_volume(&c, &rec);
-        v->hold = (struct pool_hold){0};
     } else if (t.kind == TASK_ASSIGN) {
         struct assignment_record rec = a->rec;
         rec.wanted = false;
         changes_assignment(&c, &rec);
-        a->hold = (struct pool_hold){0};
     } else if (t.kind == TASK_VOLUME_RESIZE) {
         request_take_back_size(v, &c);
-        v->hold = (struct pool_hold){0};
     } else {
         request_take_back_name(cms, v, &c);
-        v->hold = (struct pool_hold){0};
     }
     if (lead_order_is_out(v) && !has_its_size(v, &t)) {
         t.cancel = TASK_CANCEL_ASKED;
@@ -223,9 +219,6 @@ int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
     } else {
         end_cancelled(cms, &c, v, &t);
     }
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    if (rc == 0)
-        request_start(cms, v->unit, &v->rec.uuid);
-    return rc;
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
+    return 0;
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "cms/cms.h"
 #include "cms/codes.h"
+#include "cms/ledger.h"
 #include "cms/names.h"
 #include "config/cms_config.h"
 #include "enrol/message.h"
@@ -22,6 +23,7 @@
 #include "loop/loop.h"
 #include "snmp/listener.h"
 #include "snmp/manager.h"
+#include "store/store.h"
 #include <pthread.h>
 
 struct adoption;
@@ -30,10 +32,10 @@ struct enrol_door;
 struct fetch;
 struct reading;
 struct seal;
-struct store;
 struct suspect;
 struct unit_link;
 struct key_trial;
+struct observation;
 struct rekey;
 
 struct refused_member { // that was told of
@@ -46,7 +48,9 @@ struct cms {
     const struct cms_config *config;
     struct sn_user provision; // borrows from config; "": only enrolled members are asked
     struct store *store;
-    uint64_t store_told_at; // when a failure of it was logged last, loop_now_ms
+    struct ledger *ledger; // by which alone the store and the pool are changed
+    struct lead_run *runs; // all that are kept; the last one is this
+    size_t run_count;
     struct pool *pool;
     struct seal *seal;
     struct auth *auth;
@@ -60,7 +64,9 @@ struct cms {
     uint64_t bad_announcements;
     struct refused_member refused[16]; // the last ones, of kinds that cannot join
     size_t refused_count;
-    uint64_t last_event, last_task;
+    struct store_ids last;        // given so far
+    struct event_record *events;  // the newest, as a ring; NULL: none are kept
+    size_t event_count;           // that there were
     struct dv_uuid uuid;          // of this station; made with its store
     char name[LEAD_NAME_MAX + 1]; // what units are told
     size_t newer;                 // units that stand as LEAD_NEWER: nobody is ordered anything
@@ -70,10 +76,9 @@ struct cms {
     pthread_cond_t tasks_changed;
 };
 
-// The store first, then the pool. On failure neither is changed.
-int cms_apply(struct cms *cms, const struct changes *changes, struct dv_err *err);
-// The same for what nobody waits for: a failure is logged, and false is returned.
-bool cms_apply_or_log(struct cms *cms, const struct changes *changes);
+// ---- follow.c ----
+// The changes are written: the pool has them from now on, and what follows of itself is begun.
+void follow_changes(void *cms, const struct changes *c);
 
 int64_t cms_now_ms(void); // milliseconds since 1970
 
@@ -81,16 +86,20 @@ int64_t cms_now_ms(void); // milliseconds since 1970
 // A unit shows that the store is older than what units were told. What a person gave out and took
 // back since is not known: codes of before this start end, and the rest is told, once.
 void older_noticed(struct cms *cms);
-// Trust or codes have changed: units are told of a new state of the store, so that they show it
-// when an older one is put back.
-void older_mark(struct cms *cms);
+// Trust or codes change: units are told of a new state of the store, so that they show it when an
+// older one is put back.
+void older_mark(const struct cms *cms, struct changes *c);
 
 // ---- events.c ----
 // Adds an event to the list of changes. subject: "unit unit1", made by the caller's
 // kind and name.
 void events_add(struct cms *cms, struct changes *c, enum event_severity severity, const char *kind,
                 const char *name, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
-void events_log(const struct changes *c); // once they have been applied
+#define EVENTS_KEPT STORE_EVENTS_KEPT
+int events_load(struct cms *cms, struct dv_err *err); // at the start
+// One that was written.
+void events_follow(struct cms *cms, const struct event_record *e);
+void events_log(const struct event_record *e);
 // The same for what strangers can cause: as log_limited, none beyond the limit.
 void events_add_limited(struct log_limit *limit, struct cms *cms, struct changes *c,
                         enum event_severity severity, const char *kind, const char *name,
@@ -170,15 +179,17 @@ struct unit_link {
     struct lead_word lease_word; // that the last lease was written with
     // As pool_volume.order, of all its volumes; and what both were before the order under way.
     uint32_t order, order_before, volume_order_before;
-    bool leads;                 // the unit takes orders from here
-    uint32_t unproven;          // leases that it has taken since a look showed one
-    enum adopt_from adopt_from; // as a person said
-    struct adoption *adoption;  // while that is carried out, part by part
-    uint64_t adopt_until;       // loop_now_ms; 0: never, and once it is led
-    bool take_over;             // the next lease is written though another station leads
-    struct dv_uuid knocked;     // the station that leads it and was let known of this one
-    uint32_t refusals_known;    // of the unit, and told
-    bool refusals_counted;      // once
+    bool leads;                         // the unit takes orders from here
+    uint32_t unproven;                  // leases that it has taken since a look showed one
+    enum adopt_from adopt_from;         // as a person said
+    struct adoption *adoption;          // while that is carried out, part by part
+    uint64_t adopted_in;                // the conclusions in which one ended last
+    uint64_t adopt_until;               // loop_now_ms; 0: never, and once it is led
+    enum lead_standing standing_before; // before what was shown last
+    bool take_over;                     // the next lease is written though another station leads
+    struct dv_uuid knocked;             // the station that leads it and was let known of this one
+    uint32_t refusals_known;            // of the unit, and told
+    bool refusals_counted;              // once
     uint64_t refusals_told_at;
     bool stranger;             // not in the pool yet
     char sender[SENDER_ROOM];  // of a stranger's announcement
@@ -192,13 +203,17 @@ struct unit_link {
     struct log_limit standings;                       // events about who leads it
     struct log_limit refusals;                        // lines
     struct log_limit moves;                           // events for the hosts of moved portals
-    struct log_limit odd;     // lines and events about odd announcements of it
-    struct loop_timer *parts; // while conclusions are drawn from a look, part by part
-    unsigned conclusion;      // the step that this is at
-    bool silent;              // the unit did not answer
-    struct settling settling; // of tasks
-    uint64_t mark;            // the reading's, for what it shows
-    size_t parts_at, gone_at; // the first of its volumes, and gone ones, still to come
+    struct log_limit odd;            // lines and events about odd announcements of it
+    struct loop_timer *parts;        // begins to draw conclusions from a look
+    uint64_t concluding;             // the number of these, while they are drawn; else 0
+    unsigned conclusion;             // the step that this is at
+    bool silent;                     // the unit did not answer
+    char why[LAST_ERROR_ROOM];       // and why not
+    struct observation *observation; // being written
+    bool stepping;                   // a turn is to come in which the next step is sent
+    struct settling settling;        // of tasks
+    uint64_t mark;                   // the reading's, for what it shows
+    size_t parts_at, gone_at;        // the first of its volumes, and gone ones, still to come
     struct dv_uuid gone_from; // of a whole one the first volume of the unit still to be looked at
     bool taken_in_part;       // it, and not all of it
     struct names names;       // given in it: its parts do not try again what is taken
@@ -214,6 +229,7 @@ struct unit_link {
     uint64_t stranger_at;                     // when another engine used the UUID last; 0 never
     struct key_trial *search;                 // in a look: under which number does it answer
     uint64_t searched_at;                     // loop_now_ms; 0: never
+    uint32_t found_key;                       // that number, until it is recorded; else 0
     char refused_keys[LAST_ERROR_ROOM];       // what it said to the present ones then
     bool keyless;                             // it said so to all, and took none since
     struct rekey *rekey;                      // its keys are being rotated
@@ -284,21 +300,33 @@ int enrol_resume(struct cms *cms, struct dv_err *err); // listens to all that ar
 
 // ---- look.c ----
 void look_start(struct unit_link *link);
+void look_silence(struct unit_link *link, const char *why); // in a turn: what the pool says of it
 void look_end(struct unit_link *link); // all that follows from it is done; the next thing begins
 
 // ---- conclude.c ----
-// The unit has answered, and its tables are read where that was wanted; or it did not answer. Ends
-// the look in this turn of the loop or in a later one.
+// The unit has answered, and its tables are read where that was wanted; or it did not answer, and
+// why. Ends the look in this turn of the loop or in a later one.
 void conclude_answer(struct unit_link *link);
-void conclude_silence(struct unit_link *link);
-// Does what a turn has time for. False when that was the last of it.
-bool conclude_part(struct unit_link *link);
+void conclude_silence(struct unit_link *link, const char *why);
+void conclude_forget(struct unit_link *link);
+struct conclusion {
+    struct dv_uuid uuid; // of the link
+    uint64_t number;
+};
+// The link whose conclusions these are; NULL: they were given up.
+struct unit_link *conclude_link(struct cms *cms, const struct conclusion *c);
 
 // ---- lead.c: who leads the unit ----
 #define LEAD_VARS 3 // of a word
-// What follows from what the unit showed: the lease is written, or orders are stopped and it is
-// told why.
+// In turns, one after the other. What the unit showed becomes known with the last part of its
+// reading.
+void lead_shown(struct unit_link *link, const struct reading *r);
+// What it holds is taken over where that follows; true: there is more of that.
+bool lead_adopts(struct unit_link *link, const struct reading *r);
+// The lease is written, or orders are stopped and the unit is told why.
 void lead_look(struct unit_link *link, const struct reading *r);
+// While conclusions wait for the store: a unit that is led stays so.
+void lead_keep(struct unit_link *link);
 bool lead_takes_orders(const struct unit_link *link);
 // Whether this station was the last to lead the unit, and told it nothing that its store lacks.
 bool lead_was_ours(const struct cms *cms, const struct reading *r);
@@ -320,11 +348,13 @@ void lead_forget(struct cms *cms, struct pool_unit *unit);
 
 // ---- adopt.c ----
 void adopt_forget(struct unit_link *link); // what is under way; what was taken over stays
+// Both do a part in a turn, and return whether there is more.
 // A unit was told more since a person said what counts: that counts for this, too.
-void adopt_again(struct unit_link *link);
+bool adopt_again(struct unit_link *link);
 // Before a unit is led by itself that another station led: what was asked for here before is not
-// ordered, and what the unit has counts. False when that could not be recorded.
+// ordered, and what the unit has counts.
 bool adopt_left_by_another(struct unit_link *link);
+bool adopt_failed(const struct unit_link *link); // behind this look
 
 // ---- join.c ----
 void join_notification(void *cms, const struct sn_notification *n);
@@ -335,19 +365,18 @@ void suspect_ask(struct unit_link *link, const struct sn_engine_id *engine, cons
 void suspect_free(struct suspect *s); // NULL is fine
 
 // ---- observe.c ----
-// Takes what was read into the pool: unit, tables, adoptions and events in one transaction. False
-// when the store failed; then nothing has changed.
-bool observe_reading(struct unit_link *link, const struct reading *r);
 // Before anything of the link's reading is taken in.
 void observe_begin(struct unit_link *link);
-// Takes in the next part of the link's reading, as a turn of the loop has time for, in a
-// transaction of its own, and leaves the unit's generation as it was: a crash in between reads all
-// again. OBSERVED_MOST: observe_reading can do the rest. OBSERVED_NOTHING: the store failed.
-enum observed { OBSERVED_PART, OBSERVED_MOST, OBSERVED_NOTHING };
-enum observed observe_part(struct unit_link *link);
-extern const char observe_stopped[]; // why, of one that told that it is being stopped
-// Sets the state of a unit that did not answer or took its leave, with the event that belongs to
-// it. why is a short reason.
+// Takes in the next part of the link's reading, as a turn has time for: unit, tables, adoptions and
+// events in one transaction of its own, which leaves the unit's generation as it was until the last
+// one: a crash in between reads all again. done: it is in the pool, or could not be written; last:
+// nothing of the reading is left. Not called once the conclusions are forgotten.
+typedef void observe_done_fn(struct unit_link *link, bool taken, bool last);
+void observe_part(struct unit_link *link, observe_done_fn *done);
+void observe_forget(struct unit_link *link); // what is being written is taken in all the same
+extern const char observe_stopped[];         // why, of one that told that it is being stopped
+// In a turn. Sets the state of a unit that did not answer or took its leave, with the event that
+// belongs to it. why is a short reason.
 void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state state, const char *why);
 
 // ---- left_out.c ----
@@ -401,14 +430,19 @@ void executor_release(struct pool_volume *v); // it has moved: what was held may
 void waits_tell(struct task_record *t, const struct pool_volume *v);
 
 // ---- tasks.c; judge.c judges each ----
-// Does what a turn of the loop has time for, and moves the place on. True when there is more.
+// In a turn. Does what there is time for, and moves the place on. True when there is more.
 // fresh: the unit was looked at just now.
 bool tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh, struct settling *s);
-// Judges the tasks about one volume on the unit at once, without a look at it.
-void tasks_judge(struct cms *cms, struct pool_unit *unit, const struct dv_uuid *volume);
-// A step was refused for good.
-void tasks_refused(struct cms *cms, struct pool_unit *unit, const struct orders_item *step,
-                   enum dv_code code, const char *why);
+// A turn: judges the tasks about one volume, or unit, by its UUID, without a look at the unit.
+void tasks_judge_about(void *cms, const void *uuid);
+// A turn: a step was refused for good.
+struct tasks_refusal {
+    struct dv_uuid unit;
+    struct orders_item step;
+    enum dv_code code;
+    char why[LAST_ERROR_ROOM];
+};
+void tasks_refused(void *cms, const void *refusal);
 void tasks_new(struct cms *cms, struct task_record *t, enum task_kind kind);
 void tasks_step(struct task_record *t, enum step_state state, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

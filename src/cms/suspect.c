@@ -27,13 +27,23 @@ void suspect_free(struct suspect *s)
     free(s);
 }
 
-static void conflict(struct unit_link *link, const char *address)
+struct claim {
+    struct dv_uuid uuid;
+    char address[ADDRESS_MAX_LEN + 1];
+};
+
+static void conflict(void *owner, const void *arg)
 {
-    struct pool_unit *unit = link_unit(link);
+    struct cms *cms = owner;
+    const struct claim *claim = arg;
+    struct pool_unit *unit = pool_unit_by_uuid(cms->pool, &claim->uuid);
+    struct unit_link *link = link_find(cms, &claim->uuid);
     char why[ADDRESS_MAX_LEN + 64];
+    if (!unit || !link)
+        return;
     link->stranger_at = loop_now_ms();
-    snprintf(why, sizeof(why), "another engine at %s uses its UUID", address);
-    observe_state(link->cms, unit, UNIT_CONFLICT, why);
+    snprintf(why, sizeof(why), "another engine at %s uses its UUID", claim->address);
+    observe_state(cms, unit, UNIT_CONFLICT, why);
     link_look(link); // tasks that wait say for what, then
 }
 
@@ -60,9 +70,11 @@ static void answered(void *arg, const struct sn_result *result)
         log_limited(&link->odd, LOG_LEVEL_WARNING, "join",
                     "%s was announced by another engine at %s, which is not it: %s", link->name,
                     s->address, why);
-    else if (link_unit(link))
-        conflict(link, s->address);
+    struct claim claim = {.uuid = link->uuid};
+    dv_copy(claim.address, sizeof(claim.address), s->address);
     suspect_free(s);
+    if (!why)
+        ledger_turn(link->cms->ledger, conflict, &claim, sizeof(claim));
 }
 
 void suspect_ask(struct unit_link *link, const struct sn_engine_id *engine, const char *address)

@@ -29,7 +29,7 @@
 void tasks_new(struct cms *cms, struct task_record *t, enum task_kind kind)
 {
     *t = (struct task_record){
-        .id = ++cms->last_task,
+        .id = ++cms->last.task,
         .kind = kind,
         .state = TASK_QUEUED,
         .created = cms_now_ms(),
@@ -185,11 +185,9 @@ static bool trim(struct judging *j)
     return true;
 }
 
-static bool flush(struct judging *j)
+static void flush(struct judging *j)
 {
-    bool good = cms_apply_or_log(j->cms, &j->c);
-    changes_free(&j->c);
-    return good;
+    ledger_commit(j->cms->ledger, &j->c, LEDGER_KEPT);
 }
 
 bool tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh, struct settling *s)
@@ -209,22 +207,30 @@ bool tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh, struct se
     case SETTLE_END:
         break;
     }
-    if (!flush(&j))
-        ended = true; // what was not kept is tried again at the next look
+    flush(&j); // what cannot be kept is tried again at the next look
     if (ended && s->step != SETTLE_END)
         s->step++;
     return s->step != SETTLE_END;
 }
 
-void tasks_judge(struct cms *cms, struct pool_unit *unit, const struct dv_uuid *volume)
+static void judge_about(struct cms *cms, struct pool_unit *unit, const struct dv_uuid *about)
 {
     struct judging j = {.cms = cms, .unit = unit};
     const struct pool_task *t;
-    DL_FOREACH2(pool_tasks_of(cms->pool, volume), t, of_next)
+    DL_FOREACH2(pool_tasks_of(cms->pool, about), t, of_next)
     {
         judge_task(&j, t);
     }
     flush(&j);
+}
+
+void tasks_judge_about(void *owner, const void *arg)
+{
+    struct cms *cms = owner;
+    const struct pool_volume *v = pool_volume_by_uuid(cms->pool, arg);
+    struct pool_unit *unit = v ? v->unit : pool_unit_by_uuid(cms->pool, arg);
+    if (unit)
+        judge_about(cms, unit, arg);
 }
 
 // ---- Refusals ------------------------------------------------------------------------------
@@ -263,8 +269,7 @@ static void refused_new(struct judging *j, const struct orders_item *s, struct p
         events_add_limited(link ? &link->told : &none, j->cms, &j->c, EVENT_WARNING, "volume",
                            v->rec.name, "%s refuses to %s: %s", j->unit->rec.name,
                            order_kind_name(s->kind), why);
-    if (flush(j))
-        hold->told = true;
+    hold->told = true;
 }
 
 // A new size or name. Why a size was refused the volume's row tells, which is read next.
@@ -284,19 +289,21 @@ static void refused_change(struct judging *j, const struct orders_item *s, struc
     request_take_back_name(j->cms, v, &j->c);
 }
 
-void tasks_refused(struct cms *cms, struct pool_unit *unit, const struct orders_item *step,
-                   enum dv_code code, const char *why)
+void tasks_refused(void *owner, const void *arg)
 {
-    struct judging j = {.cms = cms, .unit = unit};
+    struct cms *cms = owner;
+    const struct tasks_refusal *r = arg;
+    const struct orders_item *step = &r->step;
+    struct judging j = {.cms = cms, .unit = pool_unit_by_uuid(cms->pool, &r->unit)};
     struct pool_volume *v = pool_volume_by_uuid(cms->pool, &step->volume);
-    if (!v)
+    if (!v || !j.unit || v->unit != j.unit)
         return;
     if (step->kind == ORDER_DELETE_VOLUME || step->kind == ORDER_REMOVE_RULE) {
-        tasks_judge(cms, unit, &step->volume); // it waits: that says for what
+        judge_about(cms, j.unit, &step->volume); // it waits: that says for what
     } else if (step->kind == ORDER_RESIZE_VOLUME || step->kind == ORDER_RENAME_VOLUME) {
-        refused_change(&j, step, v, code, why);
+        refused_change(&j, step, v, r->code, r->why);
     } else {
-        refused_new(&j, step, v, code, why);
+        refused_new(&j, step, v, r->code, r->why);
     }
     flush(&j);
 }

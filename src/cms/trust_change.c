@@ -33,14 +33,31 @@ static const char *told(enum trust_act act, const struct unit_record *unit)
                : "was revoked: nothing that it says is taken, and nothing is sent to it";
 }
 
-// From now on it is spoken with as its record says.
-static void follow(struct cms *cms, struct pool_unit *u)
+struct settled_unit {
+    struct dv_uuid uuid;
+    struct settling at;
+};
+
+// What its tasks wait for is another thing now.
+static void settle_all(void *owner, const void *arg)
 {
+    struct cms *cms = owner;
+    struct settled_unit s = *(const struct settled_unit *)arg;
+    struct pool_unit *u = pool_unit_by_uuid(cms->pool, &s.uuid);
+    if (u && tasks_settle(cms, u, false, &s.at))
+        ledger_turn(cms->ledger, settle_all, &s, sizeof(s));
+}
+
+// From now on it is spoken with as its record says.
+static void follow(void *owner, const void *arg, const struct dv_err *failed)
+{
+    struct cms *cms = owner;
+    struct pool_unit *u = pool_unit_by_uuid(cms->pool, arg);
+    if (failed || !u)
+        return;
     struct sn_engine_id engine = {.len = u->rec.engine_id_len};
     struct dv_err err;
     memcpy(engine.b, u->rec.engine_id, sizeof(u->rec.engine_id));
-    if (trust_listen(cms, &u->rec, &err) < 0)
-        log_error("trust", "%s: %s", u->rec.name, err.text);
     if (!trust_is_taken(u->rec.trust)) {
         lead_forget(cms, u);
         link_free(u->link);
@@ -49,9 +66,8 @@ static void follow(struct cms *cms, struct pool_unit *u)
         log_error("trust", "%s cannot be asked until it announces itself: %s", u->rec.name,
                   err.text);
     }
-    struct settling all = {SETTLE_JUDGE, {{0}}};
-    while (tasks_settle(cms, u, false, &all))
-        ; // a person has time
+    struct settled_unit all = {u->rec.uuid, {SETTLE_JUDGE, {{0}}}};
+    settle_all(cms, &all);
 }
 
 static bool has_secret_for_all(const struct host_record *h)
@@ -163,12 +179,8 @@ int cms_trust_unit(struct cms *cms, const char *unit, enum trust_act act, struct
         tell_shared_keys(cms, &c, u);
         tell_shared_secrets(cms, &c, u);
     }
-    int rc = cms_apply(cms, &c, err);
-    changes_free(&c);
-    if (rc < 0)
-        return -1;
-    older_mark(cms);
-    follow(cms, u);
+    older_mark(cms, &c);
+    ledger_commit_then(cms->ledger, &c, LEDGER_KEPT, follow, &rec.uuid, sizeof(rec.uuid));
     return 0;
 }
 
@@ -208,6 +220,5 @@ void trust_wait(struct unit_link *link)
                        "at %s is not enrolled, and waits to be accepted (dvsan unit accept %s): it "
                        "knows the pass-phrases that units share",
                        rec.address, rec.name);
-    cms_apply_or_log(cms, &c);
-    changes_free(&c);
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
 }

@@ -124,3 +124,30 @@ void changes_event(struct changes *c, const struct event_record *event)
 {
     add(c, CHANGE_PUT, &kind_event, event, 1);
 }
+
+void changes_token(struct changes *c, const struct token_record *token)
+{
+    add(c, CHANGE_PUT, &kind_token, token, 1);
+}
+
+void changes_token_gone(struct changes *c, uint64_t token)
+{
+    add(c, CHANGE_GONE, &kind_token, &(struct token_record){.id = token}, 1);
+}
+
+void changes_code(struct changes *c, const struct code_record *code)
+{
+    add(c, CHANGE_PUT, &kind_code, code, 1);
+}
+
+void changes_code_gone(struct changes *c, const char *code)
+{
+    struct code_record gone = {0};
+    dv_copy(gone.id, sizeof(gone.id), code);
+    add(c, CHANGE_GONE, &kind_code, &gone, 1);
+}
+
+void changes_code_use(struct changes *c, const struct code_use *use)
+{
+    add(c, CHANGE_PUT, &kind_code_use, use, 1);
+}

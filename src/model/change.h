@@ -7,6 +7,7 @@
 #ifndef DVSAN_MODEL_CHANGE_H
 #define DVSAN_MODEL_CHANGE_H
 
+#include "model/enrolment.h"
 #include "model/kind.h"
 #include "model/pool.h"
 #include <stddef.h>
@@ -30,6 +31,9 @@ struct change {
 struct changes {
     struct change *items;
     size_t count;
+    // The number of intent (model/lead.h) gets higher than this, whatever is changed; 0: as that
+    // wants it.
+    uint32_t above;
 };
 void changes_free(struct changes *c); // leaves it empty and usable
 
@@ -57,5 +61,10 @@ void changes_assignment_gone(struct changes *c, const struct dv_uuid *volume,
 void changes_task(struct changes *c, const struct task_record *task);
 void changes_task_gone(struct changes *c, uint64_t task);
 void changes_event(struct changes *c, const struct event_record *event);
+void changes_token(struct changes *c, const struct token_record *token);
+void changes_token_gone(struct changes *c, uint64_t token);
+void changes_code(struct changes *c, const struct code_record *code);
+void changes_code_gone(struct changes *c, const char *code);
+void changes_code_use(struct changes *c, const struct code_use *use);
 
 #endif

@@ -29,6 +29,7 @@ struct db {
     sqlite3 *handle;
     int lock; // a descriptor of the file that holds a lock on it, or -1
     enum db_log log;
+    bool loose;    // commits need not survive a power cut
     bool locked;   // somebody's lock was waited for in vain, and nothing was written since
     int64_t until; // else one that is there now is waited for
     char *path;
@@ -328,6 +329,16 @@ int db_check_place(struct db *db, struct dv_err *err)
     if ((uint64_t)fs.f_bfree * fs.f_frsize < ROOM_BYTES)
         return dv_fail(err, DV_NO_SPACE, "the file system of %s is full: make room there",
                        db->path);
+    return 0;
+}
+
+int db_sync(struct db *db, bool durable, struct dv_err *err)
+{
+    if (durable == !db->loose)
+        return 0;
+    if (db_exec(db, durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", err) < 0)
+        return -1;
+    db->loose = !durable;
     return 0;
 }
 

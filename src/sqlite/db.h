@@ -48,6 +48,10 @@ int db_check_place(struct db *db, struct dv_err *err);
 // One or more statements whose rows, if any, are of no interest.
 int db_exec(struct db *db, const char *sql, struct dv_err *err);
 
+// Of a write-ahead log: whether what is committed from now on survives a power cut by itself, or
+// only once something is committed later that does.
+int db_sync(struct db *db, bool durable, struct dv_err *err);
+
 // A write transaction, refused when the file is not at its path any more. They do not nest. Every
 // statement that is to be atomic with others goes between begin and commit; when commit fails the
 // transaction has been rolled back.

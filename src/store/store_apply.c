@@ -167,6 +167,8 @@ static bool is_intent(const struct change *c)
 static uint32_t number_for(const struct store *s, const struct changes *changes)
 {
     uint32_t now = s->run_count > 0 ? s->runs[s->run_count - 1].number : 0;
+    if (changes->above > 0)
+        return (changes->above > now ? changes->above : now) + 1;
     for (size_t i = 0; s->run_count > 0 && i < changes->count; i++)
         if (is_intent(&changes->items[i]))
             return now + 1;
@@ -188,12 +190,17 @@ static int ends_secret(struct store *s, const struct change *c, struct dv_err *e
     return rc;
 }
 
-int store_apply(struct store *s, const struct changes *changes, struct dv_err *err)
+int store_apply(struct store *s, const struct changes *changes, bool durable, struct dv_err *err)
 {
-    if (changes->count == 0)
+    if (changes->count == 0 && changes->above == 0)
         return 0;
+    if (changes->above > LEAD_NUMBER_MAX)
+        return dv_fail(err, DV_CONFLICT,
+                       "state %u of the station's intent was told, and no station gets that far",
+                       (unsigned)changes->above);
     uint32_t number = number_for(s, changes);
-    if (db_begin(s->db, err) < 0)
+    bool told = s->run_count > 0 && number != s->runs[s->run_count - 1].number; // to units
+    if (db_sync(s->db, durable || told, err) < 0 || db_begin(s->db, err) < 0)
         return -1;
     bool ended = false;
     for (size_t i = 0; i < changes->count; i++) {

@@ -5,23 +5,6 @@
 #include "base/mem.h"
 #include <string.h>
 
-int store_put_code(struct store *s, const struct code_record *c, struct dv_err *err)
-{
-    return rows_put(s->rows[TABLE_CODE], NULL, c, err);
-}
-
-int store_delete_code(struct store *s, const char *id, struct dv_err *err)
-{
-    struct code_record c = {0};
-    dv_copy(c.id, sizeof(c.id), id);
-    return rows_drop(s->rows[TABLE_CODE], NULL, &c, err);
-}
-
-int store_put_code_use(struct store *s, const struct code_use *u, struct dv_err *err)
-{
-    return rows_put(s->rows[TABLE_CODE_USE], NULL, u, err);
-}
-
 int store_retired_keys(struct store *s, const struct dv_uuid *member, uint32_t *number,
                        struct dv_err *err)
 {

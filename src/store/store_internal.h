@@ -39,12 +39,9 @@ enum store_stmt {
     ST_FORGET_TOLD,
     ST_STEPS,
     ST_EVENTS,
-    ST_LAST_EVENT,
-    ST_LAST_TASK,
+    ST_LAST_IDS,
     ST_RETIRE_KEYS,
     ST_RETIRED_KEYS,
-    ST_ADD_TOKEN,
-    ST_DELETE_TOKEN,
     ST_SET,
     ST_GET,
     ST_IN_USE,
@@ -58,6 +55,7 @@ enum store_stmt {
 
 struct store {
     struct db *db;
+    struct db *beside; // read while another thread writes
     struct kind_rows *rows[STORE_TABLES];
     struct db_stmt *stmt[STORE_STMTS];
     struct lead_run *runs; // all that are kept; the last one is this

@@ -250,10 +250,9 @@ const char *const store_sql[STORE_STMTS] = {
     [ST_STEPS] = "SELECT text, state FROM task_step WHERE task = ? ORDER BY n",
     [ST_EVENTS] = "SELECT * FROM (SELECT id, time, severity, subject, text FROM event"
                   " WHERE id > ? ORDER BY id DESC LIMIT ?) ORDER BY id",
-    [ST_LAST_EVENT] = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name='event'), 0)",
-    [ST_LAST_TASK] = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name='task'), 0)",
-    [ST_ADD_TOKEN] = "INSERT INTO token (name, hash, created) VALUES (?,?,?)",
-    [ST_DELETE_TOKEN] = "DELETE FROM token WHERE id = ?",
+    [ST_LAST_IDS] = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name='event'), 0),"
+                    " coalesce((SELECT seq FROM sqlite_sequence WHERE name='task'), 0),"
+                    " coalesce((SELECT seq FROM sqlite_sequence WHERE name='token'), 0)",
     [ST_RETIRE_KEYS] =
         "INSERT INTO retired_key SELECT uuid, max(key_number, key_wanted)"
         " FROM unit WHERE uuid = ? AND key_number > 0 ON CONFLICT (member) DO UPDATE SET"

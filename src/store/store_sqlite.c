@@ -6,6 +6,11 @@
 #include "base/random.h"
 #include <string.h>
 
+static bool is_read_beside(enum store_stmt st)
+{
+    return st == ST_TOLD || st == ST_RETIRED_KEYS;
+}
+
 struct store *store_open(const char *path, struct dv_err *err)
 {
     struct store *s = dv_calloc(1, sizeof(*s));
@@ -18,8 +23,10 @@ struct store *store_open(const char *path, struct dv_err *err)
         if (!s->rows[i])
             goto fail;
     }
+    s->beside = db_open_beside(path, err);
     for (int i = 0; i < STORE_STMTS; i++) {
-        s->stmt[i] = db_prepare(s->db, store_sql[i], err);
+        s->stmt[i] =
+            s->beside ? db_prepare(is_read_beside(i) ? s->beside : s->db, store_sql[i], err) : NULL;
         if (!s->stmt[i])
             goto fail;
     }
@@ -37,6 +44,7 @@ void store_free(struct store *s)
         rows_free(s->rows[i]);
     for (int i = 0; i < STORE_STMTS; i++)
         db_finalize(s->stmt[i]);
+    db_close(s->beside);
     db_close(s->db);
     free(s->runs);
     free(s);
@@ -99,20 +107,6 @@ int store_number_run(struct store *s, uint32_t number, struct dv_err *err)
     return db_run(st, err);
 }
 
-int store_number_above(struct store *s, uint32_t number, struct dv_err *err)
-{
-    uint32_t *now = &s->runs[s->run_count - 1].number;
-    if (number > LEAD_NUMBER_MAX)
-        return dv_fail(err, DV_CONFLICT,
-                       "state %u of the station's intent was told, and no station gets that far",
-                       (unsigned)number);
-    uint32_t next = (number > *now ? number : *now) + 1;
-    if (store_number_run(s, next, err) < 0)
-        return -1;
-    *now = next;
-    return 0;
-}
-
 // ---- Events, tokens, settings ----------------------------------------------------------------
 
 int store_events(struct store *s, uint64_t after, size_t limit, struct event_record **events,
@@ -136,42 +130,14 @@ int store_events(struct store *s, uint64_t after, size_t limit, struct event_rec
     return 0;
 }
 
-static int one_number(struct db_stmt *st, uint64_t *out, struct dv_err *err)
+int store_last_ids(struct store *s, struct store_ids *out, struct dv_err *err)
 {
+    struct db_stmt *st = s->stmt[ST_LAST_IDS];
     if (db_step(st, err) < 0)
         return -1;
-    *out = (uint64_t)db_int(st, 0);
+    *out = (struct store_ids){(uint64_t)db_int(st, 0), (uint64_t)db_int(st, 1),
+                              (uint64_t)db_int(st, 2)};
     db_reset(st);
-    return 0;
-}
-
-int store_last_ids(struct store *s, uint64_t *event, uint64_t *task, struct dv_err *err)
-{
-    if (one_number(s->stmt[ST_LAST_EVENT], event, err) < 0)
-        return -1;
-    return one_number(s->stmt[ST_LAST_TASK], task, err);
-}
-
-int store_add_token(struct store *s, struct token_record *token, struct dv_err *err)
-{
-    struct db_stmt *st = s->stmt[ST_ADD_TOKEN];
-    db_bind_text(st, 1, token->name);
-    db_bind_blob(st, 2, token->hash, sizeof(token->hash));
-    db_bind_int(st, 3, token->created);
-    if (db_run(st, err) < 0)
-        return -1;
-    token->id = (uint64_t)db_last_id(s->db);
-    return 0;
-}
-
-int store_delete_token(struct store *s, uint64_t id, struct dv_err *err)
-{
-    struct db_stmt *st = s->stmt[ST_DELETE_TOKEN];
-    db_bind_int(st, 1, (int64_t)id);
-    if (db_run(st, err) < 0)
-        return -1;
-    if (db_changes(s->db) == 0)
-        return dv_fail(err, DV_NOT_FOUND, "there is no token %llu", (unsigned long long)id);
     return 0;
 }
 
