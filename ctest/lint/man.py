@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """usage: man.py ROOT BUILD MANDOC
 
-Every program has a page and every page a program. The options of both are the same, in both
-directions; for dvsan also every command with its usage, for dvsan-nbd its parameters.
+Every program has a page and every page a program, or a configuration's schema, which man_config.py
+compares. The options of page and program are the same, in both directions; for dvsan also every
+command with its usage, for dvsan-nbd its parameters.
 """
 import os
 import re
@@ -92,7 +93,7 @@ def complaints(root, build, mandoc):
         if name in programs:
             rendered = re.sub(r".\x08", "", said_by(mandoc, "-T", "ascii", path)[0])
             yield from check_program(page, text, rendered, os.path.join(build, "bin", name))
-        else:
+        elif not os.path.exists(os.path.join(root, "tgt-configs", name.replace(".xml", ".rng"))):
             yield f"{page}: there is no program {name}"
 
 

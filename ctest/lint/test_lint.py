@@ -98,6 +98,41 @@ GOOD_NAMES = {
 JOB = "// A job.\n"
 SPDX = "// SPDX-License-Identifier: BSD-2-Clause\n"
 
+SCHEMA = """<grammar xmlns="http://relaxng.org/ns/structure/1.0"><start><element name="box">
+<attribute name="size"/><optional><attribute name="kind"><choice><value>round</value></choice></attribute>
+</optional><optional><element name="lid"/></optional></element></start></grammar>
+"""
+PAGE = """.Ss Element box
+.Bl -tag
+.It Va size
+Its size.
+Required.
+Example: "1".
+.It Va kind
+Always round.
+Default: none.
+Example: "round".
+.El
+.Ss Element lid
+.Sh EXAMPLES
+.Bd -literal
+<?xml version="1.0"?><box size="1"/>
+.Ed
+"""
+
+# (in PAGE, what stands there instead, part of the complaint)
+BAD_PAGES = [
+    (".It Va kind", ".It Va sort", "does not tell about the attribute of box kind"),
+    (".It Va kind", ".It Va sort", "tells about the attribute of box sort, which the schema does not have"),
+    ("Element lid", "Element lids", "does not tell about the element lid"),
+    ("Required.\n", "", "size of box: says Required where"),
+    ("Default: none.", "Required.", "kind of box: what may be left out has a default"),
+    ("Always round.\nDefault: none.\nExample: \"round\"", "Any.\nDefault: none.\nExample: \"x\"",
+     "kind of box: does not name round"),
+    ("Example: \"1\".\n", "", "size of box: has no example"),
+    ("<?xml", "xml", "has no example of a whole file"),
+]
+
 BAD_FILES = [
     ("src/base/x.c", "", "x.c:1: the first line is not"),
     ("src/base/x.c", "#include <stdio.h>\n" + SPDX, "x.c:1: the first line is not"),
@@ -157,6 +192,17 @@ class Lints(unittest.TestCase):
         for path, content in GOOD_NAMES.items():
             self.write(path, JOB + SPDX + content)
         self.check("names.py", BAD_NAMES)
+
+    def test_man_config(self):
+        self.write("tgt-configs/box.rng", SCHEMA)
+        for good, bad, complaint in BAD_PAGES:
+            self.write("docs/man/box.xml.5", PAGE)
+            self.assert_clean("man_config.py")
+            with self.subTest(bad=bad, complaint=complaint):
+                self.write("docs/man/box.xml.5", PAGE.replace(good, bad))
+                result = self.lint("man_config.py")
+                self.assertEqual((result.returncode, result.stderr), (1, ""))
+                self.assertIn(complaint, result.stdout)
 
     def test_file_of_800_lines(self):
         self.write("src/base/x.c", JOB + SPDX + "\n" * 798)
