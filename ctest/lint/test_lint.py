@@ -133,6 +133,17 @@ BAD_PAGES = [
     ("<?xml", "xml", "has no example of a whole file"),
 ]
 
+# Of the real tree: (file, what is there, what stands there instead, part of the complaint)
+BAD_WORDS = [
+    ("console/cli/cmd_pool.c", '{"ADDRESS", "address"', '{"PLACE", "address"', "Fields of a unit: does not explain the field place"),
+    ("console/cli/cmd_pool.c", "list_extents(", "list_gaps(", "the table columns has no section"),
+    ("docs/man/dvsan.1", ".It Em stopped\n", ".It Em halted\n", "Fields of a unit: explains the word halted"),
+    ("docs/man/dvsan.1", ".It Em stopped\n", ".It Em halted\n", "Fields of a unit: does not explain the word stopped"),
+    ("src/cms/shown.c", '"unreachable"', '"away"', "Fields of a volume: does not explain the word away"),
+    ("src/logic/lead.c", "lead_standing_name(", "lead_standing_word(", "lead_standing_name() is not there any more"),
+    ("src/model/unit.c", "medium_kind_name(", "medium_sort_name(", "medium_sort_name(): its words have no section"),
+]
+
 BAD_FILES = [
     ("src/base/x.c", "", "x.c:1: the first line is not"),
     ("src/base/x.c", "#include <stdio.h>\n" + SPDX, "x.c:1: the first line is not"),
@@ -192,6 +203,22 @@ class Lints(unittest.TestCase):
         for path, content in GOOD_NAMES.items():
             self.write(path, JOB + SPDX + content)
         self.check("names.py", BAD_NAMES)
+
+    def test_man_words(self):
+        tree = os.path.dirname(os.path.dirname(HERE))
+        for path in ("console/cli", "console/api", "src/model", "src/logic", "src/cms", "docs/man"):
+            shutil.copytree(os.path.join(tree, path), os.path.join(self.root, path), dirs_exist_ok=True)
+        self.assert_clean("man_words.py")
+        for path, good, bad, complaint in BAD_WORDS:
+            with self.subTest(path=path, complaint=complaint):
+                with open(os.path.join(tree, path), encoding="utf-8") as f:
+                    text = f.read()
+                self.assertIn(good, text)
+                self.write(path, text.replace(good, bad))
+                result = self.lint("man_words.py")
+                self.assertEqual((result.returncode, result.stderr), (1, ""))
+                self.assertIn(complaint, result.stdout)
+                self.write(path, text)
 
     def test_man_config(self):
         self.write("tgt-configs/box.rng", SCHEMA)
