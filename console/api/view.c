@@ -274,7 +274,7 @@ static json_t *access_errors(const struct pool_volume *v)
         if (!a->rec.wanted || !a->rec.unasked || !v->unit)
             continue;
         DV_FREE char *unasked =
-            dv_printf("%s: %s lets it use the volume, which nobody here asked "
+            dv_printf("%s: %s has an access rule for it, which nobody here asked "
                       "for (dvsan volume assign %s --host %s)",
                       a->host->rec.name, v->unit->rec.name, v->rec.name, a->host->rec.name);
         json_array_append_new(list, put_text_value(unasked));

@@ -1,4 +1,4 @@
-// Giving volumes to hosts and taking them back.
+// Assigning volumes to hosts, and unassigning them.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "console/cli/cli.h"
@@ -13,8 +13,8 @@ static void print_assigned(struct cli *cli)
 {
     const char *host = cli_value(cli, OPT_HOST);
     if (!cli->json) {
-        printf("Host %s may use volume %s. How it connects: dvsan host connect-info %s\n", host,
-               cli->in->args[0], host);
+        printf("Volume %s is assigned to host %s. How it connects: dvsan host connect-info %s\n",
+               cli->in->args[0], host, host);
         return;
     }
     DV_FREE char *path = assignment_path(cli);
@@ -42,18 +42,18 @@ int volume_assign(struct cli *cli, struct dv_err *err)
 int volume_unassign(struct cli *cli, struct dv_err *err)
 {
     DV_FREE char *path = assignment_path(cli);
-    DV_FREE char *question =
-        dv_printf("Take volume %s from host %s? Its sessions are ended, whatever it does with it.",
-                  cli->in->args[0], cli_value(cli, OPT_HOST));
+    DV_FREE char *question = dv_printf(
+        "Unassign volume %s from host %s? Its sessions are ended, whatever it does with it.",
+        cli->in->args[0], cli_value(cli, OPT_HOST));
     bool waited;
-    // That there is something to take is said first.
+    // That there is something to unassign is said first.
     if (client_request(cli->client, "GET", path, NULL, NULL, err) < 0 ||
         cli_confirm(cli, question, err) < 0)
         return -1;
     if (cli_do_task(cli, "DELETE", path, NULL, true, &waited, err) < 0)
         return -1;
     if (waited && !cli->json)
-        printf("Host %s may no longer use volume %s.\n", cli_value(cli, OPT_HOST),
-               cli->in->args[0]);
+        printf("Volume %s is no longer assigned to host %s.\n", cli->in->args[0],
+               cli_value(cli, OPT_HOST));
     return 0;
 }

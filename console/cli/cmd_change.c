@@ -147,9 +147,9 @@ int volume_accept(struct cli *cli, struct dv_err *err)
 {
     const char *const *args = (const char *const *)cli->in->args;
     DV_FREE char *path = client_path("/volumes/", args[0], "/accept");
-    DV_FREE char *question =
-        dv_printf("Take volume %s to be on %s from now on, and give its hosts access there?",
-                  args[0], args[1]);
+    DV_FREE char *question = dv_printf(
+        "Take volume %s to be on %s from now on, and make access rules for its hosts there?",
+        args[0], args[1]);
     DV_FREE char *there = client_path("/volumes/", args[0], "");
     DV_FREE char *unit = client_path("/units/", args[1], "");
     json_t *volume, *body = json_pack("{s:s}", "unit", args[1]);

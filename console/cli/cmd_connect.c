@@ -26,8 +26,8 @@ static int check_ready(const json_t *info, const json_t *volume, struct dv_err *
         return 0;
     if (connect_is_unasked(volume))
         return dv_fail(err, DV_CONFLICT,
-                       "unit %s says that host %s may use volume %s, and nobody asked for that "
-                       "here; if it is right, say so: dvsan volume assign %s --host %s",
+                       "unit %s has an access rule for host %s and volume %s, and nobody assigned "
+                       "that here; if it is right, do so: dvsan volume assign %s --host %s",
                        connect_text(volume, "unit"), connect_text(info, "host"),
                        connect_text(volume, "name"), connect_text(volume, "name"),
                        connect_text(info, "host"));

@@ -125,7 +125,7 @@ static int confirm_forget(struct cli *cli, const json_t *unit, struct dv_err *er
                             : dv_strdup("it joins again by itself");
     DV_FREE char *question = dv_printf(
         "Forget unit %s with its %lld volume%s%s%s? Nothing on the unit is changed: should it come "
-        "back, %s, with its volumes and the hosts that may use them.",
+        "back, %s, with its volumes and their access rules.",
         name, (long long)count, count == 1 ? "" : "s", *names ? ", which are used by " : "", names,
         how);
     return cli_confirm(cli, question, err);

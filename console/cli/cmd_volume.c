@@ -54,7 +54,7 @@ int volume_show(struct cli *cli, struct dv_err *err)
         {"Portal group", "portal_group", COLUMN_NUMBER},
         {"Portals", "portals", COLUMN_LIST},
         {"Hosts", "hosts", COLUMN_LIST},
-        {"Access errors", "access_errors", COLUMN_LIST},
+        {"Assignment errors", "access_errors", COLUMN_LIST},
     };
     json_t *volume;
     if (fetch_volume(cli, cli->in->args[0], &volume, err) < 0)

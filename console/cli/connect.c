@@ -177,8 +177,8 @@ static void volume_head(struct strbuf *out, const struct connection *c, const js
         strbuf_add(out, "# Note: %s.\n", connect_text(v, "note"));
     if (connect_is_unasked(v))
         strbuf_add(out,
-                   "# Unit %s says that host %s may use this volume, and nobody asked for that "
-                   "here.\n"
+                   "# Unit %s has an access rule for host %s, and nobody here assigned this volume "
+                   "to it.\n"
                    "# If it is right, say so, and ask again: dvsan volume assign %s --host %s\n",
                    connect_text(v, "unit"), connect_text(c->host, "host"), connect_text(v, "name"),
                    connect_text(c->host, "host"));

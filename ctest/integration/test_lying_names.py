@@ -30,18 +30,18 @@ def test_names_of_things_of_others(lab, volume, liar):
     assert portal_of(lab, "unit1") == (address, port)
     for told in (f"shows 1 volume under target names that are not made of their UUIDs, such as {volume['iqn']}",
                  f"shows the portal {address}:{port}, which is of unit1",
-                 "unit2 lets host1, invented use it, which nobody here asked for",
+                 "unit2 has access rules for host1, invented, which nobody here asked for",
                  "under the CHAP user of host host1"):
         assert any(told in text for text in events(lab)), told
     # Its own volumes are printed as before, and of the other one what a person may say.
     printed = lab.dvsan("host", "connect-info", "host1").stdout
     assert own["iqn"] not in printed and volume["iqn"] in printed
-    assert "Unit unit2 says that host host1 may use this volume, and nobody asked for that here" in printed
+    assert "Unit unit2 has an access rule for host host1, and nobody here assigned this volume to it" in printed
     assert "dvsan volume assign mine-2 --host host1" in printed
     refused = lab.dvsan("host", "connect-info", "host1", "--volume", "mine-2", "--nbd", code=None)
-    assert refused.returncode != 0 and "nobody asked for that here" in refused.stderr
+    assert refused.returncode != 0 and "nobody assigned that here" in refused.stderr
     assert initiators.can_log_in(initiators.access(lab, "host1", "mine"))
-    assert any("host1: unit2 lets it use the volume" in text for text in lab.volume("mine-2")["access_errors"])
+    assert any("host1: unit2 has an access rule for it" in text for text in lab.volume("mine-2")["access_errors"])
     # Who adds the host that it named has a user of the host's own name.
     lab.client.post("/hosts", {"name": "invented", "iqn": "iqn.2026-11.test:invented", "chap_secret": "its-secret-01"})
     assert lab.client.get("/hosts/invented")["chap_user"] == "invented"

@@ -187,8 +187,8 @@ def test_a_store_put_back_orders_nothing_and_asks(lab):
     asks(lab)
     assert told(lab.client, "unit1", "was told more than this station's store knows")
     assert differences(lab.client) == [
-        "host1 may not use volume kept, and may by the store: it would be admitted",
-        "host2 may use volume kept, and may not by the store: its access would end",
+        "host1 may not use volume kept, and may by the store: it would get an access rule",
+        "host2 may use volume kept, and may not by the store: its access rule would end",
         "volume gone is not there, and is by the store"]
     for body, path in (({"name": "no", "size": "16M"}, "/volumes"),
                        ({"volume": "new", "host": "host3"}, "/assignments")):

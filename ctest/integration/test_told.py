@@ -153,7 +153,7 @@ def test_what_is_in_use_is_not_forgotten_by_mistake(lab, volumes):
         lab.client.delete("/units/unit1")
     assert "is forgotten" in lab.dvsan("unit", "forget", "unit1", "--yes").stdout
     assert lab.client.get("/volumes") == lab.client.get("/assignments") == []
-    assert any(s == "volume one" and "was to be taken from host host1" in t for s, t in events(lab))
+    assert any(s == "volume one" and "was to be unassigned from host host1" in t for s, t in events(lab))
     unit = lab.units["unit1"]
     unit.start(unit.agent)
     assert until(lambda: [v["state"] for v in lab.client.get("/volumes")] == ["online"] * len(volumes), SECONDS)

@@ -176,7 +176,7 @@ static void test_unasked(void **state)
         struct strbuf out = {0};
         struct dv_err err;
         connect_print(&out, &c, connect_kind(kinds[i], &err), false);
-        assert_non_null(strstr(out.text, "and nobody asked for that here.\n"
+        assert_non_null(strstr(out.text, "and nobody here assigned this volume to it.\n"
                                          "# If it is right, say so, and ask again: "
                                          "dvsan volume assign db1 --host web\n"));
         assert_null(strstr(out.text, "iqn.2026-11.org.dvsan:x"));

@@ -617,7 +617,7 @@ static void test_much_that_differs(void **state)
     lab->unit->lead.word.station = id('s', 2);
     cms_differences(&lab->cms, &list, &count);
     assert_int_equal(count, 1001);
-    assert_non_null(strstr(list[999].text, "its access would end"));
+    assert_non_null(strstr(list[999].text, "its access rule would end"));
     assert_non_null(strstr(list[1000].text, " more things differ"));
     free(list);
     int rc;

@@ -417,8 +417,9 @@ static void test_rights_that_nobody_asked_for(void **state)
         assert_true(right_of(lab, v)->rec.unasked);
         assert_int_equal(right_of(lab, v)->rec.found, v == 1);
         assert_int_equal(
-            events_with(lab, "unit1 lets web use it, which nobody here asked for: if that is "
-                             "right, say so (dvsan volume assign same"),
+            events_with(lab,
+                        "unit1 has access rules for web, which nobody here asked for: if that is "
+                        "right, say so (dvsan volume assign same"),
             v);
     }
     struct changes c = {0};

@@ -71,7 +71,7 @@ static void compare_rights(struct comparison *c, struct pool_volume *v)
         if (r->state == ACCESS_REVOKING)
             continue;
         if (!a || !a->rec.wanted)
-            differ(c, "%s may use volume %s, and may not by the store: its access would end",
+            differ(c, "%s may use volume %s, and may not by the store: its access rule would end",
                    h ? h->rec.name : r->initiator, name);
         if (a && a->rec.wanted && strcmp(r->chap_user, a->host->rec.chap_user) != 0)
             differ(c, "%s uses volume %s as the CHAP user %s, and as %s by the store",
@@ -98,7 +98,7 @@ static void compare_rights(struct comparison *c, struct pool_volume *v)
     DL_FOREACH2(v->assignments, a, volume_next)
     {
         if (a->rec.wanted && !admits(a))
-            differ(c, "%s may not use volume %s, and may by the store: it would be admitted",
+            differ(c, "%s may not use volume %s, and may by the store: it would get an access rule",
                    a->host->rec.name, name);
     }
 }

@@ -103,7 +103,8 @@ static void judge_assign(struct judging *j, struct task_record *t, struct pool_v
         return;
     }
     if (!a || !a->rec.wanted) {
-        tasks_end(j->cms, &j->c, t, TASK_CANCELLED, DV_CANCELLED, "the right was taken back");
+        tasks_end(j->cms, &j->c, t, TASK_CANCELLED, DV_CANCELLED,
+                  "the volume was unassigned again");
         return;
     }
     reach_step(t, 0);
@@ -113,8 +114,8 @@ static void judge_assign(struct judging *j, struct task_record *t, struct pool_v
         // While the volume cannot be served, its rules cannot be in force.
         if (v->actual.state == VOLUME_FAILED || !health_takes_orders(v->unit->rec.state))
             return;
-        tasks_end(j->cms, &j->c, t, TASK_FAILED, DV_IO, "%s could not admit the host: %s",
-                  v->unit->rec.name,
+        tasks_end(j->cms, &j->c, t, TASK_FAILED, DV_IO,
+                  "%s could not put the access rule in force: %s", v->unit->rec.name,
                   a->actual.last_error[0] ? a->actual.last_error : "it does not say why");
         judge_withdraw_right(j, a);
     } else if (a->actual.state == ACCESS_ACTIVE &&
@@ -225,10 +226,11 @@ static void judge_cancel(struct judging *j, struct task_record *t, struct pool_v
         tasks_end(j->cms, &j->c, t, TASK_CANCELLED, DV_CANCELLED, "it was taken back");
         return;
     case CANCEL_UNDONE:
-        tasks_end(j->cms, &j->c, t, TASK_CANCELLED, DV_CANCELLED,
-                  t->kind == TASK_VOLUME_CREATE
-                      ? "it was carried out before it could be taken back: the volume is deleted"
-                      : "it was carried out before it could be taken back: the access ends again");
+        tasks_end(
+            j->cms, &j->c, t, TASK_CANCELLED, DV_CANCELLED,
+            t->kind == TASK_VOLUME_CREATE
+                ? "it was carried out before it could be taken back: the volume is deleted"
+                : "it was carried out before it could be taken back: the access rule ends again");
         return;
     case CANCEL_CARRIED_OUT:
         carried_out(j, t, v);

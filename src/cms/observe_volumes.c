@@ -217,7 +217,7 @@ static bool stays_as_found(struct observation *o, const char *volume,
                                         : "with a secret that is not the host's",
                    stays ? ": the host's own is not sent there until the volume is assigned to it "
                            "again (dvsan volume assign), and the other one stays until then or "
-                           "until the volume is taken from it"
+                           "until the volume is unassigned from it"
                          : ", and is put right");
     return stays;
 }
@@ -252,10 +252,12 @@ static void adopt_rights(struct observation *o, const struct volume *v,
         events_add(o->cms, &o->c, EVENT_INFO, "volume", name, "was found on %s and taken in",
                    o->rec.name);
     else if (told)
-        events_add(o->cms, &o->c, EVENT_WARNING, "volume", name,
-                   "was found on %s and taken in; %s lets %s use it, which nobody here asked for: "
-                   "if that is right, say so (dvsan volume assign %s --host HOST)",
-                   o->rec.name, o->rec.name, names.text, name);
+        events_add(
+            o->cms, &o->c, EVENT_WARNING, "volume", name,
+            "was found on %s and taken in; %s has access rules for %s, which nobody here asked "
+            "for: "
+            "if that is right, say so (dvsan volume assign %s --host HOST)",
+            o->rec.name, o->rec.name, names.text, name);
     strbuf_free(&names);
 }
 

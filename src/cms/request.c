@@ -339,7 +339,7 @@ static int end_volume(struct cms *cms, struct pool_volume *v, bool forget, uint6
     tasks_new(cms, &t, TASK_VOLUME_DELETE);
     t.volume = rec.uuid;
     snprintf(t.summary, sizeof(t.summary), "%s volume %s", verb, rec.name);
-    tasks_step(&t, STEP_WAITING, "end access on %s", unit);
+    tasks_step(&t, STEP_WAITING, "end access rules on %s", unit);
     tasks_step(&t, STEP_WAITING, forget ? "forget it on %s" : "delete on %s", unit);
 
     const char *why = forget ? "the volume is being forgotten" : "the volume is being deleted";

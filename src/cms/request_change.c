@@ -175,7 +175,7 @@ void cms_left_note(const struct cms *cms, const struct pool_volume *v, char out[
             u->rec.name, u->rec.name);
     else if (l && l->rules > 0)
         snprintf(out, CMS_LEFT_NOTE_ROOM,
-                 "%s, which had it, still admits hosts: that is being ended", u->rec.name);
+                 "%s, which had it, still has access rules: they are being ended", u->rec.name);
 }
 
 void cms_move_note(const struct cms *cms, const struct pool_volume *v, char out[CMS_MOVE_NOTE_ROOM])
@@ -188,7 +188,7 @@ void cms_move_note(const struct cms *cms, const struct pool_volume *v, char out[
             continue;
         snprintf(out, CMS_MOVE_NOTE_ROOM,
                  "%s shows it%s, and nothing proves that its medium is there: if it was moved, "
-                 "say so (dvsan volume accept %s %s), and its hosts are admitted there",
+                 "say so (dvsan volume accept %s %s), and its hosts get access rules there",
                  u->rec.name, verdict == MOVE_UNPROVEN ? ", too" : "", v->rec.name, u->rec.name);
         return;
     }

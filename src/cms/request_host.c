@@ -429,7 +429,7 @@ static int check_unused(const struct pool_unit *u, struct dv_err *err)
     return dv_fail(
         err, DV_CONFLICT,
         "hosts use volumes of unit %s: %.200s%s. They lose their records here, and are taken in "
-        "again, with all rights that the unit knows of, only if the unit comes back; to forget it "
+        "again, with all access rules that the unit has, only if the unit comes back; to forget it "
         "all the same, force it",
         u->rec.name, list, n > NAMED ? " and more" : "");
 }
@@ -441,11 +441,10 @@ static void tell_rights_that_stay(struct cms *cms, struct changes *c, const stru
     DL_FOREACH2(v->assignments, a, volume_next)
     {
         if (!a->rec.wanted)
-            events_add(
-                cms, c, EVENT_WARNING, "volume", v->rec.name,
-                "was to be taken from host %s, which unit %s was not told: if the unit comes "
-                "back, the host has it again until you unassign it",
-                a->host->rec.name, v->unit->rec.name);
+            events_add(cms, c, EVENT_WARNING, "volume", v->rec.name,
+                       "was to be unassigned from host %s, which unit %s was not told: if the unit "
+                       "comes back, the host has it again until you unassign it",
+                       a->host->rec.name, v->unit->rec.name);
     }
 }
 

@@ -65,10 +65,11 @@ static int check_assign(struct cms *cms, struct pool_volume *v, const struct poo
     t = tasks_open(cms, TASK_UNASSIGN, &v->rec.uuid, &h->rec.uuid);
     if (t)
         return dv_fail(err, DV_CONFLICT,
-                       "volume %s is still being taken from host %s: wait for task %" PRIu64,
+                       "volume %s is still being unassigned from host %s: wait for task %" PRIu64,
                        v->rec.name, h->rec.name, t->rec.id);
-    return dv_fail(err, DV_CONFLICT, "volume %s is still being taken from host %s: try again soon",
-                   v->rec.name, h->rec.name);
+    return dv_fail(err, DV_CONFLICT,
+                   "volume %s is still being unassigned from host %s: try again soon", v->rec.name,
+                   h->rec.name);
 }
 
 int cms_assign(struct cms *cms, const char *volume, const char *host, uint64_t *task,
@@ -90,7 +91,7 @@ int cms_assign(struct cms *cms, const char *volume, const char *host, uint64_t *
     t.volume = rec.volume;
     t.host = rec.host;
     snprintf(t.summary, sizeof(t.summary), "assign volume %s to host %s", v->rec.name, h->rec.name);
-    tasks_step(&t, STEP_WAITING, "admit %s on %s", h->rec.name, v->unit->rec.name);
+    tasks_step(&t, STEP_WAITING, "access rule for %s on %s", h->rec.name, v->unit->rec.name);
 
     struct changes c = {0};
     changes_assignment(&c, &rec);
@@ -116,13 +117,15 @@ int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t
     struct assignment_record rec = a->rec;
     rec.wanted = false;
     struct changes c = {0};
-    request_end_task(cms, &c, TASK_ASSIGN, &rec.volume, &rec.host, "the right was taken back");
+    request_end_task(cms, &c, TASK_ASSIGN, &rec.volume, &rec.host,
+                     "the volume was unassigned again");
     struct task_record t;
     tasks_new(cms, &t, TASK_UNASSIGN);
     t.volume = rec.volume;
     t.host = rec.host;
-    snprintf(t.summary, sizeof(t.summary), "take volume %s from host %s", v->rec.name, h->rec.name);
-    tasks_step(&t, STEP_WAITING, "end access and sessions on %s", v->unit->rec.name);
+    snprintf(t.summary, sizeof(t.summary), "unassign volume %s from host %s", v->rec.name,
+             h->rec.name);
+    tasks_step(&t, STEP_WAITING, "end access rule and sessions on %s", v->unit->rec.name);
     changes_assignment(&c, &rec);
     return request_begin(cms, &c, &t, v->unit, task, err);
 }

@@ -96,11 +96,11 @@ static const char *what_fails(const struct waiting_case *c)
     switch (c->kind) {
     case TASK_VOLUME_DELETE:
         return c->volume_state == VOLUME_DELETING || !c->rules ? "delete the volume"
-                                                               : "end the hosts' access";
+                                                               : "end the hosts' access rules";
     case TASK_UNASSIGN:
-        return "end the access";
+        return "end the access rule";
     case TASK_ASSIGN:
-        return "admit the host";
+        return "put the access rule in force";
     default:
         return "serve the volume";
     }

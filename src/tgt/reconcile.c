@@ -217,7 +217,7 @@ static void tell_end(const struct run *r, const struct plan_step *step)
     if (step->op == PLAN_END_SESSIONS && !step->name && step->target != PLAN_NONE &&
         r->targets[step->target].online) {
         log_info("tgt",
-                 "access of a host ended at %s for %s: tgtd does not tell which sessions were its, "
+                 "an access rule ended at %s for %s: tgtd does not tell which sessions were its, "
                  "so all ended; those of other hosts log in again",
                  r->e->socket, r->targets[step->target].iqn);
         return;

@@ -180,8 +180,8 @@ static void apply_done(struct state *state, const struct order_volume *ov,
 {
     DV_FREE char *refusal = refusal_text(r);
     if (rule->error && r->r.state != ACCESS_FAILED)
-        log_warning("unit", "volume %s does not admit %s: %s", ov->v.name, rule->initiator,
-                    rule->error);
+        log_warning("unit", "volume %s: the access rule for %s is not in force: %s", ov->v.name,
+                    rule->initiator, rule->error);
     state_set_rule(state, r, rule->error ? ACCESS_FAILED : ACCESS_ACTIVE,
                    rule->error ? rule->error : refusal);
 }
@@ -232,7 +232,8 @@ static void apply_secretless(const struct order_volume *ov, struct state *state)
     struct unit_rule *r = state_rule_next(state, ov->v.index, 0);
     for (; r && r->r.volume == ov->v.index; r = state_rule_next(state, ov->v.index, r->r.index))
         if (!r->r.secret_is_set && r->r.state != ACCESS_REVOKING)
-            state_set_rule(state, r, ACCESS_FAILED, "it has no CHAP secret, so it admits nobody");
+            state_set_rule(state, r, ACCESS_FAILED,
+                           "it has no CHAP secret, so nobody can log in by it");
 }
 
 // What is told of one that is as wanted. tgtd serves on what it has open, whose reads and writes
