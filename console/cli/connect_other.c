@@ -178,8 +178,8 @@ static void libvirt_secret(struct strbuf *out, const struct connection *c, const
 static void libvirt_host(struct strbuf *out, const struct connection *c)
 {
     DV_FREE char *file = quote_shell(c->secret_file);
-    strbuf_add(out, "# Packages: Debian, Ubuntu: apt-get install libvirt-clients "
-                    "libvirt-daemon-system qemu-block-extra\n\n");
+    strbuf_add(out, NOT_TRIED "# Packages: Debian, Ubuntu: apt-get install libvirt-clients "
+                              "libvirt-daemon-system qemu-block-extra\n\n");
     connect_secret(out, c);
     if (connect_is_one_secret(c))
         libvirt_secret(out, c, "", file);

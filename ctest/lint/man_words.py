@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """usage: man_words.py ROOT
 
+No text for users calls an assignment, or the access rule by which a unit enforces it, by another word.
 "What is shown" in dvsan(1) has a section "Fields of X" for each thing X. It has an item for each
 title of the tables in console/cli that are about the thing, and for each word of the tables and
 functions that its states come from; and it has no others.
@@ -31,6 +32,10 @@ WORDS = {"unit_state_name": "a unit", "unit_trust_name": "a unit", "lead_standin
          "access_state_name": "an assignment", "pool_assignment_state": "an assignment",
          "task_state_name": "a task", "step_state_name": "a task",
          "event_severity_name": "an event", "state_of": "a code"}
+# For one thing there is one word: people assign and unassign, units enforce access rules.
+OTHER_WORDS = re.compile(r"\b(admit\w*|grant\w*)\b", re.I)
+FOR_USERS = ("README.md", "docs/API.md", "docs/FAQ.md", "docs/INSTALL.md", "docs/SNMP.md")
+
 # What --json alone has, or nothing.
 UNSHOWN = {"member_kind_name", "member_state_name", "task_kind_name", "order_kind_name"}
 
@@ -75,7 +80,18 @@ def shown_words(root):
     return found
 
 
+def other_words(root):
+    pages = [os.path.join("docs/man", name) for name in sorted(os.listdir(os.path.join(root, "docs/man")))]
+    for path in (*pages, *FOR_USERS):
+        if not os.path.exists(os.path.join(root, path)):
+            continue
+        for number, line in enumerate(read(root, path).splitlines(), 1):
+            for word in OTHER_WORDS.findall(line):
+                yield f"{path}:{number}: {word}: say assign of what a person does, access rule of what a unit enforces"
+
+
 def complaints(root):
+    yield from other_words(root)
     text = read(root, PAGE)
     titles, words = collections.defaultdict(set), collections.defaultdict(set)
     for path, table, thing, found in shown_titles(root):

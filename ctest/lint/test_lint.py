@@ -139,6 +139,7 @@ BAD_WORDS = [
     ("console/cli/cmd_pool.c", "list_extents(", "list_gaps(", "the table columns has no section"),
     ("docs/man/dvsan.1", ".It Em stopped\n", ".It Em halted\n", "Fields of a unit: explains the word halted"),
     ("docs/man/dvsan.1", ".It Em stopped\n", ".It Em halted\n", "Fields of a unit: does not explain the word stopped"),
+    ("docs/man/dvsan.1", ".It Em stopped\n", "Grants access.\n", "Grants: say assign of what a person does"),
     ("src/cms/shown.c", '"unreachable"', '"away"', "Fields of a volume: does not explain the word away"),
     ("src/logic/lead.c", "lead_standing_name(", "lead_standing_word(", "lead_standing_name() is not there any more"),
     ("src/model/unit.c", "medium_kind_name(", "medium_sort_name(", "medium_sort_name(): its words have no section"),
