@@ -125,6 +125,7 @@ static const struct {
 
 void conclude_forget(struct unit_link *link)
 {
+    link->taken_in_part |= link->observation != NULL; // and the rest of it is read again
     observe_forget(link);
     loop_timer_free(link->parts);
     link->parts = NULL;
@@ -194,27 +195,43 @@ static void begin(struct unit_link *link, unsigned step)
         first_turn(link);
 }
 
-// Nothing is new, and the store takes its time: what else there is to conclude, a later look does.
+// The store takes its time: what there is to conclude, or to read, a later look does.
 static bool can_do_without(const struct unit_link *link)
 {
-    const struct reading *r = link->reading;
     const struct pool_unit *unit = link_unit(link);
-    return !r->tables && unit && ledger_is_slow(link->cms->ledger) &&
-           health_takes_orders(unit->rec.state) && r->oper != MEMBER_SHUTTING_DOWN &&
-           lead_word_equal(&r->lead.word, &unit->lead.word);
+    return unit && ledger_is_slow(link->cms->ledger) && health_takes_orders(unit->rec.state) &&
+           (link->silent || (link->reading->oper != MEMBER_SHUTTING_DOWN &&
+                             lead_word_equal(&link->reading->lead.word, &unit->lead.word)));
+}
+
+bool conclude_without(struct unit_link *link)
+{
+    if (!can_do_without(link))
+        return false;
+    conclude_forget(link);
+    if (!link->silent) {
+        link->misses = 0;
+        link->lease_until = loop_now_ms() + link->reading->lease * 1000ull;
+        link_unit(link)->rec.last_seen = time(NULL);
+    }
+    lead_keep(link);
+    look_end(link);
+    return true;
+}
+
+void conclude_waits(struct unit_link *link)
+{
+    if (conclude_without(link))
+        return;
+    lead_keep(link);
+    loop_timer_set(link->timer, link->cms->config->poll_interval_ms);
 }
 
 void conclude_answer(struct unit_link *link)
 {
-    if (!can_do_without(link)) {
+    link->silent = false;
+    if (!conclude_without(link))
         begin(link, BEGIN);
-        return;
-    }
-    link->misses = 0;
-    link->lease_until = loop_now_ms() + link->reading->lease * 1000ull;
-    link_unit(link)->rec.last_seen = time(NULL);
-    lead_keep(link);
-    look_end(link);
 }
 
 void conclude_silence(struct unit_link *link, const char *why)

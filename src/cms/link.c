@@ -30,9 +30,8 @@ struct pool_unit *link_unit(const struct unit_link *link)
 static void on_timer(void *arg)
 {
     struct unit_link *link = arg;
-    if (link->concluding) { // that waits for the store
-        lead_keep(link);
-        loop_timer_set(link->timer, link->cms->config->poll_interval_ms);
+    if (link->concluding) {
+        conclude_waits(link);
         return;
     }
     bool forgotten = !link_unit(link) && link->work == LINK_IDLE && !link->urgent;

@@ -350,6 +350,9 @@ static void looked(void *arg, const struct sn_result *result)
         conclude_answer(link);
         return;
     }
+    link->silent = false;
+    if (conclude_without(link))
+        return;
     if (link->excess_ms && loop_now_ms() < link->excess_until) {
         missed(link, "its tables have no end, and are left alone for a while");
         return;

@@ -309,6 +309,11 @@ void look_end(struct unit_link *link); // all that follows from it is done; the 
 void conclude_answer(struct unit_link *link);
 void conclude_silence(struct unit_link *link, const char *why);
 void conclude_forget(struct unit_link *link);
+// Ends the look without, while the store takes its time; false: it does not, or there is what
+// cannot wait.
+bool conclude_without(struct unit_link *link);
+// They have not ended within a poll interval: a unit that is led stays so, and looks go on.
+void conclude_waits(struct unit_link *link);
 struct conclusion {
     struct dv_uuid uuid; // of the link
     uint64_t number;
