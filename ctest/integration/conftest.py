@@ -5,11 +5,11 @@ import sys
 import pytest
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(__file__))
+sys.path.insert(0, os.path.dirname(os.path.dirname(__file__)))  # the package support
 
-from tools import guest as guests, net, stand  # noqa: E402
-from tools.testlab import TestLab  # noqa: E402
-from unit_box import free_addresses  # noqa: E402
+from support import guest as guests, net, stand  # noqa: E402
+from support.testlab import TestLab  # noqa: E402
+from support.unit_box import free_addresses  # noqa: E402
 
 TAIL_LINES = 30
 

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from dvsanlab.process import kill_all
-from tools import initiators
-from tools.faults import needs_faults
-from tools.testlab import until
+from support import initiators
+from support.faults import needs_faults
+from support.patience import until
 
 LAB = {"units": 1, "hosts": 1}
 pytestmark = needs_faults

@@ -12,7 +12,9 @@ import time
 
 import pytest
 
-from tools.testlab import BUILD, Refused, until
+from support import BUILD
+from support.patience import until
+from support.testlab import Refused
 
 LAB = {"units": 1, "hosts": 1}
 IQN = "iqn.2026-11.org.example:web"

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from tools.testlab import until
-from tools.packets import NOTIFY_PORT
+from support.packets import NOTIFY_PORT
+from support.patience import until
 
 LAB = {"units": 1}
 PLACES = 256         # console/api/places.h

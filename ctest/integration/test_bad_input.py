@@ -7,8 +7,9 @@ import struct
 
 import pytest
 
-from tools import net, packets
-from tools.testlab import Refused, until
+from support import net, packets
+from support.patience import until
+from support.testlab import Refused
 from dvsanlab import rest
 
 LAB = {"units": 1, "hosts": 1}

@@ -4,8 +4,7 @@ import re
 import signal
 import subprocess
 
-from tools import patience
-from unit_box import BUILD, SOURCE
+from support import BUILD, SOURCE, patience
 
 
 def test_both_tables_are_walked_whole():

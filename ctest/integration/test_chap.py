@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from tools import initiators
+from support import initiators
 
 LAB = {"units": 2, "hosts": 0}
 IQN, OWN = "iqn.2026-11.lab.dvsan:web", "the-own-secret-1"

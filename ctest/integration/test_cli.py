@@ -14,8 +14,8 @@ import time
 
 import pytest
 
-from tools import initiators, net, patience
-from tools.testlab import BUILD, ROOT, until
+from support import BUILD, SOURCE, initiators, net, patience
+from support.patience import until
 
 LAB = {"units": 2, "hosts": 1}
 DVSAN = os.path.join(BUILD, "bin", "dvsan")
@@ -505,7 +505,7 @@ def test_other_urls(lab):
     (["nonsense", ""], []), (["volume", "create", ""], []),
 ])
 def test_completion(lab, line, wanted):
-    script = os.path.join(ROOT, "console", "cli", "dvsan.bash")
+    script = os.path.join(SOURCE, "console", "cli", "dvsan.bash")
     words = " ".join(f"'{word}'" for word in ["dvsan", *line])
     done = subprocess.run(["bash", "-c", f". {script}; COMP_WORDS=({words}); COMP_CWORD={len(line)}; "
                            "_dvsan; echo \"${COMPREPLY[@]}\""],

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from tools.testlab import BUILD
+from support import BUILD
 
 DVSAN = os.path.join(BUILD, "bin", "dvsan")
 

@@ -1,15 +1,15 @@
 # The manual and --help of dvsan agree: every command and every option, in the same words.
 # SPDX-License-Identifier: BSD-2-Clause
-import os
 import re
 import shutil
 import subprocess
 
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-DVSAN = os.path.join(os.environ.get("DVSAN_BUILD", ROOT + "/build/debug"), "bin", "dvsan")
-PAGE = ROOT + "/docs/man/dvsan.1"
+from support import BUILD, SOURCE
+
+DVSAN = BUILD / "bin/dvsan"
+PAGE = SOURCE / "docs/man/dvsan.1"
 
 pytestmark = pytest.mark.skipif(not shutil.which("mandoc"), reason="mandoc is not installed")
 

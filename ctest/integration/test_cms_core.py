@@ -11,8 +11,9 @@ import time
 import pytest
 
 from dvsanlab import secret
-from tools import initiators, packets
-from tools.testlab import BUILD, Refused, until
+from support import BUILD, initiators, packets
+from support.patience import until
+from support.testlab import Refused
 
 LAB = {"units": 2, "hosts": 2}
 POLLS = 3           # silences that make a unit down

@@ -7,8 +7,9 @@ import time
 import nbd
 import pytest
 
-from tools import initiators
-from tools.testlab import Refused, Unanswered, until
+from support import initiators
+from support.patience import until
+from support.testlab import Refused, Unanswered
 
 LAB = {"units": 2, "hosts": 2}
 BLOCK = 65536

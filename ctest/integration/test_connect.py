@@ -5,8 +5,9 @@ import signal
 
 import pytest
 
-from tools import net
-from tools.testlab import TestLab, until
+from support import net
+from support.patience import until
+from support.testlab import TestLab
 
 LAB = {"units": 2, "hosts": 1, "portals": 2}
 

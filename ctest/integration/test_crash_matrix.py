@@ -24,11 +24,11 @@ import uuid
 
 import pytest
 
-import unit_box
-from crash_box import BLOCKS, DIR, DISK, MARK, MIB, CrashBox, Intended, Volume
-from raw_initiator import Session
-from tools.faults import has_faults, needs_faults
-from unit_box import ACCESS, VOLUME, create_set, grant_set, tool_environment
+from support import BUILD, SOURCE, unit_box
+from support.crash_box import BLOCKS, DIR, DISK, MARK, MIB, CrashBox, Intended, Volume
+from support.faults import has_faults, needs_faults
+from support.raw_initiator import Session
+from support.unit_box import ACCESS, VOLUME, create_set, grant_set, tool_environment
 
 VICTIMS = {"unit": ["unit"], "tgtd": ["tgtd"], "snmpd": ["snmpd"], "full": ["unit", "tgtd", "snmpd"]}
 FIRST_SECRET, OTHER_SECRET = "the-first-secret", "another-secret-1"
@@ -424,7 +424,7 @@ def chosen_cells(learnt):
 
 def test_other_builds_have_no_trace():
     """Nothing that has fault points has them when it is compiled without the option."""
-    with open(unit_box.BUILD / "compile_commands.json", encoding="utf-8") as f:
+    with open(BUILD / "compile_commands.json", encoding="utf-8") as f:
         commands = [c for c in json.load(f) if '#include "base/fault.h"' in pathlib.Path(c["file"]).read_text()
                     and not c["file"].endswith(("/fault.c", "/test_fault.c"))]
     assert commands
@@ -434,7 +434,7 @@ def test_other_builds_have_no_trace():
         text = subprocess.run([*words, "-E"], cwd=command["directory"], capture_output=True, text=True,
                               check=True).stdout
         assert "DV_FAULT" not in text and "fault_pass" not in text, command["file"]
-    for program in (unit_box.SOURCE / "build/release/bin").glob("*"):
+    for program in (SOURCE / "build/release/bin").glob("*"):
         assert not has_faults(program)
 
 
@@ -497,7 +497,7 @@ def test_every_point_is_passed(learnt):
     """One that no operation passes is one that nobody tries."""
     there = set()
     for folder in ("src", "snmp-agents"):
-        for path in (unit_box.SOURCE / folder).rglob("*.c"):
+        for path in (SOURCE / folder).rglob("*.c"):
             if "cms" not in path.parts:  # the station's points are for its own tests
                 there.update(re.findall(r'DV_FAULT(?:_OF)?\("([^"]+)"', path.read_text()))
     # Enrolment is a run of its own, and tried in test_enrol_peer; other keys in test_rekey; the first

@@ -6,8 +6,7 @@ import subprocess
 
 import pytest
 
-from tools import initiators, packets, patience
-from tools.testlab import BUILD
+from support import BUILD, initiators, packets, patience
 
 LAB = {"units": 2, "hosts": 1, "enrolled": True}
 DATE = "1.3.6.1.2.1.1.3.0" # sysUpTime, which any user that may read anything can read

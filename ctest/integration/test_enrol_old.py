@@ -3,8 +3,7 @@ import os
 import re
 import subprocess
 
-from tools import initiators, packets, patience
-from tools.testlab import BUILD
+from support import BUILD, initiators, packets, patience
 from test_cms_crash import Writer
 
 LAB = {"units": 2, "hosts": 1}

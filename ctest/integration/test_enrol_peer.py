@@ -13,9 +13,8 @@ import pytest
 from dvsanlab.settings import NOTIFY_PORT
 from test_enrol import (enrol, events, identity, inform, new_code, notify_user, stopped,  # noqa: F401
                         user_of, users_of_snmpd, wait_up)
-from tools import noise, packets, patience, wire
-from tools.faults import needs_faults
-from tools.testlab import BUILD
+from support import BUILD, noise, packets, patience, wire
+from support.faults import needs_faults
 
 LAB = {"units": 2, "hosts": 1, "enrolled": True}
 

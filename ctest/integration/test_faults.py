@@ -12,8 +12,9 @@ import threading
 
 import pytest
 
-import unit_box
-from unit_box import ONLINE, UNIT, V_NAME, VOLUME, SnmpError, wait_for
+from support import unit_box
+from support.patience import wait_for
+from support.unit_box import ONLINE, UNIT, VOLUME, V_NAME, SnmpError
 
 HOST, SECRET = "iqn.2026-11.test.host:faults", "a-secret-of-16ch"
 MIB = 1 << 20

@@ -4,8 +4,9 @@ import sqlite3
 
 import pytest
 
-from tools import initiators
-from tools.testlab import Refused, until
+from support import initiators
+from support.patience import until
+from support.testlab import Refused
 
 LAB = {"units": 2, "hosts": 1}
 MIB = 1 << 20

@@ -5,8 +5,8 @@ import os
 import nbd
 import pytest
 
-from tools import initiators
-from tools.testlab import until
+from support import initiators
+from support.patience import until
 
 LAB = {"units": 1, "hosts": 1, "instances": 2}
 NAMES = ("v1", "v2", "v3", "v4")

@@ -9,10 +9,11 @@ import uuid
 
 import pytest
 
-from crash_box import megabytes
+from support.crash_box import megabytes
+from support.loop_device import LoopDevice
+from support.patience import wait_for
+from support.unit_box import ACTIVE, GROWTHS, MEDIUM, M_BLOCKS, ONLINE, VOLUME, V_BLOCKS, V_SIZE, create_set, own_box
 from test_media import poke
-from tools.loop_device import LoopDevice
-from unit_box import (ACTIVE, GROWTHS, MEDIUM, M_BLOCKS, ONLINE, VOLUME, V_BLOCKS, V_SIZE, create_set, own_box, wait_for)
 
 MIB = 2048  # blocks
 FIRST_MIB = 32

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from tools import initiators, patience
-from tools.testlab import until
+from support import initiators, patience
+from support.patience import until
 from test_cms_crash import Writer
 
 LAB = {"units": 2, "hosts": 0}

@@ -6,8 +6,9 @@ import struct
 
 import pytest
 
-from raw_initiator import Lun, Refused
-from unit_box import ACTIVE, ONLINE, VOLUME, V_NAME, V_SIZE, Box, create_set, free_addresses, wait_for
+from support.patience import wait_for
+from support.raw_initiator import Lun, Refused
+from support.unit_box import ACTIVE, ONLINE, VOLUME, V_NAME, V_SIZE, Box, create_set, free_addresses
 
 HOST, SECRET = "iqn.2026-11.host:names", "secret-of-names"
 DISK = '<medium index="2" name="disk" kind="disk" path="{}" initialise="yes"/>'

@@ -8,9 +8,10 @@ import subprocess
 
 import pytest
 
-from tools import initiators, noise
-from tools.booted import Machine
-from tools.testlab import BUILD, ROOT, SANITIZER, until
+from support import BUILD, SOURCE, noise
+from support.booted import Machine
+from support.patience import until
+from support.testlab import SANITIZER
 
 NAMES = {"station": "192.0.2.1", "unit1": "192.0.2.7", "web": "192.0.2.20"}
 LINE = re.compile(r"^  (dvsan-unit --init --enrol \S+ --station \S+)$", re.M)
@@ -19,7 +20,7 @@ MIB = 1 << 20
 
 def command(heading, beginning):
     """The one line of the guide below this heading that begins so."""
-    text = pathlib.Path(ROOT, "docs/INSTALL.md").read_text()
+    text = pathlib.Path(SOURCE, "docs/INSTALL.md").read_text()
     section = re.split(r"^## ", text.partition(f"\n## {heading}\n")[2], maxsplit=1, flags=re.M)[0]
     line, = (line for line in section.splitlines() if line.startswith("    " + beginning))
     return line.strip()

@@ -1,16 +1,15 @@
 # What `cmake --install` puts where, and that it works from there.
 # SPDX-License-Identifier: BSD-2-Clause
 import os
-import pathlib
 import re
 import shutil
 import subprocess
 
 import pytest
 
-from tools.installed import Installed
+from support import SOURCE
+from support.installed import Installed
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = SOURCE / "ctest/golden/install/files.txt"
 PROGRAMS = ("bin/dvsan", "sbin/dvsan-cms", "sbin/dvsan-unit")
 UNITS = ("dvsan-cms.service", "dvsan-tgtd@.service", "dvsan-unit.service", "snmpd.service")

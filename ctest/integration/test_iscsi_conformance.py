@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tools import net
-from tools.testlab import until
+from support import net
+from support.patience import until
 from dvsanlab import probe
 from dvsanlab.process import Process, kill_all
 

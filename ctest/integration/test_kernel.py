@@ -3,9 +3,9 @@ import time
 
 import pytest
 
-from tools import initiators
-from tools.guest import WROTE
-from tools.testlab import until
+from support import initiators
+from support.guest import WROTE
+from support.patience import until
 
 LAB = {"units": 1, "hosts": 1}
 PATIENCE_S = 120

@@ -9,10 +9,11 @@ import pytest
 
 from test_connect import type_in
 from test_kernel import log_in
-from tools.guest import WROTE
-from tools.loop_device import LoopDevice
-from tools.testlab import until
-from unit_box import GROWTHS
+
+from support.guest import WROTE
+from support.loop_device import LoopDevice
+from support.patience import until
+from support.unit_box import GROWTHS
 
 LAB = {"units": 2, "hosts": 1, "portals": 2}
 FIRST_MIB = 64

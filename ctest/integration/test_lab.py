@@ -6,9 +6,10 @@ import subprocess
 
 import pytest
 
-from tools import net
-from tools.testlab import LOST_SENDERS, SANITIZER, TestLab, labs, until
-from unit_box import own_box, wait_for
+from support import net
+from support.patience import until, wait_for
+from support.testlab import LOST_SENDERS, SANITIZER, TestLab, labs
+from support.unit_box import own_box
 from dvsanlab.process import start_time, strays
 
 LAB = {"units": 1, "hosts": 1}

@@ -8,9 +8,10 @@ import sqlite3
 import pytest
 
 from test_enrol import events, inform, net_snmp, notify_user, users_of_snmpd
-from tools import initiators, packets, patience
-from tools.liar import Liar
-from tools.testlab import Refused
+
+from support import initiators, packets, patience
+from support.liar import Liar
+from support.testlab import Refused
 
 LAB = {"units": 2, "hosts": 1, "enrolled": True}
 PROOF = packets.ROOT_OID + ".1.2.1.2.1.13"

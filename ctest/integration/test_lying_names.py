@@ -1,7 +1,8 @@
 """Everything in a unit's rows that can name a thing of another member, by one liar with keys of its own."""
 from test_enrol import events
 from test_lying_member import LAB, Member, fixture_liar, fixture_volume
-from tools import initiators, patience
+
+from support import initiators, patience
 
 __all__ = ["LAB", "Member", "fixture_liar", "fixture_volume"]  # what pytest looks for here
 

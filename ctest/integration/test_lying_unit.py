@@ -9,9 +9,10 @@ import uuid
 
 import pytest
 
-from tools import initiators, packets
-from tools.liar import Liar
-from tools.testlab import Refused, until
+from support import initiators, packets
+from support.liar import Liar
+from support.patience import until
+from support.testlab import Refused
 
 LAB = {"units": 2, "hosts": 1}
 SECONDS = 240  # until something is there, on a machine that does much else

@@ -6,8 +6,9 @@ import subprocess
 import nbd
 import pytest
 
-from tools import initiators
-from tools.testlab import Refused, until
+from support import initiators
+from support.patience import until
+from support.testlab import Refused
 
 LAB = {"units": 3, "hosts": 2}
 GIB_BLOCKS = (1 << 30) // 512

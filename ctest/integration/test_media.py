@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-import unit_box
-from raw_initiator import CheckCondition, Lun
-from tools import loop_device
-from unit_box import FAILED, ONLINE, V_BLOCKS, V_ERROR, V_NAME, V_START, V_UUID, VOLUME, wait_for
+from support import loop_device, unit_box
+from support.patience import wait_for
+from support.raw_initiator import CheckCondition, Lun
+from support.unit_box import FAILED, ONLINE, VOLUME, V_BLOCKS, V_ERROR, V_NAME, V_START, V_UUID
 
 TYPE = "D75A4E2C-3B60-4C1F-8D5B-647673616E31"
 HOST, SECRET = "iqn.2026-11.test.host:media", "a-secret-of-16ch"

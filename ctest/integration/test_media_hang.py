@@ -4,10 +4,11 @@ import subprocess
 
 import pytest
 
-from tools.hanging import Hanging
-from tools.power import VolatileDisk
-from unit_box import (A_STATUS, ACCESS, ACTIVE, Box, CREATING, DELETING, DESTROY, M_FAILED, M_ONLINE, M_OPER, MEDIUM, MEMBER, ONLINE,
-                      V_ERROR, VOLUME, create_set, free_addresses, wait_for)
+from support.hanging import Hanging
+from support.patience import wait_for
+from support.power import VolatileDisk
+from support.unit_box import (ACCESS, ACTIVE, A_STATUS, CREATING, DELETING, DESTROY, MEDIUM, MEMBER, M_FAILED, M_ONLINE,
+                              M_OPER, ONLINE, VOLUME, V_ERROR, Box, create_set, free_addresses)
 
 M_ERROR = 8
 STARTING, RUNNING, DEGRADED = "1", "2", "3"

@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from tools import initiators
-from tools.testlab import until
+from support import initiators
+from support.patience import until
 
 LAB = {"units": 2, "hosts": 1, "enrolled": True}
 MIB = 1 << 20

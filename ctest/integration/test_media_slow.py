@@ -4,11 +4,12 @@ import subprocess
 
 import pytest
 
-import unit_box
+from support import unit_box
+from support.patience import wait_for
+from support.power import VolatileDisk
+from support.unit_box import ACTIVE, CREATING, ONLINE, VOLUME, V_BLOCKS, V_PROGRESS, V_THIN, create_set
 from test_media import HOST, SECRET, grant, user
 from test_resize import size_set
-from tools.power import VolatileDisk
-from unit_box import ACTIVE, CREATING, ONLINE, V_BLOCKS, V_PROGRESS, V_THIN, VOLUME, create_set, wait_for
 
 MIB = 1 << 20
 FULL = 2

@@ -13,8 +13,10 @@ import time
 import nbd
 import pytest
 
-from nbd_server import BUILD, PROGRAM, Load, Server, parameters, write_params
-from tgt_target import INITIATOR, SECRET, TARGET, USER, Target, wait_for
+from support import BUILD
+from support.nbd_server import PROGRAM, Load, Server, parameters, write_params
+from support.patience import wait_for
+from support.tgt_target import INITIATOR, SECRET, TARGET, USER, Target
 
 ADDRESS = "127.13.1.1"
 MIB = 1 << 20

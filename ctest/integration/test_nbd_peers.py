@@ -14,9 +14,9 @@ import urllib.parse
 import nbd
 import pytest
 
-from nbd_server import Load, served
-from tgt_target import wait_for
-from tools import patience
+from support import patience
+from support.nbd_server import Load, served
+from support.patience import wait_for
 
 ADDRESS = "127.13.4.1"
 KIB, MIB = 1 << 10, 1 << 20

@@ -7,13 +7,14 @@ import struct
 
 import pytest
 
-from nbd_server import Server, parameters, served
-from nbd_wire import (
-    ABORT, ACK, CACHE, CONTEXT, DF, DISC, EINVAL, ENOSPC, ENOTSUP, EOVERFLOW, EPERM, ESHUTDOWN, EXPORT_NAME, EXTENDED, FAST, FLUSH,
-    FUA, GO, GREETING, INFO, INVALID, LIST, LIST_CONTEXT, NO_HOLE, OPT_INFO, PEEK, READ, REQ_ONE, RESIZE, SERVER,
-    SET_CONTEXT, STARTTLS, STATUS, STRUCTURED, TOO_BIG, TRIM, UNKNOWN, UNSUP, WRITE, ZEROES, Failed, Refused, Wire,
-    check, chunk, data_chunk, option, queries, reply, request, simple, status_chunk, string, wants)
-from tgt_target import wait_for
+from support.nbd_server import Server, parameters, served
+from support.nbd_wire import (ABORT, ACK, CACHE, CONTEXT, DF, DISC, EINVAL, ENOSPC, ENOTSUP, EOVERFLOW, EPERM,
+                              ESHUTDOWN, EXPORT_NAME, EXTENDED, FAST, FLUSH, FUA, GO, GREETING, INFO, INVALID, LIST,
+                              LIST_CONTEXT, NO_HOLE, OPT_INFO, PEEK, READ, REQ_ONE, RESIZE, SERVER, SET_CONTEXT,
+                              STARTTLS, STATUS, STRUCTURED, TOO_BIG, TRIM, UNKNOWN, UNSUP, WRITE, ZEROES, Failed,
+                              Refused, Wire, check, chunk, data_chunk, option, queries, reply, request, simple,
+                              status_chunk, string, wants)
+from support.patience import wait_for
 
 ADDRESS = "127.13.3.1"
 MIB = 1 << 20

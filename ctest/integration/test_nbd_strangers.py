@@ -7,11 +7,10 @@ import struct
 
 import pytest
 
-from nbd_server import Load, served
-from nbd_wire import (
-    DISC, EXPORT_NAME, FLUSH, GO, LIST, OPT_INFO, READ, SET_CONTEXT, STATUS, STRUCTURED, TRIM, WRITE, ZEROES, Wire, option,
-    queries, request, simple, wants)
-from tgt_target import wait_for
+from support.nbd_server import Load, served
+from support.nbd_wire import (DISC, EXPORT_NAME, FLUSH, GO, LIST, OPT_INFO, READ, SET_CONTEXT, STATUS, STRUCTURED, TRIM,
+                              WRITE, ZEROES, Wire, option, queries, request, simple, wants)
+from support.patience import wait_for
 
 ADDRESS = "127.13.5.1"
 KIB, MIB = 1 << 10, 1 << 20

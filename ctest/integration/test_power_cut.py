@@ -9,11 +9,11 @@ import types
 import nbd
 import pytest
 
-import unit_box
-from raw_initiator import CheckCondition, Lun, Refused
-from tools import initiators
-from tools.power import VolatileDisk
-from unit_box import ONLINE, V_NAME, V_START, VOLUME, wait_for
+from support import initiators, unit_box
+from support.patience import wait_for
+from support.power import VolatileDisk
+from support.raw_initiator import CheckCondition, Lun, Refused
+from support.unit_box import ONLINE, VOLUME, V_NAME, V_START
 
 HOST, USER, SECRET = "iqn.2026-11.test.host:power", "power", "a-secret-of-16ch"
 MIB = 1 << 20

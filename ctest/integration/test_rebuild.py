@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from tools import initiators, patience
-from tools.testlab import BUILD, until
-from unit_box import own_box
+from support import BUILD, initiators, patience
+from support.patience import until
+from support.unit_box import own_box
 
 LAB = {"units": 1, "hosts": 2}
 PROGRAM = os.path.join(BUILD, "bin", "dvsan-unit")

@@ -12,9 +12,8 @@ import subprocess
 import pytest
 
 from dvsanlab.process import kill_all
-from tools import initiators, packets, patience, wire
-from tools.faults import needs_faults
-from tools.testlab import BUILD
+from support import BUILD, initiators, packets, patience, wire
+from support.faults import needs_faults
 from test_absence import process_state
 from test_cms_crash import Writer
 from test_enrol import enrol, events, get, identity, inform, new_code, notify_user, users_of_snmpd, wait_up

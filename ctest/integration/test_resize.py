@@ -11,11 +11,12 @@ import time
 import nbd
 import pytest
 
-from tools import initiators
-from tools.testlab import Refused, until
-from raw_initiator import Lun
-from unit_box import (ACTIVE, ONLINE, UNIT, VOLUME, V_BLOCKS, V_END, V_ERROR, V_NAME, V_SIZE, V_START,
-                      SnmpError, own_box, wait_for)
+from support import initiators
+from support.patience import until, wait_for
+from support.raw_initiator import Lun
+from support.testlab import Refused
+from support.unit_box import (ACTIVE, ONLINE, UNIT, VOLUME, V_BLOCKS, V_END, V_ERROR, V_NAME, V_SIZE, V_START,
+                              SnmpError, own_box)
 
 LAB = {"units": 1, "hosts": 1}
 V_FORCE, TRUE = 24, 1

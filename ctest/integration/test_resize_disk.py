@@ -6,14 +6,14 @@ import signal
 
 import pytest
 
-import unit_box
-from raw_initiator import Lun
+from support import unit_box
+from support.faults import needs_faults
+from support.patience import wait_for
+from support.power import VolatileDisk
+from support.raw_initiator import Lun
+from support.unit_box import OFFLINE, ONLINE, VOLUME, V_ADMIN, V_BLOCKS, V_ERROR, V_PROGRESS, V_SIZE, V_START, SnmpError
 from test_media import HOST, MIB, SECRET, grant, image, io, loops_over, partitions, rows, user
 from test_resize import size_set, wait_free
-from tools.faults import needs_faults
-from tools.power import VolatileDisk
-from unit_box import (OFFLINE, ONLINE, V_ADMIN, V_BLOCKS, V_ERROR, V_PROGRESS, V_SIZE, V_START, VOLUME, SnmpError,
-                      wait_for)
 
 DISK = '<medium index="1" name="d1" kind="disk" path="{}" initialise="yes"/>'
 BLOCKS = 2048  # of a MiB

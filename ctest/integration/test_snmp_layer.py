@@ -15,9 +15,8 @@ import time
 
 import pytest
 
-from tools import patience
+from support import BUILD, patience
 
-BUILD = os.environ.get("DVSAN_BUILD", "build/debug")
 ROOT = ".1.3.6.1.4.1.8072.9999.9999.4711"
 SCALAR = ROOT + ".1"
 ROW = ROOT + ".2.1"

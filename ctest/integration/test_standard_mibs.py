@@ -10,9 +10,11 @@ import threading
 
 import pytest
 
-from raw_initiator import Session
-from unit_box import (ACTIVE, AUTH, ONLINE, PRIV, SOURCE, USER, VOLUME, Box, SnmpError, Supervised, free_addresses,
-                      tool_environment, wait_for)
+from support import SOURCE
+from support.patience import wait_for
+from support.raw_initiator import Session
+from support.unit_box import (ACTIVE, AUTH, ONLINE, PRIV, USER, VOLUME, Box, SnmpError, Supervised, free_addresses,
+                              tool_environment)
 
 SCSI, IPS_AUTH, ISCSI = (f"1.3.6.1.2.1.{n}" for n in (139, 141, 142))
 MODULES = {"SCSI-MIB": SCSI, "IPS-AUTH-MIB": IPS_AUTH, "ISCSI-MIB": ISCSI}

@@ -11,8 +11,9 @@ import uuid
 import pytest
 
 from dvsanlab import rest, secret
-from tools import initiators, packets
-from tools.testlab import BUILD, Refused, until
+from support import BUILD, initiators, packets
+from support.patience import until
+from support.testlab import Refused
 
 LAB = {"units": 2, "hosts": 3}
 MIB = packets.ROOT_OID + ".1"

@@ -8,9 +8,10 @@ import subprocess
 
 import pytest
 
-from tools import initiators
-from tools.booted import Machine
-from tools.testlab import BUILD, ROOT, SANITIZER, until
+from support import BUILD, SOURCE
+from support.booted import Machine
+from support.patience import until
+from support.testlab import SANITIZER
 
 SERVICES = {"dvsan-cms": ("dvsan", 0), "dvsan-unit": ("dvsan", 0), "dvsan-tgtd@0": ("dvsan", 0),
             "snmpd": ("Debian-snmp", 1 << 10)} # CAP_NET_BIND_SERVICE
@@ -20,7 +21,7 @@ IMAGE = '<medium index="2" name="image" kind="disk" path="/srv/dvsan/disk.img" i
 
 def commands(heading):
     """The blocks of commands below a heading of the guide."""
-    text = pathlib.Path(ROOT, "docs/INSTALL.md").read_text()
+    text = pathlib.Path(SOURCE, "docs/INSTALL.md").read_text()
     section = re.split(r"^##+ ", text.partition(f"# {heading}\n")[2], flags=re.M)[0]
     return [re.sub("^    ", "", block, flags=re.M) for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", section, re.M)
             if block.strip()]

@@ -10,12 +10,11 @@ import tempfile
 import time
 
 import pytest
-from raw_initiator import OPERATIONAL, CheckCondition, Lun, Refused, Session
 
-from tools import patience
-from tools.faults import needs_faults
+from support import BUILD, patience
+from support.faults import needs_faults
+from support.raw_initiator import OPERATIONAL, CheckCondition, Lun, Refused, Session
 
-BUILD = os.environ.get("DVSAN_BUILD", "build/debug")
 DEMO = os.path.join(BUILD, "tests", "tgt_demo")
 PREFIX = "iqn.2026-11.org.dvsan:"
 ALICE, BOB = ("alice", "alices-secret"), ("bob", "bobs-secret-12")

@@ -10,7 +10,7 @@ from dvsanlab.settings import NOTIFY_PORT
 from test_enrol import (DATE, Keys, UNIT_OBJECTS, enrol, events, get, identity, inform, net_snmp,
                         new_code, notify_user, users_of_snmpd, wait_up)
 from test_resize import Writer
-from tools import initiators, noise, packets, patience
+from support import initiators, noise, packets, patience
 
 LAB = {"units": 2, "hosts": 2, "enrolled": True}
 ROWS = UNIT_OBJECTS + ".1"

@@ -8,9 +8,10 @@ import subprocess
 import pytest
 
 from dvsanlab.process import kill_all
-from tools import initiators
-from tools.hanging import Hanging
-from tools.testlab import BUILD, Refused, until
+from support import BUILD, initiators
+from support.hanging import Hanging
+from support.patience import until
+from support.testlab import Refused
 
 LAB = {"units": 2, "hosts": 2}
 SECONDS = 60  # until something that is sure to come has come

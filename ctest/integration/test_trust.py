@@ -4,7 +4,7 @@ import re
 import threading
 
 from dvsanlab import rest
-from tools import initiators, packets, patience
+from support import initiators, packets, patience
 from test_cms_crash import Writer
 
 LAB = {"units": 2, "hosts": 1}

@@ -8,9 +8,8 @@ import subprocess
 
 import pytest
 
-from tools import loop_device
+from support import SOURCE, loop_device
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
 RULES = pathlib.Path("/usr/lib/udev/rules.d")
 OURS = SOURCE / "packaging/udev/59-dvsan.rules"
 MIB = 1 << 20

@@ -14,11 +14,11 @@ import uuid
 
 import pytest
 
-from unit_box import (ACCESS, ACTIVE, ANNOUNCE, IQN, A_IS_SET, A_SECRET, A_STATUS, CHANGE,
-                      COLD_START, DESTROY, FAILED, LINK_DOWN, LINK_UP, MEMBER, OFFLINE, ONLINE, PROGRAM,
-                      ROOT, RULE_FAILED, UNIT, VOLUME, V_ADMIN, V_BLOCKS, V_BLOCK_SIZE, V_END, V_ERROR, V_GENERATION, V_NAME,
-                      V_SIZE, V_START, V_STATUS, V_UUID, Box, SnmpError, create_set, free_addresses,
-                      grant_set, wait_for)
+from support.patience import wait_for
+from support.unit_box import (ACCESS, ACTIVE, ANNOUNCE, A_IS_SET, A_SECRET, A_STATUS, CHANGE, COLD_START, DESTROY,
+                              FAILED, IQN, LINK_DOWN, LINK_UP, MEMBER, OFFLINE, ONLINE, PROGRAM, ROOT, RULE_FAILED,
+                              UNIT, VOLUME, V_ADMIN, V_BLOCKS, V_BLOCK_SIZE, V_END, V_ERROR, V_GENERATION, V_NAME,
+                              V_SIZE, V_START, V_STATUS, V_UUID, Box, SnmpError, create_set, free_addresses, grant_set)
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 

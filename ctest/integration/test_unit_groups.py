@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from tools.faults import needs_faults
-from unit_box import (ACTIVE, DELETING, FAILED, MEMBER, ONLINE, PROGRAM, UNIT, V_ERROR, VOLUME, Box,
-                      wait_for)
+from support.faults import needs_faults
+from support.patience import wait_for
+from support.unit_box import ACTIVE, DELETING, FAILED, MEMBER, ONLINE, PROGRAM, UNIT, VOLUME, V_ERROR, Box
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 PORTAL_PORT, V_GROUP = UNIT + ".5.1.5", 25

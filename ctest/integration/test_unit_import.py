@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tools import patience
-from tools.testlab import BUILD
+from support import BUILD, patience
 
 LAB = {"units": 1, "hosts": 0}
 SERVICE = 61234 # a user who is nobody else

@@ -5,9 +5,8 @@ import subprocess
 
 import pytest
 
-from tools import initiators, patience
-from tools.faults import needs_faults
-from tools.testlab import BUILD
+from support import BUILD, initiators, patience
+from support.faults import needs_faults
 from test_cms_crash import Writer
 
 LAB = {"units": 1, "hosts": 1, "enrolled": True}

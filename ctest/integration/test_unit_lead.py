@@ -5,8 +5,9 @@ import signal
 
 import pytest
 
-from unit_box import (DESTROY, MEMBER, OFFLINE, ONLINE, VOLUME, ACCESS, A_STATUS, V_ADMIN, V_NAME, V_SIZE,
-                      V_STATUS, Box, SnmpError, create_set, grant_set, wait_for)
+from support.patience import wait_for
+from support.unit_box import (ACCESS, A_STATUS, DESTROY, MEMBER, OFFLINE, ONLINE, VOLUME, V_ADMIN, V_NAME, V_SIZE,
+                              V_STATUS, Box, SnmpError, create_set, grant_set)
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 ONE, TWO = "a1" * 16, "b2" * 16  # stations

@@ -7,9 +7,10 @@ import subprocess
 
 import pytest
 
-from raw_initiator import CheckCondition, Lun, Refused
-from unit_box import (ACCESS, ACTIVE, A_ERROR, CREATING, MEMBER, ONLINE, PENDING, UNIT, VOLUME, V_ERROR, Box,
-                      Supervised, free_addresses, wait_for)
+from support.patience import wait_for
+from support.raw_initiator import CheckCondition, Lun, Refused
+from support.unit_box import (ACCESS, ACTIVE, A_ERROR, CREATING, MEMBER, ONLINE, PENDING, UNIT, VOLUME, V_ERROR, Box,
+                              Supervised, free_addresses)
 
 HOST, SECRET = "iqn.2026-11.host:guest", "secret-of-guest"
 OPER, LAST_ERROR = f"{MEMBER}.7.0", f"{UNIT}.1.5.0"

@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 
-from unit_box import (ACTIVE, ANNOUNCE, BUILD, COLD_START, LINK_DOWN, LINK_UP, MEMBER, ONLINE, UNIT, Box,
-                      Process, wait_for)
+from support import BUILD
+from support.patience import wait_for
+from support.unit_box import ACTIVE, ANNOUNCE, COLD_START, LINK_DOWN, LINK_UP, MEMBER, ONLINE, UNIT, Box, Process
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 PORTAL, TROUBLE = UNIT + ".5.1", UNIT + ".1.5.0"

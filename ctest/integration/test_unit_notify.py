@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from unit_box import (ANNOUNCE, FAILED, MEMBER, OFFLINE, ONLINE, ROOT, UNIT, VOLUME, V_ADMIN, V_ERROR, V_NAME,
-                      V_OPER, V_UUID, Box, SnmpError, wait_for)
+from support.patience import wait_for
+from support.unit_box import (ANNOUNCE, FAILED, MEMBER, OFFLINE, ONLINE, ROOT, UNIT, VOLUME, V_ADMIN, V_ERROR, V_NAME,
+                              V_OPER, V_UUID, Box, SnmpError)
 
 NEWS = ROOT + ".1.2.0"
 VOLUME_CHANGE, LOW, MEDIUM_FAILED, MEDIUM_ONLINE = (f"{NEWS}.{n}" for n in range(1, 5))

@@ -8,7 +8,8 @@ import uuid
 
 import pytest
 
-from unit_box import (ACTIVE, MEMBER, ONLINE, Supervised, create_set, free_addresses, grant_set, wait_for)
+from support.patience import wait_for
+from support.unit_box import ACTIVE, MEMBER, ONLINE, Supervised, create_set, free_addresses, grant_set
 
 # tgtd takes a time for the n-th CHAP account that grows with n * n, and each host has two; a thousand
 # hosts take it 4 s longer.

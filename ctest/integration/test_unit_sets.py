@@ -7,10 +7,12 @@ import uuid
 
 import pytest
 
-from unit_box import (ACCESS, ACTIVE, A_ERROR, A_INITIATOR, A_IS_SET, A_MARK, A_OPER, A_PREVIOUS, A_SECRET,
-                      A_STATUS, A_STORAGE, A_USER, BUILD, CHANGE, DESTROY, GO, MEMBER, OFFLINE, ONLINE, ROOT, UNIT, VOLUME, V_ADMIN,
-                      V_BLOCKS, V_FORCE, V_MEDIUM, V_NAME, V_SIZE, V_STATUS, V_THIN, V_UUID, Box, SnmpError, create_set,
-                      free_addresses, grant_set, wait_for)
+from support import BUILD
+from support.patience import wait_for
+from support.unit_box import (ACCESS, ACTIVE, A_ERROR, A_INITIATOR, A_IS_SET, A_MARK, A_OPER, A_PREVIOUS, A_SECRET,
+                              A_STATUS, A_STORAGE, A_USER, CHANGE, DESTROY, GO, MEMBER, OFFLINE, ONLINE, ROOT, UNIT,
+                              VOLUME, V_ADMIN, V_BLOCKS, V_FORCE, V_MEDIUM, V_NAME, V_SIZE, V_STATUS, V_THIN, V_UUID,
+                              Box, SnmpError, create_set, free_addresses, grant_set)
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 AGENTS = "1.3.6.1.4.1.8072.9999.9999"  # holds ours and

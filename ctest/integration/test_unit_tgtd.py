@@ -14,9 +14,10 @@ import time
 
 import pytest
 
-from raw_initiator import SECURITY, Lun, Refused, Session
-from tools import patience
-from unit_box import ACCESS, ACTIVE, A_ERROR, ONLINE, Supervised, SnmpError, wait_for
+from support import patience
+from support.patience import wait_for
+from support.raw_initiator import SECURITY, Lun, Refused, Session
+from support.unit_box import ACCESS, ACTIVE, A_ERROR, ONLINE, SnmpError, Supervised
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 BOB, MALLORY = "iqn.2026-11.host:bob", "iqn.2026-11.host:mallory"

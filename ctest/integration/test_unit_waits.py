@@ -4,14 +4,14 @@ import contextlib
 import os
 import signal
 import sqlite3
-import subprocess
 
 import pytest
 
-from tools import loop_device
-from unit_box import (A_ERROR, ACCESS, ACTIVE, DELETING, DESTROY, FAILED, M_OPER, MEDIUM, MEMBER, REVOKING, UNIT,
-                      V_ERROR, V_FORCE, V_NAME, V_SIZE, V_START, V_STATUS, VOLUME, Box, SnmpError, create_set,
-                      free_addresses, wait_for)
+from support import loop_device
+from support.patience import wait_for
+from support.unit_box import (ACCESS, ACTIVE, A_ERROR, DELETING, DESTROY, FAILED, MEDIUM, MEMBER, M_OPER, REVOKING,
+                              UNIT, VOLUME, V_ERROR, V_FORCE, V_NAME, V_SIZE, V_START, V_STATUS, Box, SnmpError,
+                              create_set, free_addresses)
 
 M_NAME, M_ERROR = 2, 8
 TROUBLE = f"{UNIT}.1.5.0"

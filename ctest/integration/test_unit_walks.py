@@ -11,9 +11,10 @@ import uuid
 
 import pytest
 
-from unit_box import (ACCESS, ACTIVE, A_STATUS, AUTH, CHANGE, DESTROY, ONLINE, PRIV, ROOT, SOURCE, UNIT,
-                      USER, VOLUME, V_NAME, V_STATUS, V_UUID, Box, create_set, free_addresses,
-                      grant_set, tool_environment, wait_for)
+from support import SOURCE
+from support.patience import wait_for
+from support.unit_box import (ACCESS, ACTIVE, AUTH, A_STATUS, CHANGE, DESTROY, ONLINE, PRIV, ROOT, UNIT, USER, VOLUME,
+                              V_NAME, V_STATUS, V_UUID, Box, create_set, free_addresses, grant_set, tool_environment)
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 STANDARD = [f"1.3.6.1.2.1.{module}" for module in (139, 141, 142)]

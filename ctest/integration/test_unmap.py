@@ -8,8 +8,9 @@ import uuid
 
 import pytest
 
-from raw_initiator import CheckCondition, Lun
-from unit_box import ACTIVE, VOLUME, V_THIN, create_set, own_box, wait_for
+from support.patience import wait_for
+from support.raw_initiator import CheckCondition, Lun
+from support.unit_box import ACTIVE, VOLUME, V_THIN, create_set, own_box
 
 HOST, SECRET = "iqn.2026-11.host:thin", "secret-of-thin!"
 MIB, GIB = 1 << 20, 1 << 30

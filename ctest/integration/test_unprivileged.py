@@ -11,10 +11,10 @@ import uuid
 
 import pytest
 
-import unit_box
-from tools import initiators, loop_device, net
-from tools.testlab import ROOT, TestLab, until
-from unit_box import ONLINE, V_BLOCKS, V_ERROR, V_SIZE, V_START, VOLUME, create_set, own_box, wait_for
+from support import BUILD, SOURCE, initiators, loop_device, net, unit_box
+from support.patience import until, wait_for
+from support.testlab import TestLab
+from support.unit_box import ONLINE, VOLUME, V_BLOCKS, V_ERROR, V_SIZE, V_START, create_set, own_box
 
 USER = 61234 # nobody's
 DISK_GROUP = 6
@@ -48,9 +48,9 @@ def give(*paths):
 def place_of_the_user():
     """A folder of the user: what is built may lie where it cannot go."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="dvsan-user-"))
-    shutil.copytree(os.path.join(unit_box.BUILD, "bin"), folder / "build/bin")
+    shutil.copytree(os.path.join(BUILD, "bin"), folder / "build/bin")
     for name in ("examples/lab", "mibs", "snmp-agents/snmpd.conf.in"):
-        source, target = pathlib.Path(ROOT, name), folder / name
+        source, target = pathlib.Path(SOURCE, name), folder / name
         target.parent.mkdir(exist_ok=True)
         (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
     give(folder)
@@ -69,7 +69,7 @@ def as_user(*argv, env=None):
 
 @pytest.fixture(name="lab")
 def users_lab(place, monkeypatch):
-    shutil.copy(os.path.join(ROOT, "ctest/support/lsan.supp"), place)
+    shutil.copy(os.path.join(SOURCE, "ctest/support/lsan.supp"), place)
     monkeypatch.setenv("LSAN_OPTIONS", f"print_suppressions=0:suppressions={place}/lsan.supp")
     with net.own_range() as n:
         lab = TestLab("test_unprivileged", f"127.17.{n}.10", folder=str(place / "lab"),

@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from dvsanlab.process import kill_all
-from tools.testlab import Refused, until
+from support.patience import until
+from support.testlab import Refused
 
 LAB = {"units": 2, "hosts": 0}
 SECONDS = 90  # until something that is sure to come has come

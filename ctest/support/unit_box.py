@@ -14,11 +14,9 @@ import subprocess
 import tempfile
 import uuid
 
-from tools import patience
-from tools.patience import wait_for
+from . import BUILD, SOURCE, patience
+from .patience import wait_for
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("DVSAN_BUILD", SOURCE / "build/debug"))
 PROGRAM = BUILD / "bin/dvsan-unit"
 
 ROOT = "1.3.6.1.4.1.8072.9999.9999.21137"

@@ -8,10 +8,9 @@ import socket
 import subprocess
 import threading
 
-from . import patience
-from .testlab import ROOT
+from . import SOURCE, patience
 
-FOLDER = os.path.join(ROOT, "build", "guest")
+FOLDER = os.path.join(SOURCE, "build", "guest")
 QEMU = "qemu-system-x86_64"
 BOOT_SECONDS = 180  # it takes 4; the rest is for a busy machine
 RUN_SECONDS = 300
@@ -22,7 +21,7 @@ def missing():
     """Why no guest can be started here; "" if one can."""
     if subprocess.run(["which", QEMU], capture_output=True, check=False).returncode != 0:
         return f"{QEMU} is not installed"
-    if subprocess.run([os.path.join(ROOT, "ctest", "guest", "build"), "--check"],
+    if subprocess.run([os.path.join(SOURCE, "ctest", "guest", "build"), "--check"],
                       check=False).returncode != 0:
         return "the guest is not made; ctest/guest/build makes it"
     return ""

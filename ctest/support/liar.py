@@ -16,8 +16,8 @@ import signal
 import subprocess
 import uuid
 
-from . import packets
-from .testlab import BUILD, until
+from . import BUILD, packets
+from .patience import until
 
 SCALARS = {
     "dvsanMemberKind": ("i", 1), "dvsanMemberName": ("s", "liar"), "dvsanMemberEpoch": ("u", 1),

@@ -1,7 +1,7 @@
 """Fault points (src/base/fault.h), which builds for tests alone have."""
 import pytest
 
-from .installed import BUILD
+from . import BUILD
 
 
 def has_faults(program):

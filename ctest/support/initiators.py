@@ -7,7 +7,8 @@ import os
 import subprocess
 import tempfile
 
-from .testlab import BUILD, until
+from . import BUILD
+from .patience import until
 
 NBD = os.path.join(BUILD, "bin", "dvsan-nbd")
 QEMU_IQN = "iqn.2008-11.org.linux-kvm"  # what qemu calls itself when it is given only a URL

@@ -1,4 +1,5 @@
 """Waiting in tests, always for something, never for ever."""
+import subprocess
 import time
 
 # The bounds that tests name are for a machine that does nothing else. They only end what hangs, so a
@@ -7,7 +8,10 @@ FACTOR = 6
 
 
 class NotYet(Exception):
-    """What a condition raises while it cannot be looked at. To those that wait for it that is a no."""
+    """What a condition raises while it cannot be looked at."""
+
+
+NO = (NotYet, OSError, subprocess.CalledProcessError)  # to those that wait for a condition
 
 
 def seconds(bound):
@@ -16,13 +20,13 @@ def seconds(bound):
 
 def until(condition, bound, every=0.02):
     """Calls condition until it returns something true, and returns that; when time is up returns None, or raises
-    the NotYet that the last call raised."""
+    what the last call raised of NO."""
     end = time.monotonic() + seconds(bound)
     while True:
         value, why = None, None
         try:
             value = condition()
-        except NotYet as error:
+        except NO as error:
             why = error
         if value:
             return value
@@ -37,7 +41,7 @@ def wait_for(what, condition, bound=20.0):
     """As until, but fails when time is up."""
     try:
         value, why = until(condition, bound), ""
-    except NotYet as error:
+    except NO as error:
         value, why = None, f": {error}"
     if not value:
         raise AssertionError(f"waited {seconds(bound)} s for {what}{why}")

@@ -4,9 +4,9 @@ import os
 import signal
 import socket
 import subprocess
-import time
 
-PATIENCE_S = 180
+from .patience import wait_for
+
 TARGET = "iqn.2026-11.test.dvsan:volume"
 INITIATOR = "iqn.2026-11.test.dvsan:host"
 USER = "tester"
@@ -14,20 +14,6 @@ SECRET = "Hush-hush-12345"
 # What makes tgtd fast; its defaults are not.
 PARAMETERS = {"MaxRecvDataSegmentLength": 262144, "InitialR2T": "No", "MaxOutstandingR2T": 8,
               "FirstBurstLength": 262144, "MaxBurstLength": 1048576}
-
-
-def wait_for(what, check, patience=PATIENCE_S):
-    """Polls until check() is true; its last exception counts as no."""
-    end = time.monotonic() + patience
-    while True:
-        try:
-            if check():
-                return
-        except (OSError, subprocess.CalledProcessError):
-            pass
-        if time.monotonic() > end:
-            raise AssertionError(f"waited {patience} s for {what}")
-        time.sleep(0.02)
 
 
 def free_port(address):

@@ -4,16 +4,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-sys.path.insert(0, os.path.join(ROOT, "examples", "lab"))
+from dvsanlab import lab as labs, rest, secret, settings, show
 
-from dvsanlab import lab as labs, rest, secret, settings, show  # noqa: E402
+from . import BUILD, SOURCE, patience, stand
 
-BUILD = os.environ.get("DVSAN_BUILD") or os.path.join(ROOT, "build", "debug")
-LAB = os.path.join(ROOT, "examples", "lab", "lab")
+LAB = os.path.join(SOURCE, "examples", "lab", "lab")
 SANITIZER = re.compile(
     r"ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 # Net-SNMP 5.9.3 loses a sender's address, a struct sockaddr_un of 110 octets that netsnmp_unix_recv()
@@ -23,16 +20,12 @@ LOST_SENDERS = re.compile(
     r"(Direct leak of (" + "|".join(rf"{110 * n} byte\(s\) in {n}" for n in range(1, 10)) + r") object\(s\) allocated from:\n"
     r" +#0 \w+ in __interceptor_calloc .*\n +#1 \w+ +\(.*/libnetsnmp\.so\..*\n( +#.*\n)*\n)+SUMMARY: .*\n")
 LONGEST = settings.SOCKET_PATH_MAX - settings.LONGEST_SOCKET
-
-from . import patience, stand  # noqa: E402
-
-until = patience.until
 Refused, Unanswered = rest.Refused, rest.Unanswered
 
 
 def folder_for(name):
     """In the build folder; in /tmp when that is too deep for the paths of sockets."""
-    folder = os.path.join(os.path.realpath(BUILD), "labs", name)
+    folder = os.path.join(BUILD, "labs", name)
     return folder if len(folder) <= LONGEST else f"/tmp/dvsan-{os.getpid()}-{name}"
 
 
@@ -45,7 +38,7 @@ class TestLab:
         self.folder, self.base = folder or folder_for(name), base
         self.command, self.build = command, build
         stand.labs.append(self.folder)
-        self.kept_logs = os.path.join(os.path.realpath(BUILD), "labs", name + ".logs")
+        self.kept_logs = os.path.join(BUILD, "labs", name + ".logs")
         self.work = self.folder + ".work"  # files of the tests
         self.run("down")
         shutil.rmtree(self.work, ignore_errors=True)

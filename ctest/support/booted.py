@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 
-from .testlab import until
+from .patience import until
 
 # Run with a folder. What Debian and udev have in /dev is made, since that of the machine that runs
 # tests may lack it. systemd must not set up the kernel, which is everybody's. A container's mounts are

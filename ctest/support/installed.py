@@ -1,11 +1,9 @@
 """The build under test, installed into a folder as a packager would."""
 import os
-import pathlib
 import re
 import subprocess
 
-SOURCE = pathlib.Path(__file__).resolve().parents[3]
-BUILD = pathlib.Path(os.environ.get("DVSAN_BUILD", SOURCE / "build/debug"))
+from . import BUILD
 
 
 class Installed:

@@ -9,9 +9,10 @@ import os
 import signal
 import subprocess
 
+from dvsanlab import probe
+
 from . import loop_device
-from .testlab import until  # also finds dvsanlab
-from dvsanlab import probe  # noqa: E402
+from .patience import until
 
 
 class VolatileDisk:

@@ -10,9 +10,10 @@ import threading
 
 import nbd
 
-from tgt_target import INITIATOR, SECRET, TARGET, USER, Target, free_port, wait_for
+from . import BUILD
+from .patience import wait_for
+from .tgt_target import INITIATOR, SECRET, TARGET, USER, Target, free_port
 
-BUILD = os.environ["DVSAN_BUILD"]
 PROGRAM = os.path.join(BUILD, "bin", "dvsan-nbd")
 
 
@@ -162,12 +163,12 @@ class Load:
     def counts(self):
         return [w.count for w in self.workers]
 
-    def wait_for_progress(self, by=20, patience=60):
+    def wait_for_progress(self, by=20, seconds=20):
         """Every worker gets on, so no request is lost."""
         before = self.counts()
         wait_for("every worker to get on",
                  lambda: any(w.error for w in self.workers) or
-                 all(w.count >= b + by for w, b in zip(self.workers, before)), patience)
+                 all(w.count >= b + by for w, b in zip(self.workers, before)), seconds)
         self.check()
 
     def check(self):

@@ -9,10 +9,9 @@ import signal
 import subprocess
 import time
 
-import unit_box
-from raw_initiator import Refused, Session
-from tools import patience
-from unit_box import ACCESS, MEMBER, UNIT, VOLUME, SnmpError
+from . import patience, unit_box
+from .raw_initiator import Refused, Session
+from .unit_box import ACCESS, MEMBER, UNIT, VOLUME, SnmpError
 
 DIR, DISK = 1, 2  # the media
 MIB = 1 << 20
