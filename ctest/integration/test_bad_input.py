@@ -8,6 +8,7 @@ import struct
 import pytest
 
 from support import net, packets
+from support.oids import LINK_DOWN
 from support.patience import until
 from support.testlab import Refused
 from dvsanlab import rest
@@ -270,7 +271,7 @@ def test_forged_notifications_are_dropped(lab, what, inform):
     before = counts(lab)
     unit = lab.unit("unit1")
     assert not packets.notify(lab, packets.announcement(unit, state="4"), inform=inform,
-                              trap=packets.LINK_DOWN, **what)
+                              trap=LINK_DOWN, **what)
     counted(lab, before, "dropped_security")
 
 

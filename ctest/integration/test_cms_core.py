@@ -11,14 +11,17 @@ import time
 import pytest
 
 from dvsanlab import secret
+from dvsan_oids import (dvsanAccessInitiator, dvsanMemberHolder, dvsanMemberIntent, dvsanMemberIntentMark,
+                        dvsanVolumeName, dvsanVolumeRowStatus)
 from support import BUILD, initiators, packets
+from support.oids import LINK_DOWN
 from support.patience import until
 from support.testlab import Refused
+from support.unit_box import DESTROY, create_set, grant_set
 
 LAB = {"units": 2, "hosts": 2}
 POLLS = 3           # silences that make a unit down
 DOWN_SECONDS = 10   # for these, with a busy machine
-UNIT_MIB = packets.ROOT_OID + ".1.2.1"
 OTHER_ENGINE = "80001f8880aaaaaaaaaaaaaaaa"
 
 
@@ -59,29 +62,16 @@ class Stopped:
 def set_on_unit(lab, unit, *varbinds):
     """A SET by somebody else than the station, who has its key and speaks in its name: the unit
     refuses most of what others ask for."""
-    settings = lab.lab.settings
-    env = dict(os.environ, MIBS="", SNMPCONFPATH=settings.path("snmp", "provision"),
-               SNMP_PERSISTENT_DIR=lab.work)
-    address, word = lab.unit(unit)["address"], [f"{packets.MEMBER}.{n}.0" for n in (10, 12, 13)]
-    done = subprocess.run(["snmpget", "-Oqv", "-Ox", address, *word], env=env, check=True,
-                          capture_output=True, text=True)
+    word = [f"{oid}.0" for oid in (dvsanMemberHolder, dvsanMemberIntent, dvsanMemberIntentMark)]
+    done = lab.snmp(unit, "snmpget", "-Oqv", "-Ox", *word)
     values = [line.strip().strip('"').replace(" ", "") for line in done.stdout.splitlines()]
-    name = [part for three in zip(word, "xuu", values) for part in three]
-    subprocess.run(["snmpset", address, *name, *varbinds], env=env, check=True,
-                   stdout=subprocess.DEVNULL)
+    lab.snmp(unit, "snmpset", *zip(word, "xuu", values), *varbinds, user="provision")
 
 
 def volume_index(lab, name):
     """Its dvsanVolumeIndex, which is also tgtd's target id, asked of the unit."""
     unit = lab.volume(name)["unit"]
-    done = subprocess.run(["snmpwalk", "-On", "-Oq", lab.env[f"DVSAN_{unit.upper()}_SNMP"],
-                           UNIT_MIB + ".3.1.3"], env=dict(lab.env, MIBS=""), check=True,
-                          capture_output=True, text=True)
-    for line in done.stdout.splitlines():
-        oid, value = line.split()
-        if value.strip('"') == name:
-            return int(oid.rpartition(".")[2])
-    raise AssertionError(f"{unit} has no volume {name}")
+    return next(int(index) for index, shown in lab.column(unit, dvsanVolumeName).items() if shown == name)
 
 
 def drop(lab, *names):
@@ -379,14 +369,14 @@ def test_a_restored_snmpd_is_talked_to_again(lab, leave, gone):
 def test_a_late_good_bye_takes_no_unit_out(lab):
     unit = lab.unit("unit1")
     assert packets.notify(lab, packets.announcement(unit, state="4", epoch=str(unit["epoch"] - 1)),
-                          trap=packets.LINK_DOWN)
+                          trap=LINK_DOWN)
     assert state_of(lab, "unit1") == "up"
     # One of this run, which any unit of those with the key can have sent, makes the station look.
     def said():
         return sum(e["subject"] == "unit unit1" and "is being stopped" in e["text"]
                    for e in lab.client.get("/events?limit=1000"))
     before = said()
-    assert packets.notify(lab, packets.announcement(unit, state="4"), trap=packets.LINK_DOWN)
+    assert packets.notify(lab, packets.announcement(unit, state="4"), trap=LINK_DOWN)
     lab.create("after-good-bye", "1M", unit="unit1")
     assert state_of(lab, "unit1") == "up"
     assert said() == before
@@ -474,7 +464,7 @@ def test_a_unit_is_forgotten_and_joins_anew(lab):
 def test_a_volume_that_vanishes_is_not_made_again(lab):
     lab.create("lost", "16M", unit="unit1")
     index = volume_index(lab, "lost")
-    set_on_unit(lab, "unit1", f"{UNIT_MIB}.3.1.23.{index}", "i", "6")
+    set_on_unit(lab, "unit1", (f"{dvsanVolumeRowStatus}.{index}", "i", DESTROY))
     assert until(lambda: lab.volume("lost")["state"] == "failed", 10), lab.volume("lost")
     assert told(lab, "volume lost", "has vanished")
     is_seen_again(lab, "unit1", 2)
@@ -488,10 +478,7 @@ def test_a_volume_that_vanishes_is_not_made_again(lab):
 
 def test_a_volume_that_somebody_else_made_is_taken_in(lab):
     uuid = "d5d5d5d5d5d54d5d8d5dd5d5d5d5d5d5"
-    columns = UNIT_MIB + ".3.1"
-    set_on_unit(lab, "unit1", f"{columns}.23.77", "i", "4", f"{columns}.2.77", "x", uuid,
-                f"{columns}.3.77", "s", "foreign", f"{columns}.4.77", "u", "1",
-                f"{columns}.5.77", "u", "16")
+    set_on_unit(lab, "unit1", *create_set(77, "foreign", 16, uuid))
     assert until(lambda: any(v["name"] == "foreign" and v["state"] == "online"
                              for v in lab.client.get("/volumes")), 10)
     assert lab.create("next", "16M", unit="unit1")["state"] == "online"
@@ -501,17 +488,11 @@ def test_a_volume_that_somebody_else_made_is_taken_in(lab):
 def test_a_rule_that_nobody_gave_is_removed(lab):
     lab.create("guarded", "16M", unit="unit1")
     lab.assign("guarded", "host1")
-    index, columns = volume_index(lab, "guarded"), UNIT_MIB + ".4.1"
-    set_on_unit(lab, "unit1", f"{columns}.9.{index}.9", "i", "4",
-                f"{columns}.2.{index}.9", "s", "iqn.2026-11.example:thief",
-                f"{columns}.3.{index}.9", "s", "thief",
-                f"{columns}.4.{index}.9", "s", "thiefs-own-secret"[:16])
+    index = volume_index(lab, "guarded")
+    set_on_unit(lab, "unit1", *grant_set(index, 9, "iqn.2026-11.example:thief", "thief", "thiefs-own-secret"[:16]))
 
     def rules():
-        done = subprocess.run(["snmpwalk", "-On", "-Oq", lab.env["DVSAN_UNIT1_SNMP"],
-                               f"{columns}.2.{index}"], env=dict(lab.env, MIBS=""), check=True,
-                              capture_output=True, text=True)
-        return [line.split()[1].strip('"') for line in done.stdout.splitlines() if "iqn" in line]
+        return list(lab.column("unit1", f"{dvsanAccessInitiator}.{index}").values())
     assert until(lambda: rules() == ["iqn.2026-11.lab.dvsan:host1"], 10), rules()
     assert initiators.can_log_in(initiators.access(lab, "host1", "guarded"))
     drop(lab, "guarded")

@@ -1,12 +1,12 @@
 """The station may be killed at any moment: I/O goes on, the pool is the same, no task is lost."""
 import os
-import subprocess
 import threading
 import time
 
 import nbd
 import pytest
 
+from dvsan_oids import dvsanVolumeName
 from support import initiators
 from support.patience import until
 from support.testlab import Refused, Unanswered
@@ -78,14 +78,7 @@ def test_io_goes_on_without_the_station(lab):
 
 def index_of_units(lab):
     """What the units themselves hold, asked without the station: {name: rows}."""
-    column = "1.3.6.1.4.1.8072.9999.9999.21137.1.2.1.3.1.3"
-    found = {}
-    for name in lab.units:
-        done = subprocess.run(["snmpwalk", "-On", "-Oq", lab.env[f"DVSAN_{name.upper()}_SNMP"], column],
-                              env=dict(lab.env, MIBS=""), capture_output=True, text=True, check=True)
-        found[name] = sorted(line.split()[1].strip('"') for line in done.stdout.splitlines()
-                             if line.startswith(f".{column}."))  # not "No Such Instance" of none
-    return found
+    return {unit: sorted(lab.column(unit, dvsanVolumeName).values()) for unit in lab.units}
 
 
 @pytest.mark.parametrize("n", range(KILLS))

@@ -24,15 +24,18 @@ import uuid
 
 import pytest
 
+from dvsan_oids import (dvsanAccessChapSecret, dvsanAccessRowStatus, dvsanFreeExtentBlocks, dvsanFreeExtentStartLba,
+                        dvsanVolumeAdminState, dvsanVolumeForce, dvsanVolumeName, dvsanVolumeRowStatus, dvsanVolumeSize,
+                        dvsanVolumeThin)
 from support import BUILD, SOURCE, unit_box
 from support.crash_box import BLOCKS, DIR, DISK, MARK, MIB, CrashBox, Intended, Volume
 from support.faults import has_faults, needs_faults
 from support.raw_initiator import Session
-from support.unit_box import ACCESS, VOLUME, create_set, grant_set, tool_environment
+from support.snmp import PRINTED, SnmpError, tool_environment
+from support.unit_box import create_set, grant_set
 
 VICTIMS = {"unit": ["unit"], "tgtd": ["tgtd"], "snmpd": ["snmpd"], "full": ["unit", "tgtd", "snmpd"]}
 FIRST_SECRET, OTHER_SECRET = "the-first-secret", "another-secret-1"
-V_FORCE = 24
 LEFT_OVER_MAX = 8  # volumes of earlier cells, which must stay as they are
 STOP_SECONDS = 8
 ATTEMPTS = 3
@@ -64,7 +67,7 @@ class World:
         self.index += 1
         v = Volume(self.index, uuid.uuid4().hex, f"volume-{self.index}", medium, mib, thin)
         sets = list(create_set(v.index, v.name, mib, v.uuid, medium))
-        sets.insert(-1, (f"{VOLUME}.{unit_box.V_THIN}.{v.index}", "i", 1 if thin else 2))
+        sets.insert(-1, (f"{dvsanVolumeThin}.{v.index}", "i", 1 if thin else 2))
         for i in range(1, rules + 1):
             v.rules[i] = (f"iqn.2026-11.test.host:h{i}", f"user-{v.index}-{i}")
             sets += grant_set(v.index, i, *v.rules[i], FIRST_SECRET)
@@ -107,19 +110,19 @@ class World:
                 self.make(medium, 4)
         assert room in (None, self.has_room(v))
         if not online:
-            self.box.prepare((f"{VOLUME}.{unit_box.V_ADMIN}.{v.index}", "i", 2))
+            self.box.prepare((f"{dvsanVolumeAdminState}.{v.index}", "i", 2))
             v.online = False
             self.settle()
         return v
 
     def has_room(self, v):
         end = self.now.start(v.index) + v.mib * BLOCKS
-        return any(int(r[2]) == end for i, r in self.now.free.items() if i[0] == v.medium)
+        return any(int(r[dvsanFreeExtentStartLba]) == end for i, r in self.now.free.items() if i[0] == v.medium)
 
     def sweep(self):
         """Deletes all that cells left."""
         left = [v for v in self.want.volumes.values() if v not in self.own]
-        rules = [(f"{ACCESS}.{unit_box.A_STATUS}.{v.index}.{i}", "i", unit_box.DESTROY)
+        rules = [(f"{dvsanAccessRowStatus}.{v.index}.{i}", "i", unit_box.DESTROY)
                  for v in left for i in v.rules]
         if rules:
             self.box.prepare(*rules)
@@ -127,7 +130,7 @@ class World:
                 v.rules.clear()
             self.settle()
         if left:
-            self.box.prepare(*((f"{VOLUME}.{unit_box.V_STATUS}.{v.index}", "i", unit_box.DESTROY) for v in left))
+            self.box.prepare(*((f"{dvsanVolumeRowStatus}.{v.index}", "i", unit_box.DESTROY) for v in left))
             for v in left:
                 del self.want.volumes[v.index]
             self.settle()
@@ -137,7 +140,8 @@ class World:
         dirt = b"\xee" * MIB
         with open(self.box.disk, "r+b") as f:
             for (medium, start), row in self.now.free.items():
-                for mib in {*range(min(16, int(row[3]) // BLOCKS)), 100, 263} if medium == DISK else ():
+                room = int(row[dvsanFreeExtentBlocks]) // BLOCKS
+                for mib in {*range(min(16, room)), 100, 263} if medium == DISK else ():
                     f.seek((start + mib) * MIB)
                     f.write(dirt)
 
@@ -156,8 +160,8 @@ def resizes(mib, force=False, thin=True, room=None):
     def prepare(world, medium):
         v = world.subject(medium, thin=thin, rules=1, room=room)
         world.soil()
-        sets = [(f"{VOLUME}.{unit_box.V_SIZE}.{v.index}", "u", mib)]
-        sets += [(f"{VOLUME}.{V_FORCE}.{v.index}", "i", 1)] * force
+        sets = [(f"{dvsanVolumeSize}.{v.index}", "u", mib)]
+        sets += [(f"{dvsanVolumeForce}.{v.index}", "i", 1)] * force
         return [v], sets, lambda want: setattr(want.volumes[v.index], "mib", mib)
     return prepare
 
@@ -169,21 +173,21 @@ def grows_by_a_copy(world, medium):
     def effect(want):
         want.gone.append((world.now.start(v.index), v.mib * BLOCKS))
         want.volumes[v.index].mib = 12
-    return [v], [(f"{VOLUME}.{unit_box.V_SIZE}.{v.index}", "u", 12), (f"{VOLUME}.{V_FORCE}.{v.index}", "i", 1)], effect
+    return [v], [(f"{dvsanVolumeSize}.{v.index}", "u", 12), (f"{dvsanVolumeForce}.{v.index}", "i", 1)], effect
 
 
 def renames(world, medium):
     v = world.subject(medium, rules=1)
     name = f"{v.name}-{world.index}"
     world.index += 1
-    return ([v], [(f"{VOLUME}.{unit_box.V_NAME}.{v.index}", "s", name)],
+    return ([v], [(f"{dvsanVolumeName}.{v.index}", "s", name)],
             lambda want: setattr(want.volumes[v.index], "name", name))
 
 
 def switches(online):
     def prepare(world, medium):
         v = world.subject(medium, rules=1, online=not online)
-        return ([v], [(f"{VOLUME}.{unit_box.V_ADMIN}.{v.index}", "i", 1 if online else 2)],
+        return ([v], [(f"{dvsanVolumeAdminState}.{v.index}", "i", 1 if online else 2)],
                 lambda want: setattr(want.volumes[v.index], "online", online))
     return prepare
 
@@ -196,7 +200,7 @@ def deletes(mib):
             del want.volumes[v.index]
             if medium == DISK:
                 want.gone.append((world.now.start(v.index), v.mib * BLOCKS))
-        return [v], [(f"{VOLUME}.{unit_box.V_STATUS}.{v.index}", "i", unit_box.DESTROY)], effect
+        return [v], [(f"{dvsanVolumeRowStatus}.{v.index}", "i", unit_box.DESTROY)], effect
     return prepare
 
 
@@ -220,7 +224,7 @@ def changes_secret(world, medium):
     def effect(want):
         want.secrets[user] = new
         want.refused = [(v.target(), iqn, user, old)]
-    return [v], [(f"{ACCESS}.{unit_box.A_SECRET}.{v.index}.1", "s", new)], effect
+    return [v], [(f"{dvsanAccessChapSecret}.{v.index}.1", "s", new)], effect
 
 
 def revokes(in_use):
@@ -235,7 +239,7 @@ def revokes(in_use):
         def effect(want):
             del want.volumes[v.index].rules[1]
             want.refused = [(v.target(), iqn, user, secret)]
-        return [v], [(f"{ACCESS}.{unit_box.A_STATUS}.{v.index}.1", "i", unit_box.DESTROY)], effect
+        return [v], [(f"{dvsanAccessRowStatus}.{v.index}.1", "i", unit_box.DESTROY)], effect
     return prepare
 
 
@@ -302,8 +306,7 @@ def begin(world, operation):
 
 
 def send(world, sets):
-    args = [word for triple in sets for word in triple]
-    return subprocess.Popen(world.box.snmp_command("snmpset", *args, patience=["-t", "3", "-r", "0"]),
+    return subprocess.Popen(world.box.snmp_command("snmpset", *sets, options=["-t", "3", "-r", "0", *PRINTED]),
                             env=tool_environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
@@ -465,7 +468,7 @@ class Worlds:
                 return None
             except NotPassed:  # the observer may have come in between
                 failure = f"{cell}: the operation did not pass the point again"
-            except (AssertionError, unit_box.SnmpError, OSError) as error:
+            except (AssertionError, SnmpError, OSError) as error:
                 print(f"{cell}: {error}\nthe end of the log:\n{self.log()[-6000:]}")
                 self.begin()
                 return f"{cell}: {error}"

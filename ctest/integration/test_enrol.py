@@ -6,11 +6,11 @@ import subprocess
 
 import pytest
 
+from dvsan_oids import dvsanMemberName
 from support import BUILD, initiators, packets, patience
+from support.oids import COLD_START, LINK_DOWN, SYS_UP_TIME
 
 LAB = {"units": 2, "hosts": 1, "enrolled": True}
-DATE = "1.3.6.1.2.1.1.3.0" # sysUpTime, which any user that may read anything can read
-UNIT_OBJECTS = packets.ROOT_OID
 
 
 class Keys:
@@ -64,11 +64,11 @@ def net_snmp(lab, tool, keys, target, *words):
                                    SNMP_PERSISTENT_DIR=folder), timeout=60, check=False)
 
 
-def get(lab, keys, unit, oid=UNIT_OBJECTS + ".1.1.1.3.0"):
+def get(lab, keys, unit, oid=dvsanMemberName + ".0"):
     return net_snmp(lab, "snmpget", keys, f"udp:{unit.address}:1161", oid)
 
 
-def inform(lab, keys, varbinds, trap=packets.COLD_START):
+def inform(lab, keys, varbinds, trap=COLD_START):
     address, port = packets.station(lab)
     return net_snmp(lab, "snmpinform", keys, f"udp:{address}:{port}", "", trap, *varbinds)
 
@@ -125,11 +125,11 @@ def test_keys_of_one_unit_are_not_the_stations(lab):
     """The station is an engine, too, and answers nobody."""
     for keys in [*users_of_snmpd(lab.units["unit1"]), notify_user(lab, lab.units["unit1"])]:
         address, port = packets.station(lab)
-        done = net_snmp(lab, "snmpget", keys, f"udp:{address}:{port}", DATE)
+        done = net_snmp(lab, "snmpget", keys, f"udp:{address}:{port}", SYS_UP_TIME)
         assert done.returncode != 0 and not done.stdout
 
 
-@pytest.mark.parametrize("trap", [packets.COLD_START, packets.LINK_DOWN])
+@pytest.mark.parametrize("trap", [COLD_START, LINK_DOWN])
 @pytest.mark.parametrize("state", ["2", "4"], ids=["running", "good-bye"])
 def test_nobody_speaks_in_anothers_name(lab, trap, state):
     victim = lab.unit("unit2")

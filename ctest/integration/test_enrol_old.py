@@ -4,6 +4,7 @@ import re
 import subprocess
 
 from support import BUILD, initiators, packets, patience
+from support.oids import LINK_DOWN
 from test_cms_crash import Writer
 
 LAB = {"units": 2, "hosts": 1}
@@ -73,7 +74,7 @@ def test_the_station_says_who_shares_keys(lab):
 def test_who_shares_keys_does_not_speak_for_one_that_has_its_own(lab):
     victim = lab.unit("unit1")
     assert victim["trust"] == "enrolled"
-    assert packets.notify(lab, packets.announcement(victim, state="4"), trap=packets.LINK_DOWN)
+    assert packets.notify(lab, packets.announcement(victim, state="4"), trap=LINK_DOWN)
     patience.wait_for("the station to tell of it", lambda: any(
         "signed with keys that many know" in e["text"] for e in lab.client.get("/events")))
     assert lab.unit("unit1")["state"] == "up"

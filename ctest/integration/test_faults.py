@@ -12,14 +12,17 @@ import threading
 
 import pytest
 
+from dvsan_oids import (dvsanMediumLastError, dvsanMediumOperState, dvsanMemberOperState, dvsanMemberUuid,
+                        dvsanUnitLastError, dvsanVolumeAdminState, dvsanVolumeBlocks, dvsanVolumeGeneration,
+                        dvsanVolumeName, dvsanVolumeUuid)
 from support import unit_box
 from support.patience import wait_for
-from support.unit_box import ONLINE, UNIT, VOLUME, V_NAME, SnmpError
+from support.snmp import SnmpError
+from support.unit_box import DEGRADED, ONLINE, RUNNING
 
 HOST, SECRET = "iqn.2026-11.test.host:faults", "a-secret-of-16ch"
 MIB = 1 << 20
-M_STATE, M_ERROR = f"{UNIT}.2.1.7", f"{UNIT}.2.1.8"
-TROUBLE = f"{UNIT}.1.5.0"
+TROUBLE = f"{dvsanUnitLastError}.0"
 WELL, LOW, BROKEN = "1", "2", "3"
 # Index, kind, and what lies at its path.
 MEDIA = {"dir": (2, "folder"), "disk": (3, "disks/disk.img"), "device": (4, "luns/lun.img")}
@@ -117,8 +120,8 @@ class Unit(unit_box.Box):
 
     def poke(self):
         """Has it look at its media now, as it does every few seconds by itself."""
-        self.set((f"{VOLUME}.{V_NAME}.1", "s", "v1."))
-        self.set((f"{VOLUME}.{V_NAME}.1", "s", "v1"))
+        self.set((f"{dvsanVolumeName}.1", "s", "v1."))
+        self.set((f"{dvsanVolumeName}.1", "s", "v1"))
 
     def log_since(self, mark):
         return self.agent_log.read_text(errors="replace")[mark:]
@@ -257,8 +260,8 @@ def cut(path):
         f.write(saved)
 
 
-RUNNING, AT_START = "running", "at_start"
-BOTH = (RUNNING, AT_START)
+AT_WORK, AT_START = "running", "at_start"
+BOTH = (AT_WORK, AT_START)
 FAULTS = [
     ("dir", missing, BOTH, "is gone"),
     ("dir", replaced, BOTH, "another folder, or copy of it, is at|is gone; is the file system still mounted"),
@@ -334,8 +337,8 @@ def test_a_medium_that_fails(unit, host, kind, fault, when, why):
         else:
             unit.poke()
         check_failed(unit, index, when, why)
-        assert unit.get(f"{M_STATE}.{index}") == BROKEN
-        assert re.search(why, unit.get(f"{M_ERROR}.{index}"))
+        assert unit.get(f"{dvsanMediumOperState}.{index}") == BROKEN
+        assert re.search(why, unit.get(f"{dvsanMediumLastError}.{index}"))
         assert re.search(f"medium {['', 'well', 'folder', 'disk', 'lun'][index]} is failed: .*({why})",
                          unit.log_since(mark))
         with pytest.raises(SnmpError, match="resourceUnavailable"):
@@ -345,7 +348,7 @@ def test_a_medium_that_fails(unit, host, kind, fault, when, why):
         assert unit.running()
         wait_for("I/O meanwhile", lambda: host.rounds > rounds + 1)
     unit.wait_volume(index, ONLINE)
-    assert unit.get(f"{M_STATE}.{index}", f"{M_ERROR}.{index}") == [WELL, ""]
+    assert unit.get(f"{dvsanMediumOperState}.{index}", f"{dvsanMediumLastError}.{index}") == [WELL, ""]
     assert "Pattern" not in unit.io(index, f"read -P {pattern} 1M 64k")
     unit.destroy(8)
     wait_for("the volume beside to be gone", lambda: unit.volumes() == {**others, index: ONLINE})
@@ -387,8 +390,8 @@ def test_a_volume_that_fails_alone(unit, host, kind, fault, when, why):
 
 def shown(unit):
     """What a SET could have changed."""
-    columns = (unit_box.V_UUID, V_NAME, unit_box.V_BLOCKS, unit_box.V_ADMIN, unit_box.V_GENERATION)
-    return [unit.walk(f"{VOLUME}.{c}") for c in columns], sorted(os.listdir(unit.path("dir")))
+    columns = (dvsanVolumeUuid, dvsanVolumeName, dvsanVolumeBlocks, dvsanVolumeAdminState, dvsanVolumeGeneration)
+    return [unit.walk(c) for c in columns], sorted(os.listdir(unit.path("dir")))
 
 
 def refused(unit, why):
@@ -397,13 +400,13 @@ def refused(unit, why):
     before = shown(unit)
     with pytest.raises(SnmpError, match="commitFailed"):
         unit.set(*unit_box.create_set(9, "no", 8, "99" * 16, medium=2),
-                 (f"{VOLUME}.{V_NAME}.1", "s", "renamed"))
+                 (f"{dvsanVolumeName}.1", "s", "renamed"))
     with pytest.raises(SnmpError, match="commitFailed"):
         unit.grant(1, 9, HOST + "9", "user9", SECRET)
     assert shown(unit) == before
     assert (1, 9) not in unit.rules()
     assert set(unit.volumes().values()) == {ONLINE}
-    assert unit.get(f"{unit_box.MEMBER}.7.0") == "3"
+    assert unit.get(f"{dvsanMemberOperState}.0") == DEGRADED
     assert "changes cannot be recorded and are refused" in unit.agent_log.read_text()
 
 
@@ -413,15 +416,15 @@ def recovered(unit):
     unit.wait_volume(9, ONLINE)
     unit.destroy(9)
     wait_for("the volume to be gone", lambda: 9 not in unit.volumes())
-    assert unit.get(f"{unit_box.MEMBER}.7.0") == "2"
+    assert unit.get(f"{dvsanMemberOperState}.0") == RUNNING
 
 
 def restart(unit):
     """What is recorded is what is there."""
-    before = unit.get(f"{unit_box.MEMBER}.1.0"), unit.walk(f"{VOLUME}.{V_NAME}")
+    before = unit.get(f"{dvsanMemberUuid}.0"), unit.walk(dvsanVolumeName)
     unit.agent.kill()
     start_agent(unit)
-    assert (unit.get(f"{unit_box.MEMBER}.1.0"), unit.walk(f"{VOLUME}.{V_NAME}")) == before
+    assert (unit.get(f"{dvsanMemberUuid}.0"), unit.walk(dvsanVolumeName)) == before
 
 
 def refuses_to_start(unit, why):

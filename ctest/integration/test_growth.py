@@ -9,10 +9,11 @@ import uuid
 
 import pytest
 
+from dvsan_oids import dvsanMediumBlocks, dvsanVolumeBlocks, dvsanVolumeSize
 from support.crash_box import megabytes
 from support.loop_device import LoopDevice
 from support.patience import wait_for
-from support.unit_box import ACTIVE, GROWTHS, MEDIUM, M_BLOCKS, ONLINE, VOLUME, V_BLOCKS, V_SIZE, create_set, own_box
+from support.unit_box import ACTIVE, GROWTHS, ONLINE, create_set, own_box
 from test_media import poke
 
 MIB = 2048  # blocks
@@ -69,10 +70,10 @@ class Volume:
         if self.device:
             self.device.grow(self.mib)
             poke(box, self.index)
-            wait_for("the medium's size", lambda: box.get(f"{MEDIUM}.{M_BLOCKS}.{DEVICE}") == str(self.mib * MIB),
+            wait_for("the medium's size", lambda: box.get(f"{dvsanMediumBlocks}.{DEVICE}") == str(self.mib * MIB),
                      PATIENCE_S)
-        box.set((f"{VOLUME}.{V_SIZE}.{self.index}", "u", self.mib))
-        wait_for(f"{self.mib} MiB", lambda: box.get(f"{VOLUME}.{V_BLOCKS}.{self.index}") == str(self.mib * MIB),
+        box.set((f"{dvsanVolumeSize}.{self.index}", "u", self.mib))
+        wait_for(f"{self.mib} MiB", lambda: box.get(f"{dvsanVolumeBlocks}.{self.index}") == str(self.mib * MIB),
                  PATIENCE_S)
         wait_for("tgtd to serve it", self.is_served, PATIENCE_S)
         box.wait_volume(self.index, ONLINE, PATIENCE_S)

@@ -6,9 +6,10 @@ import struct
 
 import pytest
 
+from dvsan_oids import dvsanVolumeName, dvsanVolumeSize
 from support.patience import wait_for
 from support.raw_initiator import Lun, Refused
-from support.unit_box import ACTIVE, ONLINE, VOLUME, V_NAME, V_SIZE, Box, create_set, free_addresses
+from support.unit_box import ACTIVE, ONLINE, Box, create_set, free_addresses
 
 HOST, SECRET = "iqn.2026-11.host:names", "secret-of-names"
 DISK = '<medium index="2" name="disk" kind="disk" path="{}" initialise="yes"/>'
@@ -87,8 +88,8 @@ def test_names_stay_over_restarts_renaming_and_growth(units):
     unit = units[0]
     use(unit, 1)
     before = identity(unit, 1)
-    unit.set((f"{VOLUME}.{V_NAME}.1", "s", "another"))
-    unit.set((f"{VOLUME}.{V_SIZE}.1", "u", 24))
+    unit.set((f"{dvsanVolumeName}.1", "s", "another"))
+    unit.set((f"{dvsanVolumeSize}.1", "u", 24))
     unit.wait_volume(1, ONLINE)
     assert identity(unit, 1) == before
     for who in ("agent", "tgtd"):

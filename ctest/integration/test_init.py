@@ -10,6 +10,7 @@ import pytest
 
 from support import BUILD, SOURCE, noise
 from support.booted import Machine
+from support.oids import SYS_UP_TIME
 from support.patience import until
 from support.testlab import SANITIZER
 
@@ -124,7 +125,7 @@ def test_the_unit_is_enrolled_and_knows_no_pass_phrase_of_the_pool(machines, typ
     assert unit.run("systemctl", "is-enabled", "tgt", check=False).stdout != "enabled\n"
     assert unit.sh("stat -c %a%U%G /etc/snmp/snmpd.conf") == "640rootDebian-snmp\n"
     assert unit.sh("snmpget -v 3 -u dvsan-monitor -l authPriv -a SHA-256 -A $(cat /etc/dvsan/monitor.auth) -x AES "
-                   "-X $(cat /etc/dvsan/monitor.priv) 192.0.2.7 1.3.6.1.2.1.1.3.0")
+                   f"-X $(cat /etc/dvsan/monitor.priv) 192.0.2.7 {SYS_UP_TIME}")
 
 
 def test_hosts_secrets_are_sealed(machines, typed):

@@ -6,7 +6,9 @@ import subprocess
 
 import pytest
 
+from dvsan_oids import dvsanMemberName
 from support import net
+from support.oids import SYS_DESCR
 from support.patience import until, wait_for
 from support.testlab import LOST_SENDERS, SANITIZER, TestLab, labs
 from support.unit_box import own_box
@@ -77,7 +79,7 @@ def test_the_tools_reach_a_unit_as_env_says(lab):
     exports = lab.run("env")
     done = subprocess.run(
         ["bash", "-c", exports + "\nMIBS= snmpwalk -On $DVSAN_UNIT1_SNMP "
-         "1.3.6.1.4.1.8072.9999.9999.21137.1.1.1.3 && dvsan pool show"],
+         f"{dvsanMemberName} && dvsan pool show"],
         capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"unit1"' in done.stdout
@@ -88,16 +90,14 @@ def test_monitoring_sees_the_machine(lab):
     for what, oid in (("memory", "1.3.6.1.4.1.2021.4.5.0"), ("load", "1.3.6.1.4.1.2021.10.1.3.1"),
                       ("processor", "1.3.6.1.4.1.2021.11.53.0"), ("uptime", "1.3.6.1.2.1.25.1.1.0"),
                       ("interfaces", "1.3.6.1.2.1.2.1.0")):
-        done = subprocess.run(["snmpget", "-On", "-Oqv", lab.env["DVSAN_UNIT1_SNMP"], oid],
-                              env=dict(lab.env, MIBS=""), capture_output=True, text=True, check=False)
-        assert done.returncode == 0 and "No Such" not in done.stdout, (what, done.stdout, done.stderr)
+        assert "No Such" not in lab.snmp("unit1", "snmpget", "-Oqv", oid).stdout, what
 
 
 def test_old_versions_of_snmp_are_refused(lab):
     address = f"udp:{lab.units['unit1'].address}:1161"
     for version in ("1", "2c"):
         done = subprocess.run(["snmpget", "-v", version, "-c", "public", "-t", "0.3", "-r", "0",
-                               address, "1.3.6.1.2.1.1.1.0"], env=dict(lab.env, MIBS=""),
+                               address, SYS_DESCR], env=dict(lab.env, MIBS=""),
                               capture_output=True, text=True, check=False)
         assert "Timeout" in done.stderr, done.stdout + done.stderr
 

@@ -9,13 +9,13 @@ import pytest
 
 from test_enrol import events, inform, net_snmp, notify_user, users_of_snmpd
 
+from dvsan_oids import dvsanAccessChapSecret, dvsanMediumProof
 from support import initiators, packets, patience
 from support.liar import Liar
+from support.oids import COLD_START, LINK_DOWN
 from support.testlab import Refused
 
 LAB = {"units": 2, "hosts": 1, "enrolled": True}
-PROOF = packets.ROOT_OID + ".1.2.1.2.1.13"
-SECRET_COLUMN = packets.ROOT_OID + ".1.2.1.4.1.4."
 
 
 class Member(Liar):
@@ -58,7 +58,7 @@ class Member(Liar):
         patience.wait_for("the station to lead it", lambda: lab.unit("unit2")["lead"] == "leads")
 
     def told_secrets(self):
-        return [value for oid, value in self.sets() if oid.startswith(SECRET_COLUMN)]
+        return [value for oid, value in self.sets() if oid.startswith(dvsanAccessChapSecret + ".")]
 
     def shows(self, index, volume, **changed):
         """A row of another unit's volume, as good as who knows all about it can make it."""
@@ -90,7 +90,7 @@ def test_who_may_see_the_proof(lab):
     unit = lab.units["unit1"]
     seen = {}
     for keys in users_of_snmpd(unit):
-        done = net_snmp(lab, "snmpwalk", keys, f"udp:{unit.address}:1161", PROOF)
+        done = net_snmp(lab, "snmpwalk", keys, f"udp:{unit.address}:1161", dvsanMediumProof)
         seen[keys.name] = "Hex-STRING" in done.stdout
     assert seen["dvsan-monitor"] is False
     assert any(shown for name, shown in seen.items() if name.startswith("dvsan-station")), seen
@@ -250,7 +250,7 @@ def test_a_name_and_an_address_of_another(lab, volume, liar):
     assert two["address"] != address and two["uuid"] != one["uuid"]
 
 
-@pytest.mark.parametrize("trap, state", [(packets.LINK_DOWN, "4"), (packets.COLD_START, "2")],
+@pytest.mark.parametrize("trap, state", [(LINK_DOWN, "4"), (COLD_START, "2")],
                          ids=["good-bye", "start"])
 def test_news_in_anothers_name(lab, trap, state, request):
     """Of a liar who goes on as unit2, too: what was said in unit1's name changes nothing of unit1."""

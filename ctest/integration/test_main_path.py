@@ -6,6 +6,7 @@ import subprocess
 import nbd
 import pytest
 
+from dvsan_oids import dvsanVolumeEndLba
 from support import initiators
 from support.patience import until
 from support.testlab import Refused
@@ -63,11 +64,7 @@ def test_cold_units_are_in_the_pool(lab):
         volume = tables[name]
         assert volume["blocks"] == mebibytes * 2048
         assert volume["end_lba"] == volume["start_lba"] + volume["blocks"] - 1
-        column = "1.3.6.1.4.1.8072.9999.9999.21137.1.2.1.3.1"
-        done = subprocess.run(
-            ["snmpwalk", "-On", "-Oq", lab.env[f"DVSAN_{volume['unit'].upper()}_SNMP"],
-             column + ".9"], env=dict(lab.env, MIBS=""), capture_output=True, text=True, check=True)
-        assert str(volume["end_lba"]) in done.stdout.split()
+        assert str(volume["end_lba"]) in lab.column(volume["unit"], dvsanVolumeEndLba).values()
     for name in ("cold1", "cold2", "cold3"):
         lab.done(lab.client.delete(f"/volumes/{name}"))
 

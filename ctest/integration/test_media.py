@@ -9,10 +9,15 @@ import time
 
 import pytest
 
+from dvsan_oids import (dvsanMediumBlocks, dvsanMediumLastError, dvsanMediumOperState, dvsanMediumOvercommitted,
+                        dvsanMediumReserves, dvsanMediumStorageBlocks, dvsanMediumStorageFreeBlocks, dvsanVolumeBlocks,
+                        dvsanVolumeLastError, dvsanVolumeName, dvsanVolumeSize, dvsanVolumeStartLba, dvsanVolumeThin,
+                        dvsanVolumeUuid)
 from support import loop_device, unit_box
 from support.patience import wait_for
 from support.raw_initiator import CheckCondition, Lun
-from support.unit_box import FAILED, ONLINE, VOLUME, V_BLOCKS, V_ERROR, V_NAME, V_START, V_UUID
+from support.snmp import SnmpError
+from support.unit_box import FAILED, ONLINE
 
 TYPE = "D75A4E2C-3B60-4C1F-8D5B-647673616E31"
 HOST, SECRET = "iqn.2026-11.test.host:media", "a-secret-of-16ch"
@@ -64,7 +69,8 @@ def partitions(path):
 def rows(box):
     """The volume table: UUID -> (start, blocks, name)."""
     return {raw_uuid(number): (int(start), int(blocks), name)
-            for number, start, blocks, name in box.table(VOLUME, V_UUID, V_START, V_BLOCKS, V_NAME).values()}
+            for number, start, blocks, name in box.table(
+                dvsanVolumeUuid, dvsanVolumeStartLba, dvsanVolumeBlocks, dvsanVolumeName).values()}
 
 
 def raw_uuid(value):
@@ -72,7 +78,7 @@ def raw_uuid(value):
 
 
 def error_of(box, index):
-    return box.get(f"{VOLUME}.{V_ERROR}.{index}")
+    return box.get(f"{dvsanVolumeLastError}.{index}")
 
 
 def loops_over(path):
@@ -83,9 +89,9 @@ def loops_over(path):
 
 def poke(box, index=1):
     """Has the unit look at its media now, as it does every few seconds by itself."""
-    name = box.get(f"{VOLUME}.{V_NAME}.{index}")
-    box.set((f"{VOLUME}.{V_NAME}.{index}", "s", name + "."))
-    box.set((f"{VOLUME}.{V_NAME}.{index}", "s", name))
+    name = box.get(f"{dvsanVolumeName}.{index}")
+    box.set((f"{dvsanVolumeName}.{index}", "s", name + "."))
+    box.set((f"{dvsanVolumeName}.{index}", "s", name))
 
 
 def io(box, index, *commands):
@@ -139,12 +145,12 @@ def test_the_partition_table_is_the_volume_table(box):
         assert f.read(16 * MIB) == bytes(16 * MIB)
     box.create(4, "again", 16)
     box.wait_volume(4, ONLINE)
-    assert int(box.get(f"{VOLUME}.{V_START}.4")) == start
+    assert int(box.get(f"{dvsanVolumeStartLba}.4")) == start
     grant(box, 4)
     assert "Pattern verification failed" not in io(box, 4, "read -P 0 0 16M")
 
     # Renamed there, too.
-    box.set((f"{VOLUME}.{V_NAME}.1", "s", "renamed"))
+    box.set((f"{dvsanVolumeName}.1", "s", "renamed"))
     wait_for("the partition's name", lambda: "renamed" in [p[2] for p in partitions(disk).values()])
 
 
@@ -187,7 +193,7 @@ def test_killed_half_way_through_a_delete_nothing_is_left(box, slow):
     box.wait_medium(1)
     box.create(1, "secret", mib)
     box.wait_volume(1, ONLINE)
-    start = int(box.get(f"{VOLUME}.{V_START}.1")) * 512
+    start = int(box.get(f"{dvsanVolumeStartLba}.1")) * 512
     grant(box, 1)
     assert "wrote 65536" in io(box, 1, f"write -P 0x77 {last}M 64k", "write -P 0x77 0 64k", "flush")
     box.revoke(1, 1)
@@ -211,7 +217,7 @@ def test_killed_half_way_through_a_delete_nothing_is_left(box, slow):
     assert not partitions(disk)
     box.create(2, "again", mib)
     box.wait_volume(2, ONLINE)
-    assert int(box.get(f"{VOLUME}.{V_START}.2")) * 512 == start
+    assert int(box.get(f"{dvsanVolumeStartLba}.2")) * 512 == start
     grant(box, 2)
     assert "Pattern" not in io(box, 2, f"read -P 0 {last}M 1M", "read -P 0 0 1M")
 
@@ -259,7 +265,7 @@ def test_a_disk_moved_to_another_unit_brings_its_volumes(box):
     wait_for("its lock to be free", lambda: not loops_over(other.dir / "moved.img"))
     other.start()
     # It says whose it is; another machine that sees it, or a tgtd whose agent is gone, may serve it.
-    assert re.search("is used by unit .*--take", other.get(f"{unit_box.MEDIUM}.8.1"))
+    assert re.search("is used by unit .*--take", other.get(f"{dvsanMediumLastError}.1"))
     assert not other.volumes() and not loops_over(other.dir / "moved.img")
     other.take("d9")
     wait_for("both volumes", lambda: len(other.volumes()) == 2)
@@ -268,7 +274,7 @@ def test_a_disk_moved_to_another_unit_brings_its_volumes(box):
     assert rows(other) == table
     assert set(rows(other)) == set(ids)
     assert not other.rules()
-    index = next(i for i in other.volumes() if other.get(f"{VOLUME}.{V_NAME}.{i}") == "alpha")
+    index = next(i for i in other.volumes() if other.get(f"{dvsanVolumeName}.{i}") == "alpha")
     grant(other, index)
     assert "Pattern" not in io(other, index, "read -P 0x42 0 4k")
 
@@ -351,11 +357,11 @@ def test_a_device_is_one_volume_as_it_is(box):
         f.write(b"\x33" * 4096)
     box.write_config('<medium index="1" name="lun" kind="device" path="lun.img"/>')
     box.start()
-    with pytest.raises(unit_box.SnmpError, match="inconsistentValue"):
+    with pytest.raises(SnmpError, match="inconsistentValue"):
         box.create(1, "part", 16)
     box.create(1, "whole", 32)
     box.wait_volume(1, ONLINE)
-    with pytest.raises(unit_box.SnmpError, match="inconsistentValue|resourceUnavailable"):
+    with pytest.raises(SnmpError, match="inconsistentValue|resourceUnavailable"):
         box.set(*unit_box.create_set(2, "more", 32, f"{2:032x}"))
     grant(box, 1)
     assert "Pattern" not in io(box, 1, "read -P 0x33 0 4k")
@@ -423,12 +429,13 @@ def test_a_full_file_system_takes_thin_volumes_offline_alone(box, small):
     box.write_config('<medium index="1" name="x" kind="dir" path="small" size="64M"/>')
     box.start()
     full = list(unit_box.create_set(1, "full", 8, "00" * 15 + "01"))
-    box.set(*full[:-1], (f"{VOLUME}.{unit_box.V_THIN}.1", "i", 2), full[-1])
+    box.set(*full[:-1], (f"{dvsanVolumeThin}.1", "i", 2), full[-1])
     box.create(2, "thin", 16)
     box.wait_volume(1, ONLINE)
     box.wait_volume(2, ONLINE)
     # What is really left, and what is promised beyond it: of the thin one all, of the full one nothing.
-    storage, left, beyond, reserves = (f"{unit_box.MEDIUM}.{n}.1" for n in range(9, 13))
+    storage, left, beyond, reserves = (f"{column}.1" for column in (
+        dvsanMediumStorageBlocks, dvsanMediumStorageFreeBlocks, dvsanMediumOvercommitted, dvsanMediumReserves))
     total = os.statvfs(small).f_blocks * os.statvfs(small).f_frsize // 512
     wait_for("the storage", lambda: box.get(storage, reserves) == [str(total), "1"])
     wait_for("what is left", lambda: 0 < int(box.get(left)) <= total - 8 * MIB // 512)
@@ -462,7 +469,7 @@ def test_a_sparse_image_on_a_full_file_system(box, small):
     box.start()
     box.wait_medium(1)
     full = list(unit_box.create_set(1, "full", 8, "00" * 15 + "01"))
-    box.set(*full[:-1], (f"{VOLUME}.{unit_box.V_THIN}.1", "i", 2), full[-1])
+    box.set(*full[:-1], (f"{dvsanVolumeThin}.1", "i", 2), full[-1])
     box.create(2, "thin", 24)
     box.wait_volume(1, ONLINE)
     box.wait_volume(2, ONLINE)
@@ -489,7 +496,7 @@ def test_a_sparse_image_on_a_full_file_system(box, small):
     host.flush()
     assert host.pread(0, 65536) == b"a" * 65536
     with open(small / "disk.img", "rb") as f:
-        f.seek(int(box.get(f"{VOLUME}.{V_START}.2")) * 512 + 8 * MIB)
+        f.seek(int(box.get(f"{dvsanVolumeStartLba}.2")) * 512 + 8 * MIB)
         assert f.read(65536) == b"b" * 65536
     host.close()
 
@@ -582,7 +589,7 @@ def test_too_few_descriptors_take_no_volume_away(box):
         poke(box)
         lun.pread(0, 512)
     assert sorted(loops_over(disk)) == loops
-    assert box.get(f"{unit_box.MEDIUM}.{unit_box.M_OPER}.1") == str(unit_box.M_ONLINE)
+    assert box.get(f"{dvsanMediumOperState}.1") == str(unit_box.M_ONLINE)
     assert "Pattern" not in io(box, 1, "write -P 0x21 0 4k", "read -P 0x21 0 4k")
     # How many descriptors are free at a moment moves by some, with what the agent looks at just then.
     for last in range(count + 1, count + 12):
@@ -651,10 +658,10 @@ def test_a_copy_on_another_medium(box):
     path = next((box.dir / "media").glob("*.img"))
     subprocess.run(["cp", path, box.dir / "second"], check=True)
     said = "what it holds of volume v1 is a copy that is not used: the volume is on medium m1"
-    wait_for("the copy to be told", lambda: said in box.get(f"{unit_box.MEDIUM}.8.2"))
+    wait_for("the copy to be told", lambda: said in box.get(f"{dvsanMediumLastError}.2"))
     assert said in box.agent_log.read_text() and box.volumes()[1] == ONLINE
     os.unlink(box.dir / "second" / path.name)
-    wait_for("the end of it", lambda: said not in box.get(f"{unit_box.MEDIUM}.8.2"))
+    wait_for("the end of it", lambda: said not in box.get(f"{dvsanMediumLastError}.2"))
 
 
 def test_a_device_that_grew(box):
@@ -667,14 +674,14 @@ def test_a_device_that_grew(box):
     grant(box, 1)
     with contextlib.closing(Lun(box.portal, HOST, box.iqn(1), user(1), SECRET)) as lun:
         os.truncate(disk, 48 * MIB)
-        blocks = f"{unit_box.MEDIUM}.4.1"
+        blocks = f"{dvsanMediumBlocks}.1"
         wait_for("the medium to be larger", lambda: box.get(blocks) == str(48 * MIB // 512))
         poke(box)
         lun.pread(0, 512)
     assert box.volumes() == {1: ONLINE}
-    assert box.get(f"{VOLUME}.{V_BLOCKS}.1") == str(32 * MIB // 512)
-    box.set((f"{VOLUME}.{unit_box.V_SIZE}.1", "u", 48))
-    wait_for("the volume to be larger", lambda: box.get(f"{VOLUME}.{V_BLOCKS}.1") == str(48 * MIB // 512))
+    assert box.get(f"{dvsanVolumeBlocks}.1") == str(32 * MIB // 512)
+    box.set((f"{dvsanVolumeSize}.1", "u", 48))
+    wait_for("the volume to be larger", lambda: box.get(f"{dvsanVolumeBlocks}.1") == str(48 * MIB // 512))
     box.wait_volume(1, ONLINE)
     wait_for("its end to be written to", lambda: "wrote 65536" in io(box, 1, f"write -P 0x44 {47 * MIB} 64k", "flush"))
     with open(disk, "rb") as f:

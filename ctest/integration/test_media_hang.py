@@ -4,14 +4,14 @@ import subprocess
 
 import pytest
 
+from dvsan_oids import (dvsanAccessRowStatus, dvsanMediumLastError, dvsanMediumOperState, dvsanMemberOperState,
+                        dvsanVolumeLastError)
 from support.hanging import Hanging
 from support.patience import wait_for
 from support.power import VolatileDisk
-from support.unit_box import (ACCESS, ACTIVE, A_STATUS, CREATING, DELETING, DESTROY, MEDIUM, MEMBER, M_FAILED, M_ONLINE,
-                              M_OPER, ONLINE, VOLUME, V_ERROR, Box, create_set, free_addresses)
+from support.unit_box import (ACTIVE, CREATING, DEGRADED, DELETING, DESTROY, M_FAILED, M_ONLINE, ONLINE, RUNNING,
+                              STARTING, Box, create_set, free_addresses)
 
-M_ERROR = 8
-STARTING, RUNNING, DEGRADED = "1", "2", "3"
 HOST, SECRET = "iqn.2026-11.host:h", "secret-of-host"
 FIRST = '<medium index="1" name="m1" kind="dir" path="media" size="256M"/>'
 THIRD = '<medium index="3" name="m3" kind="dir" path="third" size="64M"/>'
@@ -51,10 +51,10 @@ def start(box):
 
 
 def wait_told(box):
-    wait_for("the medium to be told", lambda: box.try_get(f"{MEDIUM}.{M_OPER}.2") == str(M_FAILED)
-             and "has not answered since 20" in box.get(f"{MEDIUM}.{M_ERROR}.2"), 60)
-    assert box.get(f"{MEMBER}.7.0") == DEGRADED
-    assert box.get(f"{MEDIUM}.{M_OPER}.1") == str(M_ONLINE)
+    wait_for("the medium to be told", lambda: box.try_get(f"{dvsanMediumOperState}.2") == str(M_FAILED)
+             and "has not answered since 20" in box.get(f"{dvsanMediumLastError}.2"), 60)
+    assert box.get(f"{dvsanMemberOperState}.0") == DEGRADED
+    assert box.get(f"{dvsanMediumOperState}.1") == str(M_ONLINE)
 
 
 def all_else_goes_on(box):
@@ -74,12 +74,12 @@ def all_else_goes_on(box):
 
 def waits(box, *others):
     """What needs the medium says for what it waits."""
-    box.set((f"{ACCESS}.{A_STATUS}.{DOOMED}.1", "i", DESTROY))
+    box.set((f"{dvsanAccessRowStatus}.{DOOMED}.1", "i", DESTROY))
     wait_for("the rule to end", lambda: (DOOMED, 1) not in box.rules(), 60)
     box.destroy(DOOMED)
     for volume in (DOOMED, *others):
         wait_for("its volume to tell", lambda volume=volume: "has not answered since 20" in
-                 box.get(f"{VOLUME}.{V_ERROR}.{volume}"), 60)
+                 box.get(f"{dvsanVolumeLastError}.{volume}"), 60)
     assert box.volumes()[DOOMED] == DELETING
 
 
@@ -89,11 +89,11 @@ def is_zombie(pid):
 
 
 def is_well(box):
-    wait_for("the medium to be online", lambda: box.get(f"{MEDIUM}.{M_OPER}.2", f"{MEDIUM}.{M_ERROR}.2")
+    wait_for("the medium to be online", lambda: box.get(f"{dvsanMediumOperState}.2", f"{dvsanMediumLastError}.2")
              == [str(M_ONLINE), ""], 60)
     box.wait_volume(SICK, ONLINE, 60)
     wait_for("the volume to go", lambda: DOOMED not in box.volumes(), 60)
-    wait_for("the unit to be well", lambda: box.get(f"{MEMBER}.7.0") == RUNNING, 60)
+    wait_for("the unit to be well", lambda: box.get(f"{dvsanMemberOperState}.0") == RUNNING, 60)
 
 
 def test_nobody_waits_for_media_that_hang(box):
@@ -109,12 +109,12 @@ def test_nobody_waits_for_media_that_hang(box):
         wait_for("the rule to end", lambda volume=volume: (volume, 1) not in box.rules(), 60)
     box.grant(WELL, 1, HOST, user(WELL), SECRET)
     box.wait_rule(WELL, 1, ACTIVE)
-    assert box.get(f"{MEDIUM}.{M_OPER}.2", f"{MEDIUM}.{M_OPER}.3") == [str(M_ONLINE)] * 2, "it waited for them"
+    assert box.get(*(f"{dvsanMediumOperState}.{n}" for n in (2, 3))) == [str(M_ONLINE)] * 2, "it waited for them"
     assert not box.inquire(box.iqn(SICK), HOST, user(SICK), SECRET)
     assert box.volumes()[SICK] == ONLINE
     assert box.volumes()[LATE] == CREATING
     wait_told(box)
-    wait_for("the other one", lambda: box.get(f"{MEDIUM}.{M_OPER}.3") == str(M_FAILED), 5)
+    wait_for("the other one", lambda: box.get(f"{dvsanMediumOperState}.3") == str(M_FAILED), 5)
     for h in hanging:
         h.answers()
     box.wait_volume(LATE, ONLINE, 60)
@@ -128,16 +128,16 @@ def test_a_medium_that_does_not_answer(box):
     start(box)
     hanging = Hanging(box.dir / "second")
     wait_told(box)
-    assert "when it was looked at" in box.get(f"{MEDIUM}.{M_ERROR}.2")
+    assert "when it was looked at" in box.get(f"{dvsanMediumLastError}.2")
     assert box.inquire(box.iqn(SICK), HOST, user(SICK), SECRET)
     all_else_goes_on(box)
     assert box.agent.end() == 0
     assert "medium m2 does not answer" in box.agent_log.read_text()
     box.start_agent()
-    wait_for("its start to be over", lambda: box.try_get(f"{MEMBER}.7.0") not in (None, STARTING), 60)
-    assert box.get(f"{MEDIUM}.{M_OPER}.2") == str(M_FAILED), "it was shown as well"
+    wait_for("its start to be over", lambda: box.try_get(f"{dvsanMemberOperState}.0") not in (None, STARTING), 60)
+    assert box.get(f"{dvsanMediumOperState}.2") == str(M_FAILED), "it was shown as well"
     wait_told(box)  # also one that did not answer from the start
-    assert "has not answered since 20" in box.get(f"{VOLUME}.{V_ERROR}.{SICK}")
+    assert "has not answered since 20" in box.get(f"{dvsanVolumeLastError}.{SICK}")
     assert set(box.tids()) >= {WELL, SICK, DOOMED}, "what was served is served no more"
     waits(box)
     hanging.answers()
@@ -169,8 +169,8 @@ def test_a_disk_that_hangs(box):
         wait_for("the agent to end", lambda: is_zombie(old.pid), 60)
         assert "medium m2 does not answer" in box.agent_log.read_text()
         box.start_agent()  # all but that medium is free for it, whose volumes fail until then
-        wait_for("the medium to fail", lambda: box.try_get(f"{MEDIUM}.{M_OPER}.2") == str(M_FAILED), 60)
-        wait_for("the healthy one", lambda: box.get(f"{MEDIUM}.{M_OPER}.1") == str(M_ONLINE), 60)
+        wait_for("the medium to fail", lambda: box.try_get(f"{dvsanMediumOperState}.2") == str(M_FAILED), 60)
+        wait_for("the healthy one", lambda: box.get(f"{dvsanMediumOperState}.1") == str(M_ONLINE), 60)
         disk.cache.send_signal(signal.SIGCONT)  # upon which the kernel lets go of its thread
         assert old.wait(60) == 0
         is_well(box)

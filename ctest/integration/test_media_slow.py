@@ -4,10 +4,11 @@ import subprocess
 
 import pytest
 
+from dvsan_oids import dvsanVolumeBlocks, dvsanVolumeProgress, dvsanVolumeThin
 from support import unit_box
 from support.patience import wait_for
 from support.power import VolatileDisk
-from support.unit_box import ACTIVE, CREATING, ONLINE, VOLUME, V_BLOCKS, V_PROGRESS, V_THIN, create_set
+from support.unit_box import ACTIVE, CREATING, ONLINE, create_set
 from test_media import HOST, SECRET, grant, user
 from test_resize import size_set
 
@@ -52,7 +53,7 @@ def fixture_box():
 
 
 def size(box):
-    return int(box.get(f"{VOLUME}.{V_BLOCKS}.{LONG}")) // 2048
+    return int(box.get(f"{dvsanVolumeBlocks}.{LONG}")) // 2048
 
 
 def change_access(box, volume):
@@ -67,8 +68,8 @@ def change_access(box, volume):
 
 def test_room_is_claimed_in_slices(box):
     sets = list(create_set(LONG, "long", 32, "00" * 15 + "02"))
-    box.set(*sets[:-1], (f"{VOLUME}.{V_THIN}.{LONG}", "i", FULL), sets[-1])
-    wait_for("progress", lambda: 0 < int(box.get(f"{VOLUME}.{V_PROGRESS}.{LONG}")) < 100)
+    box.set(*sets[:-1], (f"{dvsanVolumeThin}.{LONG}", "i", FULL), sets[-1])
+    wait_for("progress", lambda: 0 < int(box.get(f"{dvsanVolumeProgress}.{LONG}")) < 100)
     change_access(box, SMALL)
     assert box.volumes()[LONG] == CREATING, "it was too fast to show anything"
     box.wait_volume(LONG, ONLINE, 60)
@@ -78,7 +79,7 @@ def test_room_is_claimed_in_slices(box):
     grant(box, LONG)
     # 16 s or more: its end takes the target offline for a moment, and the login below comes before that.
     box.set(*size_set(LONG, 96))
-    wait_for("progress", lambda: 0 < int(box.get(f"{VOLUME}.{V_PROGRESS}.{LONG}")) < 100)
+    wait_for("progress", lambda: 0 < int(box.get(f"{dvsanVolumeProgress}.{LONG}")) < 100)
     change_access(box, LONG)
     assert box.volumes()[LONG] == ONLINE
     assert box.inquire(box.iqn(LONG), HOST, user(LONG), SECRET)
@@ -90,15 +91,15 @@ def test_room_is_claimed_in_slices(box):
 
 def test_killed_while_room_is_claimed(box):
     sets = list(create_set(LONG, "long", 32, "00" * 15 + "02"))
-    box.set(*sets[:-1], (f"{VOLUME}.{V_THIN}.{LONG}", "i", FULL), sets[-1])
-    wait_for("progress", lambda: 0 < int(box.get(f"{VOLUME}.{V_PROGRESS}.{LONG}")) < 100)
+    box.set(*sets[:-1], (f"{dvsanVolumeThin}.{LONG}", "i", FULL), sets[-1])
+    wait_for("progress", lambda: 0 < int(box.get(f"{dvsanVolumeProgress}.{LONG}")) < 100)
     for _ in range(2):
         box.agent.kill()
         box.start_agent()
         box.wait_ready()
     box.wait_volume(LONG, ONLINE, 60)
     box.set(*size_set(LONG, 64))
-    wait_for("progress", lambda: 0 < int(box.get(f"{VOLUME}.{V_PROGRESS}.{LONG}")) < 100)
+    wait_for("progress", lambda: 0 < int(box.get(f"{dvsanVolumeProgress}.{LONG}")) < 100)
     box.agent.kill()
     box.start_agent()
     box.wait_ready()

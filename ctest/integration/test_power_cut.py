@@ -9,11 +9,12 @@ import types
 import nbd
 import pytest
 
+from dvsan_oids import dvsanVolumeName, dvsanVolumeStartLba
 from support import initiators, unit_box
 from support.patience import wait_for
 from support.power import VolatileDisk
 from support.raw_initiator import CheckCondition, Lun, Refused
-from support.unit_box import ONLINE, VOLUME, V_NAME, V_START
+from support.unit_box import ONLINE
 
 HOST, USER, SECRET = "iqn.2026-11.test.host:power", "power", "a-secret-of-16ch"
 MIB = 1 << 20
@@ -108,7 +109,7 @@ class Place:
         """Yields a reader of the volume as a power cut would leave it now: offset -> a piece."""
         copy, seen = self.box.dir / "copy.img", self.box.dir / "seen"
         seen.mkdir(exist_ok=True)
-        start = 0 if self.kind in ("dir", "device") else int(self.box.get(f"{VOLUME}.{V_START}.1")) * 512
+        start = 0 if self.kind in ("dir", "device") else int(self.box.get(f"{dvsanVolumeStartLba}.1")) * 512
         self.disk.remains(copy)
         path = copy
         if self.has_fs:  # mounting replays the journal, as after a power cut
@@ -273,7 +274,7 @@ def test_a_disk_that_dies_takes_its_volumes_offline_alone(box, place):
     host.close()
     box.wait_failed(1, "its medium cannot be used")
     assert box.volumes()[2] == ONLINE
-    box.set((f"{VOLUME}.{V_NAME}.2", "s", "goes-on"))
+    box.set((f"{dvsanVolumeName}.2", "s", "goes-on"))
     place.take_away()
     place.power_on()
     box.wait_volume(1, ONLINE)

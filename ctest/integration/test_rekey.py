@@ -14,6 +14,7 @@ import pytest
 from dvsanlab.process import kill_all
 from support import BUILD, initiators, packets, patience, wire
 from support.faults import needs_faults
+from support.oids import USM
 from test_absence import process_state
 from test_cms_crash import Writer
 from test_enrol import enrol, events, get, identity, inform, new_code, notify_user, users_of_snmpd, wait_up
@@ -159,7 +160,7 @@ def test_an_snmpd_that_lets_nobody_change_keys(lab, writer):
         text = f.read()
     try:
         with open(path, "w", encoding="utf-8") as f:
-            f.writelines(line for line in text.splitlines(True) if ".1.3.6.1.6.3.15.1.2." not in line)
+            f.writelines(line for line in text.splitlines(True) if f".{USM}." not in line)
         unit.stop(unit.snmpd)
         unit.start(unit.snmpd)
         wait_up(lab)
@@ -195,7 +196,7 @@ def test_init_adds_what_a_file_of_before_lacks(tmp_path):
     init("--name", "u", "--address", "192.0.2.7", "--media", "/srv/dvsan/p", "--size", "1G")
     conf = tmp_path / "etc/snmp/snmpd.conf"
     lines = conf.read_text().splitlines()
-    views = [line for line in lines if ".1.3.6.1.6.3.15.1.2.2.1." in line or ".2021.100.13.0" in line]
+    views = [line for line in lines if f".{USM}.2.1." in line or ".2021.100.13.0" in line]
     assert len(views) == 5 and "restart snmpd" not in init()
     conf.write_text("\n".join(line for line in lines if line not in views) + "\n# mine\n")
     assert "restart snmpd" in init()

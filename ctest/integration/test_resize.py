@@ -11,17 +11,18 @@ import time
 import nbd
 import pytest
 
+from dvsan_oids import (dvsanFreeExtentEndLba, dvsanFreeExtentStartLba, dvsanVolumeBlocks, dvsanVolumeEndLba,
+                        dvsanVolumeForce, dvsanVolumeLastError, dvsanVolumeName, dvsanVolumeSize, dvsanVolumeStartLba)
 from support import initiators
 from support.patience import until, wait_for
 from support.raw_initiator import Lun
+from support.snmp import SnmpError
 from support.testlab import Refused
-from support.unit_box import (ACTIVE, ONLINE, UNIT, VOLUME, V_BLOCKS, V_END, V_ERROR, V_NAME, V_SIZE, V_START,
-                              SnmpError, own_box)
+from support.unit_box import ACTIVE, ONLINE, own_box
 
 LAB = {"units": 1, "hosts": 1}
-V_FORCE, TRUE = 24, 1
+TRUE = 1
 WRITERS = 8
-FREE = UNIT + ".7.1"
 MIB = 2048  # blocks
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 
@@ -34,20 +35,22 @@ def fixture_box():
 
 
 def size_set(index, mib, force=False):
-    sets = [(f"{VOLUME}.{V_SIZE}.{index}", "u", mib)]
-    return sets + [(f"{VOLUME}.{V_FORCE}.{index}", "i", TRUE)] * force
+    sets = [(f"{dvsanVolumeSize}.{index}", "u", mib)]
+    return sets + [(f"{dvsanVolumeForce}.{index}", "i", TRUE)] * force
 
 
 def extent(box, index):
     """(start, end, size asked for) in MiB, with the end behind the last block."""
-    start, blocks, end, size = map(int, box.get(*(f"{VOLUME}.{c}.{index}"
-                                                  for c in (V_START, V_BLOCKS, V_END, V_SIZE))))
+    start, blocks, end, size = map(int, box.get(*(f"{c}.{index}"
+                                                  for c in (dvsanVolumeStartLba, dvsanVolumeBlocks,
+                                                            dvsanVolumeEndLba, dvsanVolumeSize))))
     assert end == start + blocks - 1
     return start // MIB, (end + 1) // MIB, size
 
 
 def free_extents(box):
-    return [(int(start) // MIB, (int(end) + 1) // MIB) for start, end in box.table(FREE, 2, 4).values()]
+    return [(int(start) // MIB, (int(end) + 1) // MIB)
+            for start, end in box.table(dvsanFreeExtentStartLba, dvsanFreeExtentEndLba).values()]
 
 
 def wait_free(box, *extents):
@@ -95,11 +98,11 @@ def test_grows_in_place_then_moves_then_is_refused(box):
     with pytest.raises(SnmpError, match="resourceUnavailable"):
         box.set(*size_set(2, 169))
     assert extent(box, 2) == (16, 56, 40)
-    assert box.get(f"{VOLUME}.{V_ERROR}.2") == ""
+    assert box.get(f"{dvsanVolumeLastError}.2") == ""
     assert "in one piece" in box.agent_log.read_text()
     box.set(*size_set(2, 168))
     wait_extent(box, 2, 88, 256)
-    assert box.get(f"{VOLUME}.{V_ERROR}.2") == ""
+    assert box.get(f"{dvsanVolumeLastError}.2") == ""
     wait_free(box, (0, 56))
 
 
@@ -111,7 +114,7 @@ def test_shrinks_by_force_alone(box):
         box.set(*size_set(1, 16))
     assert extent(box, 1) == (0, 32, 32)
     assert "must be forced" in box.agent_log.read_text()
-    assert box.get(f"{VOLUME}.{V_FORCE}.1") == "2"
+    assert box.get(f"{dvsanVolumeForce}.1") == "2"
     box.set(*size_set(1, 16, force=True))
     wait_extent(box, 1, 0, 16)
     box.wait_rule(1, 1, ACTIVE)
@@ -124,12 +127,12 @@ def test_a_request_stands_or_falls_whole(box):
     box.create(2, "b", 16)
     box.wait_volume(2, ONLINE)
     with pytest.raises(SnmpError, match="resourceUnavailable"):
-        box.set((f"{VOLUME}.{V_NAME}.1", "s", "renamed"), *size_set(1, 32), *size_set(2, 240))
+        box.set((f"{dvsanVolumeName}.1", "s", "renamed"), *size_set(1, 32), *size_set(2, 240))
     assert (extent(box, 1), extent(box, 2)) == ((0, 16, 16), (16, 32, 16))
-    assert box.get(f"{VOLUME}.{V_NAME}.1") == "a"
-    box.set((f"{VOLUME}.{V_NAME}.1", "s", "renamed"), *size_set(1, 32))
+    assert box.get(f"{dvsanVolumeName}.1") == "a"
+    box.set((f"{dvsanVolumeName}.1", "s", "renamed"), *size_set(1, 32))
     wait_extent(box, 1, 32, 64)
-    assert box.get(f"{VOLUME}.{V_NAME}.1") == "renamed"
+    assert box.get(f"{dvsanVolumeName}.1") == "renamed"
 
 
 @pytest.mark.parametrize("who", ["agent", "tgtd"])
@@ -322,10 +325,8 @@ def test_the_command_line_resizes_and_renames(lab, volume):
     assert lab.volume("other")["size"] == 32 << 20
     with pytest.raises(Refused):
         lab.volume("cli")
-    column = VOLUME + f".{V_NAME}"
-    done = subprocess.run(["snmpwalk", "-On", "-Oq", lab.env["DVSAN_UNIT1_SNMP"], column],
-                          env=dict(lab.env, MIBS=""), capture_output=True, text=True, check=True)
-    assert '"other"' in done.stdout and '"cli"' not in done.stdout
+    names = lab.column("unit1", dvsanVolumeName).values()
+    assert "other" in names and "cli" not in names
     lab.dvsan("volume", "rename", "other", code=None)
     lab.done(lab.client.delete("/volumes/other"))
 
@@ -395,13 +396,8 @@ def test_a_resize_is_done_when_the_volume_is_served(lab, volume):
 def test_what_an_snmp_manager_resizes_the_station_takes_over(lab, volume):
     del volume
     v = lab.create("direct", "64M")
-    index = int(subprocess.run(
-        ["snmpwalk", "-On", "-Oq", lab.env["DVSAN_UNIT1_SNMP"], f"{VOLUME}.{V_NAME}"],
-        env=dict(lab.env, MIBS=""), capture_output=True, text=True,
-        check=True).stdout.split('"direct"')[0].split()[-1].rsplit(".", 1)[1])
-    subprocess.run(["snmpset", lab.env["DVSAN_UNIT1_SNMP"], f"{VOLUME}.{V_SIZE}.{index}", "u", "96"],
-                   env=dict(lab.env, MIBS="", SNMPCONFPATH=lab.env["DVSAN_SNMP_PROVISION"]),
-                   capture_output=True, check=True)
+    index = next(i for i, name in lab.column("unit1", dvsanVolumeName).items() if name == "direct")
+    lab.snmp("unit1", "snmpset", f"{dvsanVolumeSize}.{index}", "u", 96, user="provision")
     assert until(lambda: lab.volume("direct")["size"] == 96 << 20, 10)
     lab.run("stop", "cms")
     lab.run("start", "cms")

@@ -6,12 +6,15 @@ import signal
 
 import pytest
 
+from dvsan_oids import (dvsanVolumeAdminState, dvsanVolumeBlocks, dvsanVolumeLastError, dvsanVolumeProgress,
+                        dvsanVolumeSize, dvsanVolumeStartLba)
 from support import unit_box
 from support.faults import needs_faults
 from support.patience import wait_for
 from support.power import VolatileDisk
 from support.raw_initiator import Lun
-from support.unit_box import OFFLINE, ONLINE, VOLUME, V_ADMIN, V_BLOCKS, V_ERROR, V_PROGRESS, V_SIZE, V_START, SnmpError
+from support.snmp import SnmpError
+from support.unit_box import OFFLINE, ONLINE
 from test_media import HOST, MIB, SECRET, grant, image, io, loops_over, partitions, rows, user
 from test_resize import size_set, wait_free
 
@@ -43,7 +46,7 @@ def capacity(box, index):
 
 
 def place(box, index):
-    first, blocks = map(int, box.get(f"{VOLUME}.{V_START}.{index}", f"{VOLUME}.{V_BLOCKS}.{index}"))
+    first, blocks = map(int, box.get(f"{dvsanVolumeStartLba}.{index}", f"{dvsanVolumeBlocks}.{index}"))
     return first // BLOCKS, blocks // BLOCKS
 
 
@@ -162,7 +165,7 @@ def test_grows_by_a_copy_when_it_is_forced(box):
     lun.close()
     box.wait_rule(1, 1, unit_box.ACTIVE)
     assert capacity(box, 1) == 16
-    assert int(box.get(f"{VOLUME}.{V_SIZE}.1")) == 16
+    assert int(box.get(f"{dvsanVolumeSize}.1")) == 16
     check_data(box, 16)
     wait_free(box, (1, 9), (33, 63))
     check_same(box, disk)
@@ -171,7 +174,7 @@ def test_grows_by_a_copy_when_it_is_forced(box):
         assert f.read(8 * MIB) == bytes(8 * MIB), "what it held is left where it was"
 
     # Out of use already: nothing needs force. And back to where it began.
-    box.set((f"{VOLUME}.{V_ADMIN}.1", "i", TAKEN_OFFLINE))
+    box.set((f"{dvsanVolumeAdminState}.1", "i", TAKEN_OFFLINE))
     box.wait_volume(1, OFFLINE)
     box.create(3, "wall", 8)
     box.wait_volume(3, ONLINE)
@@ -180,7 +183,7 @@ def test_grows_by_a_copy_when_it_is_forced(box):
     assert (place(box, 3), place(box, 4)) == ((1, 8), (33, 8))
     box.set(*size_set(1, 20))
     wait_for("the move", lambda: place(box, 1) == (41, 20))
-    box.set((f"{VOLUME}.{V_ADMIN}.1", "i", 1))
+    box.set((f"{dvsanVolumeAdminState}.1", "i", 1))
     box.wait_volume(1, ONLINE)
     box.wait_rule(1, 1, unit_box.ACTIVE)
     check_data(box, 20)
@@ -234,8 +237,8 @@ def test_a_long_copy_holds_up_nothing_else(box, slow):
     del slow
     box.set(*size_set(1, 64, force=True))
     box.wait_volume(1, OFFLINE)
-    assert "being copied" in box.get(f"{VOLUME}.{V_ERROR}.1")
-    wait_for("progress", lambda: 0 < int(box.get(f"{VOLUME}.{V_PROGRESS}.1")) < 100)
+    assert "being copied" in box.get(f"{dvsanVolumeLastError}.1")
+    wait_for("progress", lambda: 0 < int(box.get(f"{dvsanVolumeProgress}.1")) < 100)
     assert box.rules()[(1, 1)] == unit_box.PENDING
     box.revoke(1, 1)
     box.revoke(2, 1)

@@ -10,19 +10,19 @@ import threading
 
 import pytest
 
-from support import SOURCE
+from dvsan_oids import dvsanVolumeReadBytes, dvsanVolumeReadOps, dvsanVolumeWriteOps, dvsanVolumeWrittenBytes
+from support import SOURCE, snmp
+from support.oids import IPS_AUTH, ISCSI, SCSI
 from support.patience import wait_for
 from support.raw_initiator import Session
-from support.unit_box import (ACTIVE, AUTH, ONLINE, PRIV, USER, VOLUME, Box, SnmpError, Supervised, free_addresses,
-                              tool_environment)
+from support.snmp import SnmpError, tool_environment
+from support.unit_box import ACTIVE, AUTH, ONLINE, PRIV, USER, Box, Supervised, free_addresses
 
-SCSI, IPS_AUTH, ISCSI = (f"1.3.6.1.2.1.{n}" for n in (139, 141, 142))
 MODULES = {"SCSI-MIB": SCSI, "IPS-AUTH-MIB": IPS_AUTH, "ISCSI-MIB": ISCSI}
 HEADER = SOURCE / "snmp-agents/unit/std/oids.h"
 CAPS = SOURCE / "mibs/DVSAN-CAPS-MIB"
 ALICE, BOB, SECRET = "iqn.2026-11.host:alice", "iqn.2026-11.host:bob", "secret-of-alice"
 BLOCK = 512
-READ_OPS, WRITE_OPS, READ_BYTES, WRITTEN_BYTES = range(17, 21)  # of dvsanVolumeTable
 
 
 def texts():
@@ -156,10 +156,7 @@ def fixture_full():
 
 
 def run(box, tool, *args, env=None):
-    done = subprocess.run([tool, "-v3", "-l", "authPriv", "-u", USER, "-a", "SHA-256", "-A", AUTH, "-x", "AES",
-                           "-X", PRIV, "-t", "5", *args], env=env or tool_environment(),
-                          capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = snmp.run([tool, *snmp.who(USER, AUTH, PRIV), "-t", "5", *args], env=env)
     assert not done.stderr
     return done.stdout
 
@@ -378,7 +375,8 @@ def session_counters(box):
 
 
 def volume_counters(box, volume):
-    return tuple(int(box.get(f"{VOLUME}.{n}.{volume}")) for n in (READ_BYTES, READ_OPS, WRITTEN_BYTES, WRITE_OPS))
+    return tuple(int(box.get(f"{column}.{volume}")) for column in (
+        dvsanVolumeReadBytes, dvsanVolumeReadOps, dvsanVolumeWrittenBytes, dvsanVolumeWriteOps))
 
 
 def unit_counters(box, volume):
@@ -464,7 +462,7 @@ def everything_counted(box):
 
 def come_back(box):
     box.start_agent()
-    wait_for("the agent", lambda: box.try_get(f"{VOLUME}.{READ_BYTES}.1") is not None)
+    wait_for("the agent", lambda: box.try_get(f"{dvsanVolumeReadBytes}.1") is not None)
 
 
 @pytest.mark.parametrize("how", ["kill", "end"])

@@ -11,13 +11,14 @@ import uuid
 import pytest
 
 from dvsanlab import rest, secret
+from dvsan_oids import (dvsanAccessRowStatus, dvsanMemberIntent, dvsanMemberLease, dvsanMemberRefused,
+                        dvsanVolumeAdminState, dvsanVolumeAdminState_offline, dvsanVolumeName, dvsanVolumeRowStatus)
 from support import BUILD, initiators, packets
 from support.patience import until
 from support.testlab import Refused
+from support.unit_box import DESTROY, create_set, grant_set
 
 LAB = {"units": 2, "hosts": 3}
-MIB = packets.ROOT_OID + ".1"
-MEMBER, VOLUME, ACCESS = MIB + ".1.1", MIB + ".2.1.3.1", MIB + ".2.1.4.1"
 SECONDS = 60  # bounds only that a hang ends
 
 
@@ -50,16 +51,11 @@ def leads_all(lab, seconds=SECONDS):
 
 def snmp(lab, tool, *args):
     """Somebody who has the station's key."""
-    env = dict(os.environ, MIBS="", SNMPCONFPATH=lab.lab.settings.path("snmp", "provision"),
-               SNMP_PERSISTENT_DIR=lab.work)
-    return subprocess.run([tool, lab.env["DVSAN_UNIT1_SNMP"], *args], env=env, check=False,
-                          capture_output=True, text=True)
+    return lab.snmp("unit1", tool, *args, user="provision", check=False)
 
 
 def index_of(lab, name):
-    done = snmp(lab, "snmpwalk", "-On", "-Oq", f"{VOLUME}.3")
-    return next(line.split()[0].rpartition(".")[2] for line in done.stdout.splitlines()
-                if line.split()[1].strip('"') == name)
+    return next(index for index, shown in lab.column("unit1", dvsanVolumeName).items() if shown == name)
 
 
 def drop_all(lab):
@@ -78,23 +74,21 @@ def test_what_a_station_would_undo_its_unit_refuses(lab):
     lab.assign("mine", "host1")
     before = lab.everything()
     mine, spare = index_of(lab, "mine"), index_of(lab, "spare")
-    for args in ([f"{VOLUME}.3.{mine}", "s", "yours"],
-                 [f"{VOLUME}.13.{mine}", "i", "2"],
-                 [f"{VOLUME}.23.{spare}", "i", "6"],
-                 [f"{ACCESS}.9.{mine}.1", "i", "6"],
-                 [f"{ACCESS}.2.{mine}.9", "s", "iqn.2026-11.example:thief", f"{ACCESS}.3.{mine}.9", "s", "thief",
-                  f"{ACCESS}.4.{mine}.9", "s", "thiefs-own-word", f"{ACCESS}.9.{mine}.9", "i", "4"],
-                 [f"{MEMBER}.8.0", "u", "1"]):
-        done = snmp(lab, "snmpset", *args)
-        assert done.returncode != 0 and "noAccess" in done.stdout + done.stderr, (args, done)
-        assert "lab at" in snmp(lab, "snmpget", "-Oqv", f"{MEMBER}.16.0").stdout
+    for sets in ([(f"{dvsanVolumeName}.{mine}", "s", "yours")],
+                 [(f"{dvsanVolumeAdminState}.{mine}", "i", dvsanVolumeAdminState_offline)],
+                 [(f"{dvsanVolumeRowStatus}.{spare}", "i", DESTROY)],
+                 [(f"{dvsanAccessRowStatus}.{mine}.1", "i", DESTROY)],
+                 grant_set(mine, 9, "iqn.2026-11.example:thief", "thief", "thiefs-own-word"),
+                 [(f"{dvsanMemberLease}.0", "u", 1)]):
+        done = snmp(lab, "snmpset", *sets)
+        assert done.returncode != 0 and "noAccess" in done.stdout + done.stderr, (sets, done)
+        assert "lab at" in snmp(lab, "snmpget", "-Oqv", f"{dvsanMemberRefused}.0").stdout
     assert until(lambda: told(lab.client, "unit1", "changes of others")
                  or told(lab.client, "unit1", "change of others"), SECONDS)
     assert lab.everything() == before
     assert initiators.can_log_in(initiators.access(lab, "host1", "mine"))
     # A volume that somebody makes is taken over.
-    done = snmp(lab, "snmpset", f"{VOLUME}.23.77", "i", "4", f"{VOLUME}.2.77", "x", uuid.uuid4().hex,
-                f"{VOLUME}.3.77", "s", "theirs", f"{VOLUME}.4.77", "u", "1", f"{VOLUME}.5.77", "u", "16")
+    done = snmp(lab, "snmpset", *create_set(77, "theirs", 16, uuid.uuid4().hex))
     assert done.returncode == 0, done
     assert until(lambda: any(v["name"] == "theirs" and v["state"] == "online"
                              for v in lab.client.get("/volumes")), SECONDS)
@@ -111,14 +105,12 @@ def test_an_account_that_somebody_gave_a_host_while_nobody_led(lab):
 
     def is_set():  # once the lease has run out
         nonlocal done
-        done = snmp(lab, "snmpset", f"{VOLUME}.23.77", "i", "4", f"{VOLUME}.2.77", "x", uuid.uuid4().hex,
-                    f"{VOLUME}.3.77", "s", "theirs", f"{VOLUME}.4.77", "u", "1", f"{VOLUME}.5.77", "u", "16")
+        done = snmp(lab, "snmpset", *create_set(77, "theirs", 16, uuid.uuid4().hex))
         return done.returncode == 0
 
     def has_rule():  # once the volume is there
         nonlocal done
-        done = snmp(lab, "snmpset", f"{ACCESS}.2.77.1", "s", iqn, f"{ACCESS}.3.77.1", "s", "zz",
-                    f"{ACCESS}.4.77.1", "s", "zzzzzzzzzzzz", f"{ACCESS}.9.77.1", "i", "4")
+        done = snmp(lab, "snmpset", *grant_set(77, 1, iqn, "zz", "zzzzzzzzzzzz"))
         return done.returncode == 0
 
     assert until(is_set, SECONDS) and until(has_rule, SECONDS), done
@@ -319,7 +311,7 @@ def test_codes_of_a_store_put_back_end_and_the_rest_is_told(lab):
     with put_back(lab):
         lab.client.delete(f"/codes/{code}")
         intent = station(lab.client)["intent"]
-        assert until(lambda: snmp(lab, "snmpget", "-Oqv", f"{MEMBER}.12.0").stdout.strip() == str(intent),
+        assert until(lambda: snmp(lab, "snmpget", "-Oqv", f"{dvsanMemberIntent}.0").stdout.strip() == str(intent),
                      SECONDS), "the unit is not told of it"
     assert until(lambda: station(lab.client)["stopped"], SECONDS)
     assert until(lambda: lab.client.get("/codes") == [], SECONDS)

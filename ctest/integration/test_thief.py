@@ -7,13 +7,14 @@ from urllib.error import HTTPError
 import pytest
 
 from dvsanlab.settings import NOTIFY_PORT
-from test_enrol import (DATE, Keys, UNIT_OBJECTS, enrol, events, get, identity, inform, net_snmp,
+from test_enrol import (Keys, enrol, events, get, identity, inform, net_snmp,
                         new_code, notify_user, users_of_snmpd, wait_up)
 from test_resize import Writer
+from dvsan_oids import dvsanMemberName, dvsanMib
 from support import initiators, noise, packets, patience
+from support.oids import COLD_START, LINK_DOWN, SYS_UP_TIME
 
 LAB = {"units": 2, "hosts": 2, "enrolled": True}
-ROWS = UNIT_OBJECTS + ".1"
 SECRET = "web-has-one-here"
 
 
@@ -96,8 +97,8 @@ def test_the_other_unit_hears_nobody(lab, stolen, what):
             user = Keys(name, keys.auth, keys.priv)
             target = f"udp:{two.address}:1161"
             done = {"get": lambda: get(lab, user, two),
-                    "set": lambda: net_snmp(lab, "snmpset", user, target, ROWS + ".1.3.0", "s", "x"),
-                    "walk": lambda: net_snmp(lab, "snmpwalk", user, target, ROWS)}[what]()
+                    "set": lambda: net_snmp(lab, "snmpset", user, target, dvsanMemberName + ".0", "s", "x"),
+                    "walk": lambda: net_snmp(lab, "snmpwalk", user, target, dvsanMib)}[what]()
             assert done.returncode != 0 and not done.stdout, (user, done.stdout)
             assert "Authentication failure" in done.stderr or "Unknown user" in done.stderr, done
     assert lab.unit("unit2")["name"] == "unit2"
@@ -108,7 +109,7 @@ def test_the_monitor_changes_nothing(lab, stolen):
     monitor = next(k for k in users_of_snmpd(stolen) if k.name == "dvsan-monitor")
     one = lab.units["unit1"]
     assert get(lab, monitor, one).returncode == 0
-    done = net_snmp(lab, "snmpset", monitor, f"udp:{one.address}:1161", ROWS + ".1.3.0", "s", "x")
+    done = net_snmp(lab, "snmpset", monitor, f"udp:{one.address}:1161", dvsanMemberName + ".0", "s", "x")
     assert done.returncode != 0
     assert get(lab, monitor, lab.units["unit2"]).returncode != 0 # localised keys go nowhere else
 
@@ -116,12 +117,12 @@ def test_the_monitor_changes_nothing(lab, stolen):
 def test_the_station_hears_what_concerns_the_unit_alone(lab, stolen):
     address, port = packets.station(lab)
     for keys in all_keys(lab, stolen):
-        assert net_snmp(lab, "snmpwalk", keys, f"udp:{address}:{port}", DATE).returncode != 0
+        assert net_snmp(lab, "snmpwalk", keys, f"udp:{address}:{port}", SYS_UP_TIME).returncode != 0
     theirs, own = notify_user(lab, lab.units["unit2"]).name, notify_user(lab, stolen)
     varbinds = packets.announcement(lab.unit("unit2"), state="4")
-    forged = inform(lab, Keys(theirs, own.auth, own.priv), varbinds, packets.LINK_DOWN)
+    forged = inform(lab, Keys(theirs, own.auth, own.priv), varbinds, LINK_DOWN)
     assert forged.returncode != 0 # not even acknowledged
-    assert inform(lab, own, varbinds, packets.LINK_DOWN).returncode == 0
+    assert inform(lab, own, varbinds, LINK_DOWN).returncode == 0
     patience.wait_for("the station to tell of it", lambda: any(
         "signed with another member's keys" in text for text in events(lab)))
     assert lab.unit("unit2")["state"] == "up"
@@ -195,7 +196,7 @@ def test_what_is_revoked_is_worth_nothing(lab, stolen):
     own = notify_user(lab, stolen)
     lab.client.ask("POST", "/units/unit1/revoke")
     assert lab.unit("unit1")["trust"] == "revoked"
-    for state, trap in (("2", packets.COLD_START), ("4", packets.LINK_DOWN)):
+    for state, trap in (("2", COLD_START), ("4", LINK_DOWN)):
         done = inform(lab, own, packets.announcement(lab.unit("unit1"), state=state), trap)
         assert done.returncode != 0, done
     assert lab.unit("unit1")["trust"] == "revoked"

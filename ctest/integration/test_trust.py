@@ -5,6 +5,7 @@ import threading
 
 from dvsanlab import rest
 from support import initiators, packets, patience
+from support.oids import COLD_START
 from test_cms_crash import Writer
 
 LAB = {"units": 2, "hosts": 1}
@@ -53,7 +54,7 @@ def test_quarantine_and_revocation_of_a_unit_in_use(lab):
             assert lab.volume("v2")["unit"] == "unit2"
             # its word is not taken, and what is asked for waits and says for what
             assert packets.notify(lab, packets.announcement(lab.unit("unit1")),
-                                  trap=packets.COLD_START)
+                                  trap=COLD_START)
             lab.run("stop", "cms")
             lab.run("start", "cms")
             assert trust(lab, "unit1") == "quarantined"
@@ -84,7 +85,7 @@ def test_quarantine_and_revocation_of_a_unit_in_use(lab):
 
 
 def test_a_revoked_unit_is_not_believed(lab):
-    assert packets.notify(lab, packets.announcement(lab.unit("unit1")), trap=packets.COLD_START)
+    assert packets.notify(lab, packets.announcement(lab.unit("unit1")), trap=COLD_START)
     patience.wait_for("the station to tell of it",
                       lambda: events(lab, "is not believed: it is revoked"))
     refused(lab, "/units/unit1/accept", None, "dvsan unit add unit1 --again")

@@ -14,12 +14,25 @@ import uuid
 
 import pytest
 
+from dvsan_oids import (dvsanAccessChapSecret, dvsanAccessRowStatus, dvsanAccessSecretIsSet, dvsanChangeIndex,
+                        dvsanChangeKind, dvsanMediumFreeBlocks, dvsanMediumLastError, dvsanMediumOperState,
+                        dvsanMemberAddress, dvsanMemberAnnounce, dvsanMemberEpoch, dvsanMemberGeneration,
+                        dvsanMemberKind, dvsanMemberLease, dvsanMemberName, dvsanMemberOperState, dvsanMemberUuid,
+                        dvsanPortalIfIndex, dvsanPortalOperState, dvsanProductUnit, dvsanUnitLastError,
+                        dvsanUnitVolumes, dvsanVolumeAdminState, dvsanVolumeBlockSize, dvsanVolumeBlocks,
+                        dvsanVolumeEndLba, dvsanVolumeEntry, dvsanVolumeGeneration, dvsanVolumeLastError,
+                        dvsanVolumeMedium, dvsanVolumeName, dvsanVolumeReadBytes, dvsanVolumeReadOps,
+                        dvsanVolumeRowStatus, dvsanVolumeSize, dvsanVolumeStartLba, dvsanVolumeUuid)
+from support.oids import (COLD_START, ENGINE_ID, IF_ADMIN_STATUS, IF_INDEX, IF_OPER_STATUS, LINK_DOWN, LINK_UP,
+                          SYS_NAME, TRAP_ENTERPRISE)
 from support.patience import wait_for
-from support.unit_box import (ACCESS, ACTIVE, ANNOUNCE, A_IS_SET, A_SECRET, A_STATUS, CHANGE, COLD_START, DESTROY,
-                              FAILED, IQN, LINK_DOWN, LINK_UP, MEMBER, OFFLINE, ONLINE, PROGRAM, ROOT, RULE_FAILED,
-                              UNIT, VOLUME, V_ADMIN, V_BLOCKS, V_BLOCK_SIZE, V_END, V_ERROR, V_GENERATION, V_NAME,
-                              V_SIZE, V_START, V_STATUS, V_UUID, Box, SnmpError, create_set, free_addresses, grant_set)
+from support.snmp import SnmpError
+from support.unit_box import (ACTIVE, DEGRADED, DESTROY, FAILED, IQN, OFFLINE, ONLINE, PROGRAM, RULE_FAILED, RUNNING,
+                              Box, create_set, free_addresses, grant_set)
 
+MEMBER = (dvsanMemberUuid, dvsanMemberKind, dvsanMemberName, dvsanMemberAddress, dvsanMemberEpoch,
+          dvsanMemberGeneration, dvsanMemberOperState)
+INTERFACE = (IF_INDEX, IF_ADMIN_STATUS, IF_OPER_STATUS)
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 
 
@@ -51,7 +64,7 @@ def check_log(box):
 
 
 def lease(box, seconds):
-    box.set((f"{MEMBER}.8.0", "u", seconds))
+    box.set((f"{dvsanMemberLease}.0", "u", seconds))
 
 
 # ---- Joining
@@ -60,42 +73,42 @@ def test_announces_itself_until_it_holds_a_lease(idle):
     idle.start_receiver()
     idle.start()
     wait_for("coldStart", lambda: idle.traps(COLD_START))
-    wait_for("two repetitions", lambda: len(idle.traps(ANNOUNCE)) >= 2)
+    wait_for("two repetitions", lambda: len(idle.traps(dvsanMemberAnnounce)) >= 2)
     first = idle.traps(COLD_START)[0]
-    member_uuid = idle.get(f"{MEMBER}.1.0")
-    assert first[".1.3.6.1.6.3.1.1.4.3.0"].endswith(f".{ROOT}.2.1.1")
-    assert first[".1.3.6.1.6.3.10.2.1.1.0"].replace(" ", "").lower() == f"hex-string:{idle.engine}"
-    assert first[f".{MEMBER}.1.0"].replace(" ", "").lower() == f"hex-string:{member_uuid}"
-    assert first[f".{MEMBER}.4.0"] == f'STRING: "udp:{idle.address}:1161"'
-    assert first[f".{UNIT}.1.2.0"] == "Gauge32: 0"
-    again = idle.traps(ANNOUNCE)[0]
-    assert list(again)[2:9] == [f".{MEMBER}.{n}.0" for n in range(1, 8)]
+    member_uuid = idle.get(f"{dvsanMemberUuid}.0")
+    assert first["." + TRAP_ENTERPRISE].endswith(f".{dvsanProductUnit}")
+    assert first["." + ENGINE_ID].replace(" ", "").lower() == f"hex-string:{idle.engine}"
+    assert first[f".{dvsanMemberUuid}.0"].replace(" ", "").lower() == f"hex-string:{member_uuid}"
+    assert first[f".{dvsanMemberAddress}.0"] == f'STRING: "udp:{idle.address}:1161"'
+    assert first[f".{dvsanUnitVolumes}.0"] == "Gauge32: 0"
+    again = idle.traps(dvsanMemberAnnounce)[0]
+    assert list(again)[2:9] == [f".{oid}.0" for oid in MEMBER]
     assert len(idle.traps(COLD_START)) == 1
     # Managers that know snmpd alone hear the same from it.
     ours = wait_for("the same", lambda: [n for n in idle.traps(COLD_START, "third") if n.get(
-        ".1.3.6.1.6.3.1.1.4.3.0", "").endswith(f".{ROOT}.2.1.1")])
-    assert [n[f".{MEMBER}.1.0"] for n in ours] == [first[f".{MEMBER}.1.0"]]
-    wait_for("an announcement from it", lambda: idle.traps(ANNOUNCE, "third"))
+        "." + TRAP_ENTERPRISE, "").endswith(f".{dvsanProductUnit}")])
+    assert [n[f".{dvsanMemberUuid}.0"] for n in ours] == [first[f".{dvsanMemberUuid}.0"]]
+    wait_for("an announcement from it", lambda: idle.traps(dvsanMemberAnnounce, "third"))
 
     lease(idle, 3600)
-    assert 3000 < int(idle.get(f"{MEMBER}.8.0")) <= 3600
+    assert 3000 < int(idle.get(f"{dvsanMemberLease}.0")) <= 3600
     lease(idle, 3)
-    said = 1 + len(idle.traps(ANNOUNCE))  # one may be under way
+    said = 1 + len(idle.traps(dvsanMemberAnnounce))  # one may be under way
 
     def silent_until_the_end():
-        now = len(idle.traps(ANNOUNCE))
-        over = idle.get(f"{MEMBER}.8.0") == "0"
+        now = len(idle.traps(dvsanMemberAnnounce))
+        over = idle.get(f"{dvsanMemberLease}.0") == "0"
         assert over or now <= said
         return over
     wait_for("the end of the lease", silent_until_the_end)
-    wait_for("an announcement after that", lambda: len(idle.traps(ANNOUNCE)) > said, 5)
+    wait_for("an announcement after that", lambda: len(idle.traps(dvsanMemberAnnounce)) > said, 5)
 
 
 def test_announcements_wait_for_a_station_that_comes_late(idle):
     idle.start()
     wait_for("one in vain", lambda: "does not answer" in idle.agent_log.read_text())
     idle.start_receiver()
-    wait_for("an announcement", lambda: idle.traps(ANNOUNCE))
+    wait_for("an announcement", lambda: idle.traps(dvsanMemberAnnounce))
 
 
 def test_announcements_find_a_station_that_was_set_up_anew(idle):
@@ -107,19 +120,19 @@ def test_announcements_find_a_station_that_was_set_up_anew(idle):
         kept.unlink()  # and with it the engine's ID
     (idle.dir / "traps").unlink()
     idle.start_receiver()
-    wait_for("an announcement", lambda: idle.traps(ANNOUNCE))
+    wait_for("an announcement", lambda: idle.traps(dvsanMemberAnnounce))
 
 
 def test_says_good_bye_and_leaves_tgtd_serving(box):
     box.start_receiver()
     box.create(1, "data")
     box.wait_volume(1, ONLINE)
-    wait_for("an announcement", lambda: box.traps(ANNOUNCE))
+    wait_for("an announcement", lambda: box.traps(dvsanMemberAnnounce))
     assert box.agent.end() == 0
     last = wait_for("linkDown", lambda: box.traps(LINK_DOWN))[-1]
-    assert list(last)[2:5] == [f".1.3.6.1.2.1.2.2.1.{c}.1" for c in (1, 7, 8)]
-    assert last[f".{MEMBER}.7.0"] == "INTEGER: 4"
-    assert last[f".{VOLUME}.{V_BLOCKS}.1"] == "Counter64: 16384"
+    assert list(last)[2:5] == [f".{column}.1" for column in INTERFACE]
+    assert last[f".{dvsanMemberOperState}.0"] == "INTEGER: 4"
+    assert last[f".{dvsanVolumeBlocks}.1"] == "Counter64: 16384"
     assert len(box.targets()) == 1
 
 
@@ -156,30 +169,30 @@ def fixture_wired():
 
 def test_links_are_told(wired):
     box, ip = wired
-    index = box.get(f"{UNIT}.5.1.6.1.1")
-    assert box.get(f"{UNIT}.5.1.7.1.1") == "1"
+    index = box.get(f"{dvsanPortalIfIndex}.1.1")
+    assert box.get(f"{dvsanPortalOperState}.1.1") == "1"
     wait_for("coldStart", lambda: box.traps(COLD_START))
     lease(box, 3600)
-    columns = [f".1.3.6.1.2.1.2.2.1.{c}.{index}" for c in (1, 7, 8)]
+    columns = [f".{column}.{index}" for column in INTERFACE]
 
     ip("link", "set", "switch0", "down")  # the cable is pulled
     down = wait_for("linkDown", lambda: box.traps(LINK_DOWN))[0]
     assert list(down)[2:5] == columns
     assert [down[c] for c in columns] == [f"INTEGER: {n}" for n in (index, 1, 2)]
-    assert down[f".{MEMBER}.7.0"] == "INTEGER: 3"
-    assert box.get(f"{UNIT}.5.1.7.1.1", f"{MEMBER}.7.0") == ["2", "3"]
+    assert down[f".{dvsanMemberOperState}.0"] == "INTEGER: 3"
+    assert box.get(f"{dvsanPortalOperState}.1.1", f"{dvsanMemberOperState}.0") == ["2", "3"]
 
     ip("link", "set", "switch0", "up")
     up = wait_for("linkUp", lambda: box.traps(LINK_UP))[0]
     assert [up[c] for c in columns] == [f"INTEGER: {n}" for n in (index, 1, 1)]
-    assert box.get(f"{UNIT}.5.1.7.1.1", f"{MEMBER}.7.0") == ["1", "2"]
+    assert box.get(f"{dvsanPortalOperState}.1.1", f"{dvsanMemberOperState}.0") == ["1", "2"]
 
     ip("addr", "del", "192.0.2.7/24", "dev", "san0")  # the interface stays, its address goes
     wait_for("linkDown", lambda: len(box.traps(LINK_DOWN)) == 2)
-    assert box.get(f"{UNIT}.5.1.6.1.1", f"{UNIT}.5.1.7.1.1") == ["0", "2"]
+    assert box.get(f"{dvsanPortalIfIndex}.1.1", f"{dvsanPortalOperState}.1.1") == ["0", "2"]
     ip("addr", "add", "192.0.2.7/24", "dev", "san0")
     wait_for("linkUp", lambda: len(box.traps(LINK_UP)) == 2)
-    assert box.get(f"{UNIT}.5.1.6.1.1") == index
+    assert box.get(f"{dvsanPortalIfIndex}.1.1") == index
 
 
 # ---- Volumes and rules
@@ -187,16 +200,17 @@ def test_links_are_told(wired):
 def test_a_volume_is_made_served_and_deleted(box):
     volume = box.create(5, "data", 16)
     box.wait_volume(5, ONLINE)
-    columns = (V_UUID, V_NAME, V_SIZE, V_START, V_BLOCKS, V_END, V_ERROR)
-    assert box.get(*(f"{VOLUME}.{c}.5" for c in columns)) == \
+    columns = (dvsanVolumeUuid, dvsanVolumeName, dvsanVolumeSize, dvsanVolumeStartLba, dvsanVolumeBlocks,
+               dvsanVolumeEndLba, dvsanVolumeLastError)
+    assert box.get(*(f"{column}.5" for column in columns)) == \
         [volume, "data", "16", "0", "32768", "32767", ""]
-    assert box.get(f"{UNIT}.1.2.0", f"{UNIT}.2.1.5.1") == ["1", str((256 - 16) * 2048)]
+    assert box.get(f"{dvsanUnitVolumes}.0", f"{dvsanMediumFreeBlocks}.1") == ["1", str((256 - 16) * 2048)]
     target = box.iqn(5)
     assert not box.inquire(target, ALICE)
 
     box.grant(5, 1, ALICE, "alice", SECRET)
     box.wait_rule(5, 1, ACTIVE)
-    assert box.get(f"{ACCESS}.{A_SECRET}.5.1", f"{ACCESS}.{A_IS_SET}.5.1") == ["", "1"]
+    assert box.get(f"{dvsanAccessChapSecret}.5.1", f"{dvsanAccessSecretIsSet}.5.1") == ["", "1"]
     assert box.inquire(target, ALICE, "alice", SECRET)
     assert not box.inquire(target, ALICE, "alice", "not-his-secret")
     assert not box.inquire(target, ALICE)
@@ -207,32 +221,32 @@ def test_a_volume_is_made_served_and_deleted(box):
     box.revoke(5, 1)
     wait_for("the rule to be gone", lambda: not box.rules())
     assert not box.inquire(target, ALICE, "alice", SECRET)
-    generation = int(box.get(f"{MEMBER}.6.0"))
+    generation = int(box.get(f"{dvsanMemberGeneration}.0"))
     box.destroy(5)
     wait_for("the volume to be gone", lambda: not box.volumes())
     wait_for("its target to be gone", lambda: not box.targets())
     assert not list((box.dir / "media").glob("*.img"))
-    later = {int(oid.rsplit(".", 1)[1]): kind for oid, kind in box.walk(f"{CHANGE}.2").items()}
+    later = {int(oid.rsplit(".", 1)[1]): kind for oid, kind in box.walk(dvsanChangeKind).items()}
     deleted = [g for g, kind in later.items() if kind == "4"]
     assert len(deleted) == 1 and deleted[0] > generation
-    assert box.get(f"{CHANGE}.3.{deleted[0]}") == "5"
-    assert box.get(f"{UNIT}.2.1.5.1") == str(256 * 2048)
+    assert box.get(f"{dvsanChangeIndex}.{deleted[0]}") == "5"
+    assert box.get(f"{dvsanMediumFreeBlocks}.1") == str(256 * 2048)
 
 
 def test_a_bad_varbind_undoes_the_whole_request(box):
     box.create(1, "kept")
     box.wait_volume(1, ONLINE)
-    before = box.walk(VOLUME)
-    good = create_set(2, "new", 8, uuid.uuid4().hex) + ((f"{VOLUME}.{V_NAME}.1", "s", "renamed"),)
-    for bad in ((f"{VOLUME}.{V_NAME}.7", "s", "nowhere"),
-                (f"{VOLUME}.{V_SIZE}.1", "u", 999),
-                (f"{VOLUME}.{V_BLOCK_SIZE}.1", "u", 512),
-                (f"{MEMBER}.1.0", "x", "00" * 16),
-                (f"{MEMBER}.8.0", "u", 86401),
-                ("1.3.6.1.2.1.1.5.0", "s", "foreign")):  # outside the view
+    before = box.walk(dvsanVolumeEntry)
+    good = create_set(2, "new", 8, uuid.uuid4().hex) + ((f"{dvsanVolumeName}.1", "s", "renamed"),)
+    for bad in ((f"{dvsanVolumeName}.7", "s", "nowhere"),
+                (f"{dvsanVolumeSize}.1", "u", 999),
+                (f"{dvsanVolumeBlockSize}.1", "u", 512),
+                (f"{dvsanMemberUuid}.0", "x", "00" * 16),
+                (f"{dvsanMemberLease}.0", "u", 86401),
+                (SYS_NAME, "s", "foreign")):  # outside the view
         with pytest.raises(SnmpError):
             box.set(*good, bad)
-        assert box.walk(VOLUME) == before
+        assert box.walk(dvsanVolumeEntry) == before
     assert len(box.targets()) == 1
 
 
@@ -240,9 +254,9 @@ def test_requests_may_be_repeated(box):
     volume = box.create(1, "data")
     box.create(1, "data", volume_uuid=volume)
     box.wait_volume(1, ONLINE)
-    before = box.get(f"{MEMBER}.6.0")
+    before = box.get(f"{dvsanMemberGeneration}.0")
     box.create(1, "data", volume_uuid=volume)
-    assert box.get(f"{MEMBER}.6.0") == before
+    assert box.get(f"{dvsanMemberGeneration}.0") == before
     for index, name, volume_uuid in ((1, "data", None), (2, "data", None), (2, "other", volume)):
         with pytest.raises(SnmpError, match="inconsistentValue"):
             box.create(index, name, volume_uuid=volume_uuid)
@@ -255,14 +269,15 @@ def test_requests_may_be_repeated(box):
 
 
 @pytest.mark.parametrize("column, kind, value, error", [
-    (V_SIZE, "u", 0, "wrongValue"), (V_SIZE, "u", 257, "resourceUnavailable"),
-    (V_SIZE, "u", 4294967295, "resourceUnavailable"), (V_SIZE, "i", 5, "wrongType"),
-    (V_NAME, "s", 'quo"te', "wrongValue"), (V_NAME, "s", "a/b", "wrongValue"),
-    (V_NAME, "s", "x" * 64, "wrongLength"), (V_UUID, "x", "00" * 16, "wrongValue"),
-    (V_UUID, "x", "01" * 15, "wrongLength"), (V_STATUS, "i", 5, "wrongValue"),
-    (V_STATUS, "i", 2, "wrongValue"), (4, "u", 2, "wrongValue"), (V_BLOCK_SIZE, "u", 512, "notWritable")])
+    (dvsanVolumeSize, "u", 0, "wrongValue"), (dvsanVolumeSize, "u", 257, "resourceUnavailable"),
+    (dvsanVolumeSize, "u", 4294967295, "resourceUnavailable"), (dvsanVolumeSize, "i", 5, "wrongType"),
+    (dvsanVolumeName, "s", 'quo"te', "wrongValue"), (dvsanVolumeName, "s", "a/b", "wrongValue"),
+    (dvsanVolumeName, "s", "x" * 64, "wrongLength"), (dvsanVolumeUuid, "x", "00" * 16, "wrongValue"),
+    (dvsanVolumeUuid, "x", "01" * 15, "wrongLength"), (dvsanVolumeRowStatus, "i", 5, "wrongValue"),
+    (dvsanVolumeRowStatus, "i", 2, "wrongValue"), (dvsanVolumeMedium, "u", 2, "wrongValue"),
+    (dvsanVolumeBlockSize, "u", 512, "notWritable")])
 def test_what_is_wrong_is_refused(module_box, column, kind, value, error):
-    name = f"{VOLUME}.{column}.3"
+    name = f"{column}.3"
     sets = [s for s in create_set(3, "data", 8, uuid.uuid4().hex) if s[0] != name]
     with pytest.raises(SnmpError, match=error):
         module_box.set(*sets, (name, kind, value))
@@ -287,7 +302,7 @@ def test_a_secret_is_one_for_all_rules_of_its_user(box):
         box.grant(index, 1, ALICE, "alice", SECRET)
     for index in (1, 2):
         box.wait_rule(index, 1, ACTIVE)
-    box.set((f"{ACCESS}.{A_SECRET}.1.1", "s", "another-secret"))
+    box.set((f"{dvsanAccessChapSecret}.1.1", "s", "another-secret"))
     for index in (1, 2):
         box.wait_rule(index, 1, ACTIVE)
         assert not box.inquire(box.iqn(index), ALICE, "alice", SECRET)
@@ -304,7 +319,7 @@ def stay_logged_in(box, index, user, secret):
                                          f"iscsi://{box.portal}:3260/{box.iqn(index)}/1"],
                           LIBISCSI_CHAP_USERNAME=user, LIBISCSI_CHAP_PASSWORD=secret)
     # Counted once a second, so this takes a moment longer than the login.
-    wait_for("the host to have read", lambda: int(box.get(f"{VOLUME}.19.{index}")) > 0)
+    wait_for("the host to have read", lambda: int(box.get(f"{dvsanVolumeReadBytes}.{index}")) > 0)
     assert sessions(box)
     return process
 
@@ -341,7 +356,7 @@ def test_revoking_ends_live_sessions(box):
         for _ in range(20):  # the host tries to come back
             assert not sessions(box)
             time.sleep(0.05)
-        assert all(int(box.get(f"{VOLUME}.{c}.1")) > 0 for c in (17, 19))
+        assert all(int(box.get(f"{column}.1")) > 0 for column in (dvsanVolumeReadOps, dvsanVolumeReadBytes))
     finally:
         host.kill()
 
@@ -352,7 +367,7 @@ def test_a_new_secret_ends_live_sessions(box):
     box.wait_rule(1, 1, ACTIVE)
     host = stay_logged_in(box, 1, "alice", SECRET)
     try:
-        box.set((f"{ACCESS}.{A_SECRET}.1.1", "s", "another-secret"))
+        box.set((f"{dvsanAccessChapSecret}.1.1", "s", "another-secret"))
         wait_for("the session to be ended", lambda: not sessions(box), 2)
         box.wait_rule(1, 1, ACTIVE)
         assert box.inquire(box.iqn(1), ALICE, "alice", "another-secret")
@@ -383,12 +398,12 @@ def test_a_volume_is_taken_offline_and_renamed(box):
     box.create(1, "data")
     box.grant(1, 1, ALICE, "alice", SECRET)
     box.wait_rule(1, 1, ACTIVE)
-    target, generation = box.iqn(1), int(box.get(f"{VOLUME}.{V_GENERATION}.1"))
-    box.set((f"{VOLUME}.{V_ADMIN}.1", "i", 2), (f"{VOLUME}.{V_NAME}.1", "s", "renamed"))
+    target, generation = box.iqn(1), int(box.get(f"{dvsanVolumeGeneration}.1"))
+    box.set((f"{dvsanVolumeAdminState}.1", "i", 2), (f"{dvsanVolumeName}.1", "s", "renamed"))
     box.wait_volume(1, OFFLINE)
     assert not box.inquire(target, ALICE, "alice", SECRET)
-    assert int(box.get(f"{VOLUME}.{V_GENERATION}.1")) > generation
-    box.set((f"{VOLUME}.{V_ADMIN}.1", "i", 1))
+    assert int(box.get(f"{dvsanVolumeGeneration}.1")) > generation
+    box.set((f"{dvsanVolumeAdminState}.1", "i", 1))
     box.wait_volume(1, ONLINE)
     assert box.iqn(1) == target
     assert box.inquire(target, ALICE, "alice", SECRET)
@@ -405,7 +420,7 @@ def test_a_lost_file_is_told_and_not_made_again(box):
     box.start_agent()
     box.wait_failed(1, "is gone")
     assert not file.exists()
-    assert box.get(f"{MEMBER}.7.0") == "3"
+    assert box.get(f"{dvsanMemberOperState}.0") == DEGRADED
     box.destroy(1)
     wait_for("the volume to be gone", lambda: not box.volumes())
 
@@ -446,9 +461,9 @@ def test_an_unmounted_medium_is_told_and_not_written_to(idle):
         subprocess.run(["mount", "--move", media, idle.dir / "aside"], check=True)
         idle.start_tgtd()
         idle.start_agent()
-        wait_for("the medium to tell", lambda: "still mounted" in idle.get(f"{UNIT}.2.1.8.1"))
+        wait_for("the medium to tell", lambda: "still mounted" in idle.get(f"{dvsanMediumLastError}.1"))
         idle.wait_volume(1, FAILED)
-        assert idle.get(f"{UNIT}.2.1.7.1") == "3"
+        assert idle.get(f"{dvsanMediumOperState}.1") == "3"
         with pytest.raises(SnmpError, match="resourceUnavailable"):
             idle.create(2, "elsewhere")
         subprocess.run(["mount", "--move", idle.dir / "aside", media], check=True)
@@ -467,12 +482,12 @@ def test_tgtd_may_end_and_come_back(box):
     target = box.iqn(1)
     box.tgtd.kill()
     box.wait_volume(1, FAILED, 2)
-    assert box.get(f"{MEMBER}.7.0") == "3"
+    assert box.get(f"{dvsanMemberOperState}.0") == DEGRADED
     box.create(2, "meanwhile")
     box.start_tgtd()
     box.wait_volume(1, ONLINE, 5)
     box.wait_volume(2, ONLINE, 5)
-    wait_for("running", lambda: box.get(f"{MEMBER}.7.0") == "2")
+    wait_for("running", lambda: box.get(f"{dvsanMemberOperState}.0") == RUNNING)
     assert box.inquire(target, ALICE, "alice", SECRET)
 
 
@@ -511,12 +526,12 @@ def test_a_tgtd_that_keeps_all_hosts_out(box, isns, what):
     wait_for("alice to be let in again", lambda: box.inquire(target, ALICE, "alice", SECRET))
     box.tgtadm("--mode", "target", "--op", "new", "--tid", "9", "-T", "iqn.2001-04.com.other:disk")
     bar()
-    why = wait_for("the reason", lambda: box.get(f"{UNIT}.1.5.0"))
+    why = wait_for("the reason", lambda: box.get(f"{dvsanUnitLastError}.0"))
     assert why.startswith("no host can log in to volumes of portal group 1: ") and "not this unit's" in why
-    assert box.get(f"{MEMBER}.7.0") == "3" and not box.inquire(target, ALICE, "alice", SECRET)
+    assert box.get(f"{dvsanMemberOperState}.0") == DEGRADED and not box.inquire(target, ALICE, "alice", SECRET)
     name, _, value = why.partition("--name ")[2].rstrip(")").partition(" -v ")  # what it says ends it
     box.tgtadm("--mode", "sys", "--op", "update", "--name", name, "-v", value)
-    wait_for("no trouble", lambda: box.get(f"{UNIT}.1.5.0") == "" and box.get(f"{MEMBER}.7.0") == "2")
+    wait_for("no trouble", lambda: box.get(f"{dvsanUnitLastError}.0", f"{dvsanMemberOperState}.0") == ["", RUNNING])
     assert box.inquire(target, ALICE, "alice", SECRET)
 
 
@@ -526,22 +541,23 @@ def test_snmpd_may_end_and_come_back(idle):
     lease(idle, 3600)
     idle.create(1, "data")
     idle.wait_volume(1, ONLINE)
-    said = len(idle.traps(ANNOUNCE))
+    said = len(idle.traps(dvsanMemberAnnounce))
     idle.snmpd.kill()
     idle.start_snmpd()
-    wait_for("the volume to be seen again", lambda: idle.try_get(f"{VOLUME}.{V_NAME}.1") == "data")
-    wait_for("an announcement", lambda: len(idle.traps(ANNOUNCE)) > said)
+    wait_for("the volume to be seen again", lambda: idle.try_get(f"{dvsanVolumeName}.1") == "data")
+    wait_for("an announcement", lambda: len(idle.traps(dvsanMemberAnnounce)) > said)
 
 
 def test_the_epoch_counts_starts_and_the_generation_goes_on(box):
     box.create(1, "data")
     box.wait_volume(1, ONLINE)
-    epoch, generation, member = box.get(*(f"{MEMBER}.{n}.0" for n in (5, 6, 1)))
+    shown = [f"{oid}.0" for oid in (dvsanMemberEpoch, dvsanMemberGeneration, dvsanMemberUuid)]
+    epoch, generation, member = box.get(*shown)
     for how in (box.agent.kill, lambda: box.agent.end()):
         how()
         box.start_agent()
         box.wait_volume(1, ONLINE)
-        now = box.get(*(f"{MEMBER}.{n}.0" for n in (5, 6, 1)))
+        now = box.get(*shown)
         assert int(now[0]) == int(epoch) + 1
         assert int(now[1]) > int(generation)
         assert now[2] == member
@@ -603,10 +619,10 @@ def test_a_journal_that_somebody_reads_holds_up_nothing(box):
         db.execute("SELECT * FROM member").fetchall()
         with pytest.raises(SnmpError, match="commitFailed"):
             box.create(2, "meanwhile")
-        why = wait_for("the unit to tell", lambda: box.get(f"{UNIT}.1.5.0"))
+        why = wait_for("the unit to tell", lambda: box.get(f"{dvsanUnitLastError}.0"))
         assert why.startswith("changes cannot be recorded: ") and f"unit.db is locked by process {os.getpid()}" in why
         assert box.volumes() == {1: ONLINE}
-    wait_for("no trouble", lambda: box.get(f"{UNIT}.1.5.0") == "")
+    wait_for("no trouble", lambda: box.get(f"{dvsanUnitLastError}.0") == "")
     box.create(2, "after")
     box.wait_volume(2, ONLINE)
 
@@ -670,7 +686,7 @@ class Client:
             self.insist(*create_set(index, f"v{index}", 4, self.volumes[index]))
         elif rules and self.rng.random() < 0.6:
             del self.rules[rules[0]]
-            self.insist((f"{ACCESS}.{A_STATUS}.{index}.{rules[0][1]}", "i", DESTROY))
+            self.insist((f"{dvsanAccessRowStatus}.{index}.{rules[0][1]}", "i", DESTROY))
         elif rules or self.rng.random() < 0.6:
             rule = (index, self.rng.randint(1, 3))
             iqn = f"iqn.2026-11.host:h{rule[1]}"
@@ -679,7 +695,7 @@ class Client:
                 self.insist(*grant_set(*rule, iqn, f"user{rule[1]}", f"secret-of-user{rule[1]}"))
         else:
             del self.volumes[index]
-            self.insist((f"{VOLUME}.{V_STATUS}.{index}", "i", DESTROY))
+            self.insist((f"{dvsanVolumeRowStatus}.{index}", "i", DESTROY))
 
     def satisfied(self):
         volumes, rules = self.box.volumes(), self.box.rules()
@@ -752,7 +768,7 @@ def test_a_volume_of_another_prefix_is_not_gone_while_tgtd_has_it(box):
     box.wait_ready()
     box.destroy(1)
     wait_for("the deletion to wait for tgtd", lambda: f"open with the target name {name}: put the iqn-prefix"
-             in box.get(f"{VOLUME}.{V_ERROR}.1"))
+             in box.get(f"{dvsanVolumeLastError}.1"))
     assert name in box.tgtadm("--mode", "target", "--op", "show")
     tid, = re.findall(f"Target (\\d+): {name}", box.tgtadm("--mode", "target", "--op", "show"))
     box.tgtadm("--mode", "target", "--op", "delete", "--tid", tid, "--force")

@@ -6,13 +6,12 @@ import signal
 
 import pytest
 
+from dvsan_oids import dvsanMemberOperState, dvsanPortalPort, dvsanVolumeLastError, dvsanVolumePortalGroup
 from support.faults import needs_faults
 from support.patience import wait_for
-from support.unit_box import ACTIVE, DELETING, FAILED, MEMBER, ONLINE, PROGRAM, UNIT, VOLUME, V_ERROR, Box
+from support.unit_box import ACTIVE, DEGRADED, DELETING, FAILED, ONLINE, PROGRAM, RUNNING, Box
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
-PORTAL_PORT, V_GROUP = UNIT + ".5.1.5", 25
-RUNNING, DEGRADED = "2", "3"
 ALL, ODD, EVEN = {1, 2, 3, 4}, {1, 3}, {2, 4}
 
 
@@ -57,12 +56,12 @@ def lets_in(box, volume, group):
 
 
 def groups(box):
-    return {int(o.rsplit(".", 1)[1]): int(g) for o, g in box.walk(f"{VOLUME}.{V_GROUP}").items()}
+    return {int(o.rsplit(".", 1)[1]): int(g) for o, g in box.walk(dvsanVolumePortalGroup).items()}
 
 
 def ports(box):
     """(portal, group) -> port"""
-    return {tuple(map(int, o.rsplit(".", 2)[1:])): int(p) for o, p in box.walk(PORTAL_PORT).items()}
+    return {tuple(map(int, o.rsplit(".", 2)[1:])): int(p) for o, p in box.walk(dvsanPortalPort).items()}
 
 
 def in_state(box, volumes, state):
@@ -79,7 +78,7 @@ def restart(box, instances):
 
 
 def reason(box, volume):
-    return box.get(f"{VOLUME}.{V_ERROR}.{volume}")
+    return box.get(f"{dvsanVolumeLastError}.{volume}")
 
 
 def stop(box, group):
@@ -104,14 +103,14 @@ def test_volumes_are_spread(make):
     box.destroy(2)
     wait_for("the volume's end", lambda: 2 not in box.volumes())
     assert set(box.targets(2)) == {4} and served(box, 1) == ODD
-    assert box.get(f"{MEMBER}.7.0") == RUNNING
+    assert box.get(f"{dvsanMemberOperState}.0") == RUNNING
 
 
 def test_a_dead_tgtd_takes_only_its_own_volumes_along(make):
     box = make(2)
     box.tgtds[2].kill()
     wait_for("its volumes to fail", lambda: in_state(box, EVEN, FAILED))
-    assert in_state(box, ODD, ONLINE) and box.get(f"{MEMBER}.7.0") == DEGRADED
+    assert in_state(box, ODD, ONLINE) and box.get(f"{dvsanMemberOperState}.0") == DEGRADED
     wait_for("a reason", lambda: f"tgtd does not listen at {box.dir}/run/tgtd.1" in reason(box, 2))
     # The other goes on with all it is asked for; what the dead one is asked for, it does later.
     box.create(5, "v5")
@@ -124,7 +123,7 @@ def test_a_dead_tgtd_takes_only_its_own_volumes_along(make):
     wait_for("all volumes", lambda: in_state(box, ALL | {5, 6}, ONLINE))
     assert (served(box, 1), served(box, 2)) == (ODD | {5}, EVEN)
     wait_for("the portal", lambda: lets_in(box, 2, 2) and lets_in(box, 4, 2))
-    wait_for("the unit", lambda: box.get(f"{MEMBER}.7.0") == RUNNING)
+    wait_for("the unit", lambda: box.get(f"{dvsanMemberOperState}.0") == RUNNING)
 
 
 def test_a_hanging_tgtd_does_not_hold_up_the_other(make):

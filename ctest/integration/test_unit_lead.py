@@ -5,15 +5,20 @@ import signal
 
 import pytest
 
+from dvsan_oids import (dvsanAccessEntry, dvsanAccessRowStatus, dvsanMemberHeldFor, dvsanMemberHolder,
+                        dvsanMemberHolderName, dvsanMemberIntent, dvsanMemberIntentMark, dvsanMemberLease,
+                        dvsanMemberObjects, dvsanMemberRefusals, dvsanMemberRefused, dvsanMemberSpinLock,
+                        dvsanMemberTakeOver, dvsanVolumeAdminState, dvsanVolumeEntry, dvsanVolumeName,
+                        dvsanVolumeRowStatus, dvsanVolumeSize)
 from support.patience import wait_for
-from support.unit_box import (ACCESS, A_STATUS, DESTROY, MEMBER, OFFLINE, ONLINE, VOLUME, V_ADMIN, V_NAME, V_SIZE,
-                              V_STATUS, Box, SnmpError, create_set, grant_set)
+from support.snmp import SnmpError
+from support.unit_box import DESTROY, OFFLINE, ONLINE, Box, create_set, grant_set
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 ONE, TWO = "a1" * 16, "b2" * 16  # stations
-LEASE, HOLDER, NAME, INTENT, MARK, TAKE_OVER, HELD, REFUSED, REFUSALS = (
-    f"{MEMBER}.{n}.0" for n in (8, 10, 11, 12, 13, 14, 15, 16, 17))
-SPIN = f"{MEMBER}.18.0"
+LEASE, HOLDER, NAME, INTENT, MARK, TAKE_OVER, HELD, REFUSED, REFUSALS, SPIN = (f"{oid}.0" for oid in (
+    dvsanMemberLease, dvsanMemberHolder, dvsanMemberHolderName, dvsanMemberIntent, dvsanMemberIntentMark,
+    dvsanMemberTakeOver, dvsanMemberHeldFor, dvsanMemberRefused, dvsanMemberRefusals, dvsanMemberSpinLock))
 
 
 def word(station, number, mark):
@@ -29,14 +34,14 @@ def knowing(box, sets):
     return [*sets, (SPIN, "i", box.get(SPIN))]
 
 
-RENAME = [(f"{VOLUME}.{V_NAME}.1", "s", "other")]
+RENAME = [(f"{dvsanVolumeName}.1", "s", "other")]
 UNDONE = {
     "rename": RENAME,
-    "offline": [(f"{VOLUME}.{V_ADMIN}.1", "i", 2)],
-    "rename and grow": [*RENAME, (f"{VOLUME}.{V_SIZE}.1", "u", 32)],
-    "destroy": [(f"{VOLUME}.{V_STATUS}.2", "i", DESTROY)],
+    "offline": [(f"{dvsanVolumeAdminState}.1", "i", 2)],
+    "rename and grow": [*RENAME, (f"{dvsanVolumeSize}.1", "u", 32)],
+    "destroy": [(f"{dvsanVolumeRowStatus}.2", "i", DESTROY)],
     "a rule": grant_set(2, 1, ALICE, "alice", SECRET),
-    "the end of a rule": [(f"{ACCESS}.{A_STATUS}.1.1", "i", DESTROY)],
+    "the end of a rule": [(f"{dvsanAccessRowStatus}.1.1", "i", DESTROY)],
     "a volume with a rule": [*create_set(9, "v9", 8, "09" * 16), *grant_set(9, 1, ALICE, "alice", SECRET)],
     "a lease": [(LEASE, "u", 7)],
     "the end of the lease": [(LEASE, "u", 0)],
@@ -72,7 +77,8 @@ def fixture_nobody_leads(box):
 
 def seen(box):
     """All that a SET could change, but for what is left of times, and what was refused."""
-    return {oid: value for oid, value in {**box.walk(VOLUME), **box.walk(ACCESS), **box.walk(MEMBER)}.items()
+    found = {**box.walk(dvsanVolumeEntry), **box.walk(dvsanAccessEntry), **box.walk(dvsanMemberObjects)}
+    return {oid: value for oid, value in found.items()
             if oid.strip(".") not in (LEASE, HELD, REFUSED, REFUSALS, SPIN)}
 
 
@@ -90,9 +96,9 @@ def refused(box, words):
 def test_without_a_station_any_tool_may(box):
     box.set((LEASE, "u", 3600))  # a lease that names no station gives nobody the lead
     box.set(*RENAME)
-    box.set((f"{VOLUME}.{V_NAME}.1", "s", "v1"), (f"{VOLUME}.{V_ADMIN}.2", "i", 2))
+    box.set((f"{dvsanVolumeName}.1", "s", "v1"), (f"{dvsanVolumeAdminState}.2", "i", 2))
     wait_for("offline", lambda: box.volumes()[2] == OFFLINE)
-    box.set((f"{VOLUME}.{V_ADMIN}.2", "i", 1))
+    box.set((f"{dvsanVolumeAdminState}.2", "i", 1))
     wait_for("online", lambda: box.volumes()[2] == ONLINE)
 
 
@@ -106,10 +112,10 @@ def test_while_a_station_leads_what_it_would_undo_is_refused(box):
     # What it would take over is not.
     box.create(3, "v3")
     wait_for("the volume", lambda: box.volumes().get(3) == ONLINE)
-    box.set((f"{VOLUME}.{V_SIZE}.3", "u", 16))
-    wait_for("its size", lambda: box.get(f"{VOLUME}.{V_SIZE}.3") == "16")
+    box.set((f"{dvsanVolumeSize}.3", "u", 16))
+    wait_for("its size", lambda: box.get(f"{dvsanVolumeSize}.3") == "16")
     # And what the station orders is done.
-    box.set(*word(ONE, 101, 1), (f"{VOLUME}.{V_STATUS}.3", "i", DESTROY))
+    box.set(*word(ONE, 101, 1), (f"{dvsanVolumeRowStatus}.3", "i", DESTROY))
     wait_for("its end", lambda: 3 not in box.volumes())
     assert box.get(INTENT) == "101"
 
@@ -120,14 +126,14 @@ def test_the_word_comes_first_and_stands_or_falls_with_the_rest(box):
         box.set(*RENAME, *word(ONE, 201, 1))
     before = seen(box)
     with pytest.raises(SnmpError):  # two volumes of one name
-        box.set(*word(ONE, 201, 1), (f"{VOLUME}.{V_NAME}.1", "s", "v2"))
+        box.set(*word(ONE, 201, 1), (f"{dvsanVolumeName}.1", "s", "v2"))
     with pytest.raises(SnmpError):
         box.set((HOLDER, "x", ONE), (INTENT, "u", 202))  # half a word
     with pytest.raises(SnmpError):
         box.set(*word("00" * 16, 202, 1), (LEASE, "u", 60))
     assert seen(box) == before
     box.set(*word(ONE, 201, 1), *RENAME)
-    box.set(*word(ONE, 201, 1), (f"{VOLUME}.{V_NAME}.1", "s", "v1"))
+    box.set(*word(ONE, 201, 1), (f"{dvsanVolumeName}.1", "s", "v1"))
     assert box.get(INTENT) == "201"
 
 
@@ -142,7 +148,7 @@ def test_an_older_store_and_a_copy_are_refused(box):
         with refused(box, "does not know"):
             box.set(*blind)
     known = knowing(box, lease(ONE, 303, 2))
-    box.set(*word(ONE, 302, 1), (f"{VOLUME}.{V_NAME}.1", "s", "v1"))  # an order comes in between
+    box.set(*word(ONE, 302, 1), (f"{dvsanVolumeName}.1", "s", "v1"))  # an order comes in between
     with pytest.raises(SnmpError):
         box.set(*known)
     assert box.get(INTENT) == "302"

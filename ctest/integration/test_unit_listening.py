@@ -7,15 +7,15 @@ import subprocess
 
 import pytest
 
+from dvsan_oids import (dvsanAccessLastError, dvsanMemberOperState, dvsanPortalText, dvsanUnitLastError,
+                        dvsanVolumeLastError)
 from support.patience import wait_for
 from support.raw_initiator import CheckCondition, Lun, Refused
-from support.unit_box import (ACCESS, ACTIVE, A_ERROR, CREATING, MEMBER, ONLINE, PENDING, UNIT, VOLUME, V_ERROR, Box,
-                              Supervised, free_addresses)
+from support.unit_box import ACTIVE, CREATING, DEGRADED, ONLINE, PENDING, RUNNING, Box, Supervised, free_addresses
 
 HOST, SECRET = "iqn.2026-11.host:guest", "secret-of-guest"
-OPER, LAST_ERROR = f"{MEMBER}.7.0", f"{UNIT}.1.5.0"
-PORTAL_TEXT = f"{UNIT}.5.1.8.1.1"
-RUNNING, DEGRADED = "2", "3"
+OPER, LAST_ERROR = f"{dvsanMemberOperState}.0", f"{dvsanUnitLastError}.0"
+PORTAL_TEXT = f"{dvsanPortalText}.1.1"
 
 
 class Portals:
@@ -205,12 +205,12 @@ def test_a_tgtd_that_hangs_ends_no_order():
         p.box.tgtd.popen.send_signal(signal.SIGSTOP)
         p.box.create(2, "v2")
         p.box.grant(1, 2, HOST + "2", "guest2", SECRET)
-        wait_for("the reason", lambda: "did not answer" in p.box.get(f"{VOLUME}.{V_ERROR}.2")
+        wait_for("the reason", lambda: "did not answer" in p.box.get(f"{dvsanVolumeLastError}.2")
                  and "did not answer" in p.box.get(LAST_ERROR), 60)
         assert p.box.volumes()[2] == CREATING
-        wait_for("the reason", lambda: "did not answer" in p.box.get(f"{ACCESS}.{A_ERROR}.1.2"), 60)
+        wait_for("the reason", lambda: "did not answer" in p.box.get(f"{dvsanAccessLastError}.1.2"), 60)
         assert p.box.rules()[1, 2] == PENDING
         p.box.tgtd.popen.send_signal(signal.SIGCONT)
         p.box.wait_volume(2, ONLINE, 60)
         p.box.wait_rule(1, 2, ACTIVE, 60)
-        assert p.box.get(f"{VOLUME}.{V_ERROR}.2") == ""
+        assert p.box.get(f"{dvsanVolumeLastError}.2") == ""

@@ -7,13 +7,16 @@ import subprocess
 
 import pytest
 
+from dvsan_oids import (dvsanMemberAddress, dvsanMemberAnnounce, dvsanMemberGeneration, dvsanMemberLease,
+                        dvsanMemberOperState, dvsanPortalAddress, dvsanPortalAddressType, dvsanPortalIfIndex,
+                        dvsanPortalOperState, dvsanPortalPort, dvsanUnitLastError)
 from support import BUILD
+from support.oids import COLD_START, IF_INDEX, LINK_DOWN, LINK_UP
 from support.patience import wait_for
-from support.unit_box import ACTIVE, ANNOUNCE, COLD_START, LINK_DOWN, LINK_UP, MEMBER, ONLINE, UNIT, Box, Process
+from support.unit_box import ACTIVE, DEGRADED, ONLINE, RUNNING, Box, Process
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
-PORTAL, TROUBLE = UNIT + ".5.1", UNIT + ".1.5.0"
-P_TYPE, P_ADDRESS, P_PORT, P_INTERFACE, P_STATE = range(3, 8)
+TROUBLE = f"{dvsanUnitLastError}.0"
 
 
 class Wire:
@@ -73,11 +76,8 @@ class WiredBox(Box):
 
     def rows(self):
         """index -> (port, operational state), in the only portal group"""
-        found = {}
-        for oid, value in self.walk(PORTAL).items():
-            column, index, _ = map(int, oid.rsplit(".", 3)[1:])
-            found.setdefault(index, {})[column] = value
-        return {i: (r[P_PORT], r[P_STATE]) for i, r in found.items()}
+        return {int(index.partition(".")[0]): tuple(row)
+                for index, row in self.table(dvsanPortalPort, dvsanPortalOperState).items()}
 
     def listening(self):
         """Where tgtd listens, but for the loopback interface."""
@@ -100,7 +100,7 @@ class WiredBox(Box):
 
 def announcements(box):
     """coldStart is lost when the receiver is not ready yet."""
-    return box.traps(COLD_START) + box.traps(ANNOUNCE)
+    return box.traps(COLD_START) + box.traps(dvsanMemberAnnounce)
 
 
 @pytest.fixture(name="wire")
@@ -143,10 +143,10 @@ def test_portals_of_both_families_are_served(wire, make):
     box.start()
     box.serve()
     assert box.rows() == {1: ("3260", "1"), 2: ("3261", "1"), 3: ("3260", "1"), 4: ("3260", "1")}
-    assert box.get(*(f"{PORTAL}.{P_TYPE}.{i}.1" for i in (1, 2, 3, 4))) == ["1", "2", "1", "2"]
-    assert box.get(f"{PORTAL}.{P_ADDRESS}.3.1", f"{PORTAL}.{P_ADDRESS}.4.1") == \
+    assert box.get(*(f"{dvsanPortalAddressType}.{i}.1" for i in (1, 2, 3, 4))) == ["1", "2", "1", "2"]
+    assert box.get(f"{dvsanPortalAddress}.3.1", f"{dvsanPortalAddress}.4.1") == \
         ["c6336407", "20010db8000000000000000000000007"]
-    assert box.get(f"{MEMBER}.4.0") == "udp:192.0.2.7:1161"
+    assert box.get(f"{dvsanMemberAddress}.0") == "udp:192.0.2.7:1161"
     assert box.listening() == ["192.0.2.7:3260", "198.51.100.7:3260", "[2001:db8::7]:3260",
                                "[2001:db8::7]:3261"]
     for portal in ("192.0.2.7:3260", "[2001:db8::7]:3261", "198.51.100.7:3260", "[2001:db8::7]:3260"):
@@ -161,14 +161,14 @@ def test_a_link_is_told_of_the_portal_that_it_carries(wire, make):
     box.start()
     box.serve()
     wait_for("an announcement", lambda: announcements(box))
-    index = box.get(f"{PORTAL}.{P_INTERFACE}.2.1")
-    column = f".1.3.6.1.2.1.2.2.1.1.{index}"
+    index = box.get(f"{dvsanPortalIfIndex}.2.1")
+    column = f".{IF_INDEX}.{index}"
     wire.ip("host", "link", "set", "host1", "down")
     for user in ("notify", "third"):
         down = wait_for("linkDown", lambda who=user: box.traps(LINK_DOWN, who))[0]
         assert down[column] == f"INTEGER: {index}"
     assert box.rows() == {1: ("3260", "1"), 2: ("3260", "2")}
-    assert box.get(f"{MEMBER}.7.0") == "3"
+    assert box.get(f"{dvsanMemberOperState}.0") == DEGRADED
     wait_for("the reason", lambda: box.get(TROUBLE) ==
              "portal 2 at 198.51.100.7:3260 is down: its interface has no carrier")
     assert box.reaches("192.0.2.7:3260")
@@ -188,23 +188,23 @@ def test_a_portal_follows_its_interface(wire, make):
     box.start()
     box.serve()
     wait_for("an announcement", lambda: announcements(box))
-    box.set((f"{MEMBER}.8.0", "u", 3600))
-    generation, said = int(box.get(f"{MEMBER}.6.0")), len(box.traps(ANNOUNCE))
+    box.set((f"{dvsanMemberLease}.0", "u", 3600))
+    generation, said = int(box.get(f"{dvsanMemberGeneration}.0")), len(box.traps(dvsanMemberAnnounce))
 
     wire.ip("unit", "addr", "add", "192.0.2.77/25", "dev", "san0")  # another one beside it is no news
-    assert box.get(f"{MEMBER}.4.0") == "udp:192.0.2.7:1161"
+    assert box.get(f"{dvsanMemberAddress}.0") == "udp:192.0.2.7:1161"
     wire.addresses("san0", "192.0.2.8/24")
-    wait_for("the new address", lambda: box.get(f"{MEMBER}.4.0") == "udp:192.0.2.8:1161")
+    wait_for("the new address", lambda: box.get(f"{dvsanMemberAddress}.0") == "udp:192.0.2.8:1161")
     wait_for("tgtd to follow", lambda: box.listening() == ["192.0.2.8:3260"])
     assert box.reaches("192.0.2.8:3260")
-    assert int(box.get(f"{MEMBER}.6.0")) > generation
-    told = wait_for("an announcement", lambda: box.traps(ANNOUNCE)[said:])[-1]
-    assert told[f".{MEMBER}.4.0"] == 'STRING: "udp:192.0.2.8:1161"'
+    assert int(box.get(f"{dvsanMemberGeneration}.0")) > generation
+    told = wait_for("an announcement", lambda: box.traps(dvsanMemberAnnounce)[said:])[-1]
+    assert told[f".{dvsanMemberAddress}.0"] == 'STRING: "udp:192.0.2.8:1161"'
 
     box.agent.kill()  # what it does not see it finds when it starts
     wire.addresses("san0", "192.0.2.9/24")
     box.start_agent()
-    wait_for("the new address", lambda: box.try_get(f"{MEMBER}.4.0") == "udp:192.0.2.9:1161")
+    wait_for("the new address", lambda: box.try_get(f"{dvsanMemberAddress}.0") == "udp:192.0.2.9:1161")
     wait_for("tgtd to follow", lambda: box.listening() == ["192.0.2.9:3260"])
 
 
@@ -213,12 +213,12 @@ def test_an_interface_without_an_address_is_waited_for(wire, make):
     box.start_receiver()
     box.start()
     assert box.rows() == {}
-    assert box.get(f"{MEMBER}.7.0", f"{MEMBER}.4.0") == ["3", ""]
+    assert box.get(f"{dvsanMemberOperState}.0", f"{dvsanMemberAddress}.0") == ["3", ""]
     wait_for("the reason", lambda: "portal 1 is not there: interface san0 " in box.get(TROUBLE))
     assert not announcements(box)
     wire.addresses("san0", "192.0.2.7/24")
     told = wait_for("the announcement", lambda: announcements(box))[0]
-    assert told[f".{MEMBER}.4.0"] == 'STRING: "udp:192.0.2.7:1161"'
+    assert told[f".{dvsanMemberAddress}.0"] == 'STRING: "udp:192.0.2.7:1161"'
     assert box.rows() == {1: ("3260", "1")}
     wait_for("tgtd to listen", lambda: box.listening() == ["192.0.2.7:3260"])
 
@@ -231,8 +231,8 @@ def test_an_address_counts_when_the_kernel_has_checked_it(wire, make):
     wire.ip("unit", "addr", "add", "2001:db8::7/64", "dev", "san1")  # for a second or two it is tentative
     wait_for("both portals", lambda: box.rows() == {1: ("3260", "1"), 2: ("3261", "1")})
     wait_for("tgtd to listen", lambda: box.listening() == ["[2001:db8::7]:3260", "[2001:db8::7]:3261"])
-    assert box.get(f"{MEMBER}.4.0") == "udp6:[2001:db8::7]:1161"
-    wait_for("the unit to be well", lambda: box.get(f"{MEMBER}.7.0") == "2")
+    assert box.get(f"{dvsanMemberAddress}.0") == "udp6:[2001:db8::7]:1161"
+    wait_for("the unit to be well", lambda: box.get(f"{dvsanMemberOperState}.0") == RUNNING)
 
 
 class Station:

@@ -6,15 +6,19 @@ import time
 
 import pytest
 
+from dvsan_oids import (dvsanMediumFailed, dvsanMediumLastError, dvsanMediumLow, dvsanMediumName, dvsanMediumOnline,
+                        dvsanMediumOperState, dvsanMemberAnnounce, dvsanMemberLease, dvsanMemberName, dvsanPortalText,
+                        dvsanUnitHeartbeat, dvsanUnitNotificationError, dvsanUnitNotificationsLost,
+                        dvsanUnitNotificationsSuppressed, dvsanVolumeAdminState, dvsanVolumeLastError, dvsanVolumeName,
+                        dvsanVolumeOperState, dvsanVolumeStateChange, dvsanVolumeUuid)
 from support.patience import wait_for
-from support.unit_box import (ANNOUNCE, FAILED, MEMBER, OFFLINE, ONLINE, ROOT, UNIT, VOLUME, V_ADMIN, V_ERROR, V_NAME,
-                              V_OPER, V_UUID, Box, SnmpError)
+from support.snmp import SnmpError
+from support.unit_box import FAILED, OFFLINE, ONLINE, Box
 
-NEWS = ROOT + ".1.2.0"
-VOLUME_CHANGE, LOW, MEDIUM_FAILED, MEDIUM_ONLINE = (f"{NEWS}.{n}" for n in range(1, 5))
-SUPPRESSED = f"{UNIT}.1.4.0"
-HEARTBEAT, LOST, NEWS_ERROR = (f"{UNIT}.1.{n}.0" for n in (6, 7, 8))
-PORTAL_TEXT = f"{UNIT}.5.1.8.1.1"
+SUPPRESSED = f"{dvsanUnitNotificationsSuppressed}.0"
+HEARTBEAT, LOST, NEWS_ERROR = (f"{oid}.0" for oid in (
+    dvsanUnitHeartbeat, dvsanUnitNotificationsLost, dvsanUnitNotificationError))
+PORTAL_TEXT = f"{dvsanPortalText}.1.1"
 START_LBA = 8  # of a volume
 BURST = 20
 
@@ -38,23 +42,23 @@ def fixture_idle(addresses):
 @pytest.fixture(name="box")
 def fixture_box(idle):
     idle.start()
-    wait_for("an announcement", lambda: idle.traps(ANNOUNCE))
+    wait_for("an announcement", lambda: idle.traps(dvsanMemberAnnounce))
     lease(idle, 3600)
     return idle
 
 
 def lease(box, seconds):
-    box.set((f"{MEMBER}.8.0", "u", seconds))
+    box.set((f"{dvsanMemberLease}.0", "u", seconds))
 
 
 def admin(box, index, online):
-    box.set((f"{VOLUME}.{V_ADMIN}.{index}", "i", 1 if online else 2))
+    box.set((f"{dvsanVolumeAdminState}.{index}", "i", 1 if online else 2))
 
 
 def states(box, user="notify"):
     """The states that dvsanVolumeStateChange told, one by one."""
-    return [int(value.rsplit(" ", 1)[1]) for n in box.traps(VOLUME_CHANGE, user)
-            for oid, value in n.items() if oid.startswith(f".{VOLUME}.{V_OPER}.")]
+    return [int(value.rsplit(" ", 1)[1]) for n in box.traps(dvsanVolumeStateChange, user)
+            for oid, value in n.items() if oid.startswith(f".{dvsanVolumeOperState}.")]
 
 
 def test_a_volume_is_told_to_the_station_and_to_others(box):
@@ -66,11 +70,12 @@ def test_a_volume_is_told_to_the_station_and_to_others(box):
     wait_for("online to be told", lambda: states(box) == [OFFLINE, ONLINE])
     wait_for("the others to be told", lambda: states(box, "third") == [OFFLINE, ONLINE])
     for user in ("notify", "third"):
-        told = box.traps(VOLUME_CHANGE, user)[0]
-        assert list(told)[2:6] == [f".{VOLUME}.{c}.7" for c in (V_UUID, V_NAME, V_OPER, V_ERROR)]
-        assert told[f".{VOLUME}.{V_UUID}.7"].replace(" ", "").lower() == f"hex-string:{volume}"
-        assert told[f".{VOLUME}.{V_NAME}.7"] == 'STRING: "data"'
-        assert told[f".{MEMBER}.3.0"] == 'STRING: "unit1"'
+        told = box.traps(dvsanVolumeStateChange, user)[0]
+        assert list(told)[2:6] == [
+            f".{column}.7" for column in (dvsanVolumeUuid, dvsanVolumeName, dvsanVolumeOperState, dvsanVolumeLastError)]
+        assert told[f".{dvsanVolumeUuid}.7"].replace(" ", "").lower() == f"hex-string:{volume}"
+        assert told[f".{dvsanVolumeName}.7"] == 'STRING: "data"'
+        assert told[f".{dvsanMemberName}.0"] == 'STRING: "unit1"'
     box.destroy(7)
     wait_for("the volume to be gone", lambda: not box.volumes())
     assert len(states(box)) == 2  # neither making nor deleting it was told
@@ -94,16 +99,17 @@ def test_a_medium_that_fails_and_comes_back(box):
     media, away = box.dir / "media", box.dir / "away"
     media.rename(away)
     for user in ("notify", "third"):
-        told = wait_for("the failure", lambda who=user: box.traps(MEDIUM_FAILED, who))[0]
-        assert list(told)[2:5] == [f".{UNIT}.2.1.{c}.1" for c in (2, 7, 8)]
-        assert told[f".{UNIT}.2.1.2.1"] == 'STRING: "m1"'
-        assert told[f".{UNIT}.2.1.7.1"] == "INTEGER: 3"
-        assert "is gone" in told[f".{UNIT}.2.1.8.1"]
+        told = wait_for("the failure", lambda who=user: box.traps(dvsanMediumFailed, who))[0]
+        assert list(told)[2:5] == [
+            f".{column}.1" for column in (dvsanMediumName, dvsanMediumOperState, dvsanMediumLastError)]
+        assert told[f".{dvsanMediumName}.1"] == 'STRING: "m1"'
+        assert told[f".{dvsanMediumOperState}.1"] == "INTEGER: 3"
+        assert "is gone" in told[f".{dvsanMediumLastError}.1"]
     wait_for("the volume's failure", lambda: states(box) == [FAILED])
     away.rename(media)
-    wait_for("the recovery", lambda: box.traps(MEDIUM_ONLINE) and box.traps(MEDIUM_ONLINE, "third"))
+    wait_for("the recovery", lambda: box.traps(dvsanMediumOnline) and box.traps(dvsanMediumOnline, "third"))
     wait_for("the volume's recovery", lambda: states(box) == [FAILED, ONLINE])
-    assert len(box.traps(MEDIUM_FAILED)) == len(box.traps(MEDIUM_ONLINE)) == 1
+    assert len(box.traps(dvsanMediumFailed)) == len(box.traps(dvsanMediumOnline)) == 1
 
 
 def test_a_medium_that_runs_low(idle):
@@ -111,14 +117,14 @@ def test_a_medium_that_runs_low(idle):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64M", "tmpfs", media], check=True)
     try:
         idle.start()
-        wait_for("an announcement", lambda: idle.traps(ANNOUNCE))
+        wait_for("an announcement", lambda: idle.traps(dvsanMemberAnnounce))
         lease(idle, 3600)
         (media / "ballast").write_bytes(bytes(62 << 20))
         for user in ("notify", "third"):
-            told = wait_for("low to be told", lambda who=user: idle.traps(LOW, who))[0]
-            assert told[f".{UNIT}.2.1.7.1"] == "INTEGER: 2"
+            told = wait_for("low to be told", lambda who=user: idle.traps(dvsanMediumLow, who))[0]
+            assert told[f".{dvsanMediumOperState}.1"] == "INTEGER: 2"
         (media / "ballast").unlink()
-        wait_for("online to be told", lambda: idle.traps(MEDIUM_ONLINE))
+        wait_for("online to be told", lambda: idle.traps(dvsanMediumOnline))
     finally:
         for p in (idle.agent, idle.tgtd):
             p.kill()
@@ -158,13 +164,13 @@ def test_the_master_has_nothing_to_complain_about(box):
     """What goes through snmpd has no 64-bit number, of which it cannot make a v1 trap."""
     box.create(7, "data")
     box.wait_volume(7, ONLINE)
-    before = [len(box.traps(ANNOUNCE, user)) for user in ("notify", "third")]
+    before = [len(box.traps(dvsanMemberAnnounce, user)) for user in ("notify", "third")]
     lease(box, 0)
     wait_for("announcements with the volume", lambda: all(
-        len(box.traps(ANNOUNCE, user)) > n for user, n in zip(("notify", "third"), before)))
-    told = {user: box.traps(ANNOUNCE, user)[-1] for user in ("notify", "third")}
+        len(box.traps(dvsanMemberAnnounce, user)) > n for user, n in zip(("notify", "third"), before)))
+    told = {user: box.traps(dvsanMemberAnnounce, user)[-1] for user in ("notify", "third")}
     lbas = {user: [oid for oid, value in n.items() if value.startswith("Counter64:")] for user, n in told.items()}
-    assert f".{VOLUME}.{V_UUID}.7" in told["notify"] and f".{VOLUME}.{V_UUID}.7" in told["third"]
+    assert f".{dvsanVolumeUuid}.7" in told["notify"] and f".{dvsanVolumeUuid}.7" in told["third"]
     assert len(lbas["notify"]) == 3 and lbas["third"] == []
     assert "Counter64" not in (box.dir / "snmpd.log").read_text()
 

@@ -8,13 +8,13 @@ import uuid
 
 import pytest
 
+from dvsan_oids import dvsanMemberOperState
 from support.patience import wait_for
-from support.unit_box import ACTIVE, MEMBER, ONLINE, Supervised, create_set, free_addresses, grant_set
+from support.unit_box import ACTIVE, ONLINE, RUNNING, Supervised, create_set, free_addresses, grant_set
 
 # tgtd takes a time for the n-th CHAP account that grows with n * n, and each host has two; a thousand
 # hosts take it 4 s longer.
 VOLUMES, HOSTS, RULES, THREADS = 1000, 100, 2, 2
-RUNNING = "2"
 AT_ONCE = 20  # rows in one SET
 CPU_SECONDS = 4  # of agent and tgtd for all; how long it takes depends on who else uses the machine
 SPARE_THREADS = 8
@@ -65,7 +65,7 @@ def cpu_of(pid):
 
 
 def all_served(box):
-    if box.get(f"{MEMBER}.7.0") != RUNNING:
+    if box.get(f"{dvsanMemberOperState}.0") != RUNNING:
         return False
     volumes = box.volumes()
     if len(volumes) < VOLUMES or set(volumes.values()) != {ONLINE}:

@@ -14,10 +14,13 @@ import time
 
 import pytest
 
+from dvsan_oids import dvsanAccessLastError
 from support import patience
+from support.oids import ISCSI
 from support.patience import wait_for
 from support.raw_initiator import SECURITY, Lun, Refused, Session
-from support.unit_box import ACCESS, ACTIVE, A_ERROR, ONLINE, SnmpError, Supervised
+from support.snmp import SnmpError
+from support.unit_box import ACTIVE, ONLINE, Supervised
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 BOB, MALLORY = "iqn.2026-11.host:bob", "iqn.2026-11.host:mallory"
@@ -315,7 +318,6 @@ def test_several_instances(addresses):
 
 # ---- Refused logins
 
-ISCSI = "1.3.6.1.2.1.142"
 TARGETS, LOGINS = ISCSI + ".1.6.1.1", ISCSI + ".1.6.2.1"
 FAILURE = ISCSI + ".0.1"
 WRONG = "wrong-secret-1"
@@ -375,14 +377,14 @@ def test_refused_logins_are_counted_and_told(guarded):
     assert not box.traps(FAILURE)  # the station has no use for it
     assert failures(box, 2)[0] == failures(box, 3)[0] == 0
     # The station reads it at the rule, until the host gets in.
-    why = f"{ACCESS}.{A_ERROR}.1.1"
+    why = f"{dvsanAccessLastError}.1.1"
     wait_for("the reason", lambda: "wrong CHAP user or secret: 2 logins refused" in box.get(why))
     assert box.rules()[1, 1] == ACTIVE and "another volume" not in box.get(why)
-    assert box.get(f"{ACCESS}.{A_ERROR}.2.1") == ""
+    assert box.get(f"{dvsanAccessLastError}.2.1") == ""
     refused(box, initiator=BOB, user="bob", volume=2)
     for volume in (2, 3):
-        wait_for("the reason", lambda v=volume: "1 login refused" in box.get(f"{ACCESS}.{A_ERROR}.{v}.1"))
-        assert "at this or another volume of the host" in box.get(f"{ACCESS}.{A_ERROR}.{volume}.1")
+        wait_for("the reason", lambda v=volume: "1 login refused" in box.get(f"{dvsanAccessLastError}.{v}.1"))
+        assert "at this or another volume of the host" in box.get(f"{dvsanAccessLastError}.{volume}.1")
     with contextlib.closing(Lun(box.portal, ALICE, box.iqn(1), "alice", SECRET)):
         wait_for("the end of that", lambda: box.get(why) == "")
 

@@ -7,14 +7,16 @@ import sqlite3
 
 import pytest
 
+from dvsan_oids import (dvsanAccessLastError, dvsanMediumLastError, dvsanMediumName, dvsanMediumOperState,
+                        dvsanMemberOperState, dvsanUnitLastError, dvsanVolumeForce, dvsanVolumeLastError,
+                        dvsanVolumeName, dvsanVolumeRowStatus, dvsanVolumeSize, dvsanVolumeStartLba)
 from support import loop_device
 from support.patience import wait_for
-from support.unit_box import (ACCESS, ACTIVE, A_ERROR, DELETING, DESTROY, FAILED, MEDIUM, MEMBER, M_OPER, REVOKING,
-                              UNIT, VOLUME, V_ERROR, V_FORCE, V_NAME, V_SIZE, V_START, V_STATUS, Box, SnmpError,
-                              create_set, free_addresses)
+from support.snmp import SnmpError
+from support.unit_box import (ACTIVE, DEGRADED, DELETING, DESTROY, FAILED, REVOKING, RUNNING, Box, create_set,
+                              free_addresses)
 
-M_NAME, M_ERROR = 2, 8
-TROUBLE = f"{UNIT}.1.5.0"
+TROUBLE = f"{dvsanUnitLastError}.0"
 HOST, USER, SECRET = "iqn.2026-11.host:h", "h", "secret-of-host"
 FIRST = '<medium index="1" name="m1" kind="dir" path="media" size="256M"/>'
 SECOND = '<medium index="7" name="second" kind="dir" path="second" size="64M"/>'
@@ -42,13 +44,13 @@ def box():
 def end_agent(box):
     box.agent.end()
     box.start_agent()
-    wait_for("the unit's tables", lambda: box.try_get(f"{MEDIUM}.{M_OPER}.1") == "1")
+    wait_for("the unit's tables", lambda: box.try_get(f"{dvsanMediumOperState}.1") == "1")
 
 
 @contextlib.contextmanager
 def medium_failed(box):
     os.rename(box.dir / "second", box.dir / "away")
-    wait_for("the medium to fail", lambda: box.get(f"{MEDIUM}.{M_OPER}.7") == "3")
+    wait_for("the medium to fail", lambda: box.get(f"{dvsanMediumOperState}.7") == "3")
     yield "is gone"
     os.rename(box.dir / "away", box.dir / "second")
 
@@ -57,12 +59,12 @@ def medium_failed(box):
 def medium_not_configured(box):
     box.write_config(FIRST)
     end_agent(box)
-    assert box.get(f"{MEDIUM}.{M_NAME}.7", f"{MEDIUM}.{M_OPER}.7") == ["second", "3"]
-    assert GONE in box.get(f"{MEDIUM}.{M_ERROR}.7")
+    assert box.get(f"{dvsanMediumName}.7", f"{dvsanMediumOperState}.7") == ["second", "3"]
+    assert GONE in box.get(f"{dvsanMediumLastError}.7")
     yield GONE
     if set(box.volumes()) == {1}:
-        assert list(box.table(MEDIUM, M_NAME)) == ["1"], "a medium without volumes is still shown"
-        assert box.get(f"{MEMBER}.7.0") == "2", "the unit is not well although all that was away is forgotten"
+        assert list(box.table(dvsanMediumName)) == ["1"], "a medium without volumes is still shown"
+        assert box.get(f"{dvsanMemberOperState}.0") == RUNNING, "all that was away is forgotten, and the unit not well"
     box.write_config(FIRST + SECOND)
     end_agent(box)
 
@@ -86,7 +88,7 @@ AWAY = ("medium_failed", "medium_not_configured")
 
 
 def force(box, index):
-    box.set((f"{VOLUME}.{V_STATUS}.{index}", "i", DESTROY), (f"{VOLUME}.{V_FORCE}.{index}", "i", 1))
+    box.set((f"{dvsanVolumeRowStatus}.{index}", "i", DESTROY), (f"{dvsanVolumeForce}.{index}", "i", 1))
 
 
 def says(box, oid, *words):
@@ -107,12 +109,12 @@ def delete(box, state, index, why):
     """Of a medium that is away: waits, says so, and is forgotten. Else it ends when tgtd has let go."""
     box.revoke(index, 1)
     if state == "tgtd_hung":
-        wait_for("the rule to tell", lambda: says(box, f"{ACCESS}.{A_ERROR}.{index}.1", "let go", why))
+        wait_for("the rule to tell", lambda: says(box, f"{dvsanAccessLastError}.{index}.1", "let go", why))
         return "later"
     wait_for("the rule to end", lambda: (index, 1) not in box.rules())
     box.destroy(index)
     if state in AWAY:
-        wait_for("the volume to tell", lambda: says(box, f"{VOLUME}.{V_ERROR}.{index}", "forgotten", why))
+        wait_for("the volume to tell", lambda: says(box, f"{dvsanVolumeLastError}.{index}", "forgotten", why))
         assert box.volumes()[index] == DELETING
         force(box, index)
     wait_for("the volume to go", lambda: gone(box, index))
@@ -132,7 +134,7 @@ def forget(box, state, index, why):
 def unassign(box, state, index, why):
     box.revoke(index, 1)
     if state == "tgtd_hung":
-        wait_for("the rule to tell", lambda: says(box, f"{ACCESS}.{A_ERROR}.{index}.1", "let go", why))
+        wait_for("the rule to tell", lambda: says(box, f"{dvsanAccessLastError}.{index}.1", "let go", why))
         assert box.rules()[index, 1] == REVOKING
         return "kept"
     wait_for("the rule to end", lambda: (index, 1) not in box.rules())
@@ -140,7 +142,7 @@ def unassign(box, state, index, why):
 
 
 def resize(box, state, index, why):
-    grow = (f"{VOLUME}.{V_SIZE}.{index}", "u", 12)
+    grow = (f"{dvsanVolumeSize}.{index}", "u", 12)
     if state in AWAY:
         with pytest.raises(SnmpError, match="resourceUnavailable"):
             box.set(grow)
@@ -150,8 +152,8 @@ def resize(box, state, index, why):
 
 
 def rename(box, state, index, why):
-    box.set((f"{VOLUME}.{V_NAME}.{index}", "s", f"renamed{index}"))
-    assert box.get(f"{VOLUME}.{V_NAME}.{index}") == f"renamed{index}"
+    box.set((f"{dvsanVolumeName}.{index}", "s", f"renamed{index}"))
+    assert box.get(f"{dvsanVolumeName}.{index}") == f"renamed{index}"
     return "kept"
 
 
@@ -170,7 +172,7 @@ def test_it_ends_or_tells_and_has_a_way_out(box, act, state):
     box.wait_rule(index, 1, ACTIVE)
     with STATES[state](box) as why:
         if state in AWAY:
-            wait_for("the volume to tell", lambda: says(box, f"{VOLUME}.{V_ERROR}.{index}", why))
+            wait_for("the volume to tell", lambda: says(box, f"{dvsanVolumeLastError}.{index}", why))
         result = ACTS[act](box, state, index, why)
     # When all is well again, what waited goes on, and what was forgotten is found again.
     if result == "now" and state in AWAY:
@@ -200,8 +202,8 @@ def test_a_medium_that_is_too_small_for_its_volumes_fails_alone(box):
     small = SECOND.replace("64M", "40M")
     box.write_config(FIRST + small)
     end_agent(box)
-    wait_for("the medium to tell", lambda: says(box, f"{MEDIUM}.{M_ERROR}.7", "give it the size that it had"))
-    assert box.get(f"{MEDIUM}.{M_OPER}.7") == "3"
+    wait_for("the medium to tell", lambda: says(box, f"{dvsanMediumLastError}.7", "give it the size that it had"))
+    assert box.get(f"{dvsanMediumOperState}.7") == "3"
     box.wait_volume(900, FAILED)
     box.wait_volume(1, 2)
     assert box.inquire(box.iqn(1), HOST, USER, SECRET)
@@ -225,7 +227,7 @@ def test_a_row_that_was_left_over_is_not_in_the_way(box):
     end_agent(box)
     found, = wait_for("the volume where it is now", lambda: [i for i, s in box.volumes().items() if i > 905 and s == 2])
     assert gone(box, 905) and (905, 1) not in box.rules() and (found, 1) not in box.rules()
-    assert "7" not in box.table(MEDIUM, M_NAME)
+    assert "7" not in box.table(dvsanMediumName)
     box.destroy(found)
     wait_for("the volume to go", lambda: gone(box, found))
     box.write_config(FIRST + SECOND)
@@ -240,7 +242,8 @@ def test_another_medium_at_an_index_without_volumes_may_be_taken(box):
     box.wait_medium(9)
     box.write_config(FIRST + SECOND.replace('path="second"', 'path="other"'))
     end_agent(box)
-    wait_for("the medium to be told apart", lambda: says(box, f"{MEDIUM}.{M_ERROR}.7", "not the medium that was there before",
+    wait_for("the medium to be told apart", lambda: says(box, f"{dvsanMediumLastError}.7",
+                                                         "not the medium that was there before",
                                                          "--take"))
     box.take("second")
     box.wait_medium(7)
@@ -257,10 +260,10 @@ def test_a_target_of_somebody_elses_over_a_volumes_blocks(box):
     box.tgtadm("-C", "0", "--mode", "target", "--op", "new", "--tid", "78", "--targetname", "iqn.2001-04.com.other:x")
     box.tgtadm("-C", "0", "--mode", "logicalunit", "--op", "new", "--tid", "78", "--lun", "1", "-b", path)
     wait_for("the unit to tell", lambda: says(box, TROUBLE, "target 78", "volume bystander", "tgtadm"))
-    assert box.get(f"{MEMBER}.7.0") == "3", "degraded"
+    assert box.get(f"{dvsanMemberOperState}.0") == DEGRADED, "degraded"
     assert box.inquire(box.iqn(1), HOST, USER, SECRET)
     box.tgtadm("-C", "0", "--mode", "target", "--op", "delete", "--force", "--tid", "78")
-    wait_for("the unit to be well", lambda: box.get(TROUBLE, f"{MEMBER}.7.0") == ["", "2"])
+    wait_for("the unit to be well", lambda: box.get(TROUBLE, f"{dvsanMemberOperState}.0") == ["", "2"])
 
 
 @contextlib.contextmanager
@@ -286,7 +289,7 @@ def test_a_target_of_somebody_elses_over_what_lies_on_a_volumes_blocks(box):
                 box.wait_volume(920, 2)
                 assert box.get(TROUBLE) == ""
             box.tgtadm("-C", "0", "--mode", "target", "--op", "delete", "--force", "--tid", "78")
-            wait_for("the unit to be well", lambda: box.get(TROUBLE, f"{MEMBER}.7.0") == ["", "2"])
+            wait_for("the unit to be well", lambda: box.get(TROUBLE, f"{dvsanMemberOperState}.0") == ["", "2"])
     box.destroy(920)
     wait_for("the volume to go", lambda: gone(box, 920))
 
@@ -302,7 +305,7 @@ def test_accounts_that_overlap_are_mended(box):
     box.wait_ready()
     for index in (910, 911):
         box.wait_volume(index, 2)
-    starts = box.get(*(f"{VOLUME}.{V_START}.{i}" for i in (910, 911)))
+    starts = box.get(*(f"{dvsanVolumeStartLba}.{i}" for i in (910, 911)))
     assert abs(int(starts[0]) - int(starts[1])) >= 8 * 2048
     for index in (910, 911):
         box.destroy(index)

@@ -5,27 +5,30 @@ import os
 import pathlib
 import random
 import re
-import subprocess
 import threading
 import uuid
 
 import pytest
 
-from support import SOURCE
+from dvsan_oids import (dvsan, dvsanAccessEntry, dvsanAccessRowStatus, dvsanChangeEntry, dvsanChangeIndex,
+                        dvsanChangeKind, dvsanFreeExtentEntry, dvsanVolumeEntry, dvsanVolumeGeneration, dvsanVolumeName,
+                        dvsanVolumeReadBytes, dvsanVolumeReadOps, dvsanVolumeRowStatus, dvsanVolumeUuid,
+                        dvsanVolumeWriteOps, dvsanVolumeWrittenBytes)
+from support import SOURCE, snmp
+from support.oids import STANDARD
 from support.patience import wait_for
-from support.unit_box import (ACCESS, ACTIVE, AUTH, A_STATUS, CHANGE, DESTROY, ONLINE, PRIV, ROOT, UNIT, USER, VOLUME,
-                              V_NAME, V_STATUS, V_UUID, Box, create_set, free_addresses, grant_set, tool_environment)
+from support.snmp import tool_environment
+from support.unit_box import ACTIVE, DESTROY, ONLINE, Box, create_set, free_addresses, grant_set
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
-STANDARD = [f"1.3.6.1.2.1.{module}" for module in (139, 141, 142)]
-FREE = UNIT + ".7.1"
 # Volumes that exist all the time, between and behind those that come and go.
 STABLE = (1, 60, 120, 121, 300, 499, 2000000, 2147483647)
 BUSY = (1, 121, 2147483647)  # with a session that reads all the time
 COMING_AND_GOING = [n for n in range(2, 520) if n not in STABLE][:500]
 AT_ONCE = 5  # volumes in a SET
 ALIVE = 4  # such groups at a time
-COUNTED = range(17, 22)  # columns of volumes: I/O, and the generation
+COUNTED = (dvsanVolumeReadOps, dvsanVolumeWriteOps, dvsanVolumeReadBytes, dvsanVolumeWrittenBytes,
+           dvsanVolumeGeneration)
 WALK_SECONDS = 300  # within which any walk ends
 
 
@@ -43,13 +46,8 @@ def under(oid, base):
 
 
 def run(box, name, *args, options=(), env=None):
-    words = [name, "-v3", "-l", "authPriv", "-u", USER, "-a", "SHA-256", "-A", AUTH, "-x", "AES", "-X", PRIV,
-             "-t", "20", "-r", "1", *options, f"udp:{box.address}:1161", *args]
-    done = subprocess.run(words, env=env or tool_environment(), capture_output=True, check=False,
-                          timeout=WALK_SECONDS)
-    text = done.stdout.decode(errors="replace")
-    assert done.returncode == 0, (words[-3:], text[-500:], done.stderr.decode(errors="replace"))
-    return text
+    return snmp.run(box.snmp_command(name, *args, options=["-t", "20", "-r", "1", *options]), env=env,
+                    timeout=WALK_SECONDS, errors="replace").stdout
 
 
 def variables(text):
@@ -60,7 +58,7 @@ def variables(text):
 
 
 def walk(box, oid, name="snmpbulkwalk", *options):
-    found = variables(run(box, name, oid, options=["-On", "-Oe", "-OU", "-Ox", "-Ot", *options]))
+    found = variables(run(box, name, oid, options=[*snmp.PRINTED, *options]))
     names = [name for name, _ in found]
     for before, behind in zip(names, names[1:]):
         assert before < behind, f"{oid}: {behind} comes behind {before}"
@@ -69,19 +67,19 @@ def walk(box, oid, name="snmpbulkwalk", *options):
 
 def everything(box, name="snmpbulkwalk", *options):
     found = {}
-    for oid in (ROOT, *STANDARD):
+    for oid in (dvsan, *STANDARD):
         found.update(walk(box, oid, name, *options))
     return found
 
 
 def is_fixed(oid):
     """Whether it has the same value as long as its volume is there."""
-    return under(oid, ACCESS) or (under(oid, VOLUME) and oid[len(numbers(VOLUME))] not in COUNTED)
+    return under(oid, dvsanAccessEntry) or (under(oid, dvsanVolumeEntry) and not any(under(oid, c) for c in COUNTED))
 
 
 def is_kept(oid):
     """Whether it is there as long as the volumes that stay are."""
-    return not under(oid, CHANGE) and not under(oid, FREE)
+    return not under(oid, dvsanChangeEntry) and not under(oid, dvsanFreeExtentEntry)
 
 
 class Walker(threading.Thread):
@@ -174,8 +172,8 @@ def come(box, group):
 
 
 def go(box, group):
-    box.set(*((f"{ACCESS}.{A_STATUS}.{n}.{n}", "i", DESTROY) for n in group))
-    insist(box, *((f"{VOLUME}.{V_STATUS}.{n}", "i", DESTROY) for n in group))
+    box.set(*((f"{dvsanAccessRowStatus}.{n}.{n}", "i", DESTROY) for n in group))
+    insist(box, *((f"{dvsanVolumeRowStatus}.{n}", "i", DESTROY) for n in group))
 
 
 def come_and_go(box, rng, still_well):
@@ -298,7 +296,7 @@ def test_getnext_finds_the_next_from_anywhere(box):
         rounds += 1
         for probe, got in zip(probes, answers):
             at = bisect.bisect_right(there, probe)
-            region = next((oid for oid in (ROOT, *STANDARD) if under(probe, oid)), None)
+            region = next((oid for oid in (dvsan, *STANDARD) if under(probe, oid)), None)
             assert got > probe
             if at < len(there) and region and under(there[at], region):
                 assert got == there[at], probe
@@ -333,14 +331,15 @@ def test_walks_are_whole_while_volumes_come_and_go(box):
     wait_for("only their rules", lambda: box.rules() == rules, 60)
     wait_for("what is served", lambda: set(box.targets()) == set(STABLE))
     for n, (volume, name) in box.model.items():
-        assert box.get(f"{VOLUME}.{V_UUID}.{n}", f"{VOLUME}.{V_NAME}.{n}") == [volume, name]
+        assert box.get(f"{dvsanVolumeUuid}.{n}", f"{dvsanVolumeName}.{n}") == [volume, name]
         assert box.iqn(n).replace("-", "").endswith(volume)
     assert {f.stem.replace("-", "") for f in (box.dir / "media").glob("*.img")} == \
         {volume for volume, _ in box.model.values()}
     after = everything(box)
-    assert {o for o in after if not under(o, CHANGE)} == {o for o in before if not under(o, CHANGE)}
-    check_kept(after, {oid: value for oid, value in before.items() if not under(oid, CHANGE)})
-    assert [after[o] for o in after if under(o, FREE)] == [before[o] for o in before if under(o, FREE)]
-    deleted = [oid[-1] for oid, kind in walk(box, f"{CHANGE}.2").items() if kind == "INTEGER: 4"]
-    named = {int(box.get(f"{CHANGE}.3.{generation}")) for generation in deleted[-20:]}
+    assert {o for o in after if not under(o, dvsanChangeEntry)} == {o for o in before if not under(o, dvsanChangeEntry)}
+    check_kept(after, {oid: value for oid, value in before.items() if not under(oid, dvsanChangeEntry)})
+    assert [after[o] for o in after if under(o, dvsanFreeExtentEntry)] == \
+        [before[o] for o in before if under(o, dvsanFreeExtentEntry)]
+    deleted = [oid[-1] for oid, kind in walk(box, dvsanChangeKind).items() if kind == "INTEGER: 4"]
+    named = {int(box.get(f"{dvsanChangeIndex}.{generation}")) for generation in deleted[-20:]}
     assert len(deleted) == len(COMING_AND_GOING) and named <= set(COMING_AND_GOING)

@@ -8,9 +8,10 @@ import uuid
 
 import pytest
 
+from dvsan_oids import dvsanVolumeThin
 from support.patience import wait_for
 from support.raw_initiator import CheckCondition, Lun
-from support.unit_box import ACTIVE, VOLUME, V_THIN, create_set, own_box
+from support.unit_box import ACTIVE, create_set, own_box
 
 HOST, SECRET = "iqn.2026-11.host:thin", "secret-of-thin!"
 MIB, GIB = 1 << 20, 1 << 30
@@ -32,7 +33,7 @@ def fixture_box():
         box.wait_medium(2)
         for index, medium, thin, mib in ((THIN, 1, TRUE, SIZE_MIB), (FULL, 1, FALSE, 16), (ON_DISK, 2, TRUE, 16)):
             *row, go = create_set(index, f"v{index}", mib, uuid.uuid4().hex, medium)
-            box.set(*row, (f"{VOLUME}.{V_THIN}.{index}", "i", thin), go)
+            box.set(*row, (f"{dvsanVolumeThin}.{index}", "i", thin), go)
             box.grant(index, 1, HOST, "thin", SECRET)
             box.wait_rule(index, 1, ACTIVE)
         yield box

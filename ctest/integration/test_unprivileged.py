@@ -11,10 +11,12 @@ import uuid
 
 import pytest
 
-from support import BUILD, SOURCE, initiators, loop_device, net, unit_box
+from dvsan_oids import dvsanVolumeBlocks, dvsanVolumeLastError, dvsanVolumeSize, dvsanVolumeStartLba
+from support import BUILD, SOURCE, initiators, loop_device, net
 from support.patience import until, wait_for
+from support.snmp import tool_state
 from support.testlab import TestLab
-from support.unit_box import ONLINE, VOLUME, V_BLOCKS, V_ERROR, V_SIZE, V_START, create_set, own_box
+from support.unit_box import ONLINE, create_set, own_box
 
 USER = 61234 # nobody's
 DISK_GROUP = 6
@@ -164,7 +166,7 @@ def users_box(devices, place, groups, media):
         with open(box.dir / "disk.img", "wb") as f:
             f.truncate(256 * MIB)
         box.write_config(media)
-        give(box.dir, unit_box.tool_state())
+        give(box.dir, tool_state())
         box.program = place / "build/bin/dvsan-unit"
         box.start()
         yield box
@@ -175,10 +177,10 @@ FOLDER = '<medium index="2" name="folder" kind="dir" path="media" size="64M"/>'
 
 
 def grow(box, index, mib):
-    box.set((f"{VOLUME}.{V_SIZE}.{index}", "u", mib))
-    wait_for("the growth", lambda: box.get(f"{VOLUME}.{V_BLOCKS}.{index}") == str(mib * 2048))
+    box.set((f"{dvsanVolumeSize}.{index}", "u", mib))
+    wait_for("the growth", lambda: box.get(f"{dvsanVolumeBlocks}.{index}") == str(mib * 2048))
     box.wait_volume(index, ONLINE)
-    assert box.get(f"{VOLUME}.{V_ERROR}.{index}") == ""
+    assert box.get(f"{dvsanVolumeLastError}.{index}") == ""
 
 
 def end(box, index):
@@ -233,7 +235,7 @@ def test_disk_in_the_group_disk(devices, place, disk):
         box.create(1, "v1")
         box.wait_volume(1, ONLINE)
         assert served(box)[0].startswith("/dev/loop")
-        start, blocks = box.get(f"{VOLUME}.{V_START}.1", f"{VOLUME}.{V_BLOCKS}.1")
+        start, blocks = box.get(f"{dvsanVolumeStartLba}.1", f"{dvsanVolumeBlocks}.1")
         assert box.agent.end() == 0
         box.tgtd.kill()
         subprocess.run(["addpart", disk, "1", start, blocks], check=True)

@@ -5,4 +5,4 @@ import sys
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("DVSAN_BUILD") or SOURCE / "build/debug").resolve()
-sys.path.insert(0, str(SOURCE / "examples/lab"))  # the package dvsanlab
+sys.path[:0] = [str(SOURCE / "examples/lab"), str(BUILD / "generated")]  # dvsanlab; dvsan_oids

@@ -9,9 +9,15 @@ import signal
 import subprocess
 import time
 
+from dvsan_oids import (dvsanAccessChapUser, dvsanAccessEntry, dvsanAccessInitiator, dvsanAccessOperState,
+                        dvsanAccessSecretIsSet, dvsanFreeExtentEndLba, dvsanFreeExtentEntry, dvsanFreeExtentStartLba,
+                        dvsanMediumLastError, dvsanMemberOperState, dvsanUnitLastError, dvsanUnitObjects,
+                        dvsanVolumeAdminState, dvsanVolumeBlocks, dvsanVolumeEntry, dvsanVolumeLastError,
+                        dvsanVolumeMedium, dvsanVolumeName, dvsanVolumeOperState, dvsanVolumeProgress, dvsanVolumeSize,
+                        dvsanVolumeStartLba, dvsanVolumeThin, dvsanVolumeUuid)
 from . import patience, unit_box
 from .raw_initiator import Refused, Session
-from .unit_box import ACCESS, MEMBER, UNIT, VOLUME, SnmpError
+from .snmp import SnmpError
 
 DIR, DISK = 1, 2  # the media
 MIB = 1 << 20
@@ -19,7 +25,6 @@ BLOCKS = MIB // 512
 DIR_MIB, DISK_MIB = 1024, 1024
 MARK = 65536  # bytes of a volume's own pattern at its beginning, and at the end it had first
 PARTITION_TYPE = "D75A4E2C-3B60-4C1F-8D5B-647673616E31"
-FREE = UNIT + ".7.1"
 WORDS = {"unit": "agent", "tgtd": "tgtd", "snmpd": "snmpd"}
 
 
@@ -83,13 +88,13 @@ class Actual:
     """Everything at one moment, more or less; SnmpError while the unit cannot be asked."""
 
     def __init__(self, box):
-        table = box.walk(UNIT)
-        self.member = box.get(f"{MEMBER}.7.0")
-        self.trouble = box.get(f"{UNIT}.1.5.0")
-        self.media = {oid: value for oid, value in table.items() if oid.startswith(f".{UNIT}.2.1.8.")}
-        self.volumes = rows(table, VOLUME, 1)
-        self.rules = rows(table, ACCESS, 2)
-        self.free = rows(table, FREE, 2)
+        table = box.walk(dvsanUnitObjects)
+        self.member = box.get(f"{dvsanMemberOperState}.0")
+        self.trouble = box.get(f"{dvsanUnitLastError}.0")
+        self.media = {oid: value for oid, value in table.items() if oid.startswith(f".{dvsanMediumLastError}.")}
+        self.volumes = rows(table, dvsanVolumeEntry, 1)
+        self.rules = rows(table, dvsanAccessEntry, 2)
+        self.free = rows(table, dvsanFreeExtentEntry, 2)
         self.files = {f.name: f.stat().st_size for f in (box.dir / "media").iterdir()}
         self.partitions, self.usable = partitions(box.disk)
         self.loops = loops(box.disk)
@@ -99,17 +104,17 @@ class Actual:
                          box.tgtadm("--mode", "account", "--op", "show").splitlines()[1:]]
 
     def start(self, index):
-        return int(self.volumes[(index,)][unit_box.V_START])
+        return int(self.volumes[(index,)][dvsanVolumeStartLba])
 
 
 def rows(table, entry, index_len):
-    """index -> {column: text}; SnmpError when the table changed while it was walked, column by column."""
+    """index -> {column's OID: text}; SnmpError when the table changed while it was walked, column by column."""
     found = {}
     for oid, value in table.items():
         if oid.startswith(f".{entry}."):
-            column, *index = map(int, oid[len(entry) + 2:].split("."))
+            column, *index = oid[len(entry) + 2:].split(".")
             assert len(index) == index_len, oid
-            found.setdefault(tuple(index), {})[column] = value
+            found.setdefault(tuple(map(int, index)), {})[f"{entry}.{column}"] = value
     if len({frozenset(row) for row in found.values()}) > 1:
         raise SnmpError(f"the table {entry} changed while it was walked")
     return found
@@ -184,11 +189,11 @@ def tables(want, now):
         return
     for v in want.volumes.values():
         row = now.volumes[(v.index,)]
-        shown = {"uuid": raw_uuid(row[unit_box.V_UUID]), "name": row[unit_box.V_NAME],
-                 "medium": row[unit_box.V_MEDIUM], "size": row[unit_box.V_SIZE],
-                 "thin": row[unit_box.V_THIN], "blocks": row[unit_box.V_BLOCKS],
-                 "admin": row[unit_box.V_ADMIN], "oper": row[unit_box.V_OPER],
-                 "progress": row[unit_box.V_PROGRESS], "error": row[unit_box.V_ERROR]}
+        shown = {"uuid": raw_uuid(row[dvsanVolumeUuid]), "name": row[dvsanVolumeName],
+                 "medium": row[dvsanVolumeMedium], "size": row[dvsanVolumeSize],
+                 "thin": row[dvsanVolumeThin], "blocks": row[dvsanVolumeBlocks],
+                 "admin": row[dvsanVolumeAdminState], "oper": row[dvsanVolumeOperState],
+                 "progress": row[dvsanVolumeProgress], "error": row[dvsanVolumeLastError]}
         wanted = {"uuid": v.uuid, "name": v.name, "medium": v.medium, "size": v.mib,
                   "thin": 1 if v.thin else 2, "blocks": v.mib * BLOCKS, "admin": 1 if v.online else 2,
                   "oper": unit_box.ONLINE if v.online else unit_box.OFFLINE, "progress": 100, "error": ""}
@@ -200,7 +205,8 @@ def tables(want, now):
         yield f"rules {sorted(now.rules)} instead of {sorted(rules)}"
         return
     for key, row in now.rules.items():
-        shown = (row[unit_box.A_INITIATOR], row[unit_box.A_USER], row[unit_box.A_IS_SET], row[unit_box.A_OPER])
+        shown = tuple(row[column] for column in (dvsanAccessInitiator, dvsanAccessChapUser, dvsanAccessSecretIsSet,
+                                                 dvsanAccessOperState))
         if shown != (*rules[key], "1", str(unit_box.ACTIVE)):
             yield f"rule {key} is {shown}"
 
@@ -260,7 +266,8 @@ def media(box, want, now):
         yield f"loop devices {now.loops} instead of {windows}"
     first, end = now.usable
     for medium, at, end in ((DIR, 0, DIR_MIB), (DISK, -(-first // BLOCKS), end // BLOCKS)):
-        shown = [(int(r[2]) // BLOCKS, (int(r[4]) + 1) // BLOCKS) for i, r in now.free.items() if i[0] == medium]
+        shown = [(int(r[dvsanFreeExtentStartLba]) // BLOCKS, (int(r[dvsanFreeExtentEndLba]) + 1) // BLOCKS)
+                 for i, r in now.free.items() if i[0] == medium]
         free = gaps(at, end, [(now.start(v.index) // BLOCKS, v.mib) for v in want.on(medium)])
         if shown != free:
             yield f"medium {medium}: free extents {shown} instead of {free}"

@@ -16,6 +16,8 @@ import signal
 import subprocess
 import uuid
 
+import dvsan_oids
+
 from . import BUILD, packets
 from .patience import until
 
@@ -30,23 +32,13 @@ SCALARS = {
     "dvsanUnitNotificationError": ("s", ""), "dvsanMemberKeyNumber": ("u", 0),
 }
 MIB_BLOCKS = 2048
-TABLES = {"Medium": "dvsanMediumEntry", "Volume": "dvsanVolumeEntry", "Access": "dvsanAccessEntry",
-          "Portal": "dvsanPortalEntry", "Change": "dvsanChangeEntry",
-          "FreeExtent": "dvsanFreeExtentEntry"}
-
-
-def oids():
-    """Every object's OID by its name, from the header that is made of the MIBs."""
-    with open(os.path.join(BUILD, "generated", "dvsan_oids.h"), encoding="ascii") as f:
-        return {m[1]: ".".join(re.findall(r"\d+", m[2]))
-                for m in re.finditer(r"#define OID_(\w+) \{.*\.id = \{([^}]*)\}", f.read())}
 
 
 class Liar:
     def __init__(self, lab, unit):
         self.lab, self.unit = lab, unit
         self.member = lab.units[unit]
-        self.oids, self.objects, self.extra = oids(), {}, []
+        self.oids, self.objects, self.extra = vars(dvsan_oids), {}, []
         self.process = None
         self.number = uuid.uuid4()
         self.path = os.path.join(lab.work, f"lies-of-{unit}")
@@ -166,10 +158,7 @@ class Liar:
         assert until(self.is_asked, 30), "the liar does not answer"
 
     def get(self, name, index="0"):
-        done = subprocess.run(
-            ["snmpget", "-On", "-Oqv", self.lab.env[f"DVSAN_{self.unit.upper()}_SNMP"],
-             f"{self.oids[name]}.{index}"], env=dict(self.lab.env, MIBS=""), check=False,
-            capture_output=True, text=True)
+        done = self.lab.snmp(self.unit, "snmpget", "-Oqv", f"{self.oids[name]}.{index}", check=False)
         return done.stdout.strip()
 
     def is_asked(self):

@@ -7,14 +7,9 @@ import threading
 
 from dvsanlab import secret
 from dvsanlab.settings import NOTIFY_PORT
-
-ROOT_OID = "1.3.6.1.4.1.8072.9999.9999.21137"
-MEMBER = ROOT_OID + ".1.1.1"
-COLD_START = "1.3.6.1.6.3.1.1.5.1"
-LINK_DOWN = "1.3.6.1.6.3.1.1.5.3"
-TRAP_ENTERPRISE = "1.3.6.1.6.3.1.1.4.3.0"
-PRODUCT_UNIT = ROOT_OID + ".2.1.1"
-ENGINE_ID = "1.3.6.1.6.3.10.2.1.1.0"
+from dvsan_oids import (dvsanMemberAddress, dvsanMemberEpoch, dvsanMemberGeneration, dvsanMemberKind, dvsanMemberName,
+                        dvsanMemberOperState, dvsanMemberSoftwareVersion, dvsanMemberUuid, dvsanProductUnit)
+from .oids import COLD_START, ENGINE_ID, TRAP_ENTERPRISE
 
 
 def station(lab):
@@ -61,16 +56,16 @@ def announcement(unit, **changed):
     """The varbinds with which this unit announces itself, or what is changed of them; None leaves
     one out."""
     fields = {
-        "enterprise": (TRAP_ENTERPRISE, "o", PRODUCT_UNIT),
+        "enterprise": (TRAP_ENTERPRISE, "o", dvsanProductUnit),
         "engine_id": (ENGINE_ID, "x", unit["engine_id"]),
-        "uuid": (MEMBER + ".1.0", "x", unit["uuid"].replace("-", "")),
-        "kind": (MEMBER + ".2.0", "i", "1"),
-        "name": (MEMBER + ".3.0", "s", unit["name"]),
-        "address": (MEMBER + ".4.0", "s", unit["address"]),
-        "epoch": (MEMBER + ".5.0", "u", str(unit["epoch"])),
-        "generation": (MEMBER + ".6.0", "u", str(unit["generation"])),
-        "state": (MEMBER + ".7.0", "i", "2"),
-        "software": (MEMBER + ".9.0", "s", unit["software"]),
+        "uuid": (dvsanMemberUuid + ".0", "x", unit["uuid"].replace("-", "")),
+        "kind": (dvsanMemberKind + ".0", "i", "1"),
+        "name": (dvsanMemberName + ".0", "s", unit["name"]),
+        "address": (dvsanMemberAddress + ".0", "s", unit["address"]),
+        "epoch": (dvsanMemberEpoch + ".0", "u", str(unit["epoch"])),
+        "generation": (dvsanMemberGeneration + ".0", "u", str(unit["generation"])),
+        "state": (dvsanMemberOperState + ".0", "i", "2"),
+        "software": (dvsanMemberSoftwareVersion + ".0", "s", unit["software"]),
     }
     varbinds = []
     for name, (oid, kind, value) in fields.items():

@@ -8,7 +8,7 @@ import time
 
 from dvsanlab import lab as labs, rest, secret, settings, show
 
-from . import BUILD, SOURCE, patience, stand
+from . import BUILD, SOURCE, patience, snmp, stand
 
 LAB = os.path.join(SOURCE, "examples", "lab", "lab")
 SANITIZER = re.compile(
@@ -187,6 +187,16 @@ class TestLab:
 
     def dvsan_json(self, *args):
         return json.loads(self.dvsan(*args, "--json").stdout)
+
+    def snmp(self, unit, tool, *args, user="monitor", check=True):
+        """Runs one of Net-SNMP's tools on a unit, as a user of the lab."""
+        env = dict(self.env, MIBS="", SNMPCONFPATH=self.lab.settings.path("snmp", user))
+        return snmp.run([tool, "-On", self.env[f"DVSAN_{unit.upper()}_SNMP"], *snmp.words(args)], check, env=env)
+
+    def column(self, unit, oid, user="monitor"):
+        """What a unit shows in a column: the index's text -> value."""
+        found = snmp.parse(self.snmp(unit, "snmpwalk", *snmp.PRINTED, oid, user=user).stdout)
+        return {name[len(oid) + 2:]: value for name, value in found.items()}
 
     def secret(self, host):
         return secret.read(self.lab.settings, host)

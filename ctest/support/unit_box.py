@@ -1,8 +1,6 @@
 # One IP SAN unit for tests: stock snmpd and tgtd with dvsan-unit beside them, and a receiver.
 # SPDX-License-Identifier: BSD-2-Clause
-import atexit
 import contextlib
-import functools
 import os
 import pathlib
 import re
@@ -14,27 +12,32 @@ import subprocess
 import tempfile
 import uuid
 
-from . import BUILD, SOURCE, patience
+from dvsan_oids import (dvsanAccessChapSecret, dvsanAccessChapUser, dvsanAccessInitiator, dvsanAccessOperState,
+                        dvsanAccessOperState_active, dvsanAccessOperState_failed, dvsanAccessOperState_pending,
+                        dvsanAccessOperState_revoking, dvsanAccessRowStatus, dvsanMediumFreeBlocks,
+                        dvsanMediumOperState, dvsanMediumOperState_failed, dvsanMediumOperState_online,
+                        dvsanMemberOperState, dvsanMemberOperState_degraded, dvsanMemberOperState_running,
+                        dvsanMemberOperState_starting, dvsanVolumeIqn, dvsanVolumeLastError, dvsanVolumeMedium,
+                        dvsanVolumeName, dvsanVolumeOperState, dvsanVolumeOperState_creating,
+                        dvsanVolumeOperState_deleting, dvsanVolumeOperState_failed, dvsanVolumeOperState_offline,
+                        dvsanVolumeOperState_online, dvsanVolumeRowStatus, dvsanVolumeSize, dvsanVolumeUuid)
+from . import BUILD, SOURCE, patience, snmp
+from .oids import TRAP_OID
 from .patience import wait_for
+from .snmp import SnmpError
 
 PROGRAM = BUILD / "bin/dvsan-unit"
 
-ROOT = "1.3.6.1.4.1.8072.9999.9999.21137"
-MEMBER, UNIT = ROOT + ".1.1.1", ROOT + ".1.2.1"
-MEDIUM, VOLUME, ACCESS, CHANGE = UNIT + ".2.1", UNIT + ".3.1", UNIT + ".4.1", UNIT + ".6.1"
-M_BLOCKS, M_FREE, M_OPER = 4, 5, 7
-M_ONLINE, M_LOW, M_FAILED = 1, 2, 3
-ANNOUNCE = ROOT + ".1.1.0.1"
-COLD_START, LINK_DOWN, LINK_UP = ("1.3.6.1.6.3.1.1.5." + n for n in "134")
-
-# Columns, as in the DVSAN-UNIT-MIB.
-V_UUID, V_NAME, V_MEDIUM, V_SIZE, V_THIN, V_START, V_BLOCKS, V_END, V_BLOCK_SIZE, V_IQN = range(2, 12)
-V_ADMIN, V_OPER, V_PROGRESS, V_ERROR = range(13, 17)
-V_GENERATION, V_STATUS, V_FORCE = 21, 23, 24
-A_INITIATOR, A_USER, A_SECRET, A_IS_SET, A_OPER, A_ERROR, A_STORAGE, A_STATUS, A_MARK, A_PREVIOUS = range(2, 12)
-GO, DESTROY = 4, 6
-CREATING, ONLINE, OFFLINE, FAILED, DELETING = range(1, 6)
-PENDING, ACTIVE, RULE_FAILED, REVOKING = range(1, 5)
+GO, DESTROY = 4, 6  # RowStatus, RFC 2579
+CREATING, ONLINE, OFFLINE, FAILED, DELETING = (
+    dvsanVolumeOperState_creating, dvsanVolumeOperState_online, dvsanVolumeOperState_offline,
+    dvsanVolumeOperState_failed, dvsanVolumeOperState_deleting)
+PENDING, ACTIVE, RULE_FAILED, REVOKING = (
+    dvsanAccessOperState_pending, dvsanAccessOperState_active, dvsanAccessOperState_failed,
+    dvsanAccessOperState_revoking)
+M_ONLINE, M_FAILED = dvsanMediumOperState_online, dvsanMediumOperState_failed
+STARTING, RUNNING, DEGRADED = (str(state) for state in (
+    dvsanMemberOperState_starting, dvsanMemberOperState_running, dvsanMemberOperState_degraded))
 
 # How often each volume grows under each load. There are 12 of these in test_growth.py and 6 in test_kernel_growth.py,
 # so by default 36 growths are seen, and more than 1,000 with 56.
@@ -45,22 +48,6 @@ CRASHES = [-signo for signo in (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, si
 
 USER, AUTH, PRIV = "provision", "auth-pass-of-provision", "priv-pass-of-provision"
 IQN = "iqn.2026-11.test.dvsan"
-
-
-class SnmpError(patience.NotYet):
-    """A unit is not there yet, hangs, or has refused."""
-
-
-@functools.cache
-def tool_state():
-    """Where Net-SNMP's tools keep their own; gone at the end."""
-    folder = tempfile.mkdtemp(prefix="dvsan-tools-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-def tool_environment():
-    return dict(os.environ, MIBS="", SNMPCONFPATH="/nonexistent", SNMP_PERSISTENT_DIR=tool_state())
 
 
 class Process:
@@ -192,7 +179,7 @@ class Box:
         self.wait_ready()
 
     def wait_ready(self):
-        wait_for("the unit's tables", lambda: self.try_get(f"{MEMBER}.7.0") in ("2", "3"))
+        wait_for("the unit's tables", lambda: self.try_get(f"{dvsanMemberOperState}.0") in (RUNNING, DEGRADED))
 
     def close(self):
         ended = self.agent.popen.poll() if self.agent else None
@@ -204,17 +191,14 @@ class Box:
 
     # ---- SNMP
 
-    def snmp_command(self, tool, *args, patience=None):
-        return [*self.prefix, tool, "-v3", "-l", "authPriv", "-u", USER, "-a", "SHA-256", "-A", AUTH,
-                "-x", "AES", "-X", PRIV, *(patience or self.patience), "-On", "-Oe", "-OU", "-Ox", "-Ot",
-                f"udp:{self.address}:1161", *map(str, args)]
+    def snmp_command(self, tool, *args, options=None):
+        """options: in place of those by which numbers are printed as they are."""
+        return [*self.prefix, tool, *snmp.who(USER, AUTH, PRIV),
+                *self.patience, *(snmp.PRINTED if options is None else options),
+                f"udp:{self.address}:1161", *snmp.words(args)]
 
     def snmp(self, tool, *args):
-        done = subprocess.run(self.snmp_command(tool, *args), env=tool_environment(),
-                              capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise SnmpError(done.stdout + done.stderr)
-        return parse(done.stdout)
+        return snmp.parse(snmp.run(self.snmp_command(tool, *args)).stdout)
 
     def get(self, *oids):
         found = self.snmp("snmpget", *oids)
@@ -237,22 +221,18 @@ class Box:
     def walk(self, oid):
         return self.snmp("snmpbulkwalk", oid)
 
-    def table(self, entry, *columns):
+    def table(self, *columns):
         """The index's text -> values in these columns. A walk takes columns one after the other, so it is repeated
         until no row has come or gone meanwhile."""
         def look():
-            found = [{oid[len(f".{entry}.{c}."):]: value for oid, value in self.walk(f"{entry}.{c}").items()}
-                     for c in columns]
+            found = [{oid[len(f".{c}."):]: value for oid, value in self.walk(c).items()} for c in columns]
             if any(values.keys() != found[0].keys() for values in found):
-                raise SnmpError(f"{entry}: rows come and go")
+                raise SnmpError(f"{columns}: rows come and go")
             return [{index: [values[index] for values in found] for index in found[0]}]
         return wait_for("the table", look)[0]
 
     def set(self, *triples):
-        args = []
-        for oid, kind, value in triples:
-            args += [oid, kind, value]
-        return self.snmp("snmpset", *args)
+        return self.snmp("snmpset", *triples)
 
     def create(self, index, name, mib=8, volume_uuid=None):
         volume_uuid = volume_uuid or uuid.uuid4().hex
@@ -261,7 +241,7 @@ class Box:
             try:
                 self.set(*create_set(index, name, mib, volume_uuid))
             except SnmpError as e:
-                if "resourceUnavailable" not in str(e) or self.try_get(f"{MEDIUM}.{M_FREE}.1") != "0":
+                if "resourceUnavailable" not in str(e) or self.try_get(f"{dvsanMediumFreeBlocks}.1") != "0":
                     return [e]
                 return None
             return ["done"]
@@ -271,22 +251,22 @@ class Box:
         return volume_uuid
 
     def destroy(self, index):
-        self.set((f"{VOLUME}.{V_STATUS}.{index}", "i", DESTROY))
+        self.set((f"{dvsanVolumeRowStatus}.{index}", "i", DESTROY))
 
     def grant(self, volume, index, iqn, user, secret):
         self.set(*grant_set(volume, index, iqn, user, secret))
 
     def revoke(self, volume, index):
-        self.set((f"{ACCESS}.{A_STATUS}.{volume}.{index}", "i", DESTROY))
+        self.set((f"{dvsanAccessRowStatus}.{volume}.{index}", "i", DESTROY))
 
     def volumes(self):
         """index -> oper state"""
-        return {int(oid.rsplit(".", 1)[1]): int(v) for oid, v in self.walk(f"{VOLUME}.{V_OPER}").items()}
+        return {int(oid.rsplit(".", 1)[1]): int(v) for oid, v in self.walk(dvsanVolumeOperState).items()}
 
     def rules(self):
         """(volume, index) -> oper state"""
         return {tuple(map(int, oid.rsplit(".", 2)[1:])): int(v)
-                for oid, v in self.walk(f"{ACCESS}.{A_OPER}").items()}
+                for oid, v in self.walk(dvsanAccessOperState).items()}
 
     def wait_volume(self, index, state, seconds=20):
         wait_for(f"volume {index} to be {state}", lambda: self.volumes().get(index) == state, seconds)
@@ -294,13 +274,13 @@ class Box:
     def wait_failed(self, index, why):
         """Until it has failed for this reason (a pattern): behind a start all are failed, until they were looked at."""
         wait_for(f"volume {index} to fail, {why}", lambda: self.volumes().get(index) == FAILED and
-                 re.search(why, self.get(f"{VOLUME}.{V_ERROR}.{index}")))
+                 re.search(why, self.get(f"{dvsanVolumeLastError}.{index}")))
 
     def wait_medium(self, index):
         """Until it is online and was looked at, so that room on it is known."""
         wait_for(f"medium {index} to be online",
-                 lambda: self.get(f"{MEDIUM}.{M_OPER}.{index}") == str(M_ONLINE)
-                 and self.get(f"{MEDIUM}.{M_FREE}.{index}") != "0")
+                 lambda: self.get(f"{dvsanMediumOperState}.{index}") == str(M_ONLINE)
+                 and self.get(f"{dvsanMediumFreeBlocks}.{index}") != "0")
 
     def wait_rule(self, volume, index, state, seconds=20):
         wait_for(f"rule {volume}.{index} to be {state}",
@@ -318,7 +298,7 @@ class Box:
         if name not in self.indexes:
             with contextlib.suppress(SnmpError):
                 self.indexes.update((iqn, int(oid.rsplit(".", 1)[1]))
-                                    for oid, iqn in self.walk(f"{VOLUME}.{V_IQN}").items())
+                                    for oid, iqn in self.walk(dvsanVolumeIqn).items())
         return self.indexes.get(name)
 
     def tids(self, group=1):
@@ -342,7 +322,7 @@ class Box:
         return {self.index_of(n) or t: (n, sorted(a)) for t, (n, a) in found.items()}
 
     def iqn(self, index):
-        return self.get(f"{VOLUME}.{V_IQN}.{index}")
+        return self.get(f"{dvsanVolumeIqn}.{index}")
 
     def inquire(self, target, initiator, user="", secret="", group=1):
         """Logs in as an initiator and asks who is there; True when that was allowed."""
@@ -368,7 +348,7 @@ class Box:
                 variables = dict(v.split(" = ", 1) for v in line[5:].split("#") if " = " in v)
                 variables = {k.strip(): v.strip() for k, v in variables.items()}
                 variables["user"] = line.partition("user ")[2].partition(",")[0]
-                variables["trap"] = variables.get(".1.3.6.1.6.3.1.1.4.1.0", "").split(": .")[-1]
+                variables["trap"] = variables.get("." + TRAP_OID, "").split(": .")[-1]
                 found.append(variables)
         return found
 
@@ -446,39 +426,19 @@ class Supervised(Box):
         super().close()
 
 
-def parse(text):
-    """snmpget's lines as {oid: value}; octets in hex become text when they are printable."""
-    found = {}
-    for line in text.splitlines():
-        match = re.match(r"(\.[\d.]+) = (?:([\w-]+): ?)?(.*)", line)
-        if match:
-            oid, kind, value = match.groups()
-            if not kind and value.startswith("No "):  # such object, such instance, more variables
-                continue
-            last = oid
-            if kind == "Hex-STRING":
-                raw = bytes.fromhex(value)
-                value = raw.decode() if raw.isascii() and raw.decode().isprintable() else raw.hex()
-            found[oid] = value.strip('"')
-        elif found:  # a long string in hex goes on
-            with contextlib.suppress(ValueError):
-                found[last] += bytes.fromhex(line).decode()
-    return found
-
-
 def create_set(index, name, mib, volume_uuid, medium=1):
-    return ((f"{VOLUME}.{V_UUID}.{index}", "x", volume_uuid),
-            (f"{VOLUME}.{V_NAME}.{index}", "s", name),
-            (f"{VOLUME}.{V_MEDIUM}.{index}", "u", medium),
-            (f"{VOLUME}.{V_SIZE}.{index}", "u", mib),
-            (f"{VOLUME}.{V_STATUS}.{index}", "i", GO))
+    return ((f"{dvsanVolumeUuid}.{index}", "x", volume_uuid),
+            (f"{dvsanVolumeName}.{index}", "s", name),
+            (f"{dvsanVolumeMedium}.{index}", "u", medium),
+            (f"{dvsanVolumeSize}.{index}", "u", mib),
+            (f"{dvsanVolumeRowStatus}.{index}", "i", GO))
 
 
 def grant_set(volume, index, iqn, user, secret):
-    return ((f"{ACCESS}.{A_INITIATOR}.{volume}.{index}", "s", iqn),
-            (f"{ACCESS}.{A_USER}.{volume}.{index}", "s", user),
-            (f"{ACCESS}.{A_SECRET}.{volume}.{index}", "s", secret),
-            (f"{ACCESS}.{A_STATUS}.{volume}.{index}", "i", GO))
+    return ((f"{dvsanAccessInitiator}.{volume}.{index}", "s", iqn),
+            (f"{dvsanAccessChapUser}.{volume}.{index}", "s", user),
+            (f"{dvsanAccessChapSecret}.{volume}.{index}", "s", secret),
+            (f"{dvsanAccessRowStatus}.{volume}.{index}", "i", GO))
 
 
 def free_addresses(count):
