@@ -7,9 +7,8 @@ import pytest
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(__file__)))  # the package support
 
-from support import guest as guests, net, stand  # noqa: E402
+from support import guest as guests, net, stand, unit_box  # noqa: E402
 from support.testlab import TestLab  # noqa: E402
-from support.unit_box import free_addresses  # noqa: E402
 
 TAIL_LINES = 30
 
@@ -28,7 +27,8 @@ def pytest_runtest_makereport(item):
     report = outcome.get_result()
     if report.failed:
         item.module.some_test_failed = item.failed = True
-        report.sections.append(("where all processes stand", stand.where()))
+        report.sections += [("where all processes stand", stand.where()),
+                            *((f"the end of {box.agent_log}", box.said()[-8000:]) for box in unit_box.living)]
 
 
 @pytest.fixture(autouse=True)
@@ -78,12 +78,3 @@ def guest(lab):
         pytest.skip(why)
     with guests.Guest(lab.work) as machine:
         yield machine
-
-
-@pytest.fixture(name="addresses", scope="module")
-def fixture_addresses():
-    """Two addresses that no other test has: for the portal and for snmpd of a Box."""
-    addresses, held = free_addresses(2)
-    yield addresses
-    for s in held:
-        s.close()

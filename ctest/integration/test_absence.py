@@ -8,7 +8,7 @@ import pytest
 
 from dvsanlab.process import kill_all
 from support import initiators
-from support.faults import needs_faults
+from support.faults import FaultPoints, needs_faults
 from support.patience import until
 
 LAB = {"units": 1, "hosts": 1}
@@ -16,36 +16,25 @@ pytestmark = needs_faults
 SECONDS = 60  # until something that is sure to come has come
 
 
-def process_state(process):
-    """R, S, T..: as ps shows it."""
-    with open(f"/proc/{process.pid()}/stat", encoding="ascii") as f:
-        return f.read().rpartition(")")[2].split()[0]
-
-
 def state_of(lab):
     return lab.unit("unit1")["state"]
-
-
-def texts(lab):
-    return [e["text"] for e in lab.client.get("/events?limit=1000")]
 
 
 class Absence:
     """The station has asked the unit what it is; before it reads the tables, snmpd is another one, to which
     the agent, which hangs, has not come back."""
 
-    def __init__(self, lab, stop):
-        self.lab, self.stop = lab, stop
+    def __init__(self, lab, faults):
+        self.lab, self.faults = lab, faults
         self.station, self.unit = lab.lab.station.cms, lab.units["unit1"]
 
     @contextlib.contextmanager
     def while_reading(self, cause):
         """Does what makes the station read; the block is run while the agent is away."""
-        with open(self.stop, "w", encoding="ascii") as f:
-            f.write("look.read:1")
+        self.faults.stop_at("look.read")
         news = threading.Thread(target=cause) # which may be answered only when the station goes on
         news.start()
-        assert until(lambda: process_state(self.station) == "T", SECONDS)
+        assert until(self.faults.is_stopped, SECONDS)
         agent = self.unit.agent.pid()
         os.kill(agent, signal.SIGSTOP)
         try:
@@ -65,7 +54,7 @@ class Absence:
 @pytest.fixture(name="absence", scope="module")
 def fixture_absence(lab):
     station = lab.lab.station
-    station.cms.env["DVSAN_FAULT_STOP"] = os.path.join(lab.work, "stop")
+    faults = FaultPoints(station.cms)
     station.stop()
     station.start()
     assert until(lambda: state_of(lab) == "up", SECONDS)
@@ -73,7 +62,7 @@ def fixture_absence(lab):
         lab.create(name, "16M")
     for name in ("kept", "ended"):
         lab.assign(name, "host1")
-    return Absence(lab, station.cms.env["DVSAN_FAULT_STOP"])
+    return Absence(lab, faults)
 
 
 def test_changes_that_could_not_be_read_are_read_later(lab, absence):
@@ -93,7 +82,7 @@ def test_nothing_has_vanished_and_nothing_is_done(lab, absence):
     kill_all([unit.agent])
     tasks = [lab.client.delete("/assignments/ended/host1"), lab.client.delete("/volumes/renamed")]
     with absence.while_reading(lambda: unit.start(unit.agent)):
-        assert not any("vanished" in t for t in texts(lab))
+        assert not any("vanished" in t for t in lab.texts())
         for task in tasks:
             assert lab.client.get(f"/tasks/{task['id']}")["state"] == "running"
         assert [v["name"] for v in lab.client.get("/volumes")] == ["ended", "kept", "renamed"]
@@ -103,5 +92,5 @@ def test_nothing_has_vanished_and_nothing_is_done(lab, absence):
     for task in tasks:
         lab.done(task)
     assert not initiators.can_log_in(how)
-    assert not any("vanished" in t or "taken in" in t for t in texts(lab))
+    assert not any("vanished" in t or "taken in" in t for t in lab.texts())
     assert initiators.can_log_in(initiators.access(lab, "host1", "kept"))

@@ -15,7 +15,6 @@ from support.patience import until
 
 LAB = {"units": 1}
 PLACES = 256         # console/api/places.h
-REQUEST_SECONDS = 10 # console/api/conn.h
 LONG = 120           # seconds; only so that a hang ends
 
 

@@ -14,6 +14,7 @@ from dvsanlab import secret
 from dvsan_oids import (dvsanAccessInitiator, dvsanMemberHolder, dvsanMemberIntent, dvsanMemberIntentMark,
                         dvsanVolumeName, dvsanVolumeRowStatus)
 from support import BUILD, initiators, packets
+from support.files import edit
 from support.oids import LINK_DOWN
 from support.patience import until
 from support.testlab import Refused
@@ -38,12 +39,6 @@ def is_seen_again(lab, unit, times=1):
     for _ in range(times):
         before = lab.unit(unit)["last_seen"]
         assert until(lambda: lab.unit(unit)["last_seen"] not in (before, None), DOWN_SECONDS)
-
-
-def told(lab, subject, words):
-    """Whether an event about it has these words."""
-    return any(e["subject"] == subject and words in e["text"]
-               for e in lab.client.get("/events?limit=200"))
 
 
 class Stopped:
@@ -88,13 +83,13 @@ def test_a_short_silence_is_ridden_out(lab):
         time.sleep(POLLS / 2)  # this long a silence is what is tried
     is_seen_again(lab, "unit1", 2)
     assert state_of(lab, "unit1") == "up"
-    assert not told(lab, "unit unit1", "is down")
+    assert not lab.events(subject="unit unit1", words="is down")
 
 
 def test_a_long_silence_is_not(lab):
     with Stopped(lab.units["unit1"].snmpd):
         is_in_state(lab, "unit1", "down")
-        assert told(lab, "unit unit1", "is down")
+        assert lab.events(subject="unit unit1", words="is down")
         assert lab.client.get("/pool")["units_up"] == 1
         with pytest.raises(Refused) as e:
             lab.create("nowhere", "16M", unit="unit1")
@@ -280,7 +275,7 @@ def test_a_clone_that_nobody_answers_for_changes_nothing(lab):
         assert packets.notify(lab, packets.announcement(before, epoch="99", **claim))
     lab.assign("mine", "host1")
     is_seen_again(lab, "unit1", times=3)  # longer than a question takes
-    assert not told(lab, "unit unit1", "another engine")
+    assert not lab.events(subject="unit unit1", words="another engine")
     assert lab.unit("unit1")["state"] == "up"
     drop(lab, "mine")
 
@@ -315,7 +310,7 @@ def test_a_clone_is_not_talked_to(lab):
     before = lab.unit("unit1")
     with copied(lab, "state"):
         is_in_state(lab, "unit1", "conflict")
-        assert told(lab, "unit unit1", "another engine")
+        assert lab.events(subject="unit unit1", words="another engine")
         after = lab.unit("unit1")
         assert (after["engine_id"], after["address"]) == (before["engine_id"], before["address"])
         with pytest.raises(Refused):
@@ -334,7 +329,7 @@ def test_a_copied_machine_takes_nothing_over(lab):
     lab.create("original", "16M", unit="unit1")
     before = lab.unit("unit1")
     with copied(lab, "state", "snmpd.state"):
-        assert until(lambda: told(lab, "unit unit1", "if that is a clone"), 10)
+        assert until(lambda: lab.events(subject="unit unit1", words="if that is a clone"), 10)
         lab.assign("original", "host1")
         assert initiators.can_log_in(initiators.access(lab, "host1", "original"))
         after = lab.unit("unit1")
@@ -344,12 +339,7 @@ def test_a_copied_machine_takes_nothing_over(lab):
 
 def count_boots(unit, boots):
     """What snmpd finds of its count of starts when it starts next."""
-    path = os.path.join(unit.path("snmpd.state"), "snmpd.conf")
-    with open(path, encoding="utf-8") as f:
-        text, found = re.subn(r"^engineBoots \d+$", f"engineBoots {boots}", f.read(), flags=re.M)
-    assert found == 1, text
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text)
+    edit(unit.path("snmpd.state/snmpd.conf"), re.compile(r"^engineBoots \d+$", re.M), f"engineBoots {boots}")
 
 
 @pytest.mark.parametrize("leave, gone", [("stop", "stopped"), ("kill", "down")])
@@ -386,11 +376,7 @@ def test_a_late_good_bye_takes_no_unit_out(lab):
 def rename(unit, name):
     """Starts the unit's agent with another name."""
     unit.agent.stop()
-    path = unit.path("unit.xml")
-    with open(path, encoding="utf-8") as f:
-        text = f.read()
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text.replace(f'<unit name="{unit.name}"', f'<unit name="{name}"'))
+    edit(unit.path("unit.xml"), f'<unit name="{unit.name}"', f'<unit name="{name}"')
     unit.agent.start()
 
 
@@ -398,10 +384,7 @@ def start_at(unit, port):
     """Starts a stopped unit whose snmpd listens at another port than the one it had."""
     unit.prepare()
     for name in ("unit.xml", "snmpd.conf"):
-        with open(unit.path(name), encoding="utf-8") as f:
-            text = f.read()
-        with open(unit.path(name), "w", encoding="utf-8") as f:
-            f.write(text.replace(f"udp:{unit.address}:1161", f"udp:{unit.address}:{port}"))
+        edit(unit.path(name), f"udp:{unit.address}:1161", f"udp:{unit.address}:{port}")
     for process in unit.processes:
         process.start()
 
@@ -466,7 +449,7 @@ def test_a_volume_that_vanishes_is_not_made_again(lab):
     index = volume_index(lab, "lost")
     set_on_unit(lab, "unit1", (f"{dvsanVolumeRowStatus}.{index}", "i", DESTROY))
     assert until(lambda: lab.volume("lost")["state"] == "failed", 10), lab.volume("lost")
-    assert told(lab, "volume lost", "has vanished")
+    assert lab.events(subject="volume lost", words="has vanished")
     is_seen_again(lab, "unit1", 2)
     assert lab.volume("lost")["state"] == "failed"
     with pytest.raises(Refused) as e:

@@ -1,9 +1,7 @@
 """The station may be killed at any moment: I/O goes on, the pool is the same, no task is lost."""
 import os
 import threading
-import time
 
-import nbd
 import pytest
 
 from dvsan_oids import dvsanVolumeName
@@ -12,42 +10,7 @@ from support.patience import until
 from support.testlab import Refused, Unanswered
 
 LAB = {"units": 2, "hosts": 2}
-BLOCK = 65536
 KILLS = 12
-NONE = (Unanswered, ConnectionError)
-
-
-class Writer(threading.Thread):
-    """Writes numbered blocks round and round through dvsan-nbd, reading each one back."""
-
-    def __init__(self, uri, size):
-        super().__init__()
-        self.uri, self.count, self.blocks = uri, 0, size // BLOCK
-        self.error, self.stopping = None, threading.Event()
-        self.longest = 0.0
-
-    def run(self):
-        try:
-            handle = nbd.NBD()
-            handle.connect_uri(self.uri)
-            while not self.stopping.is_set():
-                start = time.monotonic()
-                data = self.count.to_bytes(8, "big") * (BLOCK // 8)
-                offset = self.count % self.blocks * BLOCK
-                handle.pwrite(data, offset)
-                if handle.pread(BLOCK, offset) != data:
-                    raise AssertionError(f"block {self.count} did not come back as written")
-                self.longest = max(self.longest, time.monotonic() - start)
-                self.count += 1
-            handle.flush()
-            handle.shutdown()
-        except Exception as e:  # pylint: disable=broad-except
-            self.error = e
-
-    def goes_on(self, blocks=50):
-        """Whether so many more blocks are written."""
-        goal = self.count + blocks
-        return until(lambda: self.count >= goal or self.error, 20) and not self.error
 
 
 def test_io_goes_on_without_the_station(lab):
@@ -55,22 +18,15 @@ def test_io_goes_on_without_the_station(lab):
     lab.assign("busy", "host1")
     how = initiators.access(lab, "host1", "busy")
     before = lab.everything()
-    with initiators.nbd(lab, how) as uri:
-        writer = Writer(uri, 64 << 20)
-        writer.start()
-        try:
-            assert writer.goes_on(), writer.error
-            lab.run("kill", "cms")
-            assert writer.goes_on(), writer.error
-            # Also a new host's login needs no station.
-            assert initiators.can_log_in(how)
-            lab.run("start", "cms")
-            assert until(lambda: lab.client.get("/pool")["units_up"] == 2, 10)
-            assert writer.goes_on(), writer.error
-        finally:
-            writer.stopping.set()
-            writer.join(30)
-    assert not writer.error, writer.error
+    with initiators.writing(lab, how) as writer:
+        assert writer.goes_on(), writer.error
+        lab.run("kill", "cms")
+        assert writer.goes_on(), writer.error
+        # Also a new host's login needs no station.
+        assert initiators.can_log_in(how)
+        lab.run("start", "cms")
+        assert until(lambda: lab.client.get("/pool")["units_up"] == 2, 10)
+        assert writer.goes_on(), writer.error
     after = lab.everything()
     for what in ("volumes", "hosts", "assignments", "media", "tasks"):
         assert after[what] == before[what]

@@ -135,7 +135,7 @@ def test_a_mirror(lab, fresh, capsys):
         fresh.run(f"rm -f /tmp/stop /tmp/written; cat > /tmp/writer <<'END'\n{WRITER}\nEND")
         writer = fresh.begin("bash /tmp/writer")
         fresh.run("until [ -e /tmp/written ]; do usleep 50000; done")
-        tgtd = lab.units["unit2"].tgtds[0]
+        tgtd = lab.units["unit2"].tgtds[1]
         if how == "kill":
             lab.run("kill", "unit2/tgtd")
         else:

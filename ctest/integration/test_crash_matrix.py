@@ -27,7 +27,7 @@ import pytest
 from dvsan_oids import (dvsanAccessChapSecret, dvsanAccessRowStatus, dvsanFreeExtentBlocks, dvsanFreeExtentStartLba,
                         dvsanVolumeAdminState, dvsanVolumeForce, dvsanVolumeName, dvsanVolumeRowStatus, dvsanVolumeSize,
                         dvsanVolumeThin)
-from support import BUILD, SOURCE, unit_box
+from support import BUILD, SOURCE, net, unit_box
 from support.crash_box import BLOCKS, DIR, DISK, MARK, MIB, CrashBox, Intended, Volume
 from support.faults import has_faults, needs_faults
 from support.raw_initiator import Session
@@ -296,7 +296,7 @@ def begin(world, operation):
     new = world.want.copy()
     effect(new)
     if is_recovery(operation):
-        world.box.stop_at("journal.committed", 1)
+        world.box.faults.stop_at("journal.committed", 1)
         manager = send(world, sets)
         wait_for_stop(world.box, manager)
         world.box.kill(VICTIMS["full"])
@@ -324,14 +324,14 @@ def finish(world, volumes, *candidates):
 def learn(world, operation):
     """The points that an operation passes: [(point, nth)]."""
     volumes, sets, new = begin(world, operation)
-    world.box.recorded()
+    world.box.faults.recorded()
     if is_recovery(operation):
         world.box.restart(VICTIMS["full"])
     else:
         world.box.prepare(*sets)
     finish(world, volumes, new)
     seen, found = collections.Counter(), []
-    for point in world.box.recorded():
+    for point in world.box.faults.recorded():
         seen[point] += 1
         found.append((point, seen[point]))
     return found
@@ -340,11 +340,11 @@ def learn(world, operation):
 def wait_for_stop(box, manager):
     """Until the agent stops, or has passed no point at all for so long."""
     passed, deadline = None, 0
-    while not box.is_stopped():
-        if passed != (now := box.record.stat().st_size if box.record.exists() else 0):
+    while not box.faults.is_stopped():
+        if passed != (now := box.faults.record.stat().st_size if box.faults.record.exists() else 0):
             passed, deadline = now, time.monotonic() + STOP_SECONDS
         if time.monotonic() > deadline:
-            box.stop.unlink(missing_ok=True)
+            box.faults.stop.unlink(missing_ok=True)
             raise NotPassed
         time.sleep(0.002)
 
@@ -368,7 +368,7 @@ def answer(manager, seconds):
 def run(world, cell):
     box, victims, manager = world.box, VICTIMS[cell.victim], None
     volumes, sets, new = begin(world, cell.operation)
-    box.stop_at(cell.point, cell.nth)
+    box.faults.stop_at(cell.point, cell.nth)
     if is_recovery(cell.operation):
         box.restart(VICTIMS["full"])
     else:
@@ -444,9 +444,8 @@ def test_other_builds_have_no_trace():
 class Worlds:
     """One unit after the other, at the same addresses."""
 
-    def __init__(self):
-        self.addresses, self.held = unit_box.free_addresses(2)
-        self.world = None
+    def __init__(self, addresses):
+        self.addresses, self.world = addresses, None
 
     def begin(self):
         self.end()
@@ -458,7 +457,7 @@ class Worlds:
         self.world = None
 
     def log(self):
-        return self.world.box.agent_log.read_text()
+        return self.world.box.said()
 
     def try_cell(self, cell):
         """None, or what went wrong, after which there is a new unit."""
@@ -478,14 +477,13 @@ class Worlds:
 
 @pytest.fixture(scope="module", name="worlds")
 def fixture_worlds():
-    worlds = Worlds()
-    worlds.begin()
-    yield worlds
-    worlds.world.box.agent.end()
-    text = worlds.log()
-    worlds.end()
-    for h in worlds.held:
-        h.close()
+    with net.own_addresses(2) as addresses:
+        worlds = Worlds(addresses)
+        worlds.begin()
+        yield worlds
+        worlds.world.box.agent.end()
+        text = worlds.log()
+        worlds.end()
     for bad in ("AddressSanitizer", "runtime error:", "LeakSanitizer", FIRST_SECRET, OTHER_SECRET):
         assert bad not in text, text[-8000:]
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from dvsan_oids import dvsanMemberName
-from support import BUILD, initiators, packets, patience
+from support import initiators, packets, patience
 from support.oids import COLD_START, LINK_DOWN, SYS_UP_TIME
 
 LAB = {"units": 2, "hosts": 1, "enrolled": True}
@@ -74,13 +74,7 @@ def inform(lab, keys, varbinds, trap=COLD_START):
 
 
 def enrol(unit, code, *more):
-    return subprocess.run([os.path.join(BUILD, "bin", "dvsan-unit"), "-c", unit.path("unit.xml"),
-                           "--enrol", code, *more], capture_output=True, text=True, timeout=120,
-                          check=False)
-
-
-def events(lab):
-    return [e["text"] for e in lab.client.get("/events?limit=1000")]
+    return unit.dvsan_unit("--enrol", code, *more, timeout=120)
 
 
 def wait_up(lab, name="unit1"):
@@ -138,7 +132,7 @@ def test_nobody_speaks_in_anothers_name(lab, trap, state):
     done = inform(lab, notify_user(lab, lab.units["unit1"]), varbinds, trap)
     assert done.returncode == 0, done.stderr # the thief is known, and what he says is not believed
     patience.wait_for("the station to tell of it", lambda: any(
-        "signed with another member's keys" in text for text in events(lab)))
+        "signed with another member's keys" in text for text in lab.texts()))
     now = lab.unit("unit2")
     assert (now["state"], now["address"], now["epoch"]) == ("up", victim["address"], victim["epoch"])
 
@@ -147,7 +141,7 @@ def test_a_new_unit_does_not_come_by_anothers_keys(lab):
     stranger = dict(lab.unit("unit2"), uuid="00000000-0000-4000-8000-000000000001", name="ghost")
     inform(lab, notify_user(lab, lab.units["unit1"]), packets.announcement(stranger))
     patience.wait_for("the station to tell of it", lambda: sum(
-        "signed with another member's keys" in text for text in events(lab)) >= 2)
+        "signed with another member's keys" in text for text in lab.texts()) >= 2)
     assert {u["name"] for u in lab.client.get("/units")} == {"unit1", "unit2"}
 
 
@@ -176,7 +170,7 @@ def test_wrong_codes_are_refused_and_told(lab, stopped):
     done = enrol(stopped, new_code(lab, name="other")["code"])
     assert done.returncode != 0 and "is enrolled already" in done.stderr \
         and "dvsan unit add unit1 --again" in done.stderr
-    told, = (text for text in events(lab) if "was refused with the code" in text and "already" in text)
+    told, = (text for text in lab.texts() if "was refused with the code" in text and "already" in text)
     assert re.match(r"unit1 \(\S{36}\) at \S+ was refused with the code \S{5}: ", told), told
     # A second code for one name is told of the first; the CLI says how to end that.
     assert new_code(lab, name="other")["also_open"] != []

@@ -1,11 +1,10 @@
 """A pool whose units share pass-phrases: one of them gets keys of its own while hosts use it."""
 import os
 import re
-import subprocess
 
-from support import BUILD, initiators, packets, patience
+from support import initiators, packets, patience
+from support.files import edit
 from support.oids import LINK_DOWN
-from test_cms_crash import Writer
 
 LAB = {"units": 2, "hosts": 1}
 
@@ -15,9 +14,7 @@ def enrol(lab, name):
     lab.run("stop", f"{name}/agent")
     lab.run("stop", f"{name}/snmpd")
     code = lab.client.post("/codes", {"name": name, "again": True})["code"]
-    done = subprocess.run([os.path.join(BUILD, "bin", "dvsan-unit"), "-c", unit.path("unit.xml"),
-                           "--enrol", "-"], input=code, capture_output=True, text=True, timeout=120,
-                          check=False)
+    done = unit.dvsan_unit("--enrol", "-", input=code, timeout=120)
     assert done.returncode == 0, done.stderr
     lab.run("start", name)
     return done.stderr
@@ -38,18 +35,11 @@ def test_a_unit_moves_over_under_io(lab):
     lab.assign("v1", "host1")
     how = initiators.access(lab, "host1", "v1")
     before = lab.unit("unit1")["uuid"]
-    with initiators.nbd(lab, how) as uri:
-        writer = Writer(uri, 64 << 20)
-        writer.start()
-        try:
-            assert writer.goes_on(), writer.error
-            said = enrol(lab, "unit1")
-            patience.wait_for("unit1 to be up", lambda: lab.unit("unit1")["state"] == "up")
-            assert writer.goes_on(), writer.error
-        finally:
-            writer.stopping.set()
-            writer.join(30)
-    assert not writer.error, writer.error
+    with initiators.writing(lab, how) as writer:
+        assert writer.goes_on(), writer.error
+        said = enrol(lab, "unit1")
+        patience.wait_for("unit1 to be up", lambda: lab.unit("unit1")["state"] == "up")
+        assert writer.goes_on(), writer.error
     now = lab.unit("unit1")
     assert now["trust"] == "enrolled" and now["uuid"] == before
     assert lab.unit("unit2")["trust"] == "shared"
@@ -85,11 +75,7 @@ def test_when_nobody_shares_keys_the_pass_phrases_can_go(lab):
     patience.wait_for("unit2 to be up", lambda: lab.unit("unit2")["state"] == "up")
     assert "<notify> and <provision> can go from dvsan-cms.xml" in lab.dvsan("station", "show").stdout
     lab.run("stop", "cms")
-    path = os.path.join(lab.folder, "cms/cms.xml")
-    with open(path, encoding="utf-8") as f:
-        text = re.sub(r"\s*<(notify|provision) [^>]*/>", "", f.read())
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text)
+    edit(os.path.join(lab.folder, "cms/cms.xml"), re.compile(r"\s*<(notify|provision) [^>]*/>"), "")
     lab.run("start", "cms")
     for name in ("unit1", "unit2"):
         patience.wait_for(f"{name} to be up", lambda n=name: lab.unit(n)["state"] == "up")

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from dvsanlab.settings import NOTIFY_PORT
-from test_enrol import (enrol, events, identity, inform, new_code, notify_user, stopped,  # noqa: F401
+from test_enrol import (enrol, identity, inform, new_code, notify_user, stopped,  # noqa: F401
                         user_of, users_of_snmpd, wait_up)
 from support import BUILD, noise, packets, patience, wire
 from support.faults import needs_faults
@@ -167,7 +167,7 @@ def test_who_sits_between_is_noticed_by_both(lab, change):
         return
     patience.wait_for("the station to tell of it", lambda: any(
         f"tried the code {made['id']} and does not know it, or somebody sits between" in text
-        for text in events(lab)))
+        for text in lab.texts()))
     assert shown(lab, made)["used"] == 0
 
 
@@ -190,7 +190,7 @@ def test_a_stranger_ends_no_code_for_its_owner(lab):
     assert shown(lab, made)["tries"] == 995 and shown(lab, made)["state"] == "open"
     with noise.Member(station, made["code"], owner) as member:
         assert member.enrol(noise.request(name="owner"))["name"] == "owner"
-    assert any(stranger in text and "0 more such tries" in text for text in events(lab))
+    assert any(stranger in text and "0 more such tries" in text for text in lab.texts())
 
 
 def test_many_come_at_once_with_one_code(lab):
@@ -212,7 +212,7 @@ def test_a_code_gives_its_keys_until_they_are_kept(lab):
         with noise.Member(station, made["code"]) as member:
             grants.append(member.enrol(what, keep))
     assert grants[0] == grants[1] == grants[2]
-    assert any("was given its keys once more" in text for text in events(lab))
+    assert any("was given its keys once more" in text for text in lab.texts())
     told = refusal(station, made["code"], what=what)
     assert "was used at" in str(told) and "by twice" in str(told) and told.sealed
     assert "was used at" in str(refusal(station, made["code"])) # another one
@@ -240,7 +240,7 @@ def test_keys_of_a_forgotten_unit_are_not_made_again(lab):
         assert "a new code that is typed on it (dvsan unit add gone) brings it in again" in asked, asked
         answer = lab.dvsan("unit", "forget", "gone", "--yes").stdout
         assert "Should it come back: dvsan unit add gone, and on it the line" in answer, answer
-        assert any("was forgotten" in text and "dvsan unit add gone" in text for text in events(lab))
+        assert any("was forgotten" in text and "dvsan unit add gone" in text for text in lab.texts())
         patience.wait_for("it to be forgotten", lambda: "gone" not in {
             u["name"] for u in lab.client.get("/units")})
         assert "Unknown user name" in inform(lab, user_of(grants[-1]), said).stderr

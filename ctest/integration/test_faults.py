@@ -90,10 +90,9 @@ class Unit(unit_box.Box):
         return self.agent.running() and self.tgtd.running() and self.snmpd.running()
 
     def start_agent(self):
-        self.agent = self.process("dvsan-unit", [*UNPRIVILEGED, unit_box.PROGRAM, "-c",
-                                                 self.dir / "unit.xml"])
+        super().start_agent(*UNPRIVILEGED)
 
-    def path(self, kind):
+    def medium(self, kind):
         return self.dir / MEDIA[kind][1]
 
     def url(self, index):
@@ -124,24 +123,15 @@ class Unit(unit_box.Box):
         self.set((f"{dvsanVolumeName}.1", "s", "v1"))
 
     def log_since(self, mark):
-        return self.agent_log.read_text(errors="replace")[mark:]
+        return self.said()[mark:]
 
 
 @pytest.fixture(name="unit", scope="module")
 def fixture_unit():
-    addresses, held = unit_box.free_addresses(2)
-    unit = Unit(*addresses)
-    try:
+    with unit_box.own_box(Unit, SECRET) as unit:
         unit.start()
         unit.add_volumes()
         yield unit
-        text = unit.agent_log.read_text(errors="replace")
-        for bad in ("AddressSanitizer", "runtime error:", "LeakSanitizer", SECRET):
-            assert bad not in text, text[max(0, text.find(bad) - 200):][:6000]
-    finally:
-        unit.close()
-        for h in held:
-            h.close()
 
 
 # ---- Faults: each is a context in which what lies at the path is broken
@@ -322,7 +312,7 @@ def check_failed(unit, index, when, why):
 @pytest.mark.parametrize("kind,fault,when,why",
                          [(k, f, w, r) for k, f, whens, r in FAULTS for w in whens], ids=ids())
 def test_a_medium_that_fails(unit, host, kind, fault, when, why):
-    index, path = MEDIA[kind][0], unit.path(kind)
+    index, path = MEDIA[kind][0], unit.medium(kind)
     seal = f"{index}{len(fault.__name__)}{len(when)}"
     pattern = unit.seals[index] = int(seal) % 250 + 1
     assert "wrote 65536" in unit.io(index, f"write -P {pattern} 1M 64k", "flush")
@@ -363,7 +353,7 @@ def sealed(unit, index):
 
 
 def image(unit, kind):
-    return unit.path(kind) / "00000000-0000-0000-0000-000000000002.img" if kind == "dir" else unit.path(kind)
+    return unit.medium(kind) / "00000000-0000-0000-0000-000000000002.img" if kind == "dir" else unit.medium(kind)
 
 
 @pytest.mark.parametrize("kind,fault,why", [("dir", missing, "is gone"),
@@ -391,7 +381,7 @@ def test_a_volume_that_fails_alone(unit, host, kind, fault, when, why):
 def shown(unit):
     """What a SET could have changed."""
     columns = (dvsanVolumeUuid, dvsanVolumeName, dvsanVolumeBlocks, dvsanVolumeAdminState, dvsanVolumeGeneration)
-    return [unit.walk(c) for c in columns], sorted(os.listdir(unit.path("dir")))
+    return [unit.walk(c) for c in columns], sorted(os.listdir(unit.medium("dir")))
 
 
 def refused(unit, why):
@@ -407,7 +397,7 @@ def refused(unit, why):
     assert (1, 9) not in unit.rules()
     assert set(unit.volumes().values()) == {ONLINE}
     assert unit.get(f"{dvsanMemberOperState}.0") == DEGRADED
-    assert "changes cannot be recorded and are refused" in unit.agent_log.read_text()
+    assert "changes cannot be recorded and are refused" in unit.said()
 
 
 def recovered(unit):
@@ -557,7 +547,7 @@ def test_a_damaged_journal(unit, host, damage):
     damaged = journal.read_bytes()
     refuses_to_start(unit, why)
     if damage != "newer":
-        assert "put a backup in its place" in unit.agent_log.read_text()
+        assert "put a backup in its place" in unit.said()
     assert journal.read_bytes() == damaged, "it was changed"
     journal.write_bytes(saved)
     start_agent(unit)

@@ -1,10 +1,10 @@
 """A medium that is lost for good: its volumes are forgotten, and taken in again should it come back."""
 import os
-import sqlite3
 
 import pytest
 
 from support import initiators
+from support.database import query
 from support.patience import until
 from support.testlab import Refused
 
@@ -20,15 +20,9 @@ def medium(lab, unit):
     return next(m for m in lab.unit(unit)["media"] if m["name"] == "disk7")
 
 
-def texts(lab):
-    return [(e["subject"], e["text"]) for e in lab.client.get("/events?limit=1000")]
-
-
 def rows(lab, unit):
     """The volumes that a unit has recorded."""
-    path = os.path.join(lab.units[unit].path("state"), "unit.db")
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-        return sorted(name for name, in db.execute("SELECT name FROM volume"))
+    return sorted(name for name, in query(lab.units[unit].path("state/unit.db"), "SELECT name FROM volume"))
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +46,9 @@ def test_a_medium_that_fails_is_told(lab, disk):
     assert until(lambda: lab.volume("lost")["state"] == "failed", 10)
     assert "its medium cannot be used" in lab.volume("lost")["last_error"]
     assert lab.unit("unit1")["state"] == "degraded"
-    told = [t for s, t in texts(lab) if s == "unit unit1" and "its medium disk7 has failed: " in t]
-    assert len(told) == 1, texts(lab)
-    assert "has failed" not in [t for s, t in texts(lab) if s == "volume lost"]
+    told = [t for s, t in [(e["subject"], e["text"]) for e in lab.events()] if s == "unit unit1" and "its medium disk7 has failed: " in t]
+    assert len(told) == 1, [(e["subject"], e["text"]) for e in lab.events()]
+    assert "has failed" not in [t for s, t in [(e["subject"], e["text"]) for e in lab.events()] if s == "volume lost"]
     assert "failed" in lab.dvsan("medium", "list").stdout
     assert "its medium cannot be used" in lab.dvsan("volume", "show", "lost").stdout
     assert lab.volume("well")["state"] == "online"
@@ -75,7 +69,7 @@ def test_it_is_not_deleted_but_forgotten(lab, disk):
     assert until(lambda: rows(lab, "unit1") == ["well"], 10), rows(lab, "unit1")
     assert not [t for t in lab.client.get("/tasks") if t["state"] in ("queued", "running")]
     assert ("volume lost", "is forgotten; what its medium, which is away from unit1, holds of it is left alone") \
-        in texts(lab)
+        in [(e["subject"], e["text"]) for e in lab.events()]
 
 
 def test_it_is_taken_in_where_it_comes_back(lab, disk):
@@ -86,7 +80,7 @@ def test_it_is_taken_in_where_it_comes_back(lab, disk):
     with open(disk, "rb") as f:
         assert f.read()[34 * 512:] == before[34 * 512:]
     assert until(lambda: lab.unit("unit1")["state"] == "up", 10)
-    assert ("unit unit1", "its medium disk7 is well again") in texts(lab)
+    assert ("unit unit1", "its medium disk7 is well again") in [(e["subject"], e["text"]) for e in lab.events()]
     uuid = lab.volume("lost")["uuid"]
     lab.assign("lost", "host1")
     assert initiators.can_log_in(initiators.access(lab, "host1", "lost"))
@@ -109,14 +103,12 @@ def test_a_secret_does_not_outlive_its_host(lab, disk):
     lab.assign("well", "gone")
     databases = [os.path.join(top, n) for top, _, names in os.walk(lab.folder) for n in names if ".db" in n]
     station_db = next(p for p in databases if p.endswith("pool.db"))
-    with sqlite3.connect(f"file:{station_db}?mode=ro", uri=True) as db:
-        sealed, = db.execute("SELECT sealed_secret FROM host WHERE name = 'gone'").fetchone()
+    (sealed,), = query(station_db, "SELECT sealed_secret FROM host WHERE name = 'gone'")
     unit_dbs = [p for p in databases if p.endswith("unit.db")]
     on_units = []
     for path in unit_dbs:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-            on_units += [text.encode() for text, in db.execute(
-                "SELECT secret FROM rule WHERE initiator = 'iqn.2026-11.test:gone'")]
+        on_units += [text.encode() for text, in query(
+            path, "SELECT secret FROM rule WHERE initiator = 'iqn.2026-11.test:gone'")]
     assert len(on_units) == 1 and on_units[0].startswith(b"sealed:")
 
     def holders(what):

@@ -6,6 +6,7 @@ import nbd
 import pytest
 
 from support import initiators
+from support.files import edit
 from support.patience import until
 
 LAB = {"units": 1, "hosts": 1, "instances": 2}
@@ -46,12 +47,8 @@ def opened(lab, name):
 def set_instances(lab, before, after):
     """Another number in the unit's configuration, and its agent again."""
     unit = lab.units["unit1"]
-    with open(unit.path("unit.xml"), encoding="utf-8") as f:
-        text = f.read()
-    assert f'instances="{before}"' in text
     unit.stop(unit.agent)
-    with open(unit.path("unit.xml"), "w", encoding="utf-8") as f:
-        f.write(text.replace(f'instances="{before}"', f'instances="{after}"'))
+    edit(unit.path("unit.xml"), f'instances="{before}"', f'instances="{after}"')
     unit.agent.start()
     assert until(lambda: lab.unit("unit1")["state"] == "up", 30)
     assert until(lambda: all(lab.volume(n)["state"] == "online" for n in NAMES), 30)

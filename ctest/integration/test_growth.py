@@ -11,7 +11,7 @@ import pytest
 
 from dvsan_oids import dvsanMediumBlocks, dvsanVolumeBlocks, dvsanVolumeSize
 from support.crash_box import megabytes
-from support.loop_device import LoopDevice
+from support.disks import LoopDevice
 from support.patience import wait_for
 from support.unit_box import ACTIVE, GROWTHS, ONLINE, create_set, own_box
 from test_media import poke

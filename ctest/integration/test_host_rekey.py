@@ -9,7 +9,6 @@ import pytest
 
 from support import initiators, patience
 from support.patience import until
-from test_cms_crash import Writer
 
 LAB = {"units": 2, "hosts": 0}
 IQN = "iqn.2026-11.lab.dvsan:web"
@@ -46,20 +45,6 @@ def previous(lab):
 def ways(lab, secret):
     lab.secret = {"web": secret}.get
     return [initiators.access(lab, "web", f"t{n}") for n in (1, 2)]
-
-
-@contextlib.contextmanager
-def writing(lab, how):
-    """Writes and reads through one session, which never fails."""
-    with initiators.nbd(lab, how) as uri:
-        writer = Writer(uri, 16 << 20)
-        writer.start()
-        try:
-            yield writer
-        finally:
-            writer.stopping.set()
-            writer.join(60)
-    assert not writer.error, writer.error
 
 
 def secret_in(path):
@@ -274,17 +259,13 @@ def adopt(lab, what):
     patience.wait_for("the station to lead", lambda: {u["lead"] for u in lab.client.get("/units")} == {"leads"})
 
 
-def told(lab, text):
-    return [e for e in lab.client.get("/events?limit=1000") if e["subject"] == "host web" and text in e["text"]]
-
-
 def test_a_station_restored_from_before_a_rotation(lab, old):
     """The store counts, or the units' accounts do, whose secret is asked for; I/O goes on by either."""
     assert old
     before = ways(lab, secret_in(os.path.join(lab.work, "web3.secret")))
     backup = of_station(lab)
     wait_up(lab)
-    with writing(lab, before[0]) as writer:
+    with initiators.writing(lab, before[0]) as writer:
         lost = rekey(lab, 4)
         opens(lab, [*before, *lost], [])
         backup.restore()
@@ -301,7 +282,7 @@ def test_a_station_restored_from_before_a_rotation(lab, old):
         mend = f"dvsan host add web --iqn {IQN} --chap-secret-file"
         shown = lab.dvsan("host", "show", "web").stdout
         assert "web.4" in shown and "web.3" in shown and mend in shown
-        assert len(told(lab, mend)) == 1
+        assert len(lab.events(mend, "host web")) == 1
         for words in (["host", "rekey", "web"], ["host", "rekey", "web", "--finish"]):
             assert mend in lab.dvsan(*words, code=4).stderr
         opens(lab, [*before, *new], lost)
@@ -317,14 +298,14 @@ def test_a_station_restored_from_the_middle_behind_the_finish(lab, old):
     before, new = (ways(lab, secret_in(os.path.join(lab.work, f"web{n}.secret"))) for n in (3, 4))
     backup = of_station(lab)
     settled(lab)
-    with writing(lab, new[0]) as writer:
+    with initiators.writing(lab, new[0]) as writer:
         lab.dvsan("host", "rekey", "web", "--finish")
         opens(lab, new, before)
         backup.restore()
         assert differences(lab, "as the CHAP user web.3, and may by the store")
         adopt(lab, "units")
         assert previous(lab) is None and lab.dvsan_json("host", "show", "web")["secret_known"]
-        assert told(lab, "has the CHAP user web.4 alone, as on unit")
+        assert lab.events("has the CHAP user web.4 alone, as on unit", "host web")
         opens(lab, new, before)
         assert writer.goes_on(), writer.error
 
@@ -334,7 +315,7 @@ def test_a_unit_restored(lab, old):
     assert old
     before = ways(lab, secret_in(os.path.join(lab.work, "web4.secret")))
     first = of_unit1(lab)
-    with writing(lab, before[0]) as writer:
+    with initiators.writing(lab, before[0]) as writer:
         new = rekey(lab, 5)
         opens(lab, [*before, *new], [])
         middle = of_unit1(lab)
@@ -347,7 +328,7 @@ def test_a_unit_restored(lab, old):
         middle.restore()
         opens(lab, new, before)
         assert writer.goes_on(), writer.error
-    with writing(lab, new[0]) as writer:
+    with initiators.writing(lab, new[0]) as writer:
         first.restore()
         opens(lab, new, before)
         assert writer.goes_on(), writer.error

@@ -9,7 +9,7 @@ import pytest
 from dvsan_oids import dvsanVolumeName, dvsanVolumeSize
 from support.patience import wait_for
 from support.raw_initiator import Lun, Refused
-from support.unit_box import ACTIVE, ONLINE, Box, create_set, free_addresses
+from support.unit_box import ACTIVE, ONLINE, create_set, own_box
 
 HOST, SECRET = "iqn.2026-11.host:names", "secret-of-names"
 DISK = '<medium index="2" name="disk" kind="disk" path="{}" initialise="yes"/>'
@@ -18,22 +18,11 @@ FOLDER = '<medium index="1" name="m1" kind="dir" path="media" size="256M"/>'
 
 @pytest.fixture(name="units")
 def fixture_units():
-    addresses, held = free_addresses(4)
-    units = [Box(*addresses[:2], name="unit1"), Box(*addresses[2:], name="unit2")]
-    try:
-        for unit in units:
+    with own_box(name="unit1") as first, own_box(name="unit2") as second:
+        for unit in (first, second):
             unit.start()
             unit.wait_medium(1)
-        yield units
-    except BaseException:
-        for unit in units:
-            print(unit.agent_log.read_text()[-4000:])
-        raise
-    finally:
-        for unit in units:
-            unit.close()
-        for s in held:
-            s.close()
+        yield first, second
 
 
 def use(unit, index, medium=1):

@@ -10,8 +10,8 @@ import pytest
 from test_connect import type_in
 from test_kernel import log_in
 
+from support.disks import LoopDevice
 from support.guest import WROTE
-from support.loop_device import LoopDevice
 from support.patience import until
 from support.unit_box import GROWTHS
 

@@ -36,7 +36,7 @@ def test_an_agent_that_died_by_itself_is_told(end, bad):
     def run():
         with own_box() as box:
             box.start_agent()
-            wait_for("the agent to run", lambda: "the unit is " in box.agent_log.read_text())
+            wait_for("the agent to run", lambda: "the unit is " in box.said())
             end(box.agent)
     if bad:
         with pytest.raises(AssertionError, match="SIGABRT"):
@@ -150,7 +150,7 @@ def test_an_agent_that_ends_at_once_is_not_waited_for(lab):
 
 
 def test_a_process_is_not_taken_for_another_with_its_pid(lab):
-    pidfile = lab.units["unit1"].tgtds[0].pidfile
+    pidfile = lab.units["unit1"].tgtds[1].pidfile
     with open(pidfile, encoding="ascii") as f:
         kept = f.read()
     innocent = subprocess.Popen(["sleep", "60"])
@@ -160,14 +160,14 @@ def test_a_process_is_not_taken_for_another_with_its_pid(lab):
                        f"{innocent.pid} {start_time(innocent.pid)} 00000000\n", "", "garbage\n"):
             with open(pidfile, "w", encoding="ascii") as f:
                 f.write(forged)
-            lab.units["unit1"].tgtds[0].stop()
+            lab.units["unit1"].tgtds[1].stop()
             assert innocent.poll() is None
     finally:
         innocent.kill()
         innocent.wait()
         with open(pidfile, "w", encoding="ascii") as f:
             f.write(kept)
-    assert lab.units["unit1"].tgtds[0].pid()
+    assert lab.units["unit1"].tgtds[1].pid()
 
 
 @pytest.mark.parametrize("args, words", [

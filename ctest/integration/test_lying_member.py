@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from test_enrol import events, inform, net_snmp, notify_user, users_of_snmpd
+from test_enrol import inform, net_snmp, notify_user, users_of_snmpd
 
 from dvsan_oids import dvsanAccessChapSecret, dvsanMediumProof
 from support import initiators, packets, patience
@@ -106,7 +106,7 @@ def test_what_another_unit_has(lab, volume, liar):
     patience.wait_for("both to be shown", lambda: sorted(lab.volume("mine")["shown_by"]) ==
                       ["unit1", "unit2"])
     assert lab.volume("mine")["unit"] == "unit1"
-    assert any("unit2 shows a volume of the same UUID" in text for text in events(lab))
+    assert any("unit2 shows a volume of the same UUID" in text for text in lab.texts())
     agent = next(p.pid() for p in lab.units["unit1"].processes if p.name.endswith("agent"))
     os.kill(agent, signal.SIGSTOP)
     try:
@@ -152,7 +152,7 @@ def test_a_host_that_is_added_later(lab, volume, liar):
     liar.is_led(lab)
     lab.client.post("/hosts", {"name": "later", "iqn": iqn, "chap_secret": "later-secret-01", "one_secret": True})
     liar.says(lab)
-    assert any("has one secret for all units, which is not sent" in text for text in events(lab))
+    assert any("has one secret for all units, which is not sent" in text for text in lab.texts())
     assert not liar.told_secrets()
     own = next(v["name"] for v in lab.client.get("/volumes") if "later" in v["hosts"])
     lab.client.post("/assignments", {"volume": own, "host": "later"})
@@ -193,12 +193,12 @@ def test_a_person_says_where_a_volume_is(lab, volume, liar):
     assert lab.volume("mine")["unit"] == "unit2"
     assert initiators.can_log_in(way)
     assert "unit1, which had it, does not answer" in lab.dvsan("volume", "show", "mine").stdout
-    assert any("is on unit2 now and not on unit1, as a person said" in text for text in events(lab))
+    assert any("is on unit2 now and not on unit1, as a person said" in text for text in lab.texts())
     patience.wait_for("the secret", liar.told_secrets)
     lab.run("start", "unit1")
     patience.wait_for("its host to be shut out there", lambda: not initiators.can_log_in(way))
     patience.wait_for("nothing to be left behind", lambda: lab.volume("mine")["left_behind"] is None)
-    assert any("can be used by no host any more on unit1" in text for text in events(lab))
+    assert any("can be used by no host any more on unit1" in text for text in lab.texts())
     # And back.
     patience.wait_for("both to be shown again", lambda: sorted(lab.volume("mine")["shown_by"]) ==
                       ["unit1", "unit2"])
@@ -223,7 +223,7 @@ def test_a_volume_that_its_unit_has_no_longer(lab, volume, liar):
     lab.run("start", "unit1")
     patience.wait_for("unit1 to show it no longer", lambda: lab.volume("mine")["shown_by"] == ["unit2"])
     patience.wait_for("the question", lambda: any(
-        "is shown by unit2, and by unit1 no longer" in text for text in events(lab)))
+        "is shown by unit2, and by unit1 no longer" in text for text in lab.texts()))
     liar.says(lab)
     now = lab.volume("mine")
     assert (now["unit"], now["state"], now["hosts"]) == ("unit1", "failed", ["host1"])
@@ -255,12 +255,12 @@ def test_a_name_and_an_address_of_another(lab, volume, liar):
 def test_news_in_anothers_name(lab, trap, state, request):
     """Of a liar who goes on as unit2, too: what was said in unit1's name changes nothing of unit1."""
     before = lab.unit("unit1")
-    told = sum("signed with another member's keys" in text for text in events(lab))
+    told = sum("signed with another member's keys" in text for text in lab.texts())
     for changed in ({"uuid": ("x", before["uuid"].replace("-", ""))}, {}):
         said = packets.announcement(before, state=state, epoch=str(before["epoch"] + 1), **changed)
         assert inform(lab, notify_user(lab, lab.units["unit2"]), said, trap).returncode == 0
     patience.wait_for("the station to tell of it", lambda: sum(
-        "signed with another member's keys" in text for text in events(lab)) > told, )
+        "signed with another member's keys" in text for text in lab.texts()) > told, )
     now = lab.unit("unit1")
     assert [now[key] for key in ("state", "address", "epoch", "engine_id", "name")] == \
         [before[key] for key in ("state", "address", "epoch", "engine_id", "name")], request.node.name
@@ -276,14 +276,14 @@ def test_a_journal_that_somebody_changed(lab, volume):
     offline and has another name. The planted secret never counts."""
     del volume
     unit = lab.units["unit1"]
-    before = len(events(lab))
+    before = len(lab.texts())
     lab.run("stop", "unit1/agent")
     journal(unit, "UPDATE rule SET secret = 'another-secret1'")
     journal(unit, "UPDATE volume SET admin_online = 0, name = 'theirs'")
     lab.run("start", "unit1")
 
     def told():
-        return events(lab)[before:]
+        return lab.texts()[before:]
     for text in ("there is no CHAP secret any more on unit1", "was set offline on unit1 by no request, and is put right",
                  "was renamed to theirs on unit1 by no request, and is put right"):
         patience.wait_for(f"the event {text}", lambda text=text: any(text in told for told in told()))

@@ -1,5 +1,4 @@
 """Everything in a unit's rows that can name a thing of another member, by one liar with keys of its own."""
-from test_enrol import events
 from test_lying_member import LAB, Member, fixture_liar, fixture_volume
 
 from support import initiators, patience
@@ -33,7 +32,7 @@ def test_names_of_things_of_others(lab, volume, liar):
                  f"shows the portal {address}:{port}, which is of unit1",
                  "unit2 has access rules for host1, invented, which nobody here asked for",
                  "under the CHAP user of host host1"):
-        assert any(told in text for text in events(lab)), told
+        assert any(told in text for text in lab.texts()), told
     # Its own volumes are printed as before, and of the other one what a person may say.
     printed = lab.dvsan("host", "connect-info", "host1").stdout
     assert own["iqn"] not in printed and volume["iqn"] in printed
@@ -62,6 +61,6 @@ def test_what_it_showed_when_that_is_deleted(lab, liar):
     lab.unassign("gone", "host1")
     lab.done(lab.client.delete("/volumes/gone"))
     patience.wait_for("it to be found", lambda: any(
-        "was found on unit2 and taken in without hosts" in text for text in events(lab)))
+        "was found on unit2 and taken in without hosts" in text for text in lab.texts()))
     assert [(v["unit"], v["hosts"]) for v in lab.client.get("/volumes") if v["name"] == "gone"] == [("unit2", [])]
     assert "another" not in [h["name"] for h in lab.client.get("/hosts")]

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from support import initiators, packets
+from support import initiators, packets, stand
 from support.liar import Liar
 from support.patience import until
 from support.testlab import Refused
@@ -65,20 +65,13 @@ def station_log(lab):
 
 def processor_seconds(lab):
     """What the station has computed so far."""
-    pid = next(p.pid() for p in lab.lab.station.processes)
-    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-        fields = f.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return stand.computed(lab.lab.station.cms.pid())
 
 
 def seen_again(lab, liar, times):
     for _ in range(times):
         before = unit_of(lab, liar)["last_seen"]
         assert until(lambda: unit_of(lab, liar)["last_seen"] not in (None, before), SECONDS, every=0.2)
-
-
-def told(lab, words):
-    return [e for e in lab.client.get("/events?limit=1000") if words in e["text"]]
 
 
 # Rows that are not taken
@@ -128,7 +121,7 @@ def test_hosts_of_a_unit_that_is_forgotten(lab):
         assert sum("crowd" in h["iqn"] for h in lab.client.get("/hosts")) == 5
     forget(lab, liar)
     assert [h["iqn"] for h in lab.client.get("/hosts") if "crowd" in h["iqn"]] == ["iqn.2026-11.test:crowd1"]
-    assert told(lab, "was forgotten, with 1 volume and 4 hosts that nobody but it named")
+    assert lab.events("was forgotten, with 1 volume and 4 hosts that nobody but it named")
     lab.client.delete("/hosts/crowd1")
 
 
@@ -191,9 +184,9 @@ def test_many_volumes_of_one_name(lab):
     print(f"computed for names that differ {different:.2f} s, for one name {same:.2f} s")
     assert {v["name"] for v in volumes} == {"same"} | {f"same-{n}" for n in range(2, 3001)}
     assert same < 3 * different # quadratic, it was a hundred times that
-    named = [e for e in told(lab, "was found on liar and taken in") if "volume same" in e["subject"]]
+    named = [e for e in lab.events("was found on liar and taken in") if "volume same" in e["subject"]]
     assert len(named) == 16
-    assert told(lab, "in all, 3000 volumes and 0 hosts were found there and taken in")
+    assert lab.events("in all, 3000 volumes and 0 hosts were found there and taken in")
 
 
 def five_looks(lab, liar):
@@ -250,7 +243,7 @@ def test_many_initiators(lab, liar):
     before = processor_seconds(lab)
     joins(lab, liar, 100)
     reading = processor_seconds(lab) - before
-    assert until(lambda: told(lab, "60 of its volumes are not taken in, since more than 10000 "
+    assert until(lambda: lab.events("60 of its volumes are not taken in, since more than 10000 "
                                    "initiators"), SECONDS)
     lab.client.post("/hosts", {"name": "added", "iqn": "iqn.2026-11.liar:added",
                                "chap_secret": SECRET, "one_secret": True})
@@ -277,7 +270,7 @@ def test_endless_tables(lab, liar, name, value, what):
     at, start = len(station_log(lab)), time.monotonic()
     liar.tell()
     liar.announce()
-    assert until(lambda: any(what in e["text"] for e in told(lab, "announced itself at")), SECONDS)
+    assert until(lambda: any(what in e["text"] for e in lab.events("announced itself at")), SECONDS)
     assert unit_of(lab, liar) is None
     lines = [line for line in station_log(lab)[at:].splitlines() if "does not follow the MIB" in line]
     # Ten a minute, the 100th and so on of up to 16,384, whose reading may take minutes.
@@ -293,8 +286,8 @@ def test_a_unit_that_turns_endless(lab, liar):
     liar.tell()
     assert until(lambda: unit_of(lab, liar)["state"] == "down", SECONDS)
     assert [v["name"] for v in volumes_of(lab, liar)] == ["v1"]
-    assert until(lambda: told(lab, "is down: its tables have no end")
-                 or told(lab, "is down: it shows more volumes than the 16384"), SECONDS)
+    assert until(lambda: lab.events("is down: its tables have no end")
+                 or lab.events("is down: it shows more volumes than the 16384"), SECONDS)
     assert liar.answered() < 100000 # some readings up to the limit, not one after the other
     liar.extra.clear()
     liar.next_generation(6)
@@ -309,7 +302,7 @@ def test_announcements_of_units_that_do_not_exist(lab, liar):
     and he does not fill the log or the events."""
     nowhere = lab.lab.station.address.rpartition(".")[0] + ".200"
     folder = os.path.join(lab.work, "flood")
-    before = len(told(lab, "announced itself at"))
+    before = len(lab.events("announced itself at"))
     liar.volume(1)
     liar.tell()
 
@@ -324,7 +317,7 @@ def test_announcements_of_units_that_do_not_exist(lab, liar):
     assert all(map(all, taken))
     liar.announce()
     assert until(lambda: unit_of(lab, liar), SECONDS)
-    assert len(told(lab, "announced itself at")) - before <= 20
+    assert len(lab.events("announced itself at")) - before <= 20
 
 
 # iSCSI names in capitals

@@ -13,13 +13,14 @@ from dvsan_oids import (dvsanMediumBlocks, dvsanMediumLastError, dvsanMediumOper
                         dvsanMediumReserves, dvsanMediumStorageBlocks, dvsanMediumStorageFreeBlocks, dvsanVolumeBlocks,
                         dvsanVolumeLastError, dvsanVolumeName, dvsanVolumeSize, dvsanVolumeStartLba, dvsanVolumeThin,
                         dvsanVolumeUuid)
-from support import loop_device, unit_box
+from support import disks, unit_box
+from support.crash_box import raw_uuid
+from support.disks import image, loops, partitions
 from support.patience import wait_for
 from support.raw_initiator import CheckCondition, Lun
 from support.snmp import SnmpError
 from support.unit_box import FAILED, ONLINE
 
-TYPE = "D75A4E2C-3B60-4C1F-8D5B-647673616E31"
 HOST, SECRET = "iqn.2026-11.test.host:media", "a-secret-of-16ch"
 MIB = 1 << 20
 DISK = '<medium index="1" name="d1" kind="disk" path="disk.img" initialise="yes"/>'
@@ -28,42 +29,10 @@ DISK = '<medium index="1" name="d1" kind="disk" path="disk.img" initialise="yes"
 @pytest.fixture
 def box():
     """A unit that is not started yet; more by box.another()."""
-    addresses, held = unit_box.free_addresses(4)
-    boxes = []
-
-    def make(name):
-        b = unit_box.Box(addresses[2 * len(boxes)], addresses[2 * len(boxes) + 1], name=name)
-        boxes.append(b)
-        return b
-
-    first = make("unit1")
-    first.another = lambda: make("unit2")
-    yield first
-    for b in boxes:
-        b.close()
-    for h in held:
-        h.close()
-
-
-def image(folder, mib, name="disk.img"):
-    path = folder / name
-    with open(path, "wb") as f:
-        f.truncate(mib * MIB)
-    return path
-
-
-def partitions(path):
-    """What sfdisk -d shows: UUID -> (start, blocks, name, attributes) of our partitions."""
-    text = subprocess.run(["sfdisk", "-d", str(path)], capture_output=True, text=True, check=True).stdout
-    found = {}
-    for line in text.splitlines():
-        match = re.search(r"start= *(\d+), size= *(\d+), type=([\w-]+), uuid=([\w-]+)(.*)", line)
-        if match and match[3] == TYPE:
-            name = re.search(r'name="([^"]*)"', match[5])
-            attributes = re.search(r'attrs="([^"]*)"', match[5])
-            found[match[4].replace("-", "").lower()] = (
-                int(match[1]), int(match[2]), name[1] if name else "", attributes[1] if attributes else "")
-    return found
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(unit_box.own_box())
+        first.another = lambda: stack.enter_context(unit_box.own_box(name="unit2"))
+        yield first
 
 
 def rows(box):
@@ -73,18 +42,8 @@ def rows(box):
                 dvsanVolumeUuid, dvsanVolumeStartLba, dvsanVolumeBlocks, dvsanVolumeName).values()}
 
 
-def raw_uuid(value):
-    return value if len(value) == 32 else value.encode().hex()
-
-
 def error_of(box, index):
     return box.get(f"{dvsanVolumeLastError}.{index}")
-
-
-def loops_over(path):
-    out = subprocess.run(["losetup", "-n", "-O", "NAME", "-j", str(path)], capture_output=True, text=True,
-                         check=True).stdout
-    return out.split()
 
 
 def poke(box, index=1):
@@ -123,7 +82,7 @@ def test_the_partition_table_is_the_volume_table(box):
         box.create(index, f"volume-{index}-of-the-table", mib)
     for index in (1, 2, 3):
         box.wait_volume(index, ONLINE)
-    assert {u: p[:3] for u, p in partitions(disk).items()} == rows(box)
+    assert {u: p[:3] for u, p in partitions(disk)[0].items()} == rows(box)
     assert sorted(r[0] for r in rows(box).values()) == [2048, 2048 + 16384, 2048 + 16384 + 32768]
 
     grant(box, 2)
@@ -139,7 +98,7 @@ def test_the_partition_table_is_the_volume_table(box):
     wait_for("no rule", lambda: not box.rules())
     box.destroy(2)
     wait_for("the volume to be gone", lambda: 2 not in box.volumes())
-    assert {u: p[:3] for u, p in partitions(disk).items()} == rows(box)
+    assert {u: p[:3] for u, p in partitions(disk)[0].items()} == rows(box)
     with open(disk, "rb") as f:
         f.seek(start * 512)
         assert f.read(16 * MIB) == bytes(16 * MIB)
@@ -151,7 +110,7 @@ def test_the_partition_table_is_the_volume_table(box):
 
     # Renamed there, too.
     box.set((f"{dvsanVolumeName}.1", "s", "renamed"))
-    wait_for("the partition's name", lambda: "renamed" in [p[2] for p in partitions(disk).values()])
+    wait_for("the partition's name", lambda: "renamed" in [p[2] for p in partitions(disk)[0].values()])
 
 
 def test_a_crash_leaves_no_loop_device(box):
@@ -160,16 +119,16 @@ def test_a_crash_leaves_no_loop_device(box):
     box.start()
     box.create(1, "one", 8)
     box.wait_volume(1, ONLINE)
-    before = loops_over(disk)
+    before = list(loops(disk))
     assert len(before) == 1
     box.agent.kill()
     box.start_agent()
     box.wait_ready()
     box.wait_volume(1, ONLINE)
-    assert loops_over(disk) == before
+    assert list(loops(disk)) == before
     box.agent.kill()
     box.tgtd.kill()
-    wait_for("no loop device", lambda: not loops_over(disk))
+    wait_for("no loop device", lambda: not loops(disk))
 
 
 @pytest.fixture
@@ -180,8 +139,7 @@ def slow(box):
     subprocess.run(["mount", "-t", "ramfs", "none", where], check=True)
     yield where
     for process in (box.agent, box.tgtd):
-        if process:
-            process.kill()
+        process.kill()
     subprocess.run(["umount", "-l", where], check=True)
 
 
@@ -207,14 +165,14 @@ def test_killed_half_way_through_a_delete_nothing_is_left(box, slow):
 
     wait_for("the clearing to begin", lambda: first_bytes() == bytes(16))
     box.agent.kill()
-    assert [p[3] for p in partitions(disk).values()] == ["GUID:48"]
+    assert [p[3] for p in partitions(disk)[0].values()] == ["GUID:48"]
     with open(disk, "rb") as f:
         f.seek(start + last * MIB)
         assert f.read(16) == b"\x77" * 16, "the kill came too late to show anything"
     box.start_agent()
     box.wait_ready()
     wait_for("the volume to be gone", lambda: not box.volumes())
-    assert not partitions(disk)
+    assert not partitions(disk)[0]
     box.create(2, "again", mib)
     box.wait_volume(2, ONLINE)
     assert int(box.get(f"{dvsanVolumeStartLba}.2")) * 512 == start
@@ -239,11 +197,11 @@ def test_killed_at_any_moment_of_a_delete_nothing_is_left(box):
         box.start_agent()
         box.wait_ready()
         wait_for("the volume to be gone", lambda: not box.volumes())
-        assert not partitions(disk)
+        assert not partitions(disk)[0]
         with open(disk, "rb") as f:
             f.seek(MIB)
             assert f.read(40 * MIB) == bytes(40 * MIB)
-        wait_for("no loop device", lambda: not loops_over(disk))
+        wait_for("no loop device", lambda: not loops(disk))
 
 
 def test_a_disk_moved_to_another_unit_brings_its_volumes(box):
@@ -262,11 +220,11 @@ def test_a_disk_moved_to_another_unit_brings_its_volumes(box):
     os.rename(disk, other.dir / "moved.img")
     poke(box)
     box.wait_failed(1, "its medium cannot be used")
-    wait_for("its lock to be free", lambda: not loops_over(other.dir / "moved.img"))
+    wait_for("its lock to be free", lambda: not loops(other.dir / "moved.img"))
     other.start()
     # It says whose it is; another machine that sees it, or a tgtd whose agent is gone, may serve it.
     assert re.search("is used by unit .*--take", other.get(f"{dvsanMediumLastError}.1"))
-    assert not other.volumes() and not loops_over(other.dir / "moved.img")
+    assert not other.volumes() and not loops(other.dir / "moved.img")
     other.take("d9")
     wait_for("both volumes", lambda: len(other.volumes()) == 2)
     for index in other.volumes():
@@ -298,7 +256,7 @@ def test_two_units_never_share_a_disk(box):
     other.write_config(f'<medium index="1" name="d1" kind="disk" path="{disk}"/>'
                        f'<medium index="2" name="m2" kind="dir" path="media" size="64M"/>')
     other.start()
-    wait_for("the refusal", lambda: "in use by another process" in other.agent_log.read_text())
+    wait_for("the refusal", lambda: "in use by another process" in other.said())
     other.set(*unit_box.create_set(1, "beside", 8, "00" * 15 + "01", medium=2))
     other.wait_volume(1, ONLINE)
 
@@ -309,13 +267,13 @@ def test_a_damaged_table_is_repaired_or_refused(box):
     box.start()
     box.create(1, "one", 8)
     box.wait_volume(1, ONLINE)
-    table = partitions(disk)
+    table = partitions(disk)[0]
     with open(disk, "r+b") as f:
         f.seek(512)
         f.write(b"damage" * 20)
     poke(box)
-    wait_for("the repair", lambda: "repaired from the other" in box.agent_log.read_text())
-    assert partitions(disk).keys() == table.keys()
+    wait_for("the repair", lambda: "repaired from the other" in box.said())
+    assert partitions(disk)[0].keys() == table.keys()
     box.wait_volume(1, ONLINE)
     saved = disk.read_bytes()
     with open(disk, "r+b") as f:
@@ -420,8 +378,7 @@ def small(box):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "none", where], check=True)
     yield where
     for process in (box.agent, box.tgtd):
-        if process:
-            process.kill()
+        process.kill()
     subprocess.run(["umount", "-l", where], check=True)
 
 
@@ -513,8 +470,7 @@ def fragile(box):
                             check=True).stdout.strip()
     yield where, pathlib.Path("/sys/fs/ext4", os.path.basename(device), "trigger_fs_error")
     for process in (box.agent, box.tgtd):
-        if process:
-            process.kill()
+        process.kill()
     subprocess.run(["umount", "-l", where], check=False)
 
 
@@ -543,7 +499,7 @@ def test_a_file_system_that_became_read_only(box, fragile, kind):
 def test_a_device_that_returns_errors(box):
     """A loop device whose file lost its end: reads there fail."""
     disk = image(box.dir, 64, "below.img")
-    loop = loop_device.attach(disk)
+    loop = disks.attach(disk)
     try:
         box.write_config(f'<medium index="1" name="x" kind="disk" path="{loop}" initialise="yes"/>')
         box.start()
@@ -559,7 +515,7 @@ def test_a_device_that_returns_errors(box):
     finally:
         box.agent.kill()
         box.tgtd.kill()
-        loop_device.detach(loop)
+        disks.detach(loop)
 
 
 def test_too_few_descriptors_take_no_volume_away(box):
@@ -573,22 +529,22 @@ def test_too_few_descriptors_take_no_volume_away(box):
     wait_for("all volumes", lambda: list(box.volumes().values()) == [ONLINE] * count, 60)
     grant(box, 1)
     grant(box, count)
-    loops = sorted(loops_over(disk))
-    assert len(loops) == count
+    taken = sorted(loops(disk))
+    assert len(taken) == count
 
     # A session that lives through it all.
     target = box.iqn(count)
     with contextlib.closing(Lun(box.portal, HOST, target, user(count), SECRET)) as lun:
         lun.pread(0, 512)
         box.agent.end()
-        box.agent = box.process("dvsan-unit", ["prlimit", "--nofile=80", box.program, "-c", box.dir / "unit.xml"])
+        box.start_agent("prlimit", "--nofile=80")
         box.wait_ready()
         wait_for("all volumes", lambda: list(box.volumes().values()) == [ONLINE] * count, 60)
         lun.pread(0, 512)
         poke(box)
         poke(box)
         lun.pread(0, 512)
-    assert sorted(loops_over(disk)) == loops
+    assert sorted(loops(disk)) == taken
     assert box.get(f"{dvsanMediumOperState}.1") == str(unit_box.M_ONLINE)
     assert "Pattern" not in io(box, 1, "write -P 0x21 0 4k", "read -P 0x21 0 4k")
     # How many descriptors are free at a moment moves by some, with what the agent looks at just then.
@@ -630,21 +586,21 @@ def test_a_file_put_in_place_of_one_that_is_served(box, agent):
         box.wait_ready()
     said = "tgtd had another file open than the one at"
     wait_for("what was put there to be served", lambda: "Pattern" not in io(box, 1, "read -P 0x11 0 64k"))
-    wait_for("that to be said", lambda: said in box.agent_log.read_text())
+    wait_for("that to be said", lambda: said in box.said())
     if agent == "there":
-        assert "restored is failed: another file was put in place" in box.agent_log.read_text()
+        assert "restored is failed: another file was put in place" in box.said()
     box.wait_volume(1, ONLINE)
-    assert box.agent_log.read_text().count(said) == 1 and box.volumes()[2] == ONLINE
+    assert box.said().count(said) == 1 and box.volumes()[2] == ONLINE
     # What is written now is not lost when tgtd ends.
     assert "wrote" in io(box, 1, "write -P 0x33 0 64k", "flush")
     box.tgtd.kill()
     box.start_tgtd()
     wait_for("the same again", lambda: "Pattern" not in io(box, 1, "read -P 0x33 0 64k")
              and "read 65536" in io(box, 1, "read -P 0x33 0 64k"))
-    assert box.agent_log.read_text().count(said) == 1
+    assert box.said().count(said) == 1
     box.destroy(2)
     wait_for("its end", lambda: 2 not in box.volumes())
-    assert "that are not known" not in box.agent_log.read_text()
+    assert "that are not known" not in box.said()
 
 
 def test_a_copy_on_another_medium(box):
@@ -659,7 +615,7 @@ def test_a_copy_on_another_medium(box):
     subprocess.run(["cp", path, box.dir / "second"], check=True)
     said = "what it holds of volume v1 is a copy that is not used: the volume is on medium m1"
     wait_for("the copy to be told", lambda: said in box.get(f"{dvsanMediumLastError}.2"))
-    assert said in box.agent_log.read_text() and box.volumes()[1] == ONLINE
+    assert said in box.said() and box.volumes()[1] == ONLINE
     os.unlink(box.dir / "second" / path.name)
     wait_for("the end of it", lambda: said not in box.get(f"{dvsanMediumLastError}.2"))
 

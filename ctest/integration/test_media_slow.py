@@ -5,10 +5,9 @@ import subprocess
 import pytest
 
 from dvsan_oids import dvsanVolumeBlocks, dvsanVolumeProgress, dvsanVolumeThin
-from support import unit_box
 from support.patience import wait_for
 from support.power import VolatileDisk
-from support.unit_box import ACTIVE, CREATING, ONLINE, create_set
+from support.unit_box import ACTIVE, CREATING, ONLINE, create_set, own_box
 from test_media import HOST, SECRET, grant, user
 from test_resize import size_set
 
@@ -21,35 +20,27 @@ SMALL, LONG = 1, 2  # volumes
 def fixture_box():
     """A unit with a folder on a file system that has no fallocate, on a disk of 4 MB a second, and a
     small volume there, in use."""
-    addresses, held = unit_box.free_addresses(2)
-    b = unit_box.Box(*addresses)
-    disk = VolatileDisk(str(b.dir), 192, rate="32M")
-    where = b.dir / "slow"
-    where.mkdir()
-    try:
-        disk.power_on()
-        subprocess.run(["mkfs.ext4", "-q", "-O", "^extent,^64bit,^has_journal", disk.path], check=True)
-        subprocess.run(["mount", "-o", "sync", disk.path, where], check=True)
-        b.write_config('<medium index="1" name="m" kind="dir" path="slow" size="160M"/>')
-        b.start()
-        b.wait_medium(1)
-        b.create(SMALL, "small", 8)
-        b.wait_volume(SMALL, ONLINE)
-        grant(b, SMALL)
-        yield b
-    except BaseException:
-        print(b.agent_log.read_text()[-8000:])
-        raise
-    finally:
-        for process in (b.agent, b.tgtd):
-            if process:
+    with own_box() as b:
+        disk = VolatileDisk(str(b.dir), 192, rate="32M")
+        where = b.dir / "slow"
+        where.mkdir()
+        try:
+            disk.power_on()
+            subprocess.run(["mkfs.ext4", "-q", "-O", "^extent,^64bit,^has_journal", disk.path], check=True)
+            subprocess.run(["mount", "-o", "sync", disk.path, where], check=True)
+            b.write_config('<medium index="1" name="m" kind="dir" path="slow" size="160M"/>')
+            b.start()
+            b.wait_medium(1)
+            b.create(SMALL, "small", 8)
+            b.wait_volume(SMALL, ONLINE)
+            grant(b, SMALL)
+            yield b
+        finally:
+            for process in (b.agent, b.tgtd):
                 process.kill()
-        subprocess.run(["umount", where], capture_output=True, check=False)
-        disk.cut()
-        disk.clean()
-        b.close()
-        for h in held:
-            h.close()
+            subprocess.run(["umount", where], capture_output=True, check=False)
+            disk.cut()
+            disk.clean()
 
 
 def size(box):

@@ -33,14 +33,8 @@ def pattern(offset, word=b"host"):
 
 @pytest.fixture(name="box")
 def fixture_box():
-    addresses, held = unit_box.free_addresses(2)
-    b = unit_box.Box(*addresses)
-    try:
+    with unit_box.own_box() as b:
         yield b
-    finally:
-        b.close()
-        for h in held:
-            h.close()
 
 
 class Place:
@@ -133,14 +127,8 @@ def fixture_place(request, box):
         box.write_config(place.power_on())
         box.start()
         box.wait_medium(1)
-        box.create(1, "flushed", place.volume_mib())
-        box.wait_volume(1, ONLINE)
-        box.grant(1, 1, HOST, USER, SECRET)
-        box.wait_rule(1, 1, unit_box.ACTIVE)
+        box.serve(1, "flushed", place.volume_mib(), HOST, USER, SECRET)
         yield place
-    except BaseException:
-        print(box.agent_log.read_text()[-8000:])
-        raise
     finally:
         place.power_cut()
 

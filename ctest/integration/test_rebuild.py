@@ -1,19 +1,17 @@
 """A unit loses its journal: it does not become another unit, and is made anew from its media."""
-import contextlib
 import os
 import shutil
-import sqlite3
 import subprocess
 import threading
 
 import pytest
 
-from support import BUILD, initiators, patience
+from support import initiators, patience
+from support.database import query
 from support.patience import until
 from support.unit_box import own_box
 
 LAB = {"units": 1, "hosts": 2}
-PROGRAM = os.path.join(BUILD, "bin", "dvsan-unit")
 MIB = 1 << 20
 
 
@@ -51,8 +49,7 @@ class Writer(threading.Thread):
 
 
 def run_unit(lab, *args):
-    return subprocess.run([PROGRAM, "-c", lab.units["unit1"].path("unit.xml"), *args], capture_output=True,
-                          text=True, timeout=120, check=False)
+    return lab.units["unit1"].dvsan_unit(*args, timeout=120)
 
 
 def known(lab):
@@ -75,8 +72,7 @@ def state_dir(lab):
 
 
 def names_there(lab):
-    with sqlite3.connect(f"file:{state_dir(lab)}/unit.db?mode=ro", uri=True) as db:
-        return sorted(name for name, in db.execute("SELECT name FROM volume"))
+    return sorted(name for name, in query(f"{state_dir(lab)}/unit.db", "SELECT name FROM volume"))
 
 
 def test_a_lost_state_folder(lab, disk):
@@ -211,12 +207,10 @@ def test_a_person_says_that_it_is_a_new_unit():
     """The program itself: it becomes another unit, once, and not where there is a journal."""
     with own_box() as box:
         def program(*args):
-            return subprocess.run([PROGRAM, "-c", box.dir / "unit.xml", *args], capture_output=True, text=True,
-                                  timeout=patience.seconds(30), check=False)
+            return box.dvsan_unit(*args, timeout=patience.seconds(30))
 
         def whose():
-            with contextlib.closing(sqlite3.connect(f"file:{box.dir}/state/unit.db?mode=ro", uri=True)) as db:
-                return db.execute("SELECT hex(uuid), epoch FROM member").fetchone()
+            return query(box.path("state/unit.db"), "SELECT hex(uuid), epoch FROM member")[0]
 
         box.start()
         first, _ = whose()

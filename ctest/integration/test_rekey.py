@@ -13,11 +13,9 @@ import pytest
 
 from dvsanlab.process import kill_all
 from support import BUILD, initiators, packets, patience, wire
-from support.faults import needs_faults
+from support.faults import FaultPoints, needs_faults
 from support.oids import USM
-from test_absence import process_state
-from test_cms_crash import Writer
-from test_enrol import enrol, events, get, identity, inform, new_code, notify_user, users_of_snmpd, wait_up
+from test_enrol import enrol, get, identity, inform, new_code, notify_user, users_of_snmpd, wait_up
 
 LAB = {"units": 1, "hosts": 1, "enrolled": True}
 
@@ -52,15 +50,8 @@ def under_io(lab):
     """Writes and reads a volume of unit1 without an end."""
     lab.create("v1", "64M")
     lab.assign("v1", "host1")
-    with initiators.nbd(lab, initiators.access(lab, "host1", "v1")) as uri:
-        writer = Writer(uri, 64 << 20)
-        writer.start()
-        try:
-            yield writer
-        finally:
-            writer.stopping.set()
-            writer.join(60)
-    assert not writer.error, writer.error
+    with initiators.writing(lab, initiators.access(lab, "host1", "v1")) as writer:
+        yield writer
 
 
 def test_two_numbers_are_good_for_a_while(lab, writer):
@@ -77,7 +68,7 @@ def test_two_numbers_are_good_for_a_while(lab, writer):
     for (station, own), good in zip(met, (False, True, True)):
         assert opens(lab, station, unit) == good
         assert is_believed(lab, own) == good
-    assert not [e for e in events(lab) if "is down" in e or "not believed" in e]
+    assert not [e for e in lab.texts() if "is down" in e or "not believed" in e]
 
 
 KEY_CHANGE = bytes.fromhex("2b060106030f0102020106")  # usmUserAuthKeyChange
@@ -207,10 +198,10 @@ def test_init_adds_what_a_file_of_before_lacks(tmp_path):
 
 def stop_at(lab, process, point):
     """Has the process stop itself when it passes the point, and waits until it has."""
-    with open(process.env["DVSAN_FAULT_STOP"], "w", encoding="ascii") as f:
-        f.write(point + ":1")
+    faults = FaultPoints(process)
+    faults.stop_at(point)
     task = lab.client.post("/units/unit1/rekey", {"now": True})
-    patience.wait_for(f"{process.name} to stop at {point}", lambda: process_state(process) == "T", 30)
+    patience.wait_for(f"{process.name} to stop at {point}", faults.is_stopped, 30)
     return task
 
 
@@ -224,7 +215,7 @@ def with_faults(lab):
     """The station and the agent of unit1 stop where a test says."""
     station, unit = lab.lab.station, lab.units["unit1"]
     for process in (station.cms, unit.agent):
-        process.env["DVSAN_FAULT_STOP"] = os.path.join(lab.work, "stop-" + process.name.replace("/", "-"))
+        FaultPoints(process)
     station.stop()
     station.start()
     unit.stop(unit.agent)
@@ -393,7 +384,7 @@ def test_a_unit_restored_from_before_the_rotation_joins(lab, writer):
     unit.start()
     wait_for_number(lab, start + 1)
     wait_up(lab)
-    assert any("has the keys of before their last change" in e for e in events(lab))
+    assert any("has the keys of before their last change" in e for e in lab.texts())
     assert is_believed(lab, notify_user(lab, unit))
     lab.dvsan("unit", "rekey", "unit1")
     assert number(lab) == start + 2
@@ -463,7 +454,7 @@ def test_a_station_whose_keys_a_unit_takes_no_more_says_what_to_do(lab, writer):
     patience.wait_for("the station to say that the unit takes none of its keys", lambda:
                       "dvsan unit add unit1 --again" in (lab.unit("unit1")["note"] or ""))
     assert any("is down: it takes none of the station's keys" in e and "dvsan unit add unit1 --again" in e
-               for e in events(lab))
+               for e in lab.texts())
     said = lab.dvsan("unit", "show", "unit1").stdout
     assert "it takes none of the station's keys" in said, said
     assert "dvsan unit add unit1 --again, and on the unit" in " ".join(said.split()), said
@@ -492,7 +483,7 @@ def test_a_unit_restored_from_the_middle_gets_others(lab, writer, faults):
     unit.start()
     wait_for_number(lab, expected + 1)
     wait_up(lab)
-    assert any("its own keys are not the present ones" in e for e in events(lab))
+    assert any("its own keys are not the present ones" in e for e in lab.texts())
     assert is_believed(lab, notify_user(lab, unit))
     assert writer.goes_on(), writer.error
 

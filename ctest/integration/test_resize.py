@@ -99,7 +99,7 @@ def test_grows_in_place_then_moves_then_is_refused(box):
         box.set(*size_set(2, 169))
     assert extent(box, 2) == (16, 56, 40)
     assert box.get(f"{dvsanVolumeLastError}.2") == ""
-    assert "in one piece" in box.agent_log.read_text()
+    assert "in one piece" in box.said()
     box.set(*size_set(2, 168))
     wait_extent(box, 2, 88, 256)
     assert box.get(f"{dvsanVolumeLastError}.2") == ""
@@ -107,13 +107,11 @@ def test_grows_in_place_then_moves_then_is_refused(box):
 
 
 def test_shrinks_by_force_alone(box):
-    box.create(1, "a", 32)
-    box.grant(1, 1, ALICE, "alice", SECRET)
-    box.wait_rule(1, 1, ACTIVE)
+    box.serve(1, "a", 32, ALICE, "alice", SECRET)
     with pytest.raises(SnmpError, match="inconsistentValue"):
         box.set(*size_set(1, 16))
     assert extent(box, 1) == (0, 32, 32)
-    assert "must be forced" in box.agent_log.read_text()
+    assert "must be forced" in box.said()
     assert box.get(f"{dvsanVolumeForce}.1") == "2"
     box.set(*size_set(1, 16, force=True))
     wait_extent(box, 1, 0, 16)
@@ -138,9 +136,7 @@ def test_a_request_stands_or_falls_whole(box):
 @pytest.mark.parametrize("who", ["agent", "tgtd"])
 def test_a_kill_in_between_is_healed(box, who):
     """Whatever was killed when: the row, the file, and what initiators see agree in the end."""
-    box.create(1, "a", 8)
-    box.grant(1, 1, ALICE, "alice", SECRET)
-    box.wait_rule(1, 1, ACTIVE)
+    box.serve(1, "a", 8, ALICE, "alice", SECRET)
     path = next((box.dir / "media").glob("*.img"))
     for i, mib in enumerate((16, 24, 12, 32, 20, 40)):
         box.set(*size_set(1, mib, force=True))
@@ -176,9 +172,7 @@ class Reserving(Lun):
 def test_a_reservation_outlives_a_growth_and_keeps_out_its_holder(box):
     """tgtd shows it to nobody but initiators that are logged in, so the unit cannot ask for it."""
     register, reserve, preempt = 0, 1, 4
-    box.create(1, "a", 8)
-    box.grant(1, 1, ALICE, "alice", SECRET)
-    box.wait_rule(1, 1, ACTIVE)
+    box.serve(1, "a", 8, ALICE, "alice", SECRET)
     how = (box.portal, ALICE, box.iqn(1), "alice", SECRET)
     with contextlib.closing(Reserving(*how)) as host:
         host.out(register, 0, 0x5EC2E7)
@@ -365,7 +359,7 @@ def test_a_resize_is_done_when_the_volume_is_served(lab, volume):
     del volume
     unit = lab.units["unit1"]
     lab.create("slow", "16M", unit="unit1")
-    unit.stop(unit.tgtds[0])
+    unit.stop(unit.tgtds[1])
     assert until(lambda: lab.volume("slow")["state"] == "failed", 20)
     for size, end in (("32M", "done"), ("48M", "cancelled"), ("64M", "deleted")):
         task = patch(lab, "slow", size=size)
@@ -381,7 +375,7 @@ def test_a_resize_is_done_when_the_volume_is_served(lab, volume):
             deleting = lab.client.delete("/volumes/slow")
             over = lab.client.get(f"/tasks/{task['id']}")
             assert over["state"] == "cancelled" and over["error"]["detail"] == "the volume is being deleted", over
-        unit.start(unit.tgtds[0])
+        unit.start(unit.tgtds[1])
         if end == "deleted":
             lab.done(deleting)
             break
@@ -389,7 +383,7 @@ def test_a_resize_is_done_when_the_volume_is_served(lab, volume):
             lab.done(now)
         assert until(lambda: lab.volume("slow")["state"] == "online", 20)
         assert lab.volume("slow")["size"] == int(size[:-1]) << 20
-        unit.stop(unit.tgtds[0])
+        unit.stop(unit.tgtds[1])
         assert until(lambda: lab.volume("slow")["state"] == "failed", 20)
 
 

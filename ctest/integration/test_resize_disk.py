@@ -1,7 +1,6 @@
 # Volumes on a disk grow, in place or by a copy, and shrink; what SNMP, the table and initiators say is the same.
 # SPDX-License-Identifier: BSD-2-Clause
 import contextlib
-import pathlib
 import signal
 
 import pytest
@@ -9,13 +8,14 @@ import pytest
 from dvsan_oids import (dvsanVolumeAdminState, dvsanVolumeBlocks, dvsanVolumeLastError, dvsanVolumeProgress,
                         dvsanVolumeSize, dvsanVolumeStartLba)
 from support import unit_box
-from support.faults import needs_faults
+from support.disks import image, loops, partitions
+from support.faults import FaultPoints, needs_faults
 from support.patience import wait_for
 from support.power import VolatileDisk
 from support.raw_initiator import Lun
 from support.snmp import SnmpError
 from support.unit_box import OFFLINE, ONLINE
-from test_media import HOST, MIB, SECRET, grant, image, io, loops_over, partitions, rows, user
+from test_media import HOST, MIB, SECRET, grant, io, rows, user
 from test_resize import size_set, wait_free
 
 DISK = '<medium index="1" name="d1" kind="disk" path="{}" initialise="yes"/>'
@@ -57,8 +57,8 @@ def wait_place(box, index, first, mib):
 
 def check_same(box, disk):
     """The table says what SNMP says, and nothing is left behind."""
-    wait_for("no left-over partition", lambda: all(not p[3] for p in partitions(disk).values()))
-    assert {u: p[:3] for u, p in partitions(disk).items()} == rows(box)
+    wait_for("no left-over partition", lambda: all(not p[3] for p in partitions(disk)[0].values()))
+    assert {u: p[:3] for u, p in partitions(disk)[0].items()} == rows(box)
 
 
 def two_volumes(box):
@@ -86,47 +86,39 @@ def test_grows_in_place(box):
     with open(disk, "r+b") as f:
         f.seek(17 * MIB)
         f.write(b"old" * MIB)
-    before = loops_over(disk)
+    before = list(loops(disk))
     with contextlib.closing(Lun(box.portal, HOST, box.iqn(2), user(2), SECRET)) as lun:
         box.set(*size_set(2, 24))
         wait_place(box, 2, 9, 24)
         assert lun.ended(20), "its initiator goes on with the old size"
     assert capacity(box, 2) == 24
-    assert loops_over(disk) == before
+    assert list(loops(disk)) == before
     said = io(box, 2, "read -P 0x42 0 8M", "read -P 0 8M 16M")
     assert "Pattern" not in said
     wait_free(box, (33, 63))
     check_same(box, disk)
 
 
-@contextlib.contextmanager
-def stops_at(box, point):
-    """What is done in between leads the agent there, where it stops."""
-    stop, stat = box.dir / "stop", pathlib.Path(f"/proc/{box.agent.popen.pid}/stat")
-    stop.write_text(f"{point}:1")
-    yield
-    wait_for(point, lambda: not stop.exists() and stat.read_text().rsplit(") ", 1)[1][0] == "T", 60)
-
-
 @needs_faults
 @pytest.mark.parametrize("why", ["journal", "SIGTERM"])
-def test_a_growth_that_cannot_be_recorded_takes_nothing_away(box, monkeypatch, why):
-    monkeypatch.setenv("DVSAN_FAULT_STOP", str(box.dir / "stop"))
+def test_a_growth_that_cannot_be_recorded_takes_nothing_away(box, why):
+    faults = FaultPoints(box.agent)
     disk = start(box)
     two_volumes(box)
     journal, away = box.dir / "state/unit.db", box.dir / "away.db"
     target = box.iqn(2)
     with contextlib.closing(Lun(box.portal, HOST, box.iqn(2), user(2), SECRET)) as lun:
-        with stops_at(box, "gpt.written.change"):
-            box.set(*size_set(2, 24))
-        assert [p[1] for p in partitions(disk).values() if p[0] == 9 * BLOCKS] == [24 * BLOCKS]
+        faults.stop_at("gpt.written.change")
+        box.set(*size_set(2, 24))
+        wait_for("it to be there", faults.is_stopped, 60)
+        assert [p[1] for p in partitions(disk)[0].values() if p[0] == 9 * BLOCKS] == [24 * BLOCKS]
         if why == "journal":
             journal.rename(away)
         else:
             box.agent.popen.send_signal(signal.SIGTERM)
         box.agent.popen.send_signal(signal.SIGCONT)
         if why == "journal":  # the second time says that the pass of the first one is over
-            wait_for("two passes", lambda: box.agent_log.read_text().count("cannot be recorded yet") >= 2, 60)
+            wait_for("two passes", lambda: box.said().count("cannot be recorded yet") >= 2, 60)
             assert place(box, 2) == (9, 8)
             assert box.volumes()[2] == ONLINE
             assert lun.pread(0, 512) == b"\x42" * 512, "the session did not stay"
@@ -151,10 +143,10 @@ def test_grows_by_a_copy_when_it_is_forced(box):
     two_volumes(box)
     with pytest.raises(SnmpError, match="inconsistentValue"):
         box.set(*size_set(1, 16))
-    assert "it must be copied to grow" in box.agent_log.read_text()
+    assert "it must be copied to grow" in box.said()
     with pytest.raises(SnmpError, match="resourceUnavailable"):
         box.set(*size_set(1, 48, force=True))
-    assert "in one piece" in box.agent_log.read_text()
+    assert "in one piece" in box.said()
     assert place(box, 1) == (1, 8)
     check_same(box, disk)
 

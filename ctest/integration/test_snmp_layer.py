@@ -16,6 +16,7 @@ import time
 import pytest
 
 from support import BUILD, patience
+from support.patience import wait_for
 
 ROOT = ".1.3.6.1.4.1.8072.9999.9999.4711"
 SCALAR = ROOT + ".1"
@@ -31,10 +32,6 @@ PORT = 16161
 TRAP_PORT = 16162
 MANAGER_ENGINE = "80001f880501020304"
 COLD_START = " 1.3.6.1.6.3.1.1.5.1 "
-
-
-def wait_for(condition, seconds=10, what="the condition"):
-    return patience.wait_for(what, condition, seconds)
 
 
 class Process:
@@ -389,7 +386,7 @@ def test_master_is_killed_and_comes_back(lab):
         assert lab.agent.line() == "lost"
         time.sleep(0.3)  # a restart takes a while
         lab.start_snmpd()
-        wait_for(lambda: os.path.exists(lab.socket), what="the master's socket")
+        wait_for("the master's socket", lambda: os.path.exists(lab.socket))
         assert lab.agent.line() == "connected"
         assert lab.run("snmpwalk", ROOT).stdout == before
     assert registrations(lab) == 0
@@ -404,7 +401,7 @@ def test_master_comes_later(lab):
     lab.start_agent(expect=())
     time.sleep(0.5)  # it looks for its master in vain for this long
     lab.start_snmpd()
-    wait_for(lambda: os.path.exists(lab.socket), what="the master's socket")
+    wait_for("the master's socket", lambda: os.path.exists(lab.socket))
     assert lab.agent.line(2) == "connected"
     assert lab.get(f"{SCALAR}.1.0") == ['STRING: "demo"']
 
@@ -423,7 +420,7 @@ def test_notifications_after_each_pause(lab, manager):
             time.sleep(pause)
         finally:
             lab.snmpd.send_signal(signal.SIGCONT)
-        wait_for(lambda: lab.run("snmpget", f"{SCALAR}.1.0").stdout.endswith('"demo"\n'), 60, "the demo")
+        wait_for("the demo", lambda: lab.run("snmpget", f"{SCALAR}.1.0").stdout.endswith('"demo"\n'), 60)
         told = ["connected"] + lab.agent.drain()
         while told[-1] != "connected":  # the tables are there before the agent is told
             told.append(lab.agent.line(60))
@@ -606,7 +603,7 @@ def test_what_the_listener_takes(lab, manager):
     for tool, auth, counter in refused:
         before = stats(manager, counter)
         notify(lab, tool, *auth)
-        wait_for(lambda: stats(manager, counter)[0] > before[0], what=f"{tool} {auth} counted")
+        wait_for(f"{tool} {auth} counted", lambda: stats(manager, counter)[0] > before[0])
     assert stats(manager, "informs traps") == [1, 0]
     assert manager.drain() == []
 

@@ -16,7 +16,7 @@ from support.oids import IPS_AUTH, ISCSI, SCSI
 from support.patience import wait_for
 from support.raw_initiator import Session
 from support.snmp import SnmpError, tool_environment
-from support.unit_box import ACTIVE, AUTH, ONLINE, PRIV, USER, Box, Supervised, free_addresses
+from support.unit_box import ACTIVE, AUTH, ONLINE, PRIV, USER, Supervised, own_box
 
 MODULES = {"SCSI-MIB": SCSI, "IPS-AUTH-MIB": IPS_AUTH, "ISCSI-MIB": ISCSI}
 HEADER = SOURCE / "snmp-agents/unit/std/oids.h"
@@ -118,26 +118,16 @@ def let_in(box, volume, rule, name=ALICE, user="alice", secret=SECRET):
 
 
 @pytest.fixture(name="box")
-def fixture_box(addresses):
-    box = Box(*addresses)
-    try:
+def fixture_box():
+    with own_box(secret=SECRET) as box:
         box.start()
         yield box
-        log = box.agent_log.read_text()
-        assert "Sanitizer" not in log and "runtime error:" not in log and SECRET not in log
-    except BaseException:
-        print(box.agent_log.read_text()[-8000:])
-        raise
-    finally:
-        box.close()
 
 
 @pytest.fixture(name="full", scope="module")
 def fixture_full():
     """Three volumes, four rules and one idle session; the tests below only look."""
-    addresses, held = free_addresses(2)
-    box = Supervised(*addresses)
-    try:
+    with own_box(Supervised, SECRET) as box:
         box.start()
         give(box, 1, 7, 4000000)
         let_in(box, 1, 3)
@@ -149,10 +139,6 @@ def fixture_full():
         wait_for("what targets offer", lambda: len(column(box, "iscsiNodeInitialR2T")) == 3)
         yield box
         box.session.close()
-    finally:
-        box.close()
-        for s in held:
-            s.close()
 
 
 def run(box, tool, *args, env=None):
@@ -490,19 +476,11 @@ def test_counters_survive_the_agent(box, how):
 
 
 @pytest.fixture(name="pair")
-def fixture_pair(addresses):
+def fixture_pair():
     """A unit with two instances of tgtd; volumes 1 and 3 are the first one's, 2 and 4 the other's."""
-    box = Box(*addresses, instances=2)
-    try:
+    with own_box(secret=SECRET, instances=2) as box:
         box.start()
         yield box
-        log = box.agent_log.read_text()
-        assert "Sanitizer" not in log and "runtime error:" not in log and SECRET not in log
-    except BaseException:
-        print(box.agent_log.read_text()[-8000:])
-        raise
-    finally:
-        box.close()
 
 
 def test_each_tgtd_is_an_instance(pair):

@@ -13,6 +13,7 @@ import pytest
 
 from support import BUILD, patience
 from support.faults import needs_faults
+from support.patience import wait_for
 from support.raw_initiator import OPERATIONAL, CheckCondition, Lun, Refused, Session
 
 DEMO = os.path.join(BUILD, "tests", "tgt_demo")
@@ -21,10 +22,6 @@ ALICE, BOB = ("alice", "alices-secret"), ("bob", "bobs-secret-12")
 H1, H2 = "iqn.2026-11.org.example:h1", "iqn.2026-11.org.example:h2"
 
 addresses = (f"127.12.{n // 200 + 1}.{n % 200 + 1}" for n in itertools.count())
-
-
-def until(condition, seconds=5.0):
-    return patience.wait_for(condition.__qualname__, condition, seconds)
 
 
 def uuid(n):
@@ -72,7 +69,7 @@ class Unit:
                 ["tgtd", "-f", "-C", "7", "-t", str(self.threads),
                  "--iscsi", f"portal={self.address}:3260"],
                 env={**os.environ, "TGT_IPC_SOCKET": self.socket}, stdout=log, stderr=log)
-        until(lambda: self.demo("portals", self.address).ok)
+        wait_for("tgtd", lambda: self.demo("portals", self.address).ok)
 
     def kill(self):
         self.tgtd.kill()
@@ -289,7 +286,7 @@ def test_revoke(unit):
     unit.volume(5, (H1, "alice"), (H2, "bob"))
     assert unit.reconcile().all_ok()
     with unit.tool("iscsi-perf", 5, H1, ALICE, "-b", "8", "-m", "32") as busy:
-        until(lambda: H1 in unit.sessions(5))
+        wait_for("the session", lambda: H1 in unit.sessions(5))
         idle, other = unit.session(5, H1, ALICE), unit.session(5, H2, BOB)
         as_other = unit.session(5, H2, ALICE, isid=2)  # alice's account, under bob's name
         unit.targets[5][0] = [(H2, "bob")]
@@ -558,7 +555,7 @@ def test_statistics(unit):
         def reads():
             rows = [r.split() for r in unit.demo("statistics").text.splitlines()]
             return [r for r in rows if r[1:3] == ["5", "1"] and int(r[5]) > 0]
-        row = until(reads)[0]
+        row = wait_for("the session", reads)[0]
         busy.kill()
     assert int(row[6]) > 0 and row[8] == "0"
 
@@ -603,7 +600,7 @@ class Slow:
              "get_size=echo 16777216", "thread_model=echo parallel", "can_write=exit 0",
              f"pread=while [ -e {self.gate} ]; do sleep 0.05; done; head -c $3 /dev/zero",
              "pwrite=cat > /dev/null", "can_flush=exit 0", "flush=exit 0"])
-        until(lambda: os.path.exists(self.path) and os.path.getsize(self.path) == 16 << 20, 20)
+        wait_for("the file", lambda: os.path.exists(self.path) and os.path.getsize(self.path) == 16 << 20)
 
     @property
     def path(self):
@@ -660,7 +657,7 @@ def test_a_session_that_never_ends_holds_up_nothing(unit, slow):
     session = begin_to_read(unit, slow)
     session.reset_lun()
     session.reset_lun()
-    until(lambda: "Session" in unit.sessions(5))
+    wait_for("the session", lambda: "Session" in unit.sessions(5))
     slow.hold(False)
     session.close()
     unit.targets[5][0] = []
@@ -687,5 +684,5 @@ def test_a_hanging_command_keeps_its_own_volume_alone(unit, slow):
     assert "have not ended" in held.other and held.holding == [f"{PREFIX}v5"]
     assert not has_lun(unit, 6)
     slow.hold(False)
-    until(lambda: unit.reconcile().all_ok(), 20)
+    wait_for("all to be well", lambda: unit.reconcile().all_ok())
     session.close()

@@ -7,7 +7,7 @@ from urllib.error import HTTPError
 import pytest
 
 from dvsanlab.settings import NOTIFY_PORT
-from test_enrol import (Keys, enrol, events, get, identity, inform, net_snmp,
+from test_enrol import (Keys, enrol, get, identity, inform, net_snmp,
                         new_code, notify_user, users_of_snmpd, wait_up)
 from test_resize import Writer
 from dvsan_oids import dvsanMemberName, dvsanMib
@@ -124,7 +124,7 @@ def test_the_station_hears_what_concerns_the_unit_alone(lab, stolen):
     assert forged.returncode != 0 # not even acknowledged
     assert inform(lab, own, varbinds, LINK_DOWN).returncode == 0
     patience.wait_for("the station to tell of it", lambda: any(
-        "signed with another member's keys" in text for text in events(lab)))
+        "signed with another member's keys" in text for text in lab.texts()))
     assert lab.unit("unit2")["state"] == "up"
 
 

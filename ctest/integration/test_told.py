@@ -3,12 +3,12 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 
 import pytest
 
 from dvsanlab.process import kill_all
-from support import BUILD, initiators
+from support import initiators
+from support.files import edit
 from support.hanging import Hanging
 from support.patience import until
 from support.testlab import Refused
@@ -47,7 +47,7 @@ def test_one_cause_is_told_once(lab, volumes):
     # What is read of a unit while it changes is told as it comes: here nothing changes any more.
     assert until(lambda: lab.unit("unit1")["last_seen"] != seen, SECONDS)
     before = last_event(lab)
-    kill_all(unit.tgtds)
+    kill_all(unit.tgtds.values())
     assert until(lambda: state_of(lab, "unit1") == "degraded", SECONDS)
     assert until(lambda: all(lab.volume(v)["state"] == "failed" for v in volumes), SECONDS)
     assert "3 of its volumes cannot be served: tgtd " in lab.unit("unit1")["reason"]
@@ -56,7 +56,7 @@ def test_one_cause_is_told_once(lab, volumes):
     assert len(told) == 1 and told[0][0] == "unit unit1", told
     assert told[0][1].startswith("3 of its volumes have failed: tgtd "), told
     before = last_event(lab)
-    unit.start(unit.tgtds[0])
+    unit.start(unit.tgtds[1])
     assert until(lambda: state_of(lab, "unit1") == "up", SECONDS)
     assert events(lab, before) == [("unit unit1", "is well again"),
                                    ("unit unit1", "3 of its volumes are served again")]
@@ -67,12 +67,12 @@ def test_a_start_is_no_failure(lab, volumes):
     """Also where its first pass takes long: what is not served yet has not failed."""
     before, unit = last_event(lab), lab.units["unit1"]
     kill_all([unit.agent])
-    os.kill(unit.tgtds[0].pid(), signal.SIGSTOP)
+    os.kill(unit.tgtds[1].pid(), signal.SIGSTOP)
     try:
         unit.start(unit.agent)
         assert until(lambda: "failed" in (lab.volume("one")["state"], lab.volume("one")["last_state"]), SECONDS)
     finally:
-        os.kill(unit.tgtds[0].pid(), signal.SIGCONT)
+        os.kill(unit.tgtds[1].pid(), signal.SIGCONT)
     assert until(lambda: state_of(lab, "unit1") == "up", SECONDS)
     assert not [e for e in events(lab, before) if e[0].startswith("volume")], events(lab, before)
 
@@ -169,7 +169,7 @@ def end_copy(lab, uuid, folder):
     assert state_of(lab, "unit2") == "degraded"
     assert "is gone" in lab.unit("unit2")["reason"]
     option = re.search(r"--forget=[-0-9a-f]+", lab.unit("unit2")["reason"])[0]
-    subprocess.run([os.path.join(BUILD, "bin", "dvsan-unit"), "-c", unit.path("unit.xml"), option], check=True, timeout=SECONDS)
+    unit.dvsan_unit(option, timeout=SECONDS).check_returncode()
     assert until(lambda: state_of(lab, "unit2") == "up", SECONDS)
     os.rename(file + ".away", file)  # and is found again
 
@@ -199,10 +199,7 @@ def test_a_unit_has_its_name_when_that_is_free(lab, volumes):
     one.start()
     assert until(lambda: states(lab).get("unit1") == "up", SECONDS)
     two.stop(two.agent)
-    with open(two.path("unit.xml"), encoding="utf-8") as f:
-        text = f.read()
-    with open(two.path("unit.xml"), "w", encoding="utf-8") as f:
-        f.write(text.replace('name="unit2"', 'name="unit1"', 1))
+    edit(two.path("unit.xml"), 'name="unit2"', 'name="unit1"')
     two.start(two.agent)
     assert until(lambda: [u["name"] for u in lab.client.get("/units")] == ["unit1", "unit1-2"], SECONDS)
     kill_all(one.processes)

@@ -5,8 +5,8 @@ import threading
 
 from dvsanlab import rest
 from support import initiators, packets, patience
+from support.files import edit
 from support.oids import COLD_START
-from test_cms_crash import Writer
 
 LAB = {"units": 2, "hosts": 1}
 
@@ -24,10 +24,6 @@ def refused(lab, path, body, text):
         raise AssertionError(f"{path} was taken")
 
 
-def events(lab, text):
-    return [e for e in lab.client.get("/events") if text in e["text"]]
-
-
 def test_quarantine_and_revocation_of_a_unit_in_use(lab):
     lab.create("v1", "64M", unit="unit1")
     lab.assign("v1", "host1")
@@ -39,55 +35,48 @@ def test_quarantine_and_revocation_of_a_unit_in_use(lab):
     lab.client.post("/hosts/half/rekey", {"chap_secret": "one-on-each-unit", "per_unit": True})
     lab.dvsan("volume", "unassign", "v1", "--host", "was", "--yes")
     how = initiators.access(lab, "host1", "v1")
-    with initiators.nbd(lab, how) as uri:
-        writer = Writer(uri, 64 << 20)
-        writer.start()
-        try:
-            assert writer.goes_on(), writer.error
-            lab.dvsan("unit", "quarantine", "unit1")
-            assert trust(lab, "unit1") == "quarantined"
-            assert "dvsan unit accept unit1" in lab.unit("unit1")["note"]
-            assert writer.goes_on(), writer.error
-            refused(lab, "/volumes", {"name": "v2", "size": "1M", "unit": "unit1"},
-                    "dvsan unit accept unit1")
-            lab.create("v2", "1M")
-            assert lab.volume("v2")["unit"] == "unit2"
-            # its word is not taken, and what is asked for waits and says for what
-            assert packets.notify(lab, packets.announcement(lab.unit("unit1")),
-                                  trap=COLD_START)
-            lab.run("stop", "cms")
-            lab.run("start", "cms")
-            assert trust(lab, "unit1") == "quarantined"
-            task = lab.client.ask("PATCH", "/volumes/v1", {"name": "v3"})
-            patience.wait_for("the task to say for what it waits", lambda: "dvsan unit accept unit1"
-                              in (lab.client.get(f"/tasks/{task['id']}")["waiting"] or ""))
-            assert writer.goes_on(), writer.error
-            lab.dvsan("unit", "accept", "unit1")
-            patience.wait_for("unit1 to be up", lambda: lab.unit("unit1")["state"] == "up")
-            assert trust(lab, "unit1") == "shared"
-            assert writer.goes_on(), writer.error
-            asked = lab.dvsan("unit", "revoke", "unit1", code=2).stderr
-            assert "go on opening each unit that is not enrolled" in asked, asked
-            said = lab.dvsan("unit", "revoke", "unit1", "--yes").stdout
-            told = re.search("It knew the one secret of (.*), which opens volumes on other units", said)
-            assert set(re.split(", | and ", told[1])) == {"host1", "half", "was"}, said
-            (event,) = events(lab, "knew the one secret of ")
-            assert all(host in event["text"] for host in ("host1", "half", "was")), event
-            assert "knows the pass-phrases that units share, which read and change unit2" in said
-            assert events(lab, "knows the pass-phrases that units share, which read and change unit2")
-            assert "open each unit that is not enrolled" in lab.unit("unit1")["note"]
-            assert trust(lab, "unit1") == "revoked"
-            assert writer.goes_on(), writer.error
-        finally:
-            writer.stopping.set()
-            writer.join(30)
-    assert not writer.error, writer.error
+    with initiators.writing(lab, how) as writer:
+        assert writer.goes_on(), writer.error
+        lab.dvsan("unit", "quarantine", "unit1")
+        assert trust(lab, "unit1") == "quarantined"
+        assert "dvsan unit accept unit1" in lab.unit("unit1")["note"]
+        assert writer.goes_on(), writer.error
+        refused(lab, "/volumes", {"name": "v2", "size": "1M", "unit": "unit1"},
+                "dvsan unit accept unit1")
+        lab.create("v2", "1M")
+        assert lab.volume("v2")["unit"] == "unit2"
+        # its word is not taken, and what is asked for waits and says for what
+        assert packets.notify(lab, packets.announcement(lab.unit("unit1")),
+                              trap=COLD_START)
+        lab.run("stop", "cms")
+        lab.run("start", "cms")
+        assert trust(lab, "unit1") == "quarantined"
+        task = lab.client.ask("PATCH", "/volumes/v1", {"name": "v3"})
+        patience.wait_for("the task to say for what it waits", lambda: "dvsan unit accept unit1"
+                          in (lab.client.get(f"/tasks/{task['id']}")["waiting"] or ""))
+        assert writer.goes_on(), writer.error
+        lab.dvsan("unit", "accept", "unit1")
+        patience.wait_for("unit1 to be up", lambda: lab.unit("unit1")["state"] == "up")
+        assert trust(lab, "unit1") == "shared"
+        assert writer.goes_on(), writer.error
+        asked = lab.dvsan("unit", "revoke", "unit1", code=2).stderr
+        assert "go on opening each unit that is not enrolled" in asked, asked
+        said = lab.dvsan("unit", "revoke", "unit1", "--yes").stdout
+        told = re.search("It knew the one secret of (.*), which opens volumes on other units", said)
+        assert set(re.split(", | and ", told[1])) == {"host1", "half", "was"}, said
+        (event,) = lab.events("knew the one secret of ")
+        assert all(host in event["text"] for host in ("host1", "half", "was")), event
+        assert "knows the pass-phrases that units share, which read and change unit2" in said
+        assert lab.events("knows the pass-phrases that units share, which read and change unit2")
+        assert "open each unit that is not enrolled" in lab.unit("unit1")["note"]
+        assert trust(lab, "unit1") == "revoked"
+        assert writer.goes_on(), writer.error
 
 
 def test_a_revoked_unit_is_not_believed(lab):
     assert packets.notify(lab, packets.announcement(lab.unit("unit1")), trap=COLD_START)
     patience.wait_for("the station to tell of it",
-                      lambda: events(lab, "is not believed: it is revoked"))
+                      lambda: lab.events("is not believed: it is revoked"))
     refused(lab, "/units/unit1/accept", None, "dvsan unit add unit1 --again")
     lab.run("stop", "cms")
     lab.run("start", "cms")
@@ -95,12 +84,8 @@ def test_a_revoked_unit_is_not_believed(lab):
 
 
 def test_a_unit_that_nobody_accepted_waits(lab):
-    config = os.path.join(lab.folder, "cms", "cms.xml")
-    with open(config, encoding="utf-8") as file:
-        text = file.read()
     lab.run("stop", "cms")
-    with open(config, "w", encoding="utf-8") as file:
-        file.write(re.sub(' accept="yes"', "", text))
+    edit(os.path.join(lab.folder, "cms", "cms.xml"), ' accept="yes"', "")
     lab.run("start", "cms")
     patience.wait_for("unit2 to be up", lambda: lab.unit("unit2")["state"] == "up")  # of before
     lab.run("stop", "unit2")
@@ -114,7 +99,7 @@ def test_a_unit_that_nobody_accepted_waits(lab):
     assert unit["trust"] == "waiting" and unit["address"] and unit["engine_id"]
     assert unit["media"] == [] and unit["volumes"] == 0
     assert "v2" not in [v["name"] for v in lab.client.get("/volumes")]
-    assert len(events(lab, "waits to be accepted (dvsan unit accept unit2)")) == 1
+    assert len(lab.events("waits to be accepted (dvsan unit accept unit2)")) == 1
     lab.run("stop", "cms")
     lab.run("start", "cms")
     assert trust(lab, "unit2") == "waiting"

@@ -8,12 +8,12 @@ import subprocess
 
 import pytest
 
-from support import SOURCE, loop_device
+from support import SOURCE, disks
+from support.disks import PARTITION_TYPE
 
 RULES = pathlib.Path("/usr/lib/udev/rules.d")
 OURS = SOURCE / "packaging/udev/59-dvsan.rules"
 MIB = 1 << 20
-TYPE = "D75A4E2C-3B60-4C1F-8D5B-647673616E31"
 LOOP_SET_STATUS64, LOOP_GET_STATUS64, AUTOCLEAR, FLAGS_AT, INFO_BYTES = 0x4C04, 0x4C05, 4, 52, 232
 
 pytestmark = [
@@ -53,13 +53,13 @@ def loop(tmp_path):
 
     with open(tmp_path / "img", "wb") as f:
         f.truncate(64 * MIB)
-    subprocess.run(["sfdisk", "-q", tmp_path / "img"], input=f"label: gpt\nsize=32M,type={TYPE}\nsize=16M\n",
+    subprocess.run(["sfdisk", "-q", tmp_path / "img"], input=f"label: gpt\nsize=32M,type={PARTITION_TYPE}\nsize=16M\n",
                    text=True, check=True)
     for at in (1, 33):
         subprocess.run(["mkfs.ext4", "-q", "-F", "-E", f"offset={at * MIB}", tmp_path / "img", "16M"], check=True)
     yield make
     for device in made:
-        loop_device.drop_partitions(device)
+        disks.drop_partitions(device)
         subprocess.run(["losetup", "-d", device], check=False, capture_output=True)
 
 

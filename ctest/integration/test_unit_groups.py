@@ -1,49 +1,36 @@
 # A unit with several instances of tgtd: its volumes spread over them, and what happens when one fails.
 # SPDX-License-Identifier: BSD-2-Clause
-import pathlib
+import contextlib
 import re
 import signal
 
 import pytest
 
 from dvsan_oids import dvsanMemberOperState, dvsanPortalPort, dvsanVolumeLastError, dvsanVolumePortalGroup
-from support.faults import needs_faults
+from support.faults import FaultPoints, needs_faults
 from support.patience import wait_for
-from support.unit_box import ACTIVE, DEGRADED, DELETING, FAILED, ONLINE, PROGRAM, RUNNING, Box
+from support.unit_box import ACTIVE, DEGRADED, DELETING, FAILED, ONLINE, RUNNING, Box, own_box
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 ALL, ODD, EVEN = {1, 2, 3, 4}, {1, 3}, {2, 4}
 
 
 @pytest.fixture(name="make")
-def fixture_make(addresses):
+def fixture_make():
     """Makes a unit with so many instances of tgtd, and four volumes that alice may use."""
-    boxes = []
+    with contextlib.ExitStack() as stack:
+        yield lambda instances: make(stack, instances)
 
-    def make(instances):
-        box = Box(*addresses, instances=instances)
-        boxes.append(box)
-        box.start()
-        for volume in ALL:
-            box.create(volume, f"v{volume}")
-            box.grant(volume, 1, ALICE, "alice", SECRET)
-        for volume in ALL:
-            box.wait_rule(volume, 1, ACTIVE)
-        return box
-    try:
-        yield make
-        for box in boxes:
-            log = box.agent_log.read_text()
-            assert "Sanitizer" not in log and "runtime error:" not in log and SECRET not in log
-    except BaseException:
-        print(boxes[0].agent_log.read_text()[-8000:])
-        raise
-    finally:
-        for box in boxes:
-            for tgtd in box.tgtds.values():
-                if tgtd.running():
-                    tgtd.popen.send_signal(signal.SIGCONT)
-            box.close()
+
+def make(stack, instances):
+    box = stack.enter_context(own_box(secret=SECRET, instances=instances))
+    box.start()
+    for volume in ALL:
+        box.create(volume, f"v{volume}")
+        box.grant(volume, 1, ALICE, "alice", SECRET)
+    for volume in ALL:
+        box.wait_rule(volume, 1, ACTIVE)
+    return box
 
 
 def served(box, group):
@@ -111,12 +98,9 @@ def test_a_dead_tgtd_takes_only_its_own_volumes_along(make):
     box.tgtds[2].kill()
     wait_for("its volumes to fail", lambda: in_state(box, EVEN, FAILED))
     assert in_state(box, ODD, ONLINE) and box.get(f"{dvsanMemberOperState}.0") == DEGRADED
-    wait_for("a reason", lambda: f"tgtd does not listen at {box.dir}/run/tgtd.1" in reason(box, 2))
+    wait_for("a reason", lambda: f"tgtd does not listen at {box.dir}/tgtd.sock.1" in reason(box, 2))
     # The other goes on with all it is asked for; what the dead one is asked for, it does later.
-    box.create(5, "v5")
-    box.wait_volume(5, ONLINE)
-    box.grant(5, 1, ALICE, "alice", SECRET)
-    box.wait_rule(5, 1, ACTIVE)
+    box.serve(5, "v5", 8, ALICE, "alice", SECRET)
     box.create(6, "v6")
     assert lets_in(box, 1, 1) and lets_in(box, 5, 1)
     box.start_tgtd(2)
@@ -213,20 +197,9 @@ def test_an_old_tgtd_that_has_ended_holds_up_nothing(make):
 class FaultBox(Box):
     """Its agent writes down the fault points that it passes, and stops at the one that it is told."""
 
-    def start_agent(self):
-        self.agent = self.process("dvsan-unit", [PROGRAM, "-c", self.dir / "unit.xml"],
-                                  DVSAN_FAULT_RECORD=str(self.dir / "record"),
-                                  DVSAN_FAULT_STOP=str(self.dir / "stop"))
-
-    def recorded(self):
-        path = self.dir / "record"
-        points = path.read_text().splitlines() if path.exists() else []
-        path.unlink(missing_ok=True)
-        return list(dict.fromkeys(points))
-
-    def is_stopped(self):
-        stat = pathlib.Path(f"/proc/{self.agent.popen.pid}/stat").read_text(encoding="ascii")
-        return not (self.dir / "stop").exists() and stat.rpartition(")")[2].split()[0] == "T"
+    def __init__(self, *addresses, **how):
+        super().__init__(*addresses, **how)
+        self.faults = FaultPoints(self.agent, record=True)
 
 
 def nothing_is_served_twice(box):
@@ -249,10 +222,9 @@ def change(box, instances):
 
 @needs_faults
 @pytest.mark.parametrize("instances", [1, 2])
-def test_killed_at_each_step_of_a_move(addresses, instances):
+def test_killed_at_each_step_of_a_move(instances):
     """Whenever the agent dies while volume 2 moves, no two tgtds serve it, and the next agent ends the move."""
-    box = FaultBox(*addresses, instances=2)
-    try:
+    with own_box(FaultBox, instances=2) as box:
         box.start()
         for volume in (1, 2):
             box.create(volume, f"v{volume}")
@@ -261,23 +233,21 @@ def test_killed_at_each_step_of_a_move(addresses, instances):
         box.start_agent()
         wait_for("the beginning", lambda: is_settled(box, 3 - instances))
         change(box, instances)
-        box.recorded()
+        box.faults.recorded()
         box.start_agent()
         wait_for("the move", lambda: is_settled(box, instances))
-        points = [p for p in box.recorded() if p.startswith(("tgt.", "journal."))]
+        points = [p for p in dict.fromkeys(box.faults.recorded()) if p.startswith(("tgt.", "journal."))]
         assert len(points) > 5
         for point in points:
             change(box, 3 - instances)
             box.start_agent()
             wait_for("the beginning", lambda: is_settled(box, 3 - instances))
             change(box, instances)
-            box.write("stop", f"{point}:1")
+            box.faults.stop_at(point)
             box.start_agent()
-            wait_for(point, box.is_stopped)
+            wait_for(point, box.faults.is_stopped)
             assert nothing_is_served_twice(box)
             box.agent.kill()
             assert nothing_is_served_twice(box)
             box.start_agent()
             wait_for(f"the move that was cut short at {point}", lambda: is_settled(box, instances))
-    finally:
-        box.close()

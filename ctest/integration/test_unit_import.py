@@ -26,8 +26,7 @@ CONFIG = """<unit name="u" state-dir="closed/state">
 
 
 def agent(unit, *words, **more):
-    return subprocess.run([os.path.join(BUILD, "bin", "dvsan-unit"), "-c", unit.path("unit.xml"),
-                           *words], capture_output=True, text=True, timeout=120, check=False, **more)
+    return unit.dvsan_unit(*words, timeout=120, **more)
 
 
 class Thief(threading.Thread):

@@ -5,17 +5,11 @@ import subprocess
 
 import pytest
 
-from support import BUILD, initiators, patience
+from support import BUILD, initiators, patience, stand
 from support.faults import needs_faults
-from test_cms_crash import Writer
 
 LAB = {"units": 1, "hosts": 1, "enrolled": True}
 PROGRAM = os.path.join(BUILD, "bin", "dvsan-unit")
-
-
-def process_state(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-        return f.read().rpartition(")")[2].split()[0]
 
 
 def state(lab, name):
@@ -24,8 +18,7 @@ def state(lab, name):
 
 def agent(lab, *options):
     """Run until it ends, or for a moment: it must refuse at once."""
-    return subprocess.run([PROGRAM, "-c", lab.units["unit1"].path("unit.xml"), *options],
-                          capture_output=True, text=True, timeout=120, check=False)
+    return lab.units["unit1"].dvsan_unit(*options, timeout=120)
 
 
 def is_active(lab):
@@ -39,27 +32,20 @@ def test_a_lost_key_stops_no_host_and_the_station_sends_secrets_again(lab):
     with open(state(lab, "unit.db"), "rb") as f:
         assert secret not in f.read()
     how = initiators.access(lab, "host1", "v1")
-    with initiators.nbd(lab, how) as uri:
-        writer = Writer(uri, 64 << 20)
-        writer.start()
-        try:
-            lab.run("stop", "unit1/agent")
-            os.unlink(state(lab, "key"))
-            refused = agent(lab)
-            assert refused.returncode != 0 and "is missing, and hosts' secrets in unit.db are sealed with it" in refused.stderr
-            assert not os.path.exists(state(lab, "key"))
-            assert writer.goes_on(), writer.error
-            given_up = agent(lab, "--forget-secrets")
-            assert given_up.returncode == 0 and "The secrets of 1 CHAP user were given up." in given_up.stdout
-            lab.run("start", "unit1/agent")
-            patience.wait_for("the station to send the secret again", lambda: is_active(lab))
-            assert any("there is no CHAP secret any more on unit1" in e["text"] for e in lab.client.get("/events"))
-            assert not any("by no request" in e["text"] for e in lab.client.get("/events"))
-            assert writer.goes_on(), writer.error
-        finally:
-            writer.stopping.set()
-            writer.join(30)
-    assert not writer.error, writer.error
+    with initiators.writing(lab, how) as writer:
+        lab.run("stop", "unit1/agent")
+        os.unlink(state(lab, "key"))
+        refused = agent(lab)
+        assert refused.returncode != 0 and "is missing, and hosts' secrets in unit.db are sealed with it" in refused.stderr
+        assert not os.path.exists(state(lab, "key"))
+        assert writer.goes_on(), writer.error
+        given_up = agent(lab, "--forget-secrets")
+        assert given_up.returncode == 0 and "The secrets of 1 CHAP user were given up." in given_up.stdout
+        lab.run("start", "unit1/agent")
+        patience.wait_for("the station to send the secret again", lambda: is_active(lab))
+        assert any("there is no CHAP secret any more on unit1" in e["text"] for e in lab.client.get("/events"))
+        assert not any("by no request" in e["text"] for e in lab.client.get("/events"))
+        assert writer.goes_on(), writer.error
     assert initiators.can_log_in(how)
 
 
@@ -102,7 +88,7 @@ def test_an_agent_that_dies_while_it_seals_loses_no_secret(lab, point):
         f.write(point + ":1")
     with subprocess.Popen([PROGRAM, "-c", lab.units["unit1"].path("unit.xml")],
                           env=dict(os.environ, DVSAN_FAULT_STOP=f.name)) as process:
-        patience.wait_for("it to stop there", lambda: process_state(process.pid) == "T")
+        patience.wait_for("it to stop there", lambda: stand.state(process.pid) == "T")
         process.kill()
     assert not os.path.exists(f.name) and not os.path.exists(state(lab, "key"))
     lab.run("start", "unit1/agent")

@@ -9,9 +9,11 @@ import pytest
 
 from dvsan_oids import (dvsanAccessLastError, dvsanMemberOperState, dvsanPortalText, dvsanUnitLastError,
                         dvsanVolumeLastError)
+from support import net
+from support.net import free_port
 from support.patience import wait_for
 from support.raw_initiator import CheckCondition, Lun, Refused
-from support.unit_box import ACTIVE, CREATING, DEGRADED, ONLINE, PENDING, RUNNING, Box, Supervised, free_addresses
+from support.unit_box import ACTIVE, CREATING, DEGRADED, ONLINE, PENDING, RUNNING, Box, Supervised, own_box
 
 HOST, SECRET = "iqn.2026-11.host:guest", "secret-of-guest"
 OPER, LAST_ERROR = f"{dvsanMemberOperState}.0", f"{dvsanUnitLastError}.0"
@@ -19,35 +21,25 @@ PORTAL_TEXT = f"{dvsanPortalText}.1.1"
 
 
 class Portals:
-    """Boxes whose portals are edited; four addresses, of which the first two are the box's own."""
+    """A box whose portals are edited; four addresses, of which the first two are the box's own."""
 
-    def __init__(self, kind, **kwargs):
-        self.addresses, self.held = free_addresses(4)
-        self.kind, self.kwargs, self.box = kind, kwargs, None
+    def __init__(self, kind, **how):
+        self.kind, self.how, self.stack = kind, how, contextlib.ExitStack()
 
     def __enter__(self):
-        self.box = self.kind(*self.addresses[:2], **self.kwargs)
+        self.addresses = self.stack.enter_context(net.own_addresses(4))
+        self.box = self.stack.enter_context(own_box(self.kind, addresses=self.addresses[:2], **self.how))
         return self
 
     def __exit__(self, *failed):
-        if failed[0]:
-            print(self.box.agent_log.read_text()[-8000:])
-        for tgtd in self.box.tgtds.values():
-            if tgtd.running():
-                tgtd.popen.send_signal(signal.SIGCONT)
-        self.box.close()
-        for s in self.held:
-            s.close()
+        return self.stack.__exit__(*failed)
 
     def configure(self, *portals, instances=None):
         """portals: (address, port)"""
-        path = self.box.dir / "unit.xml"
-        before, _, rest = path.read_text().partition("<portals>")
-        after = rest.partition("</portals>")[2]
-        if instances:
-            after = after.replace('instances="2"', f'instances="{instances}"')
-        rows = "".join(f'<portal index="{i + 1}" address="{a}" port="{p}"/>' for i, (a, p) in enumerate(portals))
-        path.write_text(f"{before}<portals>{rows}</portals>{after}")
+        self.box.instances = instances or self.box.instances
+        self.box.portals_xml = lambda: "".join(f'<portal index="{i}" address="{a}" port="{p}"/>'
+                                               for i, (a, p) in enumerate(portals, 1))
+        self.box.write_config()
 
     def restart(self, *portals, **kwargs):
         self.box.agent.end()
@@ -63,16 +55,7 @@ def listens(address, port=3260):
 
 
 def give(box):
-    box.create(1, "v1")
-    box.wait_volume(1, ONLINE)
-    box.grant(1, 1, HOST, "guest", SECRET)
-    box.wait_rule(1, 1, ACTIVE)
-
-
-def free_port(address):
-    with socket.socket(socket.AF_INET6) as s:
-        s.bind((address, 0))
-        return s.getsockname()[1]
+    box.serve(1, "v1", 8, HOST, "guest", SECRET)
 
 
 def log_in(box, address):
@@ -159,7 +142,7 @@ def test_the_portals_of_an_instance_that_is_no_more():
 
 def tgtadm(box, *args):
     subprocess.run(["tgtadm", "--lld", "iscsi", *args], check=True, capture_output=True,
-                   env={"TGT_IPC_SOCKET": str(box.dir / "run/tgtd"), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+                   env={**box.tgt_environment(), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
 
 
 def test_what_others_made_and_unmade():
@@ -172,7 +155,7 @@ def test_what_others_made_and_unmade():
         tgtadm(p.box, "--mode", "portal", "--op", "delete", "--param", f"portal={first}:3260")
         tgtadm(p.box, "--mode", "portal", "--op", "new", "--param", f"portal={second}:3260")
         wait_for("the portal", lambda: listens(first))
-        wait_for("word of the other", lambda: f"listens at {second}:3260, too" in p.box.agent_log.read_text())
+        wait_for("word of the other", lambda: f"listens at {second}:3260, too" in p.box.said())
         assert listens(second)
         wait_for("the reason", lambda: f"listens at {second}:3260, too" in p.box.get(LAST_ERROR), 60)
         tgtadm(p.box, "--mode", "portal", "--op", "delete", "--param", f"portal={second}:3260")

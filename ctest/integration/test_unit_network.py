@@ -1,5 +1,6 @@
 # Portals of a unit in a network: several, of both families, and addresses and links that change.
 # SPDX-License-Identifier: BSD-2-Clause
+import contextlib
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from dvsan_oids import (dvsanMemberAddress, dvsanMemberAnnounce, dvsanMemberGene
 from support import BUILD
 from support.oids import COLD_START, IF_INDEX, LINK_DOWN, LINK_UP
 from support.patience import wait_for
-from support.unit_box import ACTIVE, DEGRADED, ONLINE, RUNNING, Box, Process
+from support.unit_box import DEGRADED, RUNNING, Box, Process, own_box
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 TROUBLE = f"{dvsanUnitLastError}.0"
@@ -60,19 +61,11 @@ class WiredBox(Box):
     """Managed at %portal1, and by the tests over the loopback interface; snmpd listens at all."""
 
     def __init__(self, wire, portals, management="udp:%portal1:1161", cms="127.0.0.2"):
-        self.portals, self.management, self.wire = portals, management, wire
+        self.wire = wire
         super().__init__("127.0.0.1", cms, prefix=["ip", "netns", "exec", wire.unit])
-
-    def write_files(self):
-        super().write_files()
-        path = self.dir / "conf/snmpd.conf"
-        path.write_text(re.sub("(?m)^agentAddress .*", "agentAddress udp:1161", path.read_text()))
-
-    def write_config(self, media='<medium index="1" name="m1" kind="dir" path="media" size="256M"/>'):
-        super().write_config(media)
-        path = self.dir / "unit.xml"
-        text = re.sub("<portals>.*</portals>", f"<portals>{self.portals}</portals>", path.read_text())
-        path.write_text(re.sub('management-address="[^"]*"', f'management-address="{self.management}"', text))
+        self.portals_xml = lambda: portals
+        self.management, self.listen = management, "udp:1161"
+        self.write_files()
 
     def rows(self):
         """index -> (port, operational state), in the only portal group"""
@@ -90,12 +83,6 @@ class WiredBox(Box):
         done = self.wire.at_host("iscsi-inq", "-i", ALICE, f"iscsi://{portal}/{self.iqn(1)}/1",
                                  env={"LIBISCSI_CHAP_USERNAME": "alice", "LIBISCSI_CHAP_PASSWORD": SECRET})
         return done.returncode == 0 and "DIRECT_ACCESS" in done.stdout
-
-    def serve(self):
-        self.create(1, "data")
-        self.grant(1, 1, ALICE, "alice", SECRET)
-        self.wait_rule(1, 1, ACTIVE)
-        self.wait_volume(1, ONLINE)
 
 
 def announcements(box):
@@ -115,24 +102,9 @@ def fixture_wire():
 
 @pytest.fixture(name="make")
 def fixture_make(wire):
-    """Makes boxes that are taken away after the test; shows their logs when it failed."""
-    boxes = []
-
-    def make(*args, **kwargs):
-        boxes.append(WiredBox(wire, *args, **kwargs))
-        return boxes[-1]
-    try:
-        yield make
-        for box in boxes:
-            text = box.agent_log.read_text()
-            assert "AddressSanitizer" not in text and "runtime error:" not in text, text[-6000:]
-    except BaseException:
-        for box in boxes:
-            print(box.agent_log.read_text()[-6000:] if box.agent_log.exists() else "no log")
-        raise
-    finally:
-        for box in boxes:
-            box.close()
+    """Makes boxes that are taken away after the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *args, **how: stack.enter_context(own_box(WiredBox, addresses=(wire, *args), **how))
 
 
 def test_portals_of_both_families_are_served(wire, make):
@@ -141,7 +113,7 @@ def test_portals_of_both_families_are_served(wire, make):
     box = make('<portal index="1" address="192.0.2.7"/><portal index="2" address="2001:db8::7" port="3261"/>'
                '<portal index="3" interface="san1"/><portal index="4" interface="san1" family="ipv6"/>')
     box.start()
-    box.serve()
+    box.serve(1, "data", 8, ALICE, "alice", SECRET)
     assert box.rows() == {1: ("3260", "1"), 2: ("3261", "1"), 3: ("3260", "1"), 4: ("3260", "1")}
     assert box.get(*(f"{dvsanPortalAddressType}.{i}.1" for i in (1, 2, 3, 4))) == ["1", "2", "1", "2"]
     assert box.get(f"{dvsanPortalAddress}.3.1", f"{dvsanPortalAddress}.4.1") == \
@@ -159,7 +131,7 @@ def test_a_link_is_told_of_the_portal_that_it_carries(wire, make):
     box = make('<portal index="1" address="192.0.2.7"/><portal index="2" interface="san1"/>')
     box.start_receiver()
     box.start()
-    box.serve()
+    box.serve(1, "data", 8, ALICE, "alice", SECRET)
     wait_for("an announcement", lambda: announcements(box))
     index = box.get(f"{dvsanPortalIfIndex}.2.1")
     column = f".{IF_INDEX}.{index}"
@@ -186,7 +158,7 @@ def test_a_portal_follows_its_interface(wire, make):
     box = make('<portal index="1" interface="san0"/>')
     box.start_receiver()
     box.start()
-    box.serve()
+    box.serve(1, "data", 8, ALICE, "alice", SECRET)
     wait_for("an announcement", lambda: announcements(box))
     box.set((f"{dvsanMemberLease}.0", "u", 3600))
     generation, said = int(box.get(f"{dvsanMemberGeneration}.0")), len(box.traps(dvsanMemberAnnounce))
@@ -255,9 +227,10 @@ class Station:
   <lease time="300s"/>
 </cms>
 """)
-        self.log = self.folder / "log"
-        self.process = Process("dvsan-cms", [BUILD / "bin/dvsan-cms", "-c", self.folder / "cms.xml"], self.log,
-                               prefix=["ip", "netns", "exec", box.wire.host])
+        self.log = self.folder / "dvsan-cms.log"
+        self.process = Process("dvsan-cms", str(self.folder), [
+            "ip", "netns", "exec", box.wire.host, str(BUILD / "bin/dvsan-cms"), "-c", str(self.folder / "cms.xml")])
+        self.process.start()
         found = wait_for("the password", lambda: re.search(r"password[^:]*: *(\S+)", self.log.read_text()))
         box.write("cms/admin", found[1] + "\n")
 

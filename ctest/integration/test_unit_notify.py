@@ -13,30 +13,21 @@ from dvsan_oids import (dvsanMediumFailed, dvsanMediumLastError, dvsanMediumLow,
                         dvsanVolumeOperState, dvsanVolumeStateChange, dvsanVolumeUuid)
 from support.patience import wait_for
 from support.snmp import SnmpError
-from support.unit_box import FAILED, OFFLINE, ONLINE, Box
+from support.unit_box import FAILED, OFFLINE, ONLINE, own_box
 
 SUPPRESSED = f"{dvsanUnitNotificationsSuppressed}.0"
 HEARTBEAT, LOST, NEWS_ERROR = (f"{oid}.0" for oid in (
     dvsanUnitHeartbeat, dvsanUnitNotificationsLost, dvsanUnitNotificationError))
 PORTAL_TEXT = f"{dvsanPortalText}.1.1"
-START_LBA = 8  # of a volume
 BURST = 20
 
 
 @pytest.fixture(name="idle")
-def fixture_idle(addresses):
+def fixture_idle():
     """A unit whose processes the test starts, but for the receiver, which is there."""
-    box = Box(*addresses)
-    try:
+    with own_box() as box:
         box.start_receiver()
         yield box
-        text = box.agent_log.read_text()
-        assert "AddressSanitizer" not in text and "runtime error:" not in text, text[-6000:]
-    except BaseException:
-        print(box.agent_log.read_text()[-8000:] if box.agent_log.exists() else "no log")
-        raise
-    finally:
-        box.close()
 
 
 @pytest.fixture(name="box")
@@ -153,7 +144,7 @@ def test_what_happened_while_no_master_was_there_is_told_then(box):
     box.snmpd.kill()
     box.tgtd.kill()
     text = "tgtd has ended"
-    wait_for("the agent to see it", lambda: text in box.agent_log.read_text())
+    wait_for("the agent to see it", lambda: text in box.said())
     box.start_snmpd()
     wait_for("the failure to be told", lambda: states(box, "third") == [FAILED])
     box.start_tgtd()

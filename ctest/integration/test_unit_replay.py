@@ -9,8 +9,9 @@ import uuid
 import pytest
 
 from dvsan_oids import dvsanMemberOperState
+from support import stand
 from support.patience import wait_for
-from support.unit_box import ACTIVE, ONLINE, RUNNING, Supervised, create_set, free_addresses, grant_set
+from support.unit_box import ACTIVE, ONLINE, RUNNING, Supervised, create_set, grant_set, own_box
 
 # tgtd takes a time for the n-th CHAP account that grows with n * n, and each host has two; a thousand
 # hosts take it 4 s longer.
@@ -22,21 +23,12 @@ SPARE_THREADS = 8
 
 @pytest.fixture(name="box", scope="module")
 def fixture_box():
-    addresses, held = free_addresses(2)
-    box = Supervised(*addresses)
-    box.write_config('<medium index="1" name="m1" kind="dir" path="media" size="4G"/>')
-    box.edit('log="debug"', 'log="info"')
-    try:
+    with own_box(Supervised) as box:
+        box.log = "info"
+        box.write_config('<medium index="1" name="m1" kind="dir" path="media" size="4G"/>')
         box.start()
         fill(box)
         yield box
-    except BaseException:
-        print(box.log()[-8000:])
-        raise
-    finally:
-        box.close()
-        for s in held:
-            s.close()
 
 
 def initiators(volume):
@@ -55,13 +47,6 @@ def fill(box):
     for at in range(0, len(rows), AT_ONCE):
         box.set(*(triple for row in rows[at:at + AT_ONCE] for triple in row))
     wait_for("all to be served", lambda: all_served(box), 180)
-
-
-def cpu_of(pid):
-    """Seconds that the process has computed."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-        words = f.read().rpartition(")")[2].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def all_served(box):
@@ -108,7 +93,7 @@ def test_all_is_served_again(box):
     iqns = {tid: target[0] for tid, target in before.items()}
     assert len(iqns) == VOLUMES and before == wanted(box, iqns)
     for _ in range(2):
-        pid, cpu = box.tgtd_pid(), cpu_of(box.agent.popen.pid)
+        pid, cpu = box.tgtd_pid(), stand.computed(box.agent.popen.pid)
         started = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         wait_for("another tgtd", lambda old=pid: box.tgtd_pid() not in (None, old))
@@ -116,7 +101,7 @@ def test_all_is_served_again(box):
         wait_for("all to be served again", lambda: all_served(box), 120)
         took = time.monotonic() - started
         threads = threads_of(box.tgtd_pid())
-        cpu = cpu_of(box.agent.popen.pid) - cpu, cpu_of(box.tgtd_pid())
+        cpu = stand.computed(box.agent.popen.pid) - cpu, stand.computed(box.tgtd_pid())
         print(f"\n{VOLUMES} volumes with {RULES} rules each: tgtd was there again after {up:.2f} s, "
               f"all was served after {took:.2f} s, by {threads} threads; of that the agent computed "
               f"{cpu[0]:.2f} s and tgtd {cpu[1]:.2f} s")

@@ -21,7 +21,7 @@ from support import BUILD
 from support.oids import STANDARD, SYS_CONTACT, SYS_NAME
 from support.patience import wait_for
 from support.snmp import SnmpError
-from support.unit_box import ACTIVE, DESTROY, GO, OFFLINE, ONLINE, Box, create_set, free_addresses, grant_set
+from support.unit_box import ACTIVE, DESTROY, GO, OFFLINE, ONLINE, Box, create_set, grant_set, own_box
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 DEMO = netSnmpPlaypen + ".4711"  # another subagent of the same master
@@ -235,7 +235,7 @@ class SharedBox(Box):
 
     def start_demo(self):
         (self.dir / "demo").mkdir(mode=0o700)
-        self.demo = self.process("sn_agent_demo", [BUILD / "tests/sn_agent_demo", self.dir / "run/agentx",
+        self.demo = self.process("sn_agent_demo", [BUILD / "tests/sn_agent_demo", self.path("agentx.sock"),
                                                    self.dir / "demo", 2])
         wait_for("the other agent", lambda: self.try_get(f"{DEMO}.1.1.0"))
         self.set(*((f"{DEMO}.2.1.{column}.1", kind, value)
@@ -249,9 +249,7 @@ class SharedBox(Box):
 
 @pytest.fixture(name="box", scope="module")
 def fixture_box():
-    addresses, held = free_addresses(2)
-    box = SharedBox(*addresses)
-    try:
+    with own_box(SharedBox, SECRET) as box:
         box.start()
         box.start_demo()
         for index in (1, 2, 3):
@@ -265,13 +263,6 @@ def fixture_box():
         wait_for("quiet", lambda: picture(box, *STANDARD) == picture(box, *STANDARD) and
                  len(box.walk(f"{STANDARD[2]}.1.5.1.1.6")) == 3)
         yield box
-        assert box.agent.end() == 0
-        log = box.agent_log.read_text()
-        assert "Sanitizer" not in log and "runtime error:" not in log and SECRET not in log, log[-8000:]
-    finally:
-        box.close()
-        for s in held:
-            s.close()
 
 
 def journal(box):

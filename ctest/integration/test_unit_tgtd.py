@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import sqlite3
 import stat
 import struct
 import subprocess
@@ -16,28 +15,21 @@ import pytest
 
 from dvsan_oids import dvsanAccessLastError
 from support import patience
+from support.database import query
 from support.oids import ISCSI
 from support.patience import wait_for
 from support.raw_initiator import SECURITY, Lun, Refused, Session
 from support.snmp import SnmpError
-from support.unit_box import ACTIVE, ONLINE, Supervised
+from support.unit_box import ACTIVE, ONLINE, Supervised, own_box
 
 ALICE, SECRET = "iqn.2026-11.host:alice", "secret-of-alice"
 BOB, MALLORY = "iqn.2026-11.host:bob", "iqn.2026-11.host:mallory"
 
 
 @pytest.fixture(name="box")
-def fixture_box(addresses):
-    box = Supervised(*addresses)
-    try:
+def fixture_box():
+    with own_box(Supervised, SECRET) as box:
         yield box
-        for bad in ("AddressSanitizer", "runtime error:", "LeakSanitizer", SECRET):
-            assert bad not in box.log()
-    except BaseException:
-        print(box.log()[-8000:] if box.agent_log.exists() else "no log")
-        raise
-    finally:
-        box.close()
 
 
 def listeners(pid):
@@ -83,7 +75,7 @@ def test_starts_one_that_is_its_own(box):
     with open(f"/proc/{pid}/environ", encoding="ascii") as f:
         names = {word.partition("=")[0] for word in f.read().split("\0") if word}
     assert names == {"PATH", "TGT_IPC_SOCKET"}
-    assert files_of(pid, box.dir) == {"state/tgtd.0.log", "run/tgtd.0.lock"}
+    assert files_of(pid, box.dir) == {"state/tgtd.0.log", "tgtd.sock.0.lock"}
     agents = {os.readlink(f"/proc/{box.agent.popen.pid}/fd/{fd}")
               for fd in os.listdir(f"/proc/{box.agent.popen.pid}/fd")}
     shared = {name for name in agents if name.startswith("socket:")}
@@ -100,10 +92,7 @@ def test_starts_one_that_is_its_own(box):
 def test_outlives_the_agent(box, signo):
     """Hosts go on meanwhile, and the next agent goes on with it, and with its log."""
     pid = box.start()
-    box.create(1, "v1")
-    box.wait_volume(1, ONLINE)
-    box.grant(1, 1, ALICE, "alice", SECRET)
-    box.wait_rule(1, 1, ACTIVE)
+    box.serve(1, "v1", 8, ALICE, "alice", SECRET)
     iqn = box.iqn(1)
     box.agent.end(signo)
     assert box.inquire(iqn, ALICE, "alice", SECRET)
@@ -112,24 +101,21 @@ def test_outlives_the_agent(box, signo):
             s.sendall(bytes(48))
     assert box.inquire(iqn, ALICE, "alice", SECRET)
     box.start_agent()
-    box.wait_log(f"goes on as process {pid}")
+    box.wait_said(f"goes on as process {pid}")
     box.wait_ready()
     assert box.tgtd_pid() == pid
     box.wait_volume(1, ONLINE)
     assert not box.inquire(iqn, ALICE, "alice", "wrong-secret-1")
-    box.wait_log(f"tgtd: CHAP initiator auth.: authentication of {ALICE} failed (wrong secret!?)")
+    box.wait_said(f"tgtd: CHAP initiator auth.: authentication of {ALICE} failed (wrong secret!?)")
 
 
 def test_starts_it_again(box):
     """It tells why it ended, and all is served again."""
     pid = box.start()
-    box.create(1, "v1")
-    box.wait_volume(1, ONLINE)
-    box.grant(1, 1, ALICE, "alice", SECRET)
-    box.wait_rule(1, 1, ACTIVE)
+    box.serve(1, "v1", 8, ALICE, "alice", SECRET)
     iqn = box.iqn(1)
     os.kill(pid, signal.SIGKILL)
-    box.wait_log(f"process {pid} was ended by signal 9 (Killed)")
+    box.wait_said(f"process {pid} was ended by signal 9 (Killed)")
     other = wait_for("another tgtd", lambda: box.tgtd_pid() not in (None, pid) and box.tgtd_pid())
     wait_for("alice to be served", lambda: box.inquire(iqn, ALICE, "alice", SECRET))
     wait_for("the portal alone", lambda: listeners(other) == {(hex_of(box.portal), 3260)})
@@ -159,21 +145,21 @@ def test_leaves_alone_what_is_there(box):
     wait_for("tgtd", box.tgtd_pid)
     pid = box.start()
     assert pid == box.tgtd.popen.pid
-    box.wait_log(f"goes on as process {pid}")
+    box.wait_said(f"goes on as process {pid}")
     box.tgtd.kill()
-    box.wait_log(f"process {pid} has ended; why cannot be told")
+    box.wait_said(f"process {pid} has ended; why cannot be told")
     wait_for("a tgtd of its own", lambda: box.tgtd_pid() not in (None, pid))
 
 
 def test_backs_off_and_says_why(box):
     """A tgtd that cannot run is started less and less often; what it said is in the log."""
-    box.edit(f'socket="{box.dir}/run/tgtd"', f'socket="{box.dir}/nowhere/tgtd"')
+    box.edit(f'socket="{box.dir}/tgtd.sock"', f'socket="{box.dir}/nowhere/tgtd"')
     box.start_snmpd()
     box.start_agent()
-    wait_for("three ends", lambda: box.log().count("has ended with status 1") >= 3)
-    assert "failed to open lock file for management IPC" in box.log()
+    wait_for("three ends", lambda: box.said().count("has ended with status 1") >= 3)
+    assert "failed to open lock file for management IPC" in box.said()
     times = [(int(m[1]) * 60 + int(m[2])) * 1000 + int(m[3]) for m in
-             re.finditer(r"T\d+:(\d+):(\d+)\.(\d{3})Z .* tgtd: started process", box.log())][:3]
+             re.finditer(r"T\d+:(\d+):(\d+)\.(\d{3})Z .* tgtd: started process", box.said())][:3]
     gaps = [(b - a) % 3600000 for a, b in zip(times, times[1:])]
     assert gaps[0] >= 99 and gaps[1] >= 199  # ms, of which the log cuts the fractions off
 
@@ -198,11 +184,11 @@ def test_reports_a_hung_one(box):
     box.create(1, "v1")
     box.wait_volume(1, ONLINE)
     os.kill(pid, signal.SIGSTOP)
-    box.wait_log(f"process {pid} lives and has not answered for 15 seconds", 60)
-    assert f"kill -9 {pid}" in box.log()
-    assert box.log().count("started process") == 1
+    box.wait_said(f"process {pid} lives and has not answered for 15 seconds", 60)
+    assert f"kill -9 {pid}" in box.said()
+    assert box.said().count("started process") == 1
     os.kill(pid, signal.SIGCONT)
-    box.wait_log(f"process {pid} answers again", 40)
+    box.wait_said(f"process {pid} answers again", 40)
     box.wait_volume(1, ONLINE)
     assert not box.inquire(box.iqn(1), MALLORY)
 
@@ -238,7 +224,7 @@ def test_session_parameters(box):
     box.create(3, "v3")
     box.wait_volume(3, ONLINE)
     assert other.items() <= parameters(box, 3).items()
-    assert box.log().count("set session parameters") == 2 + 2 + 1
+    assert box.said().count("set session parameters") == 2 + 2 + 1
 
 
 def test_what_was_changed_by_hand_is_put_back(box):
@@ -260,12 +246,11 @@ def test_what_was_changed_by_hand_is_put_back(box):
     box.wait_volume(1, ONLINE)
 
 
-def test_needs_no_root(addresses):
+def test_needs_no_root():
     """Agent and tgtd run as whoever starts the agent."""
     uid = 65534
     prefix = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if os.geteuid() == 0 else []
-    box = Supervised(*addresses, prefix=prefix)
-    try:
+    with own_box(Supervised, prefix=prefix) as box:
         for path in (box.dir, *box.dir.rglob("*")) if prefix else ():
             os.chown(path, uid, uid)
         pid = box.start()
@@ -277,29 +262,20 @@ def test_needs_no_root(addresses):
         assert limit[1] == limit[2]  # it has a descriptor or more for each volume
         box.agent.kill()
         box.start_agent()
-        box.wait_log(f"goes on as process {pid}")
-    except BaseException:
-        print(box.log()[-8000:])
-        raise
-    finally:
-        box.close()
+        box.wait_said(f"goes on as process {pid}")
 
 
-def test_several_instances(addresses):
+def test_several_instances():
     """Each is kept running by itself, has its log, and its logins are its own volumes'."""
-    box = Supervised(*addresses, instances=2)
-    try:
+    with own_box(Supervised, instances=2) as box:
         box.start()
         first = box.tgtd_pid(1)
         second = wait_for("the second tgtd", lambda: box.tgtd_pid(2))
         for index in (1, 2):
-            box.create(index, f"v{index}")
-            box.wait_volume(index, ONLINE)
-            box.grant(index, 1, ALICE, "alice", SECRET)
-            box.wait_rule(index, 1, ACTIVE)
+            box.serve(index, f"v{index}", 8, ALICE, "alice", SECRET)
         wait_for("the second one's portal", lambda: listeners(second) == {(hex_of(box.portal), 3261)})
         os.kill(second, signal.SIGKILL)
-        box.wait_log(f"tgtd2: process {second} was ended by signal 9")
+        box.wait_said(f"tgtd2: process {second} was ended by signal 9")
         wait_for("another one", lambda: box.tgtd_pid(2) not in (None, second))
         assert box.tgtd_pid(1) == first
         box.wait_volume(2, ONLINE)
@@ -308,12 +284,7 @@ def test_several_instances(addresses):
             Session(box.portal, ALICE, box.iqn(2), port=3261).login("alice", WRONG)
         wait_for("the count", lambda: box.get(f"{TARGETS}.1.2.2") == "1")
         assert box.get(f"{TARGETS}.1.1.1") == "0"
-        assert f"tgtd2: CHAP initiator auth.: authentication of {ALICE} failed" in box.log()
-    except BaseException:
-        print(box.log()[-8000:])
-        raise
-    finally:
-        box.close()
+        assert f"tgtd2: CHAP initiator auth.: authentication of {ALICE} failed" in box.said()
 
 
 # ---- Refused logins
@@ -333,11 +304,11 @@ def failures(box, volume):
 
 def refused(box, times=1, initiator=ALICE, user="alice", volume=1):
     """Logs in in vain, and waits until that is in the log."""
-    before = box.log().count("CHAP initiator auth") + box.log().count("No valid user/pass")
+    before = box.said().count("CHAP initiator auth") + box.said().count("No valid user/pass")
     for _ in range(times):
         assert not box.inquire(box.iqn(volume), initiator, user, WRONG)
-    wait_for("the log", lambda: box.log().count("CHAP initiator auth") +
-             box.log().count("No valid user/pass") >= before + times)
+    wait_for("the log", lambda: box.said().count("CHAP initiator auth") +
+             box.said().count("No valid user/pass") >= before + times)
 
 
 @pytest.fixture(name="guarded")
@@ -416,8 +387,7 @@ def test_what_is_not_certain_is_not_counted(guarded):
 
 def recorded_refusals(box, index):
     """What the journal has of them, which lags behind what is shown."""
-    with contextlib.closing(sqlite3.connect(f"file:{box.dir}/state/unit.db?mode=ro", uri=True)) as db:
-        return db.execute("SELECT refused FROM volume WHERE idx = ?", (index,)).fetchone()[0]
+    return query(box.path("state/unit.db"), "SELECT refused FROM volume WHERE idx = ?", index)[0][0]
 
 
 def test_refused_logins_survive_the_agent(guarded):
@@ -442,7 +412,7 @@ def test_a_flood_of_refused_logins(guarded):
     for _ in range(40):
         assert not box.inquire(box.iqn(1), ALICE, "alice", WRONG)
     wait_for("the count", lambda: failures(box, 1)[0] == 40)
-    told, logged = len(box.traps(FAILURE, "third")), box.log().count("CHAP initiator auth")
+    told, logged = len(box.traps(FAILURE, "third")), box.said().count("CHAP initiator auth")
     took = time.monotonic() - started  # longer where others use the machine, and then more may be told
     assert told <= 3 * (2 + took // 10) and logged <= 21 + took
     last = wait_for("the last notification", lambda: [
@@ -464,7 +434,7 @@ def test_forged_lines_are_not_believed(guarded):
     with contextlib.suppress(OSError, Refused):
         session.send(SECURITY, None, {**session.keys, **keys, f"\n{line}": "", line: ""})
     session.close()
-    wait_for("the forged line", lambda: "Dropping key (" in box.log())
+    wait_for("the forged line", lambda: "Dropping key (" in box.said())
     assert not box.inquire(box.iqn(1), ALICE, "alice", WRONG)
     wait_for("the count", lambda: failures(box, 1)[0] == 1)
 

@@ -10,11 +10,11 @@ import pytest
 from dvsan_oids import (dvsanAccessLastError, dvsanMediumLastError, dvsanMediumName, dvsanMediumOperState,
                         dvsanMemberOperState, dvsanUnitLastError, dvsanVolumeForce, dvsanVolumeLastError,
                         dvsanVolumeName, dvsanVolumeRowStatus, dvsanVolumeSize, dvsanVolumeStartLba)
-from support import loop_device
+from support import disks
+from support.database import query
 from support.patience import wait_for
 from support.snmp import SnmpError
-from support.unit_box import (ACTIVE, DEGRADED, DELETING, DESTROY, FAILED, REVOKING, RUNNING, Box, create_set,
-                              free_addresses)
+from support.unit_box import ACTIVE, DEGRADED, DELETING, DESTROY, FAILED, REVOKING, RUNNING, create_set, own_box
 
 TROUBLE = f"{dvsanUnitLastError}.0"
 HOST, USER, SECRET = "iqn.2026-11.host:h", "h", "secret-of-host"
@@ -25,20 +25,13 @@ GONE = "not in the configuration any more"
 
 @pytest.fixture(scope="module")
 def box():
-    (address, cms), held = free_addresses(2)
-    b = Box(address, cms)
-    (b.dir / "second").mkdir()
-    b.write_config(FIRST + SECOND)
-    b.start()
-    b.wait_medium(7)
-    b.create(1, "bystander")
-    b.wait_volume(1, 2)
-    b.grant(1, 1, HOST, USER, SECRET)
-    b.wait_rule(1, 1, ACTIVE)
-    yield b
-    b.close()
-    for h in held:
-        h.close()
+    with own_box() as b:
+        (b.dir / "second").mkdir()
+        b.write_config(FIRST + SECOND)
+        b.start()
+        b.wait_medium(7)
+        b.serve(1, "bystander", 8, HOST, USER, SECRET)
+        yield b
 
 
 def end_agent(box):
@@ -101,8 +94,7 @@ def gone(box, index):
 
 
 def recorded(box):
-    with contextlib.closing(sqlite3.connect(f"file:{box.dir}/state/unit.db?mode=ro", uri=True)) as db:
-        return {i for i, in db.execute("SELECT idx FROM volume")}
+    return {i for i, in query(box.path("state/unit.db"), "SELECT idx FROM volume")}
 
 
 def delete(box, state, index, why):
@@ -268,9 +260,9 @@ def test_a_target_of_somebody_elses_over_a_volumes_blocks(box):
 
 @contextlib.contextmanager
 def attached(file, *options):
-    path = loop_device.attach(file, *options)
+    path = disks.attach(file, *options)
     yield path
-    loop_device.detach(path)
+    disks.detach(path)
 
 
 def test_a_target_of_somebody_elses_over_what_lies_on_a_volumes_blocks(box):

@@ -12,7 +12,7 @@ import uuid
 import pytest
 
 from dvsan_oids import dvsanVolumeBlocks, dvsanVolumeLastError, dvsanVolumeSize, dvsanVolumeStartLba
-from support import BUILD, SOURCE, initiators, loop_device, net
+from support import BUILD, SOURCE, disks, initiators, net
 from support.patience import until, wait_for
 from support.snmp import tool_state
 from support.testlab import TestLab
@@ -198,7 +198,7 @@ def test_image_takes_the_group_disk(devices, place):
         box.wait_medium(2)
         box.set(*create_set(2, "v2", 8, uuid.uuid4().hex, medium=2))
         box.wait_volume(2, ONLINE)
-        text = box.agent_log.read_text()
+        text = box.said()
         assert "medium image is failed: the volumes on" in text
         assert "group of /dev/loop-control" in text
 
@@ -218,9 +218,9 @@ def disk_device():
     """A block device of the group disk; it ends by itself when nobody has it open any more."""
     with tempfile.NamedTemporaryFile(prefix="dvsan-disk-") as image:
         image.truncate(256 * MIB)
-        name = loop_device.attach(image.name)
+        name = disks.attach(image.name)
         yield name
-        loop_device.detach(name)
+        disks.detach(name)
 
 
 def test_disk_in_the_group_disk(devices, place, disk):
@@ -230,7 +230,7 @@ def test_disk_in_the_group_disk(devices, place, disk):
     medium = f'<medium index="1" name="disk" kind="disk" path="{disk}" initialise="yes"/>'
     with users_box(devices, place, f"--groups={DISK_GROUP}", medium) as box:
         wait_for("the disk to be looked at", lambda: "without CAP_SYS_ADMIN, new volumes are served by loop devices"
-             in box.agent_log.read_text())
+             in box.said())
         box.wait_medium(1)
         box.create(1, "v1")
         box.wait_volume(1, ONLINE)

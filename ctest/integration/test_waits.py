@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from dvsanlab.process import kill_all
+from support.files import edit
 from support.patience import until
 from support.testlab import Refused
 
@@ -16,10 +17,6 @@ VOLUMES = ("delete", "forget", "unassign", "resize", "rename", "cancel", "host")
 # What a text must tell beside the reason: something to do.
 WAY_OUT = re.compile(r"start it|start the unit|bring it back|ended and started|dvsan task cancel \d+"
                      r"|dvsan unit forget \w+|--forget|unassign it first|stop it first|delete it")
-
-
-def texts(lab):
-    return [e["text"] for e in lab.client.get("/events?limit=1000")]
 
 
 class Case:
@@ -171,10 +168,7 @@ def test_what_was_to_be_forgotten_is_kept_when_its_medium_is_back(lab, cases):
 def test_a_medium_that_is_not_configured(lab, cases):
     case, unit = cases["unnamed"], lab.units["unit1"]
     unit.stop(unit.agent)
-    with open(unit.path("unit.xml"), encoding="utf-8") as f:
-        text = f.read()
-    with open(unit.path("unit.xml"), "w", encoding="utf-8") as f:
-        f.write(re.sub(r'<medium index="3"[^>]*/>', "", text))
+    edit(unit.path("unit.xml"), re.compile(r'<medium index="3"[^>]*/>'), "")
     unit.start(unit.agent)
     assert until(lambda: medium_is(lab, case, "failed") and lab.unit("unit1")["state"] == "degraded", SECONDS)
     medium_away(lab, case)
@@ -183,7 +177,7 @@ def test_a_medium_that_is_not_configured(lab, cases):
 
 
 def test_a_tgtd_that_hangs(lab, cases):
-    case, tgtd = cases["hung"], lab.units["unit1"].tgtds[0]
+    case, tgtd = cases["hung"], lab.units["unit1"].tgtds[1]
     os.kill(tgtd.pid(), signal.SIGSTOP)
     try:
         new = case.request("create", "POST", "/volumes", {"name": "hung-new", "size": "8M", "unit": "unit1"})

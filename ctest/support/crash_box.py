@@ -3,10 +3,7 @@
 import copy
 import dataclasses
 import hashlib
-import os
-import re
 import signal
-import subprocess
 import time
 
 from dvsan_oids import (dvsanAccessChapUser, dvsanAccessEntry, dvsanAccessInitiator, dvsanAccessOperState,
@@ -16,6 +13,8 @@ from dvsan_oids import (dvsanAccessChapUser, dvsanAccessEntry, dvsanAccessInitia
                         dvsanVolumeMedium, dvsanVolumeName, dvsanVolumeOperState, dvsanVolumeProgress, dvsanVolumeSize,
                         dvsanVolumeStartLba, dvsanVolumeThin, dvsanVolumeUuid)
 from . import patience, unit_box
+from .disks import image, loops, partitions
+from .faults import FaultPoints
 from .raw_initiator import Refused, Session
 from .snmp import SnmpError
 
@@ -24,7 +23,6 @@ MIB = 1 << 20
 BLOCKS = MIB // 512
 DIR_MIB, DISK_MIB = 1024, 1024
 MARK = 65536  # bytes of a volume's own pattern at its beginning, and at the end it had first
-PARTITION_TYPE = "D75A4E2C-3B60-4C1F-8D5B-647673616E31"
 WORDS = {"unit": "agent", "tgtd": "tgtd", "snmpd": "snmpd"}
 
 
@@ -118,27 +116,6 @@ def rows(table, entry, index_len):
     if len({frozenset(row) for row in found.values()}) > 1:
         raise SnmpError(f"the table {entry} changed while it was walked")
     return found
-
-
-def partitions(disk):
-    """What sfdisk says: UUID -> (start, blocks, name, attributes), and the usable (first, last + 1)."""
-    text = subprocess.run(["sfdisk", "-d", disk], capture_output=True, text=True, check=True).stdout
-    found, usable = {}, {k: int(v) for k, v in re.findall(r"(first|last)-lba: (\d+)", text)}
-    for line in text.splitlines():
-        match = re.search(r"start= *(\d+), size= *(\d+), type=([\w-]+), uuid=([\w-]+)(.*)", line)
-        if match:
-            assert match[3] == PARTITION_TYPE
-            name, attributes = (re.search(f'{word}="([^"]*)"', match[5]) for word in ("name", "attrs"))
-            found[match[4].replace("-", "").lower()] = (
-                int(match[1]), int(match[2]), name[1] if name else "", attributes[1] if attributes else "")
-    return found, (usable["first"], usable["last"] + 1)
-
-
-def loops(disk):
-    """Loop devices over the disk: path -> (offset, bytes)."""
-    text = subprocess.run(["losetup", "-n", "--raw", "-O", "NAME,OFFSET,SIZELIMIT", "-j", disk],
-                          capture_output=True, text=True, check=True).stdout
-    return {name: (int(offset), int(size)) for name, offset, size in map(str.split, text.splitlines())}
 
 
 def targets(text):
@@ -332,36 +309,12 @@ class CrashBox(unit_box.Box):
 
     def __init__(self, address, cms):
         super().__init__(address, cms)
-        self.disk, self.record, self.stop = (self.dir / name for name in ("disk.img", "record", "stop"))
-        with open(self.disk, "wb") as f:
-            f.truncate(DISK_MIB * MIB)
+        self.disk, self.faults = self.dir / "disk.img", FaultPoints(self.agent, record=True)
+        image(self.dir, DISK_MIB)
         self.write_config(
             f'<medium index="{DIR}" name="m1" kind="dir" path="media" size="{DIR_MIB}M"/>'
             f'<medium index="{DISK}" name="d1" kind="disk" path="disk.img" initialise="yes"/>')
         self.patience = ["-t", "1", "-r", "0"]
-
-    def start_agent(self):
-        self.agent = self.process("dvsan-unit", [unit_box.PROGRAM, "-c", self.dir / "unit.xml"],
-                                  DVSAN_FAULT_RECORD=str(self.record), DVSAN_FAULT_STOP=str(self.stop))
-
-    # ---- Fault points
-
-    def recorded(self):
-        """The points that were passed since the last call, in order."""
-        if not self.record.exists():
-            return []
-        points = self.record.read_text().splitlines()
-        os.truncate(self.record, 0)
-        return points
-
-    def stop_at(self, point, nth):
-        new = self.stop.with_suffix(".new")
-        new.write_text(f"{point}:{nth}")
-        new.rename(self.stop)
-
-    def is_stopped(self):
-        stat = open(f"/proc/{self.agent.popen.pid}/stat", encoding="ascii").read()
-        return not self.stop.exists() and stat.rpartition(")")[2].split()[0] == "T"
 
     def kill(self, victims):
         """With SIGKILL, at once."""

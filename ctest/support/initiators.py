@@ -6,6 +6,9 @@ import json
 import os
 import subprocess
 import tempfile
+import threading
+
+import nbd as libnbd
 
 from . import BUILD
 from .patience import until
@@ -84,6 +87,52 @@ def nbd(lab, how, name="nbd"):
     finally:
         server.terminate()
         server.wait(10)
+
+
+class Writer(threading.Thread):
+    """Writes numbered blocks round and round by NBD, reading each one back."""
+    BLOCK = 65536
+
+    def __init__(self, uri):
+        super().__init__()
+        self.uri, self.count = uri, 0
+        self.error, self.stopping = None, threading.Event()
+
+    def run(self):
+        try:
+            handle = libnbd.NBD()
+            handle.connect_uri(self.uri)
+            blocks = handle.get_size() // self.BLOCK
+            while not self.stopping.is_set():
+                data = self.count.to_bytes(8, "big") * (self.BLOCK // 8)
+                offset = self.count % blocks * self.BLOCK
+                handle.pwrite(data, offset)
+                if handle.pread(self.BLOCK, offset) != data:
+                    raise AssertionError(f"block {self.count} did not come back as written")
+                self.count += 1
+            handle.flush()
+            handle.shutdown()
+        except Exception as e:  # pylint: disable=broad-except
+            self.error = e
+
+    def goes_on(self, blocks=50):
+        """Whether so many more blocks are written."""
+        goal = self.count + blocks
+        return until(lambda: self.count >= goal or self.error, 20) and not self.error
+
+
+@contextlib.contextmanager
+def writing(lab, how):
+    """Yields a Writer through one session, which never fails."""
+    with nbd(lab, how) as uri:
+        writer = Writer(uri)
+        writer.start()
+        try:
+            yield writer
+        finally:
+            writer.stopping.set()
+            writer.join(60)
+    assert not writer.error, writer.error
 
 
 def qemu_img(*args, env=None, check=True):

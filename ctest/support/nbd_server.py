@@ -11,8 +11,9 @@ import threading
 import nbd
 
 from . import BUILD
+from .net import free_port
 from .patience import wait_for
-from .tgt_target import INITIATOR, SECRET, TARGET, USER, Target, free_port
+from .tgt_target import INITIATOR, SECRET, TARGET, USER, Target
 
 PROGRAM = os.path.join(BUILD, "bin", "dvsan-nbd")
 

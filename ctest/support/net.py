@@ -1,5 +1,6 @@
 """Loopback addresses that no other test uses."""
 import contextlib
+import os
 import socket
 
 
@@ -30,6 +31,30 @@ def own_range():
             yield n
         return
     raise RuntimeError("all of 127.17.0.0/16 is in use by other tests")
+
+
+@contextlib.contextmanager
+def own_addresses(count):
+    """Yields so many addresses of 127.14/16 that nobody else uses until the end: each one's UDP port 1160 is held."""
+    with contextlib.ExitStack() as stack:
+        found = []
+        for last in range(1, 255):
+            address = f"127.14.{os.getpid() % 250 + 1}.{last}"
+            s = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            with contextlib.suppress(OSError):
+                s.bind((address, 1160))
+                found.append(address)
+            if len(found) == count:
+                yield found
+                return
+        raise RuntimeError("no free address in 127.14/16")
+
+
+def free_port(address):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as s:
+        s.bind((address, 0))
+        return s.getsockname()[1]
 
 
 def connections(address, port):

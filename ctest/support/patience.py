@@ -1,6 +1,7 @@
 """Waiting in tests, always for something, never for ever."""
 import subprocess
-import time
+
+from dvsanlab import waiting
 
 # The bounds that tests name are for a machine that does nothing else. They only end what hangs, so a
 # busy machine gets so many times as long.
@@ -21,20 +22,20 @@ def seconds(bound):
 def until(condition, bound, every=0.02):
     """Calls condition until it returns something true, and returns that; when time is up returns None, or raises
     what the last call raised of NO."""
-    end = time.monotonic() + seconds(bound)
-    while True:
-        value, why = None, None
+    why = None
+
+    def look():
+        nonlocal why
+        why = None
         try:
-            value = condition()
+            return condition()
         except NO as error:
             why = error
-        if value:
-            return value
-        if time.monotonic() > end:
-            if why:
-                raise why
             return None
-        time.sleep(every)
+    value = waiting.until(look, seconds(bound), every)
+    if why:
+        raise why
+    return value
 
 
 def wait_for(what, condition, bound=20.0):

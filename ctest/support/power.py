@@ -11,7 +11,7 @@ import subprocess
 
 from dvsanlab import probe
 
-from . import loop_device
+from . import disks
 from .patience import until
 
 
@@ -39,7 +39,7 @@ class VolatileDisk:
                 pass
             self.fuse = subprocess.Popen(["nbdfuse", self.file, "--unix", socket], stdout=log, stderr=log)
         assert until(lambda: os.path.getsize(self.file) > 0, 20), self.said()
-        self.device = loop_device.attach(self.file)
+        self.device = disks.attach(self.file)
         os.symlink(self.device, self.path)
         fd = os.open(self.path, os.O_RDWR)
         with contextlib.suppress(OSError):
@@ -70,7 +70,7 @@ class VolatileDisk:
         """Takes away what the cut left behind; nobody has the device open any more."""
         if self.device:
             os.unlink(self.path)
-            loop_device.detach(self.device)
+            disks.detach(self.device)
             self.device = None
         subprocess.run(["umount", "-l", self.file], capture_output=True, check=False)
         with contextlib.suppress(FileNotFoundError):

@@ -46,6 +46,12 @@ def state(pid):
     return read(f"/proc/{pid}/stat").rpartition(") ")[2][:1]
 
 
+def computed(pid, thread=None):
+    """Seconds that a process has computed, or one thread of it."""
+    fields = read(f"/proc/{pid}/task/{thread}/stat" if thread else f"/proc/{pid}/stat").rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def threads(pid):
     """A line for each thread: its state, and what it waits for in the kernel."""
     with contextlib.suppress(FileNotFoundError):

@@ -9,6 +9,7 @@ import time
 from dvsanlab import lab as labs, rest, secret, settings, show
 
 from . import BUILD, SOURCE, patience, snmp, stand
+from .files import edit
 
 LAB = os.path.join(SOURCE, "examples", "lab", "lab")
 SANITIZER = re.compile(
@@ -107,6 +108,14 @@ class TestLab:
 
     # Asking and telling
 
+    def events(self, words="", subject="", after=0):
+        """Those of a subject, or of all, that have these words; after: an event's number."""
+        return [e for e in self.client.get(f"/events?limit=1000&after={after}")
+                if words in e["text"] and subject in ("", e["subject"])]
+
+    def texts(self, *which):
+        return [e["text"] for e in self.events(*which)]
+
     def unit(self, name):
         return self.client.get(f"/units/{name}")
 
@@ -141,17 +150,13 @@ class TestLab:
     def add_media(self, unit, lines):
         """Adds <medium .../> lines to a unit's configuration and starts its agent again."""
         u = self.units[unit]
-        with open(u.path("unit.xml"), encoding="utf-8") as f:
-            text = f.read()
         u.stop(u.agent)
-        with open(u.path("unit.xml"), "w", encoding="utf-8") as f:
-            f.write(text.replace("</media>", lines + "</media>"))
+        edit(u.path("unit.xml"), "</media>", lines + "</media>")
         u.start(u.agent)
 
     def take(self, unit, medium):
         """Says at a unit that no other one serves this medium."""
-        done = subprocess.run([os.path.join(BUILD, "bin", "dvsan-unit"), "-c", self.units[unit].path("unit.xml"),
-                               f"--take={medium}"], capture_output=True, text=True, timeout=60, check=False)
+        done = self.units[unit].dvsan_unit(f"--take={medium}", timeout=60)
         assert done.returncode == 0, done.stderr
 
     def make_files_anew(self, unit):

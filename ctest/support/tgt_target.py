@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 
+from .net import free_port
 from .patience import wait_for
 
 TARGET = "iqn.2026-11.test.dvsan:volume"
@@ -14,12 +15,6 @@ SECRET = "Hush-hush-12345"
 # What makes tgtd fast; its defaults are not.
 PARAMETERS = {"MaxRecvDataSegmentLength": 262144, "InitialR2T": "No", "MaxOutstandingR2T": 8,
               "FirstBurstLength": 262144, "MaxBurstLength": 1048576}
-
-
-def free_port(address):
-    with socket.socket() as s:
-        s.bind((address, 0))
-        return s.getsockname()[1]
 
 
 class Target:

@@ -12,16 +12,15 @@ import subprocess
 import tempfile
 import uuid
 
+import dvsan_oids as mib
+from dvsanlab import box, config, process
+from dvsanlab.snmp import daemon_environment, snmpd_conf
 from dvsan_oids import (dvsanAccessChapSecret, dvsanAccessChapUser, dvsanAccessInitiator, dvsanAccessOperState,
-                        dvsanAccessOperState_active, dvsanAccessOperState_failed, dvsanAccessOperState_pending,
-                        dvsanAccessOperState_revoking, dvsanAccessRowStatus, dvsanMediumFreeBlocks,
-                        dvsanMediumOperState, dvsanMediumOperState_failed, dvsanMediumOperState_online,
-                        dvsanMemberOperState, dvsanMemberOperState_degraded, dvsanMemberOperState_running,
-                        dvsanMemberOperState_starting, dvsanVolumeIqn, dvsanVolumeLastError, dvsanVolumeMedium,
-                        dvsanVolumeName, dvsanVolumeOperState, dvsanVolumeOperState_creating,
-                        dvsanVolumeOperState_deleting, dvsanVolumeOperState_failed, dvsanVolumeOperState_offline,
-                        dvsanVolumeOperState_online, dvsanVolumeRowStatus, dvsanVolumeSize, dvsanVolumeUuid)
-from . import BUILD, SOURCE, patience, snmp
+                        dvsanAccessRowStatus, dvsanMediumFreeBlocks, dvsanMediumOperState, dvsanMemberOperState,
+                        dvsanVolumeIqn, dvsanVolumeLastError, dvsanVolumeMedium, dvsanVolumeName, dvsanVolumeOperState,
+                        dvsanVolumeRowStatus, dvsanVolumeSize, dvsanVolumeUuid)
+from . import BUILD, net, patience, snmp, stand
+from .files import edit
 from .oids import TRAP_OID
 from .patience import wait_for
 from .snmp import SnmpError
@@ -30,14 +29,14 @@ PROGRAM = BUILD / "bin/dvsan-unit"
 
 GO, DESTROY = 4, 6  # RowStatus, RFC 2579
 CREATING, ONLINE, OFFLINE, FAILED, DELETING = (
-    dvsanVolumeOperState_creating, dvsanVolumeOperState_online, dvsanVolumeOperState_offline,
-    dvsanVolumeOperState_failed, dvsanVolumeOperState_deleting)
+    mib.dvsanVolumeOperState_creating, mib.dvsanVolumeOperState_online, mib.dvsanVolumeOperState_offline,
+    mib.dvsanVolumeOperState_failed, mib.dvsanVolumeOperState_deleting)
 PENDING, ACTIVE, RULE_FAILED, REVOKING = (
-    dvsanAccessOperState_pending, dvsanAccessOperState_active, dvsanAccessOperState_failed,
-    dvsanAccessOperState_revoking)
-M_ONLINE, M_FAILED = dvsanMediumOperState_online, dvsanMediumOperState_failed
+    mib.dvsanAccessOperState_pending, mib.dvsanAccessOperState_active, mib.dvsanAccessOperState_failed,
+    mib.dvsanAccessOperState_revoking)
+M_ONLINE, M_FAILED = mib.dvsanMediumOperState_online, mib.dvsanMediumOperState_failed
 STARTING, RUNNING, DEGRADED = (str(state) for state in (
-    dvsanMemberOperState_starting, dvsanMemberOperState_running, dvsanMemberOperState_degraded))
+    mib.dvsanMemberOperState_starting, mib.dvsanMemberOperState_running, mib.dvsanMemberOperState_degraded))
 
 # How often each volume grows under each load. There are 12 of these in test_growth.py and 6 in test_kernel_growth.py,
 # so by default 36 growths are seen, and more than 1,000 with 56.
@@ -50,58 +49,55 @@ USER, AUTH, PRIV = "provision", "auth-pass-of-provision", "priv-pass-of-provisio
 IQN = "iqn.2026-11.test.dvsan"
 
 
-class Process:
-    """A daemon with its output in a file; killed at the end if it still runs."""
+class Process(process.Process):
+    """One whose end this process waits for."""
 
-    def __init__(self, name, argv, log, env=None, prefix=()):
-        self.name, self.log = name, log
-        with open(log, "ab") as out:
-            self.popen = subprocess.Popen([*prefix, *map(str, argv)], stdin=subprocess.DEVNULL,
-                                          stdout=out, stderr=out, env=env)
+    def start(self):
+        super().start()
+        self.popen.returncode = None
 
     def running(self):
-        return self.popen.poll() is None
+        return self.popen is not None and self.popen.poll() is None
 
     def end(self, signo=signal.SIGTERM, seconds=patience.seconds(15)):
+        """How it ended; None if it was never started. One that is stopped goes on to its end."""
         if self.running():
             self.popen.send_signal(signo)
-        return self.popen.wait(seconds)
+            self.popen.send_signal(signal.SIGCONT)
+        return self.popen and self.popen.wait(seconds)
 
     def kill(self):
         return self.end(signal.SIGKILL)
 
 
-class Box:
-    """Starts nothing by itself. address is the unit's, cms the receiver's; media one of 256 MiB.
-    Of several instances of tgtd the first is tgtd, and all are in tgtds."""
+class Box(box.Box):
+    """One without a station, beside which a receiver listens in the station's place. Media: one of 256 MiB.
+    prefix: of the commands of all its processes."""
+    threads = 2
+    log = "debug"
+    unit_more = f' iqn-prefix="{IQN}"'
+    notify = '<notify user="notify" auth-pass-file="notify.auth" priv-pass-file="notify.priv"/>'
 
     def __init__(self, address, cms, name="unit1", prefix=(), portal=None, instances=1):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="dvsan-unit-"))
-        self.address, self.cms, self.name, self.prefix = address, cms, name, list(prefix)
-        self.portal, self.instances = portal or address, instances
-        self.program = PROGRAM
+        self.prefix, self.portal = list(prefix), portal or address
+        super().__init__(name, str(self.dir), str(PROGRAM), address, cms, [self.portal], instances)
+        self.receiver = self.new_process("snmptrapd", ["snmptrapd", "-f", "-Lf", self.path("traps"), "-On",
+                                                       f"udp:{cms}:1162"], daemon_environment(self.folder, "trapd"))
         self.patience = ["-t", "5", "-r", "3"]  # of the SNMP tools
-        self.snmpd = self.agent = self.receiver = None
-        self.tgtds = {}  # by portal group
         self.indexes = {}  # of volumes by the names of their targets
-        self.engine = "80001f8804" + os.urandom(8).hex()
-        self.agent_log = self.dir / "dvsan-unit.log"
-        for folder in ("media", "run", "conf", "snmpd", "trapd"):
-            (self.dir / folder).mkdir(mode=0o700)
+        self.make_folders("media", "trapd")
+        self.engine = self.engine_id().removeprefix("0x")
+        self.agent_log = pathlib.Path(self.agent.log)
         self.write_files()
 
     def write_files(self):
         for name, text in (("notify.auth", "auth-pass-of-notify"), ("notify.priv", "priv-pass-of-notify")):
             self.write(name, text + "\n")
-        words = {"ADDRESS": f"udp:{self.address}:1161", "ENGINE_ID": "0x" + self.engine,
-                 "ENGINE_OID": ".".join(map(str, [len(self.engine) // 2, *bytes.fromhex(self.engine)])),
-                 "AGENTX": self.dir / "run/agentx", "AGENTX_PERMS": "0600 0700",
-                 "PROVISION_USER": USER,
-                 "PROVISION_AUTH": AUTH, "PROVISION_PRIV": PRIV, "MONITOR_USER": "monitor",
-                 "MONITOR_AUTH": "auth-pass-of-monitor", "MONITOR_PRIV": "priv-pass-of-monitor"}
-        text = (SOURCE / "snmp-agents/snmpd.conf.in").read_text() + self.third_manager()
-        self.write("conf/snmpd.conf", re.sub(r"@(\w+)@", lambda m: str(words[m[1]]), text))
-        self.write("conf/snmptrapd.conf",
+        self.write("snmpd.conf", snmpd_conf(self, {
+            "PROVISION": (USER, AUTH, PRIV), "MONITOR": ("monitor", "auth-pass-of-monitor", "priv-pass-of-monitor")},
+            self.third_manager()))
+        self.write("snmptrapd.conf",
                    'createUser notify SHA-256 "auth-pass-of-notify" AES "priv-pass-of-notify"\n'
                    f"createUser -e 0x{self.engine} third SHA-256 auth-pass-of-third AES priv-pass-of-third\n"
                    "authUser log notify priv\nauthUser log third priv\nagentxsocket /nonexistent\n"
@@ -114,62 +110,53 @@ class Box:
                 "view all included .1\ngroup third usm third\n"
                 'access third "" usm priv exact none none all\n'
                 "trapsess -v 3 -u third -l authPriv -a SHA-256 -A auth-pass-of-third -x AES"
-                f" -X priv-pass-of-third -e 0x{self.engine} udp:{self.cms}:1162\n")
+                f" -X priv-pass-of-third -e 0x{self.engine} udp:{self.station}:1162\n")
 
     def write_config(self, media='<medium index="1" name="m1" kind="dir" path="media" size="256M"/>'):
-        self.write("unit.xml", f"""<unit name="{self.name}" state-dir="state" iqn-prefix="{IQN}" log="debug">
-  <media>{media}</media>
-  <portals><portal index="1" address="{self.portal}" port="3260"/></portals>
-  <tgtd socket="{self.dir}/run/tgtd" instances="{self.instances}" threads="2"/>
-  <snmp agentx="{self.dir}/run/agentx" management-address="udp:{self.address}:1161">
-    <notify user="notify" auth-pass-file="notify.auth" priv-pass-file="notify.priv"/>
-  </snmp>
-  <cms address="udp:{self.cms}:1162"/>
-</unit>
-""")
+        self.write("unit.xml", config.unit(self, media))
 
     def write(self, name, text):
         path = self.dir / name
         path.touch(mode=0o600)
         path.write_text(text)
 
+    def edit(self, old, new):
+        """Changes what its configuration says."""
+        edit(self.path("unit.xml"), old, new)
+
     # ---- Processes
 
+    def new_process(self, name, argv, env=None):
+        return Process(name, self.folder, [*self.prefix, *map(str, argv)],
+                       {"MIBS": "", stand.MARK: os.environ.get(stand.MARK, ""), **(env or {})})
+
     def process(self, name, argv, **env):
-        return Process(name, argv, self.dir / (name + ".log"),
-                       env=dict(os.environ, MIBS="", **env), prefix=self.prefix)
+        """Started, and known to nobody else."""
+        made = self.new_process(name, argv, env)
+        made.start()
+        return made
 
-    def folders(self, state):
-        """Where Net-SNMP's daemons read, and where they keep what they must know again."""
-        return {"SNMPCONFPATH": f"{self.dir}/conf:{self.dir / state}",
-                "SNMP_PERSISTENT_DIR": str(self.dir / state)}
-
-    def start_snmpd(self):
-        self.snmpd = self.process("snmpd", ["snmpd", "-f", "-Lo"], **self.folders("snmpd"))
+    def tgtd_portal(self, group):
+        return "127.0.0.1:0"  # the address may come later
 
     @property
     def tgtd(self):
         return self.tgtds.get(1)
 
+    def start_snmpd(self):
+        self.snmpd.start()
+
     def start_tgtd(self, group=1):
-        (self.dir / f"run/tgtd.{group - 1}").unlink(missing_ok=True)
-        self.tgtds[group] = self.process(
-            f"tgtd{group}", ["tgtd", "-f", "-C", str(group - 1), "-t", "2", "--iscsi", "portal=127.0.0.1:0"],
-            TGT_IPC_SOCKET=str(self.dir / "run/tgtd"))
+        pathlib.Path(self.tgtd_socket(group)).unlink(missing_ok=True)
+        self.tgtds.setdefault(group, self.new_tgtd(group)).start()
 
-    def start_agent(self):
-        self.agent = self.process("dvsan-unit", [self.program, "-c", self.dir / "unit.xml"])
-
-    def take(self, medium):
-        """Says that no other unit serves the medium of this name."""
-        done = subprocess.run([self.program, "-c", self.dir / "unit.xml", f"--take={medium}"], capture_output=True,
-                              text=True, check=False, timeout=60)
-        assert done.returncode == 0, done.stderr
+    def start_agent(self, *before):
+        """before: a command that starts it."""
+        self.agent.argv = [*self.prefix, *before, str(self.program), "-c", self.path("unit.xml")]
+        self.agent.start()
 
     def start_receiver(self):
-        self.receiver = self.process(
-            "snmptrapd", ["snmptrapd", "-f", "-Lf", self.dir / "traps", "-On",
-                          f"udp:{self.cms}:1162"], **self.folders("trapd"))
+        self.receiver.start()
 
     def start(self):
         self.start_snmpd()
@@ -178,14 +165,25 @@ class Box:
         self.start_agent()
         self.wait_ready()
 
+    def take(self, medium):
+        """Says that no other unit serves the medium of this name."""
+        done = self.dvsan_unit(f"--take={medium}", timeout=60)
+        assert done.returncode == 0, done.stderr
+
+    def said(self):
+        """What the agent has logged."""
+        return self.agent_log.read_text(errors="replace") if self.agent_log.exists() else ""
+
+    def wait_said(self, text, seconds=20):
+        wait_for(f"the log to say {text}", lambda: text in self.said(), seconds)
+
     def wait_ready(self):
         wait_for("the unit's tables", lambda: self.try_get(f"{dvsanMemberOperState}.0") in (RUNNING, DEGRADED))
 
     def close(self):
-        ended = self.agent.popen.poll() if self.agent else None
+        ended = self.agent.popen and self.agent.popen.poll()
         for p in (self.agent, self.snmpd, *self.tgtds.values(), self.receiver):
-            if p:
-                p.kill()
+            p.kill()
         shutil.rmtree(self.dir)
         assert ended not in CRASHES, f"the agent died by {signal.Signals(-ended).name}"
 
@@ -256,6 +254,13 @@ class Box:
     def grant(self, volume, index, iqn, user, secret):
         self.set(*grant_set(volume, index, iqn, user, secret))
 
+    def serve(self, index, name, mib, iqn, user, secret):
+        """A volume that one initiator may use."""
+        self.create(index, name, mib)
+        self.grant(index, 1, iqn, user, secret)
+        self.wait_rule(index, 1, ACTIVE)
+        self.wait_volume(index, ONLINE)
+
     def revoke(self, volume, index):
         self.set((f"{dvsanAccessRowStatus}.{volume}.{index}", "i", DESTROY))
 
@@ -290,7 +295,7 @@ class Box:
 
     def tgtadm(self, *args):
         done = subprocess.run([*self.prefix, "tgtadm", "--lld", "iscsi", *args], capture_output=True, text=True,
-                              env=dict(os.environ, TGT_IPC_SOCKET=str(self.dir / "run/tgtd")), check=False)
+                              env=dict(os.environ, **self.tgt_environment()), check=False)
         return done.stdout
 
     def index_of(self, name):
@@ -343,7 +348,8 @@ class Box:
         if not path.exists():
             return []
         found = []
-        for line in dict.fromkeys(path.read_text(errors="replace").splitlines()):
+        text = re.sub(r"\n(?=[0-9A-F]{2} )", "", path.read_text(errors="replace"))  # long octets go on in another line
+        for line in dict.fromkeys(text.splitlines()):
             if line.startswith("TRAP "):
                 variables = dict(v.split(" = ", 1) for v in line[5:].split("#") if " = " in v)
                 variables = {k.strip(): v.strip() for k, v in variables.items()}
@@ -356,49 +362,37 @@ class Box:
         return [n for n in self.notifications() if (n["trap"], n["user"]) == (oid, user)]
 
 
+living = []  # boxes, of which is told when a test fails
+
+
 @contextlib.contextmanager
-def own_box(kind=Box, secret="", **how):
-    """A box on addresses of its own, to be started. Its agent is ended last, which is when leaks are told, and what it
-    wrote is judged: nothing of a sanitizer, and not the secret."""
-    addresses, held = free_addresses(2)
-    box = kind(*addresses, **how)
-    try:
-        yield box
-        if box.agent:  # one that does not run was ended by the test, or died by itself
-            fine = (0,) if box.agent.running() else (0, -signal.SIGKILL)
-            assert box.agent.end() in fine, f"the agent ended with {box.agent.popen.returncode}"
-        text = box.agent_log.read_text()
-        for bad in ("Sanitizer", "runtime error:", *filter(None, [secret])):
+def own_box(kind=Box, secret="", addresses=None, **how):
+    """A box, to be started, on addresses of its own, unless some are given. Its agent is ended last, which is when
+    leaks are told, and what it wrote is judged: nothing of a sanitizer, and no secret."""
+    with contextlib.ExitStack() as stack:
+        made = kind(*(addresses or stack.enter_context(net.own_addresses(2))), **how)
+        stack.callback(made.close)
+        living.append(made)
+        stack.callback(living.remove, made)
+        yield made
+        if made.agent.popen:  # one that does not run was ended by the test, or died by itself
+            fine = (0,) if made.agent.running() else (0, -signal.SIGKILL)
+            assert made.agent.end() in fine, f"the agent ended with {made.agent.popen.returncode}"
+        text = made.said()
+        for bad in ("Sanitizer", "runtime error:", "auth-pass", "priv-pass", *filter(None, [secret])):
             assert bad not in text, text[max(0, text.find(bad) - 200):][:8000]
-    except BaseException:
-        if box.agent:
-            print(box.agent_log.read_text()[-8000:])
-        raise
-    finally:
-        box.close()
-        for s in held:
-            s.close()
 
 
 class Supervised(Box):
     """Its agent starts tgtd."""
-
-    def write_config(self, media='<medium index="1" name="m1" kind="dir" path="media" size="256M"/>'):
-        super().write_config(media)
-        self.edit("<tgtd ", '<tgtd supervise="yes" ')
-
-    def edit(self, old, new):
-        path = self.dir / "unit.xml"
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
+    tgtd_more = 'supervise="yes" '
 
     def tgtd_pid(self, group=1):
         """The process that answers at the socket of a portal group's tgtd, or None."""
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(1)
             try:
-                s.connect(str(self.dir / f"run/tgtd.{group - 1}"))
+                s.connect(self.tgtd_socket(group))
             except OSError:
                 return None
             return struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
@@ -409,15 +403,8 @@ class Supervised(Box):
         self.wait_ready()
         return wait_for("tgtd", self.tgtd_pid)
 
-    def log(self):
-        return self.agent_log.read_text()
-
-    def wait_log(self, text, seconds=20):
-        wait_for(f"the log to say {text}", lambda: text in self.log(), seconds)
-
     def close(self):
-        if self.agent:
-            self.agent.kill()
+        self.agent.kill()
         for group in range(1, self.instances + 1):
             pid = self.tgtd_pid(group)
             if pid:
@@ -440,19 +427,3 @@ def grant_set(volume, index, iqn, user, secret):
             (f"{dvsanAccessChapSecret}.{volume}.{index}", "s", secret),
             (f"{dvsanAccessRowStatus}.{volume}.{index}", "i", GO))
 
-
-def free_addresses(count):
-    """Addresses of 127.14/16 that no other run uses now: a lock on each one's UDP port is held."""
-    held = []
-    third = os.getpid() % 250 + 1
-    for last in range(1, 255):
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            s.bind((f"127.14.{third}.{last}", 1160))
-        except OSError:
-            s.close()
-            continue
-        held.append(s)
-        if len(held) == count:
-            return [h.getsockname()[0] for h in held], held
-    raise AssertionError("no free address in 127.14/16")

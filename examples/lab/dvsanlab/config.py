@@ -2,25 +2,28 @@
 from xml.sax.saxutils import quoteattr
 
 from . import secret
-from .settings import HTTP_PORT, ISCSI_PORT, NOTIFY_PORT, SNMP_PORT
+from .settings import HTTP_PORT, ISCSI_PORT, NOTIFY_PORT
 
 MEDIUM_SIZE = "10G" # thin: it takes no room before it is written
 
 UNIT = """\
 <?xml version="1.0" encoding="UTF-8"?>
-<unit name={name} state-dir="state" log="{log}">
+<unit name={name} state-dir="state" log="{log}"{unit_more}>
   <media>
 {media}
   </media>
   <portals>
 {portals}
   </portals>
-  <tgtd socket={tgtd} control-port="{first}" instances="{instances}" threads="2"/>
-  <snmp agentx={agentx} management-address="udp:{address}:{snmp}" engine-id="{engine}"
-        snmpd-state={snmpd} snmpd-conf={conf}>{notify}</snmp>
+  <tgtd {tgtd_more}socket={tgtd} control-port="{first}" instances="{instances}" threads="2"/>
+  <snmp agentx={agentx} management-address="{management}"{snmp_more}>{notify}</snmp>
   <cms address="udp:{station}:{notify_port}"/>
 </unit>
 """
+
+# What an enrolled unit needs of its snmpd.
+SNMPD = """ engine-id="{engine}"
+        snmpd-state={state} snmpd-conf={conf}"""
 
 # Pass-phrases that all share, of a lab without enrolment.
 USER = """
@@ -46,18 +49,29 @@ def shared_user(settings, name, more=""):
         if settings.shared else ""
 
 
-def unit(u):
+def media(folders):
+    return "\n".join(MEDIUM.format(n, f"pool{n - 1}", folder, MEDIUM_SIZE)
+                     for n, folder in enumerate(folders, 1))
+
+
+def portals(addresses):
+    return "\n".join(PORTAL.format(n, address, ISCSI_PORT) for n, address in enumerate(addresses, 1))
+
+
+def snmpd(box):
+    return SNMPD.format(engine=box.engine_id().removeprefix("0x"),
+                        state=quoteattr(box.path("snmpd.state/snmpd.conf")),
+                        conf=quoteattr(box.path("snmpd.conf")))
+
+
+def unit(box, media_lines):
+    """The unit.xml of a box."""
     return UNIT.format(
-        log=u.settings.log, name=quoteattr(u.name), address=u.address,
-        media="\n".join(MEDIUM.format(n, f"pool{n - 1}", folder, MEDIUM_SIZE)
-                        for n, folder in enumerate(u.media, 1)),
-        portals="\n".join(PORTAL.format(n, address, ISCSI_PORT)
-                          for n, address in enumerate(u.portals, 1)),
-        tgtd=quoteattr(u.path("tgtd.sock")), first=u.control_port(1), instances=u.settings.instances,
-        agentx=quoteattr(u.path("agentx.sock")), snmp=SNMP_PORT,
-        notify=shared_user(u.settings, "notify"), engine=u.engine_id().removeprefix("0x"),
-        snmpd=quoteattr(u.path("snmpd.state/snmpd.conf")), conf=quoteattr(u.path("snmpd.conf")),
-        station=u.settings.address(0), notify_port=NOTIFY_PORT)
+        name=quoteattr(box.name), log=box.log, unit_more=box.unit_more, media=media_lines,
+        portals=box.portals_xml(), tgtd_more=box.tgtd_more, tgtd=quoteattr(box.path("tgtd.sock")),
+        first=box.control_port(1), instances=box.instances, agentx=quoteattr(box.path("agentx.sock")),
+        management=box.management, snmp_more=box.snmp_more, notify=box.notify, station=box.station,
+        notify_port=NOTIFY_PORT)
 
 
 def station(s):

@@ -9,10 +9,9 @@ import os
 import select
 import signal
 import subprocess
-import time
 
 from .errors import LabError
-from .waiting import Deadline, until
+from .waiting import until
 
 MARK = "DVSAN_LAB_PROCESS"
 TAIL_LINES = 15
@@ -84,6 +83,7 @@ class Process:
         self.log = self.base + ".log"
         self.stdout = stdout or self.log
         self.pidfile = self.base + ".pid"
+        self.popen = None  # when it was started by this object
 
     def _recorded(self):
         try:
@@ -126,19 +126,18 @@ class Process:
             f.write(f"{child.pid} {start_time(child.pid) or 0} {boot_id()}\n")
         os.replace(temporary, self.pidfile)
         child.returncode = 0  # it outlives us, and that is right: no warning, please
+        self.popen = child
         return True
 
     def wait_ready(self, ready, seconds):
         """Waits for ready() while the process runs; an error tells the end of its log."""
-        deadline = Deadline(seconds)
-        while not ready():
-            if not self.pid():
-                raise LabError(f"{self.name} ended while it was starting. Its log is {self.log}.",
-                               self.tail())
-            if deadline.over():
-                raise LabError(f"{self.name} was not ready within {seconds} seconds. "
-                               f"Its log is {self.log}.", self.tail())
-            time.sleep(0.01)
+        found = until(lambda: ready() or not self.pid(), seconds, every=0.01)
+        if not self.pid():
+            raise LabError(f"{self.name} ended while it was starting. Its log is {self.log}.",
+                           self.tail())
+        if not found:
+            raise LabError(f"{self.name} was not ready within {seconds} seconds. "
+                           f"Its log is {self.log}.", self.tail())
 
     def stop(self, ask=None, seconds=10):
         """Ends it: ask(), else SIGTERM; SIGKILL when it does not end in time."""

@@ -3,7 +3,7 @@ import os
 import secrets
 
 from . import secret
-from .settings import ROOT, write_file, write_made
+from .settings import ROOT, write_file
 
 USER = "dvsan-{}"
 MIBS = os.path.join(ROOT, "mibs")
@@ -27,29 +27,34 @@ defPrivPassphrase {phrase}
 """
 
 
-def write_snmpd(settings, address, folder, say):
-    """Writes what snmpd reads."""
-    state = os.path.join(folder, "snmpd.state")
-    make_state(state)
+def snmpd_conf(box, users, more=""):
+    """What a box's snmpd reads. users: those of snmpd.conf.in that there are, NAME: (user,
+    pass-phrase of authentication, and of privacy)."""
     with open(SNMPD_CONF, encoding="utf-8") as f:
         text = f.read()
-    engine = engine_id(os.path.join(state, "engine-id"))
-    words = {"ADDRESS": address, "ENGINE_ID": engine, "ENGINE_OID": engine_oid(engine),
-             "AGENTX": "unix:" + os.path.join(folder, "agentx.sock"), "AGENTX_PERMS": "0600 0700"}
-    if not settings.shared:
+    engine = box.engine_id()
+    words = {"ADDRESS": box.listen, "ENGINE_ID": engine, "ENGINE_OID": engine_oid(engine),
+             "AGENTX": "unix:" + box.path("agentx.sock"), "AGENTX_PERMS": "0600 0700"}
+    if "PROVISION" not in users:
         text = "".join(line for line in text.splitlines(True) if "@PROVISION_USER@" not in line
                        or line.startswith("#"))
-    for user in secret.snmp_users(settings):
-        phrase = secret.read(settings, user)
-        words.update({f"{user.upper()}_USER": USER.format(user), f"{user.upper()}_AUTH": phrase,
-                      f"{user.upper()}_PRIV": phrase})
+    for name, user in users.items():
+        words.update((f"{name}_{what}", word) for what, word in zip(("USER", "AUTH", "PRIV"), user))
     for word, value in words.items():
         text = text.replace(f"@{word}@", value)
-    if settings.traps:
-        phrase = secret.read(settings, "monitor")
-        text += TRAPS.format(engine=engine, phrase=phrase,
-                             user=USER.format("monitor"), receiver=settings.traps)
-    write_made(os.path.join(folder, "snmpd.conf"), text + QUIET, say)
+    return text + more + QUIET
+
+
+def lab_users(settings):
+    """Those of a unit of the lab."""
+    return {user.upper(): (USER.format(user), *[secret.read(settings, user)] * 2)
+            for user in secret.snmp_users(settings)}
+
+
+def traps(settings, engine):
+    """What snmpd is told of the lab's receiver of notifications."""
+    return TRAPS.format(engine=engine, phrase=secret.read(settings, "monitor"), user=USER.format("monitor"),
+                        receiver=settings.traps) if settings.traps else ""
 
 
 def engine_id(path):
@@ -71,10 +76,11 @@ def make_state(folder):
     os.makedirs(os.path.join(folder, "cert_indexes"), mode=0o700, exist_ok=True)
 
 
-def snmpd_environment(folder):
+def daemon_environment(folder, state):
+    """For snmpd or snmptrapd whose configuration is in this folder, and its state in state there."""
     # The state folder must be in the search path too: else snmpd never reads engineBoots back,
     # counts 1 again at each start, and managers that knew it are refused for minutes.
-    state = os.path.join(folder, "snmpd.state")
+    state = os.path.join(folder, state)
     return {"SNMPCONFPATH": f"{folder}:{state}", "SNMP_PERSISTENT_DIR": state, "MIBS": ""}
 
 
