@@ -7,9 +7,12 @@ import uuid
 
 import pytest
 
-from tools import patience
-from tools.testlab import BUILD
-from unit_box import ANNOUNCE, COLD_START, MEMBER, ROOT, Box, SnmpError, own_box, wait_for
+from dvsan_oids import dvsan as ROOT, dvsanMemberAnnounce, dvsanMemberObjects as MEMBER
+from support import BUILD, patience
+from support.oids import COLD_START
+from support.patience import wait_for
+from support.snmp import SnmpError
+from support.unit_box import Box, own_box
 
 LAB = {"units": 2}
 DEMO = os.path.join(BUILD, "tests", "second_agent_demo")
@@ -24,10 +27,10 @@ class Second(Box):
         super().__init__(*addresses)
         self.number = uuid.uuid4()
 
-    def start_agent(self):
+    def start_agent(self, *before):
         (self.dir / "own").mkdir(mode=0o700)
-        self.agent = self.process("dvsan-unit", [DEMO, self.dir / "unit.xml", self.dir / "own", str(self.number),
-                                                 "web9"])
+        self.agent.argv = [*self.prefix, *before, DEMO, self.path("unit.xml"), self.path("own"), str(self.number), "web9"]
+        self.agent.start()
 
 
 def word(station, number):
@@ -44,7 +47,7 @@ def test_what_every_agent_does():
         assert first[f".{KIND}"] == "INTEGER: 2"
         assert [first[f".{SERVICES}.3.{n}"] for n in (1, 2)] == ["INTEGER: 1"] * 2
         assert not any(oid.startswith(f".{ROOT}.1.2.") for oid in first), "it tells of volumes"
-        wait_for("two repetitions", lambda: len(box.traps(ANNOUNCE)) >= 2)
+        wait_for("two repetitions", lambda: len(box.traps(dvsanMemberAnnounce)) >= 2)
         assert box.get(f"{MEMBER}.1.0") == box.number.hex
         assert box.walk(SERVICES) == {f".{SERVICES}.2.1": "web", f".{SERVICES}.2.2": "mail",
                                       f".{SERVICES}.3.1": "1", f".{SERVICES}.3.2": "1"}
@@ -61,7 +64,7 @@ def test_what_every_agent_does():
         assert told[f".{SERVICES}.3.1"] == f"INTEGER: {STANDS}" and told[f".{KIND}"] == "INTEGER: 2"
         assert box.get(f"{SERVICES}.3.1") == str(STANDS) and int(box.get(f"{MEMBER}.6.0")) == generation + 1
         os.kill(box.agent.popen.pid, signal.SIGTERM)
-        wait_for("its good-bye", lambda: [n for n in box.traps(ANNOUNCE)
+        wait_for("its good-bye", lambda: [n for n in box.traps(dvsanMemberAnnounce)
                                           if n[f".{MEMBER}.7.0"] == f"INTEGER: {SHUTTING_DOWN}"])
         wait_for("its end", lambda: not box.agent.running())
         assert box.agent.popen.returncode == 0

@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from dvsanlab import snmp
-from tools import patience
-from tools.testlab import BUILD, LAB as LAB_COMMAND, ROOT
+from support import BUILD, SOURCE, patience
+from support.testlab import LAB as LAB_COMMAND
 
 LAB = {"units": 1, "enrolled": True}
 NAMES = "## Names instead of numbers"
@@ -18,7 +18,7 @@ MARK = "end-of-command"
 
 
 def page():
-    with open(os.path.join(ROOT, "docs", "SNMP.md"), encoding="utf-8") as f:
+    with open(os.path.join(SOURCE, "docs", "SNMP.md"), encoding="utf-8") as f:
         return f.read()
 
 
@@ -115,7 +115,7 @@ def test_all_that_is_typed(shell):
 @pytest.mark.skipif(not snmp.standard_mibs(), reason="the IETF's MIB texts are not here; name their folder in "
                                                      "DVSAN_STANDARD_MIBS")
 def test_names(shell):
-    shell.run(f"export MIBDIRS={ROOT}/mibs:{snmp.standard_mibs()}")
+    shell.run(f"export MIBDIRS={SOURCE}/mibs:{snmp.standard_mibs()}")
     commands = list(typed(page().split(NAMES)[1]))
     assert commands
     for command, answer in commands:

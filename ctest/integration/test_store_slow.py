@@ -7,12 +7,14 @@ import threading
 
 import pytest
 
-from tools import initiators, loop_device, packets
-from tools.testlab import Refused, until
+from dvsan_oids import dvsanMemberLease
+from support import disks, initiators
+from support.patience import until
+from support.testlab import Refused
 
 LAB = {"units": 2, "hosts": 1}
 SECONDS = 60
-LEASE = f"{packets.MEMBER}.8.0"
+LEASE = f"{dvsanMemberLease}.0"
 
 
 class Frozen:
@@ -40,7 +42,7 @@ def fixture_state(lab):
     with open(image, "wb") as f:
         f.truncate(64 << 20)
     subprocess.run(["mkfs.ext4", "-q", image], check=True)
-    device = loop_device.attach(image)
+    device = disks.attach(image)
     subprocess.run(["mount", device, state], check=True)
     os.chmod(state, 0o700)
     shutil.copytree(state + ".own", state, dirs_exist_ok=True)
@@ -52,7 +54,7 @@ def fixture_state(lab):
     shutil.rmtree(state + ".own")  # an older one than units were told
     shutil.copytree(state, state + ".own", ignore=shutil.ignore_patterns("lost+found"))
     subprocess.run(["umount", state], check=True)
-    loop_device.detach(device)
+    disks.detach(device)
     os.rmdir(state)
     os.rename(state + ".own", state)
 
