@@ -114,7 +114,7 @@ static int parse(const struct route *route, const struct http_head *head, const 
 
 // ---- To the loop's thread and back ------------------------------------------------------------
 
-#define WRITERS_MAX   16    // of the server's threads; the others are for all else
+#define WRITERS_MAX   8     // of the server's threads; the others are for all else
 #define TURN_MS       10000 // for which a request waits until it has its turn
 #define STOP_LOOKS_MS 200   // how often it is looked whether the station is being stopped
 
@@ -226,6 +226,8 @@ static int run_in_turn(struct crossing *c)
         if (!c->done && !loop_call(c->d->loop, late ? give_up : look_at, c))
             return is_stopping(c->err);
     }
+    pthread_mutex_lock(&c->lock); // finish() has let go of it
+    pthread_mutex_unlock(&c->lock);
     return c->result;
 }
 

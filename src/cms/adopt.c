@@ -400,6 +400,16 @@ static void tell(struct adoption *a, const struct pool_unit *u, bool by_itself)
               "ordered");
 }
 
+// After one that could not be written it begins all over again.
+static void part_written(void *owner, const void *arg, const struct dv_err *err)
+{
+    struct unit_link *link = link_find(owner, arg);
+    if (!link || !err)
+        return;
+    adopt_forget(link);
+    link->adopted_in = link->concluding; // behind the next look
+}
+
 // What the unit was told last is known here from the last part on, in the way that the person
 // chose. Before it nothing is ordered of the unit, and after a crash the person is asked again,
 // about what was not taken over yet.
@@ -415,7 +425,8 @@ static int take_over(struct adoption *a, const struct pool_unit *u, bool by_itse
         tell(a, u, by_itself);
     }
     a->c.above = number_told(a->cms, u); // one that is too low is refused by units
-    ledger_commit(a->cms->ledger, &a->c, LEDGER_KEPT);
+    ledger_commit_then(a->cms->ledger, &a->c, LEDGER_KEPT, part_written, &u->rec.uuid,
+                       sizeof(u->rec.uuid));
     forget_found(a);
     return more;
 }

@@ -165,7 +165,7 @@ void codes_end_try(struct code_entry *code, const char *from, bool wrong, struct
         source->wrong++;
     else if (source->wrong == 0 && source->open == 0)
         *source = code->sources[--code->source_count];
-    if (!wrong)
+    if (!wrong && out)
         set_tries(code, code->rec.tries + 1, out);
 }
 

@@ -47,7 +47,7 @@ void codes_keep_use(const struct code_entry *code, const struct dv_uuid *member,
 void codes_follow(struct codes *c, const struct change *change);
 
 // A try counts from its beginning, so that many at once are not more, and neither is a crash. Its
-// end says whether it was one.
+// end says whether it was one; out may be NULL of one that was wrong, or was not counted.
 void codes_begin_try(struct code_entry *code, const char *from, struct changes *out);
 void codes_end_try(struct code_entry *code, const char *from, bool wrong, struct changes *out);
 const struct code_source *codes_source(const struct code_entry *code, const char *from); // or NULL

@@ -164,7 +164,7 @@ static void give_key(void *owner, const void *arg, const struct dv_err *err)
 {
     struct cms *cms = owner;
     const struct code_try *t = arg;
-    const struct code_entry *code = codes_find(&cms->codes, t->code);
+    struct code_entry *code = codes_find(&cms->codes, t->code);
     uint8_t key[DOOR_KEY];
     struct dv_err why;
     int rc = -1;
@@ -176,7 +176,9 @@ static void give_key(void *owner, const void *arg, const struct dv_err *err)
         rc = codes_key(&cms->codes, code, key, &why);
     bool answered = enrol_door_key(cms->door, t->talk, rc == 0 ? key : NULL, &why);
     secret_wipe(key, sizeof(key));
-    if (!answered || rc < 0)
+    if (err && code) // it was not counted
+        codes_end_try(code, t->from, false, NULL);
+    else if (!answered || rc < 0)
         end_try(cms, t);
 }
 
@@ -187,6 +189,8 @@ static void begin_try(void *owner, const void *arg)
     struct code_entry *code = codes_find(&cms->codes, t->code);
     struct changes c = {0};
     struct dv_err why;
+    if (!enrol_door_waits(cms->door, t->talk))
+        return; // it has gone
     if (enrolment_may_be_tried(code ? &code->rec : NULL, code ? codes_source(code, t->from) : NULL,
                                time(NULL), t->from, &why) < 0) {
         tell_refused(cms, t->code, t->from, &why);
@@ -395,6 +399,8 @@ static void judge_entry(void *owner, const void *arg)
     const struct entrance *en = arg;
     struct changes c = {0};
     struct dv_err why;
+    if (!enrol_door_waits(cms->door, en->at.talk))
+        return; // it has gone
     if (decide(cms, en, &c, &why) < 0)
         (void)enrol_door_grant(cms->door, en->at.talk, NULL, &why);
     else

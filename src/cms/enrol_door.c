@@ -164,6 +164,11 @@ static struct door_talk *find_talk(const struct enrol_door *door, uint64_t numbe
     return NULL;
 }
 
+bool enrol_door_waits(const struct enrol_door *door, uint64_t talk)
+{
+    return find_talk(door, talk, TALK_KEY) || find_talk(door, talk, TALK_GRANT);
+}
+
 bool enrol_door_key(struct enrol_door *door, uint64_t talk, const uint8_t *key,
                     const struct dv_err *why)
 {

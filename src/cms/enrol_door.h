@@ -34,6 +34,8 @@ struct enrol_door *enrol_door_new(struct loop *loop, const char *listen,
                                   const struct door_judge *judge, struct dv_err *err);
 void enrol_door_free(struct enrol_door *door); // NULL is fine; ends all talks
 
+// Whether the talk is there, and waits for an answer.
+bool enrol_door_waits(const struct enrol_door *door, uint64_t talk);
 // What is asked for in the talk, which is safe on disk; else NULL and why not. False: the talk has
 // ended since.
 bool enrol_door_key(struct enrol_door *door, uint64_t talk, const uint8_t *key,

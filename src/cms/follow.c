@@ -101,6 +101,10 @@ static void attach(struct cms *cms, const struct dv_uuid *uuid)
     struct unit_link *link = link_find(cms, uuid);
     if (u->link || !link)
         return;
+    if (!trust_is_taken(u->rec.trust)) { // it announced itself once more meanwhile
+        link_free(link);
+        return;
+    }
     u->link = link;
     cms->strangers -= link->stranger;
     link->stranger = false;

@@ -36,6 +36,8 @@ static bool is_vain(const struct unit_link *link, const struct heard *a)
 {
     uint64_t took = loop_now_ms() - link->work_since;
     const struct pool_unit *unit = link_unit(link);
+    if (link->concluding || link->found_key > 0) // it has answered
+        return false;
     switch (link->work) {
     case LINK_IDLE:
         return false;

@@ -322,7 +322,9 @@ void lead_shown(struct unit_link *link, const struct reading *r)
     struct pool_unit *unit = link_unit(link);
     enum lead_standing before = unit->standing, now = stand(cms, &unit->rec.accepted, r);
     bool other = !uuid_equal(&unit->lead.word.station, &r->lead.word.station);
-    link->standing_before = before;
+    if (!link->adopting) // else that was given up before it was taken over
+        link->standing_before = before;
+    link->adopting = true;
     tell_refusals(link, unit, r);
     unit->lead = r->lead;
     unit->held_until = loop_now_ms() + r->held_for * 1000ull;
@@ -355,6 +357,7 @@ void lead_look(struct unit_link *link, const struct reading *r)
     struct cms *cms = link->cms;
     struct pool_unit *unit = link_unit(link);
     enum lead_standing now = unit->standing;
+    link->adopting = false;
     if (now == LEAD_FREE && link->unproven > UNPROVEN_MAX)
         tell_not_kept(link);
     bool take_over = link->take_over && lead_word_equal(&r->lead.word, &unit->rec.accepted);

@@ -189,7 +189,6 @@ static void follow(struct ledger *l, const struct batch *b)
 // Turns that follow come when no changes are under way any more.
 static void end_batch(struct ledger *l, struct batch *b)
 {
-    DL_DELETE(l->batches, b);
     if (b->failed)
         log_limited(&l->told, LOG_LEVEL_ERROR, "store", "%s", b->err.text);
     else
@@ -199,6 +198,7 @@ static void end_batch(struct ledger *l, struct batch *b)
         b->then->err = b->err;
         DL_APPEND(l->first, b->then);
     }
+    DL_DELETE(l->batches, b);
     end_outcome(l, b);
     if (l->batches)
         hand_over(l);

@@ -100,7 +100,7 @@ void look_silence(struct unit_link *link, const char *why)
     if (!link->keyless || (state != UNIT_DOWN && state != UNIT_STOPPED)) {
         unit->keyless = false;
         observe_state(link->cms, unit, state, why);
-    } else if (!unit->keyless) {
+    } else if (!unit->keyless || unit->rec.state != UNIT_DOWN) {
         tell_keyless(link, unit);
     }
 }
@@ -309,8 +309,9 @@ static bool search_keys(struct unit_link *link, const struct sn_result *result)
 static void let_wait(void *owner, const void *arg)
 {
     struct unit_link *link = link_find(owner, arg);
-    if (!link || !link->reading || !trust_waits(link))
-        return;
+    if (!link || !link->reading || !uuid_equal(&link->reading->uuid, &link->uuid) ||
+        !trust_waits(link))
+        return; // another one by now
     trust_wait(link);
     link_free(link);
 }

@@ -4,6 +4,13 @@
 
 #include <time.h>
 
+static void told(void *owner, const void *arg, const struct dv_err *err)
+{
+    struct cms *cms = owner;
+    (void)arg;
+    cms->older_told = !err;
+}
+
 void older_noticed(struct cms *cms)
 {
     struct changes c = {0};
@@ -16,7 +23,7 @@ void older_noticed(struct cms *cms)
                "unit that was revoked or quarantined since is trusted again until you say so "
                "again; one that was enrolled since needs a code (dvsan unit add NAME)",
                ended, ended == 1 ? "" : "s", ended == 1 ? "has ended" : "have ended");
-    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
+    ledger_commit_then(cms->ledger, &c, LEDGER_KEPT, told, &cms->uuid, sizeof(cms->uuid));
 }
 
 void older_mark(const struct cms *cms, struct changes *c)

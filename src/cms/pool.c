@@ -395,7 +395,7 @@ static void replace(struct pool *p, const struct change *c)
     }
 }
 
-// Events are kept by the store alone.
+// Events are not the pool's.
 static void put(struct pool *p, const struct kind *k, const void *record)
 {
     if (k == &kind_unit)

@@ -186,10 +186,11 @@ struct unit_link {
     uint64_t adopted_in;                // the conclusions in which one ended last
     uint64_t adopt_until;               // loop_now_ms; 0: never, and once it is led
     enum lead_standing standing_before; // before what was shown last
-    bool take_over;                     // the next lease is written though another station leads
-    struct dv_uuid knocked;             // the station that leads it and was let known of this one
-    uint32_t refusals_known;            // of the unit, and told
-    bool refusals_counted;              // once
+    bool adopting;           // it is shown, and what follows of who leads it is not decided yet
+    bool take_over;          // the next lease is written though another station leads
+    struct dv_uuid knocked;  // the station that leads it and was let known of this one
+    uint32_t refusals_known; // of the unit, and told
+    bool refusals_counted;   // once
     uint64_t refusals_told_at;
     bool stranger;             // not in the pool yet
     char sender[SENDER_ROOM];  // of a stranger's announcement
