@@ -2,6 +2,7 @@
 import contextlib
 import faulthandler
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -14,7 +15,13 @@ BACKTRACE_SECONDS = 60
 BACKTRACES = 12  # at most: a lab may have hundreds of processes
 LAB_MARK = "DVSAN_LAB_PROCESS"  # of examples/lab
 labs = []  # the folders of the test's labs
-OURS = ("dvsan", "test_", "_demo", "nbdkit")  # programs whose stacks tell something
+OURS = ("dvsan", "test_", "_demo")  # programs whose stacks tell something
+# Net-SNMP 5.9.3 loses a sender's address, a struct sockaddr_un of 110 octets that netsnmp_unix_recv()
+# allocates, when snmpd is killed in the middle of what it says. Such leaks, and no others.
+LOST_SENDERS = re.compile(
+    r"==\d+==ERROR: LeakSanitizer: detected memory leaks\n\n"
+    r"(Direct leak of (" + "|".join(rf"{110 * n} byte\(s\) in {n}" for n in range(1, 10)) + r") object\(s\) allocated from:\n"
+    r" +#0 \w+ in __interceptor_calloc .*\n +#1 \w+ +\(.*/libnetsnmp\.so\..*\n( +#.*\n)*\n)+SUMMARY: .*\n")
 
 
 def mark():

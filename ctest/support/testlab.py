@@ -14,12 +14,6 @@ from .files import edit
 LAB = os.path.join(SOURCE, "examples", "lab", "lab")
 SANITIZER = re.compile(
     r"ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:")
-# Net-SNMP 5.9.3 loses a sender's address, a struct sockaddr_un of 110 octets that netsnmp_unix_recv()
-# allocates, when snmpd is killed in the middle of what it says. Such leaks, and no others.
-LOST_SENDERS = re.compile(
-    r"==\d+==ERROR: LeakSanitizer: detected memory leaks\n\n"
-    r"(Direct leak of (" + "|".join(rf"{110 * n} byte\(s\) in {n}" for n in range(1, 10)) + r") object\(s\) allocated from:\n"
-    r" +#0 \w+ in __interceptor_calloc .*\n +#1 \w+ +\(.*/libnetsnmp\.so\..*\n( +#.*\n)*\n)+SUMMARY: .*\n")
 LONGEST = settings.SOCKET_PATH_MAX - settings.LONGEST_SOCKET
 Refused, Unanswered = rest.Refused, rest.Unanswered
 
@@ -100,7 +94,7 @@ class TestLab:
         found = []
         for path in self.logs():
             with open(path, encoding="utf-8", errors="replace") as f:
-                lines = LOST_SENDERS.sub("", f.read()).splitlines()
+                lines = stand.LOST_SENDERS.sub("", f.read()).splitlines()
             for number, line in enumerate(lines):
                 if SANITIZER.search(line):
                     found.append(path + ":\n" + "\n".join(lines[number:number + 40]))
