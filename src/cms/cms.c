@@ -1,4 +1,4 @@
-// The station's context: opening and closing it, and changing store and pool together.
+// The station's context: opening and closing it, and what it is asked.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/station.h"
 

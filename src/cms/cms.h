@@ -137,9 +137,9 @@ const struct pool_host **cms_shared_secrets(struct cms *cms, const struct pool_u
 // first of them into out.
 size_t cms_shared_keys(const struct pool *pool, const struct pool_unit *unit,
                        const struct pool_unit **out, size_t room);
-// A person's word on how far a unit is believed. Hosts go on using its volumes.
 // Gives the unit other keys; those of before stay good until the next change, or end with now.
 int cms_rekey_unit(struct cms *cms, const char *unit, bool now, uint64_t *task, struct dv_err *err);
+// A person's word on how far a unit is believed. Hosts go on using its volumes.
 int cms_trust_unit(struct cms *cms, const char *unit, enum trust_act act, struct dv_err *err);
 // Takes a unit that will not come back out of the pool, with its volumes' records; DV_CONFLICT
 // while it is up, and, unless forced, while hosts may use its volumes.

@@ -145,7 +145,7 @@ static void observe_unit(struct observation *o)
     }
 }
 
-#define PART_ROOM 300 // free extents that a turn of the loop has time to store
+#define PART_ROOM 300 // free extents that are written at once
 
 // What became of the free extents goes to the changes, unless NULL, as far as there is time for.
 // False when that is not all.
@@ -299,7 +299,7 @@ static void observe_reading(struct unit_link *link, const struct reading *r, obs
 
 // ---- Part by part ----------------------------------------------------------------------------
 
-// What a turn of the loop has time to store: a volume is some rows, and so is a rule with its host.
+// What is written at once: a volume is some rows, and so is a rule with its host.
 #define PART_ROWS   180
 #define VOLUME_ROWS 3
 #define RULE_ROWS   3

@@ -18,9 +18,9 @@ int request_new_volume_name(struct cms *cms, const char *name, const struct pool
 // Commits the changes and their new task, and tells the task's number.
 int request_begin(struct cms *cms, struct changes *c, const struct task_record *t,
                   const struct pool_unit *unit, uint64_t *task, struct dv_err *err);
-// why: what becomes of what was asked for.
 // Refuses what must wait until that task has been taken back, and tells for what it waits.
 int request_is_taken_back(const struct pool_task *t, struct dv_err *err);
+// why: what becomes of what was asked for.
 void request_end_task(struct cms *cms, struct changes *c, enum task_kind kind,
                       const struct dv_uuid *volume, const struct dv_uuid *host, const char *why);
 
