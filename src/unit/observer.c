@@ -128,7 +128,7 @@ static int meet(struct observer *o, struct dv_err *err)
 
 // ---- On its own thread: a look ------------------------------------------------------------------
 
-static int compare_rows(const void *a, const void *b)
+int sighting_compare_rows(const void *a, const void *b)
 {
     const struct tgt_statistics *x = a, *y = b;
     if (x->tid != y->tid)
@@ -209,7 +209,7 @@ static int read_sessions(struct observer *o, struct sighting *now, struct dv_err
     if (tgt_read_statistics(o->tgt, &now->rows, &now->row_count, err) != 0)
         return -1;
     if (now->row_count > 0)
-        qsort(now->rows, now->row_count, sizeof(*now->rows), compare_rows);
+        qsort(now->rows, now->row_count, sizeof(*now->rows), sighting_compare_rows);
     for (size_t first = 0, end; first < now->row_count; first = end) {
         for (end = first + 1; end < now->row_count && now->rows[end].tid == now->rows[first].tid;)
             end++;
@@ -253,7 +253,8 @@ _Static_assert(offsetof(struct tgt_statistics, tid) == 0 &&
 
 void sighting_rename(struct sighting *o, uint32_t (*number)(void *arg, uint32_t tid), void *arg)
 {
-    o->row_count = rename_rows(o->rows, o->row_count, sizeof(*o->rows), compare_rows, number, arg);
+    o->row_count =
+        rename_rows(o->rows, o->row_count, sizeof(*o->rows), sighting_compare_rows, number, arg);
     o->session_count = rename_rows(o->sessions, o->session_count, sizeof(*o->sessions),
                                    compare_sessions, number, arg);
     o->target_count =

@@ -28,14 +28,15 @@ struct observed_target {
 struct sighting {
     uint64_t at_ms;                   // loop_now_ms() when it began
     char tgtd[OBSERVER_TGTD_MAX + 1]; // tells one run of tgtd from any other, on any boot
-    // Ascending by tid, sid, lun.
-    struct tgt_statistics *rows;
+    struct tgt_statistics *rows;      // ascending by sighting_compare_rows
     size_t row_count;
     struct observed_session *sessions; // ascending by tid, sid
     size_t session_count;
     struct observed_target *targets; // ascending by tid; those whose parameters are known by now
     size_t target_count;
 };
+// The order of rows, for qsort and bsearch: by tid, sid, lun.
+int sighting_compare_rows(const void *a, const void *b);
 void sighting_free(struct sighting *o); // NULL is fine
 // Gives targets other numbers, those that number(arg, tid) returns; leaves out those of which that
 // is 0.

@@ -31,22 +31,12 @@ void traffic_free(struct traffic *t)
 
 // ---- Finding ------------------------------------------------------------------------------------
 
-static int compare_rows(const void *a, const void *b)
-{
-    const struct tgt_statistics *x = a, *y = b;
-    if (x->tid != y->tid)
-        return x->tid < y->tid ? -1 : 1;
-    if (x->sid != y->sid)
-        return x->sid < y->sid ? -1 : 1;
-    return x->lun < y->lun ? -1 : x->lun > y->lun;
-}
-
 static const struct tgt_statistics *row_before(const struct traffic *t,
                                                const struct tgt_statistics *now)
 {
     if (!t->last || t->last->row_count == 0)
         return NULL;
-    return bsearch(now, t->last->rows, t->last->row_count, sizeof(*now), compare_rows);
+    return bsearch(now, t->last->rows, t->last->row_count, sizeof(*now), sighting_compare_rows);
 }
 
 static size_t lower(const struct traffic *t, uint32_t tid, uint64_t sid)
@@ -284,5 +274,5 @@ void traffic_resume(struct traffic *t, const char *tgtd, const struct tgt_statis
     if (count == 0)
         return;
     memcpy(t->last->rows, rows, count * sizeof(*rows));
-    qsort(t->last->rows, count, sizeof(*rows), compare_rows);
+    qsort(t->last->rows, count, sizeof(*rows), sighting_compare_rows);
 }
