@@ -10,7 +10,8 @@ from dvsan_oids import dvsanMemberName
 from support import net
 from support.oids import SYS_DESCR
 from support.patience import until, wait_for
-from support.testlab import LOST_SENDERS, SANITIZER, TestLab, labs
+from support.stand import LOST_SENDERS
+from support.testlab import SANITIZER, TestLab, labs
 from support.unit_box import own_box
 from dvsanlab.process import start_time, strays
 
