@@ -1,6 +1,7 @@
-// Tests of base/mem: growing arrays and clean-up bound to a scope.
+// Tests of base/mem and base/search: growing arrays, places in them, clean-up bound to a scope.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
+#include "base/search.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -87,10 +88,34 @@ static void overflow_ends_the_program(void **state)
     assert_true(WIFSIGNALED(status));
 }
 
+static void places(void **state)
+{
+    (void)state;
+    enum { MOST = 40 };
+    // All lists of pairs of equals, 0 0 2 2 4 4 ..., and all keys in, between and around them.
+    int list[MOST];
+    for (int i = 0; i < MOST; i++)
+        list[i] = i / 2 * 2;
+    for (size_t count = 0; count <= MOST; count++) {
+        for (int key = -1; key <= MOST + 1; key++) {
+            size_t first = 0, behind = 0, place;
+            while (first < count && list[first] < key)
+                first++;
+            while (behind < count && list[behind] <= key)
+                behind++;
+            DV_SEARCH(place, count, list[place] < key);
+            assert_int_equal(place, first);
+            DV_SEARCH(place, count, list[place] <= key);
+            assert_int_equal(place, behind);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(append),
+        cmocka_unit_test(places),
         cmocka_unit_test(text),
         cmocka_unit_test(scope_closes),
         cmocka_unit_test(overflow_ends_the_program),

@@ -128,6 +128,13 @@ static void rules_belong_to_volumes(void **state)
     assert_int_equal(r->r.volume, 2);
     assert_false(r->r.secret_is_set);
     assert_null(state_rule_next(s, 2, 9));
+    // What a walk asks for behind the largest index there can be.
+    assert_null(state_rule_next(s, UINT32_MAX, UINT32_MAX));
+    assert_ptr_equal(state_rule_next(s, 1, UINT32_MAX), state_rule(s, 2, 9));
+    assert_null(state_volume_next(s, UINT32_MAX));
+    assert_null(state_medium_next(s, UINT32_MAX));
+    assert_null(state_portal_next(s, UINT32_MAX, UINT32_MAX));
+    assert_null(state_change_next(s, UINT32_MAX));
     state_remove_rule(s, 1, 4);
     assert_false(state_volume_has_rules(s, 1));
     state_free(s);

@@ -38,7 +38,7 @@ static const void *next(void *ctx, const uint32_t *index, size_t len, uint32_t *
     const struct unit_medium *m = len > 0 ? state_medium(t->state, index[0]) : NULL;
     const struct extent *e = m ? from(m, len > 1 ? (uint64_t)index[1] + 1 : 0) : NULL;
     uint32_t after = len > 0 ? index[0] : 0;
-    while (!e && after < UINT32_MAX && (m = state_medium_next(t->state, after))) {
+    while (!e && (m = state_medium_next(t->state, after))) {
         e = from(m, 0);
         after = m->m.index;
     }

@@ -46,11 +46,10 @@ const struct sn_table table_summary = {
 
 // ---- Media ------------------------------------------------------------------------------------
 
-// The index behind which rows follow; false when none can.
-static bool index_after(const uint32_t *index, size_t len, uint32_t *after)
+// The index behind which rows follow; those begin at 1.
+static uint32_t index_after(const uint32_t *index, size_t len)
 {
-    *after = len > 0 ? index[0] : 0;
-    return *after < UINT32_MAX;
+    return len > 0 ? index[0] : 0;
 }
 
 static const void *found_next(const void *row, uint32_t index, uint32_t *out, size_t *out_len)
@@ -107,9 +106,7 @@ static const void *next_medium(void *ctx, const uint32_t *index, size_t len, uin
                                size_t *out_len)
 {
     const struct tables *t = ctx;
-    uint32_t after;
-    const struct unit_medium *m =
-        index_after(index, len, &after) ? state_medium_next(t->state, after) : NULL;
+    const struct unit_medium *m = state_medium_next(t->state, index_after(index, len));
     return m ? found_next(m, m->m.index, out, out_len) : NULL;
 }
 
@@ -192,9 +189,7 @@ static const void *next_change(void *ctx, const uint32_t *index, size_t len, uin
                                size_t *out_len)
 {
     const struct tables *t = ctx;
-    uint32_t after;
-    const struct state_change *c =
-        index_after(index, len, &after) ? state_change_next(t->state, after) : NULL;
+    const struct state_change *c = state_change_next(t->state, index_after(index, len));
     return c ? found_next(c, c->generation, out, out_len) : NULL;
 }
 

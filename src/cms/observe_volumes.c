@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/search.h"
 #include "logic/foreign.h"
 #include "model/kind.h"
 #include <stdlib.h>
@@ -41,18 +42,12 @@ void observe_sort_rules(struct access_rule *rules, size_t count)
 const struct access_rule *observe_rules_of(const struct observation *o, uint32_t volume,
                                            size_t *count)
 {
-    size_t low = 0, high = o->r->rule_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (o->rules[middle].volume < volume)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t first;
+    DV_SEARCH(first, o->r->rule_count, o->rules[first].volume < volume);
     *count = 0;
-    while (low + *count < o->r->rule_count && o->rules[low + *count].volume == volume)
+    while (first + *count < o->r->rule_count && o->rules[first + *count].volume == volume)
         ++*count;
-    return o->rules + low;
+    return o->rules + first;
 }
 
 static bool is_adopted(const struct observation *o, const struct dv_uuid *uuid)

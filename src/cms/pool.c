@@ -3,6 +3,7 @@
 #include "cms/pool.h"
 
 #include "base/mem.h"
+#include "base/search.h"
 #include <assert.h>
 #include <string.h>
 #include <utlist.h>
@@ -346,16 +347,9 @@ static void drop_task(struct pool *p, struct pool_task *t)
 // The number of those before the place.
 static size_t free_before(const struct pool_unit *u, struct free_place place)
 {
-    size_t low = 0, high = u->free_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct free_extent *e = &u->free_extents[middle];
-        if (free_place_order(free_place_of(e), place) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    size_t i;
+    DV_SEARCH(i, u->free_count, free_place_order(free_place_of(&u->free_extents[i]), place) < 0);
+    return i;
 }
 
 static void replace_free(struct pool_unit *u, const struct change *c)

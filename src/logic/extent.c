@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "logic/extent.h"
 #include "base/mem.h"
+#include "base/search.h"
 #include "base/text.h"
 #include "model/unit.h"
 #include <inttypes.h>
@@ -25,15 +26,9 @@ void extent_sort(struct extent *used, size_t count)
 
 size_t extent_place(const struct extent *list, size_t count, uint64_t block)
 {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (list[middle].start < block)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    size_t i;
+    DV_SEARCH(i, count, list[i].start < block);
+    return i;
 }
 
 int extent_check(const struct extent *used, size_t count, uint64_t total, struct dv_err *err)

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "logic/unit_plan_parts.h"
 #include "base/mem.h"
+#include "base/search.h"
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -252,16 +253,10 @@ static void look_at_rules(struct planner *p, struct view *v)
 
 static const struct seen_target *seen_by_tid(const struct seen *s, uint32_t tid, size_t *index)
 {
-    size_t low = 0, high = s->target_count;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (s->targets[mid].tid < tid)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    *index = low;
-    return low < s->target_count && s->targets[low].tid == tid ? &s->targets[low] : NULL;
+    size_t i;
+    DV_SEARCH(i, s->target_count, s->targets[i].tid < tid);
+    *index = i;
+    return i < s->target_count && s->targets[i].tid == tid ? &s->targets[i] : NULL;
 }
 
 static bool target_is_sane(struct planner *p, const struct view *v)

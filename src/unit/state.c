@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "unit/state.h"
 #include "base/mem.h"
+#include "base/search.h"
 #include "base/secret.h"
 #include "unit/state_internal.h"
 #include <arpa/inet.h>
@@ -225,15 +226,9 @@ void state_note_last(struct state *s, uint32_t index)
 
 static size_t change_lower(const struct state *s, uint32_t generation)
 {
-    size_t low = 0, high = s->change_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->changes[middle].generation < generation)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    size_t i;
+    DV_SEARCH(i, s->change_count, s->changes[i].generation < generation);
+    return i;
 }
 
 const struct state_change *state_change(const struct state *s, uint32_t generation)
@@ -247,9 +242,8 @@ const struct state_change *state_change(const struct state *s, uint32_t generati
 
 const struct state_change *state_change_next(const struct state *s, uint32_t after)
 {
-    if (after == UINT32_MAX)
-        return NULL;
-    size_t i = change_lower(s, after + 1);
+    size_t i;
+    DV_SEARCH(i, s->change_count, s->changes[i].generation <= after);
     while (i < s->change_count && s->changes[i].kind == STATE_CHANGE_VOID)
         i++;
     return i < s->change_count ? &s->changes[i] : NULL;

@@ -1,6 +1,7 @@
 // The volumes again, by their UUIDs, names and target ids.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
+#include "base/search.h"
 #include "logic/unit_plan.h"
 #include "unit/state_internal.h"
 #include <string.h>
@@ -8,15 +9,9 @@
 // The position of the first volume whose UUID is not below this one.
 static size_t uuid_lower(const struct state *s, const struct dv_uuid *uuid)
 {
-    size_t low = 0, high = s->uuid_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (memcmp(s->by_uuid[middle]->v.uuid.b, uuid->b, sizeof(uuid->b)) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    size_t i;
+    DV_SEARCH(i, s->uuid_count, memcmp(s->by_uuid[i]->v.uuid.b, uuid->b, sizeof(uuid->b)) < 0);
+    return i;
 }
 
 static void uuid_add(struct state *s, struct unit_volume *v)
@@ -45,15 +40,9 @@ struct unit_volume *state_volume_uuid(const struct state *s, const struct dv_uui
 // The position of the first volume whose target's id is not below this one.
 static size_t tid_lower(const struct state *s, uint32_t tid)
 {
-    size_t low = 0, high = s->tid_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->by_tid[middle]->tid < tid)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    size_t i;
+    DV_SEARCH(i, s->tid_count, s->by_tid[i]->tid < tid);
+    return i;
 }
 
 static void tid_add(struct state *s, struct unit_volume *v)

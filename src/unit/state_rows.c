@@ -2,21 +2,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "unit/state_rows.h"
 #include "base/mem.h"
+#include "base/search.h"
 #include <assert.h>
 #include <string.h>
 
 // The position of the first row whose key is not below key.
 static size_t rows_lower(const struct state_rows *rows, key_fn *key_of, uint64_t key)
 {
-    size_t low = 0, high = rows->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (key_of(rows->at[middle]) < key)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    size_t i;
+    DV_SEARCH(i, rows->count, key_of(rows->at[i]) < key);
+    return i;
 }
 
 void *state_rows_find(const struct state_rows *rows, key_fn *key_of, uint64_t key)
@@ -27,7 +22,8 @@ void *state_rows_find(const struct state_rows *rows, key_fn *key_of, uint64_t ke
 
 void *state_rows_next(const struct state_rows *rows, key_fn *key_of, uint64_t after)
 {
-    size_t i = rows_lower(rows, key_of, after + 1);
+    size_t i;
+    DV_SEARCH(i, rows->count, key_of(rows->at[i]) <= after);
     return i < rows->count ? rows->at[i] : NULL;
 }
 

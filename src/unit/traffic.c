@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "unit/traffic.h"
 #include "base/mem.h"
+#include "base/search.h"
 #include <string.h>
 
 struct traffic {
@@ -41,16 +42,10 @@ static const struct tgt_statistics *row_before(const struct traffic *t,
 
 static size_t lower(const struct traffic *t, uint32_t tid, uint64_t sid)
 {
-    size_t low = 0, high = t->session_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct observed_session *s = &t->sessions[middle].of;
-        if (s->tid < tid || (s->tid == tid && s->sid < sid))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    const struct traffic_session *s = t->sessions;
+    size_t i;
+    DV_SEARCH(i, t->session_count, s[i].of.tid < tid || (s[i].of.tid == tid && s[i].of.sid < sid));
+    return i;
 }
 
 static const struct traffic_session *session_at(const struct traffic *t, uint32_t tid, uint64_t sid)
@@ -239,15 +234,9 @@ size_t traffic_sessions(const struct traffic *t, uint64_t now_ms)
 const struct tgt_parameters *traffic_parameters(const struct traffic *t, uint64_t now_ms,
                                                 uint32_t tid)
 {
-    size_t low = 0, high = fresh(t, now_ms) ? t->last->target_count : 0, end = high;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (t->last->targets[middle].tid < tid)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < end && t->last->targets[low].tid == tid ? &t->last->targets[low].parameters : NULL;
+    size_t i, count = fresh(t, now_ms) ? t->last->target_count : 0;
+    DV_SEARCH(i, count, t->last->targets[i].tid < tid);
+    return i < count && t->last->targets[i].tid == tid ? &t->last->targets[i].parameters : NULL;
 }
 
 // ---- Over a restart -----------------------------------------------------------------------------
