@@ -144,8 +144,10 @@ static void head(struct input *in, const uint32_t *index, size_t len)
     struct values all;
     struct sn_var vars[READING_HEAD_MAX];
     struct sn_oid oids[READING_HEAD_MAX];
-    const uint32_t volumes[] = {7, 8};
-    size_t n = reading_head_oids(volumes, 2, oids);
+    struct reading *r = dv_calloc(1, sizeof(*r));
+    r->watched[r->watched_count++] = 7;
+    r->watched[r->watched_count++] = 8;
+    size_t n = reading_head_oids(r, oids);
     need(n <= DV_COUNT(oids) && n <= VALUES, "head fits");
     fill(&all, good, DV_COUNT(good));
     for (size_t i = DV_COUNT(good); i < n; i++)
@@ -153,11 +155,10 @@ static void head(struct input *in, const uint32_t *index, size_t len)
     spoil(in, &all, n);
     for (size_t i = 0; i < n; i++)
         vars[i] = (struct sn_var){oids[i], all.v[i]};
-    struct reading *r = dv_calloc(1, sizeof(*r));
     const char *why = NULL;
     struct sn_result answer = {
         .code = DV_OK, .vars = vars, .count = byte(in) % 8 ? n : byte(in) % (n + 1), .text = ""};
-    if (reading_head(&answer, volumes, 2, r, &why)) {
+    if (reading_head(&answer, r, &why)) {
         need(!uuid_is_zero(&r->uuid), "a member's UUID");
         need(transport_check(r->address, ADDRESS_OF_HOST, NULL) == 0, "a member's address");
         need(r->kind == MEMBER_UNIT, "a unit");

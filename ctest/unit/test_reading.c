@@ -271,7 +271,7 @@ static void test_rule(void **state)
 
 // ---- What a unit says of itself ----------------------------------------------------------------
 
-static size_t head_vars(struct sn_var *vars, const uint32_t *volumes, size_t count)
+static size_t head_vars(struct sn_var *vars, const struct reading *asked)
 {
     struct sn_oid oids[READING_HEAD_MAX];
     const struct sn_value values[] = {
@@ -284,19 +284,19 @@ static size_t head_vars(struct sn_var *vars, const uint32_t *volumes, size_t cou
         sn_int(12),      octets("deaf"),  sn_uint(4),
         sn_uint(40),     sn_uint(101),
     };
-    size_t n = reading_head_oids(volumes, count, oids);
+    size_t n = reading_head_oids(asked, oids);
     for (size_t i = 0; i < n; i++)
         vars[i] = (struct sn_var){oids[i], values[i]};
     return n;
 }
 
-static bool read_head(const struct sn_var *vars, size_t n, const uint32_t *volumes, size_t count,
+static bool read_head(const struct sn_var *vars, size_t n, const struct reading *asked,
                       struct reading *out)
 {
     const char *why = NULL;
     struct sn_result answer = {.code = DV_OK, .vars = vars, .count = n, .text = ""};
-    memset(out, 0, sizeof(*out));
-    bool good = reading_head(&answer, volumes, count, out, &why);
+    *out = *asked;
+    bool good = reading_head(&answer, out, &why);
     assert_true(good || why);
     return good;
 }
@@ -304,11 +304,11 @@ static bool read_head(const struct sn_var *vars, size_t n, const uint32_t *volum
 static void test_head(void **state)
 {
     (void)state;
-    const uint32_t volumes[] = {7, 8};
+    const struct reading two = {.watched = {7, 8}, .watched_count = 2}, none = {0};
     struct sn_var vars[READING_HEAD_MAX];
     struct reading r;
-    size_t n = head_vars(vars, volumes, 2);
-    assert_true(read_head(vars, n, volumes, 2, &r));
+    size_t n = head_vars(vars, &two);
+    assert_true(read_head(vars, n, &two, &r));
     assert_memory_equal(r.uuid.b, UUID, 16);
     assert_string_equal(r.name, "unit1");
     assert_string_equal(r.address, ADDRESS);
@@ -335,30 +335,30 @@ static void test_head(void **state)
 
     size_t members = n - 2;
     for (size_t i = 0; i < members; i++) {
-        n = head_vars(vars, volumes, 0);
+        n = head_vars(vars, &none);
         vars[i].value = (struct sn_value){.type = SN_NO_OBJECT};
         bool optional = i >= members - 2; // what is newer than the rest
-        if (read_head(vars, n, volumes, 0, &r) != optional)
+        if (read_head(vars, n, &none, &r) != optional)
             fail_msg("object %zu %s be missing", i, optional ? "must not" : "may");
     }
-    n = head_vars(vars, volumes, 0);
-    assert_false(read_head(vars, n - 1, volumes, 0, &r));
-    assert_false(read_head(vars, 0, volumes, 0, &r));
+    n = head_vars(vars, &none);
+    assert_false(read_head(vars, n - 1, &none, &r));
+    assert_false(read_head(vars, 0, &none, &r));
     static const char *const addresses[] = {"udp:0.0.0.0:161", "tcp:192.0.2.1:161", "",
                                             "udp6:[fe80::1]:161", "udp:a;b:161"};
     for (size_t i = 0; i < DV_COUNT(addresses); i++) {
         vars[9].value = octets(addresses[i]);
-        assert_false(read_head(vars, n, volumes, 0, &r));
+        assert_false(read_head(vars, n, &none, &r));
     }
-    n = head_vars(vars, volumes, 0);
+    n = head_vars(vars, &none);
     vars[11].value = octets(""); // nobody ever led it
-    assert_true(read_head(vars, n, volumes, 0, &r));
+    assert_true(read_head(vars, n, &none, &r));
     assert_true(uuid_is_zero(&r.lead.word.station));
     vars[11].value = octets("half of one");
-    assert_false(read_head(vars, n, volumes, 0, &r));
-    n = head_vars(vars, volumes, 0);
+    assert_false(read_head(vars, n, &none, &r));
+    n = head_vars(vars, &none);
     vars[1].value = sn_int(2); // a host
-    assert_false(read_head(vars, n, volumes, 0, &r));
+    assert_false(read_head(vars, n, &none, &r));
 }
 
 int main(void)

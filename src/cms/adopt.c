@@ -482,7 +482,8 @@ static bool was_anothers(const struct unit_link *link)
 
 bool adopt_left_by_another(struct unit_link *link)
 {
-    return was_anothers(link) && has_orders(link->cms, link_unit(link)) &&
+    bool begun = link->adoption && !link->adoption->asked; // some of the orders are gone by it
+    return was_anothers(link) && (begun || has_orders(link->cms, link_unit(link))) &&
            settle_by_itself(link, ADOPT_UNITS, false);
 }
 
@@ -525,14 +526,18 @@ static bool is_settled_already(const struct pool_unit *u, enum adopt_from from)
 int cms_adopt(struct cms *cms, enum adopt_from from, bool take_over, struct dv_err *err)
 {
     size_t count = 0;
+    bool settled = false; // one: another turn decides about the next
     for (struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
         struct unit_link *link = u->link;
         if (!is_settled_now(u, take_over))
             continue;
         count++;
-        int rc = is_settled_already(u, from) ? 0 : settle_part(link, from, true, false, err);
-        if (rc != 0)
-            return rc;
+        if (!is_settled_already(u, from)) {
+            int rc = settled ? 1 : settle_part(link, from, true, false, err);
+            if (rc != 0)
+                return rc;
+            settled = true;
+        }
         link->take_over = u->standing == LEAD_HELD;
         link->adopt_from = from;
         link->adopt_until = loop_now_ms() + ADOPT_MS;

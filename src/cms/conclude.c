@@ -57,7 +57,7 @@ static void all_is_taken_in(struct unit_link *link)
     link->farewell = false;
     link->over_ms = 0;
     link->trouble[0] = '\0';
-    link->lease_until = loop_now_ms() + link->reading->lease * 1000ull;
+    link->lease_until = link->reading->answered_at + link->reading->lease * 1000ull;
     lead_shown(link, link->reading);
 }
 
@@ -211,7 +211,7 @@ bool conclude_without(struct unit_link *link)
     conclude_forget(link);
     if (!link->silent) {
         link->misses = 0;
-        link->lease_until = loop_now_ms() + link->reading->lease * 1000ull;
+        link->lease_until = link->reading->answered_at + link->reading->lease * 1000ull;
         link_unit(link)->rec.last_seen = time(NULL);
     }
     lead_keep(link);

@@ -66,6 +66,8 @@ static void before_volume(struct cms *cms, const struct volume_record *rec)
     const struct pool_unit *u = pool_unit_by_uuid(cms->pool, &rec->unit);
     if (!v || !u || v->unit == u)
         return;
+    if (v->unit->link && uuid_equal(&rec->left, &v->unit->rec.uuid))
+        left_out_leave(v->unit->link, v);
     new_orders(v->unit);
     if (u->link)
         link_look(u->link);

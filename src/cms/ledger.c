@@ -9,8 +9,6 @@
 #include <string.h>
 #include <utlist.h>
 
-#define SLOW_MS 1000
-
 struct turn {
     uint64_t number;
     ledger_turn_fn *fn;
@@ -271,7 +269,7 @@ bool ledger_is_busy(const struct ledger *l)
 
 bool ledger_is_slow(const struct ledger *l)
 {
-    return l->batches && loop_now_ms() - l->since >= SLOW_MS;
+    return l->batches && loop_now_ms() - l->since >= LEDGER_SLOW_MS;
 }
 
 // ---- Its life -----------------------------------------------------------------------------------

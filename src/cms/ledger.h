@@ -63,7 +63,8 @@ void ledger_watch(struct ledger *l, struct ledger_outcome *outcome);
 
 // Whether changes are under way.
 bool ledger_is_busy(const struct ledger *l);
-// Whether they are for longer than a second.
+// Whether those that are being written are for this long.
+#define LEDGER_SLOW_MS 1000
 bool ledger_is_slow(const struct ledger *l);
 
 #endif

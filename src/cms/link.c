@@ -147,14 +147,36 @@ static bool take_step(struct unit_link *link)
     return executor_step(link);
 }
 
+// Looks at the unit when a look is due, and else sets the timer for the time when it will be.
+static void look_or_wait(struct unit_link *link)
+{
+    uint64_t now = loop_now_ms();
+    if (!link_unit(link) && !link->urgent) {
+        loop_timer_set(link->timer, STRANGER_KEEP_MS);
+        return;
+    }
+    uint64_t due = due_at(link), may = pace_next(&link->looks, now);
+    if (due < may)
+        due = may;
+    if (due > now) {
+        loop_timer_set(link->timer, (uint32_t)(due - now));
+        return;
+    }
+    link->urgent = false;
+    link->looked_at = now;
+    pace_look(&link->looks, now);
+    link->poll_at = regular_time(link, now);
+    look_start(link);
+}
+
 static void step_turn(void *owner, const void *arg)
 {
     struct unit_link *link = link_find(owner, arg);
     if (!link)
         return;
     link->stepping = false;
-    if (link->work == LINK_IDLE)
-        (void)take_step(link);
+    if (link->work == LINK_IDLE && !take_step(link))
+        look_or_wait(link);
 }
 
 // No order is sent while something is being written that it could be about: it waits for a turn.
@@ -172,24 +194,12 @@ void link_next(struct unit_link *link)
         ask_for_step(link);
     if (link->work != LINK_IDLE)
         return;
-    struct pool_unit *unit = link_unit(link);
-    uint64_t now = loop_now_ms();
-    if (!unit && !link->urgent) {
-        loop_timer_set(link->timer, STRANGER_KEEP_MS);
-        return;
-    }
-    uint64_t due = due_at(link), may = pace_next(&link->looks, now);
-    if (due < may)
-        due = may;
-    if (due > now) {
-        loop_timer_set(link->timer, (uint32_t)(due - now));
-        return;
-    }
-    link->urgent = false;
-    link->looked_at = now;
-    pace_look(&link->looks, now);
-    link->poll_at = regular_time(link, now);
-    look_start(link);
+    // An order that waits for its turn goes before a look that is due, which takes longer; but
+    // where the store is slow, what is seen must not wait for it.
+    if (link->stepping && !ledger_is_slow(link->cms->ledger))
+        loop_timer_set(link->timer, LEDGER_SLOW_MS);
+    else
+        look_or_wait(link);
 }
 
 void link_look(struct unit_link *link)

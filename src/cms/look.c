@@ -200,16 +200,13 @@ static void weigh_next_address(struct unit_link *link)
     link->next_address[0] = '\0';
 }
 
-static size_t watched(const struct unit_link *link, uint32_t *volumes)
+static void watch(struct reading *r, const struct pool_unit *unit)
 {
-    const struct pool_unit *unit = link_unit(link);
     const struct pool_volume *v = unit ? unit->unsettled : NULL; // those are among them
-    size_t n = 0;
-    for (; v && n < READING_PROGRESS_MAX; v = v->open_next) {
+    for (; v && r->watched_count < READING_PROGRESS_MAX; v = v->open_next) {
         if (v->actual.index && orders_is_at_work(&v->actual))
-            volumes[n++] = v->actual.index;
+            r->watched[r->watched_count++] = v->actual.index;
     }
-    return n;
 }
 
 static const char *check(struct unit_link *link, const struct sn_result *result)
@@ -217,10 +214,9 @@ static const char *check(struct unit_link *link, const struct sn_result *result)
     const char *why = NULL;
     if (result->code != DV_OK)
         return result->text;
-    uint32_t volumes[READING_PROGRESS_MAX];
-    size_t count = watched(link, volumes); // the pool has not changed since the request
-    if (!reading_head(result, volumes, count, link->reading, &why))
+    if (!reading_head(result, link->reading, &why))
         return why;
+    link->reading->answered_at = loop_now_ms();
     if (!uuid_equal(&link->reading->uuid, &link->uuid))
         return "another member answers at its address";
     return NULL;
@@ -390,9 +386,9 @@ void look_start(struct unit_link *link)
     link->moving = false;
     link->tried = link->trial != NULL;
     bool polled = link_unit(link) && !link->trial;
-    uint32_t volumes[READING_PROGRESS_MAX];
     struct sn_oid oids[READING_HEAD_MAX];
-    size_t n = reading_head_oids(volumes, watched(link, volumes), oids);
+    watch(link->reading, link_unit(link));
+    size_t n = reading_head_oids(link->reading, oids);
     sn_get(link->trial ? link->trial : link->peer, oids, n,
            polled ? poll_timing(link) : timing(link, FIRST_RETRIES), looked, link);
 }

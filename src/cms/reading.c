@@ -60,14 +60,14 @@ static const struct sn_oid head[] = {
 #define HEAD_NEWS (DV_COUNT(head) - 2)
 #define HEAD_KEY  (DV_COUNT(head) - 1)
 
-size_t reading_head_oids(const uint32_t *volumes, size_t count, struct sn_oid *oids)
+size_t reading_head_oids(const struct reading *r, struct sn_oid *oids)
 {
     static const struct sn_oid progress = OID_dvsanVolumeProgress;
     size_t n = 0;
     for (; n < DV_COUNT(head); n++)
         oids[n] = sn_scalar_oid(&head[n]);
-    for (size_t i = 0; i < count; i++)
-        oids[n++] = sn_oid_append(&progress, volumes[i]);
+    for (size_t i = 0; i < r->watched_count; i++)
+        oids[n++] = sn_oid_append(&progress, r->watched[i]);
     return n;
 }
 
@@ -104,8 +104,7 @@ static bool read_lead(const struct sn_value *holder, const struct sn_var *rest, 
 
 const char reading_no_agent[] = "its agent does not answer: it does not run, or it hangs";
 
-bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_t count,
-                  struct reading *out, const char **why)
+bool reading_head(const struct sn_result *answer, struct reading *out, const char **why)
 {
     if (answer->count < DV_COUNT(head)) {
         *why = "its answer is too short";
@@ -142,10 +141,11 @@ bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_
         return false;
     }
     v += DV_COUNT(head);
-    for (size_t i = 0; i < count && DV_COUNT(head) + i < answer->count; i++) {
+    for (size_t i = 0; i < out->watched_count && DV_COUNT(head) + i < answer->count; i++) {
         uint32_t percent;
         if (sn_get_uint(&v[i].value, &percent) && percent <= 100)
-            out->progress[out->progress_count++] = (struct reading_progress){volumes[i], percent};
+            out->progress[out->progress_count++] =
+                (struct reading_progress){out->watched[i], percent};
     }
     return true;
 }

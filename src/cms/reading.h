@@ -51,9 +51,12 @@ struct reading {
     uint32_t held_for; // seconds for which that station goes on leading it
     char refused[LAST_ERROR_ROOM];
     uint32_t refusals;
-    bool tells_key;      // an agent of before does not, and cannot be given other keys
-    uint32_t key_number; // of its own keys; 0: it has none, or does not tell
-    int32_t spin_lock;   // to be named when another station or mark is to lead it
+    bool tells_key;       // an agent of before does not, and cannot be given other keys
+    uint32_t key_number;  // of its own keys; 0: it has none, or does not tell
+    int32_t spin_lock;    // to be named when another station or mark is to lead it
+    uint64_t answered_at; // loop_now_ms
+    uint32_t watched[READING_PROGRESS_MAX]; // the volumes whose progress was asked for
+    size_t watched_count;
     struct reading_progress progress[READING_PROGRESS_MAX];
     size_t progress_count;
 
@@ -85,12 +88,11 @@ bool reading_free_some(struct reading *r);
 
 extern const char reading_no_agent[]; // why there is no head: another agent answers for it
 
-// The request of a look: the member's scalars, and the progress of some volumes.
+// The request of a look: the member's scalars, and the progress of the volumes that are watched.
 #define READING_HEAD_MAX (22 + READING_PROGRESS_MAX)
-size_t reading_head_oids(const uint32_t *volumes, size_t count, struct sn_oid *oids);
-// False with *why when the answer is not that of a unit. volumes as in the request.
-bool reading_head(const struct sn_result *answer, const uint32_t *volumes, size_t count,
-                  struct reading *out, const char **why);
+size_t reading_head_oids(const struct reading *r, struct sn_oid *oids);
+// False with *why when the answer is not that of a unit.
+bool reading_head(const struct sn_result *answer, struct reading *out, const char **why);
 
 // The request behind the walks: whether it still is the same run of the unit, and how much it has.
 struct reading_tail {

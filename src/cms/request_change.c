@@ -249,9 +249,6 @@ int cms_accept_volume(struct cms *cms, const char *volume, const char *unit, str
     rec.seen = true;
     memset(rec.proof, 0, sizeof(rec.proof)); // that of the other medium
     rec.left = v->rule_count > 0 ? v->unit->rec.uuid : (struct dv_uuid){0};
-    struct unit_link *old = v->rule_count > 0 ? v->unit->link : NULL;
-    if (old)
-        left_out_leave(old, v);
     struct changes c = {0};
     changes_hidden(&c, &rec.uuid);
     changes_volume(&c, &rec);
