@@ -97,7 +97,7 @@ static inline int tear_down(void **state)
     reading_free(lab->link.reading);
     left_out_forget(&lab->link);
     observe_forget(&lab->link);
-    executor_forget(&lab->link);
+    link_forget_orders(&lab->link);
     HASH_DEL(lab->cms.links, &lab->link);
     loop_timer_free(lab->link.timer);
     test_ledger_close(&lab->cms);

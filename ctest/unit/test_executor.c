@@ -65,7 +65,7 @@ static void test_what_is_settled_is_left_alone(void **state)
     settles(lab);
     assert_int_equal(HASH_COUNT(p->volumes), 2);
     assert_null(lab->unit->unsettled);
-    executor_forget(&lab->link);
+    link_forget_orders(&lab->link);
 }
 
 // What waits does not keep others from their turn.
@@ -90,7 +90,7 @@ static void test_many_are_planned_for_in_turns(void **state)
         assert_true(turns++ < 5);
     assert_int_equal(lab->link.queue.count, 1);
     assert_int_equal(lab->link.queue.items[0].kind, ORDER_DELETE_VOLUME);
-    executor_forget(&lab->link);
+    link_forget_orders(&lab->link);
 }
 
 // A unit that comes back without all that was to be deleted.

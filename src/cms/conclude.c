@@ -74,7 +74,7 @@ static enum part_taken lead(struct unit_link *link)
 
 static enum part_taken miss(struct unit_link *link)
 {
-    look_silence(link, link->why);
+    silence_noted(link, link->why);
     return PART_LAST;
 }
 
@@ -132,12 +132,6 @@ void conclude_forget(struct unit_link *link)
     link->concluding = 0;
 }
 
-struct unit_link *conclude_link(struct cms *cms, const struct conclusion *c)
-{
-    struct unit_link *link = link_find(cms, &c->uuid);
-    return link && link->concluding == c->number ? link : NULL;
-}
-
 static void take_part(void *owner, const void *arg);
 
 static void go_on(struct unit_link *link, enum part_taken part)
@@ -154,12 +148,12 @@ static void go_on(struct unit_link *link, enum part_taken part)
         return;
     }
     conclude_forget(link);
-    look_end(link);
+    link_end_look(link);
 }
 
 static void take_part(void *owner, const void *arg)
 {
-    struct unit_link *link = conclude_link(owner, arg);
+    struct unit_link *link = link_concluding(owner, arg);
     if (!link)
         return;
     loop_serves(link->cms->loop, steps[link->conclusion].serves);
@@ -215,7 +209,7 @@ bool conclude_without(struct unit_link *link)
         link_unit(link)->rec.last_seen = time(NULL);
     }
     lead_keep(link);
-    look_end(link);
+    link_end_look(link);
     return true;
 }
 

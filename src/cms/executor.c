@@ -40,16 +40,6 @@ static void hold(struct pool_hold *h, const char *why)
     h->until = loop_now_ms() + h->ms;
 }
 
-void executor_release(struct pool_volume *v)
-{
-    struct pool_assignment *a;
-    v->hold = (struct pool_hold){0};
-    DL_FOREACH2(v->assignments, a, volume_next)
-    {
-        a->hold = (struct pool_hold){0};
-    }
-}
-
 // How many of the volumes that there may be something to do for are planned for in this turn, and
 // how many rights they have.
 static size_t count_planned(const struct pool_unit *unit, size_t *rights,
@@ -155,7 +145,7 @@ bool executor_plan(struct unit_link *link)
             waiting |= rights[r].held && !a->hold.refused;
         }
     }
-    executor_forget(link);
+    link_forget_orders(link);
     link->replan = false;
     orders_plan(volumes, n, &link->queue);
     plan_left(link, &link->queue);
@@ -171,13 +161,6 @@ bool executor_plan(struct unit_link *link)
     if (link->queue.count > STEPS_AT_A_TIME)
         link->queue.count = STEPS_AT_A_TIME;
     return goes_on(unit, first_left, link->queue.unsettled || waiting);
-}
-
-void executor_forget(struct unit_link *link)
-{
-    free(link->queue.items);
-    link->queue = (struct orders){0};
-    link->queue_next = 0;
 }
 
 // ---- Sending -------------------------------------------------------------------------------
@@ -380,7 +363,7 @@ static void postponed(struct unit_link *link, const struct orders_item *s, const
     struct target t = target_of(link, s);
     log_debug("executor", "%s: %s postponed: %s", link->name, order_kind_name(s->kind), why);
     hold_step(link, s, &t, NULL);
-    executor_forget(link);
+    link_forget_orders(link);
 }
 
 // By its word the unit was led by another station, or told by another copy of this one's store.
@@ -424,7 +407,7 @@ static void step_answered(void *arg, const struct sn_result *result)
         refused(link, &step, result->code, result->text);
     if (link->queue_next == link->queue.count)
         link->urgent = true; // see what came of it
-    link_next(link);
+    link_go_on(link);
 }
 
 // volume: of the unit that it is about; NULL: none.
@@ -495,6 +478,6 @@ bool executor_step(struct unit_link *link)
             return true;
         link->queue_next++;
     }
-    executor_forget(link);
+    link_forget_orders(link);
     return false;
 }

@@ -196,7 +196,7 @@ static enum cancel_end look_at_cancel(const struct judging *j, const struct task
     struct cancel_look look = {.kind = t->kind, .fresh = j->fresh};
     if (!v)
         return CANCEL_TAKEN_BACK; // with its volume, when that was not there any more
-    look.out = lead_order_is_out(v);
+    look.out = link_order_is_out(v);
     look.volume = v->actual.index != 0;
     look.right = a && a->actual.index != 0;
     look.other_size = v->actual.target_blocks != 0 || v->actual.blocks != v->rec.blocks;

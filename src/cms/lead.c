@@ -124,15 +124,6 @@ void lead_keep(struct unit_link *link)
         write_lease(link, NULL);
 }
 
-bool lead_order_is_out(const struct pool_volume *v)
-{
-    const struct unit_link *link = v->unit->link;
-    if (!link || v->order == 0)
-        return false;
-    return v->unit->standing == 0 ||
-           lead_may_carry_out(&v->unit->lead.word, &link->cms->uuid, v->order);
-}
-
 void lead_order_sent(struct unit_link *link, struct pool_volume *v)
 {
     link->order_before = link->order;
@@ -371,7 +362,7 @@ void lead_look(struct unit_link *link, const struct reading *r)
     if (now == LEAD_OURS || now == LEAD_FREE || take_over)
         renew_lease(link, r);
     else
-        executor_forget(link);
+        link_forget_orders(link);
     if (now == LEAD_HELD && !take_over)
         knock(link, &r->lead);
 }

@@ -14,7 +14,6 @@
 #include "dvsan_oids.h"
 #include "logic/health.h"
 #include <stdio.h>
-#include <utlist.h>
 
 #define SEARCH_MS     10000 // between searches for the keys that a unit knows
 #define FIRST_RETRIES 2     // a unit that nobody polls yet gets further tries at once
@@ -41,18 +40,6 @@ static void drop_trial(struct unit_link *link)
     link->next_address[0] = '\0';
 }
 
-void look_end(struct unit_link *link)
-{
-    fetch_free(link->fetch);
-    link->fetch = NULL;
-    reading_free(link->reading);
-    link->reading = NULL;
-    names_free(&link->names);
-    link->work = LINK_IDLE;
-    link->discard = false;
-    link_next(link);
-}
-
 // ---- Silence -------------------------------------------------------------------------------
 
 static void tell_stranger(struct unit_link *link, const char *why)
@@ -67,44 +54,6 @@ static void tell_stranger(struct unit_link *link, const char *why)
     dv_copy(link->trouble, sizeof(link->trouble), why);
 }
 
-// Whatever it was before: it is there, and a person has to do something.
-static void tell_keyless(struct unit_link *link, struct pool_unit *unit)
-{
-    struct changes c = {0};
-    struct unit_record rec = unit->rec;
-    char why[2 * LAST_ERROR_ROOM];
-    snprintf(why, sizeof(why),
-             "it takes none of the station's keys, as when an old backup of either was put back: "
-             "dvsan unit add %s --again gives it others (%s)",
-             rec.name, link->refused_keys);
-    rec.state = UNIT_DOWN;
-    dv_copy(rec.last_error, sizeof(rec.last_error), why);
-    changes_unit(&c, &rec);
-    events_add_limited(&link->states, link->cms, &c, EVENT_ERROR, "unit", rec.name, "is down: %s",
-                       why);
-    ledger_commit(link->cms->ledger, &c, LEDGER_KEPT);
-    unit->keyless = true;
-}
-
-void look_silence(struct unit_link *link, const char *why)
-{
-    struct pool_unit *unit = link_unit(link);
-    static const struct health_look silence = {.answered = false};
-    enum unit_state state = health_next(unit->rec.state, &silence, &link->misses);
-    unit->agent_away = !strcmp(why, reading_no_agent);
-    if (link->farewell) { // it said so
-        state = UNIT_STOPPED;
-        why = observe_stopped;
-    }
-    log_debug("look", "%s: %s (%u in a row)", unit->rec.name, why, link->misses);
-    if (!link->keyless || (state != UNIT_DOWN && state != UNIT_STOPPED)) {
-        unit->keyless = false;
-        observe_state(link->cms, unit, state, why);
-    } else if (!unit->keyless || unit->rec.state != UNIT_DOWN) {
-        tell_keyless(link, unit);
-    }
-}
-
 static void missed(struct unit_link *link, const char *why)
 {
     link->pace_ms = 0;
@@ -115,7 +64,7 @@ static void missed(struct unit_link *link, const char *why)
         conclude_silence(link, why);
         return;
     }
-    look_end(link);
+    link_end_look(link);
 }
 
 // ---- An answer -----------------------------------------------------------------------------
@@ -251,7 +200,7 @@ static void key_taken(void *owner, const void *arg, const struct dv_err *err)
     }
     sn_peer_forget_time(link->peer);
     link->urgent = true;
-    look_end(link);
+    link_end_look(link);
 }
 
 static void take_key(void *owner, const void *arg)
@@ -302,16 +251,6 @@ static bool search_keys(struct unit_link *link, const struct sn_result *result)
 
 // ---- Looking ---------------------------------------------------------------------------------
 
-static void let_wait(void *owner, const void *arg)
-{
-    struct unit_link *link = link_find(owner, arg);
-    if (!link || !link->reading || !uuid_equal(&link->reading->uuid, &link->uuid) ||
-        !trust_waits(link))
-        return; // another one by now
-    trust_wait(link);
-    link_free(link);
-}
-
 static void looked(void *arg, const struct sn_result *result)
 {
     if (result->code == DV_CANCELLED)
@@ -327,7 +266,7 @@ static void looked(void *arg, const struct sn_result *result)
                     why);
         drop_trial(link);
         link->urgent = true;
-        look_end(link);
+        link_end_look(link);
         return;
     }
     if (why) {
@@ -339,7 +278,8 @@ static void looked(void *arg, const struct sn_result *result)
     else if (link->next_address[0])
         weigh_next_address(link);
     if (trust_waits(link)) {
-        ledger_turn(link->cms->ledger, let_wait, &link->uuid, sizeof(link->uuid));
+        link->unknown = true;
+        loop_timer_set(link->timer, 0);
         return;
     }
     uint32_t since;

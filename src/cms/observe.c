@@ -18,8 +18,6 @@
 // Another engine that has used the unit's UUID is taken to be gone after this much silence.
 #define STRANGER_SILENCE_MS 120000
 
-const char observe_stopped[] = "its agent was stopped";
-
 // ---- The unit itself -------------------------------------------------------------------------
 
 static enum unit_state next_state(const struct observation *o)
@@ -127,7 +125,7 @@ static void observe_unit(struct observation *o)
     rec->generation = r->generation;
     rec->state = next_state(o);
     dv_copy(rec->last_error, sizeof(rec->last_error),
-            rec->state == UNIT_STOPPED && !r->last_error[0] ? observe_stopped
+            rec->state == UNIT_STOPPED && !r->last_error[0] ? silence_stopped
             : r->last_error[0]                              ? r->last_error
                                                             : r->news_error);
     bool first = is_new(o->unit);
@@ -261,7 +259,7 @@ struct written_part {
 static void written(void *owner, const void *arg, const struct dv_err *err)
 {
     const struct written_part *part = arg;
-    struct unit_link *link = conclude_link(owner, &part->of);
+    struct unit_link *link = link_concluding(owner, &part->of);
     if (!link)
         return;
     bool rest = link->observation->r->part == READING_REST;
@@ -391,28 +389,4 @@ void observe_part(struct unit_link *link, observe_done_fn *done)
     part.has_media = part.has_portals = is_new(unit);
     observe_reading(link, &part, done);
     link->parts_at = end;
-}
-
-// ---- Silence and leaving ---------------------------------------------------------------------
-
-void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state state, const char *why)
-{
-    if (unit->rec.state == state)
-        return;
-    struct changes c = {0};
-    struct unit_link *link = unit->link;
-    struct log_limit none = {0};
-    struct log_limit *limit = link ? &link->states : &none;
-    struct unit_record rec = unit->rec;
-    rec.state = state;
-    dv_copy(rec.last_error, sizeof(rec.last_error), why);
-    changes_unit(&c, &rec);
-    if (state == UNIT_DOWN)
-        events_add_limited(limit, cms, &c, EVENT_ERROR, "unit", rec.name, "is down: %s", why);
-    else if (state == UNIT_STOPPED)
-        events_add_limited(limit, cms, &c, EVENT_INFO, "unit", rec.name, "is being stopped");
-    else if (state == UNIT_CONFLICT)
-        events_add_limited(limit, cms, &c, EVENT_ERROR, "unit", rec.name,
-                           "%s: nothing is changed on the unit until one of the two is gone", why);
-    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
 }

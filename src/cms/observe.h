@@ -31,7 +31,7 @@ struct observation {
 size_t observe_part_end(const struct reading *r, size_t at);
 bool observe_is_at_last(const struct unit_link *link); // the next part of its reading is the last
 
-// ---- observe_volumes.c: volumes, and the hosts that may use them ----
+// ---- observation.c ----
 // Sorts by volume and index, as the functions below want it.
 void observe_sort_rules(struct access_rule *rules, size_t count);
 // The rules of a volume, by its index.
@@ -40,23 +40,29 @@ const struct access_rule *observe_rules_of(const struct observation *o, uint32_t
 // Of the medium with the index, as the unit shows it now. Where media are as they were, the reading
 // has none.
 const struct medium_proof *observe_proof(const struct observation *o, uint32_t medium);
+// Whether the reading may tell of its volumes and hosts: what a unit shows can be other volumes
+// each time.
+bool observe_may_tell(struct observation *o);
+#define OBSERVE_TOLD 16 // volumes, hosts or changes of one kind that a reading tells of by name
+// Counts a volume, host or change, and says whether it is told of by name.
+bool observe_is_told(struct observation *o, size_t *count);
+// Once the changes were applied, or not.
+void observe_end_adopted(struct observation *o, bool applied);
+// A volume that is taken in.
+void observe_note_adopted(struct observation *o, const struct dv_uuid *uuid);
+bool observe_is_adopted(const struct observation *o, const struct dv_uuid *uuid);
+void observe_hide(struct observation *o, struct pool_volume *pv); // a volume that is gone
+
+// ---- observe_volumes.c: volumes, and the hosts that may use them ----
 void observe_volume(struct observation *o, const struct volume *v);
 // Whether a volume that would be taken in is used by so many hosts that nobody here knows that
 // these come first, some in each turn of the loop. They do no harm without the volume; a volume
 // is taken in with all its hosts or not at all.
 bool observe_wants_hosts(const struct observation *o, const struct volume *v);
 void observe_hosts(struct observation *o, const struct volume *v);
-// Whether the reading may tell of its volumes and hosts: what a unit shows can be other volumes
-// each time.
-bool observe_may_tell(struct observation *o);
-// Counts a volume, host or change, and says whether it is told of by name.
-bool observe_is_told(struct observation *o, size_t *count);
 void observe_tell(struct observation *o); // of what was taken in, and is gone
-// Once the changes were applied, or not.
-void observe_end_adopted(struct observation *o, bool applied);
 
 // ---- observe_gone.c ----
-void observe_hide(struct observation *o, struct pool_volume *pv); // a volume that is gone
 // What the unit shows no longer; in a part as much as there is time for.
 void observe_absence(struct observation *o);
 // Whether that is more than there is time for, when so many volumes are still to come.

@@ -6,18 +6,6 @@
 #define PART_GONE   120  // volumes, and rules of them
 #define PART_LOOKED 4000 // volumes that are looked at for that
 
-void observe_hide(struct observation *o, struct pool_volume *pv)
-{
-    pv->mark = o->link->mark; // once
-    changes_hidden(&o->c, &pv->rec.uuid);
-    executor_release(pv);
-    if (pv->rec.wanted && observe_is_told(o, &o->link->vanished))
-        events_add(o->cms, &o->c, EVENT_ERROR, "volume", pv->rec.name,
-                   "has vanished from %s and is not made again: bring its medium back, or delete "
-                   "the volume",
-                   o->rec.name);
-}
-
 // A search for what the reading shows no longer: in its list of what is gone; or of a whole one,
 // which has not shown them, among the unit's volumes.
 struct search {

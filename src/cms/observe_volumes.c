@@ -11,93 +11,7 @@
 #include <string.h>
 #include <utlist.h>
 
-#define VOLUMES_TOLD 16 // taken in, or gone, that one reading tells of by name
-
 #define PART_HOSTS 80 // that a turn of the loop has time for
-
-// A volume that is taken in.
-struct new_volume {
-    struct dv_uuid uuid;
-    UT_hash_handle hh;
-};
-
-static int by_volume(const void *x, const void *y)
-{
-    const struct access_rule *a = x, *b = y;
-    if (a->volume != b->volume)
-        return a->volume < b->volume ? -1 : 1;
-    return a->index < b->index ? -1 : a->index > b->index;
-}
-
-// A walk brings them sorted.
-void observe_sort_rules(struct access_rule *rules, size_t count)
-{
-    size_t i = 1;
-    while (i < count && by_volume(&rules[i - 1], &rules[i]) <= 0)
-        i++;
-    if (i < count)
-        qsort(rules, count, sizeof(*rules), by_volume);
-}
-
-const struct access_rule *observe_rules_of(const struct observation *o, uint32_t volume,
-                                           size_t *count)
-{
-    size_t first;
-    DV_SEARCH(first, o->r->rule_count, o->rules[first].volume < volume);
-    *count = 0;
-    while (first + *count < o->r->rule_count && o->rules[first + *count].volume == volume)
-        ++*count;
-    return o->rules + first;
-}
-
-static bool is_adopted(const struct observation *o, const struct dv_uuid *uuid)
-{
-    struct new_volume *n = NULL;
-    HASH_FIND(hh, o->adopted_ones, uuid, sizeof(*uuid), n);
-    return n != NULL;
-}
-
-bool observe_may_tell(struct observation *o)
-{
-    struct unit_link *link = o->link;
-    uint64_t silent = 0;
-    if (link->tells != TELLS_UNDECIDED)
-        return link->tells == TELLS;
-    link->tells = log_limit_passes(&link->readings, loop_now_ms(), &silent) ? TELLS : TELLS_NOT;
-    if (silent > 0)
-        events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
-                   "has shown other volumes so often that %llu times it was not told what changed",
-                   (unsigned long long)silent);
-    return link->tells == TELLS;
-}
-
-bool observe_is_told(struct observation *o, size_t *count)
-{
-    return ++*count <= VOLUMES_TOLD && observe_may_tell(o);
-}
-
-static void note_adopted(struct observation *o, const struct dv_uuid *uuid)
-{
-    struct new_volume *n = dv_calloc(1, sizeof(*n));
-    n->uuid = *uuid;
-    HASH_ADD(hh, o->adopted_ones, uuid, sizeof(n->uuid), n);
-}
-
-void observe_end_adopted(struct observation *o, bool applied)
-{
-    struct new_volume *n, *next;
-    if (applied && o->not_adopted_told) {
-        o->link->full_told = o->link->full;
-        o->link->crowded_told = o->link->crowded;
-    }
-    HASH_ITER(hh, o->adopted_ones, n, next)
-    {
-        if (applied)
-            pool_volume_by_uuid(o->pool, &n->uuid)->mark = o->link->mark;
-        HASH_DEL(o->adopted_ones, n);
-        free(n);
-    }
-}
 
 // Counted when it matters first, and by what is added then.
 static size_t strange_hosts(const struct observation *o)
@@ -180,16 +94,6 @@ void observe_hosts(struct observation *o, const struct volume *v)
     for (size_t i = 0; i < count && o->link->found - before < PART_HOSTS; i++)
         if (!is_revoked(&rules[i]))
             adopt_host(o, &rules[i]);
-}
-
-const struct medium_proof *observe_proof(const struct observation *o, uint32_t medium)
-{
-    static const struct medium_proof none;
-    for (size_t i = 0; i < o->r->media_count; i++)
-        if (o->r->media[i].index == medium)
-            return &o->r->media[i].proof;
-    const struct medium *m = o->unit ? pool_medium(o->unit, medium) : NULL;
-    return m ? &m->proof : &none;
 }
 
 // Whether the rule's account stays as it is found. A unit that names a host in a rule is not told
@@ -293,7 +197,7 @@ static bool adopt_volume(struct observation *o, const struct volume *v,
     }
     names_for_volume(o->pool, o->found.names, v->name, rec.name);
     changes_volume(&o->c, &rec);
-    note_adopted(o, &rec.uuid);
+    observe_note_adopted(o, &rec.uuid);
     if (copy)
         tell_copy(o, rec.name);
     else
@@ -344,7 +248,7 @@ static void tell_not_adopted(struct observation *o)
 static void tell_number(struct observation *o, enum event_severity severity, size_t volumes,
                         const char *what)
 {
-    if (volumes > VOLUMES_TOLD && observe_may_tell(o))
+    if (volumes > OBSERVE_TOLD && observe_may_tell(o))
         events_add(o->cms, &o->c, severity, "unit", o->rec.name, "in all, %zu volumes %s", volumes,
                    what);
 }
@@ -352,7 +256,7 @@ static void tell_number(struct observation *o, enum event_severity severity, siz
 void observe_tell(struct observation *o)
 {
     size_t volumes = o->link->adopted, hosts = o->link->found;
-    if ((volumes > VOLUMES_TOLD || hosts > VOLUMES_TOLD) && observe_may_tell(o))
+    if ((volumes > OBSERVE_TOLD || hosts > OBSERVE_TOLD) && observe_may_tell(o))
         events_add(o->cms, &o->c, EVENT_INFO, "unit", o->rec.name,
                    "in all, %zu volume%s and %zu host%s were found there and taken in", volumes,
                    volumes == 1 ? "" : "s", hosts, hosts == 1 ? "" : "s");
@@ -361,7 +265,7 @@ void observe_tell(struct observation *o)
                 "of other units are shown by it, too, and are not used there");
     tell_number(o, EVENT_INFO, o->link->moved, "have moved to it");
     tell_number(o, EVENT_INFO, o->link->resized, "were resized on it");
-    if (o->link->foreign > VOLUMES_TOLD && observe_may_tell(o))
+    if (o->link->foreign > OBSERVE_TOLD && observe_may_tell(o))
         events_add(o->cms, &o->c, EVENT_WARNING, "unit", o->rec.name,
                    "in all, %zu changes were made on it by no request", o->link->foreign);
     tell_foreign_targets(o);
@@ -517,7 +421,7 @@ void observe_volume(struct observation *o, const struct volume *v)
     if (!pv) {
         if (v->state == VOLUME_DELETING)
             return;
-        if (is_adopted(o, &v->uuid)) {
+        if (observe_is_adopted(o, &v->uuid)) {
             tell_twice(o, v);
             return;
         }
@@ -561,5 +465,5 @@ void observe_volume(struct observation *o, const struct volume *v)
     if (is_as_known(pv, v, rules, count))
         return;
     changes_shown(&o->c, v, rules, count);
-    executor_release(pv);
+    pool_release_holds(pv);
 }

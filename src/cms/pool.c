@@ -445,6 +445,16 @@ static void apply_one(struct pool *p, const struct change *c)
     }
 }
 
+void pool_release_holds(struct pool_volume *v)
+{
+    struct pool_assignment *a;
+    v->hold = (struct pool_hold){0};
+    DL_FOREACH2(v->assignments, a, volume_next)
+    {
+        a->hold = (struct pool_hold){0};
+    }
+}
+
 void pool_apply(struct pool *p, const struct changes *changes)
 {
     for (size_t i = 0; i < changes->count; i++)

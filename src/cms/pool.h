@@ -74,7 +74,7 @@ struct pool_volume {
     char refusal[LAST_ERROR_ROOM]; // what it said then; "" when it took it
     enum dv_code refusal_code;
     // The number of intent of the last order about it, or its rights, that was sent and not
-    // answered; 0: none. See lead_order_is_out. In memory alone: after a start it is that of the
+    // answered; 0: none. See link_order_is_out. In memory alone: after a start it is that of the
     // run before.
     uint32_t order;
     bool renamed;     // its unit showed another name by no request: its own is ordered
@@ -133,6 +133,8 @@ void pool_free(struct pool *p);
 // volume takes its assignments along.
 void pool_apply(struct pool *p, const struct changes *changes);
 
+// The volume has moved: what was held may be tried again.
+void pool_release_holds(struct pool_volume *v);
 // There is nothing to do for the volume, nor to wait for, until something about it changes.
 void pool_settled(struct pool_volume *v);
 // There may be, and others that may have something to do come before it.

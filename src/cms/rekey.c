@@ -493,3 +493,9 @@ void rekey_take(struct unit_link *link, uint32_t number, ledger_then_fn *then)
     changes_unit(&c, &rec);
     ledger_commit_then(link->cms->ledger, &c, LEDGER_KEPT, then, &link->uuid, sizeof(link->uuid));
 }
+
+void rekey_take_back(struct unit_record *rec)
+{
+    rec->key_wanted = 0;
+    rec->key_alone = false;
+}

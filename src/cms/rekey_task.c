@@ -93,12 +93,6 @@ void rekey_judge(struct judging *j, struct task_record *t)
     tell_wait(j->cms, t, j->unit);
 }
 
-void rekey_take_back(struct unit_record *rec)
-{
-    rec->key_wanted = 0;
-    rec->key_alone = false;
-}
-
 int rekey_cancel(struct cms *cms, const struct task_record *task, struct dv_err *err)
 {
     struct pool_unit *u = pool_unit_by_uuid(cms->pool, &task->unit);

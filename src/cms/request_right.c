@@ -216,7 +216,7 @@ int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
     } else {
         request_take_back_name(cms, v, &c);
     }
-    if (lead_order_is_out(v) && !has_its_size(v, &t)) {
+    if (link_order_is_out(v) && !has_its_size(v, &t)) {
         t.cancel = TASK_CANCEL_ASKED;
         changes_task(&c, &t);
     } else {

@@ -211,6 +211,8 @@ struct unit_link {
     bool silent;                     // the unit did not answer
     char why[LAST_ERROR_ROOM];       // and why not
     struct observation *observation; // being written
+    bool unknown;                    // it waits for a person's word, and is to be written down
+    uint64_t keep_until;             // of a stranger: it is remembered that long, loop_now_ms
     bool stepping;                   // a turn is to come in which the next step is sent
     struct settling settling;        // of tasks
     uint64_t mark;                   // the reading's, for what it shows
@@ -257,18 +259,30 @@ struct unit_link {
 };
 
 struct unit_link *link_find(struct cms *cms, const struct dv_uuid *uuid);
+struct pool_unit *link_unit(const struct unit_link *link); // NULL: not in the pool yet
+void link_look(struct unit_link *link);                    // look as soon as possible
+void link_new_orders(struct unit_link *link);              // intent has changed
+void link_go_on(struct unit_link *link);    // nothing is under way any more: what is due begins
+void link_end_look(struct unit_link *link); // all that follows from it is done
+void link_forget_orders(struct unit_link *link); // drops the steps not taken yet
+// Whether an order about the volume or its rights was sent and may still be carried out.
+bool link_order_is_out(const struct pool_volume *v);
+struct conclusion {
+    struct dv_uuid uuid; // of the link
+    uint64_t number;
+};
+// The link whose conclusions these are; NULL: they were given up.
+struct unit_link *link_concluding(struct cms *cms, const struct conclusion *c);
+
+// ---- link_run.c: its life, and what it does next ----
 // NULL with an error when the address cannot be used. Starts with an urgent look. sender: who
 // announced it; "" of a unit that is known.
 struct unit_link *link_new(struct cms *cms, const struct dv_uuid *uuid, const char *name,
                            const char *address, const struct sn_engine_id *engine,
                            const char *sender, struct dv_err *err);
 void link_free(struct unit_link *link); // NULL is fine; may be called from its callbacks
-struct pool_unit *link_unit(const struct unit_link *link); // NULL: not in the pool yet
-void link_next(struct unit_link *link); // does what is due, when nothing is under way
-void link_look(struct unit_link *link); // look as soon as possible
 // Gives up what is under way, whose answer cannot be waited for: the unit has just started again.
 void link_start_over(struct unit_link *link);
-void link_new_orders(struct unit_link *link); // intent has changed
 
 // ---- trust.c: with which keys ----
 // A unit is asked with the keys that it was enrolled with, one that was not with those that many
@@ -286,23 +300,27 @@ void trust_keys(const struct cms *cms, enum keys_role role, const struct unit_re
 int trust_listen(struct cms *cms, const struct unit_record *rec, struct dv_err *err);
 // Why an announcement of that unit by that user is not believed; NULL when it is.
 const char *trust_doubts(const struct cms *cms, const char *user, const struct dv_uuid *unit);
+// Whether the unit that the link has looked at, and the pool does not have, waits for a person's
+// word before anything of it is taken in.
+bool trust_waits(const struct unit_link *link);
+void trust_wait(struct unit_link *link); // writes down that it waits
 // What an enrolled unit is told: all but the address at which it reaches the station.
 void trust_grant(struct cms *cms, const struct unit_record *rec, struct grant *out);
-
-// ---- trust_change.c ----
-// Whether the unit that the link has looked at, and the pool does not have, waits for a person's
-// word before anything of it is taken in; and writing it down as one that waits.
-bool trust_waits(const struct unit_link *link);
-void trust_wait(struct unit_link *link);
 
 // ---- enrol.c ----
 void enrol_open(struct cms *cms);                      // the door; without it the station runs, too
 int enrol_resume(struct cms *cms, struct dv_err *err); // listens to all that are enrolled
 
+// ---- silence.c: in turns ----
+extern const char silence_stopped[]; // why, of a unit that told that it is being stopped
+// What the pool says of a unit that did not answer. why is a short reason.
+void silence_noted(struct unit_link *link, const char *why);
+// Sets the state of a unit that did not answer or took its leave, with the event that belongs to
+// it.
+void silence_state(struct cms *cms, struct pool_unit *unit, enum unit_state state, const char *why);
+
 // ---- look.c ----
 void look_start(struct unit_link *link);
-void look_silence(struct unit_link *link, const char *why); // in a turn: what the pool says of it
-void look_end(struct unit_link *link); // all that follows from it is done; the next thing begins
 
 // ---- conclude.c ----
 // The unit has answered, and its tables are read where that was wanted; or it did not answer, and
@@ -315,12 +333,6 @@ void conclude_forget(struct unit_link *link);
 bool conclude_without(struct unit_link *link);
 // They have not ended within a poll interval: a unit that is led stays so, and looks go on.
 void conclude_waits(struct unit_link *link);
-struct conclusion {
-    struct dv_uuid uuid; // of the link
-    uint64_t number;
-};
-// The link whose conclusions these are; NULL: they were given up.
-struct unit_link *conclude_link(struct cms *cms, const struct conclusion *c);
 
 // ---- lead.c: who leads the unit ----
 #define LEAD_VARS 3 // of a word
@@ -340,8 +352,6 @@ bool lead_was_ours(const struct cms *cms, const struct reading *r);
 bool lead_is_others(const struct pool_unit *u);
 // Why orders are not taken, and what to do; "" when they are, or soon will be.
 void lead_why_not(const struct cms *cms, const struct pool_unit *unit, char *out, size_t room);
-// Whether an order about the volume or its rights was sent and may still be carried out.
-bool lead_order_is_out(const struct pool_volume *v);
 // An order is sent, with the present word; it was answered. v may be NULL.
 void lead_order_sent(struct unit_link *link, struct pool_volume *v);
 void lead_order_answered(struct unit_link *link, struct pool_volume *v);
@@ -380,10 +390,6 @@ void observe_begin(struct unit_link *link);
 typedef void observe_done_fn(struct unit_link *link, bool taken, bool last);
 void observe_part(struct unit_link *link, observe_done_fn *done);
 void observe_forget(struct unit_link *link); // what is being written is taken in all the same
-extern const char observe_stopped[];         // why, of one that told that it is being stopped
-// In a turn. Sets the state of a unit that did not answer or took its leave, with the event that
-// belongs to it. why is a short reason.
-void observe_state(struct cms *cms, struct pool_unit *unit, enum unit_state state, const char *why);
 
 // ---- left_out.c ----
 void left_out_forget(struct unit_link *link); // all of it
@@ -428,8 +434,6 @@ void faults_tell_volumes(struct cms *cms, struct changes *c, const char *unit, s
 bool executor_plan(struct unit_link *link);
 // Sends the next step; false when there is none (any more).
 bool executor_step(struct unit_link *link);
-void executor_forget(struct unit_link *link); // drops the steps not taken yet
-void executor_release(struct pool_volume *v); // it has moved: what was held may be tried again
 
 // ---- waits.c ----
 // Fills in for what the unfinished task about the volume waits.

@@ -43,7 +43,7 @@ static void conflict(void *owner, const void *arg)
         return;
     link->stranger_at = loop_now_ms();
     snprintf(why, sizeof(why), "another engine at %s uses its UUID", claim->address);
-    observe_state(cms, unit, UNIT_CONFLICT, why);
+    silence_state(cms, unit, UNIT_CONFLICT, why);
     link_look(link); // tasks that wait say for what, then
 }
 

@@ -117,7 +117,7 @@ static void drop(struct judging *j, const struct pool_volume *v)
 {
     const struct pool_assignment *a;
     j->looked += 1 + HASH_CNT(hh, v->hosts);
-    if (lead_order_is_out(v))
+    if (link_order_is_out(v))
         return; // it would come back as a stranger when that is carried out
     if (!v->rec.wanted && v->actual.index == 0) {
         changes_volume_gone(&j->c, &v->rec.uuid);

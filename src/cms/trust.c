@@ -2,11 +2,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/station.h"
 
+#include "base/log.h"
 #include "base/secret.h"
+#include "cms/reading.h"
 #include "cms/seal.h"
 #include "logic/rekey.h"
 #include "logic/trust.h"
 #include <string.h>
+
+#define WAITING_MAX 256 // units that wait to be accepted
 
 static struct engine_id engine_of(const struct unit_record *rec)
 {
@@ -137,4 +141,41 @@ void trust_grant(struct cms *cms, const struct unit_record *rec, struct grant *o
         seal_member_keys(cms->seal, KEYS_OF_STATION, rec, number, &at,
                          &out->station_keys[number % 2]);
     }
+}
+
+bool trust_waits(const struct unit_link *link)
+{
+    return !link->cms->config->snmp.accept_shared && !link_unit(link);
+}
+
+void trust_wait(struct unit_link *link)
+{
+    static struct log_limit limit;
+    struct cms *cms = link->cms;
+    const struct reading *r = link->reading;
+    size_t waiting = 0;
+    for (const struct pool_unit *u = cms->pool->units; u; u = u->hh.next)
+        waiting += u->rec.trust == TRUST_WAITING;
+    if (waiting >= WAITING_MAX) {
+        log_limited(&limit, LOG_LEVEL_WARNING, "trust",
+                    "%s at %s is left out: %d units wait to be accepted already; accept, or "
+                    "forget, some of them",
+                    r->name, link->address, WAITING_MAX);
+        return;
+    }
+    struct changes c = {0};
+    struct unit_record rec = {.uuid = link->uuid,
+                              .trust = TRUST_WAITING,
+                              .state = UNIT_DOWN,
+                              .engine_id_len = link->engine.len};
+    memcpy(rec.engine_id, link->engine.b, link->engine.len);
+    dv_copy(rec.address, sizeof(rec.address), link->address);
+    dv_copy(rec.software, sizeof(rec.software), r->software);
+    names_for_unit(cms->pool, r->name, &rec.uuid, rec.name);
+    changes_unit(&c, &rec);
+    events_add_limited(&limit, cms, &c, EVENT_WARNING, "unit", rec.name,
+                       "at %s is not enrolled, and waits to be accepted (dvsan unit accept %s): it "
+                       "knows the pass-phrases that units share",
+                       rec.address, rec.name);
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
 }

@@ -1,19 +1,16 @@
-// What people say of units: accepted, quarantined, revoked; and units that wait for that.
+// What people say of units: accepted, quarantined, revoked.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/station.h"
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "cms/names.h"
-#include "cms/reading.h"
 #include "cms/request.h"
 #include "logic/trust.h"
 #include "store/store.h"
 #include <string.h>
 
-#define WAITING_MAX 256 // units that wait to be accepted
-#define NAMED       4   // in an event
+#define NAMED 4 // in an event
 
 // ---- What people say -------------------------------------------------------------------------
 
@@ -182,43 +179,4 @@ int cms_trust_unit(struct cms *cms, const char *unit, enum trust_act act, struct
     older_mark(cms, &c);
     ledger_commit_then(cms->ledger, &c, LEDGER_KEPT, follow, &rec.uuid, sizeof(rec.uuid));
     return 0;
-}
-
-// ---- Units that wait -------------------------------------------------------------------------
-
-bool trust_waits(const struct unit_link *link)
-{
-    return !link->cms->config->snmp.accept_shared && !link_unit(link);
-}
-
-void trust_wait(struct unit_link *link)
-{
-    static struct log_limit limit;
-    struct cms *cms = link->cms;
-    const struct reading *r = link->reading;
-    size_t waiting = 0;
-    for (const struct pool_unit *u = cms->pool->units; u; u = u->hh.next)
-        waiting += u->rec.trust == TRUST_WAITING;
-    if (waiting >= WAITING_MAX) {
-        log_limited(&limit, LOG_LEVEL_WARNING, "trust",
-                    "%s at %s is left out: %d units wait to be accepted already; accept, or "
-                    "forget, some of them",
-                    r->name, link->address, WAITING_MAX);
-        return;
-    }
-    struct changes c = {0};
-    struct unit_record rec = {.uuid = link->uuid,
-                              .trust = TRUST_WAITING,
-                              .state = UNIT_DOWN,
-                              .engine_id_len = link->engine.len};
-    memcpy(rec.engine_id, link->engine.b, link->engine.len);
-    dv_copy(rec.address, sizeof(rec.address), link->address);
-    dv_copy(rec.software, sizeof(rec.software), r->software);
-    names_for_unit(cms->pool, r->name, &rec.uuid, rec.name);
-    changes_unit(&c, &rec);
-    events_add_limited(&limit, cms, &c, EVENT_WARNING, "unit", rec.name,
-                       "at %s is not enrolled, and waits to be accepted (dvsan unit accept %s): it "
-                       "knows the pass-phrases that units share",
-                       rec.address, rec.name);
-    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
 }
