@@ -7,7 +7,9 @@
 #include "ctest/support/test_ledger.h"
 
 #include "base/mem.h"
+#include "cms/request.h"
 #include "cms/seal.h"
+#include "cms/tasks.h"
 #include "store/store.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,6 +66,7 @@ static inline int set_up(void **state)
     lab->cms.config = &lab->config;
     lab->cms.loop = loop_new();
     lab->cms.pool = pool_new();
+    lab->cms.task_ways = task_ways;
     lab->cms.store = store_open(lab->path, &err);
     assert_non_null(lab->cms.store);
     snprintf(key, sizeof(key), "%s/key", lab->dir);

@@ -3,6 +3,7 @@
 #include "ctest/support/observe_lab.h"
 
 #include "cms/found.h"
+#include "cms/tasks.h"
 
 enum { COUNT = 500, RULES = 2 };
 
@@ -41,6 +42,7 @@ static void starts_again(struct lab *lab)
     store_free(lab->cms.store);
     pool_free(lab->cms.pool);
     lab->cms.pool = pool_new();
+    lab->cms.task_ways = task_ways;
     lab->cms.store = store_open(lab->path, &err);
     assert_non_null(lab->cms.store);
     assert_int_equal(store_load(lab->cms.store, &c, &err), 0);

@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "cms/cms.h"
 #include "cms/reading.h"
+#include "cms/request.h"
+#include "cms/tasks.h"
 #include "ctest/support/test_ledger.h"
 #include "store/store.h"
 #include <setjmp.h>
@@ -87,6 +89,7 @@ static int set_up(void **state)
     DV_FREE char *path = dv_printf("%s/pool.db", lab->dir);
     lab->cms.config = &lab->config;
     lab->cms.pool = pool_new();
+    lab->cms.task_ways = task_ways;
     lab->cms.store = store_open(path, &err);
     assert_non_null(lab->cms.store);
     test_ledger_open(&lab->cms);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cms/found.h"
+#include "cms/tasks.h"
 #include "logic/accounts.h"
 #include "logic/health.h"
 #include "model/kind.h"

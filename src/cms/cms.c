@@ -8,6 +8,7 @@
 #include "base/secret.h"
 #include "cms/auth.h"
 #include "cms/enrol_door.h"
+#include "cms/request.h"
 #include "cms/seal.h"
 #include "store/store.h"
 #include <errno.h>
@@ -199,6 +200,7 @@ struct cms *cms_new(struct loop *loop, const struct cms_config *config, char **p
                                       .auth_pass = config->snmp.provision.auth_pass,
                                       .priv_pass = config->snmp.provision.priv_pass};
     cms->pool = pool_new();
+    cms->task_ways = task_ways;
     pthread_mutex_init(&cms->tasks_lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -14,6 +14,7 @@
 
 #include "cms/reading.h"
 #include "cms/rekey.h"
+#include "cms/tasks.h"
 #include "logic/health.h"
 #include <time.h>
 

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "cms/seal.h"
+#include "cms/tasks.h"
 #include "dvsan_oids.h"
 #include "logic/accounts.h"
 #include "model/chap.h"

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cms/auth.h"
+#include "cms/tasks.h"
 #include "logic/trust.h"
 #include <string.h>
 #include <utlist.h>

@@ -4,6 +4,7 @@
 // Somebody else has the unit's keys, its journal was changed or restored, or its agent does as it
 // likes. What the station wants it orders again as soon as it leads the unit, see logic/orders.h.
 #include "cms/observe.h"
+#include "cms/tasks.h"
 
 #include "logic/foreign.h"
 #include <string.h>

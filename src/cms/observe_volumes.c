@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/search.h"
+#include "cms/tasks.h"
 #include "logic/foreign.h"
 #include "model/kind.h"
 #include <stdlib.h>

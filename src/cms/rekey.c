@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "cms/reading.h"
+#include "cms/tasks.h"
 #include "dvsan_oids.h"
 #include "logic/health.h"
 #include "logic/trust.h"

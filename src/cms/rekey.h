@@ -3,7 +3,7 @@
 #ifndef DVSAN_CMS_REKEY_H
 #define DVSAN_CMS_REKEY_H
 
-#include "cms/judge.h"
+#include "cms/station.h"
 #include "logic/rekey.h"
 
 // ---- key_trial.c ----
@@ -25,10 +25,6 @@ void rekey_shown(struct unit_link *link, const struct reading *r);
 // recorded, with the link's UUID.
 void rekey_take(struct unit_link *link, uint32_t number, ledger_then_fn *then);
 
-// ---- rekey_task.c ----
-// How a task about the keys of the judged unit stands.
-void rekey_judge(struct judging *j, struct task_record *t);
-int rekey_cancel(struct cms *cms, const struct task_record *t, struct dv_err *err);
 // No rotation is wanted any more; what the unit has got of it, it keeps.
 void rekey_take_back(struct unit_record *rec);
 

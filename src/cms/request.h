@@ -24,13 +24,22 @@ int request_is_taken_back(const struct pool_task *t, struct dv_err *err);
 void request_end_task(struct cms *cms, struct changes *c, enum task_kind kind,
                       const struct dv_uuid *volume, const struct dv_uuid *host, const char *why);
 
-// ---- request_change.c ----
+// Whether the volume is there and nothing is being done to it.
+int request_is_free(struct cms *cms, const struct pool_volume *v, struct dv_err *err);
+
+// ---- request_place.c ----
+struct request_place {
+    struct pool_unit *unit;
+    const struct medium *medium;
+};
+// Where a new volume of so many blocks goes. only: the unit that was asked for, or NULL.
+int request_place(struct cms *cms, const struct volume_request *request,
+                  const struct pool_unit *only, uint64_t blocks, struct request_place *out,
+                  struct dv_err *err);
+uint32_t request_volume_index(const struct pool_unit *u); // dvsanVolumeIndex of the next one
 // Whether the volume's medium has room for it with `blocks` blocks, by its free extents.
 int request_room_to_resize(const struct pool_volume *v, uint64_t blocks, bool *in_place,
                            struct dv_err *err);
-// What is wanted becomes what the unit shows; a name stays when that one is taken here.
-void request_take_back_size(const struct pool_volume *v, struct changes *c);
-void request_take_back_name(struct cms *cms, const struct pool_volume *v, struct changes *c);
 
 // ---- request_host.c ----
 // Refuses to give the host a volume on the unit while a host that was found there has its CHAP
@@ -50,8 +59,10 @@ void one_secret_from_finders(struct cms *cms, struct changes *c, const struct po
 void request_tell_untold(struct cms *cms, struct changes *c, const struct pool_host *h,
                          const struct host_record *rec);
 
-// ---- request_right.c ----
-// Whether what a task that is not over asked for can be taken back.
-bool request_can_cancel(const struct pool_volume *v, const struct task_record *t);
+// ---- Each kind of task, in the file of its requests; task_ways.c has the table ----
+struct task_way;
+extern const struct task_way task_way_create, task_way_delete, task_way_assign, task_way_unassign,
+    task_way_resize, task_way_rename, task_way_rekey;
+extern const struct task_way *const task_ways[]; // by enum task_kind
 
 #endif

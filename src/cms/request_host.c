@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "cms/request.h"
 #include "cms/seal.h"
+#include "cms/tasks.h"
 #include "logic/accounts.h"
 #include "logic/health.h"
 #include <inttypes.h>

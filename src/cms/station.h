@@ -37,6 +37,7 @@ struct unit_link;
 struct key_trial;
 struct observation;
 struct rekey;
+struct task_way;
 
 struct refused_member { // that was told of
     struct dv_uuid uuid;
@@ -52,6 +53,7 @@ struct cms {
     struct lead_run *runs; // all that are kept; the last one is this
     size_t run_count;
     struct pool *pool;
+    const struct task_way *const *task_ways; // by enum task_kind
     struct seal *seal;
     struct auth *auth;
     struct sn_env *env;
@@ -434,32 +436,5 @@ void faults_tell_volumes(struct cms *cms, struct changes *c, const char *unit, s
 bool executor_plan(struct unit_link *link);
 // Sends the next step; false when there is none (any more).
 bool executor_step(struct unit_link *link);
-
-// ---- waits.c ----
-// Fills in for what the unfinished task about the volume waits.
-void waits_tell(struct task_record *t, const struct pool_volume *v);
-
-// ---- tasks.c; judge.c judges each ----
-// In a turn. Does what there is time for, and moves the place on. True when there is more.
-// fresh: the unit was looked at just now.
-bool tasks_settle(struct cms *cms, struct pool_unit *unit, bool fresh, struct settling *s);
-// A turn: judges the tasks about one volume, or unit, by its UUID, without a look at the unit.
-void tasks_judge_about(void *cms, const void *uuid);
-// A turn: a step was refused for good.
-struct tasks_refusal {
-    struct dv_uuid unit;
-    struct orders_item step;
-    enum dv_code code;
-    char why[LAST_ERROR_ROOM];
-};
-void tasks_refused(void *cms, const void *refusal);
-void tasks_new(struct cms *cms, struct task_record *t, enum task_kind kind);
-void tasks_step(struct task_record *t, enum step_state state, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-void tasks_end(struct cms *cms, struct changes *c, struct task_record *t, enum task_state state,
-               enum dv_code code, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
-// The task about this volume (and host, unless NULL) that is not over; 0 as kind: any.
-struct pool_task *tasks_open(struct cms *cms, enum task_kind kind, const struct dv_uuid *volume,
-                             const struct dv_uuid *host);
 
 #endif

@@ -1,13 +1,9 @@
 // Tasks: what became of a request, as the pool shows it.
 // SPDX-License-Identifier: BSD-2-Clause
-//
-// A task holds no work of its own: the intent that was written with it drives the executor. So a
-// task is judged by looking at the pool, after every look at its unit, and a restart needs nothing
-// special.
-#include "cms/judge.h"
+#include "cms/tasks.h"
 
 #include "base/log.h"
-#include "cms/request.h"
+#include "logic/cancel.h"
 #include "logic/health.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,6 +40,12 @@ void tasks_step(struct task_record *t, enum step_state state, const char *fmt, .
     va_start(args, fmt);
     vsnprintf(s->text, sizeof(s->text), fmt, args);
     va_end(args);
+}
+
+void tasks_reach(struct task_record *t, size_t place)
+{
+    for (size_t i = 0; i < t->step_count; i++)
+        t->steps[i].state = i < place ? STEP_DONE : i == place ? STEP_RUNNING : STEP_WAITING;
 }
 
 static void end_steps(struct task_record *t, enum task_state state)
@@ -84,16 +86,86 @@ void tasks_end(struct cms *cms, struct changes *c, struct task_record *t, enum t
     changes_task(c, t);
 }
 
-struct pool_task *tasks_open(struct cms *cms, enum task_kind kind, const struct dv_uuid *volume,
+void tasks_end_well(struct judging *j, struct task_record *t)
+{
+    tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+}
+
+struct pool_task *tasks_open(struct cms *cms, enum task_kind kind, const struct dv_uuid *about,
                              const struct dv_uuid *host)
 {
     struct pool_task *t;
-    DL_FOREACH2(pool_tasks_of(cms->pool, volume), t, of_next)
+    DL_FOREACH2(pool_tasks_of(cms->pool, about), t, of_next)
     {
         if ((kind == 0 || t->rec.kind == kind) && (!host || uuid_equal(&t->rec.host, host)))
             return t;
     }
     return NULL;
+}
+
+const struct task_way *tasks_way(const struct cms *cms, enum task_kind kind)
+{
+    return cms->task_ways[kind];
+}
+
+bool tasks_can_cancel(const struct cms *cms, const struct pool_volume *v,
+                      const struct task_record *t)
+{
+    const struct task_way *way = tasks_way(cms, t->kind);
+    return t->cancel == TASK_CANCEL_NO && way->can_cancel && way->can_cancel(v, t);
+}
+
+// ---- Judging -------------------------------------------------------------------------------
+
+static void judge_cancel(struct judging *j, struct task_record *t, struct pool_volume *v)
+{
+    const struct task_way *way = tasks_way(j->cms, t->kind);
+    const struct cancel_look look = {
+        .out = v && link_order_is_out(v),
+        .fresh = j->fresh || !v, // without its volume it ends as that did
+        .done = v && way->is_done(v, t),
+        .stays = way->carried_out != NULL,
+    };
+    switch (cancel_ends(&look)) {
+    case CANCEL_WAITS:
+        return;
+    case CANCEL_TAKEN_BACK:
+        tasks_end(j->cms, &j->c, t, TASK_CANCELLED, DV_CANCELLED, "it was taken back");
+        return;
+    case CANCEL_UNDONE:
+        tasks_end(j->cms, &j->c, t, TASK_CANCELLED, DV_CANCELLED, "%s", way->undone);
+        return;
+    case CANCEL_CARRIED_OUT:
+        t->cancel = TASK_CANCEL_LATE;
+        way->carried_out(j, t, v);
+        return;
+    }
+}
+
+// Adds what is to change about a task that is not over. A task about another unit, or a volume
+// there, is left alone.
+static void judge(struct judging *j, const struct pool_task *pt)
+{
+    const struct task_way *way = tasks_way(j->cms, pt->rec.kind);
+    struct pool_volume *v = pool_volume_by_uuid(j->cms->pool, &pt->rec.volume);
+    if ((v && v->unit != j->unit) ||
+        (way->of_unit && !uuid_equal(&pt->rec.unit, &j->unit->rec.uuid)))
+        return;
+    struct task_record t = pt->rec;
+    if (t.state == TASK_QUEUED) {
+        t.state = TASK_RUNNING;
+        t.started = cms_now_ms();
+    }
+    if (t.cancel == TASK_CANCEL_ASKED)
+        judge_cancel(j, &t, v);
+    else
+        way->judge(j, &t, v);
+    if (!task_records_equal(&t, &pt->rec))
+        t.moved = 0; // it went on just now
+    if (!task_is_over(&t) && (v || way->of_unit))
+        way->wait(j, &t, v);
+    if (!task_is_over(&t) && !task_records_equal(&t, &pt->rec))
+        changes_task(&j->c, &t);
 }
 
 // ---- Settling ------------------------------------------------------------------------------
@@ -158,7 +230,7 @@ static bool judge_all(struct judging *j, struct settling *s)
         struct pool_task *t;
         DL_FOREACH2(of->tasks, t, of_next)
         {
-            judge_task(j, t);
+            judge(j, t);
             j->looked++;
         }
     }
@@ -219,7 +291,7 @@ static void judge_about(struct cms *cms, struct pool_unit *unit, const struct dv
     const struct pool_task *t;
     DL_FOREACH2(pool_tasks_of(cms->pool, about), t, of_next)
     {
-        judge_task(&j, t);
+        judge(&j, t);
     }
     flush(&j);
 }
@@ -235,75 +307,66 @@ void tasks_judge_about(void *owner, const void *arg)
 
 // ---- Refusals ------------------------------------------------------------------------------
 
-static void fail_task(struct judging *j, const struct pool_task *pt, enum dv_code code,
-                      const char *why)
+bool tasks_fail_refused(struct judging *j, const struct tasks_refusal *r, enum task_kind kind,
+                        const struct dv_uuid *host)
 {
-    struct task_record t = pt->rec;
-    tasks_end(j->cms, &j->c, &t, TASK_FAILED, code, "%s refused: %s", j->unit->rec.name, why);
+    const struct pool_task *open = tasks_open(j->cms, kind, &r->step.volume, host);
+    if (!open || open->rec.cancel != TASK_CANCEL_NO)
+        return false;
+    struct task_record t = open->rec;
+    tasks_end(j->cms, &j->c, &t, TASK_FAILED, r->code, "%s refused: %s", j->unit->rec.name, r->why);
+    return true;
 }
 
-static void refused_new(struct judging *j, const struct orders_item *s, struct pool_volume *v,
-                        enum dv_code code, const char *why)
+void tasks_tell_refused(struct judging *j, const struct tasks_refusal *r,
+                        const struct pool_volume *v, struct pool_hold *hold)
 {
-    bool creating = s->kind == ORDER_CREATE_VOLUME;
-    struct pool_assignment *a = creating ? NULL : pool_assignment_of(v, &s->host);
-    if (!creating && !a)
-        return;
-    struct pool_task *t = tasks_open(j->cms, creating ? TASK_VOLUME_CREATE : TASK_ASSIGN,
-                                     &s->volume, a ? &s->host : NULL);
-    if (t && t->rec.cancel != TASK_CANCEL_NO)
-        return; // the look that follows ends it
-    if (t) {
-        fail_task(j, t, code, why);
-        if (a)
-            judge_withdraw_right(j, a);
-        else
-            judge_withdraw_volume(j, v);
-        return;
-    }
-    // Healing, not a request: it is tried again, ever more seldom; said once.
-    struct pool_hold *hold = a ? &a->hold : &v->hold;
     struct log_limit none = {0};
     struct unit_link *link = j->unit->link;
     if (!hold->told)
         events_add_limited(link ? &link->told : &none, j->cms, &j->c, EVENT_WARNING, "volume",
                            v->rec.name, "%s refuses to %s: %s", j->unit->rec.name,
-                           order_kind_name(s->kind), why);
+                           order_kind_name(r->step.kind), r->why);
     hold->told = true;
 }
 
-// A new size or name. Why a size was refused the volume's row tells, which is read next.
-static void refused_change(struct judging *j, const struct orders_item *s, struct pool_volume *v,
-                           enum dv_code code, const char *why)
+// That an order serves.
+static enum task_kind kind_of(enum order_kind order)
 {
-    if (s->kind == ORDER_RESIZE_VOLUME) {
-        v->resize_answered = true;
-        dv_copy(v->refusal, sizeof(v->refusal), why);
-        v->refusal_code = code;
-        return;
+    switch (order) {
+    case ORDER_CREATE_VOLUME:
+        return TASK_VOLUME_CREATE;
+    case ORDER_DELETE_VOLUME:
+        return TASK_VOLUME_DELETE;
+    case ORDER_RESIZE_VOLUME:
+        return TASK_VOLUME_RESIZE;
+    case ORDER_RENAME_VOLUME:
+        return TASK_VOLUME_RENAME;
+    case ORDER_ADD_RULE:
+    case ORDER_SET_ACCOUNT:
+        return TASK_ASSIGN;
+    case ORDER_REMOVE_RULE:
+    case ORDER_END_RULE:
+        return TASK_UNASSIGN;
+    case ORDER_ONLINE_VOLUME: // nobody asks for it
+        break;
     }
-    struct pool_task *t = tasks_open(j->cms, TASK_VOLUME_RENAME, &s->volume, NULL);
-    if (!t || t->rec.cancel != TASK_CANCEL_NO)
-        return;
-    fail_task(j, t, code, why);
-    request_take_back_name(j->cms, v, &j->c);
+    return 0;
 }
 
 void tasks_refused(void *owner, const void *arg)
 {
     struct cms *cms = owner;
     const struct tasks_refusal *r = arg;
-    const struct orders_item *step = &r->step;
+    enum task_kind kind = kind_of(r->step.kind);
     struct judging j = {.cms = cms, .unit = pool_unit_by_uuid(cms->pool, &r->unit)};
-    struct pool_volume *v = pool_volume_by_uuid(cms->pool, &step->volume);
-    if (!v || !j.unit || v->unit != j.unit)
+    struct pool_volume *v = pool_volume_by_uuid(cms->pool, &r->step.volume);
+    if (!v || !j.unit || v->unit != j.unit || kind == 0)
         return;
-    if (step->kind == ORDER_DELETE_VOLUME || step->kind == ORDER_REMOVE_RULE) {
-        judge_about(cms, j.unit, &step->volume); // it waits: that says for what
-    } else if (step->kind == ORDER_RESIZE_VOLUME || step->kind == ORDER_RENAME_VOLUME) {
-        refused_change(&j, step, v, r->code, r->why);
-    } else {
-        refused_new(&j, step, v, r->code, r->why);
+    if (!tasks_way(cms, kind)->refused) {
+        judge_about(cms, j.unit, &r->step.volume);
+        return;
     }
+    tasks_way(cms, kind)->refused(&j, r, v);
     flush(&j);
 }

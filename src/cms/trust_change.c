@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cms/request.h"
+#include "cms/tasks.h"
 #include "logic/trust.h"
 #include "store/store.h"
 #include <string.h>

@@ -1,7 +1,7 @@
 // What a task waits for, out of what the pool shows.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cms/request.h"
-#include "cms/station.h"
+#include "cms/waits.h"
+
 #include "logic/trust.h"
 #include "logic/waiting.h"
 #include <string.h>
@@ -29,13 +29,12 @@ static void look_at_rights(const struct task_record *t, const struct pool_volume
     }
 }
 
-void waits_tell(struct task_record *t, const struct pool_volume *v)
+void waits_tell(struct judging *j, struct task_record *t, const struct pool_volume *v)
 {
     const struct medium *m = pool_medium(v->unit, v->actual.medium);
     char not_led[WAITING_ROOM] = "";
-    const struct unit_link *link = v->unit->link;
-    if (link)
-        lead_why_not(link->cms, v->unit, not_led, sizeof(not_led));
+    if (v->unit->link)
+        lead_why_not(j->cms, v->unit, not_led, sizeof(not_led));
     char untrusted[TRUST_WHY_ROOM];
     trust_why_not(&v->unit->rec, untrusted);
     struct waiting_case c = {
@@ -44,7 +43,7 @@ void waits_tell(struct task_record *t, const struct pool_volume *v)
         .kind = t->kind,
         .forgets = v->rec.forced && !v->rec.wanted, // else it is a size that may cut
         .taking_back = t->cancel == TASK_CANCEL_ASKED,
-        .can_cancel = request_can_cancel(v, t),
+        .can_cancel = tasks_can_cancel(j->cms, v, t),
         .unit = v->unit->rec.name,
         .unit_state = v->unit->rec.state,
         .not_led = not_led,

@@ -7,14 +7,13 @@
 #ifndef DVSAN_LOGIC_CANCEL_H
 #define DVSAN_LOGIC_CANCEL_H
 
-#include "model/pool.h"
+#include <stdbool.h>
 
 struct cancel_look {
-    enum task_kind kind;
-    bool out;                    // an order about its volume may still be carried out
-    bool fresh;                  // what follows is what the unit shows now, and not before
-    bool volume, right;          // it shows the volume, the rule for the host
-    bool other_size, other_name; // than what is to stay
+    bool out;   // an order of it may still be carried out
+    bool fresh; // what follows is what the unit shows now, and not before
+    bool done;  // what was asked for is there
+    bool stays; // and to undo that would cut, or surprise
 };
 
 enum cancel_end {

@@ -3,6 +3,7 @@
 #include "cms/rekey.h"
 
 #include "cms/request.h"
+#include "cms/tasks.h"
 #include "logic/trust.h"
 #include "logic/waiting.h"
 #include <inttypes.h>
@@ -58,11 +59,13 @@ int cms_rekey_unit(struct cms *cms, const char *unit, bool now, uint64_t *task, 
 
 // ---- Its task --------------------------------------------------------------------------------
 
-static void tell_wait(struct cms *cms, struct task_record *t, const struct pool_unit *u)
+static void tell_wait(struct judging *j, struct task_record *t, const struct pool_volume *none)
 {
+    (void)none;
+    const struct pool_unit *u = j->unit;
     char not_led[WAITING_ROOM] = "", untrusted[TRUST_WHY_ROOM];
     const struct unit_link *link = u->link;
-    lead_why_not(cms, u, not_led, sizeof(not_led));
+    lead_why_not(j->cms, u, not_led, sizeof(not_led));
     trust_why_not(&u->rec, untrusted);
     const struct waiting_case c = {.task = t->id,
                                    .kind = t->kind,
@@ -75,41 +78,63 @@ static void tell_wait(struct cms *cms, struct task_record *t, const struct pool_
     waiting_text(&c, t->waiting);
 }
 
-void rekey_judge(struct judging *j, struct task_record *t)
+static void judge_rekey(struct judging *j, struct task_record *t, struct pool_volume *none)
 {
+    (void)none;
     const struct unit_record *rec = &j->unit->rec;
     if (rec->trust == TRUST_REVOKED) {
         tasks_end(j->cms, &j->c, t, TASK_FAILED, DV_CONFLICT, "unit %s was revoked", rec->name);
         return;
     }
     if (!rekey_is_open(rec)) {
-        tasks_end(j->cms, &j->c, t, TASK_DONE, DV_OK, "%s", "");
+        tasks_end_well(j, t);
         return;
     }
     for (size_t i = 0; i < t->step_count; i++)
         t->steps[i].state = rec->key_wanted == 0 && i == 0       ? STEP_DONE
                             : (rec->key_wanted != 0) == (i == 0) ? STEP_RUNNING
                                                                  : STEP_WAITING;
-    tell_wait(j->cms, t, j->unit);
 }
 
-int rekey_cancel(struct cms *cms, const struct task_record *task, struct dv_err *err)
+static bool can_cancel_rekey(const struct pool_volume *none, const struct task_record *t)
 {
-    struct pool_unit *u = pool_unit_by_uuid(cms->pool, &task->unit);
-    struct task_record t = *task;
-    struct changes c = {0};
+    (void)none;
+    (void)t;
+    return true;
+}
+
+static void take_back(struct cms *cms, const struct task_record *t, struct pool_volume *none,
+                      struct changes *c)
+{
+    (void)none;
+    const struct pool_unit *u = pool_unit_by_uuid(cms->pool, &t->unit);
     if (!u)
-        return dv_fail(err, DV_CONFLICT, "the unit of task %" PRIu64 " is not in the pool", t.id);
+        return;
     struct unit_record rec = u->rec;
     rekey_take_back(&rec);
-    changes_unit(&c, &rec);
-    tasks_end(cms, &c, &t, TASK_CANCELLED, DV_CANCELLED,
-              "it was taken back; what %s has got of it stays", rec.name);
-    struct unit_link *link = u->link;
+    changes_unit(c, &rec);
+}
+
+static bool end_at_once(struct cms *cms, struct task_record *t, const struct pool_volume *none,
+                        struct changes *c)
+{
+    (void)none;
+    const struct pool_unit *u = pool_unit_by_uuid(cms->pool, &t->unit);
+    struct unit_link *link = u ? u->link : NULL;
     if (link) { // else it would go on beside this
         rekey_free(link->rekey);
         link->rekey = NULL;
     }
-    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
-    return 0;
+    tasks_end(cms, c, t, TASK_CANCELLED, DV_CANCELLED,
+              "it was taken back; what %s has got of it stays", u ? u->rec.name : "the unit");
+    return true;
 }
+
+const struct task_way task_way_rekey = {
+    .of_unit = true,
+    .judge = judge_rekey,
+    .wait = tell_wait,
+    .can_cancel = can_cancel_rekey,
+    .take_back = take_back,
+    .ends_at_once = end_at_once,
+};

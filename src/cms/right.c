@@ -1,19 +1,15 @@
-// Requests about who may use volumes, and taking requests back.
+// Who may use volumes: the requests, and how their tasks stand.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cms/station.h"
+#include "cms/request.h"
 
 #include "base/mem.h"
-#include "base/text.h"
 #include "cms/reading.h"
-#include "cms/rekey.h"
-#include "cms/request.h"
+#include "cms/tasks.h"
+#include "cms/waits.h"
 #include "logic/health.h"
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 #include <utlist.h>
-
-// ---- Rights --------------------------------------------------------------------------------
 
 // The lowest that neither a right nor a rule of the volume has.
 static uint32_t free_rule_index(const struct pool_volume *v)
@@ -130,98 +126,96 @@ int cms_unassign(struct cms *cms, const char *volume, const char *host, uint64_t
     return request_begin(cms, &c, &t, v->unit, task, err);
 }
 
-// ---- Cancelling ----------------------------------------------------------------------------
+// ---- Their tasks ---------------------------------------------------------------------------
 
-bool request_can_cancel(const struct pool_volume *v, const struct task_record *t)
+// The right is not wanted any more: what there is of it goes.
+static void withdraw(const struct pool_assignment *a, struct changes *c)
 {
-    if (t->cancel != TASK_CANCEL_NO)
-        return false;
-    switch (t->kind) {
-    case TASK_VOLUME_CREATE:
-        return true;
-    case TASK_ASSIGN:
-        return pool_assignment_of((struct pool_volume *)v, &t->host) != NULL;
-    case TASK_VOLUME_RESIZE:
-        return !v->actual.target_blocks &&
-               (!v->resize_answered || v->actual.blocks == v->rec.blocks);
-    case TASK_VOLUME_RENAME:
-        return strcmp(v->rec.name, v->actual.name) != 0;
-    case TASK_VOLUME_DELETE:
-    case TASK_UNASSIGN:
-    case TASK_UNIT_REKEY:
-        break;
+    struct assignment_record rec = a->rec;
+    rec.wanted = false;
+    changes_assignment(c, &rec);
+}
+
+static void judge_assign(struct judging *j, struct task_record *t, struct pool_volume *v)
+{
+    struct pool_assignment *a = v ? pool_assignment_of(v, &t->host) : NULL;
+    if (!v || !v->rec.wanted) {
+        tasks_end(j->cms, &j->c, t, TASK_FAILED, DV_CONFLICT, "the volume is gone");
+        if (a && a->rec.wanted)
+            withdraw(a, &j->c);
+        return;
     }
-    return false;
-}
-
-static int cannot_cancel(const struct pool_volume *v, const struct task_record *t,
-                         struct dv_err *err)
-{
-    if (v && (t->kind == TASK_VOLUME_RESIZE || t->kind == TASK_VOLUME_RENAME))
-        return dv_fail(
-            err, DV_CONFLICT, "task %" PRIu64 " (%s) cannot be taken back: %s is at it already%s%s",
-            t->id, t->summary, v->unit->rec.name, t->waiting[0] ? ". It waits: " : "", t->waiting);
-    return dv_fail(err, DV_CONFLICT, "task %" PRIu64 " (%s) cannot be taken back%s%s", t->id,
-                   t->summary, t->waiting[0] ? ". It waits: " : "", t->waiting);
-}
-
-static bool has_its_size(const struct pool_volume *v, const struct task_record *t)
-{
-    return t->kind == TASK_VOLUME_RESIZE && v->actual.index != 0 &&
-           v->actual.blocks == v->rec.blocks;
-}
-
-// A size that the unit has is not given back: that would have to cut.
-static void end_cancelled(struct cms *cms, struct changes *c, const struct pool_volume *v,
-                          struct task_record *t)
-{
-    char size[SIZE_TEXT_ROOM];
-    if (has_its_size(v, t))
-        tasks_end(cms, c, t, TASK_CANCELLED, DV_CANCELLED,
-                  "the size is %s already and stays so; the volume is served with it as soon as %s "
-                  "can",
-                  size_format(v->rec.blocks * BLOCK_SIZE, size, sizeof(size)), v->unit->rec.name);
-    else
-        tasks_end(cms, c, t, TASK_CANCELLED, DV_CANCELLED, "it was taken back");
-}
-
-int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
-{
-    const struct pool_task *pt = pool_find_task(cms->pool, task);
-    if (!pt)
-        return dv_fail(err, DV_NOT_FOUND, "there is no task %" PRIu64, task);
-    if (task_is_over(&pt->rec))
-        return dv_fail(err, DV_CONFLICT, "task %" PRIu64 " is over: it is %s", task,
-                       task_state_name(pt->rec.state));
-    if (pt->rec.kind == TASK_UNIT_REKEY)
-        return rekey_cancel(cms, &pt->rec, err);
-    struct task_record t = pt->rec;
-    struct pool_volume *v = pool_volume_by_uuid(cms->pool, &t.volume);
-    struct pool_assignment *a = v ? pool_assignment_of(v, &t.host) : NULL;
-    struct changes c = {0};
-    if (t.cancel == TASK_CANCEL_ASKED) // asked for again: it is the same request
-        return 0;
-    if (!v || !request_can_cancel(v, &t))
-        return cannot_cancel(v, &t, err);
-    if (t.kind == TASK_VOLUME_CREATE) {
-        struct volume_record rec = v->rec;
-        rec.wanted = false;
-        changes_volume(&c, &rec);
-    } else if (t.kind == TASK_ASSIGN) {
-        struct assignment_record rec = a->rec;
-        rec.wanted = false;
-        changes_assignment(&c, &rec);
-    } else if (t.kind == TASK_VOLUME_RESIZE) {
-        request_take_back_size(v, &c);
-    } else {
-        request_take_back_name(cms, v, &c);
+    if (!a || !a->rec.wanted) {
+        tasks_end(j->cms, &j->c, t, TASK_CANCELLED, DV_CANCELLED,
+                  "the volume was unassigned again");
+        return;
     }
-    if (link_order_is_out(v) && !has_its_size(v, &t)) {
-        t.cancel = TASK_CANCEL_ASKED;
-        changes_task(&c, &t);
-    } else {
-        end_cancelled(cms, &c, v, &t);
+    tasks_reach(t, 0);
+    if (a->actual.index == 0)
+        return;
+    if (a->actual.state == ACCESS_FAILED) {
+        // While the volume cannot be served, its rules cannot be in force.
+        if (v->actual.state == VOLUME_FAILED || !health_takes_orders(v->unit->rec.state))
+            return;
+        tasks_end(j->cms, &j->c, t, TASK_FAILED, DV_IO,
+                  "%s could not put the access rule in force: %s", v->unit->rec.name,
+                  a->actual.last_error[0] ? a->actual.last_error : "it does not say why");
+        withdraw(a, &j->c);
+    } else if (a->actual.state == ACCESS_ACTIVE &&
+               (a->host->rec.sealed_len == 0 ||
+                a->actual.secret_mark == a->host->rec.secret_mark)) {
+        tasks_end_well(j, t);
     }
-    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
-    return 0;
 }
+
+static void refused_assign(struct judging *j, const struct tasks_refusal *r, struct pool_volume *v)
+{
+    struct pool_assignment *a = pool_assignment_of(v, &r->step.host);
+    if (a && tasks_fail_refused(j, r, TASK_ASSIGN, &r->step.host))
+        withdraw(a, &j->c);
+    else if (a && !tasks_open(j->cms, TASK_ASSIGN, &v->rec.uuid, &r->step.host))
+        tasks_tell_refused(j, r, v, &a->hold);
+}
+
+static bool can_cancel_assign(const struct pool_volume *v, const struct task_record *t)
+{
+    return v && pool_assignment_of((struct pool_volume *)v, &t->host) != NULL;
+}
+
+static void take_back_assign(struct cms *cms, const struct task_record *t, struct pool_volume *v,
+                             struct changes *c)
+{
+    (void)cms;
+    withdraw(pool_assignment_of(v, &t->host), c);
+}
+
+static bool is_assigned(const struct pool_volume *v, const struct task_record *t)
+{
+    const struct pool_assignment *a = pool_assignment_of((struct pool_volume *)v, &t->host);
+    return a && a->actual.index != 0;
+}
+
+const struct task_way task_way_assign = {
+    .judge = judge_assign,
+    .wait = waits_tell,
+    .refused = refused_assign,
+    .can_cancel = can_cancel_assign,
+    .take_back = take_back_assign,
+    .is_done = is_assigned,
+    .undone = "it was carried out before it could be taken back: the access rule ends again",
+};
+
+static void judge_unassign(struct judging *j, struct task_record *t, struct pool_volume *v)
+{
+    struct pool_assignment *a = v ? pool_assignment_of(v, &t->host) : NULL;
+    if (!a) {
+        tasks_end_well(j, t);
+        return;
+    }
+    tasks_reach(t, 0);
+}
+
+const struct task_way task_way_unassign = {
+    .judge = judge_unassign,
+    .wait = waits_tell,
+};
