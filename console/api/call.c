@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "cms/cms.h"
+#include "cms/pool/pool.h"
 #include "console/api/view.h"
 #include <stdio.h>
 

@@ -7,7 +7,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "cms/cms.h"
-#include "cms/ledger.h"
+#include "cms/core/ledger.h"
 #include "console/api/call.h"
 #include "console/api/view.h"
 #include "loop/loop.h"

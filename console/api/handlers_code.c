@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "cms/cms.h"
-#include "cms/codes.h"
+#include "cms/core/codes.h"
 #include "config/cms_config.h"
 #include "console/api/handlers.h"
 #include "console/api/put.h"

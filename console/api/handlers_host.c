@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "cms/cms.h"
+#include "cms/pool/pool.h"
 #include "console/api/handlers.h"
 #include "console/api/view.h"
 #include <stdio.h>

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "cms/cms.h"
+#include "cms/pool/pool.h"
 #include "config/cms_config.h"
 #include "console/api/handlers.h"
 #include "console/api/view.h"

@@ -1,6 +1,7 @@
 // Tasks: listed, waited for, cancelled.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/cms.h"
+#include "cms/pool/pool.h"
 #include "console/api/handlers.h"
 #include "console/api/view.h"
 #include "loop/loop.h"

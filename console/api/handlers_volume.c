@@ -1,6 +1,7 @@
 // Volumes: shown, made, changed, deleted.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/cms.h"
+#include "cms/pool/pool.h"
 #include "console/api/handlers.h"
 #include "console/api/view.h"
 

@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "cms/cms.h"
+#include "cms/core/auth.h"
+#include "cms/core/station.h"
 #include "console/api/source.h"
 #include "console/api/workers.h"
 #include <utlist.h>

@@ -7,7 +7,8 @@
 #ifndef DVSAN_API_LOGINS_H
 #define DVSAN_API_LOGINS_H
 
-#include "cms/auth.h"
+#include "cms/core/auth.h"
+#include "cms/core/station.h"
 #include "console/api/request.h"
 
 struct cms;

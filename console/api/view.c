@@ -3,6 +3,7 @@
 #include "console/api/view.h"
 
 #include "base/mem.h"
+#include "cms/unit/unit_reason.h"
 #include "console/api/put.h"
 #include "console/api/rescan.h"
 #include <string.h>
@@ -107,7 +108,7 @@ static json_t *view_portal(const struct pool_unit *u, const struct portal *p)
 static void put_reason(json_t *o, const struct pool_unit *u)
 {
     char reason[POOL_NOTE_ROOM];
-    pool_unit_reason(u, reason, sizeof(reason));
+    unit_reason(u, reason, sizeof(reason));
     put_text_or_null(o, "reason", reason);
 }
 

@@ -4,6 +4,7 @@
 #define DVSAN_API_VIEW_H
 
 #include "cms/cms.h"
+#include "cms/pool/pool.h"
 #include "model/kind.h"
 #include "snmp/listener.h"
 #include <jansson.h>

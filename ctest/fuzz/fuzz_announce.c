@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/address.h"
 #include "base/mem.h"
-#include "cms/announce.h"
+#include "cms/join/announce.h"
 #include "ctest/fuzz/input.h"
 #include "dvsan_oids.h"
 #include "snmp/std_oids.h"

@@ -5,7 +5,7 @@
 // of a row is as it should be, and what is tried is one odd value among good ones.
 #include "base/address.h"
 #include "base/mem.h"
-#include "cms/reading.h"
+#include "cms/member/reading.h"
 #include "ctest/fuzz/input.h"
 #include "dvsan_oids.h"
 #include <arpa/inet.h>

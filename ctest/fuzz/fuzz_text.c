@@ -6,7 +6,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/uuid.h"
-#include "cms/names.h"
+#include "cms/pool/names.h"
+#include "cms/pool/pool.h"
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>

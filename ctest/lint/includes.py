@@ -38,7 +38,18 @@ LAYERS = {
     "src/mirror": "base loop model logic block",
     # The programs.
     "src/nbd": "base loop model logic block iscsi mirror",
-    "src/cms": "base loop model logic enrol config snmp store discover",
+    # The station: its parts in their order, what begins and ends them, the program.
+    "src/cms/pool": "base model logic",
+    "src/cms/core": "base loop model logic enrol config snmp store cms/pool cms/cms.h",
+    "src/cms/member": "base loop model logic enrol config snmp store cms/pool cms/core cms/cms.h",
+    "src/cms/task": "base loop model logic cms/pool cms/core cms/member cms/cms.h",
+    "src/cms/unit": "base loop model logic config snmp cms/pool cms/core cms/member cms/task "
+                    "cms/cms.h",
+    "src/cms/join": "base loop model logic enrol config snmp store cms/pool cms/core cms/member "
+                    "cms/unit cms/cms.h",
+    "src/cms/request": "base loop model logic enrol config snmp store cms/pool cms/core "
+                       "cms/member cms/task cms/unit cms/cms.h",
+    "src/cms": "base loop model logic enrol config snmp store discover cms",
     "src/cms/main.c": "base loop model logic enrol config snmp store discover cms "
                       "console/api snmp-agents/cms",
     "src/unit": "base loop model logic config netlink tgt media sqlite",
@@ -109,7 +120,7 @@ def allowed(layer):
     """The folders that a layer may include, with its own."""
     own = os.path.dirname(layer) if layer.endswith(".c") else layer
     names = LAYERS[layer].split()
-    return [own] + [n if "/" in n else "src/" + n for n in names]
+    return [own] + [n if n.startswith(("console/", "snmp-agents/")) else "src/" + n for n in names]
 
 
 def foreign_owner(table, header):

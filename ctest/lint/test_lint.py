@@ -8,6 +8,8 @@ import sys
 import tempfile
 import unittest
 
+import circles
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # A small tree that breaks nothing.
@@ -25,10 +27,12 @@ GOOD = {
     "src/sqlite/db.c": "#include <sqlite3.h>\n",
     "src/sqlite/db.h": '#include "model/unit.h"\n',
     "src/store/store.h": '#include "sqlite/db.h"\n',
-    "src/cms/pool.h": '#include "model/unit.h"\n#include <uthash.h>\n',
-    "src/cms/main.c": '#include "cms/pool.h"\n#include "console/api/api.h"\n#include "snmp/env.h"\n',
+    "src/cms/pool/pool.h": '#include "model/unit.h"\n#include <uthash.h>\n',
+    "src/cms/cms.h": '#include "cms/pool/pool.h"\n',
+    "src/cms/task/tasks.h": '#include "cms/cms.h"\n',
+    "src/cms/main.c": '#include "cms/pool/pool.h"\n#include "console/api/api.h"\n#include "snmp/env.h"\n',
     "src/nbd/params.c": "#include <jansson.h>\n",
-    "console/api/api.h": '#include "cms/pool.h"\n',
+    "console/api/api.h": '#include "cms/pool/pool.h"\n',
     "console/api/api.c": '#include "console/api/api.h"\n#include <civetweb.h>\n',
     "console/cli/main.c": '#include "model/unit.h"\n#include <curl/curl.h>\n',
     "src/netlink/netlink.c": "#include <libmnl/libmnl.h>\n",
@@ -36,7 +40,7 @@ GOOD = {
     "snmp-agents/member/member.h": '#include "snmp/env.h"\n#include "netlink/netlink.h"\n',
     "src/netlink/netlink.h": "struct netlink;\n",
     "snmp-agents/unit/tables.h": '#include "unit/state.h"\n#include "snmp-agents/member/member.h"\n',
-    "ctest/unit/test_env.c": '#include "snmp/convert.h"\n#include "cms/pool.h"\n#include <zlib.h>\n',
+    "ctest/unit/test_env.c": '#include "snmp/convert.h"\n#include "cms/pool/pool.h"\n#include <zlib.h>\n',
 }
 
 # (file, content, part of the complaint)
@@ -49,18 +53,20 @@ BAD_INCLUDES = [
     ("src/tgt/client.h", '#include "snmp/env.h"', "src/tgt may not include src/snmp"),
     ("src/tgt/client.c", '  #  include   "snmp/env.h"', "client.c:1: src/tgt may not include src/snmp"),
     ("src/block/leg.c", '#include "snmp/env.h"', "src/block may not include src/snmp"),
-    ("src/cms/pool.c", '#include "tgt/client.h"', "src/cms may not include src/tgt"),
-    ("src/cms/pool.c", '#include "console/api/api.h"', "src/cms may not include console/api"),
-    ("src/cms/pool.c", '#include "snmp/convert.h"', "private to src/snmp"),
-    ("src/cms/pool.c", "#include <sqlite3.h>", "sqlite3.h is for src/sqlite only"),
-    ("src/cms/pool.c", '#include "sqlite/db.h"', "src/cms may not include src/sqlite"),
+    ("src/cms/pool/pool.c", '#include "cms/task/tasks.h"', "src/cms/pool may not include src/cms/task"),
+    ("src/cms/pool/pool.c", '#include "cms/cms.h"', "src/cms/pool may not include src/cms"),
+    ("src/cms/cms.c", '#include "tgt/client.h"', "src/cms may not include src/tgt"),
+    ("src/cms/cms.c", '#include "console/api/api.h"', "src/cms may not include console/api"),
+    ("src/cms/cms.c", '#include "snmp/convert.h"', "private to src/snmp"),
+    ("src/cms/cms.c", "#include <sqlite3.h>", "sqlite3.h is for src/sqlite only"),
+    ("src/cms/cms.c", '#include "sqlite/db.h"', "src/cms may not include src/sqlite"),
     ("src/sqlite/rows.c", '#include "store/store.h"', "src/sqlite may not include src/store"),
     ("src/tgt/client.h", '#include <uthash.h>', "uthash.h is for src/snmp"),
     ("src/snmp/env.h", '#include "snmp/convert.h"',
      "src/snmp/env.h includes <net-snmp/net-snmp-config.h> and so is private to src/snmp"),
-    ("console/cli/main.c", '#include "cms/pool.h"', "console/cli may not include src/cms"),
+    ("console/cli/main.c", '#include "cms/pool/pool.h"', "console/cli may not include src/cms"),
     ("console/cli/http.c", "#include <civetweb.h>", "civetweb.h is for console/api only"),
-    ("snmp-agents/unit/main.c", '#include "cms/pool.h"', "snmp-agents/unit may not include src/cms"),
+    ("snmp-agents/unit/main.c", '#include "cms/pool/pool.h"', "snmp-agents/unit may not include src/cms"),
     ("src/unit/state.c", '#include "snmp/env.h"', "src/unit may not include src/snmp"),
     ("src/unit/state.c", "#include <dvsan_oids.h>", "dvsan_oids.h is for src/model"),
     ("src/unit/state.c", '#include "snmp-agents/unit/tables.h"',
@@ -140,7 +146,7 @@ BAD_WORDS = [
     ("docs/man/dvsan.1", ".It Em stopped\n", ".It Em halted\n", "Fields of a unit: explains the word halted"),
     ("docs/man/dvsan.1", ".It Em stopped\n", ".It Em halted\n", "Fields of a unit: does not explain the word stopped"),
     ("docs/man/dvsan.1", ".It Em stopped\n", "Grants access.\n", "Grants: say assign of what a person does"),
-    ("src/cms/shown.c", '"unreachable"', '"away"', "Fields of a volume: does not explain the word away"),
+    ("src/cms/pool/shown.c", '"unreachable"', '"away"', "Fields of a volume: does not explain the word away"),
     ("src/logic/lead.c", "lead_standing_name(", "lead_standing_word(", "lead_standing_name() is not there any more"),
     ("src/model/unit.c", "medium_kind_name(", "medium_sort_name(", "medium_sort_name(): its words have no section"),
 ]
@@ -196,6 +202,15 @@ class Lints(unittest.TestCase):
 
     def test_includes(self):
         self.check("includes.py", BAD_INCLUDES)
+
+    def test_circles(self):
+        good = {"a": ["b", "c"], "b": ["c"], "c": [], "d": ["a"]}
+        self.assertEqual(circles.circles(good), [])
+        self.assertEqual(circles.circles(good | {"c": ["b"]}), [["b", "c"]])
+        self.assertEqual(circles.circles(good | {"c": ["d"]}), [["a", "b", "c", "d"]])
+        result = self.lint("circles.py")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("no object files; build first", result.stdout)
 
     def test_files(self):
         self.check("files.py", BAD_FILES)

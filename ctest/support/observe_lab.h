@@ -3,13 +3,19 @@
 #ifndef DVSAN_CTEST_OBSERVE_LAB_H
 #define DVSAN_CTEST_OBSERVE_LAB_H
 
-#include "cms/observe.h"
+#include "cms/cms.h"
+#include "cms/core/seal.h"
+#include "cms/core/station.h"
+#include "cms/member/link.h"
+#include "cms/member/reading.h"
+#include "cms/pool/names.h"
+#include "cms/pool/pool.h"
+#include "cms/request/request.h"
+#include "cms/unit/left_out.h"
+#include "cms/unit/observe.h"
 #include "ctest/support/test_ledger.h"
 
 #include "base/mem.h"
-#include "cms/request.h"
-#include "cms/seal.h"
-#include "cms/tasks.h"
 #include "store/store.h"
 #include <setjmp.h>
 #include <stdarg.h>

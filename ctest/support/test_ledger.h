@@ -4,8 +4,9 @@
 #define DVSAN_CTEST_TEST_LEDGER_H
 
 #include "base/mem.h"
-#include "cms/ledger.h"
-#include "cms/station.h"
+#include "cms/core/ledger.h"
+#include "cms/core/station.h"
+#include "cms/follow.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

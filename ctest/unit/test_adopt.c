@@ -2,9 +2,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctest/support/observe_lab.h"
 
-#include "cms/found.h"
-#include "cms/tasks.h"
-
+#include "cms/cms.h"
+#include "cms/member/link.h"
+#include "cms/pool/pool.h"
+#include "cms/request/request.h"
+#include "cms/task/tasks.h"
+#include "cms/unit/found.h"
+#include "cms/unit/lead.h"
 enum { COUNT = 500, RULES = 2 };
 
 static void is_asked_about(struct lab *lab)

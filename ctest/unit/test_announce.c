@@ -1,7 +1,7 @@
 // Tests of parsing announcements: one that is good, and every way in which it can be bad.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
-#include "cms/announce.h"
+#include "cms/join/announce.h"
 #include "dvsan_oids.h"
 #include "snmp/std_oids.h"
 #include <setjmp.h>

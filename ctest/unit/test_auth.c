@@ -3,8 +3,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "cms/auth.h"
-#include "cms/seal.h"
+#include "cms/core/auth.h"
+#include "cms/core/seal.h"
 #include "store/store.h"
 #include <pthread.h>
 #include <setjmp.h>

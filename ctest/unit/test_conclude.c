@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctest/support/observe_lab.h"
 
+#include "cms/member/silence.h"
+#include "cms/task/tasks.h"
+#include "cms/unit/link_run.h"
+#include "cms/unit/look.h"
 #include "loop/loop.h"
 #include "store/store.h"
 

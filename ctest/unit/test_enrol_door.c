@@ -1,8 +1,7 @@
 // Enrolments at the station's door: a real member's side, and strangers of all kinds.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cms/enrol_door.h"
-
 #include "base/mem.h"
+#include "cms/join/enrol_door.h"
 #include "enrol/client.h"
 #include "enrol/frame.h"
 #include <arpa/inet.h>

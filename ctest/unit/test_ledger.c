@@ -1,8 +1,7 @@
 // Tests of the ledger, by a writer that fails or hangs when the test says so.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cms/ledger.h"
-
 #include "base/mem.h"
+#include "cms/core/ledger.h"
 #include "loop/loop.h"
 #include <pthread.h>
 #include <setjmp.h>

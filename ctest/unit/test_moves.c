@@ -1,10 +1,10 @@
 // Tests of what is told when a unit's portals are at other addresses than before.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cms/station.h"
-
-#include "cms/reading.h"
-
 #include "base/mem.h"
+#include "cms/core/station.h"
+#include "cms/member/reading.h"
+#include "cms/pool/pool.h"
+#include "cms/unit/portals.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 // Tests of how a reading becomes part of the pool: part by part, and as a whole in the end.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "cms/task/tasks.h"
 #include "ctest/support/observe_lab.h"
 
 // Each row: a reading, and how its first part that begins at a volume ends.

@@ -2,8 +2,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctest/support/observe_lab.h"
 
-#include "cms/seal.h"
-
+#include "cms/cms.h"
+#include "cms/member/link.h"
+#include "cms/member/reading.h"
+#include "cms/pool/pool.h"
+#include "cms/unit/lead.h"
+#include "cms/unit/left_out.h"
 #define WEB "iqn.2026-01.x:web"
 
 static void adds_host(struct lab *lab, bool one_secret)

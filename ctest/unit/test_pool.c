@@ -1,8 +1,8 @@
 // Tests of the pool in memory: its links, what people are shown, and names for newcomers.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
-#include "cms/names.h"
-#include "cms/pool.h"
+#include "cms/pool/names.h"
+#include "cms/pool/pool.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctest/support/observe_lab.h"
 
+#include "cms/unit/portals.h"
 #include "logic/portals.h"
 
 static void test_whose(void **state)

@@ -1,7 +1,7 @@
 // Tests of decoding a unit's answers: a good row, and every value of it spoilt.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
-#include "cms/reading.h"
+#include "cms/member/reading.h"
 #include "dvsan_oids.h"
 #include <arpa/inet.h>
 #include <setjmp.h>

@@ -1,12 +1,13 @@
 // Tests of requests and the tasks that they become: limits, what a cancel comes to, what is kept.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cms/station.h"
-
 #include "base/mem.h"
 #include "cms/cms.h"
-#include "cms/reading.h"
-#include "cms/request.h"
-#include "cms/tasks.h"
+#include "cms/core/station.h"
+#include "cms/member/link.h"
+#include "cms/member/reading.h"
+#include "cms/pool/pool.h"
+#include "cms/request/request.h"
+#include "cms/task/tasks.h"
 #include "ctest/support/test_ledger.h"
 #include "store/store.h"
 #include <setjmp.h>

@@ -1,7 +1,12 @@
 // Tests of what people are shown of a unit that does not answer, and of what is told when it fails.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
-#include "cms/station.h"
+#include "cms/core/station.h"
+#include "cms/member/link.h"
+#include "cms/pool/pool.h"
+#include "cms/unit/faults.h"
+#include "cms/unit/left_out.h"
+#include "cms/unit/unit_reason.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -162,7 +167,7 @@ static void test_reasons(void **state)
         struct pool_unit *u = pool_find_unit(p, "u");
         dv_copy(u->rec.last_error, sizeof(u->rec.last_error), cases[i].trouble);
         u->portals[0].up = cases[i].portal_up;
-        pool_unit_reason(u, reason, sizeof(reason));
+        unit_reason(u, reason, sizeof(reason));
         assert_string_equal(reason, cases[i].reason);
         pool_free(p);
     }
@@ -183,7 +188,7 @@ static void test_what_is_not_used_is_a_reason(void **state)
         HASH_ADD(hh, link.left_out, uuid, sizeof(well.uuid), (&well));
         HASH_ADD(hh, link.left_out, uuid, sizeof(sick.uuid), (&sick));
         u->link = &link;
-        pool_unit_reason(u, reason, sizeof(reason));
+        unit_reason(u, reason, sizeof(reason));
         assert_string_equal(reason, failed ? "its medium m has failed: gone" : "volume x ...");
         HASH_CLEAR(hh, link.left_out);
         free(sick.fault);

@@ -13,7 +13,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "cms/pool.h"
+#include "cms/pool/pool.h"
 #include "console/api/view.h"
 #include "sqlite/db.h"
 #include "store/store.h"

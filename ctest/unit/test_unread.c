@@ -1,9 +1,8 @@
 // Tests of what a reading keeps of rows that could not be read.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cms/pool.h"
-#include "cms/reading.h"
-
 #include "base/mem.h"
+#include "cms/member/reading.h"
+#include "cms/pool/pool.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,15 +1,26 @@
 // The station's context: opening and closing it, and what it is asked.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cms/station.h"
+#include "cms/cms.h"
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "cms/auth.h"
-#include "cms/enrol_door.h"
-#include "cms/request.h"
-#include "cms/seal.h"
+#include "cms/core/auth.h"
+#include "cms/core/codes.h"
+#include "cms/core/events.h"
+#include "cms/core/ledger.h"
+#include "cms/core/seal.h"
+#include "cms/core/station.h"
+#include "cms/follow.h"
+#include "cms/join/enrol.h"
+#include "cms/join/enrol_door.h"
+#include "cms/join/join.h"
+#include "cms/member/link.h"
+#include "cms/pool/pool.h"
+#include "cms/request/request.h"
+#include "cms/unit/lead.h"
+#include "cms/unit/link_run.h"
 #include "store/store.h"
 #include <errno.h>
 #include <stdio.h>

@@ -4,8 +4,8 @@
 #define DVSAN_CMS_CMS_H
 
 #include "base/err.h"
-#include "cms/auth.h"
-#include "cms/pool.h"
+#include "cms/core/auth.h"
+#include "cms/pool/pool.h"
 #include "enrol/code.h"
 #include "logic/trust.h"
 #include "snmp/listener.h"

@@ -1,10 +1,19 @@
 // What follows of itself once changes are written.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cms/station.h"
+#include "cms/follow.h"
 
 #include "base/log.h"
-#include "cms/auth.h"
-#include "cms/tasks.h"
+#include "cms/core/auth.h"
+#include "cms/core/codes.h"
+#include "cms/core/events.h"
+#include "cms/core/ledger.h"
+#include "cms/core/station.h"
+#include "cms/member/link.h"
+#include "cms/member/trust.h"
+#include "cms/pool/pool.h"
+#include "cms/task/tasks.h"
+#include "cms/unit/left_out.h"
+#include "cms/unit/link_run.h"
 #include "logic/trust.h"
 #include <string.h>
 #include <utlist.h>

@@ -6,7 +6,8 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/text.h"
-#include "cms/auth.h"
+#include "cms/cms.h"
+#include "cms/core/auth.h"
 #include "config/cms_config.h"
 #include <libgen.h>
 #include <stdio.h>
