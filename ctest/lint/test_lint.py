@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 import circles
+import includes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -162,6 +163,33 @@ BAD_FILES = [
     ("examples/run", "#!/bin/sh\n# X" + "XX\n", "run:2: X" + "XX"),
 ]
 
+GOOD_DOCS = {
+    "README.md": "# A thing\n[map](docs/ARCHITECTURE.md#the-tree-and-its-way), [more](docs/design/one.md#two-1), [net](http://x/y)\n"
+                 "`src/base`, `docs/design/*.md`, `loop.c`, `base/err.h`, `a [b](c)`, `man -l src/x`\n"
+                 "```\n[no](where)\n# not a heading `src/none`\n```\n",
+    "CHANGELOG.md": "# Changes\n`src/gone.c` went; see [the licence](LICENSE).\n",
+    "LICENSE": "Do what you like.\n",
+    "docs/design/one.md": "# One\n## Two\n## Two\n[up](../ARCHITECTURE.md), [here](#two)\n",
+    "docs/ARCHITECTURE.md": "# The map\n## The tree, and its way\n[One](design/one.md)\n" + "".join(
+        f"`{folder}/`\n" for folder in includes.LAYERS if any(path.startswith(folder + "/") for path in GOOD)),
+}
+
+# (file, what is there, what stands there instead, part of the complaint)
+BAD_DOCS = [
+    ("README.md", "docs/ARCHITECTURE.md#", "docs/PLAN.md#", "README.md:2: there is no docs/PLAN.md"),
+    ("README.md", "its-way)", "its-ways)", "README.md:2: docs/ARCHITECTURE.md has no heading #the-tree-and-its-ways"),
+    ("README.md", "one.md#two-1", "one.md#two-2", "docs/design/one.md has no heading #two-2"),
+    ("README.md", "docs/design/one.md#two-1", "src/base/err.h", "src/base/err.h is no page, so it is not installed"),
+    ("README.md", "`src/base`", "`src/bass`", "README.md:3: there is no src/bass"),
+    ("README.md", "`docs/design/*.md`", "`docs/design/*.txt`", "there is no docs/design/*.txt"),
+    ("README.md", "`loop.c`", "`loops.c`", "there is no loops.c"),
+    ("README.md", "`base/err.h`", "`base/loop.h`", "there is no base/loop.h"),
+    ("docs/design/one.md", "(#two)", "(#three)", "one.md:4: docs/design/one.md has no heading #three"),
+    ("docs/ARCHITECTURE.md", "[One](design/one.md)", "", "has no link to docs/design/one.md"),
+    ("docs/ARCHITECTURE.md", "`src/logic/`", "src/logic", "does not name the folder `src/logic`"),
+    ("docs/ARCHITECTURE.md", "# The map\n", "# The map\n" + "\n" * 120, "has more than 140 lines"),
+]
+
 
 class Lints(unittest.TestCase):
     def setUp(self):
@@ -235,6 +263,20 @@ class Lints(unittest.TestCase):
                 self.assertEqual((result.returncode, result.stderr), (1, ""))
                 self.assertIn(complaint, result.stdout)
                 self.write(path, text)
+
+    def test_docs(self):
+        for path, content in GOOD_DOCS.items():
+            self.write(path, content)
+        self.assert_clean("docs.py")
+        for path, good, bad, complaint in BAD_DOCS:
+            with self.subTest(path=path, complaint=complaint):
+                self.assertIn(good, GOOD_DOCS[path])
+                self.write(path, GOOD_DOCS[path].replace(good, bad))
+                result = self.lint("docs.py")
+                self.assertEqual((result.returncode, result.stderr), (1, ""))
+                self.assertIn(complaint, result.stdout)
+                self.assertEqual(result.stdout.count("\n"), 1)
+                self.write(path, GOOD_DOCS[path])
 
     def test_man_config(self):
         self.write("tgt-configs/box.rng", SCHEMA)

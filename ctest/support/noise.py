@@ -1,5 +1,5 @@
 """Both sides of an enrolment, written from the Noise Protocol Framework (revision 34) and the
-description in docs/ARCHITECTURE.md, over other libraries than the programs use."""
+description in docs/design/security.md, over other libraries than the programs use."""
 import ctypes
 import functools
 import hashlib

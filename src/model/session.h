@@ -20,7 +20,8 @@ struct session_parameters {
 };
 
 // Data comes with the command instead of being asked for, and in big pieces: tgtd's own defaults
-// are those of RFC 7143, for 1 Gbit/s and little memory. docs/ARCHITECTURE.md has the measurements.
+// are those of RFC 7143, for 1 Gbit/s and little memory. docs/design/benchmarks.md has the
+// measurements.
 #define SESSION_DEFAULTS                                                                           \
     ((struct session_parameters){.initial_r2t = false,                                             \
                                  .immediate_data = true,                                           \
