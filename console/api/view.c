@@ -3,6 +3,8 @@
 #include "console/api/view.h"
 
 #include "base/mem.h"
+#include "cms/cms.h"
+#include "cms/pool/pool.h"
 #include "cms/unit/unit_reason.h"
 #include "console/api/put.h"
 #include "console/api/rescan.h"

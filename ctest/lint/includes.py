@@ -41,9 +41,10 @@ LAYERS = {
     # The station: its parts in their order, what begins and ends them, the program.
     "src/cms/pool": "base model logic",
     "src/cms/core": "base loop model logic enrol config snmp store cms/pool cms/cms.h",
-    "src/cms/member": "base loop model logic enrol config snmp store cms/pool cms/core cms/cms.h",
-    "src/cms/task": "base loop model logic cms/pool cms/core cms/member cms/cms.h",
-    "src/cms/unit": "base loop model logic config snmp cms/pool cms/core cms/member cms/task "
+    "src/cms/task": "base loop model logic cms/pool cms/core",
+    "src/cms/member": "base loop model logic enrol config snmp store cms/pool cms/core cms/task "
+                      "cms/cms.h",
+    "src/cms/unit": "base loop model logic config snmp cms/pool cms/core cms/task cms/member "
                     "cms/cms.h",
     "src/cms/join": "base loop model logic enrol config snmp store cms/pool cms/core cms/member "
                     "cms/unit cms/cms.h",

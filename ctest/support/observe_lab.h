@@ -13,6 +13,7 @@
 #include "cms/request/request.h"
 #include "cms/unit/left_out.h"
 #include "cms/unit/observe.h"
+#include "cms/unit/unit_facet.h"
 #include "ctest/support/test_ledger.h"
 
 #include "base/mem.h"
@@ -82,6 +83,7 @@ static inline int set_up(void **state)
     changes_unit(&c, &rec);
     apply(lab, &c);
     lab->link = (struct unit_link){.cms = &lab->cms,
+                                   .facet = &unit_facet,
                                    .uuid = rec.uuid,
                                    .address = "udp:127.0.0.1:16161",
                                    .engine = {.len = 5, .b = "12345"},

@@ -7,8 +7,8 @@
 #include "cms/pool/pool.h"
 #include "cms/request/request.h"
 #include "cms/task/tasks.h"
+#include "cms/unit/adopt.h"
 #include "cms/unit/found.h"
-#include "cms/unit/lead.h"
 enum { COUNT = 500, RULES = 2 };
 
 static void is_asked_about(struct lab *lab)

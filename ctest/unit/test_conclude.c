@@ -2,10 +2,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctest/support/observe_lab.h"
 
+#include "cms/core/ledger.h"
+#include "cms/member/link.h"
+#include "cms/member/link_run.h"
+#include "cms/member/look.h"
+#include "cms/member/reading.h"
 #include "cms/member/silence.h"
+#include "cms/pool/pool.h"
 #include "cms/task/tasks.h"
-#include "cms/unit/link_run.h"
-#include "cms/unit/look.h"
 #include "loop/loop.h"
 #include "store/store.h"
 
@@ -181,6 +185,7 @@ static void test_the_link_goes(void **state)
     HASH_ADD(hh, lab->cms.links, uuid, sizeof(link->uuid), link);
     lab->unit->link = link;
     lab->link = (struct unit_link){.cms = &lab->cms,
+                                   .facet = link->facet,
                                    .uuid = link->uuid,
                                    .timer = loop_timer_new(lab->cms.loop, nothing, NULL)};
     while (!link->observation)

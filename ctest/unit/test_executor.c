@@ -1,5 +1,8 @@
 // Tests of what is planned and judged behind looks: in turns of the loop.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "cms/core/station.h"
+#include "cms/member/link.h"
+#include "cms/pool/pool.h"
 #include "cms/task/tasks.h"
 #include "cms/unit/executor.h"
 #include "ctest/support/observe_lab.h"

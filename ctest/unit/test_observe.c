@@ -1,6 +1,12 @@
 // Tests of how a reading becomes part of the pool: part by part, and as a whole in the end.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "cms/cms.h"
+#include "cms/member/link.h"
+#include "cms/member/reading.h"
+#include "cms/pool/pool.h"
 #include "cms/task/tasks.h"
+#include "cms/unit/left_out.h"
+#include "cms/unit/observe.h"
 #include "ctest/support/observe_lab.h"
 
 // Each row: a reading, and how its first part that begins at a volume ends.

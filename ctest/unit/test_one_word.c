@@ -6,7 +6,7 @@
 #include "cms/member/link.h"
 #include "cms/member/reading.h"
 #include "cms/pool/pool.h"
-#include "cms/unit/lead.h"
+#include "cms/unit/adopt.h"
 #include "cms/unit/left_out.h"
 #define WEB "iqn.2026-01.x:web"
 

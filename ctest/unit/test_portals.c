@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctest/support/observe_lab.h"
 
+#include "cms/member/reading.h"
+#include "cms/pool/pool.h"
 #include "cms/unit/portals.h"
 #include "logic/portals.h"
 

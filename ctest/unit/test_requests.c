@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "cms/cms.h"
 #include "cms/core/station.h"
-#include "cms/member/link.h"
 #include "cms/member/reading.h"
 #include "cms/pool/pool.h"
 #include "cms/request/request.h"

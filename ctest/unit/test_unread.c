@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "cms/member/reading.h"
 #include "cms/pool/pool.h"
+#include "cms/unit/unread.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -66,7 +67,7 @@ static void test_rows_are_kept(void **state)
         struct reading *r = dv_calloc(1, sizeof(*r));
         print_message("%s\n", cases[i].name);
         *DV_APPEND(r->unread, r->unread_count) = cases[i].row;
-        reading_keep_unread(r, p->units);
+        unread_keep(r, p->units);
         assert_int_equal(r->media_count, cases[i].media);
         assert_int_equal(r->portal_count, cases[i].portals);
         assert_int_equal(r->volume_count, cases[i].volumes);
@@ -89,7 +90,7 @@ static void test_nothing_is_known_of_a_new_unit(void **state)
     (void)state;
     struct reading *r = dv_calloc(1, sizeof(*r));
     *DV_APPEND(r->unread, r->unread_count) = cases[0].row;
-    reading_keep_unread(r, NULL);
+    unread_keep(r, NULL);
     assert_int_equal(r->media_count, 0);
     reading_free(r);
 }

@@ -16,17 +16,21 @@
 #include "cms/join/enrol.h"
 #include "cms/join/enrol_door.h"
 #include "cms/join/join.h"
+#include "cms/member/lead.h"
 #include "cms/member/link.h"
+#include "cms/member/link_run.h"
 #include "cms/pool/pool.h"
 #include "cms/request/request.h"
-#include "cms/unit/lead.h"
-#include "cms/unit/link_run.h"
+#include "cms/unit/unit_facet.h"
 #include "store/store.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+// By enum member_kind.
+static const struct facet *const facets[] = {[MEMBER_UNIT] = &unit_facet};
 
 #define ENGINE_KEY "engine"  // the setting that holds the station's snmpEngineID
 #define UUID_KEY   "station" // the setting that holds the station's UUID
@@ -172,8 +176,8 @@ static void resume(struct cms *cms)
         struct sn_engine_id engine = {.len = u->rec.engine_id_len};
         struct dv_err err;
         memcpy(engine.b, u->rec.engine_id, sizeof(u->rec.engine_id));
-        struct unit_link *link =
-            link_new(cms, &u->rec.uuid, u->rec.name, u->rec.address, &engine, "", &err);
+        struct unit_link *link = link_new(cms, MEMBER_UNIT, &u->rec.uuid, u->rec.name,
+                                          u->rec.address, &engine, "", &err);
         if (link)
             link->state_before = u->rec.state;
         else
@@ -212,6 +216,7 @@ struct cms *cms_new(struct loop *loop, const struct cms_config *config, char **p
                                       .priv_pass = config->snmp.provision.priv_pass};
     cms->pool = pool_new();
     cms->task_ways = task_ways;
+    cms->facets = facets;
     pthread_mutex_init(&cms->tasks_lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

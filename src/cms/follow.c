@@ -9,11 +9,11 @@
 #include "cms/core/ledger.h"
 #include "cms/core/station.h"
 #include "cms/member/link.h"
+#include "cms/member/link_run.h"
 #include "cms/member/trust.h"
 #include "cms/pool/pool.h"
 #include "cms/task/tasks.h"
 #include "cms/unit/left_out.h"
-#include "cms/unit/link_run.h"
 #include "logic/trust.h"
 #include <string.h>
 #include <utlist.h>

@@ -23,6 +23,7 @@
 
 struct auth;
 struct enrol_door;
+struct facet;
 struct seal;
 struct task_way;
 struct unit_link;
@@ -42,6 +43,7 @@ struct cms {
     size_t run_count;
     struct pool *pool;
     const struct task_way *const *task_ways; // by enum task_kind
+    const struct facet *const *facets;       // by enum member_kind; NULL: cannot join
     struct seal *seal;
     struct auth *auth;
     struct sn_env *env;

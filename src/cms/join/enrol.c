@@ -14,10 +14,10 @@
 #include "cms/core/station.h"
 #include "cms/join/enrol_door.h"
 #include "cms/member/link.h"
+#include "cms/member/link_run.h"
 #include "cms/member/trust.h"
 #include "cms/pool/names.h"
 #include "cms/pool/pool.h"
-#include "cms/unit/link_run.h"
 #include "logic/enrolment.h"
 #include "store/store.h"
 #include <stdio.h>
@@ -329,7 +329,7 @@ static void use_keys(struct cms *cms, const struct unit_record *rec)
     memcpy(engine.b, rec->engine_id, rec->engine_id_len);
     link_free(link_find(cms, &rec->uuid));
     if (*rec->address)
-        link_new(cms, &rec->uuid, rec->name, rec->address, &engine, "", NULL);
+        link_new(cms, MEMBER_UNIT, &rec->uuid, rec->name, rec->address, &engine, "", NULL);
 }
 
 struct entrance { // of a member that asks

@@ -9,11 +9,11 @@
 #include "cms/core/station.h"
 #include "cms/join/announce.h"
 #include "cms/member/link.h"
+#include "cms/member/link_run.h"
 #include "cms/member/reading.h"
 #include "cms/member/suspect.h"
 #include "cms/member/trust.h"
 #include "cms/pool/pool.h"
-#include "cms/unit/link_run.h"
 #include "logic/health.h"
 #include "logic/trust.h"
 #include <string.h>
@@ -83,8 +83,8 @@ static void query(struct cms *cms, struct unit_link *link, const struct heard *a
         static struct log_limit limit;
         struct dv_err err;
         char sender[SENDER_ROOM];
-        link = link_new(cms, &a->uuid, a->name, a->address, &engine, stranger_sender(from, sender),
-                        &err);
+        link = link_new(cms, a->member, &a->uuid, a->name, a->address, &engine,
+                        stranger_sender(from, sender), &err);
         if (!link) {
             log_limited(&limit, LOG_LEVEL_WARNING, "join",
                         "%s announced itself at %s and cannot be asked: %s", a->name, a->address,

@@ -10,7 +10,6 @@
 #include "cms/member/reading.h"
 #include "cms/pool/names.h"
 #include "cms/pool/pool.h"
-#include "logic/lead.h"
 #include <stdlib.h>
 
 #define STRANGER_KEEP_MS 60000 // how long a unit that cannot be read is remembered
@@ -69,13 +68,4 @@ void link_forget_orders(struct unit_link *link)
     free(link->queue.items);
     link->queue = (struct orders){0};
     link->queue_next = 0;
-}
-
-bool link_order_is_out(const struct pool_volume *v)
-{
-    const struct unit_link *link = v->unit->link;
-    if (!link || v->order == 0)
-        return false;
-    return v->unit->standing == 0 ||
-           lead_may_carry_out(&v->unit->lead.word, &link->cms->uuid, v->order);
 }

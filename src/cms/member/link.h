@@ -6,10 +6,12 @@
 #include "cms/cms.h"
 #include "cms/core/station.h"
 #include "cms/pool/names.h"
+#include "cms/task/tasks.h"
 #include "logic/orders.h"
 #include "logic/pace.h"
 
 struct adoption;
+struct facet;
 struct fetch;
 struct key_trial;
 struct left_out;
@@ -33,16 +35,11 @@ struct faults { // of one reading, see unit/faults.h; zero before
 
 enum link_work { LINK_IDLE, LINK_LOOKING, LINK_READING, LINK_SETTING };
 
-// Where the tasks and volumes that are settled behind a look go on.
-struct settling {
-    enum { SETTLE_DROP, SETTLE_JUDGE, SETTLE_TRIM, SETTLE_END } step;
-    struct dv_uuid volume; // the next; zero: the first
-};
-
 #define LEFT_PORTALS_MAX 16 // that are remembered
 
 struct unit_link {
     struct cms *cms;
+    const struct facet *facet;
     struct dv_uuid uuid;
     char name[NAME_MAX_LEN + 1];       // as announced, for logs
     char address[ADDRESS_MAX_LEN + 1]; // where peer sends to
@@ -160,8 +157,6 @@ void link_new_orders(struct unit_link *link);              // intent has changed
 void link_go_on(struct unit_link *link);    // nothing is under way any more: what is due begins
 void link_end_look(struct unit_link *link); // all that follows from it is done
 void link_forget_orders(struct unit_link *link); // drops the steps not taken yet
-// Whether an order about the volume or its rights was sent and may still be carried out.
-bool link_order_is_out(const struct pool_volume *v);
 struct conclusion {
     struct dv_uuid uuid; // of the link
     uint64_t number;

@@ -102,11 +102,6 @@ struct reading_tail {
 size_t reading_tail_oids(struct sn_oid *oids);
 bool reading_tail(const struct sn_result *answer, struct reading_tail *out); // false: not a unit's
 
-// Takes what the pool knows of rows that could not be read into the reading: such a row is neither
-// another one now nor gone. unit may be NULL: then nothing is known.
-struct pool_unit;
-void reading_keep_unread(struct reading *r, struct pool_unit *unit);
-
 // The columns that are read of a table: those of its kind's fields, in their order, and some more.
 #define READING_COLUMNS_MAX 15
 size_t reading_columns(enum reading_table table, struct sn_oid *oids);

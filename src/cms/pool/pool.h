@@ -74,7 +74,7 @@ struct pool_volume {
     char refusal[LAST_ERROR_ROOM]; // what it said then; "" when it took it
     enum dv_code refusal_code;
     // The number of intent of the last order about it, or its rights, that was sent and not
-    // answered; 0: none. See link_order_is_out. In memory alone: after a start it is that of the
+    // answered; 0: none. See pool_order_is_out. In memory alone: after a start it is that of the
     // run before.
     uint32_t order;
     bool renamed;     // its unit showed another name by no request: its own is ordered
@@ -152,6 +152,9 @@ struct pool_host *pool_host_by_uuid(struct pool *p, const struct dv_uuid *uuid);
 struct pool_host *pool_host_by_iqn(struct pool *p, const char *iqn);           // in any case
 struct pool_volume *pool_volume_by_index(struct pool_unit *u, uint32_t index); // shown ones
 struct pool_assignment *pool_assignment_of(struct pool_volume *v, const struct dv_uuid *host);
+// Whether an order of that station about the volume or its rights was sent and may still be carried
+// out.
+bool pool_order_is_out(const struct pool_volume *v, const struct dv_uuid *station);
 uint64_t pool_next_mark(void); // of a host, for one count: none has it yet
 // The tasks about a volume, or a unit, that are not over, linked by of_next; NULL when there are
 // none.

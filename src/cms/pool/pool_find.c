@@ -111,3 +111,10 @@ bool pool_medium_is_away(const struct pool_volume *v)
     const struct medium *m = pool_medium(v->unit, v->actual.medium);
     return v->actual.index != 0 && (!m || m->state == MEDIUM_FAILED);
 }
+
+bool pool_order_is_out(const struct pool_volume *v, const struct dv_uuid *station)
+{
+    if (!v->unit->link || v->order == 0)
+        return false;
+    return v->unit->standing == 0 || lead_may_carry_out(&v->unit->lead.word, station, v->order);
+}

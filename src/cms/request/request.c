@@ -2,11 +2,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/request/request.h"
 
+#include "cms/core/events.h"
 #include "cms/core/ledger.h"
 #include "cms/core/station.h"
+#include "cms/member/lead.h"
+#include "cms/member/link.h"
 #include "cms/pool/pool.h"
 #include "cms/task/tasks.h"
-#include "cms/unit/lead.h"
+#include "logic/orders.h"
 #include <inttypes.h>
 #include <utlist.h>
 
@@ -117,4 +120,16 @@ int request_is_free(struct cms *cms, const struct pool_volume *v, struct dv_err 
         return dv_fail(err, DV_CONFLICT, "volume %s has vanished from %s: bring its medium back",
                        v->rec.name, v->unit->rec.name);
     return 0;
+}
+
+void request_tell_refused(struct judging *j, const struct tasks_refusal *r,
+                          const struct pool_volume *v, struct pool_hold *hold)
+{
+    struct log_limit none = {0};
+    struct unit_link *link = j->unit->link;
+    if (!hold->told)
+        events_add_limited(link ? &link->told : &none, j->cms, &j->c, EVENT_WARNING, "volume",
+                           v->rec.name, "%s refuses to %s: %s", j->unit->rec.name,
+                           order_kind_name(r->step.kind), r->why);
+    hold->told = true;
 }

@@ -13,7 +13,10 @@ struct pool_host;
 struct pool_task;
 struct pool_unit;
 struct pool_volume;
+struct judging;
+struct pool_hold;
 struct task_record;
+struct tasks_refusal;
 
 // By name or UUID; NULL with DV_NOT_FOUND.
 struct pool_unit *request_unit(struct cms *cms, const char *name, struct dv_err *err);
@@ -36,6 +39,10 @@ void request_end_task(struct cms *cms, struct changes *c, enum task_kind kind,
 
 // Whether the volume is there and nothing is being done to it.
 int request_is_free(struct cms *cms, const struct pool_volume *v, struct dv_err *err);
+
+// Healing, not a request, was refused: it is tried again, ever more seldom; said once.
+void request_tell_refused(struct judging *j, const struct tasks_refusal *r,
+                          const struct pool_volume *v, struct pool_hold *hold);
 
 // ---- request_place.c ----
 struct request_place {

@@ -176,7 +176,7 @@ static void refused_assign(struct judging *j, const struct tasks_refusal *r, str
     if (a && tasks_fail_refused(j, r, TASK_ASSIGN, &r->step.host))
         withdraw(a, &j->c);
     else if (a && !tasks_open(j->cms, TASK_ASSIGN, &v->rec.uuid, &r->step.host))
-        tasks_tell_refused(j, r, v, &a->hold);
+        request_tell_refused(j, r, v, &a->hold);
 }
 
 static bool can_cancel_assign(const struct pool_volume *v, const struct task_record *t)

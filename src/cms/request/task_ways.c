@@ -3,7 +3,6 @@
 #include "cms/cms.h"
 #include "cms/core/ledger.h"
 #include "cms/core/station.h"
-#include "cms/member/link.h"
 #include "cms/pool/pool.h"
 #include "cms/request/request.h"
 #include "cms/task/tasks.h"
@@ -45,7 +44,7 @@ int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err)
     way->take_back(cms, &t, v, &c);
     if (way->ends_at_once && way->ends_at_once(cms, &t, v, &c)) {
         // it has said why
-    } else if (v && link_order_is_out(v)) {
+    } else if (v && pool_order_is_out(v, &cms->uuid)) {
         t.cancel = TASK_CANCEL_ASKED;
         changes_task(&c, &t);
     } else {

@@ -8,12 +8,11 @@
 #include "cms/core/ledger.h"
 #include "cms/core/older.h"
 #include "cms/core/station.h"
-#include "cms/member/link.h"
+#include "cms/member/lead.h"
+#include "cms/member/link_run.h"
 #include "cms/pool/pool.h"
 #include "cms/request/request.h"
 #include "cms/task/tasks.h"
-#include "cms/unit/lead.h"
-#include "cms/unit/link_run.h"
 #include "logic/trust.h"
 #include "store/store.h"
 #include <string.h>
@@ -66,8 +65,8 @@ static void follow(void *owner, const void *arg, const struct dv_err *failed)
     if (!trust_is_taken(u->rec.trust)) {
         lead_forget(cms, u);
         link_free(u->link);
-    } else if (!u->link &&
-               !link_new(cms, &u->rec.uuid, u->rec.name, u->rec.address, &engine, "", &err)) {
+    } else if (!u->link && !link_new(cms, MEMBER_UNIT, &u->rec.uuid, u->rec.name, u->rec.address,
+                                     &engine, "", &err)) {
         log_error("trust", "%s cannot be asked until it announces itself: %s", u->rec.name,
                   err.text);
     }

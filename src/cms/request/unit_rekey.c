@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/cms.h"
 #include "cms/core/station.h"
+#include "cms/member/lead.h"
 #include "cms/member/link.h"
+#include "cms/member/rekey.h"
 #include "cms/pool/pool.h"
 #include "cms/request/request.h"
 #include "cms/task/tasks.h"
-#include "cms/unit/lead.h"
-#include "cms/unit/rekey.h"
 #include "logic/trust.h"
 #include "logic/waiting.h"
 #include <inttypes.h>

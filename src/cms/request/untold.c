@@ -5,9 +5,9 @@
 #include "cms/cms.h"
 #include "cms/core/events.h"
 #include "cms/core/station.h"
+#include "cms/member/lead.h"
 #include "cms/pool/pool.h"
 #include "cms/request/request.h"
-#include "cms/unit/lead.h"
 #include "logic/accounts.h"
 #include <stdlib.h>
 #include <utlist.h>

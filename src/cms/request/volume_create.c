@@ -132,7 +132,7 @@ static void refused_create(struct judging *j, const struct tasks_refusal *r, str
     if (tasks_fail_refused(j, r, TASK_VOLUME_CREATE, NULL))
         withdraw(v, &j->c);
     else if (!tasks_open(j->cms, TASK_VOLUME_CREATE, &v->rec.uuid, NULL))
-        tasks_tell_refused(j, r, v, &v->hold);
+        request_tell_refused(j, r, v, &v->hold);
 }
 
 static bool can_cancel_create(const struct pool_volume *v, const struct task_record *t)

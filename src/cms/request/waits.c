@@ -3,9 +3,9 @@
 #include "cms/request/waits.h"
 
 #include "cms/core/station.h"
+#include "cms/member/lead.h"
 #include "cms/pool/pool.h"
 #include "cms/task/tasks.h"
-#include "cms/unit/lead.h"
 #include "logic/trust.h"
 #include "logic/waiting.h"
 #include <string.h>

@@ -6,7 +6,6 @@
 #include "cms/core/events.h"
 #include "cms/core/ledger.h"
 #include "cms/core/station.h"
-#include "cms/member/link.h"
 #include "cms/pool/pool.h"
 #include "logic/cancel.h"
 #include "logic/health.h"
@@ -126,7 +125,7 @@ static void judge_cancel(struct judging *j, struct task_record *t, struct pool_v
 {
     const struct task_way *way = tasks_way(j->cms, t->kind);
     const struct cancel_look look = {
-        .out = v && link_order_is_out(v),
+        .out = v && pool_order_is_out(v, &j->cms->uuid),
         .fresh = j->fresh || !v, // without its volume it ends as that did
         .done = v && way->is_done(v, t),
         .stays = way->carried_out != NULL,
@@ -194,7 +193,7 @@ static void drop(struct judging *j, const struct pool_volume *v)
 {
     const struct pool_assignment *a;
     j->looked += 1 + HASH_CNT(hh, v->hosts);
-    if (link_order_is_out(v))
+    if (pool_order_is_out(v, &j->cms->uuid))
         return; // it would come back as a stranger when that is carried out
     if (!v->rec.wanted && v->actual.index == 0) {
         changes_volume_gone(&j->c, &v->rec.uuid);
@@ -321,18 +320,6 @@ bool tasks_fail_refused(struct judging *j, const struct tasks_refusal *r, enum t
     struct task_record t = open->rec;
     tasks_end(j->cms, &j->c, &t, TASK_FAILED, r->code, "%s refused: %s", j->unit->rec.name, r->why);
     return true;
-}
-
-void tasks_tell_refused(struct judging *j, const struct tasks_refusal *r,
-                        const struct pool_volume *v, struct pool_hold *hold)
-{
-    struct log_limit none = {0};
-    struct unit_link *link = j->unit->link;
-    if (!hold->told)
-        events_add_limited(link ? &link->told : &none, j->cms, &j->c, EVENT_WARNING, "volume",
-                           v->rec.name, "%s refuses to %s: %s", j->unit->rec.name,
-                           order_kind_name(r->step.kind), r->why);
-    hold->told = true;
 }
 
 // That an order serves.

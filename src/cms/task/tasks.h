@@ -7,8 +7,14 @@
 #ifndef DVSAN_CMS_TASKS_H
 #define DVSAN_CMS_TASKS_H
 
-#include "cms/member/link.h"
+#include "cms/core/station.h"
 #include "logic/orders.h"
+
+// Where the tasks and volumes that are settled behind a look go on.
+struct settling {
+    enum { SETTLE_DROP, SETTLE_JUDGE, SETTLE_TRIM, SETTLE_END } step;
+    struct dv_uuid volume; // the next; zero: the first
+};
 
 struct judging {
     struct cms *cms;
@@ -82,8 +88,5 @@ void tasks_refused(void *cms, const void *refusal);
 // being taken back, which the look that follows ends.
 bool tasks_fail_refused(struct judging *j, const struct tasks_refusal *r, enum task_kind kind,
                         const struct dv_uuid *host);
-// Healing, not a request, was refused: it is tried again, ever more seldom; said once.
-void tasks_tell_refused(struct judging *j, const struct tasks_refusal *r,
-                        const struct pool_volume *v, struct pool_hold *hold);
 
 #endif

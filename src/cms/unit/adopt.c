@@ -4,8 +4,10 @@
 // It comes about when a backup of the store was put back, when two copies of it are in use, and
 // when another station led the units meanwhile. To go on by the store would then end the access of
 // hosts that were admitted since, and admit those whose access was ended. So a person decides.
+#include "cms/unit/adopt.h"
 #include "base/log.h"
 #include "base/mem.h"
+
 #include "cms/cms.h"
 #include "cms/core/events.h"
 #include "cms/core/ledger.h"
@@ -15,7 +17,6 @@
 #include "cms/pool/pool.h"
 #include "cms/task/tasks.h"
 #include "cms/unit/found.h"
-#include "cms/unit/lead.h"
 #include "logic/accounts.h"
 #include "logic/health.h"
 #include "model/kind.h"

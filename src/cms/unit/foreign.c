@@ -5,9 +5,9 @@
 // likes. What the station wants it orders again as soon as it leads the unit, see logic/orders.h.
 #include "logic/foreign.h"
 #include "cms/core/events.h"
+#include "cms/member/lead.h"
 #include "cms/pool/pool.h"
 #include "cms/task/tasks.h"
-#include "cms/unit/lead.h"
 #include "cms/unit/observe.h"
 #include <string.h>
 

@@ -11,6 +11,7 @@
 #include "cms/core/events.h"
 #include "cms/core/ledger.h"
 #include "cms/core/station.h"
+#include "cms/member/facet.h"
 #include "cms/member/link.h"
 #include "cms/member/reading.h"
 #include "cms/member/silence.h"
@@ -265,7 +266,7 @@ static void finish(struct observation *o)
 
 struct written_part {
     struct conclusion of;
-    observe_done_fn *done;
+    facet_taken_fn *done;
 };
 
 static void written(void *owner, const void *arg, const struct dv_err *err)
@@ -281,7 +282,7 @@ static void written(void *owner, const void *arg, const struct dv_err *err)
     part->done(link, !err, rest);
 }
 
-static void observe_reading(struct unit_link *link, const struct reading *r, observe_done_fn *done)
+static void observe_reading(struct unit_link *link, const struct reading *r, facet_taken_fn *done)
 {
     struct observation *o = link->observation = dv_calloc(1, sizeof(*o));
     *o = (struct observation){
@@ -378,7 +379,7 @@ bool observe_is_at_last(const struct unit_link *link)
     return next_part(link, &end) == READING_REST;
 }
 
-void observe_part(struct unit_link *link, observe_done_fn *done)
+void observe_part(struct unit_link *link, facet_taken_fn *done)
 {
     const struct pool_unit *unit = link_unit(link);
     size_t end, at = link->parts_at;

@@ -3,7 +3,7 @@
 #ifndef DVSAN_CMS_UNIT_OBSERVE_H
 #define DVSAN_CMS_UNIT_OBSERVE_H
 
-#include "cms/member/link.h"
+#include "cms/member/facet.h"
 #include "cms/member/reading.h"
 #include "cms/unit/found.h"
 
@@ -33,8 +33,7 @@ void observe_begin(struct unit_link *link);
 // events in one transaction of its own, which leaves the unit's generation as it was until the last
 // one: a crash in between reads all again. done: it is in the pool, or could not be written; last:
 // nothing of the reading is left. Not called once the conclusions are forgotten.
-typedef void observe_done_fn(struct unit_link *link, bool taken, bool last);
-void observe_part(struct unit_link *link, observe_done_fn *done);
+void observe_part(struct unit_link *link, facet_taken_fn *done);
 void observe_forget(struct unit_link *link); // what is being written is taken in all the same
 
 // Where the part of a reading that begins with this volume ends: behind it at least.

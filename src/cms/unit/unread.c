@@ -1,6 +1,8 @@
 // Rows of a unit that do not follow the MIB: what was known of them is kept.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "cms/unit/unread.h"
 #include "base/mem.h"
+
 #include "cms/member/reading.h"
 #include "cms/pool/pool.h"
 #include "model/check.h"
@@ -44,7 +46,7 @@ static void keep_volume(struct reading *r, struct pool_unit *u, uint32_t index)
         *DV_APPEND(r->volumes, r->volume_count) = v->actual;
 }
 
-void reading_keep_unread(struct reading *r, struct pool_unit *unit)
+void unread_keep(struct reading *r, struct pool_unit *unit)
 {
     for (size_t i = 0; unit && i < r->unread_count; i++) {
         const struct reading_unread *row = &r->unread[i];

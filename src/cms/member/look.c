@@ -3,22 +3,21 @@
 //
 // A look is both the poll and the first question after an announcement. Its request goes to the
 // engine that is pinned for the unit, so an answer proves by its digest who gave it.
-#include "cms/unit/look.h"
+#include "cms/member/look.h"
 
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cms/core/events.h"
 #include "cms/core/ledger.h"
+#include "cms/member/facet.h"
 #include "cms/member/fetch.h"
 #include "cms/member/key_trial.h"
 #include "cms/member/link.h"
 #include "cms/member/reading.h"
+#include "cms/member/rekey.h"
 #include "cms/member/trust.h"
 #include "cms/pool/pool.h"
-#include "cms/unit/left_out.h"
-#include "cms/unit/portals.h"
-#include "cms/unit/rekey.h"
 #include "dvsan_oids.h"
 #include "logic/health.h"
 #include <stdio.h>
@@ -98,7 +97,7 @@ static void fetched(void *arg, const char *why)
     struct unit_link *link = arg;
     note_excess(link, fetch_is_excessive(link->fetch));
     if (!why)
-        reading_keep_unread(link->reading, link_unit(link));
+        link->facet->read(link);
     if (why)
         missed(link, why);
     else
@@ -114,8 +113,7 @@ static bool has_news(const struct unit_link *link, const struct reading *r, uint
         return true;
     // What was left out is known in memory alone, so the first look reads all; and so does one
     // behind a reading that was given up in the middle.
-    if (link->state_before || link->taken_in_part || left_out_is_wanted(link) ||
-        portals_are_wanted(link))
+    if (link->state_before || link->taken_in_part || link->facet->wants_all(link))
         return true;
     if (unit->rec.generation == r->generation)
         return false;
@@ -155,15 +153,6 @@ static void weigh_next_address(struct unit_link *link)
         dv_copy(link->clone, sizeof(link->clone), link->next_address);
     }
     link->next_address[0] = '\0';
-}
-
-static void watch(struct reading *r, const struct pool_unit *unit)
-{
-    const struct pool_volume *v = unit ? unit->unsettled : NULL; // those are among them
-    for (; v && r->watched_count < READING_PROGRESS_MAX; v = v->open_next) {
-        if (v->actual.index && orders_is_at_work(&v->actual))
-            r->watched[r->watched_count++] = v->actual.index;
-    }
 }
 
 static const char *check(struct unit_link *link, const struct sn_result *result)
@@ -335,7 +324,7 @@ void look_start(struct unit_link *link)
     link->tried = link->trial != NULL;
     bool polled = link_unit(link) && !link->trial;
     struct sn_oid oids[READING_HEAD_MAX];
-    watch(link->reading, link_unit(link));
+    link->facet->watch(link);
     size_t n = reading_head_oids(link->reading, oids);
     sn_get(link->trial ? link->trial : link->peer, oids, n,
            polled ? poll_timing(link) : timing(link, FIRST_RETRIES), looked, link);

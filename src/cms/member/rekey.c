@@ -3,7 +3,7 @@
 //
 // The record says what is wanted; what the unit has is found out anew each time. So a run that is
 // cut off, on whichever side, is begun again by the next look.
-#include "cms/unit/rekey.h"
+#include "cms/member/rekey.h"
 
 #include "base/fault.h"
 #include "base/mem.h"
@@ -12,12 +12,12 @@
 #include "cms/core/ledger.h"
 #include "cms/core/station.h"
 #include "cms/member/key_trial.h"
+#include "cms/member/lead.h"
 #include "cms/member/link.h"
 #include "cms/member/reading.h"
 #include "cms/member/trust.h"
 #include "cms/pool/pool.h"
 #include "cms/task/tasks.h"
-#include "cms/unit/lead.h"
 #include "dvsan_oids.h"
 #include "logic/health.h"
 #include "logic/trust.h"

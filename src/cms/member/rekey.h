@@ -1,7 +1,7 @@
 // Rotating a unit's keys.
 // SPDX-License-Identifier: BSD-2-Clause
-#ifndef DVSAN_CMS_UNIT_REKEY_H
-#define DVSAN_CMS_UNIT_REKEY_H
+#ifndef DVSAN_CMS_MEMBER_REKEY_H
+#define DVSAN_CMS_MEMBER_REKEY_H
 
 #include "cms/core/ledger.h"
 #include "cms/member/link.h"

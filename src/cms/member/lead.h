@@ -1,7 +1,7 @@
 // Who leads a unit, and what is taken over from it.
 // SPDX-License-Identifier: BSD-2-Clause
-#ifndef DVSAN_CMS_UNIT_LEAD_H
-#define DVSAN_CMS_UNIT_LEAD_H
+#ifndef DVSAN_CMS_MEMBER_LEAD_H
+#define DVSAN_CMS_MEMBER_LEAD_H
 
 #include "cms/member/link.h"
 #include "cms/member/reading.h"
@@ -32,15 +32,5 @@ void lead_orders_of_last_run(struct cms *cms);
 void lead_word_vars(const struct unit_link *link, struct sn_var vars[LEAD_VARS]);
 // The unit is taken out of the pool.
 void lead_forget(struct cms *cms, struct pool_unit *unit);
-
-// ---- adopt.c ----
-void adopt_forget(struct unit_link *link); // what is under way; what was taken over stays
-// Both do a part in a turn, and return whether there is more.
-// A unit was told more since a person said what counts: that counts for this, too.
-bool adopt_again(struct unit_link *link);
-// Before a unit is led by itself that another station led: what was asked for here before is not
-// ordered, and what the unit has counts.
-bool adopt_left_by_another(struct unit_link *link);
-bool adopt_failed(const struct unit_link *link); // behind this look
 
 #endif

@@ -4,25 +4,24 @@
 // One thing is under way at a time: a look, reading tables, or a SET. Whatever ends calls
 // link_go_on, and the next thing is started from here: steps of a plan first, then a look when one
 // is due.
-#include "cms/unit/link_run.h"
+#include "cms/member/link_run.h"
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "cms/core/ledger.h"
 #include "cms/core/station.h"
+#include "cms/member/facet.h"
 #include "cms/member/fetch.h"
 #include "cms/member/key_trial.h"
+#include "cms/member/lead.h"
 #include "cms/member/link.h"
+#include "cms/member/look.h"
 #include "cms/member/reading.h"
+#include "cms/member/rekey.h"
 #include "cms/member/suspect.h"
 #include "cms/member/trust.h"
 #include "cms/pool/names.h"
 #include "cms/pool/pool.h"
-#include "cms/unit/executor.h"
-#include "cms/unit/lead.h"
-#include "cms/unit/left_out.h"
-#include "cms/unit/look.h"
-#include "cms/unit/rekey.h"
 #include "logic/health.h"
 #include <string.h>
 
@@ -70,8 +69,8 @@ static void make_place(struct cms *cms)
         link_free(links[strangers_weakest(list, n)]);
 }
 
-struct unit_link *link_new(struct cms *cms, const struct dv_uuid *uuid, const char *name,
-                           const char *address, const struct sn_engine_id *engine,
+struct unit_link *link_new(struct cms *cms, enum member_kind kind, const struct dv_uuid *uuid,
+                           const char *name, const char *address, const struct sn_engine_id *engine,
                            const char *sender, struct dv_err *err)
 {
     bool stranger = !pool_unit_by_uuid(cms->pool, uuid);
@@ -82,6 +81,7 @@ struct unit_link *link_new(struct cms *cms, const struct dv_uuid *uuid, const ch
         make_place(cms);
     struct unit_link *link = dv_calloc(1, sizeof(*link));
     link->cms = cms;
+    link->facet = cms->facets[kind];
     link->announced_at = loop_now_ms();
     dv_copy(link->sender, sizeof(link->sender), sender);
     link->uuid = *uuid;
@@ -121,8 +121,7 @@ void link_free(struct unit_link *link)
     link_forget_orders(link);
     conclude_forget(link);
     loop_timer_free(link->timer);
-    left_out_forget(link);
-    adopt_forget(link);
+    link->facet->forget(link);
     free(link);
 }
 
@@ -156,8 +155,8 @@ static bool take_step(struct unit_link *link)
         return false;
     }
     if (link->queue_next == link->queue.count && link->replan)
-        executor_plan(link);
-    return executor_step(link);
+        link->facet->plan(link);
+    return link->facet->step(link);
 }
 
 // Looks at the unit when a look is due, and else sets the timer for the time when it will be. A

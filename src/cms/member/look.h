@@ -1,7 +1,7 @@
 // A look at a unit, and what follows from it.
 // SPDX-License-Identifier: BSD-2-Clause
-#ifndef DVSAN_CMS_UNIT_LOOK_H
-#define DVSAN_CMS_UNIT_LOOK_H
+#ifndef DVSAN_CMS_MEMBER_LOOK_H
+#define DVSAN_CMS_MEMBER_LOOK_H
 
 #include "cms/member/link.h"
 

@@ -11,16 +11,15 @@
 // next look (lead.c). So what is not shown then and has no order out is not there, whatever people
 // ask for between two parts.
 #include "cms/core/ledger.h"
+#include "cms/member/facet.h"
+#include "cms/member/lead.h"
 #include "cms/member/link.h"
+#include "cms/member/look.h"
 #include "cms/member/reading.h"
+#include "cms/member/rekey.h"
 #include "cms/member/silence.h"
 #include "cms/pool/pool.h"
 #include "cms/task/tasks.h"
-#include "cms/unit/executor.h"
-#include "cms/unit/lead.h"
-#include "cms/unit/look.h"
-#include "cms/unit/observe.h"
-#include "cms/unit/rekey.h"
 #include "logic/health.h"
 #include <time.h>
 
@@ -45,15 +44,15 @@ static void set_pace(struct unit_link *link, bool moved, bool unsettled)
 
 static enum part_taken put_in_order(struct unit_link *link)
 {
-    observe_begin(link);
+    link->facet->begin(link);
     return PART_LAST;
 }
 
-static observe_done_fn taken_in;
+static facet_taken_fn taken_in;
 
 static enum part_taken take_in(struct unit_link *link)
 {
-    observe_part(link, taken_in);
+    link->facet->take_in(link, taken_in);
     return PART_IS_WRITTEN;
 }
 
@@ -101,7 +100,7 @@ static enum part_taken plan(struct unit_link *link)
     rekey_shown(link, r);
     rekey_go(link);
     if (health_takes_orders(unit->rec.state) && lead_takes_orders(link))
-        unsettled |= executor_plan(link);
+        unsettled |= link->facet->plan(link);
     set_pace(link, r->tables, unsettled);
     return PART_LAST;
 }
@@ -133,7 +132,7 @@ static const struct {
 void conclude_forget(struct unit_link *link)
 {
     link->taken_in_part |= link->observation != NULL; // and the rest of it is read again
-    observe_forget(link);
+    link->facet->give_up(link);
     loop_timer_free(link->parts);
     link->parts = NULL;
     link->concluding = 0;

@@ -3,7 +3,7 @@
 //
 // logic/lead.h decides. A unit is ordered something only while it shows a word that this store
 // knows, or has just taken this station's lease.
-#include "cms/unit/lead.h"
+#include "cms/member/lead.h"
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -11,6 +11,7 @@
 #include "cms/core/ledger.h"
 #include "cms/core/older.h"
 #include "cms/core/station.h"
+#include "cms/member/facet.h"
 #include "cms/member/link.h"
 #include "cms/member/reading.h"
 #include "cms/pool/pool.h"
@@ -335,16 +336,16 @@ void lead_shown(struct unit_link *link, const struct reading *r)
 bool lead_adopts(struct unit_link *link, const struct reading *r)
 {
     struct pool_unit *unit = link_unit(link);
-    if (adopt_again(link))
+    if (link->facet->adopt_again(link))
         return true;
     enum lead_standing now = stand(link->cms, &unit->rec.accepted, r); // for what was accepted
     set_standing(link->cms, unit, now);
     link->take_over = link->take_over && now == LEAD_HELD && link->adopt_until > loop_now_ms();
     if (now != LEAD_FREE || link->standing_before == LEAD_FREE)
         return false;
-    if (adopt_left_by_another(link))
+    if (link->facet->adopt_left(link))
         return true;
-    if (adopt_failed(link))
+    if (link->facet->adopt_failed(link))
         set_standing(link->cms, unit, LEAD_FOREIGN); // until that can be recorded
     return false;
 }
