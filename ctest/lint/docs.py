@@ -3,14 +3,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """usage: docs.py ROOT
 
-Five rules for *.md:
+Six rules for *.md:
 1. A relative link leads to a page that is there, and to a heading of that page. It leads to nothing
    but pages, since pages are installed without the rest of the tree.
 2. A path in backquotes, or a file's name that ends in .c, .h or .py, names what is in the tree. The
    page of changes is about the past and may name what was.
-3. The map, docs/ARCHITECTURE.md, has a link to each page in docs/design.
-4. The map names each folder of the table in includes.py.
-5. The map has at most 140 lines.
+3. A name in backquotes that has a low line, in docs/design, is in the code.
+4. The map, docs/ARCHITECTURE.md, has a link to each page in docs/design.
+5. The map names each folder of the table in includes.py.
+6. The map has at most 140 lines.
 """
 import fnmatch
 import os
@@ -18,9 +19,10 @@ import re
 import sys
 
 from includes import LAYERS
-from tree import TOP, read, report
+from tree import TOP, code_files, read, report
 
 MAP = "docs/ARCHITECTURE.md"
+DESIGN = "docs/design/"
 MAP_LINES = 140
 OF_THE_PAST = ("CHANGELOG.md",)
 GENERATED = ("dvsan_oids.h", "dvsan_oids.py")  # by a build
@@ -30,6 +32,7 @@ QUOTED = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 HEADING = re.compile(r"^#+[ \t]+(.*?)[ \t]*$", re.M)
 IN_TREE = re.compile(r"(?:" + "|".join((*TOP, "docs")) + r")/[\w./*@+-]*")
+NAME = re.compile(r"[a-zA-Z]\w*_\w*")
 FILE = re.compile(r"[\w./*-]+\.(?:c|h|py)")
 
 
@@ -59,6 +62,7 @@ class Docs:
     def __init__(self, root):
         self.paths = list(tree_of(root))
         self.known = set(self.paths)
+        self.words = {word for path in code_files(root) for word in re.findall(r"\w*_\w*", read(root, path))}
         self.pages = {path: read(root, path) for path in self.paths if path.endswith(".md")}
 
     def links(self, page):
@@ -97,6 +101,8 @@ class Docs:
                 good = self.is_there(word)
             elif FILE.fullmatch(word):
                 good = self.is_file(word)
+            elif NAME.fullmatch(word) and page.startswith(DESIGN):
+                good = word in self.words
             else:
                 continue
             if not good:
@@ -107,7 +113,7 @@ class Docs:
         linked = {target for _, _, target, _ in self.links(MAP)} if text else set()
         quoted = {m[1].rstrip("/") for m in QUOTED.finditer(text)}
         for page in self.pages:
-            if page.startswith("docs/design/") and page not in linked:
+            if page.startswith(DESIGN) and page not in linked:
                 yield f"{MAP}:1: has no link to {page}"
         for folder in LAYERS:
             if folder in self.known and "." not in folder and folder not in quoted:

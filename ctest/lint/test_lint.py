@@ -169,7 +169,8 @@ GOOD_DOCS = {
                  "```\n[no](where)\n# not a heading `src/none`\n```\n",
     "CHANGELOG.md": "# Changes\n`src/gone.c` went; see [the licence](LICENSE).\n",
     "LICENSE": "Do what you like.\n",
-    "docs/design/one.md": "# One\n## Two\n## Two\n[up](../ARCHITECTURE.md), [here](#two)\n",
+    "docs/design/one.md": "# One\n## Two\n## Two\n[up](../ARCHITECTURE.md), [here](#two)\n`struct no_thing x`, `thing_of`, `X_Y`\n",
+    "src/base/thing.h": "int thing_of(int X_Y);\n",
     "docs/ARCHITECTURE.md": "# The map\n## The tree, and its way\n[One](design/one.md)\n" + "".join(
         f"`{folder}/`\n" for folder in includes.LAYERS if any(path.startswith(folder + "/") for path in GOOD)),
 }
@@ -185,6 +186,7 @@ BAD_DOCS = [
     ("README.md", "`loop.c`", "`loops.c`", "there is no loops.c"),
     ("README.md", "`base/err.h`", "`base/loop.h`", "there is no base/loop.h"),
     ("docs/design/one.md", "(#two)", "(#three)", "one.md:4: docs/design/one.md has no heading #three"),
+    ("docs/design/one.md", "`thing_of`", "`things_of`", "one.md:5: there is no things_of"),
     ("docs/ARCHITECTURE.md", "[One](design/one.md)", "", "has no link to docs/design/one.md"),
     ("docs/ARCHITECTURE.md", "`src/logic/`", "src/logic", "does not name the folder `src/logic`"),
     ("docs/ARCHITECTURE.md", "# The map\n", "# The map\n" + "\n" * 120, "has more than 140 lines"),
