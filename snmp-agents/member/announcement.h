@@ -46,9 +46,9 @@ void announcement_sign(struct announcement *a, const struct member *member,
 
 // Whether it goes into one message that is not fragmented.
 bool announcement_fits(const struct announcement *a);
-// Leaves out what cannot go through snmpd: it makes an SNMPv1 trap of all that it passes on,
-// whoever receives it, and these have no 64-bit counters. Those are additions to the notification
-// alone.
+// Leaves out what cannot go through snmpd. snmpd makes an SNMPv1 trap of all that it passes on,
+// whoever receives it, and SNMPv1 traps have no 64-bit counters. These counters are additions to
+// the notification alone.
 void announcement_narrow(struct announcement *a);
 void announcement_clear(struct announcement *a);
 

@@ -32,10 +32,11 @@ void announcer_rekeyed(struct announcer *a);
 void announcer_moved(struct announcer *a);
 // An interface by which the member is reached went up or down.
 void announcer_link(struct announcer *a, bool up, const struct netlink_interface *link);
-// Another notification, with the objects of its own definition: signs, sends and clears it. It goes
-// to the station while that counts the member in its pool, since else it will hear all from the
-// announcement, and through the master to others; or to these alone.
+// Another notification, with the objects of its own definition: signs, sends and clears it. The
+// notification goes through the master to others. It goes to the station, too, while the station
+// counts the member in its pool; else the station will hear all from the announcement.
 void announcer_tell(struct announcer *a, struct announcement *message);
+// The same, to others alone.
 void announcer_tell_others(struct announcer *a, struct announcement *message);
 
 // How many notifications did not go out: no master took them, or a station that leads the member

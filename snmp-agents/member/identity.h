@@ -5,10 +5,10 @@
 
 #include "enrol/message.h"
 
-// 1: it is in out, which the caller wipes (grant_wipe); 0: the member was never enrolled; -1:
-// there is one that cannot be used, with a sentence.
+// 1: the identity is in out, which the caller wipes (grant_wipe). 0: the member was never enrolled.
+// -1: there is an identity that cannot be used, with a sentence.
 int identity_load(const char *state_dir, struct grant *out, struct dv_err *err);
-// Has it on disk, mode 0600, before it returns.
+// Has the identity on disk, mode 0600, before it returns.
 int identity_keep(const char *state_dir, const struct grant *grant, struct dv_err *err);
 
 #endif

@@ -1,10 +1,10 @@
 // Which changes of state are told, and when: a pure decision.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Each thing (an interface, a medium) has a state that was told last. A thing whose state
-// is another one waits, once, until it can be told; what is told then is the state it has then.
-// One that is back in the state that was told waits no longer. All things share one bucket of
-// tokens, so that whatever flaps, receivers get so many notifications and no more.
+// Each thing (an interface, a medium) has a state that was told last. A thing in another state
+// waits, once, until it can be told; the state that it has then is told. A thing that is back in
+// the told state waits no longer. All things share one bucket of tokens, so that receivers get so
+// many notifications and no more, whatever flaps.
 #ifndef DVSAN_MEMBER_NEWS_H
 #define DVSAN_MEMBER_NEWS_H
 
@@ -30,12 +30,12 @@ struct news;
 struct news *news_new(uint64_t now_ms, const struct news_kind *kinds, size_t count); // borrowed
 void news_free(struct news *n);                                                      // NULL is fine
 
-// The thing is in this state. untold is what counts as told of a thing that was not told yet.
+// The thing is in this state. untold: the state that counts as told when the thing was never told.
 void news_see(struct news *n, unsigned kind, uint32_t index, int state, int untold);
-// The thing is gone; another one of its index starts anew.
+// The thing is gone; another thing with its index starts anew.
 void news_forget(struct news *n, unsigned kind, uint32_t index);
 
-// The thing to be told now, which then counts as told; false when there is none, or too much was
+// The thing to be told now, which then counts as told. False when no thing waits, or too much was
 // told of late.
 bool news_next(struct news *n, uint64_t now_ms, unsigned *kind, uint32_t *index, int *state);
 // After how many milliseconds the next can be told; NEWS_NEVER when none waits.

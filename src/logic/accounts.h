@@ -5,16 +5,16 @@
 
 #include "model/pool.h"
 
-// What a unit's rule for the host is to be given next. A unit keeps the account that a rule had
-// beside the one that it is given, as the previous one.
+// What a unit's rule for the host is to be given next. When a unit gives a rule another account,
+// the unit keeps the account that the rule had as the rule's previous account.
 struct account_step {
     bool due;      // else the rule is as it is wanted
-    bool previous; // the host's previous account is given, else the one that it has
-    bool alone;    // no other account stays beside it
+    bool previous; // the host's previous account is given, else the host's account
+    bool alone;    // no other account stays beside the given one
 };
 struct account_step account_next(const struct host_record *host, const struct access_rule *rule);
 
-// The host as it is with its previous account alone.
+// The host as if its previous account were its only one.
 struct host_record account_before(const struct host_record *host);
 
 // Whether the secret that goes by this mark is the host's, or its previous one.
@@ -29,13 +29,13 @@ bool account_is_known(const struct host_record *host, const struct access_rule *
 // Whether the unit that shows the rule lets the host in by an account that has ended.
 bool account_has_ended(const struct host_record *host, const struct access_rule *rule);
 
-// What the host's record says once the account that a unit shows for it counts. False: it says that
-// already. A secret is not shown: the host has none that is known then, until a person adds it.
-// The account that it had stays as the previous one where the unit has it as that. now: in
-// milliseconds since 1970.
+// Changes the host's record so that the account counts which a unit shows for the host. False: the
+// record says so already. A unit shows no secret, so the station knows none of the host until a
+// person adds the host. The account that the host had stays as its previous account where the unit
+// has it as the previous account. now: in milliseconds since 1970.
 bool account_adopt(struct host_record *host, const struct access_rule *rule, int64_t now);
 
-// Keeps the account that the host has as its previous one; it gets another one then.
+// Makes the host's account its previous account; the caller then gives the host another account.
 void account_keep(struct host_record *host, int64_t since);
 
 // The name of the user that follows: web, web.2, web.3. A name that would be too long is cut.

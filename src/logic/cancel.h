@@ -10,17 +10,17 @@
 #include <stdbool.h>
 
 struct cancel_look {
-    bool out;   // an order of it may still be carried out
+    bool out;   // an order of the task may still be carried out
     bool fresh; // what follows is what the unit shows now, and not before
     bool done;  // what was asked for is there
-    bool stays; // and to undo that would cut, or surprise
+    bool stays; // what is there stays: to undo it would cut, or surprise
 };
 
 enum cancel_end {
     CANCEL_WAITS = 1,
-    CANCEL_TAKEN_BACK, // it was not carried out, and will not be
-    CANCEL_UNDONE,     // it was carried out; what was made of it ends again
-    CANCEL_CARRIED_OUT // it was carried out, and stays so: to undo it would cut, or surprise
+    CANCEL_TAKEN_BACK, // the order was not carried out, and will not be
+    CANCEL_UNDONE,     // the order was carried out; what it made ends again
+    CANCEL_CARRIED_OUT // the order was carried out, and stays so: see stays
 };
 
 enum cancel_end cancel_ends(const struct cancel_look *look);

@@ -8,19 +8,20 @@
 enum foreign {
     FOREIGN_NOTHING,
     FOREIGN_ADDED,     // a rule that nobody here asked for
-    FOREIGN_REMOVED,   // one that is wanted
-    FOREIGN_SECRET,    // the host's secret was there, and another one is
-    FOREIGN_NO_SECRET, // a secret was there, and none is
-    FOREIGN_USER       // the host's CHAP user was there, and another one is
+    FOREIGN_REMOVED,   // a rule that is wanted
+    FOREIGN_SECRET,    // the rule had the host's secret, and now has another one
+    FOREIGN_NO_SECRET, // the rule had a secret, and now has none
+    FOREIGN_USER       // the rule had the host's CHAP user, and now has another one
 };
 
-// Of a rule for one initiator at one index as it was shown before and is now, NULL: it was not, is
-// not; and the right that it is for with its host, NULL: there is none.
+// What changed about a rule for one initiator at one index. before: the rule as it was shown
+// before, NULL: it was not shown. now: likewise. right: the right that the rule is for, with its
+// host; NULL: there is none.
 enum foreign foreign_rule(const struct access_rule *before, const struct access_rule *now,
                           const struct assignment_record *right, const struct host_record *host);
 
-// Of a rule of a volume that the station did not know before, and of the host that it is for, NULL:
-// nobody here knows that. The host's account is another one than the rule's.
+// The same of a rule of a volume that the station did not know before. host: whom the rule is for,
+// with another account than the rule's; NULL: nobody here knows the host.
 enum foreign foreign_found(const struct access_rule *found, const struct host_record *host);
 
 #endif

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // An announcement is only news. Whatever it says, nothing is believed until the member's own
-// engine has answered; so the worst that a lost, repeated, late or false one can do is a question
-// asked in vain, or one not asked until the next poll.
+// engine has answered. So the worst that a lost, repeated, late or false announcement can do is a
+// question that is asked in vain, or that is not asked until the next poll.
 #ifndef DVSAN_LOGIC_JOIN_H
 #define DVSAN_LOGIC_JOIN_H
 
@@ -40,9 +40,9 @@ struct join_known {
 enum join_action {
     JOIN_IGNORE,  // nothing new
     JOIN_QUERY,   // ask the unit: something is new
-    JOIN_LEAVE,   // it says that it is being stopped: look whether it still answers
-    JOIN_SUSPECT, // another engine claims a known unit's UUID: ask that one whether it is so
-    JOIN_REFUSE   // members of its kind cannot join: tell a person so
+    JOIN_LEAVE,   // the unit says that it is being stopped: look whether it still answers
+    JOIN_SUSPECT, // another engine claims a known unit's UUID: ask that engine whether it is so
+    JOIN_REFUSE   // members of this kind cannot join: tell a person so
 };
 
 // *why becomes a short reason for the log.

@@ -18,10 +18,10 @@
 struct lead_ask {
     struct lead_word word; // station zero: the SET names none
     const char *name;      // that the SET gives, or NULL
-    bool lease;            // it writes the lease
+    bool lease;            // the SET writes the lease
     bool take_over;
-    bool knows; // what the unit was told last: it names the present value of the spin lock
-    // It changes rows, and what it asks for is not taken over by the station that leads.
+    bool knows; // who asks knows what the unit was told last: it names the value of the spin lock
+    // The SET changes rows, and the station that leads would not take over what it asks for.
     bool undone;
 };
 
@@ -33,11 +33,11 @@ bool lead_may_set(const struct lead *now, bool held, const struct lead_ask *ask,
 // ---- At the station ------------------------------------------------------------------------
 
 enum lead_standing {
-    LEAD_OURS = 1, // it knows no newer word than this store does: go on
-    LEAD_FREE,     // it may be claimed: nobody led it, or what it was told was taken into the store
-    LEAD_HELD,     // another station leads it
-    LEAD_FOREIGN,  // another station led it, and told it what this store does not know
-    LEAD_NEWER     // this station led it, and told it what this store does not know
+    LEAD_OURS = 1, // the unit knows no newer word than this store does: go on
+    LEAD_FREE,     // the unit may be claimed: nobody led it, or this store has what it was told
+    LEAD_HELD,     // another station leads the unit
+    LEAD_FOREIGN,  // another station led the unit, and told it what this store does not know
+    LEAD_NEWER     // this station led the unit, and told it what this store does not know
 };
 
 struct lead_look {

@@ -44,7 +44,7 @@ enum order_kind {
     ORDER_ONLINE_VOLUME,
     ORDER_CREATE_VOLUME,
     ORDER_ADD_RULE,
-    ORDER_END_RULE // of a volume that is elsewhere now, and was there; not of this plan
+    ORDER_END_RULE // of a volume that was there and is elsewhere now; orders_plan plans none
 };
 
 struct orders_item {

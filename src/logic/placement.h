@@ -11,7 +11,7 @@
 struct placement_medium {
     const char *unit; // its unit's name
     bool unit_up;     // the unit answers and takes orders
-    bool degraded;    // but it cannot serve all it should: used when no other has room
+    bool degraded;    // the unit cannot serve all it should: used when no other unit has room
     const struct medium *medium;
     uint64_t promised_blocks; // of volumes meant for it that its free blocks do not count yet
 };
@@ -30,7 +30,7 @@ struct placement_policy {
 // NULL when there is none of this name. NULL as name gives the default, "most-free-space".
 const struct placement_policy *placement_policy_find(const char *name);
 
-// Blocks that nothing has been promised yet, and the longest run of them as far as it is certain.
+// Blocks that are promised to no volume yet, and the longest run of them as far as it is certain.
 uint64_t placement_free(const struct placement_medium *m);
 uint64_t placement_largest(const struct placement_medium *m);
 

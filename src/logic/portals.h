@@ -1,18 +1,19 @@
-// Whose a portal is that more than one unit shows, or that is where another one is managed.
+// To which unit a portal belongs that two units show, or at whose address another unit is managed.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Pure. A unit's word about where it serves sends hosts there, so it does not count against what is
-// known of another unit: that it answers there under its own keys, or that it had the portal first.
+// Pure. A unit's word about where it serves sends hosts there. So the word does not count against
+// what is known of another unit: that the other unit answers there under its own keys, or that the
+// other unit had the portal first.
 #ifndef DVSAN_LOGIC_PORTALS_H
 #define DVSAN_LOGIC_PORTALS_H
 
 #include <stdbool.h>
 
 struct portal_facts {
-    bool managed_here;  // the unit that shows it answers at its address
-    bool had;           // and had it already
-    bool managed_there; // another unit answers at its address
-    bool had_there;     // another unit has it
+    bool managed_here;  // the unit that shows the portal answers at the portal's address
+    bool had;           // this unit had the portal already
+    bool managed_there; // another unit answers at the portal's address
+    bool had_there;     // another unit has the portal
 };
 
 static inline bool portal_is_own(const struct portal_facts *f)

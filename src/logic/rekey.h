@@ -10,32 +10,33 @@
 #define REKEY_CANDIDATES 11          // of one place, at most
 #define REKEY_LAST       0x7fffff00U // no number is beyond: those from 2^31 on are spent ones
 
-// The number whose keys lie in the place of number when that has ended: nobody is ever given them.
-// It lies in the same place, and the number after the current one stays the next one.
+// The spent number that stands in the place of number when number has ended. Nobody is ever given
+// its keys. It lies in the same place, so the number after the current one stays the next one.
 uint32_t rekey_spent(uint32_t number);
 
 // Numbers whose keys the member's engine may have in that place (0 or 1: number % 2), the likeliest
-// first, none twice. current: the recorded one, 1..REKEY_LAST. wanted: of a rotation that has
-// begun; 0: none. KeyChange is made of the keys it replaces, so one of these must have answered
-// before.
+// first, none twice. current: the recorded number, 1..REKEY_LAST. wanted: the number of a rotation
+// that has begun; 0: none. KeyChange is made of the keys that it replaces, so one of these numbers
+// must have answered before.
 size_t rekey_candidates(uint32_t current, uint32_t wanted, unsigned place,
                         uint32_t out[REKEY_CANDIDATES]);
 
-// Numbers under which a unit may be reached that does not know the present one, the likeliest
-// first: it was restored from a backup of before its last rotation, whose keys are good, or the
-// station was, from one of before some rotations.
+// Numbers under which a unit may be reached that does not know the present number, the likeliest
+// first. Either the unit was restored from a backup of before its last rotation, whose keys are
+// good, or the station was restored from a backup of before some rotations.
 #define REKEY_SEARCHED (1 + REKEY_AHEAD)
 size_t rekey_search(const struct unit_record *unit, uint32_t out[REKEY_SEARCHED]);
-// What the record says from then on. One that is behind is to get the present keys again.
+// What the record says once the unit has answered under number. A unit that is behind is to get the
+// present keys again.
 void rekey_found(struct unit_record *unit, uint32_t number);
 
-// Whose other place the listener takes what number for: the one that the unit may sign with beside
-// the current one. Nobody has the number after the current one unless a station gave it.
+// The number that the listener takes in the other place: the unit may sign with it beside the
+// current number. Nobody has the number after the current one unless a station gave it.
 uint32_t rekey_listens(const struct unit_record *unit);
 
-// The number that is to be wanted for a unit that has its own keys of the shown number, 0 being
-// none it tells: another one than the station knows when either was restored in part. 0: all is
-// well.
+// The number that is to be wanted for a unit that shows this number of its own keys (0: it shows
+// none). The number differs from what the station knows when either side was restored in part.
+// Returns 0 when all is well.
 uint32_t rekey_behind(const struct unit_record *unit, uint32_t shown);
 
 // Whether something of a rotation is still to be done.
@@ -43,7 +44,7 @@ bool rekey_is_open(const struct unit_record *unit);
 
 enum rekey_asked { REKEY_UNASKED, REKEY_ANSWERED, REKEY_SILENT }; // SILENT: no candidate answered
 
-// What is known of a rotation by one who reaches the member under the current number.
+// What is known of a rotation while the member is reached under the current number.
 struct rekey_facts {
     uint32_t current, wanted;  // as recorded; wanted 0: nothing is rotated
     enum rekey_asked asked[2]; // by place, in this run
@@ -71,8 +72,8 @@ struct rekey_order {
     uint32_t number; // of CHANGE, RAISE, GIVE, RECORD
 };
 
-// The next step, for a record of which something is open. Each may be repeated: a run that was cut
-// off begins with no fact but the recorded.
+// The next step of a rotation that is open. Each step may be repeated: a run that follows one that
+// was cut off begins with no facts but the recorded ones.
 struct rekey_order rekey_next(const struct rekey_facts *f);
 
 #endif

@@ -16,8 +16,8 @@ struct stranger {
     bool has_answered;  // its engine did, so that it exists
 };
 
-// The place in list (count > 0) that a newcomer is given: of those that have not answered, if any,
-// the oldest of the sender that has most of these.
+// The place in list (count > 0) that a newcomer is given. Strangers that have not answered go
+// first; among them the sender that has most of them loses its oldest.
 size_t strangers_weakest(const struct stranger *list, size_t count);
 
 #define SENDER_ROOM 64

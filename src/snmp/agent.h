@@ -17,7 +17,7 @@ struct sn_agent;
 typedef void sn_agent_fn(void *arg, bool connected);
 struct sn_agent_timing {
     uint32_t ping_ms;   // between looks at whether the master answers
-    uint32_t answer_s;  // for which one that does not is not given up
+    uint32_t answer_s;  // after which a master that does not answer is given up
     uint32_t silent_ms; // until a master that accepted and kept silent is tried again
 };
 struct sn_agent *sn_agent_new(struct sn_env *env, const char *socket,

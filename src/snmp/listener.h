@@ -25,8 +25,8 @@ struct sn_listener *sn_listener_new(struct sn_env *env, const char *address, sn_
                                     void *arg, struct dv_err *err);
 void sn_listener_free(struct sn_listener *l); // NULL is fine; not from its own callback
 
-// Informs are authenticated against this process's own engine, by the keys of their user: from now
-// on those of this one are taken. Keys of a user that is there already take the place of the old.
+// Informs are authenticated against this process's own engine, by the keys of their user. From now
+// on informs of this user are taken. The keys of a user that is there already are replaced.
 int sn_listener_add_user(struct sn_listener *l, const struct sn_user *user, struct dv_err *err);
 void sn_listener_remove_user(struct sn_listener *l, const char *name); // unknown is fine
 
@@ -34,9 +34,9 @@ void sn_listener_remove_user(struct sn_listener *l, const char *name); // unknow
 int sn_listener_accept_engine(struct sn_listener *l, const struct sn_engine_id *engine,
                               const struct sn_user *user, struct dv_err *err);
 
-// Counts since the start; what is not taken is dropped without an answer beyond USM's reports. A
-// sender that discovers our engine is not counted; one that finds out that we restarted is, once,
-// as not in the time window.
+// Counts since the start. What is not taken is dropped without an answer beyond USM's reports. A
+// sender that discovers our engine is not counted. A sender that finds out that we restarted is
+// counted once, as not in the time window.
 struct sn_listener_stats {
     uint64_t informs, traps;
     uint64_t dropped_version;   // SNMPv1 and SNMPv2c

@@ -38,9 +38,10 @@ void sn_peer_free(struct sn_peer *peer);
 // The engine ID given or found so far; len 0 when not known yet.
 void sn_peer_engine_id(const struct sn_peer *peer, struct sn_engine_id *out);
 
-// An engine whose count of boots has gone back, after a backup was restored, say, is taken for a
-// replay for ever (RFC 3414 section 3.2, 7b). This makes its next authentic message count as the
-// first one. An answer must still match its request, so an old one is not taken for it.
+// An engine whose count of boots has gone back, as after a backup was restored, is taken for a
+// replay for ever (RFC 3414 section 3.2, 7b). This function makes the engine's next authentic
+// message count as its first one. An answer must still match its request, so no old answer is taken
+// for a new one.
 void sn_peer_forget_time(struct sn_peer *peer);
 
 // Each request calls done exactly once, later, from the loop, and never from inside the call.
@@ -62,14 +63,14 @@ void sn_inform(struct sn_peer *peer, const struct sn_oid *trap, const struct sn_
 // be seen.
 typedef bool sn_row_fn(void *arg, const uint32_t *index, size_t index_len,
                        const struct sn_value *values);
-// A master agent whose subagent is away answers for it that there are no rows. So each answer has
-// to carry a number of the subagent's as well, object.0, with this value; one that does not ends
-// the walk with DV_UNREACHABLE.
+// A master agent whose subagent is away answers for the subagent that there are no rows. So each
+// answer has to carry a number of the subagent's as well, object.0, with this value. An answer
+// without it ends the walk with DV_UNREACHABLE.
 struct sn_proof {
     struct sn_oid object; // without the .0
     uint32_t value;
 };
-// proof may be NULL: then the end of what answers is taken for the end of the table.
+// proof may be NULL: then the end of the rows that come is taken for the end of the table.
 void sn_walk(struct sn_peer *peer, const struct sn_oid *columns, size_t count,
              const uint32_t *after, size_t after_len, const struct sn_proof *proof,
              struct sn_timing timing, sn_row_fn *row, sn_done_fn *done, void *arg);

@@ -9,8 +9,9 @@
 // The columns below an entry that have fields, in the order of these. Returns how many.
 size_t sn_record_columns(const struct kind *k, const struct sn_oid *entry, struct sn_oid *out);
 
-// Reads their values; what has no column is zero then. False when one is missing that is not
-// optional, or has another type, length or range than its field. What kind.wrong says is not asked.
+// Reads the values of these columns into a record; a field without a column becomes zero. False
+// when a value is missing that is not optional, or has another type, length or range than its
+// field. kind.wrong is not asked.
 bool sn_record_read(const struct kind *k, const struct sn_value *values, void *record);
 
 #endif

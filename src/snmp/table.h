@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Tables that share the first seven sub-identifiers (an enterprise's, or one module's under mib-2)
-// are one region, registered as one. It is not only less to do: for a SET that touches two
-// registrations of one subagent, Net-SNMP's master sends two transactions with one number, which
-// its subagent side then confuses.
+// are one region, registered as one. That is less to do, and it is needed, too: for a SET that
+// touches two registrations of one subagent, Net-SNMP's master sends two transactions with one
+// number, which its subagent side then confuses.
 #ifndef DVSAN_SNMP_TABLE_H
 #define DVSAN_SNMP_TABLE_H
 

@@ -9,14 +9,14 @@
 #include "unit/pass.h"
 #include "unit/pass_media.h"
 
-// Whether it was made.
+// Whether the backing was made.
 bool backing_make(struct pass_media *p, struct order *o, struct order_volume *ov,
                   const struct pass_calls *calls);
 
-// Whether nothing may have the backing open while it is resized. In any case nothing must lose the
-// end of what it has open.
+// Whether nothing may have the backing open while it is resized. Whoever has the backing open must
+// never lose the end of it.
 bool backing_is_resized_closed(const struct media *m, const struct order_volume *ov);
-// Whether it is resized while it is open.
+// Whether the backing is resized while it is open.
 bool backing_is_resized_open(const struct pass_media *p, const struct order *o,
                              struct order_volume *ov);
 // Whether something is to be recorded. While its medium is away a volume goes on waiting.

@@ -10,7 +10,7 @@
 int forget_say(const struct unit_config *config, const char *uuid, struct dv_err *err);
 
 // The next volume that somebody said is to be forgotten and that has failed; NULL when there is
-// none, or no word any more. One that has not failed stays, which is logged.
+// none, or no word any more. A volume that has not failed stays, which is logged.
 struct forget_words; // NULL: nothing was said
 struct forget_words *forget_words_read(const struct unit_config *config);
 const struct unit_volume *forget_words_next(struct forget_words *w, const struct state *state);

@@ -1,8 +1,9 @@
 // Looks at a tgtd once a second, on a thread of its own: sessions, statistics, parameters.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Its own thread, because the worker may be busy for minutes with a medium, and another tgtd may
-// hang. It only reads. One that is not there is looked for more often, so it also finds it first.
+// An observer has its own thread, because the worker may be busy for minutes with a medium, and
+// another tgtd may hang. The observer only reads. It looks more often for a tgtd that is not there,
+// so it is also the first to find that tgtd.
 #ifndef DVSAN_UNIT_OBSERVER_H
 #define DVSAN_UNIT_OBSERVER_H
 
@@ -38,8 +39,8 @@ struct sighting {
 // The order of rows, for qsort and bsearch: by tid, sid, lun.
 int sighting_compare_rows(const void *a, const void *b);
 void sighting_free(struct sighting *o); // NULL is fine
-// Gives targets other numbers, those that number(arg, tid) returns; leaves out those of which that
-// is 0.
+// Gives targets the numbers that number(arg, tid) returns, and leaves out targets whose number is
+// 0.
 void sighting_rename(struct sighting *o, uint32_t (*number)(void *arg, uint32_t tid), void *arg);
 
 struct observer;

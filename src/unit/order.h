@@ -11,42 +11,42 @@
 #include "unit/state.h"
 
 enum order_task {
-    ORDER_MAKE,  // make its backing, then serve it
-    ORDER_SERVE, // serve it, or not, as admin_online says
-    ORDER_DELETE // stop serving it, then destroy its backing
+    ORDER_MAKE,  // make the volume's backing, then serve the volume
+    ORDER_SERVE, // serve the volume, or not, as admin_online says
+    ORDER_DELETE // stop serving the volume, then destroy its backing
 };
 
 struct order_rule {
     uint32_t index;
     char initiator[IQN_MAX_LEN + 1];
     char user[CHAP_USER_MAX + 1];
-    bool previous; // by the rule's previous account; it stands behind the one by its other account
-    char *error;   // filled in by the worker: why this one alone admits nobody; owned, or NULL
+    bool previous; // by the rule's previous account; stands behind the entry by the other account
+    char *error;   // filled in by the worker: why this rule alone admits nobody; owned, or NULL
 };
 
 struct order_volume {
     struct volume v;
     enum order_task task;
-    struct order_rule *rules; // those that are to be in force
+    struct order_rule *rules; // that are to be in force
     size_t rule_count;
-    uint32_t *revoked; // indexes of those that are to end
+    uint32_t *revoked; // indexes of the rules that are to end
     size_t revoked_count;
-    uint32_t tid;    // its target's id
-    uint32_t tgtd;   // the number of the only tgtd that may be serving it; 0: none is,
+    uint32_t tid;    // of the volume's target
+    uint32_t tgtd;   // the number of the only tgtd that may be serving the volume; 0: none is,
     bool unrecorded; // or any may: there is a backing, and no record of who serves it
     // Filled in by the worker.
-    bool made;                // its backing was made
-    bool moved;               // tgtd is another one now
-    bool resized;             // its backing has the target's size
-    struct dv_err resize_err; // else why it could not be had; it stays as it was
+    bool made;                // the backing was made
+    bool moved;               // another tgtd serves the volume now
+    bool resized;             // the backing has the target's size
+    struct dv_err resize_err; // else why not; the backing stays as it was,
     uint64_t kept_blocks;     // or became so long; 0: it did not
     struct extent left; // what the resizing leaves on the medium to be cleared; 0 blocks: none
-    bool closed;        // nothing serves it, until its backing is finished
-    bool let_go;        // nothing serves it, for whatever reason
+    bool closed;        // nothing serves the volume until its backing is finished
+    bool let_go;        // nothing serves the volume, for whatever reason
     struct dv_err held; // else what may be serving it still, where nothing should
     bool done;          // all is as wanted
-    bool unfinished;    // the next pass goes on with it
-    bool waits;         // its medium has not answered yet, so it is as it was
+    bool unfinished;    // the next pass goes on with the volume
+    bool waits;         // the medium has not answered yet, so the volume is shown as it was
     uint32_t percent;   // of what is unfinished
     struct dv_err err;  // else what is in the way
 };
@@ -67,9 +67,9 @@ struct order_medium { // filled in by the worker
     bool misfit; // it is not to be used, for the reason in error
     bool full, reserves;
     uint64_t storage_blocks, storage_free_blocks; // as in struct medium
-    bool unjudged; // there were no descriptors or memory to look: it is as it was
-    bool waits;    // it has not answered yet: the same
-    bool hung;     // it does not answer: what tgtd has open of it stays
+    bool unjudged; // there were no descriptors or memory to look: the medium is shown as it was
+    bool waits;    // the medium has not answered yet: the same
+    bool hung;     // the medium does not answer: what tgtd has open of it stays
     bool has_layout;
     struct media_layout layout;
     bool unfinished; // the next pass goes on clearing what nobody knows of
@@ -84,24 +84,24 @@ struct order_listener { // on record, and not wanted any more
 };
 
 struct order_tgtd {
-    bool answers;              // it was seen to answer since the last pass
-    bool watched;              // the end of the one that was found last will be noticed
-    int watch_fd;              // becomes readable when the one found now ends; -1: none was found
-    bool there;                // it could be talked to
+    bool answers;              // this tgtd was seen to answer since the last pass
+    bool watched;              // the end of the process that was found last will be noticed
+    int watch_fd;              // readable when the process found now ends; -1: none was found
+    bool there;                // this tgtd could be talked to
     struct dv_err err;         // else why not
-    bool portals_there;        // and listens at all portals of its group
+    bool portals_there;        // this tgtd listens at all portals of its group
     struct dv_err portals_err; // else why not
-    bool foreign;              // and has targets that are somebody else's
+    bool foreign;              // this tgtd has targets that are somebody else's
     // The first address at which it listens, that nobody configured and that stays; or "".
     char other_portal[PORTAL_TEXT_ROOM];
-    char barred[LAST_ERROR_ROOM];   // it keeps hosts out of all its targets, and stays so; or ""
-    char intruder[LAST_ERROR_ROOM]; // one of those serves a volume's own blocks; or ""
+    char barred[LAST_ERROR_ROOM];   // why it keeps hosts out of all its targets, and goes on so; ""
+    char intruder[LAST_ERROR_ROOM]; // a target of somebody else's serves a volume's own blocks; ""
 };
 
 struct order {
     bool first;                   // nothing is known yet of what media bring along
-    bool set_under_way;           // now, as it is applied: nothing is taken in
-    bool postponed;               // so it was only looked at, and is to be taken in before the next
+    bool set_under_way;           // while the order is applied: nothing is taken in
+    bool postponed;               // so strangers were only looked at; the next order takes them in
     struct media_owner owner;     // what media are told; no unit: nothing
     bool proves;                  // the proofs of media are shown: the station alone has keys here
     struct order_volume *volumes; // all, ascending by index

@@ -23,7 +23,7 @@ struct pass_calls {
     // Makes durable which backings were made and resized, and which tgtd serves what, and changes
     // the order accordingly; none of them is served unless this returns 0.
     int (*record)(void *arg, struct dv_err *err);
-    // A backing that takes long is so far; false: it is not wanted any more.
+    // Tells how far a backing is that takes long; false: the backing is not wanted any more.
     bool (*progress)(void *arg, const struct order_volume *ov, uint32_t percent);
     // Sessions of this tgtd may be ended next, and what it counted of them ends with them. Called
     // on a thread of the pass, perhaps for several tgtds at the same time.

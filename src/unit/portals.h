@@ -19,8 +19,8 @@ struct portals_calls {
 };
 
 // Adds the configured portals to the state, each for every portal group, and keeps them as the
-// kernel tells. One that follows an interface is not there before that has an address, and keeps
-// the address when that loses it.
+// kernel tells. A portal that follows an interface is not there before the interface has an
+// address, and keeps the address when the interface loses it.
 struct portals *portals_new(struct loop *loop, const struct unit_config *config,
                             struct state *state, const struct portals_calls *calls,
                             struct dv_err *err);
@@ -30,7 +30,7 @@ void portals_free(struct portals *p); // NULL is fine
 // when there is no room.
 bool portals_address(const struct state *state, const char *pattern, char *out, size_t room);
 
-// Why the first portal that is not up is not; "" when all are.
+// Why a portal is down, of the first portal that is; "" when all portals are up.
 void portals_reason(const struct portals *p, char out[LAST_ERROR_ROOM]);
 
 // The interface as it is now.

@@ -6,9 +6,9 @@
 #include "unit/state.h"
 
 // tgtd checks the CHAP user and secret only of an initiator that the target admits by its name. So
-// the login was at one of the volumes that this tgtd serves and that have a rule for the initiator:
-// the volume when it is one, with a rule that is in force; NULL when that is not certain. The state
-// must be that of the moment at which the log was written.
+// the login was at one of the volumes that this tgtd serves and that have a rule for the initiator.
+// Returns that volume when there is just one and its rule is in force; NULL when the volume is not
+// certain. The state must be that of the moment at which the log was written.
 struct unit_volume *refusal_volume(const struct state *s, uint32_t tgtd, const char *initiator);
 
 // Notes the refusal at all rules at which it may have been, for refusal_text. now: Unix time.

@@ -2,12 +2,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Everything here blocks; it belongs to the worker's thread. All tgtds are asked at the same time,
-// each by a thread of its own for as long as that takes, so that one that is away, or hangs, costs
-// the others one time-out when it begins to, and a moment later on.
+// each by a thread of its own for as long as that takes. So a tgtd that is away, or that hangs,
+// costs the others one time-out when that begins, and a moment later on.
 //
-// No volume is ever served by two of them. Which tgtd may serve a volume is on record before that
-// one hears of it, and another one is recorded only when that one has let go of it: it said so when
-// it was asked, or its process has ended. A tgtd that runs and does not answer keeps its volumes.
+// No volume is ever served by two tgtds. Which tgtd may serve a volume is on record before that
+// tgtd hears of the volume. Another tgtd is recorded only when the first one has let go of the
+// volume: it said so when it was asked, or its process has ended. A tgtd that runs and does not
+// answer keeps its volumes.
 #ifndef DVSAN_UNIT_SERVING_H
 #define DVSAN_UNIT_SERVING_H
 
@@ -35,9 +36,9 @@ struct serving_want {
 void serving_reconcile(struct serving *s, struct order *o, const struct serving_want *wants,
                        size_t count);
 
-// Whether the tgtd that may have served the volume has its file open no more, whatever became of
-// others; true when there is none. Of a volume without a record, whether that is true of all of
-// them.
+// Whether the tgtd that may have served the volume has the volume's file open no more, whatever
+// became of other volumes; true when there is no such tgtd. For a volume without a record: whether
+// no tgtd has the file open.
 bool serving_has_let_go(const struct serving *s, const struct order *o,
                         const struct order_volume *ov, struct dv_err *err);
 

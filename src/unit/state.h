@@ -22,8 +22,8 @@
 
 struct unit_medium {
     struct medium m;
-    bool thin;           // what a volume is when its creator does not say
-    bool gone;           // from the configuration: it is shown while it has volumes on record
+    bool thin;           // whether a volume is thin when its creator does not say
+    bool gone;           // not in the configuration: shown while it has volumes on record
     struct dv_uuid uuid; // of the medium itself; zero until it was there for the first time
     char identity[MEDIA_IDENTITY_ROOM]; // likewise, ""; see media_identity
     struct extent *reserved;            // where no volume can lie; sorted
@@ -63,7 +63,7 @@ struct unit_volume {
     uint32_t tgtd; // the number of the only tgtd that may be serving it; 0: none is on record
     uint32_t tid;  // its target's id there: plan_tid, or the next one that no other volume has
     bool made;     // its backing exists, so it may be served and is never made again
-    char resize_error[LAST_ERROR_ROOM]; // why it was not resized when that was asked for last
+    char resize_error[LAST_ERROR_ROOM]; // why the last resize that was asked for was not made
     UT_hash_handle by_name;
 };
 
@@ -74,10 +74,10 @@ struct unit_rule {
     uint32_t previous_mark;                    // likewise
     struct volume_counters counters;           // of the sessions of its initiator
     struct counting counting;
-    uint32_t refused;        // its initiator's logins that were, since the last one that was not
-    uint64_t refused_logins; // counting.logins when the last one was
-    bool refused_doubt;      // it may have been at another volume of the host
-    char refused_at[sizeof("2026-11-29T12:00:00Z")]; // when that was
+    uint32_t refused;        // logins of the initiator that were refused since its last good one
+    uint64_t refused_logins; // counting.logins when the last login was refused
+    bool refused_doubt;      // that login may have been at another volume of the host
+    char refused_at[sizeof("2026-11-29T12:00:00Z")]; // when that login was
 };
 
 struct unit_portal {
@@ -170,10 +170,11 @@ void state_remove_rule(struct state *s, uint32_t volume, uint32_t index);
 // The portal is at another address now.
 void state_move_portal(struct state *s, struct unit_portal *p, const char *address);
 
-// It is found by this name from then on, which no other volume has; that is no change yet.
+// The volume is found by this name from now on, which no other volume has. That is no change yet.
 void state_rename_volume(struct state *s, struct unit_volume *v, const char *name);
 
-// To be called after a row was edited in place; names are not, see above.
+// To be called after a row was edited in place. A name is not edited in place: see
+// state_rename_volume.
 void state_medium_changed(struct state *s, struct unit_medium *m);
 void state_portal_changed(struct state *s, struct unit_portal *p);
 void state_volume_changed(struct state *s, struct unit_volume *v);
@@ -181,7 +182,7 @@ void state_volume_changed(struct state *s, struct unit_volume *v);
 // Change states, and count as a change only when there is one. error "" for none; it is cut to fit.
 void state_set_medium(struct state *s, struct unit_medium *m, enum medium_state state,
                       const char *error);
-// What lies below it; see struct medium. It counts as a change when it is worth telling.
+// What lies below the medium; see struct medium. It counts as a change when it is worth telling.
 void state_set_storage(struct state *s, struct unit_medium *m, uint64_t blocks,
                        uint64_t free_blocks, uint64_t overcommitted, bool reserves);
 // What the medium tells of itself: its range, and where no volume can lie (copied).
