@@ -14,6 +14,7 @@ from support.testlab import Refused
 LAB = {"units": 2, "hosts": 0}
 SECONDS = 90  # until something that is sure to come has come
 VOLUMES = ("delete", "forget", "unassign", "resize", "rename", "cancel", "host")
+OVER = ("done", "failed", "cancelled")
 # What a text must tell beside the reason: something to do.
 WAY_OUT = re.compile(r"start it|start the unit|bring it back|ended and started|dvsan task cancel \d+"
                      r"|dvsan unit forget \w+|--forget|unassign it first|stop it first|delete it")
@@ -49,21 +50,23 @@ class Case:
             return str(e)
         if not task or "steps" not in task:
             return None
-        assert until(lambda: self.over(task) or self.waits(task), SECONDS), self.now(task)
-        task = self.now(task)
-        if not self.over(task):
-            assert WAY_OUT.search(task["waiting"]), task
-            self.said[what] = task["waiting"]
-        return task
+        told = until(lambda: self.told(task), SECONDS)  # one answer: the next may tell nothing, until a look has come
+        assert told, self.now(task)
+        if told["state"] not in OVER:
+            assert WAY_OUT.search(told["waiting"]), told
+            self.said[what] = told["waiting"]
+        return told
 
     def now(self, task):
         return self.lab.client.get(f"/tasks/{task['id']}")
 
     def over(self, task):
-        return self.now(task)["state"] in ("done", "failed", "cancelled")
+        return self.now(task)["state"] in OVER
 
-    def waits(self, task):
-        return self.now(task)["waiting"]
+    def told(self, task):
+        """The task, once it is over or tells for what it waits; else None."""
+        now = self.now(task)
+        return now if now["state"] in OVER or now["waiting"] else None
 
     def ends(self, task, *states):
         assert until(lambda: self.over(task), SECONDS), self.now(task)
