@@ -198,6 +198,47 @@ static void test_the_link_goes(void **state)
     assert_in_range(before - shown_volumes(lab), 1, A_TURN);
 }
 
+static bool slow;
+
+bool __wrap_ledger_is_slow(const struct ledger *l);
+bool __wrap_ledger_is_slow(const struct ledger *l)
+{
+    (void)l;
+    return slow;
+}
+
+// The unit answers as before, but for the word that it shows. Whether the look ended at once.
+static bool ends_at_once(struct lab *lab, const struct lead_word *shown)
+{
+    reads(lab, 1, 0, 0);
+    lab->link.reading->tables = false;
+    lab->link.reading->lead.word = *shown;
+    lab->link.work = LINK_LOOKING;
+    conclude_answer(&lab->link);
+    return lab->link.work == LINK_IDLE;
+}
+
+// While the store takes its time, looks go on without it: also when the unit shows a number that
+// this station told it by a lease meanwhile. What another one told it waits for the store.
+static void test_looks_go_on_without_the_store(void **state)
+{
+    struct lab *lab = *state;
+    const struct dv_uuid own = id('s', 1), other = id('s', 2);
+    lab->cms.uuid = own;
+    lab->unit->lead.word = (struct lead_word){own, 3, 77};
+    slow = true;
+    assert_true(ends_at_once(lab, &(struct lead_word){own, 3, 77}));
+    assert_true(ends_at_once(lab, &(struct lead_word){own, 5, 77}));
+    assert_int_equal(lab->unit->lead.word.number, 3); // orders are judged by what was concluded
+    assert_false(ends_at_once(lab, &(struct lead_word){own, 5, 78}));
+    conclude_forget(&lab->link);
+    assert_false(ends_at_once(lab, &(struct lead_word){other, 3, 77}));
+    conclude_forget(&lab->link);
+    slow = false;
+    assert_false(ends_at_once(lab, &lab->unit->lead.word));
+    conclude_forget(&lab->link);
+}
+
 #define OWN_TEST(name)                                                                             \
     cmocka_unit_test_setup_teardown(name, set_up_conclusions, tear_down_conclusions)
 
@@ -206,7 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         OWN_TEST(test_part_by_part),  OWN_TEST(test_what_comes_between),
         OWN_TEST(test_out_of_date),   OWN_TEST(test_much_is_freed_in_parts),
-        OWN_TEST(test_the_link_goes),
+        OWN_TEST(test_the_link_goes), OWN_TEST(test_looks_go_on_without_the_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

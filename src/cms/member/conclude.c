@@ -195,13 +195,24 @@ static void begin(struct unit_link *link, unsigned step)
         first_turn(link);
 }
 
+// What the unit was told last is known, or this station told it so since its start: by a lease or
+// an order, which a later look takes note of.
+static bool is_word_known(const struct cms *cms, const struct lead_word *known,
+                          const struct lead_word *shown)
+{
+    return lead_word_equal(known, shown) ||
+           (uuid_equal(&shown->station, &cms->uuid) && uuid_equal(&known->station, &cms->uuid) &&
+            shown->mark == known->mark);
+}
+
 // The store takes its time: what there is to conclude, or to read, a later look does.
 static bool can_do_without(const struct unit_link *link)
 {
     const struct pool_unit *unit = link_unit(link);
     return unit && ledger_is_slow(link->cms->ledger) && health_takes_orders(unit->rec.state) &&
-           (link->silent || (link->reading->oper != MEMBER_SHUTTING_DOWN &&
-                             lead_word_equal(&link->reading->lead.word, &unit->lead.word)));
+           (link->silent ||
+            (link->reading->oper != MEMBER_SHUTTING_DOWN &&
+             is_word_known(link->cms, &unit->lead.word, &link->reading->lead.word)));
 }
 
 bool conclude_without(struct unit_link *link)
