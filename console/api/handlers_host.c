@@ -39,9 +39,19 @@ int add_host(struct api_call *call, struct dv_err *err)
     const char *name = call_text(call->body, "name");
     if (cms_add_host(call->cms, name, call_text(call->body, "iqn"),
                      call_text(call->body, "chap_user"), call_text(call->body, "chap_secret"),
-                     call_bool(call->body, "one_secret") == 1, err) < 0)
+                     call_bool(call->body, "one_secret") == 1, call_text(call->body, "description"),
+                     err) < 0)
         return -1;
     call->then = show_added;
+    return 0;
+}
+
+int change_host(struct api_call *call, struct dv_err *err)
+{
+    if (cms_describe_host(call->cms, call->params[0], call_text(call->body, "description"), err) <
+        0)
+        return -1;
+    call->then = get_host;
     return 0;
 }
 

@@ -55,11 +55,17 @@ int import_unit(struct api_call *call, struct dv_err *err)
 
 int change_unit(struct api_call *call, struct dv_err *err)
 {
-    const char *name = call_text(call->body, "name");
-    if (!call_unit(call, call->params[0], err) ||
-        cms_rename_unit(call->cms, call->params[0], name, err) < 0)
+    const char *unit = call->params[0], *name = call_text(call->body, "name"),
+               *text = call_text(call->body, "description");
+    if (!call_unit(call, unit, err))
         return -1;
-    call->params[0] = name;
+    if ((name != NULL) == (text != NULL))
+        return dv_fail(err, DV_INVALID, "give either a new name or a new description");
+    if ((name ? cms_rename_unit(call->cms, unit, name, err)
+              : cms_describe_unit(call->cms, unit, text, err)) < 0)
+        return -1;
+    if (name)
+        call->params[0] = name;
     call->then = get_unit;
     return 0;
 }

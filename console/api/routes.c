@@ -10,10 +10,12 @@ static const struct field volume_body[] = {
     {.name = "unit", .kind = FIELD_NAME},
     {.name = "medium", .kind = FIELD_NAME},
     {.name = "thin", .of = &kind_volume},
+    {.name = "description", .of = &kind_volume},
     {.name = NULL},
 };
 static const struct field change_body[] = {
     {.name = "name", .of = &kind_volume},
+    {.name = "description", .of = &kind_volume},
     {.name = "size", .kind = FIELD_SIZE},
     {.name = "force", .kind = FIELD_BOOL},
     {.name = NULL},
@@ -31,6 +33,11 @@ static const struct field host_body[] = {
     {.name = "chap_user", .of = &kind_host},
     {.name = "chap_secret", .kind = FIELD_SECRET, .required = true},
     {.name = "one_secret", .of = &kind_host},
+    {.name = "description", .of = &kind_host},
+    {.name = NULL},
+};
+static const struct field change_host_body[] = {
+    {.name = "description", .of = &kind_host, .required = true},
     {.name = NULL},
 };
 static const struct field host_rekey_body[] = {
@@ -48,7 +55,8 @@ static const struct field secret_body[] = {
     {.name = NULL},
 };
 static const struct field unit_body[] = {
-    {.name = "name", .of = &kind_unit, .required = true},
+    {.name = "name", .of = &kind_unit},
+    {.name = "description", .of = &kind_unit},
     {.name = NULL},
 };
 static const struct field import_body[] = {
@@ -133,6 +141,7 @@ const struct route api_routes[] = {
     {"GET",    "/api/v1/hosts",                        list_hosts, NULL, NULL, NULL},
     {"POST",   "/api/v1/hosts",                        add_host, host_body, NULL, NULL},
     {"GET",    "/api/v1/hosts/{host}",                 get_host, NULL, NULL, NULL},
+    {"PATCH",  "/api/v1/hosts/{host}",                 change_host, change_host_body, NULL, NULL},
     {"DELETE", "/api/v1/hosts/{host}",                 delete_host, NULL, NULL, NULL},
     {"POST",   "/api/v1/hosts/{host}/rekey",           rekey_host, host_rekey_body, NULL, NULL},
     {"POST",   "/api/v1/hosts/{host}/finish-rekey",    finish_rekey, finish_body, NULL, NULL},

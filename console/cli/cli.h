@@ -21,7 +21,8 @@ command_fn pool_show, unit_list, unit_show, unit_rename, unit_forget, medium_lis
 command_fn unit_accept, unit_quarantine, unit_revoke, unit_rekey, unit_import;     // cmd_trust.c
 command_fn station_show, station_adopt;                                            // cmd_station.c
 command_fn volume_create, volume_list, volume_show, volume_delete;                 // cmd_volume.c
-command_fn volume_resize, volume_rename, volume_accept;                            // cmd_change.c
+command_fn volume_resize, volume_rename, volume_describe, volume_accept;           // cmd_change.c
+command_fn unit_describe, host_describe;                                           // likewise
 command_fn volume_assign, volume_unassign;                                         // cmd_assign.c
 command_fn host_add, host_list, host_show, host_secret, host_rekey, host_delete;   // cmd_host.c
 command_fn host_connect_info;                                                      // cmd_connect.c

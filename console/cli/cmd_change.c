@@ -1,4 +1,4 @@
-// Volumes that are there: resized, renamed.
+// Things that are there: resized, renamed, described.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/mem.h"
 #include "base/text.h"
@@ -133,6 +133,49 @@ int volume_rename(struct cli *cli, struct dv_err *err)
     if (waited && !cli->json)
         printf("Volume %s is called %s now.\n", cli->in->args[0], cli->in->args[1]);
     return 0;
+}
+
+static json_t *description_body(const struct cli *cli)
+{
+    return json_pack("{s:s}", "description", cli->in->args[1]); // it was checked
+}
+
+int volume_describe(struct cli *cli, struct dv_err *err)
+{
+    DV_FREE char *path = client_path("/volumes/", cli->in->args[0], "");
+    json_t *body = description_body(cli);
+    bool waited;
+    int result = cli_do_task(cli, "PATCH", path, body, true, &waited, err);
+    json_decref(body);
+    if (result == 0 && waited && !cli->json)
+        printf("Volume %s is described so now.\n", cli->in->args[0]);
+    return result;
+}
+
+static int describe(struct cli *cli, const char *kind, const char *folder, struct dv_err *err)
+{
+    DV_FREE char *path = client_path(folder, cli->in->args[0], "");
+    json_t *thing, *body = description_body(cli);
+    int result = client_request(cli->client, "PATCH", path, body, &thing, err);
+    json_decref(body);
+    if (result < 0)
+        return -1;
+    if (cli->json)
+        cli_print_json(thing);
+    else
+        printf("%s %s is described so now.\n", kind, cli->in->args[0]);
+    json_decref(thing);
+    return 0;
+}
+
+int unit_describe(struct cli *cli, struct dv_err *err)
+{
+    return describe(cli, "Unit", "/units/", err);
+}
+
+int host_describe(struct cli *cli, struct dv_err *err)
+{
+    return describe(cli, "Host", "/hosts/", err);
 }
 
 static void print_accepted(const char *name, const char *unit, const json_t *volume)

@@ -95,7 +95,8 @@ int host_add(struct cli *cli, struct dv_err *err)
         return -1;
     }
     json_t *host = NULL;
-    json_t *body = cli_body(cli, BIT(OPT_IQN) | BIT(OPT_CHAP_USER) | BIT(OPT_ONE_SECRET), err);
+    json_t *body = cli_body(
+        cli, BIT(OPT_IQN) | BIT(OPT_CHAP_USER) | BIT(OPT_ONE_SECRET) | BIT(OPT_DESCRIPTION), err);
     json_object_set_new(body, "name", json_string(cli->in->args[0]));
     json_object_set_new(body, "chap_secret", json_string(secret));
     int result = body ? client_request(cli->client, "POST", "/hosts", body, &host, err) : -1;
@@ -133,6 +134,7 @@ static int print_host(struct cli *cli, json_t *host, struct dv_err *err)
 {
     static const struct table_column columns[] = {
         {"Name", "name", COLUMN_TEXT},
+        {"Description", "description", COLUMN_NOTE},
         {"UUID", "uuid", COLUMN_TEXT},
         {"IQN", "iqn", COLUMN_TEXT},
         {"CHAP user", "chap_user", COLUMN_TEXT},

@@ -44,6 +44,7 @@ static void print_unit(const struct cli *cli, const json_t *unit)
 {
     static const struct table_column columns[] = {
         {"Name", "name", COLUMN_TEXT},
+        {"Description", "description", COLUMN_NOTE},
         {"UUID", "uuid", COLUMN_TEXT},
         {"State", "state", COLUMN_STATE},
         {"Address", "address", COLUMN_TEXT},

@@ -31,6 +31,7 @@ int volume_show(struct cli *cli, struct dv_err *err)
 {
     static const struct table_column columns[] = {
         {"Name", "name", COLUMN_TEXT},
+        {"Description", "description", COLUMN_NOTE},
         {"UUID", "uuid", COLUMN_TEXT},
         {"Size", "blocks", COLUMN_BLOCKS},
         {"State", "state", COLUMN_STATE},
@@ -72,7 +73,7 @@ static json_t *create_body(const struct cli *cli, struct dv_err *err)
     uint64_t bytes;
     if (size_parse(cli_value(cli, OPT_SIZE), &bytes, err) < 0)
         return NULL;
-    json_t *body = cli_body(cli, BIT(OPT_UNIT) | BIT(OPT_MEDIUM), err);
+    json_t *body = cli_body(cli, BIT(OPT_UNIT) | BIT(OPT_MEDIUM) | BIT(OPT_DESCRIPTION), err);
     if (!body)
         return NULL;
     json_object_set_new(body, "name", json_string(cli->in->args[0]));

@@ -43,6 +43,11 @@ static int check_host(const char *value, struct dv_err *err)
     return name_check("host", value, err);
 }
 
+static int check_description(const char *value, struct dv_err *err)
+{
+    return description_check("thing", value, err);
+}
+
 static int check_from(const char *value, struct dv_err *err)
 {
     if (strcmp(value, "units") != 0 && strcmp(value, "store") != 0)
@@ -123,6 +128,7 @@ const struct option_desc cli_options[OPTIONS] = {
     [OPT_FULL]    = {"full", NULL, 0, NULL, "take all space now; else as its medium does"},
     [OPT_FORCE]   = {"force", NULL, 0, NULL, "let it lose its end, or be out of use while it is copied"},
     [OPT_FORGET]  = {"forget", NULL, 0, NULL, "with its medium away: drop the record, leave the data alone"},
+    [OPT_DESCRIPTION] = {"description", "TEXT", 0, check_description, "what to say of it: one line, up to 255 octets"},
     [OPT_EXTENTS] = {"extents", NULL, 0, NULL, "list the free extents of the media instead"},
     [OPT_HOST]    = {"host", "HOST", 0, check_host, "the host to assign it to, or that has it"},
     [OPT_IQN]     = {"iqn", "IQN", 0, iqn_check, "the host's iSCSI initiator name"},
@@ -167,6 +173,8 @@ const struct command cli_commands[] = {
      "Show a unit with its media and portals."},
     {"unit", "rename", TWO_ARGS("UNIT", "NAME", check_unit), 0, 0, 0, unit_rename,
      "Give a unit another name here, whatever it calls itself."},
+    {"unit", "describe", {{"UNIT", false, check_unit}, {"TEXT", false, check_description}}, 0, 0, 0, unit_describe,
+     "Say what a unit is, in your own words; \"\" for nothing."},
     {"unit", "accept", ARG("UNIT", check_unit), 0, 0, 0, unit_accept,
      "Take in a unit that waits for it, or end its quarantine."},
     {"unit", "quarantine", ARG("UNIT", check_unit), 0, 0, 0, unit_quarantine,
@@ -183,7 +191,7 @@ const struct command cli_commands[] = {
 
     {"volume", "create", ARG("VOLUME", check_volume),
      BIT(OPT_SIZE) | BIT(OPT_UNIT) | BIT(OPT_MEDIUM) | BIT(OPT_THIN) | BIT(OPT_FULL) | BIT(OPT_NO_WAIT) | BIT(OPT_HOST) |
-         BIT(OPT_IQN) | BIT(OPT_SAVE_SECRET) | BIT(OPT_FOR),
+         BIT(OPT_IQN) | BIT(OPT_SAVE_SECRET) | BIT(OPT_FOR) | BIT(OPT_DESCRIPTION),
      BIT(OPT_SIZE), BIT(OPT_THIN) | BIT(OPT_FULL), volume_create,
      "Create a volume, and with --host and --iqn all that this host needs to use it."},
     {"volume", "list", NO_ARG, 0, 0, 0, volume_list,
@@ -194,6 +202,8 @@ const struct command cli_commands[] = {
      "Make a volume larger, with --size +5G by so much, or smaller by force."},
     {"volume", "rename", TWO_ARGS("VOLUME", "NAME", check_volume), BIT(OPT_NO_WAIT), 0, 0, volume_rename,
      "Give a volume another name; hosts go on using it."},
+    {"volume", "describe", {{"VOLUME", false, check_volume}, {"TEXT", false, check_description}}, BIT(OPT_NO_WAIT), 0, 0, volume_describe,
+     "Say what a volume is, in your own words; \"\" for nothing."},
     {"volume", "accept", {{"VOLUME", false, check_volume}, {"UNIT", false, check_unit}}, BIT(OPT_YES), 0, 0, volume_accept,
      "Say that a volume is on another unit now, which shows it, too."},
     {"volume", "delete", ARG("VOLUME", check_volume), BIT(OPT_FORGET) | BIT(OPT_YES) | BIT(OPT_NO_WAIT), 0, 0, volume_delete,
@@ -204,7 +214,8 @@ const struct command cli_commands[] = {
      "Unassign a volume from a host; its sessions are ended."},
 
     {"host", "add", ARG("HOST", check_host),
-     BIT(OPT_IQN) | BIT(OPT_CHAP_USER) | BIT(OPT_CHAP_SECRET_FILE) | BIT(OPT_SAVE_SECRET) | BIT(OPT_ONE_SECRET), BIT(OPT_IQN),
+     BIT(OPT_IQN) | BIT(OPT_CHAP_USER) | BIT(OPT_CHAP_SECRET_FILE) | BIT(OPT_SAVE_SECRET) | BIT(OPT_ONE_SECRET) |
+         BIT(OPT_DESCRIPTION), BIT(OPT_IQN),
      BIT(OPT_CHAP_SECRET_FILE) | BIT(OPT_SAVE_SECRET), host_add,
      "Add a host with a new CHAP secret, or with one from a file."},
     {"host", "list", NO_ARG, 0, 0, 0, host_list,
@@ -217,6 +228,8 @@ const struct command cli_commands[] = {
      BIT(OPT_CHAP_SECRET_FILE) | BIT(OPT_SAVE_SECRET) | BIT(OPT_PER_UNIT) | BIT(OPT_NOW) | BIT(OPT_FINISH) | BIT(OPT_YES), 0,
      BIT(OPT_CHAP_SECRET_FILE) | BIT(OPT_SAVE_SECRET), host_rekey,
      "Give a host another CHAP user and secret, or end the previous ones."},
+    {"host", "describe", {{"HOST", false, check_host}, {"TEXT", false, check_description}}, 0, 0, 0, host_describe,
+     "Say what a host is, in your own words; \"\" for nothing."},
     {"host", "delete", ARG("HOST", check_host), BIT(OPT_YES), 0, 0, host_delete,
      "Delete a host that has no volumes."},
     {"host", "connect-info", ARG("HOST", check_host), BIT(OPT_FOR) | BIT(OPT_VOLUME) | BIT(OPT_NBD) | BIT(OPT_CHAP_SECRET_FILE), 0,

@@ -40,6 +40,7 @@ enum option {
     OPT_FROM,
     OPT_TAKE_OVER,
     OPT_NOW,
+    OPT_DESCRIPTION,
     OPT_NO_WAIT,
     OPT_YES,
     OPTIONS

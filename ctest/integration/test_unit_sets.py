@@ -14,7 +14,8 @@ from dvsan_oids import (dvsan, dvsanAccessChapSecret, dvsanAccessChapUser, dvsan
                         dvsanMemberGeneration, dvsanMemberLease, dvsanMemberName, dvsanMemberObjects,
                         dvsanMemberOperState, dvsanMemberSoftwareVersion, dvsanMemberUuid, dvsanPortalEntry,
                         dvsanUnitHeartbeat, dvsanUnitNotificationsLost, dvsanUnitObjects, dvsanUnitSummary,
-                        dvsanVolumeAdminState, dvsanVolumeBlocks, dvsanVolumeEntry, dvsanVolumeForce, dvsanVolumeMedium,
+                        dvsanVolumeAdminState, dvsanVolumeBlocks, dvsanVolumeDescription, dvsanVolumeEntry,
+                        dvsanVolumeForce, dvsanVolumeMedium,
                         dvsanVolumeName, dvsanVolumeRowStatus, dvsanVolumeSize, dvsanVolumeThin, dvsanVolumeUuid,
                         netSnmpPlaypen)
 from support import BUILD
@@ -93,7 +94,8 @@ TOGETHER = sum((GOOD[name] for name in ("create with a rule", "rename", "grow", 
                                         "new secret", "revoke nothing", "lease")), [])
 
 WRITABLE = {dvsanVolumeUuid: "x", dvsanVolumeName: "s", dvsanVolumeMedium: "u", dvsanVolumeSize: "u",
-            dvsanVolumeThin: "i", dvsanVolumeAdminState: "i", dvsanVolumeRowStatus: "i", dvsanVolumeForce: "i"}
+            dvsanVolumeThin: "i", dvsanVolumeAdminState: "i", dvsanVolumeRowStatus: "i", dvsanVolumeForce: "i",
+            dvsanVolumeDescription: "s"}
 RULE_WRITABLE = {dvsanAccessInitiator: "s", dvsanAccessChapUser: "s", dvsanAccessChapSecret: "s",
                  dvsanAccessRowStatus: "i", dvsanAccessSecretMark: "u", dvsanAccessPreviousUser: "s"}
 VALUES = {"x": UUIDS[GONE], "s": "some-good-text", "u": 1, "i": 1}
@@ -114,6 +116,9 @@ def bad_volumes():
         yield "wrongLength", [volume(column, "x", "01" * length)]
     for name in ("", "x" * 64):
         yield "wrongLength", [volume(dvsanVolumeName, "s", name)]
+    yield "wrongLength", [volume(dvsanVolumeDescription, "s", "x" * 256)]
+    for text in ("line\nend", "\x7f"):
+        yield "wrongValue", [volume(dvsanVolumeDescription, "s", text, 2)]
     yield "wrongValue", [volume(dvsanVolumeUuid, "x", "00" * 16)]
     for name in ("a/b", 'quo"te', " ", "line\nend"):
         yield "wrongValue", [volume(dvsanVolumeName, "s", name)]

@@ -22,7 +22,7 @@ WORDS = {
     "src/base": {"dv"},
     "src/snmp": {"sn"},  # beside Net-SNMP's names
     # The rules of small things that people type: each has the thing's name.
-    "src/base/text.h": {"size", "number", "duration", "name", "new_name", "iqn", "chap"},
+    "src/base/text.h": {"size", "number", "duration", "name", "new_name", "description", "iqn", "chap"},
 }
 
 NOISE = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'", re.S)

@@ -27,6 +27,7 @@ static void make(struct things *t)
 {
     *t = (struct things){
         .unit = {.rec = {.name = "unit1",
+                         .description = "in rack 4",
                          .address = "udp:192.0.2.1:161",
                          .state = UNIT_UP,
                          .engine_id = {0x80, 0, 0x1f},
@@ -56,7 +57,11 @@ static void make(struct things *t)
         .portals = {{.index = 1, .group = 2, .address = "192.0.2.1", .port = 3260},
                     {.index = 2, .group = 1, .address = "2001:db8::1", .port = 3260, .up = true},
                     {.index = 2, .group = 2, .address = "2001:db8::1", .port = 3261, .up = true}},
-        .volume = {.rec = {.name = "db1", .medium = 1, .blocks = 4096, .wanted = true},
+        .volume = {.rec = {.name = "db1",
+                           .description = "the shop's",
+                           .medium = 1,
+                           .blocks = 4096,
+                           .wanted = true},
                    .unit = &t->unit,
                    .actual = {.index = 5,
                               .start_lba = 2048,
@@ -104,7 +109,8 @@ static void test_unit(void **state)
     struct things t;
     make(&t);
     is(view_unit(&t.unit),
-       "{\"name\":\"unit1\",\"uuid\":\"6ba7b810-9dad-41d1-80b4-00c04fd430c8\",\"kind\":\"unit\","
+       "{\"name\":\"unit1\",\"description\":\"in rack "
+       "4\",\"uuid\":\"6ba7b810-9dad-41d1-80b4-00c04fd430c8\",\"kind\":\"unit\","
        "\"state\":\"up\",\"trust\":\"unknown\",\"key_number\":0,"
        "\"key_before\":false,\"address\":\"udp:192.0.2.1:161\",\"lead\":"
        "\"unknown\","
@@ -158,7 +164,8 @@ static void test_volume(void **state)
     struct things t;
     make(&t);
     is(view_volume(&t.volume),
-       "{\"name\":\"db1\",\"uuid\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\",\"unit\":\"unit1\","
+       "{\"name\":\"db1\",\"description\":\"the "
+       "shop's\",\"uuid\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\",\"unit\":\"unit1\","
        "\"medium\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":"
        "2048,"
        "\"end_lba\":6143,\"lun\":1,\"iqn\":\"iqn.2026-11.org.dvsan:x\",\"thin\":true,"
@@ -189,7 +196,8 @@ static void test_new_volume(void **state)
     t.volume.assignments = NULL;
     t.unit.portal_count = 0;
     is(view_volume(&t.volume),
-       "{\"name\":\"db1\",\"uuid\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\",\"unit\":\"unit1\","
+       "{\"name\":\"db1\",\"description\":\"the "
+       "shop's\",\"uuid\":\"6ba7b811-9dad-41d1-80b4-00c04fd430c8\",\"unit\":\"unit1\","
        "\"medium\":\"pool0\",\"blocks\":4096,\"block_size\":512,\"size\":2097152,\"start_lba\":"
        "null,"
        "\"end_lba\":null,\"lun\":null,\"iqn\":null,\"thin\":false,"
@@ -205,7 +213,7 @@ static void test_host(void **state)
     struct things t;
     make(&t);
     is(view_host(&t.host),
-       "{\"name\":\"web\",\"uuid\":\"6ba7b812-9dad-41d1-80b4-00c04fd430c8\","
+       "{\"name\":\"web\",\"description\":null,\"uuid\":\"6ba7b812-9dad-41d1-80b4-00c04fd430c8\","
        "\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\",\"secret_known\":true,"
        "\"one_secret\":false,\"previous\":null,\"outdated_units\":[],"
        "\"volumes\":[\"db1\"]}");

@@ -311,7 +311,7 @@ static void test_no_unit_takes_names_of_hosts(void **state)
     is_host(lab, "mail", EVIL "mail", "mail");
     for (size_t i = 0; i < DV_COUNT(cases); i++) {
         int rc = cms_add_host(&lab->cms, cases[i].name, cases[i].iqn, cases[i].user, "abcdefghijkl",
-                              false, &err);
+                              false, NULL, &err);
         test_ledger_run(&lab->cms);
         if ((rc == 0) != (cases[i].has != NULL) || (rc < 0 && !strstr(err.text, cases[i].why)))
             fail_msg("%zu: %s", i, rc == 0 ? "added" : err.text);

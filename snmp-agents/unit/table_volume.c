@@ -39,6 +39,7 @@ GETTER(write_ops, sn_counter64(v->counters.write_ops))
 GETTER(read_bytes, sn_counter64(v->counters.read_bytes))
 GETTER(written_bytes, sn_counter64(v->counters.written_bytes))
 GETTER(generation, sn_uint(v->v.generation))
+GETTER(description, sn_text(v->v.description))
 CONSTANT(storage, sn_int(STORAGE_NON_VOLATILE))
 CONSTANT(status, sn_int(ROW_ACTIVE))
 CONSTANT(force, sn_int(TRUTH_FALSE))
@@ -69,6 +70,8 @@ static const struct sn_column COLUMNS[] = {
     {SUB_dvsanVolumeRowStatus, SN_INT, SN_READ_CREATE, ROW_ACTIVE, ROW_DESTROY, get_status},
     {SUB_dvsanVolumeForce, SN_INT, SN_READ_CREATE, TRUTH_TRUE, TRUTH_FALSE, get_force},
     {SUB_dvsanVolumePortalGroup, SN_UINT, SN_READ_ONLY, 0, 0, get_group},
+    {SUB_dvsanVolumeDescription, SN_OCTETS, SN_READ_CREATE, 0, DESCRIPTION_MAX_LEN,
+     get_description},
 };
 
 static const void *find(void *ctx, const uint32_t *index, size_t len)
@@ -93,9 +96,9 @@ static const void *next(void *ctx, const uint32_t *index, size_t len, uint32_t *
 
 // What the request says of each writable column; the flags tell whether it says anything.
 struct request {
-    bool has_uuid, has_name, has_medium, has_size, has_thin, has_admin;
+    bool has_uuid, has_name, has_description, has_medium, has_size, has_thin, has_admin;
     struct dv_uuid uuid;
-    char name[NAME_MAX_LEN + 1];
+    char name[NAME_MAX_LEN + 1], description[DESCRIPTION_MAX_LEN + 1];
     uint32_t medium, mib;
     bool thin, online, force;
     int32_t status; // enum row status, 0 when it is not set
@@ -118,6 +121,11 @@ static int parse(struct sn_change *c, struct request *r)
             r->has_name = true;
             good = sn_get_text(v, r->name, sizeof(r->name)) &&
                    new_name_check("volume", r->name, NULL) == 0;
+            break;
+        case SUB_dvsanVolumeDescription:
+            r->has_description = true;
+            good = sn_get_text(v, r->description, sizeof(r->description)) &&
+                   description_check("volume", r->description, NULL) == 0;
             break;
         case SUB_dvsanVolumeMedium:
             r->has_medium = true;
@@ -169,6 +177,7 @@ static void fill(const struct tables *t, uint32_t index, const struct request *r
                          .admin_online = r->online,
                          .state = VOLUME_CREATING};
     dv_copy(v->name, sizeof(v->name), r->name);
+    dv_copy(v->description, sizeof(v->description), r->description);
     snprintf(v->iqn, sizeof(v->iqn), "%s:%s", t->iqn_prefix, uuid_format(&r->uuid, uuid));
 }
 
@@ -271,7 +280,7 @@ static int check_change(struct tables *t, struct sn_change *c, const struct unit
         return table_blame(c, SUB_dvsanVolumeMedium, SN_INCONSISTENT_VALUE);
     if (r->has_thin && r->thin != v->v.thin)
         return table_blame(c, SUB_dvsanVolumeThin, SN_INCONSISTENT_VALUE);
-    if (v->v.state == VOLUME_DELETING && (r->has_name || r->has_admin)) {
+    if (v->v.state == VOLUME_DELETING && (r->has_name || r->has_description || r->has_admin)) {
         c->failed = 0;
         return SN_INCONSISTENT_VALUE;
     }
@@ -283,11 +292,13 @@ static int check_change(struct tables *t, struct sn_change *c, const struct unit
         if (status != SN_NO_ERROR)
             return status;
     }
-    if (!r->has_name && !r->has_admin && !in->resize)
+    if (!r->has_name && !r->has_description && !r->has_admin && !in->resize)
         return SN_NO_ERROR;
     in->kind = INTENT_PUT_VOLUME;
     if (r->has_name)
         dv_copy(in->volume.name, sizeof(in->volume.name), r->name);
+    if (r->has_description)
+        dv_copy(in->volume.description, sizeof(in->volume.description), r->description);
     if (r->has_admin)
         in->volume.admin_online = r->online;
     return SN_NO_ERROR;
@@ -326,7 +337,8 @@ static int check_forget(struct tables *t, struct sn_change *c, const struct unit
 static int check_end(struct tables *t, struct sn_change *c, const struct unit_volume *v,
                      const struct request *r, struct intent *in)
 {
-    if (r->has_name || r->has_medium || r->has_size || r->has_thin || r->has_admin)
+    if (r->has_name || r->has_description || r->has_medium || r->has_size || r->has_thin ||
+        r->has_admin)
         return table_blame(c, SUB_dvsanVolumeRowStatus, SN_INCONSISTENT_VALUE);
     if (!v) // RFC 2579: destroying nothing succeeds
         return SN_NO_ERROR;

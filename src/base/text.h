@@ -54,6 +54,11 @@ int name_check(const char *what, const char *name, struct dv_err *err);
 // also found by their UUIDs.
 int new_name_check(const char *what, const char *name, struct dv_err *err);
 
+#define DESCRIPTION_MAX_LEN 255 // octets, as of an SnmpAdminString
+// What people say of a thing in their own words: a line of UTF-8, of characters that are seen; may
+// be empty. what ("volume") is whose it is.
+int description_check(const char *what, const char *text, struct dv_err *err);
+
 #define IQN_MAX_LEN 223 // RFC 7143 section 4.2.7.2
 // iSCSI names, RFC 7143 section 4.2.7: iqn., eui. or naa. format, ASCII, in any case. Two that
 // differ in case alone are the same name: their canonical form, which RFC 3722 maps to, is the

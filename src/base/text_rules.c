@@ -205,6 +205,25 @@ int new_name_check(const char *what, const char *name, struct dv_err *err)
     return 0;
 }
 
+int description_check(const char *what, const char *text, struct dv_err *err)
+{
+    size_t len = strlen(text);
+    if (len > DESCRIPTION_MAX_LEN)
+        return dv_fail(err, DV_INVALID,
+                       "the description of a %s may have %d octets, and this one has %zu: make it "
+                       "shorter",
+                       what, DESCRIPTION_MAX_LEN, len);
+    char printable[DESCRIPTION_MAX_LEN + 1];
+    dv_copy(printable, sizeof(printable), text);
+    text_make_printable(printable);
+    if (strcmp(printable, text) != 0)
+        return dv_fail(err, DV_INVALID,
+                       "the description of a %s must be one line of text in UTF-8 that can be "
+                       "shown; each character that cannot be is a ? here: \"%.120s\"",
+                       what, printable);
+    return 0;
+}
+
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;

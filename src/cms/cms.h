@@ -33,10 +33,11 @@ void cms_notification_stats(const struct cms *cms, struct sn_listener_stats *out
 struct ledger *cms_ledger(struct cms *cms);
 struct volume_request {
     const char *name;
-    uint64_t bytes;     // rounded up to a whole MiB
-    const char *unit;   // name or UUID; NULL: the placement policy chooses
-    const char *medium; // name; NULL: likewise
-    int thin;           // 1, 0, or -1: as the medium's default
+    uint64_t bytes;          // rounded up to a whole MiB
+    const char *unit;        // name or UUID; NULL: the placement policy chooses
+    const char *medium;      // name; NULL: likewise
+    const char *description; // NULL: none
+    int thin;                // 1, 0, or -1: as the medium's default
 };
 int cms_create_volume(struct cms *cms, const struct volume_request *request, uint64_t *task,
                       struct dv_err *err);
@@ -48,6 +49,9 @@ int cms_resize_volume(struct cms *cms, const char *volume, uint64_t bytes, bool 
 int cms_rename_volume(struct cms *cms, const char *volume, const char *name, uint64_t *task,
                       struct dv_err *err);
 // DV_CONFLICT while a host has it, or while it is being made.
+// The same of its description, as description_check; "": none.
+int cms_describe_volume(struct cms *cms, const char *volume, const char *text, uint64_t *task,
+                        struct dv_err *err);
 int cms_delete_volume(struct cms *cms, const char *volume, uint64_t *task, struct dv_err *err);
 // With its medium away: the record of it goes, here and on its unit, and what the medium holds is
 // left alone.
@@ -81,8 +85,10 @@ int cms_cancel_task(struct cms *cms, uint64_t task, struct dv_err *err);
 
 // chap_user may be NULL: then the name is used. The secret is sealed at once and never shown; units
 // are told it itself if one_secret, else each one of its own that comes of it (model/chap.h).
+// description: NULL: none, or that of the host that was found.
 int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char *chap_user,
-                 const char *chap_secret, bool one_secret, struct dv_err *err);
+                 const char *chap_secret, bool one_secret, const char *description,
+                 struct dv_err *err);
 // Gives the host another secret, under another CHAP user. The account that it had stays valid
 // beside that one until cms_finish_rekey, or ends at once if now, and with it the sessions.
 // per_unit: each unit has another secret from then on. DV_CONFLICT: there is a previous account,
@@ -127,6 +133,8 @@ int cms_import_unit(struct cms *cms, const char *text, bool again, char **identi
 int cms_check_secret(struct cms *cms, const char *host, const char *secret, bool *known,
                      bool *matches, struct dv_err *err);
 
+int cms_describe_unit(struct cms *cms, const char *unit, const char *text, struct dv_err *err);
+int cms_describe_host(struct cms *cms, const char *host, const char *text, struct dv_err *err);
 // The name is kept whatever the unit calls itself.
 int cms_rename_unit(struct cms *cms, const char *unit, const char *name, struct dv_err *err);
 // Hosts with a secret for all units that is valid, also as that of the previous account, and that

@@ -124,7 +124,7 @@ static void plan_shape(struct orders *p, const struct orders_volume *v)
     const struct volume *shown = v->shown;
     if (!v->want->wanted || shown->state == VOLUME_CREATING || v->held)
         return;
-    if (v->rename && strcmp(v->want->name, shown->name) != 0)
+    if (v->rename && !volume_is_labelled(v->want, shown))
         add(p, ORDER_RENAME_VOLUME, v, NULL, 0);
     if (!shown->admin_online) // nobody here asks for that
         add(p, ORDER_ONLINE_VOLUME, v, NULL, 0);

@@ -29,7 +29,7 @@ struct orders_volume {
     const struct orders_right *rights;
     size_t right_count;
     bool held;
-    bool resize, rename; // somebody asked for the size, the name, that is wanted
+    bool resize, rename; // the size, or the name and description, are to be as wanted
     bool settled;        // by the plan: nothing is to be done, nothing under way; held ones may be
 };
 

@@ -47,6 +47,7 @@ struct unit_record {
     bool key_before;          // those of the number before are good, too
     bool key_alone;           // once it has those that are wanted, the ones before are to end
     char name[NAME_MAX_LEN + 1];
+    char description[DESCRIPTION_MAX_LEN + 1];
     bool named; // a person gave it that name; else it is the unit's own, as far as that is free
     char address[ADDRESS_MAX_LEN + 1]; // a Net-SNMP transport string
     uint8_t engine_id[ENGINE_ID_MAX_LEN];
@@ -65,6 +66,7 @@ struct unit_record {
 struct volume_record {
     struct dv_uuid uuid;
     char name[NAME_MAX_LEN + 1]; // unique in the pool
+    char description[DESCRIPTION_MAX_LEN + 1];
     struct dv_uuid unit;
     uint32_t medium; // the medium's index on that unit
     uint32_t index;  // dvsanVolumeIndex there
@@ -82,6 +84,10 @@ struct volume_record {
     struct dv_uuid left;
 };
 
+// Whether the unit shows the name and the description that are wanted. A unit that lost its journal
+// shows no description.
+bool volume_is_labelled(const struct volume_record *want, const struct volume *shown);
+
 struct host_account {
     char user[CHAP_USER_MAX + 1]; // "": there is none
     uint8_t sealed_secret[96];    // as in struct host_record
@@ -93,7 +99,8 @@ struct host_account {
 
 struct host_record {
     struct dv_uuid uuid;
-    char name[NAME_MAX_LEN + 1];       // unique in the pool
+    char name[NAME_MAX_LEN + 1]; // unique in the pool
+    char description[DESCRIPTION_MAX_LEN + 1];
     char iqn[IQN_MAX_LEN + 1];         // unique in the pool
     char chap_user[CHAP_USER_MAX + 1]; // unique in the pool
     uint8_t sealed_secret[96];         // the CHAP secret, sealed with the station's key

@@ -87,6 +87,7 @@ struct volume {
     uint32_t index; // 1..2^31-1, chosen by who creates it
     struct dv_uuid uuid;
     char name[NAME_MAX_LEN + 1];
+    char description[DESCRIPTION_MAX_LEN + 1];
     uint32_t medium;    // a medium's index
     uint64_t start_lba; // on the medium; a multiple of ALLOC_BLOCKS
     uint64_t blocks;    // > 0, a multiple of ALLOC_BLOCKS; end LBA = start_lba + blocks - 1

@@ -175,6 +175,13 @@ const char *const store_schema[] = {
     // Two things that were in one number.
     "ALTER TABLE assignment ADD COLUMN unasked INTEGER NOT NULL DEFAULT 0;"
     "UPDATE assignment SET unasked = (found & 2) <> 0, found = found & 1;",
+
+    // What people say of things. Units are read anew for it.
+    "ALTER TABLE unit ADD COLUMN description TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE volume ADD COLUMN description TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE shown ADD COLUMN description TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE host ADD COLUMN description TEXT NOT NULL DEFAULT '';"
+    "UPDATE unit SET epoch = 0;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 

@@ -42,12 +42,12 @@ static const char *const SQL[STATEMENTS] = {
                    " ON CONFLICT (idx) DO UPDATE SET uuid = excluded.uuid, name = excluded.name,"
                    " kind = excluded.kind, identity = excluded.identity",
     [PUT_VOLUME] = "INSERT INTO volume (idx, uuid, name, medium, start_lba, blocks, thin, iqn, lun,"
-                   " admin_online, made, deleting, target_start_lba, target_blocks)"
-                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                   " admin_online, made, deleting, target_start_lba, target_blocks, description)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                    " ON CONFLICT (idx) DO UPDATE SET name = excluded.name,"
                    " start_lba = excluded.start_lba, blocks = excluded.blocks,"
                    " target_start_lba = excluded.target_start_lba,"
-                   " target_blocks = excluded.target_blocks,"
+                   " target_blocks = excluded.target_blocks, description = excluded.description,"
                    " admin_online = excluded.admin_online, made = excluded.made,"
                    " deleting = excluded.deleting WHERE uuid = excluded.uuid",
     [PUT_LAST] = "UPDATE member SET last_index = ?1 WHERE last_index < ?1",
@@ -298,6 +298,7 @@ int journal_put_volume(struct journal *j, const struct volume *v, bool made, str
     db_bind_int(s, 12, v->state == VOLUME_DELETING);
     db_bind_int(s, 13, (int64_t)v->target_start_lba);
     db_bind_int(s, 14, (int64_t)v->target_blocks);
+    db_bind_text(s, 15, v->description);
     if (db_run(s, err) != 0)
         return -1;
     if (db_changes(j->db) == 0)

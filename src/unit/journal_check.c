@@ -76,6 +76,11 @@ static bool volume_name(const char *text)
     return name_check("volume", text, NULL) == 0;
 }
 
+static bool description(const char *text)
+{
+    return description_check("volume", text, NULL) == 0;
+}
+
 static bool name_or_none(const char *text)
 {
     return !*text || volume_name(text);
@@ -126,6 +131,7 @@ static const struct {
     {"the name of medium", "SELECT idx, name FROM medium", name_or_none},
     {"the identity of medium", "SELECT idx, identity FROM medium", identity},
     {"the name of volume", "SELECT idx, name FROM volume", volume_name},
+    {"the description of volume", "SELECT idx, description FROM volume", description},
     {"the target of volume", "SELECT idx, iqn FROM volume", iscsi_name},
     {"the tgtd of volume", "SELECT idx, tgtd FROM volume", socket_or_none},
     {"the last initiator refused by volume", "SELECT idx, refused_initiator FROM volume",

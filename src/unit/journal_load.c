@@ -72,6 +72,7 @@ static int load_volume(struct journal *j, struct db_stmt *s, struct state *state
     (void)err;
     dv_copy(v.name, sizeof(v.name), db_text(s, 2));
     dv_copy(v.iqn, sizeof(v.iqn), db_text(s, 7));
+    dv_copy(v.description, sizeof(v.description), db_text(s, 23));
     bool made = db_int(s, 10) != 0, deleting = db_int(s, 11) != 0;
     if (deleting || !made) {
         v.state = deleting ? VOLUME_DELETING : VOLUME_CREATING;
@@ -202,7 +203,8 @@ int journal_load(struct journal *j, struct state *s, struct dv_err *err)
     if (load(j,
              "SELECT idx, uuid, name, medium, start_lba, blocks, thin, iqn, lun, admin_online,"
              " made, deleting, read_ops, write_ops, read_bytes, written_bytes, logins,"
-             " target_start_lba, target_blocks, tgtd, refused, refused_ms, refused_initiator"
+             " target_start_lba, target_blocks, tgtd, refused, refused_ms, refused_initiator,"
+             " description"
              " FROM volume ORDER BY idx",
              s, load_volume, err) != 0 ||
         load(j, "SELECT last_index FROM member", s, load_last, err) != 0 ||

@@ -107,6 +107,8 @@ static const char *const SCHEMA[] = {
     "ALTER TABLE rule ADD COLUMN previous_user TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE rule ADD COLUMN previous_secret TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE rule ADD COLUMN previous_mark INTEGER NOT NULL DEFAULT 0;",
+    // What people say of volumes.
+    "ALTER TABLE volume ADD COLUMN description TEXT NOT NULL DEFAULT '';",
 };
 
 int journal_migrate(struct db *db, struct dv_err *err)

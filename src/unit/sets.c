@@ -83,6 +83,7 @@ static int write_rule(struct sets *s, const struct intent *in, struct dv_err *er
 static void merge_volume(const struct intent *in, struct volume *v)
 {
     memcpy(v->name, in->volume.name, sizeof(v->name));
+    memcpy(v->description, in->volume.description, sizeof(v->description));
     v->admin_online = in->volume.admin_online;
     if (in->volume.state == VOLUME_DELETING)
         v->state = VOLUME_DELETING;
@@ -285,6 +286,7 @@ static void commit_volume(struct sets *s, const struct intent *in)
     }
     struct unit_volume *v = meant(s, in);
     if (!v || (!in->resize && strcmp(v->v.name, in->volume.name) == 0 &&
+               strcmp(v->v.description, in->volume.description) == 0 &&
                v->v.admin_online == in->volume.admin_online))
         return;
     state_rename_volume(s->state, v, in->volume.name);

@@ -186,13 +186,15 @@ static void tell_added(struct cms *cms, struct changes *c, const struct host_rec
 // A host that was found on a unit, and whose secret is not known here, is completed by adding it
 // under its IQN: it takes the name and the secret that are given.
 int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char *chap_user,
-                 const char *chap_secret, bool one_secret, struct dv_err *err)
+                 const char *chap_secret, bool one_secret, const char *description,
+                 struct dv_err *err)
 {
     struct pool_host *found = pool_host_by_iqn(cms->pool, iqn);
     const struct pool_host *other = pool_find_host(cms->pool, name);
     const char *user = chap_user ? chap_user : user_for(cms, name, found);
     if (check_host(cms, name, iqn, chap_secret, found, err) < 0 ||
-        check_user(cms, user, found, err) < 0)
+        check_user(cms, user, found, err) < 0 ||
+        (description && description_check("host", description, err) < 0))
         return -1;
     struct host_record rec = {.uuid = uuid_random()};
     if (found)
@@ -200,6 +202,8 @@ int cms_add_host(struct cms *cms, const char *name, const char *iqn, const char 
     dv_copy(rec.name, sizeof(rec.name), name);
     dv_copy(rec.iqn, sizeof(rec.iqn), iqn);
     dv_copy(rec.chap_user, sizeof(rec.chap_user), user);
+    if (description)
+        dv_copy(rec.description, sizeof(rec.description), description);
     if (strcmp(rec.previous.user, user) == 0) // else it stays: the host may still log in by it
         rec.previous = (struct host_account){0};
     rec.one_secret = one_secret;
@@ -409,6 +413,32 @@ int cms_rename_unit(struct cms *cms, const char *unit, const char *name, struct 
     changes_unit(&c, &rec);
     if (strcmp(u->rec.name, name) != 0)
         events_add(cms, &c, EVENT_INFO, "unit", name, "was called %s before", u->rec.name);
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
+    return 0;
+}
+
+int cms_describe_unit(struct cms *cms, const char *unit, const char *text, struct dv_err *err)
+{
+    const struct pool_unit *u = request_unit(cms, unit, err);
+    struct changes c = {0};
+    if (!u || description_check("unit", text, err) < 0)
+        return -1;
+    struct unit_record rec = u->rec;
+    dv_copy(rec.description, sizeof(rec.description), text);
+    changes_unit(&c, &rec);
+    ledger_commit(cms->ledger, &c, LEDGER_KEPT);
+    return 0;
+}
+
+int cms_describe_host(struct cms *cms, const char *host, const char *text, struct dv_err *err)
+{
+    const struct pool_host *h = request_host(cms, host, err);
+    struct changes c = {0};
+    if (!h || description_check("host", text, err) < 0)
+        return -1;
+    struct host_record rec = h->rec;
+    dv_copy(rec.description, sizeof(rec.description), text);
+    changes_host(&c, &rec);
     ledger_commit(cms->ledger, &c, LEDGER_KEPT);
     return 0;
 }

@@ -85,7 +85,7 @@ int cms_resize_volume(struct cms *cms, const char *volume, uint64_t bytes, bool 
     return write_down(cms, v, &rec, &t, task, err);
 }
 
-// ---- Names ---------------------------------------------------------------------------------
+// ---- Names and descriptions ----------------------------------------------------------------
 
 int cms_rename_volume(struct cms *cms, const char *volume, const char *name, uint64_t *task,
                       struct dv_err *err)
@@ -100,6 +100,22 @@ int cms_rename_volume(struct cms *cms, const char *volume, const char *name, uin
     t.volume = rec.uuid;
     snprintf(t.summary, sizeof(t.summary), "rename volume %s to %s", v->rec.name, name);
     tasks_step(&t, STEP_WAITING, "rename it on %s", v->unit->rec.name);
+    return write_down(cms, v, &rec, &t, task, err);
+}
+
+int cms_describe_volume(struct cms *cms, const char *volume, const char *text, uint64_t *task,
+                        struct dv_err *err)
+{
+    struct pool_volume *v = request_volume(cms, volume, err);
+    if (!v || description_check("volume", text, err) < 0 || request_is_free(cms, v, err) < 0)
+        return -1;
+    struct volume_record rec = v->rec;
+    dv_copy(rec.description, sizeof(rec.description), text);
+    struct task_record t;
+    tasks_new(cms, &t, TASK_VOLUME_RENAME);
+    t.volume = rec.uuid;
+    snprintf(t.summary, sizeof(t.summary), "describe volume %s", rec.name);
+    tasks_step(&t, STEP_WAITING, "describe it on %s", v->unit->rec.name);
     return write_down(cms, v, &rec, &t, task, err);
 }
 
@@ -220,13 +236,14 @@ const struct task_way task_way_resize = {
     .carried_out = resized_all_the_same,
 };
 
-// ---- The task of a new name ----------------------------------------------------------------
+// ---- The task of a new name or description -------------------------------------------------
 
-static void take_back_name(struct cms *cms, const struct pool_volume *v, struct changes *c)
+static void take_back_label(struct cms *cms, const struct pool_volume *v, struct changes *c)
 {
     struct volume_record rec = v->rec;
     if (v->actual.index != 0 && request_new_volume_name(cms, v->actual.name, v, NULL) == 0)
         dv_copy(rec.name, sizeof(rec.name), v->actual.name);
+    dv_copy(rec.description, sizeof(rec.description), v->actual.description);
     changes_volume(c, &rec);
 }
 
@@ -234,50 +251,50 @@ static void judge_rename(struct judging *j, struct task_record *t, struct pool_v
 {
     if (!is_there(j, t, v))
         return;
-    if (strcmp(v->actual.name, v->rec.name) == 0)
+    if (volume_is_labelled(&v->rec, &v->actual))
         tasks_end_well(j, t);
     else
         tasks_reach(t, 0);
 }
 
-static void refused_name(struct judging *j, const struct tasks_refusal *r, struct pool_volume *v)
+static void refused_label(struct judging *j, const struct tasks_refusal *r, struct pool_volume *v)
 {
     if (tasks_fail_refused(j, r, TASK_VOLUME_RENAME, NULL))
-        take_back_name(j->cms, v, &j->c);
+        take_back_label(j->cms, v, &j->c);
 }
 
 static bool can_cancel_rename(const struct pool_volume *v, const struct task_record *t)
 {
     (void)t;
-    return v && strcmp(v->rec.name, v->actual.name) != 0;
+    return v && !volume_is_labelled(&v->rec, &v->actual);
 }
 
 static void cancel_rename(struct cms *cms, const struct task_record *t, struct pool_volume *v,
                           struct changes *c)
 {
     (void)t;
-    take_back_name(cms, v, c);
+    take_back_label(cms, v, c);
 }
 
-static bool has_another_name(const struct pool_volume *v, const struct task_record *t)
+static bool has_another_label(const struct pool_volume *v, const struct task_record *t)
 {
     (void)t;
-    return v->actual.index != 0 && strcmp(v->actual.name, v->rec.name) != 0;
+    return v->actual.index != 0 && !volume_is_labelled(&v->rec, &v->actual);
 }
 
 static void renamed_all_the_same(struct judging *j, struct task_record *t, struct pool_volume *v)
 {
-    take_back_name(j->cms, v, &j->c);
+    take_back_label(j->cms, v, &j->c);
     end_done(j, t);
 }
 
 const struct task_way task_way_rename = {
-    .doing = "renamed",
+    .doing = "renamed or described",
     .judge = judge_rename,
     .wait = waits_tell,
-    .refused = refused_name,
+    .refused = refused_label,
     .can_cancel = can_cancel_rename,
     .take_back = cancel_rename,
-    .is_done = has_another_name,
+    .is_done = has_another_label,
     .carried_out = renamed_all_the_same,
 };

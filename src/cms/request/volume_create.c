@@ -58,6 +58,8 @@ int cms_create_volume(struct cms *cms, const struct volume_request *request, uin
         .wanted = true,
     };
     dv_copy(rec.name, sizeof(rec.name), request->name);
+    if (request->description)
+        dv_copy(rec.description, sizeof(rec.description), request->description);
     struct task_record t;
     char size[SIZE_TEXT_ROOM];
     tasks_new(cms, &t, TASK_VOLUME_CREATE);

@@ -77,7 +77,7 @@ static bool goes_on(struct pool_unit *unit, const struct pool_volume *next, bool
 static bool wants(const struct unit_link *link, const struct pool_volume *v, enum task_kind kind)
 {
     bool differs = kind == TASK_VOLUME_RESIZE ? v->rec.blocks != v->actual.blocks
-                                              : strcmp(v->rec.name, v->actual.name) != 0;
+                                              : !volume_is_labelled(&v->rec, &v->actual);
     if (v->actual.index == 0 || !differs)
         return false;
     const struct pool_task *t = tasks_open(link->cms, kind, &v->rec.uuid, NULL);
@@ -91,9 +91,16 @@ static bool is_nameless(const struct pool_volume *v)
     return v->actual.index != 0 && strcmp(v->actual.name, uuid_format(&v->rec.uuid, uuid)) == 0;
 }
 
-static bool wants_name(const struct unit_link *link, const struct pool_volume *v)
+// As of one whose unit lost its journal, where media keep no descriptions.
+static bool lost_description(const struct pool_volume *v)
 {
-    return wants(link, v, TASK_VOLUME_RENAME) || is_nameless(v) || v->renamed;
+    return v->actual.index != 0 && v->rec.description[0] && !v->actual.description[0];
+}
+
+static bool wants_label(const struct unit_link *link, const struct pool_volume *v)
+{
+    return wants(link, v, TASK_VOLUME_RENAME) || is_nameless(v) || v->renamed ||
+           lost_description(v);
 }
 
 // Whether the volume can be left alone until something about it changes.
@@ -141,7 +148,7 @@ bool executor_plan(struct unit_link *link)
             .rights = rights + r,
             .held = v->hold.until > now,
             .resize = wants(link, v, TASK_VOLUME_RESIZE),
-            .rename = wants_name(link, v),
+            .rename = wants_label(link, v),
         };
         waiting |= volumes[n].held && !v->hold.refused;
         for (struct pool_assignment *a = v->assignments; a; a = a->volume_next, r++) {
@@ -220,7 +227,7 @@ static bool still_wanted(const struct unit_link *link, const struct orders_item 
     case ORDER_DELETE_VOLUME:
         return !t->volume->rec.wanted;
     case ORDER_RENAME_VOLUME:
-        return t->volume->rec.wanted && wants_name(link, t->volume);
+        return t->volume->rec.wanted && wants_label(link, t->volume);
     case ORDER_RESIZE_VOLUME:
         return t->volume->rec.wanted && wants(link, t->volume, TASK_VOLUME_RESIZE);
     case ORDER_ONLINE_VOLUME:
@@ -251,12 +258,13 @@ static void guard(const struct orders_item *s, struct sn_var *vars, size_t *n)
 #define ADMIN_ONLINE 1 // of dvsanVolumeAdminState
 
 static size_t volume_vars(const struct orders_item *s, const struct volume_record *rec,
-                          struct sn_var *vars)
+                          const struct volume *shown, struct sn_var *vars)
 {
     static const struct sn_oid status = OID_dvsanVolumeRowStatus, uuid = OID_dvsanVolumeUuid,
                                name = OID_dvsanVolumeName, medium = OID_dvsanVolumeMedium,
                                size = OID_dvsanVolumeSize, thin = OID_dvsanVolumeThin,
-                               force = OID_dvsanVolumeForce, admin = OID_dvsanVolumeAdminState;
+                               force = OID_dvsanVolumeForce, admin = OID_dvsanVolumeAdminState,
+                               description = OID_dvsanVolumeDescription;
     const uint32_t *i = &s->volume_index;
     size_t n = 0;
     if (s->kind != ORDER_CREATE_VOLUME)
@@ -273,6 +281,8 @@ static size_t volume_vars(const struct orders_item *s, const struct volume_recor
     }
     if (s->kind == ORDER_RENAME_VOLUME) {
         var(vars, &n, &name, i, 1, sn_text(rec->name));
+        if (strcmp(rec->description, shown->description) != 0)
+            var(vars, &n, &description, i, 1, sn_text(rec->description));
         return n;
     }
     if (s->kind == ORDER_RESIZE_VOLUME) {
@@ -288,6 +298,8 @@ static size_t volume_vars(const struct orders_item *s, const struct volume_recor
     var(vars, &n, &size, i, 1, sn_uint((uint32_t)(rec->blocks / BLOCKS_PER_MIB)));
     if (!rec->thin_default)
         var(vars, &n, &thin, i, 1, sn_int(rec->thin ? TRUTH_TRUE : TRUTH_FALSE));
+    if (rec->description[0]) // a unit of before there were any takes none
+        var(vars, &n, &description, i, 1, sn_text(rec->description));
     return n;
 }
 
@@ -435,7 +447,7 @@ static bool send_step(struct unit_link *link, const struct orders_item *s, const
     size_t n = LEAD_VARS;
     lead_word_vars(link, vars); // first: what follows is judged by it
     if (s->kind >= ORDER_DELETE_VOLUME && s->kind <= ORDER_CREATE_VOLUME) {
-        n += volume_vars(s, &t->volume->rec, vars + n);
+        n += volume_vars(s, &t->volume->rec, &t->volume->actual, vars + n);
     } else {
         const struct host_record *host = t->assignment ? &t->assignment->host->rec : NULL;
         struct dv_err err;
