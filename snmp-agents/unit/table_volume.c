@@ -3,7 +3,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "dvsan_oids.h"
+#include "model/kind.h"
 #include "snmp-agents/unit/tables.h"
+#include "snmp/record.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -94,71 +96,68 @@ static const void *next(void *ctx, const uint32_t *index, size_t len, uint32_t *
 
 // ---- SET --------------------------------------------------------------------------------------
 
-// What the request says of each writable column; the flags tell whether it says anything.
+// What the request says. given has a bit for each column that it sets and that says what the volume
+// is to be.
 struct request {
-    bool has_uuid, has_name, has_description, has_medium, has_size, has_thin, has_admin;
-    struct dv_uuid uuid;
-    char name[NAME_MAX_LEN + 1], description[DESCRIPTION_MAX_LEN + 1];
-    uint32_t medium, mib;
-    bool thin, online, force;
+    uint32_t given;
+    struct volume want;
+    uint32_t mib; // of its size
+    bool force;
     int32_t status; // enum row status, 0 when it is not set
 };
+#define GIVEN(column) (UINT32_C(1) << SUB_dvsanVolume##column)
 
-// Types and ranges were checked by the table handler; what is left is what a column alone tells.
+// Of the columns that can be changed at any time.
+static uint32_t changes(const struct request *r)
+{
+    uint32_t columns = 0;
+    for (size_t i = 0; i < kind_shown.field_count; i++)
+        if (kind_shown.fields[i].flags & KIND_CHANGEABLE)
+            columns |= UINT32_C(1) << kind_shown.fields[i].mib;
+    return r->given & columns;
+}
+
+// As what is wanted of a volume is judged. Types and ranges were checked by the table handler.
+static bool is_good(const struct kind_field *f, const struct volume *want)
+{
+    const struct kind_field *wanted = kind_field(&kind_volume, f->name);
+    if (f->mib == SUB_dvsanVolumeUuid)
+        return uuid_names(&want->uuid);
+    return f->type != KIND_TEXT || !wanted || !wanted->check ||
+           wanted->check("volume", (const char *)want + f->offset, NULL) == 0;
+}
+
+static bool take(const struct sn_value *v, uint32_t column, struct request *r)
+{
+    int32_t number = TRUTH_FALSE;
+    const struct kind_field *f;
+    bool good;
+    switch (column) {
+    case SUB_dvsanVolumeForce:
+        good = sn_get_int(v, TRUTH_TRUE, TRUTH_FALSE, &number);
+        r->force = number == TRUTH_TRUE;
+        return good;
+    case SUB_dvsanVolumeRowStatus:
+        return sn_get_int(v, ROW_ACTIVE, ROW_DESTROY, &r->status) &&
+               (r->status == ROW_CREATE_AND_GO || r->status == ROW_DESTROY);
+    case SUB_dvsanVolumeSize:
+        r->given |= GIVEN(Size);
+        return sn_get_uint(v, &r->mib);
+    default:
+        f = kind_column(&kind_shown, column);
+        r->given |= UINT32_C(1) << column;
+        return f && sn_record_field(f, v, &r->want) && is_good(f, &r->want);
+    }
+}
+
 static int parse(struct sn_change *c, struct request *r)
 {
-    *r = (struct request){.online = true};
+    *r = (struct request){.want.admin_online = true};
     for (size_t i = 0; i < c->count; i++) {
-        const struct sn_value *v = &c->sets[i].value;
-        int32_t number = 0;
-        bool good = true;
-        switch (c->sets[i].column) {
-        case SUB_dvsanVolumeUuid:
-            r->has_uuid = true;
-            good = sn_get_octets(v, r->uuid.b, sizeof(r->uuid.b)) && uuid_names(&r->uuid);
-            break;
-        case SUB_dvsanVolumeName:
-            r->has_name = true;
-            good = sn_get_text(v, r->name, sizeof(r->name)) &&
-                   new_name_check("volume", r->name, NULL) == 0;
-            break;
-        case SUB_dvsanVolumeDescription:
-            r->has_description = true;
-            good = sn_get_text(v, r->description, sizeof(r->description)) &&
-                   description_check("volume", r->description, NULL) == 0;
-            break;
-        case SUB_dvsanVolumeMedium:
-            r->has_medium = true;
-            good = sn_get_uint(v, &r->medium);
-            break;
-        case SUB_dvsanVolumeSize:
-            r->has_size = true;
-            good = sn_get_uint(v, &r->mib);
-            break;
-        case SUB_dvsanVolumeThin:
-            r->has_thin = true;
-            good = sn_get_int(v, TRUTH_TRUE, TRUTH_FALSE, &number);
-            r->thin = number == TRUTH_TRUE;
-            break;
-        case SUB_dvsanVolumeForce:
-            good = sn_get_int(v, TRUTH_TRUE, TRUTH_FALSE, &number);
-            r->force = number == TRUTH_TRUE;
-            break;
-        case SUB_dvsanVolumeAdminState:
-            r->has_admin = true;
-            good =
-                sn_get_int(v, dvsanVolumeAdminState_online, dvsanVolumeAdminState_offline, &number);
-            r->online = number == dvsanVolumeAdminState_online;
-            break;
-        case SUB_dvsanVolumeRowStatus:
-            good = sn_get_int(v, ROW_ACTIVE, ROW_DESTROY, &r->status) &&
-                   (r->status == ROW_CREATE_AND_GO || r->status == ROW_DESTROY);
-            break;
-        }
-        if (!good) {
-            c->failed = i;
-            return SN_WRONG_VALUE;
-        }
+        if (take(&c->sets[i].value, c->sets[i].column, r))
+            continue;
+        c->failed = i;
+        return SN_WRONG_VALUE;
     }
     return SN_NO_ERROR;
 }
@@ -167,40 +166,38 @@ static void fill(const struct tables *t, uint32_t index, const struct request *r
                  const struct unit_medium *m, uint64_t start, struct volume *v)
 {
     char uuid[UUID_TEXT_LEN];
-    *v = (struct volume){.index = index,
-                         .uuid = r->uuid,
-                         .medium = r->medium,
-                         .start_lba = start,
-                         .blocks = (uint64_t)r->mib * BLOCKS_PER_MIB,
-                         .thin = r->has_thin ? r->thin : m->thin,
-                         .lun = VOLUME_LUN,
-                         .admin_online = r->online,
-                         .state = VOLUME_CREATING};
-    dv_copy(v->name, sizeof(v->name), r->name);
-    dv_copy(v->description, sizeof(v->description), r->description);
-    snprintf(v->iqn, sizeof(v->iqn), "%s:%s", t->iqn_prefix, uuid_format(&r->uuid, uuid));
+    *v = r->want;
+    v->index = index;
+    v->start_lba = start;
+    v->blocks = (uint64_t)r->mib * BLOCKS_PER_MIB;
+    if (!(r->given & GIVEN(Thin)))
+        v->thin = m->thin;
+    v->lun = VOLUME_LUN;
+    v->state = VOLUME_CREATING;
+    snprintf(v->iqn, sizeof(v->iqn), "%s:%s", t->iqn_prefix, uuid_format(&v->uuid, uuid));
 }
 
 static int check_create(struct tables *t, struct sn_change *c, const struct request *r,
                         struct intent *in)
 {
-    if (!r->has_uuid || !r->has_name || !r->has_medium || !r->has_size)
+    const uint32_t needed = GIVEN(Uuid) | GIVEN(Name) | GIVEN(Medium) | GIVEN(Size);
+    if ((r->given & needed) != needed)
         return table_blame(c, SUB_dvsanVolumeRowStatus, SN_INCONSISTENT_VALUE);
-    const struct unit_medium *m = state_medium(t->state, r->medium);
+    const struct unit_medium *m = state_medium(t->state, r->want.medium);
     if (!m)
         return table_blame(c, SUB_dvsanVolumeMedium, SN_WRONG_VALUE);
     if (m->m.state == MEDIUM_FAILED)
         return table_blame(c, SUB_dvsanVolumeMedium, SN_RESOURCE_UNAVAILABLE);
-    if (sets_volume_uuid_taken(t->sets, &r->uuid, c->index[0]))
+    if (sets_volume_uuid_taken(t->sets, &r->want.uuid, c->index[0]))
         return table_blame(c, SUB_dvsanVolumeUuid, SN_INCONSISTENT_VALUE);
-    if (sets_volume_name_taken(t->sets, r->name, c->index[0]))
+    if (sets_volume_name_taken(t->sets, r->want.name, c->index[0]))
         return table_blame(c, SUB_dvsanVolumeName, SN_INCONSISTENT_VALUE);
 
     uint64_t blocks = (uint64_t)r->mib * BLOCKS_PER_MIB;
     if (m->m.kind == MEDIUM_DEVICE && m->m.blocks != 0 && blocks != m->m.blocks) // all or nothing
         return table_blame(c, SUB_dvsanVolumeSize, SN_INCONSISTENT_VALUE);
     DV_FREE struct extent *used = NULL;
-    size_t n = sets_extents(t->sets, r->medium, &used);
+    size_t n = sets_extents(t->sets, r->want.medium, &used);
     uint64_t start;
     if (extent_find(used, n, m->m.blocks, blocks, &start, NULL) != 0)
         return table_blame(c, SUB_dvsanVolumeSize, SN_RESOURCE_UNAVAILABLE);
@@ -213,9 +210,9 @@ static int check_create(struct tables *t, struct sn_change *c, const struct requ
 // createAndGo for a row that is there: a manager repeats itself, or makes a mistake.
 static int check_again(struct sn_change *c, const struct unit_volume *v, const struct request *r)
 {
-    if (!r->has_uuid || v->v.state == VOLUME_DELETING)
+    if (!(r->given & GIVEN(Uuid)) || v->v.state == VOLUME_DELETING)
         return table_blame(c, SUB_dvsanVolumeRowStatus, SN_INCONSISTENT_VALUE);
-    if (!uuid_equal(&r->uuid, &v->v.uuid))
+    if (!uuid_equal(&r->want.uuid, &v->v.uuid))
         return table_blame(c, SUB_dvsanVolumeUuid, SN_INCONSISTENT_VALUE);
     return SN_NO_ERROR;
 }
@@ -231,7 +228,7 @@ static int refuse_resize(struct sn_change *c, const struct unit_volume *v, int s
 // Whether somebody may use it, after the request.
 static bool is_in_use(const struct tables *t, const struct unit_volume *v, const struct request *r)
 {
-    return (r->has_admin ? r->online : v->v.admin_online) &&
+    return ((r->given & GIVEN(AdminState)) ? r->want.admin_online : v->v.admin_online) &&
            sets_volume_has_rules(t->sets, v->v.index);
 }
 
@@ -274,33 +271,30 @@ static int check_resize(struct tables *t, struct sn_change *c, const struct unit
 static int check_change(struct tables *t, struct sn_change *c, const struct unit_volume *v,
                         const struct request *r, struct intent *in)
 {
-    if (r->has_uuid && !uuid_equal(&r->uuid, &v->v.uuid))
+    if ((r->given & GIVEN(Uuid)) && !uuid_equal(&r->want.uuid, &v->v.uuid))
         return table_blame(c, SUB_dvsanVolumeUuid, SN_INCONSISTENT_VALUE);
-    if (r->has_medium && r->medium != v->v.medium)
+    if ((r->given & GIVEN(Medium)) && r->want.medium != v->v.medium)
         return table_blame(c, SUB_dvsanVolumeMedium, SN_INCONSISTENT_VALUE);
-    if (r->has_thin && r->thin != v->v.thin)
+    if ((r->given & GIVEN(Thin)) && r->want.thin != v->v.thin)
         return table_blame(c, SUB_dvsanVolumeThin, SN_INCONSISTENT_VALUE);
-    if (v->v.state == VOLUME_DELETING && (r->has_name || r->has_description || r->has_admin)) {
+    if (v->v.state == VOLUME_DELETING && changes(r)) {
         c->failed = 0;
         return SN_INCONSISTENT_VALUE;
     }
-    if (r->has_name && sets_volume_name_taken(t->sets, r->name, v->v.index))
+    if ((r->given & GIVEN(Name)) && sets_volume_name_taken(t->sets, r->want.name, v->v.index))
         return table_blame(c, SUB_dvsanVolumeName, SN_INCONSISTENT_VALUE);
     in->volume = v->v;
-    if (r->has_size) {
+    if (r->given & GIVEN(Size)) {
         int status = check_resize(t, c, v, r, in);
         if (status != SN_NO_ERROR)
             return status;
     }
-    if (!r->has_name && !r->has_description && !r->has_admin && !in->resize)
+    if (!changes(r) && !in->resize)
         return SN_NO_ERROR;
     in->kind = INTENT_PUT_VOLUME;
-    if (r->has_name)
-        dv_copy(in->volume.name, sizeof(in->volume.name), r->name);
-    if (r->has_description)
-        dv_copy(in->volume.description, sizeof(in->volume.description), r->description);
-    if (r->has_admin)
-        in->volume.admin_online = r->online;
+    for (size_t i = 0; i < kind_shown.field_count; i++)
+        if (changes(r) & (UINT32_C(1) << kind_shown.fields[i].mib))
+            kind_copy_field(&kind_shown.fields[i], &in->volume, &r->want);
     return SN_NO_ERROR;
 }
 
@@ -337,12 +331,11 @@ static int check_forget(struct tables *t, struct sn_change *c, const struct unit
 static int check_end(struct tables *t, struct sn_change *c, const struct unit_volume *v,
                      const struct request *r, struct intent *in)
 {
-    if (r->has_name || r->has_description || r->has_medium || r->has_size || r->has_thin ||
-        r->has_admin)
+    if (r->given & ~GIVEN(Uuid))
         return table_blame(c, SUB_dvsanVolumeRowStatus, SN_INCONSISTENT_VALUE);
     if (!v) // RFC 2579: destroying nothing succeeds
         return SN_NO_ERROR;
-    if (r->has_uuid && !uuid_equal(&r->uuid, &v->v.uuid))
+    if ((r->given & GIVEN(Uuid)) && !uuid_equal(&r->want.uuid, &v->v.uuid))
         return table_blame(c, SUB_dvsanVolumeUuid, SN_INCONSISTENT_VALUE);
     return r->force ? check_forget(t, c, v, in) : check_destroy(t, c, v, in);
 }
@@ -351,8 +344,8 @@ static int check_end(struct tables *t, struct sn_change *c, const struct unit_vo
 static int may_change(struct tables *t, const struct sn_change *c, const struct request *r,
                       const char *what)
 {
-    bool undone = r->status == ROW_DESTROY ||
-                  (r->status != ROW_CREATE_AND_GO && (r->has_name || r->has_admin));
+    bool undone = r->status == ROW_DESTROY || (r->status != ROW_CREATE_AND_GO &&
+                                               (r->given & (GIVEN(Name) | GIVEN(AdminState))));
     return scalars_may_change(t->scalars, c, undone, what);
 }
 

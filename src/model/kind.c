@@ -78,6 +78,37 @@ bool kind_records_equal(const struct kind *k, const void *a, const void *b)
     return true;
 }
 
+bool kind_same(const struct kind *k, unsigned flag, const void *a, const void *b)
+{
+    for (size_t i = 0; i < k->field_count; i++)
+        if ((k->fields[i].flags & flag) && !is_equal(&k->fields[i], a, b))
+            return false;
+    return true;
+}
+
+void kind_copy_field(const struct kind_field *f, void *to, const void *from)
+{
+    switch (f->type) {
+    case KIND_BLOB:
+        *((uint8_t *)to + f->length) = *((const uint8_t *)from + f->length);
+        // fall through
+    case KIND_UUID:
+    case KIND_TEXT:
+    case KIND_BYTES:
+        memcpy((char *)to + f->offset, (const char *)from + f->offset, f->room);
+        break;
+    default:
+        kind_set_number(f, to, kind_number(f, from));
+    }
+}
+
+void kind_copy(const struct kind *k, unsigned flag, void *to, const void *from)
+{
+    for (size_t i = 0; i < k->field_count; i++)
+        if (k->fields[i].flags & flag)
+            kind_copy_field(&k->fields[i], to, from);
+}
+
 bool kind_lists_equal(const struct kind *k, const void *a, const void *b, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -95,6 +126,14 @@ const struct kind_field *kind_field(const struct kind *k, const char *key)
 {
     for (size_t i = 0; i < k->field_count; i++)
         if (strcmp(kind_key(&k->fields[i]), key) == 0)
+            return &k->fields[i];
+    return NULL;
+}
+
+const struct kind_field *kind_column(const struct kind *k, uint32_t mib)
+{
+    for (size_t i = 0; i < k->field_count; i++)
+        if (k->fields[i].mib == mib)
             return &k->fields[i];
     return NULL;
 }

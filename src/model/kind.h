@@ -29,12 +29,13 @@ enum kind_type {
 };
 
 enum {
-    KIND_KEY = 1,      // tells one record of its owner from another
-    KIND_OPTIONAL = 2, // zero, or no bytes: it has none
-    KIND_UNIQUE = 4,   // no two records of the kind have the same
-    KIND_UNSTORED = 8, // it is in memory alone
-    KIND_SHOWN = 16,   // by the API, as it is
-    KIND_PROSE = 32,   // for people alone: what of it cannot be printed is replaced
+    KIND_KEY = 1,         // tells one record of its owner from another
+    KIND_OPTIONAL = 2,    // zero, or no bytes: it has none
+    KIND_UNIQUE = 4,      // no two records of the kind have the same
+    KIND_UNSTORED = 8,    // it is in memory alone
+    KIND_SHOWN = 16,      // by the API, as it is
+    KIND_PROSE = 32,      // for people alone: what of it cannot be printed is replaced
+    KIND_CHANGEABLE = 64, // by a manager of the unit, at any time
 };
 
 // Whether a text can be what it is; what: the name of the kind.
@@ -77,7 +78,13 @@ bool kind_lists_equal(const struct kind *k, const void *a, const void *b, size_t
 
 // That which the API calls so; NULL: none.
 const struct kind_field *kind_field(const struct kind *k, const char *key);
+const struct kind_field *kind_column(const struct kind *k, uint32_t mib); // of the MIB; or NULL
 const char *kind_key(const struct kind_field *f);
+
+// Of the fields that have this flag.
+bool kind_same(const struct kind *k, unsigned flag, const void *a, const void *b);
+void kind_copy(const struct kind *k, unsigned flag, void *to, const void *from);
+void kind_copy_field(const struct kind_field *f, void *to, const void *from);
 
 // A number of any type, as the record has it.
 int64_t kind_number(const struct kind_field *f, const void *record);

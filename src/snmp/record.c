@@ -47,7 +47,7 @@ static bool read_number(const struct kind_field *f, const struct sn_value *v, vo
     return number >= f->min && number <= f->max;
 }
 
-static bool read_field(const struct kind_field *f, const struct sn_value *v, void *record)
+bool sn_record_field(const struct kind_field *f, const struct sn_value *v, void *record)
 {
     char *at = (char *)record + f->offset;
     switch (f->type) {
@@ -55,11 +55,7 @@ static bool read_field(const struct kind_field *f, const struct sn_value *v, voi
     case KIND_BYTES:
         return sn_get_octets(v, at, f->room);
     case KIND_TEXT:
-        if (!sn_get_text(v, at, f->room))
-            return false;
-        if (f->flags & KIND_PROSE)
-            text_make_printable(at);
-        return true;
+        return sn_get_text(v, at, f->room);
     default:
         return read_number(f, v, record);
     }
@@ -75,8 +71,10 @@ bool sn_record_read(const struct kind *k, const struct sn_value *values, void *r
             continue;
         values++;
         bool none = sn_is_exception(v) && (f->flags & KIND_OPTIONAL);
-        if (!none && !read_field(f, v, record))
+        if (!none && !sn_record_field(f, v, record))
             return false;
+        if (f->flags & KIND_PROSE)
+            text_make_printable((char *)record + f->offset);
     }
     return true;
 }

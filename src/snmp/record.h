@@ -11,7 +11,10 @@ size_t sn_record_columns(const struct kind *k, const struct sn_oid *entry, struc
 
 // Reads the values of these columns into a record; a field without a column becomes zero. False
 // when a value is missing that is not optional, or has another type, length or range than its
-// field. kind.wrong is not asked.
+// field. What of prose cannot be printed is replaced. kind.wrong is not asked.
 bool sn_record_read(const struct kind *k, const struct sn_value *values, void *record);
+
+// One field of a record, which has a column, as it came. False: as above.
+bool sn_record_field(const struct kind_field *f, const struct sn_value *v, void *record);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "model/kind.h"
 #include <string.h>
 
 struct sets {
@@ -82,9 +83,7 @@ static int write_rule(struct sets *s, const struct intent *in, struct dv_err *er
 // have resized it since the intent was staged.
 static void merge_volume(const struct intent *in, struct volume *v)
 {
-    memcpy(v->name, in->volume.name, sizeof(v->name));
-    memcpy(v->description, in->volume.description, sizeof(v->description));
-    v->admin_online = in->volume.admin_online;
+    kind_copy(&kind_shown, KIND_CHANGEABLE, v, &in->volume);
     if (in->volume.state == VOLUME_DELETING)
         v->state = VOLUME_DELETING;
     if (!in->resize)
@@ -285,9 +284,7 @@ static void commit_volume(struct sets *s, const struct intent *in)
         return;
     }
     struct unit_volume *v = meant(s, in);
-    if (!v || (!in->resize && strcmp(v->v.name, in->volume.name) == 0 &&
-               strcmp(v->v.description, in->volume.description) == 0 &&
-               v->v.admin_online == in->volume.admin_online))
+    if (!v || (!in->resize && kind_same(&kind_shown, KIND_CHANGEABLE, &v->v, &in->volume)))
         return;
     state_rename_volume(s->state, v, in->volume.name);
     merge_volume(in, &v->v);
