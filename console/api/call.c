@@ -13,6 +13,20 @@ const char *call_text(const json_t *object, const char *name)
     return json_string_value(json_object_get(object, name));
 }
 
+size_t call_record(const json_t *body, const struct kind *k, void *record)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < k->field_count; i++) {
+        const struct kind_field *f = &k->fields[i];
+        const char *text = f->type == KIND_TEXT ? call_text(body, kind_key(f)) : NULL;
+        if (!text)
+            continue;
+        dv_copy((char *)record + f->offset, f->room, text);
+        count++;
+    }
+    return count;
+}
+
 int64_t call_number(const json_t *object, const char *name, int64_t fallback)
 {
     const json_t *value = json_object_get(object, name);

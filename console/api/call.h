@@ -39,6 +39,8 @@ struct api_call {
 const char *call_text(const json_t *object, const char *name); // or NULL
 int64_t call_number(const json_t *object, const char *name, int64_t fallback);
 int call_bool(const json_t *object, const char *name); // 1, 0, or -1
+// Gives the record the texts that a checked body has of its kind's fields. Returns how many.
+size_t call_record(const json_t *body, const struct kind *k, void *record);
 
 // A thing named in the path, or NULL with DV_NOT_FOUND. The loop's thread.
 struct pool_unit *call_unit(struct api_call *call, const char *name, struct dv_err *err);

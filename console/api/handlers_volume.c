@@ -38,15 +38,16 @@ int get_volume(struct api_call *call, struct dv_err *err)
 
 int create_volume(struct api_call *call, struct dv_err *err)
 {
+    struct volume_record label = {.name = ""};
     struct volume_request request = {
-        .name = call_text(call->body, "name"),
+        .label = &label,
         .bytes = (uint64_t)call_number(call->body, "size", 0),
         .unit = call_text(call->body, "unit"),
         .medium = call_text(call->body, "medium"),
         .thin = call_bool(call->body, "thin"),
-        .description = call_text(call->body, "description"),
     };
     uint64_t task;
+    call_record(call->body, &kind_volume, &label);
     if (cms_create_volume(call->cms, &request, &task, err) < 0)
         return -1;
     return call_accepted(call, task);
@@ -55,20 +56,22 @@ int create_volume(struct api_call *call, struct dv_err *err)
 // One thing at a time: each is a task of its own.
 int change_volume(struct api_call *call, struct dv_err *err)
 {
-    const char *volume = call->params[0], *name = call_text(call->body, "name"),
-               *text = call_text(call->body, "description");
+    const char *volume = call->params[0];
     int64_t size = call_number(call->body, "size", -1);
     int force = call_bool(call->body, "force");
     uint64_t task;
-    if (!call_volume(call, volume, err))
+    const struct pool_volume *v = call_volume(call, volume, err);
+    if (!v)
         return -1;
-    if ((name != NULL) + (text != NULL) + (size >= 0) != 1)
-        return dv_fail(err, DV_INVALID, "give either a new name, a new description or a new size");
-    if (size < 0 && force >= 0)
+    struct volume_record label = v->rec;
+    bool relabelled = call_record(call->body, &kind_volume, &label) > 0;
+    if (relabelled == (size >= 0))
+        return dv_fail(err, DV_INVALID, "give either a new name or description, or a new size");
+    if (relabelled && force >= 0)
         return dv_fail(err, DV_INVALID, "force belongs to size: nothing else needs it");
-    if ((name   ? cms_rename_volume(call->cms, volume, name, &task, err)
-         : text ? cms_describe_volume(call->cms, volume, text, &task, err)
-                : cms_resize_volume(call->cms, volume, (uint64_t)size, force == 1, &task, err)) < 0)
+    if ((relabelled
+             ? cms_relabel_volume(call->cms, volume, &label, &task, err)
+             : cms_resize_volume(call->cms, volume, (uint64_t)size, force == 1, &task, err)) < 0)
         return -1;
     return call_accepted(call, task);
 }

@@ -23,7 +23,9 @@ static struct sn_value octets(const char *text)
 
 // ---- Volumes -----------------------------------------------------------------------------------
 
-static void volume_values(struct sn_value v[READING_COLUMNS_MAX])
+#define VOLUME_COLUMNS 16
+
+static void volume_values(struct sn_value v[VOLUME_COLUMNS])
 {
     const struct sn_value good[] = {
         octets(UUID),
@@ -49,7 +51,7 @@ static void volume_values(struct sn_value v[READING_COLUMNS_MAX])
 static void test_volume(void **state)
 {
     (void)state;
-    struct sn_value v[READING_COLUMNS_MAX];
+    struct sn_value v[VOLUME_COLUMNS];
     struct volume row;
     uint32_t index = 5;
     volume_values(v);
@@ -129,7 +131,7 @@ static void test_bad_volumes(void **state)
         {12, sn_octets(zeros, 256)},
         {2, sn_octets(zeros, 256)},
     };
-    struct sn_value v[READING_COLUMNS_MAX];
+    struct sn_value v[VOLUME_COLUMNS];
     struct volume row;
     uint32_t index[] = {5, 6};
     for (size_t i = 0; i < DV_COUNT(bad); i++) {
@@ -138,7 +140,7 @@ static void test_bad_volumes(void **state)
         if (reading_volume(index, 1, v, &row))
             fail_msg("bad value %zu is taken", i);
     }
-    for (size_t i = 0; i < READING_COLUMNS_MAX; i++) {
+    for (size_t i = 0; i < VOLUME_COLUMNS; i++) {
         volume_values(v);
         v[i] = (struct sn_value){.type = SN_NO_INSTANCE};
         // A unit of before there were descriptions has none.

@@ -210,6 +210,8 @@ static void test_a_cancelled_resize(void **state)
     assert_int_equal(size_wanted(lab), 8);
 }
 
+static const struct volume_record other = {.name = "other"};
+
 static void test_what_a_deletion_ends(void **state)
 {
     struct lab *lab = *state;
@@ -220,7 +222,7 @@ static void test_what_a_deletion_ends(void **state)
     assert_int_equal(done(lab, cms_delete_volume(&lab->cms, "db", &deletion, &err)), 0);
     assert_over(lab, task, "the volume is being deleted");
     // A deletion cannot be cancelled.
-    assert_int_equal(done(lab, cms_rename_volume(&lab->cms, "db", "other", &task, &err)), -1);
+    assert_int_equal(done(lab, cms_relabel_volume(&lab->cms, "db", &other, &task, &err)), -1);
     DV_FREE char *wait =
         dv_printf("volume db is being deleted by task %u: wait for it", (unsigned)deletion);
     assert_string_equal(err.text, wait);
@@ -250,7 +252,7 @@ static void test_a_cancelled_rename(void **state)
     struct lab *lab = *state;
     struct dv_err err;
     uint64_t task;
-    assert_int_equal(done(lab, cms_rename_volume(&lab->cms, "db", "other", &task, &err)), 0);
+    assert_int_equal(done(lab, cms_relabel_volume(&lab->cms, "db", &other, &task, &err)), 0);
     assert_int_equal(done(lab, cms_cancel_task(&lab->cms, task, &err)), 0);
     assert_over(lab, task, "it was taken back");
     assert_non_null(pool_find_volume(lab->cms.pool, "db"));

@@ -32,12 +32,11 @@ void cms_notification_stats(const struct cms *cms, struct sn_listener_stats *out
 // task's id.
 struct ledger *cms_ledger(struct cms *cms);
 struct volume_request {
-    const char *name;
-    uint64_t bytes;          // rounded up to a whole MiB
-    const char *unit;        // name or UUID; NULL: the placement policy chooses
-    const char *medium;      // name; NULL: likewise
-    const char *description; // NULL: none
-    int thin;                // 1, 0, or -1: as the medium's default
+    const struct volume_record *label; // its name and description
+    uint64_t bytes;                    // rounded up to a whole MiB
+    const char *unit;                  // name or UUID; NULL: the placement policy chooses
+    const char *medium;                // name; NULL: likewise
+    int thin;                          // 1, 0, or -1: as the medium's default
 };
 int cms_create_volume(struct cms *cms, const struct volume_request *request, uint64_t *task,
                       struct dv_err *err);
@@ -45,10 +44,10 @@ int cms_create_volume(struct cms *cms, const struct volume_request *request, uin
 // smaller, and loses what lies behind its new end, or be copied, and cannot be used meanwhile.
 int cms_resize_volume(struct cms *cms, const char *volume, uint64_t bytes, bool force,
                       uint64_t *task, struct dv_err *err);
-// The new name is the volume's from now on; the task is over when its unit has it, too.
-int cms_rename_volume(struct cms *cms, const char *volume, const char *name, uint64_t *task,
-                      struct dv_err *err);
-// DV_CONFLICT while a host has it, or while it is being made.
+// Its name and description (KIND_CHANGEABLE) are those of the record from now on; the task is over
+// when its unit has them, too.
+int cms_relabel_volume(struct cms *cms, const char *volume, const struct volume_record *to,
+                       uint64_t *task, struct dv_err *err);
 // The same of its description, as description_check; "": none.
 int cms_describe_volume(struct cms *cms, const char *volume, const char *text, uint64_t *task,
                         struct dv_err *err);

@@ -35,7 +35,7 @@ enum {
     KIND_UNSTORED = 8,    // it is in memory alone
     KIND_SHOWN = 16,      // by the API, as it is
     KIND_PROSE = 32,      // for people alone: what of it cannot be printed is replaced
-    KIND_CHANGEABLE = 64, // by a manager of the unit, at any time
+    KIND_CHANGEABLE = 64, // at any time, by a request or by a manager of the unit
 };
 
 // Whether a text can be what it is; what: the name of the kind.
@@ -85,6 +85,15 @@ const char *kind_key(const struct kind_field *f);
 bool kind_same(const struct kind *k, unsigned flag, const void *a, const void *b);
 void kind_copy(const struct kind *k, unsigned flag, void *to, const void *from);
 void kind_copy_field(const struct kind_field *f, void *to, const void *from);
+// As each field's check says. The first that cannot be is the error.
+int kind_judge(const struct kind *k, unsigned flag, const void *record, struct dv_err *err);
+
+// Of those fields of the first kind, and of the ones of the second kind with the same names.
+const struct kind_field *kind_named(const struct kind *k, const char *name); // NULL: none
+bool kind_agree(unsigned flag, const struct kind *k, const void *record, const struct kind *other,
+                const void *others);
+void kind_take(unsigned flag, const struct kind *k, void *record, const struct kind *other,
+               const void *others);
 
 // A number of any type, as the record has it.
 int64_t kind_number(const struct kind_field *f, const void *record);

@@ -280,9 +280,10 @@ const struct kind kind_rule = {.name = "rule",
 
 static const struct kind_field volume_fields[] = {
     UUID(volume_record, uuid, "uuid", .flags = KIND_KEY | KIND_SHOWN),
-    TEXT(volume_record, name, "name", .check = new_name_check, .flags = KIND_UNIQUE | KIND_SHOWN),
+    TEXT(volume_record, name, "name", .check = new_name_check,
+         .flags = KIND_UNIQUE | KIND_SHOWN | KIND_CHANGEABLE),
     TEXT(volume_record, description, "description", .check = description_check,
-         .flags = KIND_OPTIONAL | KIND_SHOWN),
+         .flags = KIND_OPTIONAL | KIND_SHOWN | KIND_CHANGEABLE),
     UUID(volume_record, unit, "unit", .refers = "unit"),
     NUMBER(volume_record, medium, "medium", 0, INDEX_MAX),
     NUMBER(volume_record, index, "idx", 1, INDEX_MAX),

@@ -3,7 +3,6 @@
 #include "model/pool.h"
 
 #include "base/mem.h"
-#include <string.h>
 
 static const char *name_of(const char *const *names, size_t count, unsigned value)
 {
@@ -71,10 +70,4 @@ const char *event_severity_name(enum event_severity severity)
         [EVENT_ERROR] = "error",
     };
     return name_of(names, DV_COUNT(names), severity);
-}
-
-bool volume_is_labelled(const struct volume_record *want, const struct volume *shown)
-{
-    return strcmp(want->name, shown->name) == 0 &&
-           strcmp(want->description, shown->description) == 0;
 }

@@ -84,9 +84,10 @@ struct volume_record {
     struct dv_uuid left;
 };
 
-// Whether the unit shows the name and the description that are wanted. A unit that lost its journal
-// shows no description.
+// Whether the unit shows of what is KIND_CHANGEABLE all that is wanted: the volume's label. And
+// what the unit shows becomes what is wanted.
 bool volume_is_labelled(const struct volume_record *want, const struct volume *shown);
+void volume_take_label(struct volume_record *want, const struct volume *shown);
 
 struct host_account {
     char user[CHAP_USER_MAX + 1]; // "": there is none

@@ -103,7 +103,7 @@ size_t reading_tail_oids(struct sn_oid *oids);
 bool reading_tail(const struct sn_result *answer, struct reading_tail *out); // false: not a unit's
 
 // The columns that are read of a table: those of its kind's fields, in their order, and some more.
-#define READING_COLUMNS_MAX 16
+#define READING_COLUMNS_MAX 32 // more than any table has
 size_t reading_columns(enum reading_table table, struct sn_oid *oids);
 // A row from their values. False when a value is missing or out of its range.
 bool reading_medium(const uint32_t *index, size_t len, const struct sn_value *v,

@@ -6,6 +6,7 @@
 #include "cms/request/request.h"
 #include "cms/request/waits.h"
 #include "cms/task/tasks.h"
+#include "model/kind.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -87,35 +88,24 @@ int cms_resize_volume(struct cms *cms, const char *volume, uint64_t bytes, bool 
 
 // ---- Names and descriptions ----------------------------------------------------------------
 
-int cms_rename_volume(struct cms *cms, const char *volume, const char *name, uint64_t *task,
-                      struct dv_err *err)
+int cms_relabel_volume(struct cms *cms, const char *volume, const struct volume_record *to,
+                       uint64_t *task, struct dv_err *err)
 {
     struct pool_volume *v = request_volume(cms, volume, err);
-    if (!v || request_new_volume_name(cms, name, v, err) < 0 || request_is_free(cms, v, err) < 0)
+    if (!v || request_new_volume_name(cms, to->name, v, err) < 0 ||
+        kind_judge(&kind_volume, KIND_CHANGEABLE, to, err) < 0 || request_is_free(cms, v, err) < 0)
         return -1;
     struct volume_record rec = v->rec;
-    dv_copy(rec.name, sizeof(rec.name), name);
+    kind_copy(&kind_volume, KIND_CHANGEABLE, &rec, to);
     struct task_record t;
     tasks_new(cms, &t, TASK_VOLUME_RENAME);
     t.volume = rec.uuid;
-    snprintf(t.summary, sizeof(t.summary), "rename volume %s to %s", v->rec.name, name);
-    tasks_step(&t, STEP_WAITING, "rename it on %s", v->unit->rec.name);
-    return write_down(cms, v, &rec, &t, task, err);
-}
-
-int cms_describe_volume(struct cms *cms, const char *volume, const char *text, uint64_t *task,
-                        struct dv_err *err)
-{
-    struct pool_volume *v = request_volume(cms, volume, err);
-    if (!v || description_check("volume", text, err) < 0 || request_is_free(cms, v, err) < 0)
-        return -1;
-    struct volume_record rec = v->rec;
-    dv_copy(rec.description, sizeof(rec.description), text);
-    struct task_record t;
-    tasks_new(cms, &t, TASK_VOLUME_RENAME);
-    t.volume = rec.uuid;
-    snprintf(t.summary, sizeof(t.summary), "describe volume %s", rec.name);
-    tasks_step(&t, STEP_WAITING, "describe it on %s", v->unit->rec.name);
+    bool renamed = strcmp(v->rec.name, rec.name) != 0;
+    if (renamed)
+        snprintf(t.summary, sizeof(t.summary), "rename volume %s to %s", v->rec.name, rec.name);
+    else
+        snprintf(t.summary, sizeof(t.summary), "describe volume %s", rec.name);
+    tasks_step(&t, STEP_WAITING, "%s it on %s", renamed ? "rename" : "describe", v->unit->rec.name);
     return write_down(cms, v, &rec, &t, task, err);
 }
 
@@ -241,9 +231,9 @@ const struct task_way task_way_resize = {
 static void take_back_label(struct cms *cms, const struct pool_volume *v, struct changes *c)
 {
     struct volume_record rec = v->rec;
-    if (v->actual.index != 0 && request_new_volume_name(cms, v->actual.name, v, NULL) == 0)
-        dv_copy(rec.name, sizeof(rec.name), v->actual.name);
-    dv_copy(rec.description, sizeof(rec.description), v->actual.description);
+    volume_take_label(&rec, &v->actual);
+    if (v->actual.index == 0 || request_new_volume_name(cms, rec.name, v, NULL) < 0)
+        dv_copy(rec.name, sizeof(rec.name), v->rec.name);
     changes_volume(c, &rec);
 }
 

@@ -8,6 +8,7 @@
 #include "cms/task/tasks.h"
 #include "logic/health.h"
 #include "logic/trust.h"
+#include "model/kind.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +16,8 @@ static int check_new_volume(struct cms *cms, const struct volume_request *reques
                             struct pool_unit **unit, struct dv_err *err)
 {
     *unit = NULL;
-    if (request_new_volume_name(cms, request->name, NULL, err) < 0)
+    if (request_new_volume_name(cms, request->label->name, NULL, err) < 0 ||
+        kind_judge(&kind_volume, KIND_CHANGEABLE, request->label, err) < 0)
         return -1;
     if (!request->unit)
         return 0;
@@ -57,9 +59,7 @@ int cms_create_volume(struct cms *cms, const struct volume_request *request, uin
         .thin_default = request->thin < 0,
         .wanted = true,
     };
-    dv_copy(rec.name, sizeof(rec.name), request->name);
-    if (request->description)
-        dv_copy(rec.description, sizeof(rec.description), request->description);
+    kind_copy(&kind_volume, KIND_CHANGEABLE, &rec, request->label);
     struct task_record t;
     char size[SIZE_TEXT_ROOM];
     tasks_new(cms, &t, TASK_VOLUME_CREATE);

@@ -255,16 +255,31 @@ static void guard(const struct orders_item *s, struct sn_var *vars, size_t *n)
     var(vars, n, &uuid, &s->volume_index, 1, sn_octets(s->volume.b, sizeof(s->volume.b)));
 }
 
+// What is to be other than it is shown; of a new volume, what it has.
+static void label_vars(const struct orders_item *s, const struct volume_record *rec,
+                       const struct volume *shown, struct sn_var *vars, size_t *n)
+{
+    static const struct sn_oid entry = OID_dvsanVolumeEntry;
+    for (size_t k = 0; k < kind_volume.field_count; k++) {
+        const struct kind_field *f = &kind_volume.fields[k];
+        const struct kind_field *g = kind_named(&kind_shown, f->name);
+        const char *text = (const char *)rec + f->offset;
+        if (!(f->flags & KIND_CHANGEABLE) || strcmp(text, (const char *)shown + g->offset) == 0)
+            continue;
+        const struct sn_oid column = sn_oid_append(&entry, g->mib);
+        var(vars, n, &column, &s->volume_index, 1, sn_text(text));
+    }
+}
+
 #define ADMIN_ONLINE 1 // of dvsanVolumeAdminState
 
 static size_t volume_vars(const struct orders_item *s, const struct volume_record *rec,
                           const struct volume *shown, struct sn_var *vars)
 {
     static const struct sn_oid status = OID_dvsanVolumeRowStatus, uuid = OID_dvsanVolumeUuid,
-                               name = OID_dvsanVolumeName, medium = OID_dvsanVolumeMedium,
-                               size = OID_dvsanVolumeSize, thin = OID_dvsanVolumeThin,
-                               force = OID_dvsanVolumeForce, admin = OID_dvsanVolumeAdminState,
-                               description = OID_dvsanVolumeDescription;
+                               medium = OID_dvsanVolumeMedium, size = OID_dvsanVolumeSize,
+                               thin = OID_dvsanVolumeThin, force = OID_dvsanVolumeForce,
+                               admin = OID_dvsanVolumeAdminState;
     const uint32_t *i = &s->volume_index;
     size_t n = 0;
     if (s->kind != ORDER_CREATE_VOLUME)
@@ -280,9 +295,7 @@ static size_t volume_vars(const struct orders_item *s, const struct volume_recor
         return n;
     }
     if (s->kind == ORDER_RENAME_VOLUME) {
-        var(vars, &n, &name, i, 1, sn_text(rec->name));
-        if (strcmp(rec->description, shown->description) != 0)
-            var(vars, &n, &description, i, 1, sn_text(rec->description));
+        label_vars(s, rec, shown, vars, &n);
         return n;
     }
     if (s->kind == ORDER_RESIZE_VOLUME) {
@@ -293,13 +306,11 @@ static size_t volume_vars(const struct orders_item *s, const struct volume_recor
     }
     var(vars, &n, &status, i, 1, sn_int(ROW_CREATE_AND_GO));
     var(vars, &n, &uuid, i, 1, sn_octets(rec->uuid.b, sizeof(rec->uuid.b)));
-    var(vars, &n, &name, i, 1, sn_text(rec->name));
+    label_vars(s, rec, shown, vars, &n);
     var(vars, &n, &medium, i, 1, sn_uint(rec->medium));
     var(vars, &n, &size, i, 1, sn_uint((uint32_t)(rec->blocks / BLOCKS_PER_MIB)));
     if (!rec->thin_default)
         var(vars, &n, &thin, i, 1, sn_int(rec->thin ? TRUTH_TRUE : TRUTH_FALSE));
-    if (rec->description[0]) // a unit of before there were any takes none
-        var(vars, &n, &description, i, 1, sn_text(rec->description));
     return n;
 }
 

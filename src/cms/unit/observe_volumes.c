@@ -205,8 +205,8 @@ static bool adopt_volume(struct observation *o, const struct volume *v,
         o->link->full++;
         return false;
     }
+    volume_take_label(&rec, v);
     names_for_volume(o->pool, o->found.names, v->name, rec.name);
-    dv_copy(rec.description, sizeof(rec.description), v->description);
     changes_volume(&o->c, &rec);
     observe_note_adopted(o, &rec.uuid);
     if (copy)
