@@ -88,6 +88,10 @@ struct volume_record {
 // what the unit shows becomes what is wanted.
 bool volume_is_labelled(const struct volume_record *want, const struct volume *shown);
 void volume_take_label(struct volume_record *want, const struct volume *shown);
+// Of its optional parts, such as its description: whether the unit shows none where one is wanted,
+// as when it lost its journal; and those that it shows become what is wanted.
+bool volume_lost_label(const struct volume_record *want, const struct volume *shown);
+void volume_follow_label(struct volume_record *want, const struct volume *shown);
 
 struct host_account {
     char user[CHAP_USER_MAX + 1]; // "": there is none

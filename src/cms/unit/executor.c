@@ -91,16 +91,10 @@ static bool is_nameless(const struct pool_volume *v)
     return v->actual.index != 0 && strcmp(v->actual.name, uuid_format(&v->rec.uuid, uuid)) == 0;
 }
 
-// As of one whose unit lost its journal, where media keep no descriptions.
-static bool lost_description(const struct pool_volume *v)
-{
-    return v->actual.index != 0 && v->rec.description[0] && !v->actual.description[0];
-}
-
 static bool wants_label(const struct unit_link *link, const struct pool_volume *v)
 {
     return wants(link, v, TASK_VOLUME_RENAME) || is_nameless(v) || v->renamed ||
-           lost_description(v);
+           (v->actual.index != 0 && volume_lost_label(&v->rec, &v->actual));
 }
 
 // Whether the volume can be left alone until something about it changes.
