@@ -274,10 +274,13 @@ static void count_hosts(struct adoption *a, struct pool_volume *v)
 static void end_tasks(struct adoption *a, const struct pool_unit *u)
 {
     struct cms *cms = a->cms;
-    for (struct pool_task *t = cms->pool->tasks; t; t = t->hh.next) {
-        const struct pool_volume *v = pool_volume_by_uuid(cms->pool, &t->rec.volume);
+    const struct pool_tasks_of *of;
+    const struct pool_task *t;
+    DL_FOREACH2(u->tasks, of, home_next)
+    DL_FOREACH2(of->tasks, t, of_next)
+    {
         struct task_record rec = t->rec;
-        if (v && v->unit == u && !task_is_over(&rec))
+        if (pool_volume_by_uuid(cms->pool, &rec.volume))
             tasks_end(cms, &a->c, &rec, TASK_FAILED, DV_CONFLICT,
                       "what %s has was taken over instead", u->rec.name);
     }

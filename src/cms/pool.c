@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/search.h"
+#include "cms/pool_index.h"
 #include <assert.h>
 #include <string.h>
 #include <utlist.h>
@@ -114,6 +115,8 @@ static void put_unit(struct pool *p, const struct unit_record *rec)
     }
     u->rec = *rec;
     HASH_ADD_KEYPTR(hh_name, p->unit_names, u->rec.name, strlen(u->rec.name), u);
+    index_places(p, u);
+    index_tasks(p, &rec->uuid);
 }
 
 static void drop_unit(struct pool *p, struct pool_unit *u)
@@ -123,6 +126,8 @@ static void drop_unit(struct pool *p, struct pool_unit *u)
     assert(!u->volumes);
     HASH_DELETE(hh_name, p->unit_names, u);
     HASH_DEL(p->units, u);
+    index_places_gone(p, u);
+    index_tasks(p, &u->rec.uuid);
     free(u->media);
     free(u->free_extents);
     free(u->portals);
@@ -161,6 +166,8 @@ static void put_volume(struct pool *p, const struct volume_record *rec)
     v->rec = *rec;
     HASH_ADD_KEYPTR(hh_name, p->volume_names, v->rec.name, strlen(v->rec.name), v);
     attach_volume(p, v, &rec->unit);
+    index_tasks(p, &rec->uuid);
+    index_room(v);
     unsettle(v);
 }
 
@@ -182,12 +189,14 @@ static void drop_volume(struct pool *p, struct pool_volume *v)
     while (v->assignments)
         drop_assignment(v->assignments);
     forget_index(v);
+    index_room_gone(v);
     pool_settled(v);
     linked(p, v);
     DL_DELETE2(v->unit->volumes, v, unit_prev, unit_next);
     v->unit->volume_count--;
     HASH_DELETE(hh_name, p->volume_names, v);
     HASH_DEL(p->volumes, v);
+    index_tasks(p, &v->rec.uuid);
     free(v->rules);
     free(v);
 }
@@ -208,6 +217,7 @@ static void show(struct pool *p, const struct volume *shown)
             a->actual.volume = shown->index;
     }
     remember_index(v);
+    index_room(v);
     unsettle(v);
 }
 
@@ -227,6 +237,7 @@ static void hide(struct pool *p, struct pool_volume *v)
     assert(v);
     forget_index(v);
     memset(&v->actual, 0, sizeof(v->actual));
+    index_room(v);
     replace_rules(p, v, &none);
 }
 
@@ -285,34 +296,6 @@ static void put_assignment(struct pool *p, const struct assignment_record *rec)
     unsettle(v);
 }
 
-// Tasks that are not over are found by their volumes or units, too.
-static void enlist_task(struct pool *p, struct pool_task *t)
-{
-    if (t->of || task_is_over(&t->rec))
-        return;
-    const struct dv_uuid *about = task_about(&t->rec);
-    HASH_FIND(hh, p->tasks_of, about, sizeof(*about), t->of);
-    if (!t->of) {
-        t->of = dv_calloc(1, sizeof(*t->of));
-        t->of->about = *about;
-        HASH_ADD(hh, p->tasks_of, about, sizeof(t->of->about), t->of);
-    }
-    DL_APPEND2(t->of->tasks, t, of_prev, of_next);
-}
-
-static void delist_task(struct pool *p, struct pool_task *t)
-{
-    struct pool_tasks_of *of = t->of;
-    if (!of)
-        return;
-    DL_DELETE2(of->tasks, t, of_prev, of_next);
-    t->of = NULL;
-    if (of->tasks)
-        return;
-    HASH_DEL(p->tasks_of, of);
-    free(of);
-}
-
 static void put_task(struct pool *p, const struct task_record *rec)
 {
     struct pool_task *t = pool_find_task(p, rec->id);
@@ -329,17 +312,14 @@ static void put_task(struct pool *p, const struct task_record *rec)
     struct pool_volume *v = pool_volume_by_uuid(p, &rec->volume);
     if (v)
         unsettle(v);
-    if (task_is_over(&t->rec))
-        delist_task(p, t);
-    else
-        enlist_task(p, t);
+    index_task(p, t);
 }
 
 static void drop_task(struct pool *p, struct pool_task *t)
 {
     if (!t)
         return;
-    delist_task(p, t);
+    index_task_gone(p, t);
     HASH_DEL(p->tasks, t);
     free(t);
 }
@@ -386,6 +366,7 @@ static void replace(struct pool *p, const struct change *c)
         free(u->portals);
         u->portals = copy(c->records, c->count, sizeof(*u->portals));
         u->portal_count = c->count;
+        index_places(p, u);
     }
 }
 

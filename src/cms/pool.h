@@ -10,6 +10,8 @@
 #include "model/change.h"
 #include <uthash.h>
 
+struct pool_placed;
+struct pool_tasks_of;
 struct pool_volume;
 
 struct pool_unit {
@@ -29,8 +31,12 @@ struct pool_unit {
     bool busy;       // some of them were, in this round
     bool agent_away; // while it is down: its machine answers, and its agent does not
     bool keyless;    // likewise: its snmpd takes none of the station's keys
-    struct pool_volume *shown; // those it shows, by actual.index
-    void *link;                // the station's connection to it, private to src/cms
+    struct pool_volume *shown;     // those it shows, by actual.index
+    struct pool_promise *promises; // to volumes that are still to be made, by medium
+    struct pool_volume *growing;   // those that are to, over grow_prev, grow_next
+    struct pool_tasks_of *tasks;   // about it and those volumes, over home_prev, home_next
+    struct pool_placed *placed;    // where it is found, over next_of_unit
+    void *link;                    // the station's connection to it, private to src/cms
     // Whether this station leads it, as it showed last; 0 until it has answered. Like its lead, not
     // kept.
     enum lead_standing standing;
@@ -84,11 +90,24 @@ struct pool_volume {
     struct pool_volume *unit_prev, *unit_next;
     struct pool_volume *open_prev, *open_next; // in pool_unit.unsettled
     struct pool_volume *link_prev, *link_next; // in pool.to_link
+    struct pool_promise *promise;              // that counts promise_blocks for it; NULL: none does
+    uint64_t promise_blocks;
+    struct pool_volume *grow_prev, *grow_next; // in pool_unit.growing
+    struct pool_unit *grows_on;                // in whose list of these it is; NULL in none
     bool unsettled, to_link;
     struct pool_unit *shown_by; // in whose hash of shown volumes it is; NULL in none
     UT_hash_handle hh;          // by rec.uuid
     UT_hash_handle hh_name;     // by rec.name
     UT_hash_handle hh_index;    // by actual.index
+};
+
+// Blocks of a medium that its free ones do not count as taken yet.
+struct pool_promise {
+    struct pool_unit *unit;
+    uint32_t medium;
+    size_t volumes; // to which they are promised
+    uint64_t blocks;
+    UT_hash_handle hh; // in pool_unit.promises, by medium
 };
 
 struct pool_host {
@@ -105,13 +124,26 @@ struct pool_task {
     struct task_record rec;
     struct pool_tasks_of *of; // while it is not over
     struct pool_task *of_prev, *of_next;
-    UT_hash_handle hh; // by rec.id
+    bool over;                               // it is in pool.over
+    struct pool_task *over_prev, *over_next; // by the time when they ended
+    UT_hash_handle hh;                       // by rec.id
 };
 
 struct pool_tasks_of { // the tasks about a volume, or a unit, that are not over, by age
     struct dv_uuid about;
     struct pool_task *tasks;
-    UT_hash_handle hh; // by about
+    struct pool_unit *unit; // of the volume, or itself; NULL: there is no such thing any more
+    struct pool_tasks_of *home_prev, *home_next; // in pool_unit.tasks, or pool.lone_tasks
+    UT_hash_handle hh;                           // by about
+};
+
+// One of the units that are found at a place, which is written "192.0.2.1", where a unit answered,
+// or "192.0.2.1:3260", where it has a portal. Units that are revoked answer nowhere.
+struct pool_placed {
+    struct pool_unit *unit;
+    struct pool_place *place;
+    struct pool_placed *prev, *next; // of the place, in the order in which they came
+    struct pool_placed *next_of_unit;
 };
 
 struct pool {
@@ -120,6 +152,10 @@ struct pool {
     struct pool_host *hosts, *host_names, *host_iqns;
     struct pool_task *tasks; // ascending by id
     struct pool_tasks_of *tasks_of;
+    struct pool_tasks_of *lone_tasks; // those of no unit, over home_prev, home_next
+    struct pool_task *over;           // over over_prev, over_next
+    size_t over_count;
+    struct pool_place *places;
     struct pool_volume *to_link; // while changes are applied: whose rules or rights are others
     uint64_t host_changes;       // hosts that came, went, or became others, so far
     uint64_t lookups;            // of the hosts that rules name, so far
@@ -152,6 +188,11 @@ struct pool_host *pool_host_by_uuid(struct pool *p, const struct dv_uuid *uuid);
 struct pool_host *pool_host_by_iqn(struct pool *p, const char *iqn);           // in any case
 struct pool_volume *pool_volume_by_index(struct pool_unit *u, uint32_t index); // shown ones
 struct pool_assignment *pool_assignment_of(struct pool_volume *v, const struct dv_uuid *host);
+uint64_t pool_promised(const struct pool_unit *u, uint32_t medium); // but for growing volumes
+// The place where a unit with that management address answers; false: a name, or none is known.
+bool pool_place_of(const char *management, char out[PORTAL_TEXT_ROOM]);
+// The units that are found at a place, linked by next; NULL: none.
+const struct pool_placed *pool_placed_at(const struct pool *p, const char *place);
 uint64_t pool_next_mark(void); // of a host, for one count: none has it yet
 // The tasks about a volume, or a unit, that are not over, linked by of_next; NULL when there are
 // none.
