@@ -157,11 +157,14 @@ void cms_differences(struct cms *cms, struct station_difference **out, size_t *c
 
 void cms_station(const struct cms *cms, struct station_view *out)
 {
+    const struct loop_turn longest = loop_longest(cms->loop);
     *out = (struct station_view){.uuid = cms->uuid,
                                  .intent = cms->runs[cms->run_count - 1].number,
                                  .stopped = cms->newer > 0,
                                  .shares = cms->config->snmp.notify.name[0] ||
-                                           cms->config->snmp.provision.name[0]};
+                                           cms->config->snmp.provision.name[0],
+                                 .longest_turn_us = longest.computed_us,
+                                 .longest_turn_served = longest.what ? longest.what : ""};
     dv_copy(out->name, sizeof(out->name), cms->name);
 }
 

@@ -109,6 +109,7 @@ static void put_unit(struct pool *p, const struct unit_record *rec)
     if (!u) {
         u = dv_calloc(1, sizeof(*u));
         u->rec.uuid = rec->uuid;
+        u->number = ++p->numbers;
         HASH_ADD(hh, p->units, rec.uuid, sizeof(u->rec.uuid), u);
     } else {
         HASH_DELETE(hh_name, p->unit_names, u);
@@ -159,6 +160,7 @@ static void put_volume(struct pool *p, const struct volume_record *rec)
     if (!v) {
         v = dv_calloc(1, sizeof(*v));
         v->rec.uuid = rec->uuid;
+        v->number = ++p->numbers;
         HASH_ADD(hh, p->volumes, rec.uuid, sizeof(v->rec.uuid), v);
     } else {
         HASH_DELETE(hh_name, p->volume_names, v);
@@ -248,6 +250,7 @@ static void put_host(struct pool *p, const struct host_record *rec)
     if (!h) {
         h = dv_calloc(1, sizeof(*h));
         h->rec.uuid = rec->uuid;
+        h->number = ++p->numbers;
         HASH_ADD(hh, p->hosts, rec.uuid, sizeof(h->rec.uuid), h);
     } else {
         HASH_DELETE(hh_name, p->host_names, h);
@@ -284,6 +287,7 @@ static void put_assignment(struct pool *p, const struct assignment_record *rec)
     struct pool_assignment *a = pool_assignment_of(v, &rec->host);
     if (!a) {
         a = dv_calloc(1, sizeof(*a));
+        a->number = ++p->numbers;
         a->volume = v;
         a->host = h;
         DL_APPEND2(v->assignments, a, volume_prev, volume_next);

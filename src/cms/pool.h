@@ -16,6 +16,7 @@ struct pool_volume;
 
 struct pool_unit {
     struct unit_record rec;
+    uint64_t number;      // as of all units, volumes and hosts: it goes up as they come
     struct medium *media; // as read from it
     size_t media_count;
     struct free_extent *free_extents; // of all media, by medium and start
@@ -59,6 +60,7 @@ struct pool_hold {
 
 struct pool_assignment {
     struct assignment_record rec;
+    uint64_t number;
     struct pool_volume *volume;
     struct pool_host *host;
     struct access_rule actual; // as the unit shows it; actual.index 0 when it does not
@@ -71,6 +73,7 @@ struct pool_assignment {
 
 struct pool_volume {
     struct volume_record rec;
+    uint64_t number;
     struct pool_unit *unit;
     struct volume actual;      // as the unit shows it; actual.index 0 when it does not
     struct access_rule *rules; // all rules the unit shows, also those nobody wants; by index
@@ -112,6 +115,7 @@ struct pool_promise {
 
 struct pool_host {
     struct host_record rec;
+    uint64_t number;
     char iqn[IQN_MAX_LEN + 1]; // the canonical form of rec.iqn
     struct pool_assignment *assignments;
     uint64_t mark;          // private to src/cms: the count that met it last
@@ -156,6 +160,7 @@ struct pool {
     struct pool_task *over;           // over over_prev, over_next
     size_t over_count;
     struct pool_place *places;
+    uint64_t numbers;            // given so far
     struct pool_volume *to_link; // while changes are applied: whose rules or rights are others
     uint64_t host_changes;       // hosts that came, went, or became others, so far
     uint64_t lookups;            // of the hosts that rules name, so far
@@ -200,6 +205,21 @@ struct pool_task *pool_tasks_of(struct pool *p, const struct dv_uuid *about);
 const struct medium *pool_medium(const struct pool_unit *u, uint32_t index); // NULL: none
 // Whether the medium that a shown volume lies on has failed, or is not in its unit's configuration.
 bool pool_medium_is_away(const struct pool_volume *v);
+
+// ---- pool_walk.c: walks that others may come between ----
+// Each call returns the next one; NULL: that was all. A walk begins zeroed, and others may change
+// the pool between two calls: what is there from the walk's first call to its last is met once, and
+// what came behind the first is not met.
+struct pool_walk {
+    bool begun;
+    uint64_t next, end;  // numbers: of the next one, and above those to be met
+    struct dv_uuid uuid; // of the next one, or of its volume
+};
+struct pool_unit *pool_next_unit(struct pool *p, struct pool_walk *w);
+struct pool_volume *pool_next_volume(struct pool *p, struct pool_walk *w);
+struct pool_host *pool_next_host(struct pool *p, struct pool_walk *w);
+struct pool_assignment *pool_next_right_of(struct pool *p, struct pool_walk *w,
+                                           const struct pool_host *host);
 
 // ---- shown.c: what people are shown ----
 // Whether the unit answers, so that what is known of it is so now.
