@@ -176,6 +176,12 @@ void file_raise_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+uint64_t file_limit(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
+}
+
 // A new descriptor has the lowest number that is free.
 bool file_limit_is_near(unsigned spare)
 {

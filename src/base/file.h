@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 // Reads a whole file of at most max bytes; the caller frees *data, which ends with an extra NUL.
@@ -30,6 +31,7 @@ int file_lock(const char *path, struct dv_err *err);
 
 // Lets this process, and those that it starts, open as many files as its hard limit says.
 void file_raise_limit(void);
+uint64_t file_limit(void); // the most that can be open at once
 // Whether fewer than so many can be opened before the limit is reached.
 bool file_limit_is_near(unsigned spare);
 
