@@ -1,6 +1,7 @@
 // Tests of how a reading becomes part of the pool: part by part, and as a whole in the end.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctest/support/observe_lab.h"
+#include "ctest/support/store_all.h"
 
 // Each row: a reading, and how its first part that begins at a volume ends.
 static void test_where_parts_end(void **state)
@@ -73,7 +74,7 @@ static void has_that_room(struct lab *lab)
     assert_int_equal(u->free_count, r->free_count);
     for (size_t i = 0; i < r->free_count; i++)
         assert_memory_equal(&u->free_extents[i], &r->free_extents[i], sizeof(*r->free_extents));
-    assert_int_equal(store_load(lab->cms.store, &c, &err), 0);
+    assert_int_equal(store_all(lab->cms.store, &c, &err), 0);
     for (size_t i = 0; i < c.count; i++) {
         if (c.items[i].kind != &kind_free_extent)
             continue;
@@ -164,7 +165,7 @@ static void store_is_good(struct lab *lab)
 {
     struct dv_err err = {0};
     struct changes c = {0};
-    if (store_load(lab->cms.store, &c, &err) < 0)
+    if (store_all(lab->cms.store, &c, &err) < 0)
         fail_msg("%s", err.text);
     changes_free(&c);
 }
