@@ -92,14 +92,11 @@ static int serve(struct loop *loop, struct cms *cms, const struct cms_config *co
     return 0;
 }
 
-// For the store, logs, and the API's connections, each with one to its server.
-#define FILES_BESIDE_UNITS 600
-
-// Each unit takes one more.
+// Each unit takes one, and all else, such as the API's connections, FILE_FEW at most.
 static void check_limit(size_t units)
 {
     uint64_t limit = file_limit();
-    size_t room = limit > FILES_BESIDE_UNITS ? (size_t)(limit - FILES_BESIDE_UNITS) : 0;
+    size_t room = limit > FILE_FEW ? (size_t)(limit - FILE_FEW) : 0;
     if (room < units)
         log_warning("cms",
                     "%llu files can be open at once, which is enough for %zu units, and the pool "

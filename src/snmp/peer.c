@@ -59,6 +59,8 @@ int sn_peer_open(struct sn_peer *peer, const char *address, struct dv_err *err)
                        snmp_api_errstring(data.s_snmp_errno));
     // Opening has cleared the flag, and without it the first message would probe and block.
     snmp_sess_session(handle)->flags |= SNMP_FLAGS_DONT_PROBE;
+    netsnmp_transport *t = snmp_sess_transport(handle);
+    t->sock = file_move_up(t->sock); // there is one for each unit
     peer->session = sn_session_new(peer->env, handle);
     if (peer->engine.len > 0)
         set_engine(sn_session_data(peer->session), &peer->engine);
