@@ -6,6 +6,7 @@
 #include "cms/cms.h"
 #include "cms/pool/pool.h"
 #include "console/api/view.h"
+#include "loop/loop.h"
 #include <stdio.h>
 
 const char *call_text(const json_t *object, const char *name)
@@ -66,6 +67,20 @@ struct pool_host *call_host(struct api_call *call, const char *name, struct dv_e
 int call_id(const char *what, const char *text, uint64_t *id, struct dv_err *err)
 {
     return number_parse(what, text, 1, INT64_MAX, id, err);
+}
+
+void call_lists(struct api_call *call, const char *sort_key, const char *sort_then)
+{
+    if (!call->answer)
+        call->answer = json_array();
+    call->sort_key = sort_key;
+    call->sort_then = sort_then;
+}
+
+bool call_has_time(struct api_call *call)
+{
+    call->again = !loop_has_time(call->loop);
+    return !call->again;
 }
 
 static int show_task(struct api_call *call, struct dv_err *err)

@@ -135,7 +135,7 @@ static void on_loop(void *arg)
 {
     struct crossing *c = arg;
     loop_serves(c->d->loop, "answering a request");
-    c->result = c->call->route->handler(c->call, c->err);
+    c->result = (c->call->behind ? c->call->then : c->call->route->handler)(c->call, c->err);
 }
 
 static void finish(struct crossing *c)
@@ -144,7 +144,8 @@ static void finish(struct crossing *c)
         *c->err = c->outcome.err;
         c->result = -1;
     }
-    if (c->result == 0 && !c->call->again && c->call->then)
+    c->call->behind = c->result == 0 && !c->call->again && c->call->then;
+    if (c->call->behind)
         c->result = c->call->then(c->call, c->err);
     pthread_mutex_lock(&c->lock);
     c->done = true;
@@ -233,7 +234,7 @@ static int run_in_turn(struct crossing *c)
 
 static bool may_change(const struct api_call *call)
 {
-    return strcmp(call->route->method, "GET") != 0;
+    return strcmp(call->route->method, "GET") != 0 && !call->behind;
 }
 
 static int run_once(struct crossing *c)
@@ -290,7 +291,7 @@ static int compare(const void *a, const void *b)
     return order ? order : (x->place > y->place) - (x->place < y->place);
 }
 
-static json_t *sorted(json_t *array, const char *key, const char *then)
+static json_t *sorted(const json_t *array, const char *key, const char *then)
 {
     size_t count = json_array_size(array);
     DV_FREE struct keyed *keyed = dv_calloc(count, sizeof(*keyed));
@@ -305,8 +306,21 @@ static json_t *sorted(json_t *array, const char *key, const char *then)
     json_t *out = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append(out, keyed[i].value);
-    json_decref(array);
     return out;
+}
+
+static void sort(struct api_call *call)
+{
+    json_t *list = call->sort_in ? json_object_get(call->answer, call->sort_in) : call->answer;
+    if (!call->sort_key)
+        return;
+    list = sorted(list, call->sort_key, call->sort_then);
+    if (call->sort_in) {
+        json_object_set_new(call->answer, call->sort_in, list);
+    } else {
+        json_decref(call->answer);
+        call->answer = list;
+    }
 }
 
 static void carry_out(struct dispatcher *d, const struct http_head *head,
@@ -314,6 +328,7 @@ static void carry_out(struct dispatcher *d, const struct http_head *head,
 {
     struct dv_err err = {0};
     struct api_call call = {
+        .loop = d->loop,
         .cms = d->cms,
         .route = match->route,
         .params = {match->params[0], match->params[1]},
@@ -323,8 +338,7 @@ static void carry_out(struct dispatcher *d, const struct http_head *head,
     if (parse(match->route, head, body, &call, &err) < 0 || run(d, &call, &err) < 0) {
         http_answer_problem(answer, dv_code_http(err.code), &err);
     } else {
-        if (call.sort_key)
-            call.answer = sorted(call.answer, call.sort_key, call.sort_then);
+        sort(&call);
         answer->text = call.answer ? json_dumps(call.answer, JSON_COMPACT) : NULL;
         answer->status = call.status ? call.status : call.answer ? 200 : 204;
         dv_copy(answer->location, sizeof(answer->location), call.location);

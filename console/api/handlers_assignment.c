@@ -6,36 +6,46 @@
 #include "console/api/view.h"
 #include <utlist.h>
 
+static void add_rights_of(struct api_call *call, const struct pool_volume *v,
+                          const struct pool_host *host)
+{
+    const struct pool_assignment *a;
+    DL_FOREACH2(v->assignments, a, volume_next)
+    if (!host || a->host == host)
+        json_array_append_new(call->answer, view_assignment(a));
+}
+
 int list_assignments(struct api_call *call, struct dv_err *err)
 {
     const char *volume_name = call_text(call->query, "volume");
     const char *host_name = call_text(call->query, "host");
+    struct pool *pool = cms_pool(call->cms);
+    const struct pool_assignment *a;
     const struct pool_volume *volume = NULL;
     const struct pool_host *host = NULL;
     if ((volume_name && !(volume = call_volume(call, volume_name, err))) ||
         (host_name && !(host = call_host(call, host_name, err))))
         return -1;
-    call->answer = json_array();
-    call->sort_key = "volume";
-    call->sort_then = "host";
-    for (struct pool_volume *v = cms_pool(call->cms)->volumes; v; v = v->hh.next) {
-        const struct pool_assignment *a;
-        DL_FOREACH2(v->assignments, a, volume_next)
-        if ((!volume || a->volume == volume) && (!host || a->host == host))
+    call_lists(call, "volume", "host");
+    if (volume)
+        add_rights_of(call, volume, host);
+    else if (host)
+        while (call_has_time(call) && (a = pool_next_right_of(pool, &call->walk, host)))
             json_array_append_new(call->answer, view_assignment(a));
-    }
+    else
+        while (call_has_time(call) && (volume = pool_next_volume(pool, &call->walk)))
+            add_rights_of(call, volume, NULL);
     return 0;
 }
 
 int get_assignment(struct api_call *call, struct dv_err *err)
 {
-    const struct pool_volume *volume = call_volume(call, call->params[0], err);
+    struct pool_volume *volume = call_volume(call, call->params[0], err);
     const struct pool_host *host = volume ? call_host(call, call->params[1], err) : NULL;
     if (!host)
         return -1;
-    const struct pool_assignment *a;
-    DL_FOREACH2(volume->assignments, a, volume_next)
-    if (a->host == host) {
+    const struct pool_assignment *a = pool_assignment_of(volume, &host->rec.uuid);
+    if (a) {
         call->answer = view_assignment(a);
         return 0;
     }

@@ -9,10 +9,10 @@
 
 int list_hosts(struct api_call *call, struct dv_err *err)
 {
+    const struct pool_host *h;
     (void)err;
-    call->answer = json_array();
-    call->sort_key = "name";
-    for (struct pool_host *h = cms_pool(call->cms)->hosts; h; h = h->hh.next)
+    call_lists(call, "name", NULL);
+    while (call_has_time(call) && (h = pool_next_host(cms_pool(call->cms), &call->walk)))
         json_array_append_new(call->answer, view_host(h));
     return 0;
 }

@@ -21,10 +21,10 @@ int get_pool(struct api_call *call, struct dv_err *err)
 
 int list_units(struct api_call *call, struct dv_err *err)
 {
+    const struct pool_unit *u;
     (void)err;
-    call->answer = json_array();
-    call->sort_key = "name";
-    for (struct pool_unit *u = cms_pool(call->cms)->units; u; u = u->hh.next)
+    call_lists(call, "name", NULL);
+    while (call_has_time(call) && (u = pool_next_unit(cms_pool(call->cms), &call->walk)))
         json_array_append_new(call->answer, view_unit(u));
     return 0;
 }
@@ -136,11 +136,10 @@ int rekey_unit(struct api_call *call, struct dv_err *err)
 
 int list_media(struct api_call *call, struct dv_err *err)
 {
+    const struct pool_unit *u;
     (void)err;
-    call->answer = json_array();
-    call->sort_key = "unit";
-    call->sort_then = "index";
-    for (struct pool_unit *u = cms_pool(call->cms)->units; u; u = u->hh.next)
+    call_lists(call, "unit", "index");
+    while (call_has_time(call) && (u = pool_next_unit(cms_pool(call->cms), &call->walk)))
         for (size_t i = 0; i < u->media_count; i++)
             json_array_append_new(call->answer, view_medium(u, &u->media[i]));
     return 0;

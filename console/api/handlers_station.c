@@ -6,15 +6,27 @@
 #include "console/api/view.h"
 #include <string.h>
 
-int get_station(struct api_call *call, struct dv_err *err)
+static json_t *station_itself(struct cms *cms)
 {
     struct station_view station;
     DV_FREE struct station_difference *list = NULL;
     size_t count;
+    cms_station(cms, &station);
+    cms_differences(cms, &list, &count);
+    return view_station(&station, list, count);
+}
+
+int get_station(struct api_call *call, struct dv_err *err)
+{
+    const struct pool_unit *u;
     (void)err;
-    cms_station(call->cms, &station);
-    cms_differences(call->cms, &list, &count);
-    call->answer = view_station(cms_pool(call->cms), &station, list, count);
+    call->sort_in = "units";
+    call->sort_key = "unit";
+    if (!call->answer)
+        call->answer = station_itself(call->cms);
+    json_t *units = json_object_get(call->answer, "units");
+    while (call_has_time(call) && (u = pool_next_unit(cms_pool(call->cms), &call->walk)))
+        json_array_append_new(units, view_lead(u));
     return 0;
 }
 

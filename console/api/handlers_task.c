@@ -19,7 +19,19 @@ static int parse_state(const char *text, enum task_state *state, struct dv_err *
                    "state \"%s\" is none of queued, running, done, failed, cancelled", text);
 }
 
-// The newest of those wanted. The hash keeps them as they came, and ids ascend.
+// The newest task below the id; 0: of all. The hash keeps them as they came, and ids ascend.
+static const struct pool_task *newest(struct pool *pool, uint64_t below)
+{
+    const struct pool_task *t = below ? pool_find_task(pool, below) : NULL;
+    if (t)
+        return t->hh.prev;
+    t = pool->tasks ? ELMT_FROM_HH(pool->tasks->hh.tbl, pool->tasks->hh.tbl->tail) : NULL;
+    while (t && below && t->rec.id >= below)
+        t = t->hh.prev;
+    return t;
+}
+
+// The newest of those wanted.
 int list_tasks(struct api_call *call, struct dv_err *err)
 {
     struct pool *pool = cms_pool(call->cms);
@@ -28,15 +40,14 @@ int list_tasks(struct api_call *call, struct dv_err *err)
     enum task_state state = 0;
     if (text && parse_state(text, &state, err) < 0)
         return -1;
-    call->answer = json_array();
-    call->sort_key = "id";
-    struct pool_task *t =
-        pool->tasks ? ELMT_FROM_HH(pool->tasks->hh.tbl, pool->tasks->hh.tbl->tail) : NULL;
-    for (; t && limit > 0; t = t->hh.prev)
-        if (!text || t->rec.state == state) {
+    call_lists(call, "id", NULL);
+    const struct pool_task *t;
+    while (call_has_time(call) && (int64_t)json_array_size(call->answer) < limit &&
+           (t = newest(pool, call->last_task))) {
+        if (!text || t->rec.state == state)
             json_array_append_new(call->answer, view_task(pool, &t->rec));
-            limit--;
-        }
+        call->last_task = t->rec.id;
+    }
     return 0;
 }
 

@@ -19,10 +19,10 @@ static json_t *shown_volume(const struct api_call *call, const struct pool_volum
 
 int list_volumes(struct api_call *call, struct dv_err *err)
 {
+    const struct pool_volume *v;
     (void)err;
-    call->answer = json_array();
-    call->sort_key = "name";
-    for (struct pool_volume *v = cms_pool(call->cms)->volumes; v; v = v->hh.next)
+    call_lists(call, "name", NULL);
+    while (call_has_time(call) && (v = pool_next_volume(cms_pool(call->cms), &call->walk)))
         json_array_append_new(call->answer, shown_volume(call, v));
     return 0;
 }

@@ -156,7 +156,7 @@ json_t *view_unit(const struct pool_unit *u)
     return o;
 }
 
-static json_t *view_lead(const struct pool_unit *u)
+json_t *view_lead(const struct pool_unit *u)
 {
     json_t *o = json_object();
     put_text(o, "unit", u->rec.name);
@@ -202,12 +202,10 @@ static json_t *in_order(json_t *list, const char *key)
     return out;
 }
 
-json_t *view_station(const struct pool *pool, const struct station_view *station,
+json_t *view_station(const struct station_view *station,
                      const struct station_difference *differences, size_t count)
 {
-    json_t *o = json_object(), *units = json_array(), *list = json_array();
-    for (const struct pool_unit *u = pool->units; u; u = u->hh.next)
-        json_array_append_new(units, view_lead(u));
+    json_t *o = json_object(), *list = json_array();
     for (size_t i = 0; i < count; i++) {
         json_t *d = json_object();
         put_text(d, "unit", differences[i].unit);
@@ -219,7 +217,9 @@ json_t *view_station(const struct pool *pool, const struct station_view *station
     put_number(o, "intent", station->intent);
     put_bool(o, "stopped", station->stopped);
     put_bool(o, "shares_users", station->shares);
-    json_object_set_new(o, "units", in_order(units, "unit"));
+    put_number(o, "longest_turn", station->longest_turn_us);
+    put_text_or_null(o, "longest_turn_served", station->longest_turn_served);
+    json_object_set_new(o, "units", json_array());
     json_object_set_new(o, "differences", in_order(list, "unit"));
     return o;
 }

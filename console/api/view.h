@@ -10,8 +10,10 @@
 #include <jansson.h>
 
 json_t *view_pool(const struct pool *pool, const char *name, const struct sn_listener_stats *stats);
-json_t *view_station(const struct pool *pool, const struct station_view *station,
-                     const struct station_difference *differences, size_t count);
+json_t *view_station(const struct station_view *station,
+                     const struct station_difference *differences,
+                     size_t count);           // but for its units
+json_t *view_lead(const struct pool_unit *u); // one of these
 json_t *view_unit(const struct pool_unit *u);
 json_t *view_medium(const struct pool_unit *u, const struct medium *m);
 json_t *view_volume(const struct pool_volume *v);

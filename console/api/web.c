@@ -2,16 +2,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "console/api/web.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "console/api/dispatch.h"
 #include <arpa/inet.h>
 #include <civetweb.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -93,11 +94,15 @@ static int on_connection(const struct mg_connection *conn, void **conn_data)
     struct web *w = mg_get_user_data(mg_get_context(conn));
     uint16_t port = web_port(mg_get_context(conn)); // w->server may not be there yet
     (void)conn_data;
-    DIR *folder = opendir("/proc/self/fd");
-    for (struct dirent *e; folder && (e = readdir(folder));)
-        end_strangers(w, port, atoi(e->d_name));
-    if (folder)
-        closedir(folder);
+    struct pollfd all[FILE_FEW]; // civetweb's are among these
+    nfds_t count = file_limit() < FILE_FEW ? (nfds_t)file_limit() : FILE_FEW;
+    for (nfds_t i = 0; i < count; i++)
+        all[i] = (struct pollfd){.fd = (int)i};
+    if (poll(all, count, 0) < 0)
+        return 0;
+    for (nfds_t i = 0; i < count; i++)
+        if (!(all[i].revents & POLLNVAL)) // it is open
+            end_strangers(w, port, all[i].fd);
     return 0;
 }
 

@@ -68,6 +68,8 @@ static void print_station(const struct cli *cli, const json_t *station)
         {"Name", "name", COLUMN_TEXT},
         {"UUID", "uuid", COLUMN_TEXT},
         {"Intent", "intent", COLUMN_NUMBER},
+        {"Longest turn", "longest_turn", COLUMN_NUMBER},
+        {"Longest turn served", "longest_turn_served", COLUMN_NOTE},
     };
     static const struct table_column units[] = {
         {"UNIT", "unit", COLUMN_TEXT},

@@ -498,6 +498,27 @@ def test_two_stations_cannot_share_a_folder(lab):
     refused_to_start(lab, "another dvsan-cms uses")
 
 
+def test_as_many_files_are_open_as_may_be(lab):
+    """And too few for the pool are told of."""
+    log = os.path.join(lab.work, "limited.log")
+    lab.run("stop", "cms")
+
+    def told():
+        with open(log, encoding="utf-8") as file:
+            return file.read()
+
+    with open(log, "w", encoding="utf-8") as file, \
+            subprocess.Popen(["prlimit", "--nofile=100:400", *cms(lab)], stderr=file) as station:
+        try:
+            assert until(lambda: "serves the pool" in told(), DOWN_SECONDS), told()
+            with open(f"/proc/{station.pid}/limits", encoding="ascii") as limits:
+                assert re.search(r"^Max open files +400 +400 ", limits.read(), re.M)
+        finally:
+            station.terminate()
+    assert "400 files can be open at once, which is enough for 0 units, and the pool has 2" in told()
+    lab.run("start", "cms")
+
+
 def test_a_damaged_store_is_refused(lab):
     store = os.path.join(lab.lab.station.folder, "state", "pool.db")
     lab.run("stop", "cms")

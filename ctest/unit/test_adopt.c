@@ -1,6 +1,7 @@
 // Tests of taking over what a unit has that was told more than the store knows: part by part.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctest/support/observe_lab.h"
+#include "ctest/support/store_all.h"
 
 #include "cms/cms.h"
 #include "cms/member/link.h"
@@ -49,7 +50,7 @@ static void starts_again(struct lab *lab)
     lab->cms.task_ways = task_ways;
     lab->cms.store = store_open(lab->path, &err);
     assert_non_null(lab->cms.store);
-    assert_int_equal(store_load(lab->cms.store, &c, &err), 0);
+    assert_int_equal(store_all(lab->cms.store, &c, &err), 0);
     test_ledger_run_begins(&lab->cms);
     pool_apply(lab->cms.pool, &c);
     changes_free(&c);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -237,6 +238,31 @@ static void lock_between_processes(void **state)
     close(to_grandchild[0]);
 }
 
+// A descriptor of which there are many leaves the low numbers to others, as far as the limit lets
+// it.
+static void moving_up(void **state)
+{
+    (void)state;
+    struct rlimit before, now;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    now = before;
+    now.rlim_cur = FILE_FEW;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(file_limit(), FILE_FEW);
+    assert_int_equal(file_move_up(fd), fd);
+    file_raise_limit();
+    if (file_limit() > FILE_FEW) {
+        int up = file_move_up(fd);
+        assert_true(up >= FILE_FEW);
+        assert_int_equal(fcntl(fd, F_GETFD), -1);
+        assert_int_equal(fcntl(up, F_GETFD), FD_CLOEXEC);
+        fd = up;
+    }
+    close(fd);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +274,7 @@ int main(void)
         cmocka_unit_test(folders),
         cmocka_unit_test(only_what_is_not_there_is_missing),
         cmocka_unit_test(lock_between_processes),
+        cmocka_unit_test(moving_up),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -8,6 +8,7 @@
 #include "cms/unit/left_out.h"
 #include "cms/unit/observe.h"
 #include "ctest/support/observe_lab.h"
+#include "ctest/support/store_all.h"
 
 // Each row: a reading, and how its first part that begins at a volume ends.
 static void test_where_parts_end(void **state)
@@ -80,7 +81,7 @@ static void has_that_room(struct lab *lab)
     assert_int_equal(u->free_count, r->free_count);
     for (size_t i = 0; i < r->free_count; i++)
         assert_memory_equal(&u->free_extents[i], &r->free_extents[i], sizeof(*r->free_extents));
-    assert_int_equal(store_load(lab->cms.store, &c, &err), 0);
+    assert_int_equal(store_all(lab->cms.store, &c, &err), 0);
     for (size_t i = 0; i < c.count; i++) {
         if (c.items[i].kind != &kind_free_extent)
             continue;
@@ -171,7 +172,7 @@ static void store_is_good(struct lab *lab)
 {
     struct dv_err err = {0};
     struct changes c = {0};
-    if (store_load(lab->cms.store, &c, &err) < 0)
+    if (store_all(lab->cms.store, &c, &err) < 0)
         fail_msg("%s", err.text);
     changes_free(&c);
 }

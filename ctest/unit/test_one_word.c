@@ -1,6 +1,7 @@
 // Tests that one unit's word is about itself alone: it changes no host and sends no secret.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctest/support/observe_lab.h"
+#include "ctest/support/store_all.h"
 
 #include "cms/cms.h"
 #include "cms/member/link.h"
@@ -324,7 +325,7 @@ static void test_no_unit_takes_names_of_hosts(void **state)
     assert_int_equal(events_with(lab, "units that know it as thief let it in as that no longer"),
                      1);
     struct changes c = {0};
-    assert_int_equal(store_load(lab->cms.store, &c, &err), 0);
+    assert_int_equal(store_all(lab->cms.store, &c, &err), 0);
     changes_free(&c);
 }
 
@@ -427,7 +428,7 @@ static void test_rights_that_nobody_asked_for(void **state)
             v);
     }
     struct changes c = {0};
-    assert_int_equal(store_load(lab->cms.store, &c, &err), 0);
+    assert_int_equal(store_all(lab->cms.store, &c, &err), 0);
     size_t kept = 0;
     for (size_t i = 0; i < c.count; i++) {
         const struct assignment_record *a = c.items[i].records;

@@ -1,5 +1,6 @@
 // Tests of the store: everything comes back after a restart, and half of something never does.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "ctest/support/store_all.h"
 #include "ctest/support/store_lab.h"
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -8,7 +9,7 @@ static struct changes load(struct fixture *f)
 {
     struct changes c = {0};
     struct dv_err err = {0};
-    if (store_load(f->store, &c, &err) < 0)
+    if (store_all(f->store, &c, &err) < 0)
         fail_msg("%s", err.text);
     return c;
 }
@@ -198,6 +199,35 @@ static void test_everything_comes_back(void **state)
     assert_memory_equal(FIRST(&c, assignment), &assignment1, sizeof(assignment1));
     assert_memory_equal(FIRST(&c, task), &task1, sizeof(task1));
     changes_free(&c);
+}
+
+#define MANY 1000
+
+static void note_part(void *arg, struct changes *part)
+{
+    size_t *most = arg;
+    *most = part->count > *most ? part->count : *most;
+}
+
+// A pool is given as it is read, and never all of it at once.
+static void test_a_large_pool_comes_in_parts(void **state)
+{
+    struct fixture *f = *state;
+    struct changes c = {0};
+    struct dv_err err;
+    size_t most = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        struct unit_record unit = unit1;
+        unit.uuid.b[1] = (uint8_t)(i >> 8);
+        unit.uuid.b[2] = (uint8_t)i;
+        snprintf(unit.name, sizeof(unit.name), "unit%u", i);
+        changes_unit(&c, &unit);
+        changes_media(&c, &unit.uuid, media, DV_COUNT(media));
+    }
+    assert_int_equal(store_apply(f->store, &c, false, &err), 0);
+    changes_free(&c);
+    assert_int_equal(store_load(f->store, note_part, &most, &err), 0);
+    assert_in_range(most, 1, MANY / 2);
 }
 
 static void test_replacing(void **state)
@@ -393,7 +423,7 @@ static void test_numbers_of_intent(void **state)
     assert_int_equal(store_apply(f->store, &c, true, &err), 0);
     assert_int_equal(store_runs(f->store, &count)[0].number, LEAD_NUMBER_MAX + 1);
     reopen(f);
-    assert_int_equal(store_load(f->store, &c, &err), 0);
+    assert_int_equal(store_all(f->store, &c, &err), 0);
     changes_free(&c);
     assert_int_equal(store_begin_run(f->store, &err), 0);
     assert_int_equal(store_runs(f->store, &count)[1].number, LEAD_NUMBER_MAX + 2);
@@ -500,6 +530,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_everything_comes_back),
+        TEST(test_a_large_pool_comes_in_parts),
         TEST(test_replacing),
         TEST(test_going),
         TEST(test_all_or_nothing),

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "cms/pool/pool.h"
 #include "console/api/view.h"
+#include "ctest/support/store_all.h"
 #include "sqlite/db.h"
 #include "store/store.h"
 
@@ -254,7 +255,7 @@ static bool starts(struct dv_err *err)
 {
     struct store *s = store_open(path, err);
     struct changes all = {0};
-    bool is_good = s && store_load(s, &all, err) == 0;
+    bool is_good = s && store_all(s, &all, err) == 0;
     if (is_good) {
         struct pool *p = pool_new();
         pool_apply(p, &all);

@@ -176,6 +176,21 @@ void file_raise_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+uint64_t file_limit(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
+}
+
+int file_move_up(int fd)
+{
+    int up = fcntl(fd, F_DUPFD_CLOEXEC, FILE_FEW);
+    if (up < 0)
+        return fd;
+    close(fd);
+    return up;
+}
+
 // A new descriptor has the lowest number that is free.
 bool file_limit_is_near(unsigned spare)
 {

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 // Reads a whole file of at most max bytes; the caller frees *data, which ends with an extra NUL.
@@ -30,6 +31,12 @@ int file_lock(const char *path, struct dv_err *err);
 
 // Lets this process, and those that it starts, open as many files as its hard limit says.
 void file_raise_limit(void);
+uint64_t file_limit(void); // the most that can be open at once
+// Below this are the numbers of descriptors of which there are few, however large a pool is.
+#define FILE_FEW 1024
+// Closes one of those of which there are many, and returns it under a number that is not below, as
+// long as there are such; else it stays as it is.
+int file_move_up(int fd);
 // Whether fewer than so many can be opened before the limit is reached.
 bool file_limit_is_near(unsigned spare);
 

@@ -66,17 +66,18 @@ static int open_state(struct cms *cms, struct dv_err *err)
     return cms->seal ? codes_load(&cms->codes, cms->store, cms->seal, err) : -1;
 }
 
+static void apply_part(void *pool, struct changes *part)
+{
+    pool_apply(pool, part);
+}
+
 static int load(struct cms *cms, struct dv_err *err)
 {
-    struct changes all = {0};
-    int rc = store_load(cms->store, &all, err);
+    int rc = store_load(cms->store, apply_part, cms->pool, err);
     if (rc == 0)
         rc = store_last_ids(cms->store, &cms->last, err);
     if (rc == 0)
         rc = events_load(cms, err);
-    if (rc == 0)
-        pool_apply(cms->pool, &all);
-    changes_free(&all);
     return rc;
 }
 

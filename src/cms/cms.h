@@ -160,6 +160,8 @@ struct station_view {
     uint32_t intent;
     bool stopped; // nothing is ordered of any unit: this store is older than what they were told
     bool shares;  // units may share users, as the configuration says
+    uint64_t longest_turn_us;        // of its loop, of all so far
+    const char *longest_turn_served; // "": none was measured yet
 };
 void cms_station(const struct cms *cms, struct station_view *out);
 // What the store and such units, or those that another station leads, say differently: a sentence

@@ -95,14 +95,29 @@ static int serve(struct loop *loop, struct cms *cms, const struct cms_config *co
     return 0;
 }
 
+// Each unit takes one, and all else, such as the API's connections, FILE_FEW at most.
+static void check_limit(size_t units)
+{
+    uint64_t limit = file_limit();
+    size_t room = limit > FILE_FEW ? (size_t)(limit - FILE_FEW) : 0;
+    if (room < units)
+        log_warning("cms",
+                    "%llu files can be open at once, which is enough for %zu units, and the pool "
+                    "has %zu: raise LimitNOFILE of the station's service (or ulimit -Hn)",
+                    (unsigned long long)limit, room, units);
+}
+
 static int run(const struct cms_config *config)
 {
     struct dv_err err;
     char *password;
     int rc;
+    file_raise_limit();
     struct loop *loop = loop_new();
     loop_measure(loop);
     struct cms *cms = cms_new(loop, config, &password, &err);
+    if (cms)
+        check_limit(HASH_COUNT(cms_pool(cms)->units));
     if (cms && show_password(password, config->state_dir, &err) == 0)
         rc = serve(loop, cms, config);
     else

@@ -3,7 +3,7 @@
 //
 // Whoever decides something builds such a list. The store applies it in one transaction, and only
 // then the pool does: so memory is never ahead of the disk, and a crash in between loses nothing.
-// What a store loads is such a list, too.
+// What a store loads comes in such lists, too.
 #ifndef DVSAN_MODEL_CHANGE_H
 #define DVSAN_MODEL_CHANGE_H
 

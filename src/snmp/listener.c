@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "snmp/env_private.h"
 #include "snmp/session.h"
+#include "snmp/usm_table.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,10 +16,9 @@
 
 #define RECEIVE_BUFFER (4 << 20) // bytes; a thousand units may speak at once
 
-struct accepted { // an engine whose traps are taken
-    struct accepted *next;
-    struct sn_engine_id engine;
-    char *user;
+struct accepted { // an engine whose traps are taken, and by whom they are sent
+    struct sn_usm_key key;
+    UT_hash_handle hh;
 };
 
 struct sender { // a user whose informs are taken
@@ -50,6 +50,13 @@ static struct sender *find_sender(const struct sn_listener *l, const char *name)
     return s;
 }
 
+static bool is_accepted(const struct sn_listener *l, const struct sn_usm_key *key)
+{
+    const struct accepted *a = NULL;
+    HASH_FIND(hh, l->accepted, key, sizeof(*key), a);
+    return a != NULL;
+}
+
 // Net-SNMP has checked the keys. This checks that they are the right ones: its table of users is
 // one for all, and holds those of our peers too.
 static bool is_permitted(const struct sn_listener *l, const netsnmp_pdu *pdu)
@@ -63,12 +70,9 @@ static bool is_permitted(const struct sn_listener *l, const netsnmp_pdu *pdu)
         return same_id(&own, pdu->securityEngineID, pdu->securityEngineIDLen) &&
                find_sender(l, pdu->securityName);
     }
-    for (const struct accepted *a = l->accepted; a; a = a->next) {
-        if (same_id(&a->engine, pdu->securityEngineID, pdu->securityEngineIDLen) &&
-            strcmp(pdu->securityName, a->user) == 0)
-            return true;
-    }
-    return false;
+    struct sn_usm_key key;
+    return sn_usm_key(pdu->securityName, pdu->securityEngineID, pdu->securityEngineIDLen, &key) &&
+           is_accepted(l, &key);
 }
 
 // Calls the listener's function. False when it is no notification.
@@ -279,10 +283,9 @@ void sn_listener_free(struct sn_listener *l)
         forget_stream(l, stream);
         snmp_close(stream);
     }
-    for (struct accepted *a = l->accepted, *next; a; a = next) {
-        next = a->next;
-        sn_usm_remove(usm, a->user, &a->engine);
-        free(a->user);
+    for (struct accepted *a; (a = l->accepted);) {
+        HASH_DEL(l->accepted, a);
+        sn_usm_remove(usm, a->key.user, &a->key.engine);
         free(a);
     }
     while (l->senders)
@@ -302,17 +305,14 @@ int sn_listener_accept_engine(struct sn_listener *l, const struct sn_engine_id *
     sn_keys_release(usm, keys);                  // the table holds them
     if (rc != 0)
         return -1;
-    for (const struct accepted *a = l->accepted; a; a = a->next) {
-        if (same_id(&a->engine, engine->b, engine->len) && strcmp(a->user, user->name) == 0) {
-            sn_usm_remove(usm, user->name, engine); // it was counted before
-            return 0;
-        }
+    struct sn_usm_key key;
+    if (sn_usm_key(user->name, engine->b, engine->len, &key) && is_accepted(l, &key)) {
+        sn_usm_remove(usm, user->name, engine); // it was counted before
+        return 0;
     }
     struct accepted *a = dv_calloc(1, sizeof(*a));
-    a->engine = *engine;
-    a->user = dv_strdup(user->name);
-    a->next = l->accepted;
-    l->accepted = a;
+    a->key = key;
+    HASH_ADD(hh, l->accepted, key, sizeof(a->key), a);
     return 0;
 }
 

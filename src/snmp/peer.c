@@ -1,5 +1,6 @@
 // A peer: its address, which may be a name, its session, its engine, and its end.
 // SPDX-License-Identifier: BSD-2-Clause
+#include "base/file.h"
 #include "base/mem.h"
 #include "loop/loop.h"
 #include "snmp/env_private.h"
@@ -48,11 +49,18 @@ int sn_peer_open(struct sn_peer *peer, const char *address, struct dv_err *err)
     data.callback = on_session;
     data.callback_magic = peer;
     void *handle = snmp_sess_open(&data);
+    if (!handle && file_limit_is_near(0))
+        return dv_fail(err, DV_BUSY,
+                       "%s cannot be opened: no more files can be open at once; raise LimitNOFILE "
+                       "of this service",
+                       peer->address);
     if (!handle)
         return dv_fail(err, DV_UNREACHABLE, "%s cannot be opened: %s", peer->address,
                        snmp_api_errstring(data.s_snmp_errno));
     // Opening has cleared the flag, and without it the first message would probe and block.
     snmp_sess_session(handle)->flags |= SNMP_FLAGS_DONT_PROBE;
+    netsnmp_transport *t = snmp_sess_transport(handle);
+    t->sock = file_move_up(t->sock); // there is one for each unit
     peer->session = sn_session_new(peer->env, handle);
     if (peer->engine.len > 0)
         set_engine(sn_session_data(peer->session), &peer->engine);

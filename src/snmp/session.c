@@ -5,7 +5,10 @@
 #include "base/mem.h"
 #include "loop/loop.h"
 #include "snmp/env_private.h"
+#include "snmp/usm_table.h"
 #include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
 
 // Datagrams taken for one wake-up of the loop, before others get their turn.
 #define READS_A_TURN 32
@@ -67,6 +70,31 @@ static bool is_stream(const netsnmp_transport *t)
     return t->flags & (NETSNMP_TRANSPORT_FLAG_STREAM | NETSNMP_TRANSPORT_FLAG_LISTEN);
 }
 
+static void show_peer(const netsnmp_session *data)
+{
+    sn_usm_table_show(data->securityName, data->securityEngineID, data->securityEngineIDLen);
+}
+
+// The datagram that is read next.
+static void show_sender(int fd)
+{
+    static uint8_t message[65536];
+    struct sn_usm_key key;
+    ssize_t len = recv(fd, message, sizeof(message), MSG_PEEK | MSG_DONTWAIT);
+    if (len > 0 && sn_usm_message_key(message, (size_t)len, &key))
+        sn_usm_table_show(key.user, key.engine.b, key.engine.len);
+}
+
+// Whose answers, or whose notification, is read next. Of a stream that is not known.
+static void show_user(struct sn_session *s, const netsnmp_transport *t, int fd)
+{
+    const netsnmp_session *data = sn_session_data(s);
+    if (data->securityName)
+        show_peer(data);
+    else if (!is_stream(t))
+        show_sender(fd);
+}
+
 static void on_readable(void *arg, int fd, unsigned events)
 {
     (void)events;
@@ -79,7 +107,9 @@ static void on_readable(void *arg, int fd, unsigned events)
     // What one datagram sets going may take long (the last answer of a large table makes all its
     // rows be taken in), and more datagrams may have come by then. They are left to the next turn.
     while (turns-- > 0 && !s->closing && loop_has_time(loop)) {
+        show_user(s, t, fd);
         int rc = snmp_sess_read2(s->handle, sn_env_only(s->env, fd));
+        sn_usm_table_show_all();
         if (t->sock < 0 || (rc != 0 && sn_session_data(s)->s_snmp_errno == SNMPERR_BAD_RECVFROM))
             break; // closed by the other side, or nothing is left to read
     }
@@ -140,7 +170,11 @@ bool sn_session_send(struct sn_session *s, netsnmp_pdu *pdu, uint32_t timeout_ms
         return false;
     }
     data->timeout = (long)timeout_ms * 1000; // read when the request is queued
-    if (!snmp_sess_async_send(s->handle, pdu, callback, magic)) {
+    sn_usm_table_show(pdu->securityName ? pdu->securityName : data->securityName,
+                      data->securityEngineID, data->securityEngineIDLen);
+    bool sent = snmp_sess_async_send(s->handle, pdu, callback, magic) != 0;
+    sn_usm_table_show_all();
+    if (!sent) {
         *error = data->s_snmp_errno ? data->s_snmp_errno : SNMPERR_GENERR;
         snmp_free_pdu(pdu);
         return false;

@@ -5,30 +5,31 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "snmp/convert.h"
+#include "snmp/usm_table.h"
 #include <assert.h>
 #include <sodium.h>
 #include <string.h>
+#include <uthash.h>
 
 #define KEY_LEN      SN_AUTH_KEY
-#define NAME_LEN_MAX 32 // RFC 3411 SnmpAdminString as usmUserName
-#define PASS_LEN_MIN 8  // RFC 3414 section 11.2
+#define PASS_LEN_MIN 8 // RFC 3414 section 11.2
 
 struct sn_keys {
-    struct sn_keys *next;
     unsigned holders;
-    char name[NAME_LEN_MAX + 1];
+    char name[SN_USER_NAME_MAX + 1];
     // Tells the passphrases without keeping them: keyed with the book's random key.
     uint8_t print[crypto_generichash_BYTES];
     struct sn_engine_id engine;           // whose the keys are; len 0: master keys, of none
     uint8_t auth[KEY_LEN], priv[KEY_LEN]; // of a localised priv the first SN_PRIV_KEY bytes
+    UT_hash_handle hh;                    // by print
 };
 
 // One user at one engine in Net-SNMP's table.
 struct entry {
-    struct entry *next;
+    struct sn_usm_key key;
     unsigned holders;
-    struct sn_engine_id engine;
     struct sn_keys *keys; // held
+    UT_hash_handle hh;    // by key
 };
 
 struct sn_usm {
@@ -89,9 +90,9 @@ static int master_key(const char *pass, uint8_t out[KEY_LEN])
 static int check_user(const struct sn_user *user, struct dv_err *err)
 {
     size_t len = user->name ? strlen(user->name) : 0;
-    if (len < 1 || len > NAME_LEN_MAX)
+    if (len < 1 || len > SN_USER_NAME_MAX)
         return dv_fail(err, DV_INVALID, "an SNMP user's name must have 1 to %d characters",
-                       NAME_LEN_MAX);
+                       SN_USER_NAME_MAX);
     if (user->local && user->local->engine.len == 0)
         return dv_fail(err, DV_INVALID, "the keys of SNMP user %s are of no engine", user->name);
     if (user->local)
@@ -110,13 +111,13 @@ struct sn_keys *sn_keys_hold(struct sn_usm *usm, const struct sn_user *user, str
         return NULL;
     uint8_t print[crypto_generichash_BYTES];
     keys_print(usm, user, print);
-    for (struct sn_keys *k = usm->keys; k; k = k->next) {
-        if (memcmp(k->print, print, sizeof(print)) == 0) {
-            k->holders++;
-            return k;
-        }
+    struct sn_keys *k = NULL;
+    HASH_FIND(hh, usm->keys, print, sizeof(print), k);
+    if (k) {
+        k->holders++;
+        return k;
     }
-    struct sn_keys *k = dv_calloc(1, sizeof(*k));
+    k = dv_calloc(1, sizeof(*k));
     k->holders = 1;
     memcpy(k->print, print, sizeof(print));
     memcpy(k->name, user->name, strlen(user->name));
@@ -131,8 +132,7 @@ struct sn_keys *sn_keys_hold(struct sn_usm *usm, const struct sn_user *user, str
         dv_fail(err, DV_INTERNAL, "deriving the keys of SNMP user %s failed", user->name);
         return NULL;
     }
-    k->next = usm->keys;
-    usm->keys = k;
+    HASH_ADD(hh, usm->keys, print, sizeof(k->print), k);
     return k;
 }
 
@@ -140,10 +140,7 @@ void sn_keys_release(struct sn_usm *usm, struct sn_keys *keys)
 {
     if (!keys || --keys->holders > 0)
         return;
-    struct sn_keys **link = &usm->keys;
-    while (*link != keys)
-        link = &(*link)->next;
-    *link = keys->next;
+    HASH_DEL(usm->keys, keys);
     secret_wipe(keys, sizeof(*keys));
     free(keys);
 }
@@ -158,24 +155,11 @@ static bool same_engine(const struct sn_engine_id *a, const struct sn_engine_id 
     return a->len == b->len && memcmp(a->b, b->b, a->len) == 0;
 }
 
-static struct entry **find_entry(struct sn_usm *usm, const char *user,
-                                 const struct sn_engine_id *engine)
+static struct entry *find_entry(const struct sn_usm *usm, const struct sn_usm_key *key)
 {
-    struct entry **link = &usm->entries;
-    for (; *link; link = &(*link)->next) {
-        if (same_engine(&(*link)->engine, engine) && strcmp((*link)->keys->name, user) == 0)
-            break;
-    }
-    return link;
-}
-
-static void table_remove(const char *name, const struct sn_engine_id *engine)
-{
-    struct usmUser *user = usm_get_user(engine->b, engine->len, name);
-    if (!user)
-        return;
-    usm_remove_user(user);
-    usm_free_user(user); // wipes the keys
+    struct entry *e = NULL;
+    HASH_FIND(hh, usm->entries, key, sizeof(*key), e);
+    return e;
 }
 
 static bool localise(const struct sn_keys *keys, const uint8_t master[KEY_LEN],
@@ -197,9 +181,9 @@ static bool localise(const struct sn_keys *keys, const uint8_t master[KEY_LEN],
     return true;
 }
 
-static int table_add(const struct sn_keys *keys, const struct sn_engine_id *engine,
-                     struct dv_err *err)
+static int table_add(const struct sn_keys *keys, const struct sn_usm_key *key, struct dv_err *err)
 {
+    const struct sn_engine_id *engine = &key->engine;
     struct usmUser *user = usm_create_user(); // with the protocols set to "none"
     if (!user)
         return dv_fail(err, DV_INTERNAL, "Net-SNMP has no memory for a user");
@@ -225,7 +209,7 @@ static int table_add(const struct sn_keys *keys, const struct sn_engine_id *engi
                            keys->name);
         return dv_fail(err, DV_INTERNAL, "localising the keys of SNMP user %s failed", keys->name);
     }
-    usm_add_user(user);
+    sn_usm_table_put(user, key);
     // A message that must be authentic is refused while its engine is not known at all.
     set_enginetime(engine->b, engine->len, 0, 0, FALSE);
     return 0;
@@ -234,25 +218,28 @@ static int table_add(const struct sn_keys *keys, const struct sn_engine_id *engi
 int sn_usm_add(struct sn_usm *usm, struct sn_keys *keys, const struct sn_engine_id *engine,
                struct dv_err *err)
 {
-    struct entry **link = find_entry(usm, keys->name, engine);
-    struct entry *e = *link;
+    struct sn_usm_key key;
+    if (!sn_usm_key(keys->name, engine->b, engine->len, &key))
+        return dv_fail(err, DV_INVALID, "an engine ID is longer than %d bytes", SN_ENGINE_ID_MAX);
+    struct entry *e = find_entry(usm, &key);
     if (e && e->keys == keys) {
         e->holders++;
         return 0;
     }
     if (e)
-        table_remove(keys->name, engine);
-    if (table_add(keys, engine, err) != 0) {
+        sn_usm_table_remove(&key);
+    if (table_add(keys, &key, err) != 0) {
         if (e)
-            table_add(e->keys, engine, NULL);
+            table_add(e->keys, &key, NULL);
         return -1;
     }
     keys->holders++;
     if (e) {
         sn_keys_release(usm, e->keys);
     } else {
-        e = *link = dv_calloc(1, sizeof(*e));
-        e->engine = *engine;
+        e = dv_calloc(1, sizeof(*e));
+        e->key = key;
+        HASH_ADD(hh, usm->entries, key, sizeof(e->key), e);
     }
     e->keys = keys;
     e->holders++;
@@ -267,13 +254,13 @@ void sn_usm_forget_time(const struct sn_engine_id *engine)
 
 void sn_usm_remove(struct sn_usm *usm, const char *user, const struct sn_engine_id *engine)
 {
-    struct entry **link = find_entry(usm, user, engine);
-    struct entry *e = *link;
+    struct sn_usm_key key;
+    struct entry *e = sn_usm_key(user, engine->b, engine->len, &key) ? find_entry(usm, &key) : NULL;
     assert(e);
     if (--e->holders > 0)
         return;
-    *link = e->next;
-    table_remove(user, engine);
+    HASH_DEL(usm->entries, e);
+    sn_usm_table_remove(&key);
     sn_keys_release(usm, e->keys);
     free(e);
 }

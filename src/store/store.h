@@ -25,8 +25,11 @@ void store_free(struct store *s); // NULL is fine
 int store_apply(struct store *s, const struct changes *changes, bool durable, struct dv_err *err);
 
 // Judges every value that is stored, whoever wrote it: DV_DAMAGED when one cannot be.
-// Adds everything but events to *out, in an order in which it can be applied to an empty pool.
-int store_load(struct store *s, struct changes *out, struct dv_err *err);
+// Gives everything but events to take, part by part, in an order in which it can be applied to an
+// empty pool; when it returns -1, something is missing. take may keep what is in a part, and leave
+// it empty.
+typedef void store_take_fn(void *arg, struct changes *part);
+int store_load(struct store *s, store_take_fn *take, void *arg, struct dv_err *err);
 
 // The newest limit events with an id above after, oldest first; the caller frees *events.
 int store_events(struct store *s, uint64_t after, size_t limit, struct event_record **events,

@@ -66,10 +66,13 @@ struct store {
 // Of a kind that has a table.
 struct kind_rows *store_rows(const struct store *s, const struct kind *k);
 
-// Whether what was loaded is one whole: each thing there once, whatever must be its own its own,
-// and all that something belongs to there. Nothing of this is left to the file's constraints and
-// indexes, which may be damaged themselves. DV_DAMAGED.
-int store_relate(const struct db *db, const struct changes *all, struct dv_err *err);
+// Whether what is loaded, part by part, is one whole: each thing there once, whatever must be its
+// own its own, and all that something belongs to there before it. Nothing of this is left to the
+// file's constraints and indexes, which may be damaged themselves. DV_DAMAGED.
+struct relations;
+struct relations *store_relations_new(const struct db *db);
+void store_relations_free(struct relations *r);
+int store_relate(struct relations *r, const struct changes *part, struct dv_err *err);
 
 // Writes the number of the run, within a transaction, when it is another one.
 int store_number_run(struct store *s, uint32_t number, struct dv_err *err);

@@ -1,19 +1,50 @@
-// Reading everything back, as the list of changes that would make it.
+// Reading everything back, as the changes that would make it.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "store/store_internal.h"
 
 #include "base/mem.h"
 #include <string.h>
 
-// All records that are read are given one by one; false ends it.
+#define PART 256 // changes, each of some records
+
+struct loading {
+    struct store *s;
+    struct relations *relations;
+    store_take_fn *take;
+    void *arg;
+    struct changes part; // not given yet
+};
+
+static int give(struct loading *l, struct dv_err *err)
+{
+    if (store_relate(l->relations, &l->part, err) < 0)
+        return -1;
+    l->take(l->arg, &l->part);
+    changes_free(&l->part);
+    return 0;
+}
+
+// In the middle of a table.
+static int give_some(struct loading *l, enum store_table table, struct dv_err *err)
+{
+    if (l->part.count < PART || give(l, err) == 0)
+        return 0;
+    rows_stop(l->s->rows[table]);
+    return -1;
+}
+
+// All records that are read are taken one by one.
 typedef void take_fn(struct changes *out, const void *record);
 
-static int load_each(struct store *s, enum store_table table, void *record, take_fn *take,
-                     struct changes *out, struct dv_err *err)
+static int load_each(struct loading *l, enum store_table table, void *record, take_fn *take,
+                     struct dv_err *err)
 {
     int rc;
-    while ((rc = rows_next(s->rows[table], NULL, record, err)) == 1)
-        take(out, record);
+    while ((rc = rows_next(l->s->rows[table], NULL, record, err)) == 1) {
+        take(&l->part, record);
+        if (give_some(l, table, err) < 0)
+            return -1;
+    }
     return rc;
 }
 
@@ -21,26 +52,28 @@ static int load_each(struct store *s, enum store_table table, void *record, take
 typedef void take_all_fn(struct changes *out, const struct dv_uuid *owner, const void *records,
                          size_t count);
 
-static int load_owned(struct store *s, enum store_table table, take_all_fn *take,
-                      struct changes *out, struct dv_err *err)
+static int load_owned(struct loading *l, enum store_table table, take_all_fn *take,
+                      struct dv_err *err)
 {
     size_t size = store_kinds[table]->size, count = 0;
     struct dv_uuid owner = {0}, of = {0};
     DV_FREE char *record = dv_calloc(1, size), *records = NULL;
     int rc;
-    while ((rc = rows_next(s->rows[table], &of, record, err)) == 1) {
+    while ((rc = rows_next(l->s->rows[table], &of, record, err)) == 1) {
         if (count > 0 && !uuid_equal(&of, &owner)) {
-            take(out, &owner, records, count);
+            take(&l->part, &owner, records, count);
             count = 0;
             free(records);
             records = NULL;
+            if (give_some(l, table, err) < 0)
+                return -1;
         }
         owner = of;
         records = dv_grow(records, count, size);
         memcpy(records + count++ * size, record, size);
     }
     if (rc == 0 && count > 0)
-        take(out, &owner, records, count);
+        take(&l->part, &owner, records, count);
     return rc;
 }
 
@@ -97,12 +130,12 @@ static int read_ahead(struct rules *r, struct dv_err *err)
     return rc < 0 ? -1 : 0;
 }
 
-static int load_shown_with(struct store *s, struct rules *rules, struct changes *out,
-                           struct dv_err *err)
+static int load_shown_with(struct loading *l, struct rules *rules, struct dv_err *err)
 {
+    struct kind_rows *rows = l->s->rows[TABLE_SHOWN];
     struct volume v;
     int rc;
-    while ((rc = rows_next(s->rows[TABLE_SHOWN], NULL, &v, err)) == 1) {
+    while ((rc = rows_next(rows, NULL, &v, err)) == 1) {
         DV_FREE struct access_rule *list = NULL;
         size_t count = 0;
         while (rules->there && uuid_equal(&rules->of, &v.uuid)) {
@@ -110,23 +143,25 @@ static int load_shown_with(struct store *s, struct rules *rules, struct changes 
             *r = rules->next;
             r->volume = v.index;
             if (read_ahead(rules, err) < 0) {
-                rows_stop(s->rows[TABLE_SHOWN]);
+                rows_stop(rows);
                 return -1;
             }
         }
-        changes_shown(out, &v, list, count);
+        changes_shown(&l->part, &v, list, count);
+        if (give_some(l, TABLE_SHOWN, err) < 0)
+            return -1;
     }
     if (rc == 0 && rules->there)
-        rc = db_damaged(s->db, err, "what a row of rule belongs to is not there");
+        rc = db_damaged(l->s->db, err, "what a row of rule belongs to is not there");
     return rc;
 }
 
-static int load_shown(struct store *s, struct changes *out, struct dv_err *err)
+static int load_shown(struct loading *l, struct dv_err *err)
 {
-    struct rules rules = {.rows = s->rows[TABLE_RULE]};
+    struct rules rules = {.rows = l->s->rows[TABLE_RULE]};
     if (read_ahead(&rules, err) < 0)
         return -1;
-    int rc = load_shown_with(s, &rules, out, err);
+    int rc = load_shown_with(l, &rules, err);
     rows_stop(rules.rows);
     return rc;
 }
@@ -152,37 +187,41 @@ static int load_steps(struct store *s, struct task_record *t, struct dv_err *err
     return rc;
 }
 
-static int load_tasks(struct store *s, struct changes *out, struct dv_err *err)
+static int load_tasks(struct loading *l, struct dv_err *err)
 {
+    struct kind_rows *rows = l->s->rows[TABLE_TASK];
     struct task_record t;
     int rc;
-    while ((rc = rows_next(s->rows[TABLE_TASK], NULL, &t, err)) == 1) {
-        if (load_steps(s, &t, err) < 0) {
-            rows_stop(s->rows[TABLE_TASK]);
+    while ((rc = rows_next(rows, NULL, &t, err)) == 1) {
+        if (load_steps(l->s, &t, err) < 0) {
+            rows_stop(rows);
             return -1;
         }
-        changes_task(out, &t);
+        changes_task(&l->part, &t);
+        if (give_some(l, TABLE_TASK, err) < 0)
+            return -1;
     }
     return rc;
 }
 
 // ---- All ----------------------------------------------------------------------------------------
 
-static int load_records(struct store *s, struct changes *out, struct dv_err *err)
+static int load_records(struct loading *l, struct dv_err *err)
 {
     struct unit_record u;
     struct host_record h;
     struct volume_record v;
     struct assignment_record a;
-    if (load_each(s, TABLE_UNIT, &u, take_unit, out, err) < 0 ||
-        load_owned(s, TABLE_MEDIUM, take_media, out, err) < 0 ||
-        load_owned(s, TABLE_FREE, take_free, out, err) < 0 ||
-        load_owned(s, TABLE_PORTAL, take_portals, out, err) < 0 ||
-        load_each(s, TABLE_HOST, &h, take_host, out, err) < 0 ||
-        load_each(s, TABLE_VOLUME, &v, take_volume, out, err) < 0 ||
-        load_each(s, TABLE_ASSIGNMENT, &a, take_assignment, out, err) < 0)
+    if (load_each(l, TABLE_UNIT, &u, take_unit, err) < 0 ||
+        load_owned(l, TABLE_MEDIUM, take_media, err) < 0 ||
+        load_owned(l, TABLE_FREE, take_free, err) < 0 ||
+        load_owned(l, TABLE_PORTAL, take_portals, err) < 0 ||
+        load_each(l, TABLE_HOST, &h, take_host, err) < 0 ||
+        load_each(l, TABLE_VOLUME, &v, take_volume, err) < 0 ||
+        load_each(l, TABLE_ASSIGNMENT, &a, take_assignment, err) < 0 || load_shown(l, err) < 0 ||
+        load_tasks(l, err) < 0)
         return -1;
-    return load_shown(s, out, err) < 0 ? -1 : load_tasks(s, out, err);
+    return give(l, err);
 }
 
 static void take_nothing(struct changes *out, const void *record)
@@ -192,28 +231,31 @@ static void take_nothing(struct changes *out, const void *record)
 }
 
 // What is read when it is needed is judged here.
-static int check_rest(struct store *s, struct dv_err *err)
+static int check_rest(struct loading *l, struct dv_err *err)
 {
     struct event_record event;
     struct token_record token;
-    struct db_stmt *st = s->stmt[ST_ODD];
-    if (load_each(s, TABLE_EVENT, &event, take_nothing, NULL, err) < 0 ||
-        load_each(s, TABLE_TOKEN, &token, take_nothing, NULL, err) < 0)
+    struct db_stmt *st = l->s->stmt[ST_ODD];
+    if (load_each(l, TABLE_EVENT, &event, take_nothing, err) < 0 ||
+        load_each(l, TABLE_TOKEN, &token, take_nothing, err) < 0)
         return -1;
     int rc = db_step(st, err);
     if (rc == 1)
-        rc = db_damaged(s->db, err, "a row of %s cannot be what it is", db_text(st, 0));
+        rc = db_damaged(l->s->db, err, "a row of %s cannot be what it is", db_text(st, 0));
     db_reset(st);
     return rc < 0 ? -1 : 0;
 }
 
-int store_load(struct store *s, struct changes *out, struct dv_err *err)
+int store_load(struct store *s, store_take_fn *take, void *arg, struct dv_err *err)
 {
+    struct loading l = {.s = s, .relations = store_relations_new(s->db), .take = take, .arg = arg};
     DV_FREE struct code_record *codes = NULL;
     DV_FREE struct code_use *uses = NULL;
     size_t count, use_count;
-    if (load_records(s, out, err) < 0 || store_relate(s->db, out, err) < 0 ||
-        check_rest(s, err) < 0)
+    int rc = load_records(&l, err);
+    store_relations_free(l.relations);
+    changes_free(&l.part);
+    if (rc < 0 || check_rest(&l, err) < 0)
         return -1;
     return store_codes(s, &codes, &count, &uses, &use_count, err);
 }

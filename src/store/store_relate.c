@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include <assert.h>
+#include <stddef.h>
 #include <uthash.h>
 
 // What is there once, and what tells one from another.
@@ -38,9 +39,9 @@ static_assert(sizeof(struct fact_key) ==
               "a key has no padding");
 
 struct fact {
-    struct fact_key key;
-    const struct change *told_by;
+    struct dv_uuid unit; // of a volume
     UT_hash_handle hh;
+    char key[]; // a struct fact_key up to the end of its text
 };
 
 struct relations {
@@ -50,22 +51,27 @@ struct relations {
     struct dv_err *err;
 };
 
-static const struct fact *find(const struct relations *r, const struct fact_key *key)
+static size_t key_len(const struct fact_key *key)
+{
+    return offsetof(struct fact_key, text) + strlen(key->text);
+}
+
+static struct fact *find(const struct relations *r, const struct fact_key *key)
 {
     struct fact *f = NULL;
-    HASH_FIND(hh, r->facts, key, sizeof(*key), f);
+    HASH_FIND(hh, r->facts, key, key_len(key), f);
     return f;
 }
 
 static int once(struct relations *r, const struct fact_key *key, const char *table,
                 const char *column)
 {
+    size_t len = key_len(key);
     if (find(r, key))
         return db_damaged(r->db, r->err, "two rows of %s have one %s", table, column);
-    struct fact *f = dv_calloc(1, sizeof(*f));
-    f->key = *key;
-    f->told_by = r->now;
-    HASH_ADD(hh, r->facts, key, sizeof(f->key), f);
+    struct fact *f = dv_calloc(1, sizeof(*f) + len);
+    memcpy(f->key, key, len);
+    HASH_ADD_KEYPTR(hh, r->facts, f->key, len, f);
     return 0;
 }
 
@@ -114,9 +120,12 @@ static int relate_host(struct relations *r, const struct host_record *h)
 
 static int relate_volume(struct relations *r, const struct volume_record *v)
 {
-    return belongs(r, "volume", UNIT, &v->unit) < 0
-               ? -1
-               : named_once(r, "volume", VOLUME, &v->uuid, VOLUME_NAME, v->name);
+    const struct fact_key key = by_uuid(VOLUME, &v->uuid);
+    if (belongs(r, "volume", UNIT, &v->unit) < 0 ||
+        named_once(r, "volume", VOLUME, &v->uuid, VOLUME_NAME, v->name) < 0)
+        return -1;
+    find(r, &key)->unit = v->unit;
+    return 0;
 }
 
 // All rows of one kind of a unit.
@@ -151,8 +160,7 @@ static int relate_shown(struct relations *r, const struct volume *v)
     const struct fact_key volume = by_uuid(VOLUME, &v->uuid), shown = by_uuid(SHOWN, &v->uuid);
     if (belongs(r, "shown", VOLUME, &v->uuid) < 0 || once(r, &shown, "shown", "volume") < 0)
         return -1;
-    const struct volume_record *of = find(r, &volume)->told_by->records;
-    const struct fact_key index = by_index(SHOWN_INDEX, &of->unit, v->index);
+    const struct fact_key index = by_index(SHOWN_INDEX, &find(r, &volume)->unit, v->index);
     return once(r, &index, "shown", "idx on their unit");
 }
 
@@ -212,19 +220,31 @@ static int relate(struct relations *r)
     return c->kind == &kind_task ? relate_task(r, c->records) : 0;
 }
 
-int store_relate(const struct db *db, const struct changes *all, struct dv_err *err)
+struct relations *store_relations_new(const struct db *db)
 {
-    struct relations r = {.db = db, .err = err};
+    struct relations *r = dv_calloc(1, sizeof(*r));
+    r->db = db;
+    return r;
+}
+
+void store_relations_free(struct relations *r)
+{
     struct fact *f, *next;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < all->count; i++) {
-        r.now = &all->items[i];
-        rc = relate(&r);
-    }
-    HASH_ITER(hh, r.facts, f, next)
+    HASH_ITER(hh, r->facts, f, next)
     {
-        HASH_DEL(r.facts, f);
+        HASH_DEL(r->facts, f);
         free(f);
+    }
+    free(r);
+}
+
+int store_relate(struct relations *r, const struct changes *part, struct dv_err *err)
+{
+    int rc = 0;
+    r->err = err;
+    for (size_t i = 0; rc == 0 && i < part->count; i++) {
+        r->now = &part->items[i];
+        rc = relate(r);
     }
     return rc;
 }

@@ -24,6 +24,7 @@
 struct auth;
 struct enrol_door;
 struct facet;
+struct left_outs;
 struct seal;
 struct task_way;
 struct unit_link;
@@ -52,6 +53,7 @@ struct cms {
     struct enrol_door *door;       // where members enrol; NULL: it cannot be opened
     char no_door[LAST_ERROR_ROOM]; // and why not
     struct unit_link *links;       // by uuid
+    struct left_outs *left_outs;   // what they show and the pool does not take, by volume
     size_t strangers;              // links to units that are not in the pool
     uint64_t bad_announcements;
     struct refused_member refused[16]; // the last ones, of kinds that cannot join

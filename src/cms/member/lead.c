@@ -395,7 +395,7 @@ bool lead_is_others(const struct pool_unit *u)
 static const struct pool_unit *newer_unit(const struct cms *cms)
 {
     const struct pool_unit *silent = NULL;
-    for (const struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
+    for (const struct pool_unit *u = cms->newer > 0 ? cms->pool->units : NULL; u; u = u->hh.next) {
         if (u->standing != LEAD_NEWER || is_being_settled(u))
             continue;
         if (health_takes_orders(u->rec.state))

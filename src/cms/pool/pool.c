@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/search.h"
+#include "cms/pool/pool_index.h"
 #include <assert.h>
 #include <string.h>
 #include <utlist.h>
@@ -108,12 +109,15 @@ static void put_unit(struct pool *p, const struct unit_record *rec)
     if (!u) {
         u = dv_calloc(1, sizeof(*u));
         u->rec.uuid = rec->uuid;
+        u->number = ++p->numbers;
         HASH_ADD(hh, p->units, rec.uuid, sizeof(u->rec.uuid), u);
     } else {
         HASH_DELETE(hh_name, p->unit_names, u);
     }
     u->rec = *rec;
     HASH_ADD_KEYPTR(hh_name, p->unit_names, u->rec.name, strlen(u->rec.name), u);
+    index_places(p, u);
+    index_tasks(p, &rec->uuid);
 }
 
 static void drop_unit(struct pool *p, struct pool_unit *u)
@@ -123,6 +127,8 @@ static void drop_unit(struct pool *p, struct pool_unit *u)
     assert(!u->volumes);
     HASH_DELETE(hh_name, p->unit_names, u);
     HASH_DEL(p->units, u);
+    index_places_gone(p, u);
+    index_tasks(p, &u->rec.uuid);
     free(u->media);
     free(u->free_extents);
     free(u->portals);
@@ -154,6 +160,7 @@ static void put_volume(struct pool *p, const struct volume_record *rec)
     if (!v) {
         v = dv_calloc(1, sizeof(*v));
         v->rec.uuid = rec->uuid;
+        v->number = ++p->numbers;
         HASH_ADD(hh, p->volumes, rec.uuid, sizeof(v->rec.uuid), v);
     } else {
         HASH_DELETE(hh_name, p->volume_names, v);
@@ -161,6 +168,8 @@ static void put_volume(struct pool *p, const struct volume_record *rec)
     v->rec = *rec;
     HASH_ADD_KEYPTR(hh_name, p->volume_names, v->rec.name, strlen(v->rec.name), v);
     attach_volume(p, v, &rec->unit);
+    index_tasks(p, &rec->uuid);
+    index_room(v);
     unsettle(v);
 }
 
@@ -182,12 +191,14 @@ static void drop_volume(struct pool *p, struct pool_volume *v)
     while (v->assignments)
         drop_assignment(v->assignments);
     forget_index(v);
+    index_room_gone(v);
     pool_settled(v);
     linked(p, v);
     DL_DELETE2(v->unit->volumes, v, unit_prev, unit_next);
     v->unit->volume_count--;
     HASH_DELETE(hh_name, p->volume_names, v);
     HASH_DEL(p->volumes, v);
+    index_tasks(p, &v->rec.uuid);
     free(v->rules);
     free(v);
 }
@@ -208,6 +219,7 @@ static void show(struct pool *p, const struct volume *shown)
             a->actual.volume = shown->index;
     }
     remember_index(v);
+    index_room(v);
     unsettle(v);
 }
 
@@ -227,6 +239,7 @@ static void hide(struct pool *p, struct pool_volume *v)
     assert(v);
     forget_index(v);
     memset(&v->actual, 0, sizeof(v->actual));
+    index_room(v);
     replace_rules(p, v, &none);
 }
 
@@ -237,6 +250,7 @@ static void put_host(struct pool *p, const struct host_record *rec)
     if (!h) {
         h = dv_calloc(1, sizeof(*h));
         h->rec.uuid = rec->uuid;
+        h->number = ++p->numbers;
         HASH_ADD(hh, p->hosts, rec.uuid, sizeof(h->rec.uuid), h);
     } else {
         HASH_DELETE(hh_name, p->host_names, h);
@@ -273,6 +287,7 @@ static void put_assignment(struct pool *p, const struct assignment_record *rec)
     struct pool_assignment *a = pool_assignment_of(v, &rec->host);
     if (!a) {
         a = dv_calloc(1, sizeof(*a));
+        a->number = ++p->numbers;
         a->volume = v;
         a->host = h;
         DL_APPEND2(v->assignments, a, volume_prev, volume_next);
@@ -283,34 +298,6 @@ static void put_assignment(struct pool *p, const struct assignment_record *rec)
     }
     a->rec = *rec;
     unsettle(v);
-}
-
-// Tasks that are not over are found by their volumes or units, too.
-static void enlist_task(struct pool *p, struct pool_task *t)
-{
-    if (t->of || task_is_over(&t->rec))
-        return;
-    const struct dv_uuid *about = task_about(&t->rec);
-    HASH_FIND(hh, p->tasks_of, about, sizeof(*about), t->of);
-    if (!t->of) {
-        t->of = dv_calloc(1, sizeof(*t->of));
-        t->of->about = *about;
-        HASH_ADD(hh, p->tasks_of, about, sizeof(t->of->about), t->of);
-    }
-    DL_APPEND2(t->of->tasks, t, of_prev, of_next);
-}
-
-static void delist_task(struct pool *p, struct pool_task *t)
-{
-    struct pool_tasks_of *of = t->of;
-    if (!of)
-        return;
-    DL_DELETE2(of->tasks, t, of_prev, of_next);
-    t->of = NULL;
-    if (of->tasks)
-        return;
-    HASH_DEL(p->tasks_of, of);
-    free(of);
 }
 
 static void put_task(struct pool *p, const struct task_record *rec)
@@ -329,17 +316,14 @@ static void put_task(struct pool *p, const struct task_record *rec)
     struct pool_volume *v = pool_volume_by_uuid(p, &rec->volume);
     if (v)
         unsettle(v);
-    if (task_is_over(&t->rec))
-        delist_task(p, t);
-    else
-        enlist_task(p, t);
+    index_task(p, t);
 }
 
 static void drop_task(struct pool *p, struct pool_task *t)
 {
     if (!t)
         return;
-    delist_task(p, t);
+    index_task_gone(p, t);
     HASH_DEL(p->tasks, t);
     free(t);
 }
@@ -386,6 +370,7 @@ static void replace(struct pool *p, const struct change *c)
         free(u->portals);
         u->portals = copy(c->records, c->count, sizeof(*u->portals));
         u->portal_count = c->count;
+        index_places(p, u);
     }
 }
 

@@ -10,10 +10,13 @@
 #include "model/change.h"
 #include <uthash.h>
 
+struct pool_placed;
+struct pool_tasks_of;
 struct pool_volume;
 
 struct pool_unit {
     struct unit_record rec;
+    uint64_t number;      // as of all units, volumes and hosts: it goes up as they come
     struct medium *media; // as read from it
     size_t media_count;
     struct free_extent *free_extents; // of all media, by medium and start
@@ -29,8 +32,12 @@ struct pool_unit {
     bool busy;       // some of them were, in this round
     bool agent_away; // while it is down: its machine answers, and its agent does not
     bool keyless;    // likewise: its snmpd takes none of the station's keys
-    struct pool_volume *shown; // those it shows, by actual.index
-    void *link;                // the station's connection to it, private to src/cms
+    struct pool_volume *shown;     // those it shows, by actual.index
+    struct pool_promise *promises; // to volumes that are still to be made, by medium
+    struct pool_volume *growing;   // those that are to, over grow_prev, grow_next
+    struct pool_tasks_of *tasks;   // about it and those volumes, over home_prev, home_next
+    struct pool_placed *placed;    // where it is found, over next_of_unit
+    void *link;                    // the station's connection to it, private to src/cms
     // Whether this station leads it, as it showed last; 0 until it has answered. Like its lead, not
     // kept.
     enum lead_standing standing;
@@ -53,6 +60,7 @@ struct pool_hold {
 
 struct pool_assignment {
     struct assignment_record rec;
+    uint64_t number;
     struct pool_volume *volume;
     struct pool_host *host;
     struct access_rule actual; // as the unit shows it; actual.index 0 when it does not
@@ -65,6 +73,7 @@ struct pool_assignment {
 
 struct pool_volume {
     struct volume_record rec;
+    uint64_t number;
     struct pool_unit *unit;
     struct volume actual;      // as the unit shows it; actual.index 0 when it does not
     struct access_rule *rules; // all rules the unit shows, also those nobody wants; by index
@@ -84,6 +93,10 @@ struct pool_volume {
     struct pool_volume *unit_prev, *unit_next;
     struct pool_volume *open_prev, *open_next; // in pool_unit.unsettled
     struct pool_volume *link_prev, *link_next; // in pool.to_link
+    struct pool_promise *promise;              // that counts promise_blocks for it; NULL: none does
+    uint64_t promise_blocks;
+    struct pool_volume *grow_prev, *grow_next; // in pool_unit.growing
+    struct pool_unit *grows_on;                // in whose list of these it is; NULL in none
     bool unsettled, to_link;
     struct pool_unit *shown_by; // in whose hash of shown volumes it is; NULL in none
     UT_hash_handle hh;          // by rec.uuid
@@ -91,8 +104,18 @@ struct pool_volume {
     UT_hash_handle hh_index;    // by actual.index
 };
 
+// Blocks of a medium that its free ones do not count as taken yet.
+struct pool_promise {
+    struct pool_unit *unit;
+    uint32_t medium;
+    size_t volumes; // to which they are promised
+    uint64_t blocks;
+    UT_hash_handle hh; // in pool_unit.promises, by medium
+};
+
 struct pool_host {
     struct host_record rec;
+    uint64_t number;
     char iqn[IQN_MAX_LEN + 1]; // the canonical form of rec.iqn
     struct pool_assignment *assignments;
     uint64_t mark;          // private to src/cms: the count that met it last
@@ -105,13 +128,26 @@ struct pool_task {
     struct task_record rec;
     struct pool_tasks_of *of; // while it is not over
     struct pool_task *of_prev, *of_next;
-    UT_hash_handle hh; // by rec.id
+    bool over;                               // it is in pool.over
+    struct pool_task *over_prev, *over_next; // by the time when they ended
+    UT_hash_handle hh;                       // by rec.id
 };
 
 struct pool_tasks_of { // the tasks about a volume, or a unit, that are not over, by age
     struct dv_uuid about;
     struct pool_task *tasks;
-    UT_hash_handle hh; // by about
+    struct pool_unit *unit; // of the volume, or itself; NULL: there is no such thing any more
+    struct pool_tasks_of *home_prev, *home_next; // in pool_unit.tasks, or pool.lone_tasks
+    UT_hash_handle hh;                           // by about
+};
+
+// One of the units that are found at a place, which is written "192.0.2.1", where a unit answered,
+// or "192.0.2.1:3260", where it has a portal. Units that are revoked answer nowhere.
+struct pool_placed {
+    struct pool_unit *unit;
+    struct pool_place *place;
+    struct pool_placed *prev, *next; // of the place, in the order in which they came
+    struct pool_placed *next_of_unit;
 };
 
 struct pool {
@@ -120,6 +156,11 @@ struct pool {
     struct pool_host *hosts, *host_names, *host_iqns;
     struct pool_task *tasks; // ascending by id
     struct pool_tasks_of *tasks_of;
+    struct pool_tasks_of *lone_tasks; // those of no unit, over home_prev, home_next
+    struct pool_task *over;           // over over_prev, over_next
+    size_t over_count;
+    struct pool_place *places;
+    uint64_t numbers;            // given so far
     struct pool_volume *to_link; // while changes are applied: whose rules or rights are others
     uint64_t host_changes;       // hosts that came, went, or became others, so far
     uint64_t lookups;            // of the hosts that rules name, so far
@@ -155,6 +196,11 @@ struct pool_assignment *pool_assignment_of(struct pool_volume *v, const struct d
 // Whether an order of that station about the volume or its rights was sent and may still be carried
 // out.
 bool pool_order_is_out(const struct pool_volume *v, const struct dv_uuid *station);
+uint64_t pool_promised(const struct pool_unit *u, uint32_t medium); // but for growing volumes
+// The place where a unit with that management address answers; false: a name, or none is known.
+bool pool_place_of(const char *management, char out[PORTAL_TEXT_ROOM]);
+// The units that are found at a place, linked by next; NULL: none.
+const struct pool_placed *pool_placed_at(const struct pool *p, const char *place);
 uint64_t pool_next_mark(void); // of a host, for one count: none has it yet
 // The tasks about a volume, or a unit, that are not over, linked by of_next; NULL when there are
 // none.
@@ -162,6 +208,21 @@ struct pool_task *pool_tasks_of(struct pool *p, const struct dv_uuid *about);
 const struct medium *pool_medium(const struct pool_unit *u, uint32_t index); // NULL: none
 // Whether the medium that a shown volume lies on has failed, or is not in its unit's configuration.
 bool pool_medium_is_away(const struct pool_volume *v);
+
+// ---- pool_walk.c: walks that others may come between ----
+// Each call returns the next one; NULL: that was all. A walk begins zeroed, and others may change
+// the pool between two calls: what is there from the walk's first call to its last is met once, and
+// what came behind the first is not met.
+struct pool_walk {
+    bool begun;
+    uint64_t next, end;  // numbers: of the next one, and above those to be met
+    struct dv_uuid uuid; // of the next one, or of its volume
+};
+struct pool_unit *pool_next_unit(struct pool *p, struct pool_walk *w);
+struct pool_volume *pool_next_volume(struct pool *p, struct pool_walk *w);
+struct pool_host *pool_next_host(struct pool *p, struct pool_walk *w);
+struct pool_assignment *pool_next_right_of(struct pool *p, struct pool_walk *w,
+                                           const struct pool_host *host);
 
 // ---- shown.c: what people are shown ----
 // Whether the unit answers, so that what is known of it is so now.

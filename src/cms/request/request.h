@@ -50,9 +50,8 @@ struct request_place {
     const struct medium *medium;
 };
 // Where a new volume of so many blocks goes. only: the unit that was asked for, or NULL.
-int request_place(struct cms *cms, const struct volume_request *request,
-                  const struct pool_unit *only, uint64_t blocks, struct request_place *out,
-                  struct dv_err *err);
+int request_place(struct cms *cms, const struct volume_request *request, struct pool_unit *only,
+                  uint64_t blocks, struct request_place *out, struct dv_err *err);
 uint32_t request_volume_index(const struct pool_unit *u); // dvsanVolumeIndex of the next one
 // Whether the volume's medium has room for it with `blocks` blocks, by its free extents.
 int request_room_to_resize(const struct pool_volume *v, uint64_t blocks, bool *in_place,

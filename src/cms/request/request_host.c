@@ -122,16 +122,20 @@ static size_t count_added(const struct pool *p)
     return n;
 }
 
-// One initiator name and one target name cannot be the same (RFC 7143 section 4.2.7.1).
-static int check_no_target(const struct pool *p, const char *iqn, struct dv_err *err)
+// One initiator name and one target name cannot be the same (RFC 7143 section 4.2.7.1). A volume's
+// target is named by its UUID.
+static int check_no_target(struct pool *p, const char *iqn, struct dv_err *err)
 {
-    for (const struct pool_volume *v = p->volumes; v; v = v->hh.next)
-        if (v->actual.index != 0 && strcasecmp(v->actual.iqn, iqn) == 0)
-            return dv_fail(err, DV_INVALID,
-                           "%s is the target name of volume %s, not a host's: a host's own is its "
-                           "initiator name, as in /etc/iscsi/initiatorname.iscsi",
-                           iqn, v->rec.name);
-    return 0;
+    const char *colon = strrchr(iqn, ':');
+    struct dv_uuid uuid;
+    const struct pool_volume *v =
+        colon && uuid_parse(colon + 1, &uuid) ? pool_volume_by_uuid(p, &uuid) : NULL;
+    if (!v || v->actual.index == 0 || strcasecmp(v->actual.iqn, iqn) != 0)
+        return 0;
+    return dv_fail(err, DV_INVALID,
+                   "%s is the target name of volume %s, not a host's: a host's own is its "
+                   "initiator name, as in /etc/iscsi/initiatorname.iscsi",
+                   iqn, v->rec.name);
 }
 
 static int check_host(struct cms *cms, const char *name, const char *iqn, const char *secret,
@@ -388,11 +392,11 @@ int cms_delete_host(struct cms *cms, const char *host, struct dv_err *err)
 
 static void end_tasks_of(struct cms *cms, struct changes *c, const struct pool_unit *u)
 {
-    for (struct pool_task *t = cms->pool->tasks; t; t = t->hh.next) {
-        const struct pool_volume *v = pool_volume_by_uuid(cms->pool, &t->rec.volume);
-        bool of_unit = (v && v->unit == u) || uuid_equal(&t->rec.unit, &u->rec.uuid);
-        if (task_is_over(&t->rec) || !of_unit)
-            continue;
+    const struct pool_tasks_of *of;
+    const struct pool_task *t;
+    DL_FOREACH2(u->tasks, of, home_next)
+    DL_FOREACH2(of->tasks, t, of_next)
+    {
         struct task_record rec = t->rec;
         tasks_end(cms, c, &rec, TASK_FAILED, DV_CONFLICT, "unit %s was forgotten", u->rec.name);
     }

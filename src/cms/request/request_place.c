@@ -31,16 +31,12 @@ int request_room_to_resize(const struct pool_volume *v, uint64_t blocks, bool *i
     return rc;
 }
 
-// What a volume will take of its medium that the free blocks do not count as taken yet.
-static uint64_t promised_to(const struct pool_volume *v)
+// What a volume that grows will take of its medium, and the free blocks do not count as taken yet.
+static uint64_t will_take(const struct pool_volume *v)
 {
     struct dv_err err;
     bool in_place = true;
-    if (!v->rec.wanted)
-        return 0;
-    if (!v->rec.seen)
-        return v->rec.blocks;
-    if (v->actual.index == 0 || v->actual.target_blocks || v->rec.blocks <= v->actual.blocks)
+    if (v->actual.target_blocks)
         return 0;
     (void)request_room_to_resize(v, v->rec.blocks, &in_place, &err);
     return in_place ? v->rec.blocks - v->actual.blocks : v->rec.blocks;
@@ -49,12 +45,12 @@ static uint64_t promised_to(const struct pool_volume *v)
 // Blocks that are promised on the medium.
 static uint64_t promised(const struct pool_unit *u, uint32_t medium)
 {
-    uint64_t blocks = 0;
+    uint64_t blocks = pool_promised(u, medium);
     const struct pool_volume *v;
-    DL_FOREACH2(u->volumes, v, unit_next)
+    DL_FOREACH2(u->growing, v, grow_next)
     {
         if (v->rec.medium == medium)
-            blocks += promised_to(v);
+            blocks += will_take(v);
     }
     return blocks;
 }
@@ -76,33 +72,46 @@ static void explain_leads(const struct cms *cms, struct dv_err *err)
     (void)dv_fail(err, DV_CONFLICT, "%s", why);
 }
 
-int request_place(struct cms *cms, const struct volume_request *request,
-                  const struct pool_unit *only, uint64_t blocks, struct request_place *out,
-                  struct dv_err *err)
+struct choice {
+    struct placement_medium *media;
+    struct request_place *places;
+    size_t count;
+};
+
+static void add_media(struct choice *c, struct pool_unit *u, bool takes_orders)
 {
-    DV_FREE struct placement_medium *media = NULL;
-    DV_FREE struct request_place *places = NULL;
-    size_t n = 0, places_n = 0, chosen;
-    for (struct pool_unit *u = cms->pool->units; u; u = u->hh.next) {
-        for (size_t i = 0; i < u->media_count; i++) {
-            const struct medium *m = &u->media[i];
-            *DV_APPEND(media, n) = (struct placement_medium){
-                .unit = u->rec.name,
-                .unit_up = health_takes_orders(u->rec.state) && (!lead_is_others(u) || u == only),
-                .degraded = u->rec.state == UNIT_DEGRADED,
-                .medium = m,
-                .promised_blocks = promised(u, m->index),
-            };
-            *DV_APPEND(places, places_n) = (struct request_place){u, m};
-        }
+    for (size_t i = 0; i < u->media_count; i++) {
+        const struct medium *m = &u->media[i];
+        size_t n = c->count++, places = n;
+        *DV_APPEND(c->media, n) = (struct placement_medium){
+            .unit = u->rec.name,
+            .unit_up = takes_orders,
+            .degraded = u->rec.state == UNIT_DEGRADED,
+            .medium = m,
+            .promised_blocks = promised(u, m->index),
+        };
+        *DV_APPEND(c->places, places) = (struct request_place){u, m};
     }
+}
+
+int request_place(struct cms *cms, const struct volume_request *request, struct pool_unit *only,
+                  uint64_t blocks, struct request_place *out, struct dv_err *err)
+{
+    struct choice c = {.count = 0};
     struct placement_request wanted = {blocks, only ? only->rec.name : NULL, request->medium};
-    if (placement_choose(placement_policy_find(NULL), &wanted, media, n, &chosen, err) < 0) {
+    size_t chosen;
+    if (only)
+        add_media(&c, only, health_takes_orders(only->rec.state));
+    for (struct pool_unit *u = only ? NULL : cms->pool->units; u; u = u->hh.next)
+        add_media(&c, u, health_takes_orders(u->rec.state) && !lead_is_others(u));
+    int rc = placement_choose(placement_policy_find(NULL), &wanted, c.media, c.count, &chosen, err);
+    if (rc < 0)
         explain_leads(cms, err);
-        return -1;
-    }
-    *out = places[chosen];
-    return 0;
+    else
+        *out = c.places[chosen];
+    free(c.media);
+    free(c.places);
+    return rc;
 }
 
 // How many volumes there are in each portal group; returns how many groups there are.
@@ -117,6 +126,23 @@ static uint32_t count_groups(const struct pool_unit *u, uint32_t counts[UNIT_GRO
     DL_FOREACH2(u->volumes, v, unit_next)
     counts[volume_group(v->rec.index, groups) - 1]++;
     return groups;
+}
+
+// The lowest that no volume has: with two each, one of the first so many.
+static uint32_t lowest_free(const struct pool_unit *u)
+{
+    const struct pool_volume *v;
+    size_t room = 2 * u->volume_count + 2;
+    DV_FREE bool *taken = dv_calloc(room, sizeof(*taken));
+    uint32_t i = 1;
+    DL_FOREACH2(u->volumes, v, unit_next)
+    {
+        taken[v->rec.index < room ? v->rec.index : 0] = true;
+        taken[v->actual.index < room ? v->actual.index : 0] = true;
+    }
+    while (taken[i])
+        i++;
+    return i;
 }
 
 // An index is not given twice, even after its volume was deleted: a login that was under way then
@@ -134,13 +160,5 @@ uint32_t request_volume_index(const struct pool_unit *u)
     }
     if (top <= INDEX_MAX - groups)
         return placement_index(top, counts, groups);
-    for (uint32_t i = 1;; i++) { // one more than there are volumes is enough
-        bool taken = false;
-        DL_FOREACH2(u->volumes, v, unit_next)
-        {
-            taken |= v->rec.index == i || v->actual.index == i;
-        }
-        if (!taken)
-            return i;
-    }
+    return lowest_free(u);
 }

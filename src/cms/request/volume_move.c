@@ -16,9 +16,10 @@ size_t cms_also_shown_by(const struct cms *cms, const struct pool_volume *v,
                          const struct pool_unit **units, size_t room)
 {
     size_t n = 0;
-    for (const struct unit_link *link = cms->links; link; link = link->hh.next) {
-        const struct pool_unit *unit = link_unit(link);
-        if (!unit || unit == v->unit || !left_out_of(link, &v->rec.uuid))
+    const struct left_out *l = left_out_everywhere(cms, &v->rec.uuid);
+    for (; l; l = l->same_next) {
+        const struct pool_unit *unit = link_unit(l->link);
+        if (!unit || unit == v->unit || !l->known)
             continue;
         if (n < room)
             units[n] = unit;
@@ -46,9 +47,10 @@ void cms_left_note(const struct cms *cms, const struct pool_volume *v, char out[
 void cms_move_note(const struct cms *cms, const struct pool_volume *v, char out[CMS_MOVE_NOTE_ROOM])
 {
     out[0] = '\0';
-    for (const struct unit_link *link = cms->links; link; link = link->hh.next) {
-        const struct pool_unit *u = link_unit(link);
-        enum move_verdict verdict = u && u != v->unit ? left_out_waits(link, v) : MOVE_STAYS;
+    const struct left_out *l = left_out_everywhere(cms, &v->rec.uuid);
+    for (; l; l = l->same_next) {
+        const struct pool_unit *u = link_unit(l->link);
+        enum move_verdict verdict = u && u != v->unit ? left_out_waits(l->link, v) : MOVE_STAYS;
         if (verdict != MOVE_UNPROVEN && verdict != MOVE_ASKED)
             continue;
         snprintf(out, CMS_MOVE_NOTE_ROOM,

@@ -223,40 +223,45 @@ static bool drop_what_went(struct judging *j, struct settling *s)
     return !v;
 }
 
-// Likewise by the volumes that tasks are about.
+static void judge_of(struct judging *j, const struct pool_tasks_of *of)
+{
+    const struct pool_task *t;
+    DL_FOREACH2(of->tasks, t, of_next)
+    {
+        judge(j, t);
+        j->looked++;
+    }
+}
+
+// Likewise by what tasks are about: this unit, its volumes, and behind these what is gone.
 static bool judge_all(struct judging *j, struct settling *s)
 {
+    struct pool *p = j->cms->pool;
     struct pool_tasks_of *of = NULL;
-    HASH_FIND(hh, j->cms->pool->tasks_of, &s->volume, sizeof(s->volume), of);
-    if (!of)
-        of = j->cms->pool->tasks_of;
-    for (; of && has_time(j); of = of->hh.next) {
-        struct pool_task *t;
-        DL_FOREACH2(of->tasks, t, of_next)
-        {
-            judge(j, t);
-            j->looked++;
-        }
+    HASH_FIND(hh, p->tasks_of, &s->volume, sizeof(s->volume), of);
+    if (!of || (of->unit && of->unit != j->unit))
+        of = j->unit->tasks ? j->unit->tasks : p->lone_tasks;
+    while (of && has_time(j)) {
+        judge_of(j, of);
+        of = of->home_next || !of->unit ? of->home_next : p->lone_tasks;
     }
     s->volume = of ? of->about : (struct dv_uuid){0};
     return !of;
 }
 
+// The oldest go first.
 static bool trim(struct judging *j)
 {
-    size_t over = 0;
-    if (HASH_COUNT(j->cms->pool->tasks) <= FINISHED_KEPT)
-        return true;
-    for (struct pool_task *t = j->cms->pool->tasks; t; t = t->hh.next)
-        over += task_is_over(&t->rec);
+    const struct pool *p = j->cms->pool;
+    size_t over = p->over_count;
     int64_t recent = cms_now_ms() - FINISHED_KEPT_MS;
-    for (struct pool_task *t = j->cms->pool->tasks; t && over > FINISHED_KEPT; t = t->hh.next) {
+    for (const struct pool_task *t = p->over; t && over > FINISHED_KEPT; t = t->over_next) {
+        if (over <= FINISHED_MAX && t->rec.finished >= recent)
+            return true;
         if (!has_time(j))
             return false;
-        if (task_is_over(&t->rec) && (over > FINISHED_MAX || t->rec.finished < recent)) {
-            changes_task_gone(&j->c, t->rec.id);
-            over--;
-        }
+        changes_task_gone(&j->c, t->rec.id);
+        over--;
     }
     return true;
 }

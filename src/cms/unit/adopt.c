@@ -163,11 +163,14 @@ void cms_differences(struct cms *cms, struct station_difference **out, size_t *c
 
 void cms_station(const struct cms *cms, struct station_view *out)
 {
+    const struct loop_turn longest = loop_longest(cms->loop);
     *out = (struct station_view){.uuid = cms->uuid,
                                  .intent = cms->runs[cms->run_count - 1].number,
                                  .stopped = cms->newer > 0,
                                  .shares = cms->config->snmp.notify.name[0] ||
-                                           cms->config->snmp.provision.name[0]};
+                                           cms->config->snmp.provision.name[0],
+                                 .longest_turn_us = longest.computed_us,
+                                 .longest_turn_served = longest.what ? longest.what : ""};
     dv_copy(out->name, sizeof(out->name), cms->name);
 }
 
@@ -280,10 +283,13 @@ static void count_hosts(struct adoption *a, struct pool_volume *v)
 static void end_tasks(struct adoption *a, const struct pool_unit *u)
 {
     struct cms *cms = a->cms;
-    for (struct pool_task *t = cms->pool->tasks; t; t = t->hh.next) {
-        const struct pool_volume *v = pool_volume_by_uuid(cms->pool, &t->rec.volume);
+    const struct pool_tasks_of *of;
+    const struct pool_task *t;
+    DL_FOREACH2(u->tasks, of, home_next)
+    DL_FOREACH2(of->tasks, t, of_next)
+    {
         struct task_record rec = t->rec;
-        if (v && v->unit == u && !task_is_over(&rec))
+        if (pool_volume_by_uuid(cms->pool, &rec.volume))
             tasks_end(cms, &a->c, &rec, TASK_FAILED, DV_CONFLICT,
                       "what %s has was taken over instead", u->rec.name);
     }

@@ -10,8 +10,15 @@
 #include "cms/unit/observe.h"
 #include "logic/health.h"
 #include <stdlib.h>
+#include <utlist.h>
 
 #define REMEMBERED 4096 // of very many some are not
+
+struct left_outs { // of one volume
+    struct dv_uuid volume;
+    struct left_out *first; // of all units, over same_prev, same_next
+    UT_hash_handle hh;      // by volume
+};
 
 enum move_verdict left_out_judge(const struct pool_volume *pv, const struct dv_uuid *other_unit,
                                  enum volume_state other, const struct medium_proof *proof)
@@ -91,6 +98,40 @@ bool left_out_is_wanted(const struct unit_link *link)
     return false;
 }
 
+static struct left_outs *find_all(const struct cms *cms, const struct dv_uuid *volume)
+{
+    struct left_outs *all = NULL;
+    HASH_FIND(hh, cms->left_outs, volume, sizeof(*volume), all);
+    return all;
+}
+
+const struct left_out *left_out_everywhere(const struct cms *cms, const struct dv_uuid *volume)
+{
+    const struct left_outs *all = find_all(cms, volume);
+    return all ? all->first : NULL;
+}
+
+static void enlist(struct cms *cms, struct left_out *l)
+{
+    struct left_outs *all = find_all(cms, &l->uuid);
+    if (!all) {
+        all = dv_calloc(1, sizeof(*all));
+        all->volume = l->uuid;
+        HASH_ADD(hh, cms->left_outs, volume, sizeof(all->volume), all);
+    }
+    DL_APPEND2(all->first, l, same_prev, same_next);
+}
+
+static void delist(struct cms *cms, struct left_out *l)
+{
+    struct left_outs *all = find_all(cms, &l->uuid);
+    DL_DELETE2(all->first, l, same_prev, same_next);
+    if (all->first)
+        return;
+    HASH_DEL(cms->left_outs, all);
+    free(all);
+}
+
 static struct left_out *find_or_add(struct unit_link *link, const struct dv_uuid *uuid)
 {
     struct left_out *l = find(link, uuid);
@@ -98,7 +139,9 @@ static struct left_out *find_or_add(struct unit_link *link, const struct dv_uuid
         return l;
     l = dv_calloc(1, sizeof(*l));
     l->uuid = *uuid;
+    l->link = link;
     HASH_ADD(hh, link->left_out, uuid, sizeof(l->uuid), l);
+    enlist(link->cms, l);
     return l;
 }
 
@@ -170,6 +213,7 @@ static void keep(struct unit_link *link, uint64_t mark)
     {
         if (mark != 0 && l->mark == mark)
             continue;
+        delist(link->cms, l);
         HASH_DEL(link->left_out, l);
         free(l->fault);
         free(l);

@@ -9,6 +9,7 @@
 struct observation;
 
 struct left_out {
+    struct unit_link *link; // that shows it
     struct dv_uuid uuid;
     enum volume_state state;
     bool known;                // the pool had it from another unit
@@ -21,7 +22,8 @@ struct left_out {
     struct pool_hold hold;
     uint64_t mark; // the reading that showed it last
     char *fault;   // of one that has failed there: "volume v1 ..."; else NULL
-    UT_hash_handle hh;
+    struct left_out *same_prev, *same_next; // of the same volume, shown by others
+    UT_hash_handle hh;                      // in unit_link.left_out, by uuid
 };
 
 void left_out_forget(struct unit_link *link); // all of it
@@ -29,6 +31,8 @@ void left_out_forget(struct unit_link *link); // all of it
 bool left_out_is_wanted(const struct unit_link *link);
 // What of the volume the unit shows, and the pool has from another one; NULL: nothing.
 struct left_out *left_out_of(const struct unit_link *link, const struct dv_uuid *volume);
+// What all units show of that volume, linked by same_next, known or not; NULL: nothing.
+const struct left_out *left_out_everywhere(const struct cms *cms, const struct dv_uuid *volume);
 // Why what the unit shows of it, and serves, is not the pool's; MOVE_STAYS, too, when it shows
 // none.
 enum move_verdict left_out_waits(const struct unit_link *link, const struct pool_volume *volume);

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cms/unit/portals.h"
 
-#include "base/address.h"
 #include "base/mem.h"
 #include "cms/core/events.h"
 #include "cms/member/link.h"
@@ -12,6 +11,7 @@
 #include "logic/portals.h"
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 static bool is_same(const struct portal *a, const struct portal *b)
 {
@@ -26,16 +26,11 @@ static const struct portal *find(const struct portal *list, size_t count, const 
     return NULL;
 }
 
-// The host of a management address in its usual form; "": a name, or none is known.
-static void managed_at(const char *management, char out[INET6_ADDRSTRLEN])
+// Whether a unit with that management address answers at the portal's address.
+static bool is_managed(const char *management, const struct portal *p)
 {
-    struct transport at;
-    out[0] = '\0';
-    if (!management[0])
-        return;
-    transport_split(management, &at);
-    if (address_check(at.host, ADDRESS_OF_HOST, out, NULL) < 0)
-        out[0] = '\0';
+    char at[PORTAL_TEXT_ROOM];
+    return pool_place_of(management, at) && strcmp(at, p->address) == 0;
 }
 
 struct claim {
@@ -43,33 +38,31 @@ struct claim {
     const struct pool_unit *other; // whose it is, if it is another unit's
 };
 
-// What is known of these portals, shown by the unit that answers at the address now. The caller
-// frees the list.
-static struct claim *claims_of(const struct pool *pool, const struct dv_uuid *unit,
-                               const char *address, const struct portal *list, size_t count)
+// What is known of a portal, shown by the unit that answers at the address now.
+static struct claim claim_of(const struct pool *pool, const struct dv_uuid *unit,
+                             const char *address, const struct portal *p)
 {
-    struct claim *claims = dv_calloc(count + 1, sizeof(*claims));
-    char here[INET6_ADDRSTRLEN], there[INET6_ADDRSTRLEN];
-    managed_at(address, here);
-    for (size_t i = 0; i < count; i++)
-        claims[i].facts.managed_here = strcmp(here, list[i].address) == 0;
-    for (const struct pool_unit *u = pool->units; u; u = u->hh.next) {
-        bool self = uuid_equal(&u->rec.uuid, unit);
-        if (u->rec.trust == TRUST_REVOKED && !self)
+    char name[PORTAL_TEXT_ROOM];
+    struct claim c = {.facts = {.managed_here = is_managed(address, p)}};
+    const struct pool_placed *at;
+    DL_FOREACH(pool_placed_at(pool, portal_format(p, name)), at)
+    {
+        bool self = uuid_equal(&at->unit->rec.uuid, unit);
+        if (!self && at->unit->rec.trust == TRUST_REVOKED)
             continue;
-        managed_at(u->rec.last_seen ? u->rec.address : "", there); // it answered there
-        for (size_t i = 0; i < count; i++) {
-            struct portal_facts *f = &claims[i].facts;
-            bool has = find(u->portals, u->portal_count, &list[i]) != NULL;
-            bool managed = !self && strcmp(there, list[i].address) == 0;
-            if (!self && (managed || (has && !f->managed_there)))
-                claims[i].other = u;
-            f->had |= self && has;
-            f->had_there |= !self && has;
-            f->managed_there |= managed;
-        }
+        c.facts.had |= self;
+        c.facts.had_there |= !self;
+        c.other = self ? c.other : at->unit;
     }
-    return claims;
+    DL_FOREACH(pool_placed_at(pool, p->address), at)
+    {
+        if (uuid_equal(&at->unit->rec.uuid, unit))
+            continue;
+        c.facts.managed_there = true;
+        c.other = at->unit;
+        break;
+    }
+    return c;
 }
 
 // ---- What another unit loses -------------------------------------------------------------------
@@ -95,21 +88,26 @@ static void tell_left(struct observation *o, struct unit_link *link, const char 
     strbuf_free(&more);
 }
 
+static bool has_any(const struct pool_unit *u, const struct portal *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (find(u->portals, u->portal_count, &list[i]))
+            return true;
+    return false;
+}
+
 // Portals of the unit of the observation, which is managed there, that another one had first.
 static void take_from(struct observation *o, struct pool_unit *u, const struct portal *list,
                       size_t count)
 {
     DV_FREE struct portal *kept = NULL;
     const struct portal *lost = NULL;
-    char here[INET6_ADDRSTRLEN], there[INET6_ADDRSTRLEN];
     size_t n = 0;
-    managed_at(o->rec.address, here);
-    managed_at(u->rec.address, there);
     for (size_t i = 0; i < u->portal_count; i++) {
         const struct portal *p = &u->portals[i];
-        const struct portal_facts facts = {.managed_here = strcmp(there, p->address) == 0,
+        const struct portal_facts facts = {.managed_here = is_managed(u->rec.address, p),
                                            .had = true,
-                                           .managed_there = strcmp(here, p->address) == 0};
+                                           .managed_there = is_managed(o->rec.address, p)};
         if (portal_is_own(&facts) || !find(list, count, p)) {
             *DV_APPEND(kept, n) = *p;
             continue;
@@ -124,6 +122,20 @@ static void take_from(struct observation *o, struct pool_unit *u, const struct p
     tell_left(o, u->link, u->rec.name, lost, o->rec.name, u->portal_count - n);
 }
 
+// Each unit that has one of them comes once, with the first.
+static void take_from_others(struct observation *o, const struct portal *list, size_t count)
+{
+    char name[PORTAL_TEXT_ROOM];
+    const struct pool_placed *at;
+    for (size_t i = 0; i < count; i++)
+        DL_FOREACH(pool_placed_at(o->pool, portal_format(&list[i], name)), at)
+        {
+            struct pool_unit *u = at->unit;
+            if (u != o->unit && !has_any(u, list, i))
+                take_from(o, u, list, count);
+        }
+}
+
 // ---- Those of a reading ------------------------------------------------------------------------
 
 void portals_observe(struct observation *o)
@@ -134,25 +146,22 @@ void portals_observe(struct observation *o)
     const char *owner = NULL;
     struct portal before = link->left_portals[0];
     size_t count_before = link->left_portal_count;
-    DV_FREE struct claim *claims =
-        claims_of(o->pool, &o->rec.uuid, o->rec.address, list, o->r->portal_count);
     own.portals = NULL;
     own.portal_count = link->left_portal_count = 0;
     for (size_t i = 0; i < o->r->portal_count; i++) {
-        if (portal_is_own(&claims[i].facts)) {
+        const struct claim c = claim_of(o->pool, &o->rec.uuid, o->rec.address, &list[i]);
+        if (portal_is_own(&c.facts)) {
             *DV_APPEND(own.portals, own.portal_count) = list[i];
             continue;
         }
         if (!first)
-            owner = claims[i].other->rec.name;
+            owner = c.other->rec.name;
         first = first ? first : &list[i];
         leave_out(link, &list[i]);
     }
     if (first && (link->left_portal_count != count_before || !is_same(first, &before)))
         tell_left(o, link, o->rec.name, first, owner, link->left_portal_count);
-    for (struct pool_unit *u = o->pool->units; u; u = u->hh.next)
-        if (u != o->unit)
-            take_from(o, u, own.portals, own.portal_count);
+    take_from_others(o, own.portals, own.portal_count);
     if (o->unit && o->unit->rec.last_seen != 0)
         moves_tell(o->cms, &o->c, o->unit, &own);
     changes_portals(&o->c, &o->rec.uuid, own.portals, own.portal_count);
@@ -163,12 +172,11 @@ bool portals_are_wanted(const struct unit_link *link)
 {
     size_t count =
         link->left_portal_count < LEFT_PORTALS_MAX ? link->left_portal_count : LEFT_PORTALS_MAX;
-    if (count == 0)
-        return false;
-    DV_FREE struct claim *claims =
-        claims_of(link->cms->pool, &link->uuid, link->address, link->left_portals, count);
-    for (size_t i = 0; i < count; i++)
-        if (portal_is_own(&claims[i].facts))
+    for (size_t i = 0; i < count; i++) {
+        const struct claim c =
+            claim_of(link->cms->pool, &link->uuid, link->address, &link->left_portals[i]);
+        if (portal_is_own(&c.facts))
             return true;
+    }
     return false;
 }
