@@ -125,6 +125,7 @@ struct crossing {
     int result;
     // Of a request that may change something:
     uint64_t turn; // that it waits for
+    bool first;    // it is the request's first
     struct ledger_outcome outcome;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -186,8 +187,9 @@ static void give_up(void *arg)
         return; // it has begun meanwhile
     struct crossing *mine = arg;
     mine->result = dv_fail(mine->err, DV_BUSY,
-                           "the station's store takes its time: nothing was changed; try again, "
-                           "and see the station's log");
+                           "the station's store takes its time%s; try again, and see the station's "
+                           "log",
+                           c->first ? ": nothing was changed" : "");
     mine->done = true;
 }
 
@@ -250,19 +252,32 @@ static int run_once(struct crossing *c)
     return rc;
 }
 
+// A request that takes several turns has failed behind the first.
+static void tell_part(struct dv_err *err)
+{
+    const struct dv_err why = *err;
+    dv_fail(err, why.code,
+            "%s; what was done of it before stays done, so look before you ask again", why.text);
+}
+
 static int run(struct dispatcher *d, struct api_call *call, struct dv_err *err)
 {
     int rc;
+    bool first = true;
     if (call->route->wait && call->route->wait(call, err) < 0)
         return -1;
     do {
-        struct crossing c = {.d = d, .call = call, .err = err, .outcome = {.closed = written}};
+        struct crossing c = {
+            .d = d, .call = call, .err = err, .first = first, .outcome = {.closed = written}};
         call->again = false;
         pthread_mutex_init(&c.lock, NULL);
         pthread_cond_init(&c.changed, NULL);
         rc = run_once(&c);
         pthread_mutex_destroy(&c.lock);
         pthread_cond_destroy(&c.changed);
+        if (rc < 0 && !first && may_change(call))
+            tell_part(err);
+        first = false;
     } while (rc == 0 && call->again);
     return rc;
 }
