@@ -363,13 +363,12 @@ static void follow_size(struct observation *o, const struct volume *v, struct vo
                o->rec.name, size_format(blocks * BLOCK_SIZE, size, sizeof(size)));
 }
 
-// So is the description; but one that is empty is not taken over: a unit that lost its journal has
-// none.
-static void follow_description(const struct observation *o, const struct volume *v,
-                               struct volume_record *rec)
+// So are people's words; but none are not taken over: a unit that lost its journal has none.
+static void follow_words(const struct observation *o, const struct volume *v,
+                         struct volume_record *rec)
 {
-    if (v->description[0] && !tasks_open(o->cms, TASK_VOLUME_RENAME, &rec->uuid, NULL))
-        dv_copy(rec->description, sizeof(rec->description), v->description);
+    if (!volume_is_labelled(rec, v) && !tasks_open(o->cms, TASK_VOLUME_RENAME, &rec->uuid, NULL))
+        volume_follow_words(rec, v);
 }
 
 static void tell_twice(const struct observation *o, const struct volume *v)
@@ -479,7 +478,7 @@ void observe_volume(struct observation *o, const struct volume *v)
         rec.left = (struct dv_uuid){0};
     note_proof(o, pv, &rec);
     follow_size(o, v, &rec);
-    follow_description(o, v, &rec);
+    follow_words(o, v, &rec);
     displace(o, v); // first; also where nothing but the unit that shows it is new
     if (!kind_records_equal(&kind_volume, &rec, &pv->rec))
         changes_volume(&o->c, &rec);
