@@ -6,10 +6,11 @@ import pytest
 
 from dvsanlab import secret
 from dvsan_oids import dvsanVolumeDescription, dvsanVolumeName
+from support.liar import Liar
 from support.patience import until
 from support.testlab import Refused
 
-LAB = {"units": 1, "hosts": 1}
+LAB = {"units": 2, "hosts": 1}
 SECONDS = 30
 LONGEST = "ä" * 127 + "x"  # 255 octets
 BAD = {"two\nlines": "one line", "\x1b[2J": "one line", LONGEST + "y": "255 octets", "right\u202eleft": "one line"}
@@ -108,9 +109,44 @@ def test_a_manager_changes_it(lab):
     assert description(lab, "/volumes/snmp1") == "by a manager"
 
 
+def test_made_with_it_by_snmp(lab):
+    """A manager's, that a station finds; what cannot be is refused, and makes nothing."""
+    column, row = dvsanVolumeDescription.rsplit(".", 1)[0], "77"
+
+    def make(text):
+        return lab.snmp("unit1", "snmpset",
+                        f"{column}.23.{row}", "i", "4", f"{column}.2.{row}", "x", "9d1c5f0a8e4b4a6f9c2d3e4f5a6b7c77",
+                        f"{column}.3.{row}", "s", "snmp2", f"{column}.4.{row}", "u", "1", f"{column}.5.{row}", "u", "8",
+                        f"{column}.26.{row}", "s", text, user="provision", check=False)
+    assert "wrongLength" in make("x" * 256).stderr and "wrongValue" in make("a\tb").stderr
+    assert row not in lab.column("unit1", dvsanVolumeName)
+    assert make("made by hand").returncode == 0
+    assert until(lambda: "snmp2" in {v["name"] for v in lab.client.get("/volumes")}, SECONDS)
+    assert description(lab, "/volumes/snmp2") == "made by hand"
+
+
+def test_an_older_agent(lab):
+    """It has no such column: the station keeps the words, asks nothing of the unit, and goes on."""
+    with Liar(lab, "unit2") as liar:
+        number = liar.volume(1, dvsanVolumeName=("s", "older"))  # a row as of before there were descriptions
+        liar.tell()
+        liar.announce()
+        assert until(lambda: number in {v["uuid"] for v in lab.client.get("/volumes")}, SECONDS)
+        lab.done(lab.client.ask("PATCH", f"/volumes/{number}", {"description": "kept here"}))
+        assert description(lab, f"/volumes/{number}") == "kept here"
+        unit = str(liar.number)
+        for _ in range(3):
+            seen = lab.unit(unit)["last_seen"]
+            assert until(lambda: lab.unit(unit)["last_seen"] != seen, SECONDS)  # pylint: disable=cell-var-from-loop
+        assert not [oid for oid, _ in liar.sets() if oid.startswith(dvsanVolumeDescription)]
+        assert description(lab, f"/volumes/{number}") == "kept here" and lab.unit(unit)["state"] == "up"
+    assert until(lambda: lab.unit(unit)["state"] in ("down", "stopped"), SECONDS)
+    lab.dvsan("unit", "forget", unit, "--yes")
+
+
 def test_a_station_that_lost_its_store_finds_it(lab):
-    lab.create("found", "8M", unit="unit1")
-    lab.done(lab.client.ask("PATCH", "/volumes/found", {"description": "found again"}))
+    lab.create("found", "8M", unit="unit1", description="found again")
+    assert until(lambda: shown(lab, "found") == "found again", SECONDS)
     lab.run("stop", "cms")
     state = os.path.join(lab.lab.station.folder, "state")
     for name in os.listdir(state):

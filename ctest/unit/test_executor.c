@@ -6,6 +6,7 @@
 #include "cms/task/tasks.h"
 #include "cms/unit/executor.h"
 #include "ctest/support/observe_lab.h"
+#include "dvsan_oids.h"
 
 static void settles(struct lab *lab)
 {
@@ -69,6 +70,32 @@ static void test_what_is_settled_is_left_alone(void **state)
     assert_int_equal(lab->unit->unsettled->rec.index, going.index);
     settles(lab);
     assert_int_equal(HASH_COUNT(p->volumes), 2);
+    assert_null(lab->unit->unsettled);
+    link_forget_orders(&lab->link);
+}
+
+// Words that a unit has lost are ordered again; of an agent that has no column for them nothing is
+// asked, and nothing waits for it.
+static void test_an_older_agent_is_given_no_words(void **state)
+{
+    struct lab *lab = *state;
+    struct changes c = {0};
+    reads(lab, 2, 1, 0);
+    dv_copy(lab->link.reading->volumes[0].name, NAME_MAX_LEN + 1, "same");
+    takes_all(lab);
+    struct volume_record rec = lab->unit->volumes->rec;
+    struct volume shown = lab->unit->volumes->actual;
+    dv_copy(rec.description, sizeof(rec.description), "said of it");
+    changes_volume(&c, &rec);
+    apply(lab, &c);
+    assert_true(executor_plan(&lab->link));
+    assert_int_equal(lab->link.queue.count, 1);
+    assert_int_equal(lab->link.queue.items[0].kind, ORDER_RENAME_VOLUME);
+    shown.lacks = UINT64_C(1) << SUB_dvsanVolumeDescription;
+    changes_shown(&c, &shown, NULL, 0);
+    apply(lab, &c);
+    assert_false(executor_plan(&lab->link));
+    assert_int_equal(lab->link.queue.count, 0);
     assert_null(lab->unit->unsettled);
     link_forget_orders(&lab->link);
 }
@@ -275,6 +302,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_what_is_settled_is_left_alone),
+        TEST(test_an_older_agent_is_given_no_words),
         TEST(test_many_are_planned_for_in_turns),
         TEST(test_much_that_went_is_dropped_in_turns),
         TEST(test_what_waits_for_a_refusal_keeps_no_pace),

@@ -52,11 +52,9 @@ void kind_set_number(const struct kind_field *f, void *record, int64_t value)
     }
 }
 
-// Two fields of one type and room.
-static bool are_equal(const struct kind_field *f, const void *a, const struct kind_field *g,
-                      const void *b)
+static bool is_equal(const struct kind_field *f, const void *a, const void *b)
 {
-    const char *x = (const char *)a + f->offset, *y = (const char *)b + g->offset;
+    const char *x = (const char *)a + f->offset, *y = (const char *)b + f->offset;
     uint8_t length = f->type == KIND_BLOB ? *((const uint8_t *)a + f->length) : 0;
     switch (f->type) {
     case KIND_UUID:
@@ -66,15 +64,10 @@ static bool are_equal(const struct kind_field *f, const void *a, const struct ki
     case KIND_BYTES:
         return memcmp(x, y, f->room) == 0;
     case KIND_BLOB:
-        return length == *((const uint8_t *)b + g->length) && memcmp(x, y, length) == 0;
+        return length == *((const uint8_t *)b + f->length) && memcmp(x, y, length) == 0;
     default:
-        return kind_number(f, a) == kind_number(g, b);
+        return kind_number(f, a) == kind_number(f, b);
     }
-}
-
-static bool is_equal(const struct kind_field *f, const void *a, const void *b)
-{
-    return are_equal(f, a, f, b);
 }
 
 bool kind_records_equal(const struct kind *k, const void *a, const void *b)
@@ -93,25 +86,20 @@ bool kind_same(const struct kind *k, unsigned flag, const void *a, const void *b
     return true;
 }
 
-static void copy(const struct kind_field *f, void *to, const struct kind_field *g, const void *from)
+void kind_copy_field(const struct kind_field *f, void *to, const void *from)
 {
     switch (f->type) {
     case KIND_BLOB:
-        *((uint8_t *)to + f->length) = *((const uint8_t *)from + g->length);
+        *((uint8_t *)to + f->length) = *((const uint8_t *)from + f->length);
         // fall through
     case KIND_UUID:
     case KIND_TEXT:
     case KIND_BYTES:
-        memcpy((char *)to + f->offset, (const char *)from + g->offset, f->room);
+        memcpy((char *)to + f->offset, (const char *)from + f->offset, f->room);
         break;
     default:
-        kind_set_number(f, to, kind_number(g, from));
+        kind_set_number(f, to, kind_number(f, from));
     }
-}
-
-void kind_copy_field(const struct kind_field *f, void *to, const void *from)
-{
-    copy(f, to, f, from);
 }
 
 void kind_copy(const struct kind *k, unsigned flag, void *to, const void *from)
@@ -156,27 +144,6 @@ const struct kind_field *kind_named(const struct kind *k, const char *name)
         if (strcmp(k->fields[i].name, name) == 0)
             return &k->fields[i];
     return NULL;
-}
-
-bool kind_agree(unsigned flag, const struct kind *k, const void *record, const struct kind *other,
-                const void *others)
-{
-    for (size_t i = 0; i < k->field_count; i++) {
-        const struct kind_field *f = &k->fields[i];
-        if ((f->flags & flag) && !are_equal(f, record, kind_named(other, f->name), others))
-            return false;
-    }
-    return true;
-}
-
-void kind_take(unsigned flag, const struct kind *k, void *record, const struct kind *other,
-               const void *others)
-{
-    for (size_t i = 0; i < k->field_count; i++) {
-        const struct kind_field *f = &k->fields[i];
-        if (f->flags & flag)
-            copy(f, record, kind_named(other, f->name), others);
-    }
 }
 
 int kind_judge(const struct kind *k, unsigned flag, const void *record, struct dv_err *err)

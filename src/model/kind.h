@@ -88,12 +88,14 @@ void kind_copy_field(const struct kind_field *f, void *to, const void *from);
 // As each field's check says. The first that cannot be is the error.
 int kind_judge(const struct kind *k, unsigned flag, const void *record, struct dv_err *err);
 
-// Of those fields of the first kind, and of the ones of the second kind with the same names.
-const struct kind_field *kind_named(const struct kind *k, const char *name); // NULL: none
-bool kind_agree(unsigned flag, const struct kind *k, const void *record, const struct kind *other,
-                const void *others);
-void kind_take(unsigned flag, const struct kind *k, void *record, const struct kind *other,
-               const void *others);
+// By the column's name; NULL: none.
+const struct kind_field *kind_named(const struct kind *k, const char *name);
+
+// The text of a KIND_TEXT in a record.
+static inline char *kind_text(const struct kind_field *f, const void *record)
+{
+    return (char *)record + f->offset;
+}
 
 // A number of any type, as the record has it.
 int64_t kind_number(const struct kind_field *f, const void *record);

@@ -239,6 +239,7 @@ static const struct kind_field shown_fields[] = {
     ROOMY(volume, target_blocks, "target_blocks"),
     U32(volume, group, "portal_group", .mib = SUB_dvsanVolumePortalGroup),
     ROOMY(volume, target_start_lba, "target_start_lba", .flags = KIND_UNSTORED),
+    ROOMY(volume, lacks, "lacks", .flags = KIND_UNSTORED),
 };
 
 static const char *is_shown_wrong(const void *record)

@@ -84,14 +84,18 @@ struct volume_record {
     struct dv_uuid left;
 };
 
-// Whether the unit shows of what is KIND_CHANGEABLE all that is wanted: the volume's label. And
-// what the unit shows becomes what is wanted.
+// A volume's label is what is KIND_CHANGEABLE of it: its name, and people's words, of which there
+// may be none. Whether the unit shows all of it that is wanted; an agent that has no column for
+// some of it is not asked for that.
 bool volume_is_labelled(const struct volume_record *want, const struct volume *shown);
+// Whether it shows no words where some are wanted, as one that lost its journal.
+bool volume_lost_words(const struct volume_record *want, const struct volume *shown);
+// What the unit shows is wanted from now on; of words alone, and not that there are none.
 void volume_take_label(struct volume_record *want, const struct volume *shown);
-// Of its optional parts, such as its description: whether the unit shows none where one is wanted,
-// as when it lost its journal; and those that it shows become what is wanted.
-bool volume_lost_label(const struct volume_record *want, const struct volume *shown);
-void volume_follow_label(struct volume_record *want, const struct volume *shown);
+void volume_follow_words(struct volume_record *want, const struct volume *shown);
+// Whether its unit's agent has the column of that field.
+struct kind_field;
+bool volume_has_column(const struct volume *shown, const struct kind_field *of);
 
 struct host_account {
     char user[CHAP_USER_MAX + 1]; // "": there is none

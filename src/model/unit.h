@@ -102,6 +102,9 @@ struct volume {
     uint32_t progress; // of the work that state names, or of resizing, 0..100
     uint32_t generation;
     char last_error[LAST_ERROR_ROOM];
+    // Of a row that was read: the columns that its unit's agent, an older one, does not have, each
+    // the bit of its sub-identifier.
+    uint64_t lacks;
 };
 
 struct access_rule {

@@ -78,3 +78,14 @@ bool sn_record_read(const struct kind *k, const struct sn_value *values, void *r
     }
     return true;
 }
+
+uint64_t sn_record_lacks(const struct kind *k, const struct sn_value *values)
+{
+    uint64_t lacks = 0;
+    for (size_t i = 0; i < k->field_count; i++) {
+        const struct kind_field *f = &k->fields[i];
+        if (f->mib && sn_is_exception(values++))
+            lacks |= UINT64_C(1) << f->mib;
+    }
+    return lacks;
+}

@@ -17,4 +17,8 @@ bool sn_record_read(const struct kind *k, const struct sn_value *values, void *r
 // One field of a record, which has a column, as it came. False: as above.
 bool sn_record_field(const struct kind_field *f, const struct sn_value *v, void *record);
 
+// The columns among them that are missing, each the bit of its sub-identifier: an older agent does
+// not have them.
+uint64_t sn_record_lacks(const struct kind *k, const struct sn_value *values);
+
 #endif

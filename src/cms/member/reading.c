@@ -268,6 +268,7 @@ bool reading_volume(const uint32_t *index, size_t len, const struct sn_value *v,
     if (!row_index(index, len, 1) || !more || !sn_get_uint(more, &mib))
         return false;
     out->index = index[0];
+    out->lacks = sn_record_lacks(&kind_shown, v);
     if (mib != out->blocks / BLOCKS_PER_MIB)
         out->target_blocks = (uint64_t)mib * BLOCKS_PER_MIB;
     return !volume_wrong(out);

@@ -231,8 +231,9 @@ const struct task_way task_way_resize = {
 static void take_back_label(struct cms *cms, const struct pool_volume *v, struct changes *c)
 {
     struct volume_record rec = v->rec;
-    volume_take_label(&rec, &v->actual);
-    if (v->actual.index == 0 || request_new_volume_name(cms, rec.name, v, NULL) < 0)
+    if (v->actual.index != 0)
+        volume_take_label(&rec, &v->actual);
+    if (request_new_volume_name(cms, rec.name, v, NULL) < 0)
         dv_copy(rec.name, sizeof(rec.name), v->rec.name);
     changes_volume(c, &rec);
 }

@@ -94,7 +94,7 @@ static bool is_nameless(const struct pool_volume *v)
 static bool wants_label(const struct unit_link *link, const struct pool_volume *v)
 {
     return wants(link, v, TASK_VOLUME_RENAME) || is_nameless(v) || v->renamed ||
-           (v->actual.index != 0 && volume_lost_label(&v->rec, &v->actual));
+           (v->actual.index != 0 && volume_lost_words(&v->rec, &v->actual));
 }
 
 // Whether the volume can be left alone until something about it changes.
@@ -249,7 +249,8 @@ static void guard(const struct orders_item *s, struct sn_var *vars, size_t *n)
     var(vars, n, &uuid, &s->volume_index, 1, sn_octets(s->volume.b, sizeof(s->volume.b)));
 }
 
-// What is to be other than it is shown; of a new volume, what it has.
+// What is to be other than it is shown. A new volume gets its name, and people's words once it is
+// shown: an older agent, which has no columns for them, would refuse a row that brings them.
 static void label_vars(const struct orders_item *s, const struct volume_record *rec,
                        const struct volume *shown, struct sn_var *vars, size_t *n)
 {
@@ -257,11 +258,12 @@ static void label_vars(const struct orders_item *s, const struct volume_record *
     for (size_t k = 0; k < kind_volume.field_count; k++) {
         const struct kind_field *f = &kind_volume.fields[k];
         const struct kind_field *g = kind_named(&kind_shown, f->name);
-        const char *text = (const char *)rec + f->offset;
-        if (!(f->flags & KIND_CHANGEABLE) || strcmp(text, (const char *)shown + g->offset) == 0)
+        if (!(f->flags & KIND_CHANGEABLE) || !volume_has_column(shown, g) ||
+            strcmp(kind_text(f, rec), kind_text(g, shown)) == 0 ||
+            (s->kind == ORDER_CREATE_VOLUME && (f->flags & KIND_OPTIONAL)))
             continue;
         const struct sn_oid column = sn_oid_append(&entry, g->mib);
-        var(vars, n, &column, &s->volume_index, 1, sn_text(text));
+        var(vars, n, &column, &s->volume_index, 1, sn_text(kind_text(f, rec)));
     }
 }
 

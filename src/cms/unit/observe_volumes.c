@@ -363,12 +363,12 @@ static void follow_size(struct observation *o, const struct volume *v, struct vo
                o->rec.name, size_format(blocks * BLOCK_SIZE, size, sizeof(size)));
 }
 
-// So are the optional parts of its label; but where the unit shows none, it lost its journal.
-static void follow_label(const struct observation *o, const struct volume *v,
+// So are people's words; but none are not taken over: a unit that lost its journal has none.
+static void follow_words(const struct observation *o, const struct volume *v,
                          struct volume_record *rec)
 {
-    if (!tasks_open(o->cms, TASK_VOLUME_RENAME, &rec->uuid, NULL))
-        volume_follow_label(rec, v);
+    if (!volume_is_labelled(rec, v) && !tasks_open(o->cms, TASK_VOLUME_RENAME, &rec->uuid, NULL))
+        volume_follow_words(rec, v);
 }
 
 static void tell_twice(const struct observation *o, const struct volume *v)
@@ -478,7 +478,7 @@ void observe_volume(struct observation *o, const struct volume *v)
         rec.left = (struct dv_uuid){0};
     note_proof(o, pv, &rec);
     follow_size(o, v, &rec);
-    follow_label(o, v, &rec);
+    follow_words(o, v, &rec);
     displace(o, v); // first; also where nothing but the unit that shows it is new
     if (!kind_records_equal(&kind_volume, &rec, &pv->rec))
         changes_volume(&o->c, &rec);
