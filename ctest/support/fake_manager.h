@@ -1,9 +1,9 @@
-// The SNMP manager and the loop's timers as a test wants them: it answers each request itself, and
-// time passes when it says so. Nothing is sent, and nobody waits.
+// The SNMP manager and the loop's timers, as a test of one program has them in its hand.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The linker puts the functions here in the place of the true ones: see FAKE_MANAGER in
-// ctest/unit/CMakeLists.txt.
+// A test answers each request itself, and time passes when it says so: nothing is sent, and nobody
+// waits. The linker puts the functions here in the place of the true ones (FAKE_MANAGER in
+// ctest/unit/CMakeLists.txt).
 #ifndef DVSAN_CTEST_FAKE_MANAGER_H
 #define DVSAN_CTEST_FAKE_MANAGER_H
 

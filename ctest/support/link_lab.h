@@ -1,6 +1,7 @@
-// A link to a member whose facet is a fake one, over a ledger without a disk: the test says what
-// the member shows, what its facet answers, and when time passes.
+// A link to a member with a fake facet, over a ledger without a disk and without a network.
 // SPDX-License-Identifier: BSD-2-Clause
+//
+// The test says what the member shows, what its facet answers, and when time passes.
 #ifndef DVSAN_CTEST_LINK_LAB_H
 #define DVSAN_CTEST_LINK_LAB_H
 
@@ -232,6 +233,21 @@ static inline void answer_all(struct lab *lab)
         assert_true(n < 1000);
         answer_truly(lab, fake.asked);
     }
+}
+
+// Asks the unit, unless it is asked just now, and leaves the question open.
+static inline struct asked *looks(struct lab *lab)
+{
+    if (!look_asked(lab->link))
+        link_look(lab->link);
+    until_look(lab);
+    return look_asked(lab->link);
+}
+
+static inline void looks_and_hears(struct lab *lab)
+{
+    looks(lab);
+    answer_all(lab);
 }
 
 // ---- Its life ----------------------------------------------------------------------------------
