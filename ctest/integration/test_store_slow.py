@@ -93,7 +93,13 @@ def is_renewed(lab, unit):
         now = lease_of(lab, unit)
         lowest, last = now if lowest is None else min(lowest, now), now
         return now > lowest
-    assert until(higher, SECONDS), (last, lowest)
+    assert until(higher, SECONDS), (last, lowest, stands(lab))
+
+
+def stands(lab):
+    """For who waited in vain: the units as the station has them, and what they show of their leases."""
+    units = [lab.unit(name) for name in lab.units]
+    return "; ".join(f"{u['name']} is {u['state']}, seen at {u['last_seen']}, lease {lease_of(lab, u['name'])} s" for u in units)
 
 
 def is_quiet(lab):
@@ -101,7 +107,7 @@ def is_quiet(lab):
     for _ in range(2):
         for name in lab.units:
             before = lab.unit(name)["last_seen"]
-            assert until(lambda name=name, before=before: lab.unit(name)["last_seen"] != before, SECONDS)
+            assert until(lambda name=name, before=before: lab.unit(name)["last_seen"] != before, SECONDS), stands(lab)
 
 
 def goes_on(lab, way):
@@ -122,7 +128,8 @@ def ask_while_it_hangs(lab, state, way, turn):
     before = {v["name"] for v in lab.client.get("/volumes")}
     with Frozen(state):
         asked = [Asked(lab, "/volumes", {"name": name, "size": "16M", "unit": "unit1"}) for name in names]
-        assert until(lambda: sum(one.refusal is not None for one in asked) >= len(asked) - 1, SECONDS)
+        assert until(lambda: sum(one.refusal is not None for one in asked) >= len(asked) - 1, SECONDS), \
+            f"refused: {[n for n, one in enumerate(asked) if one.refusal]}; {stands(lab)}"
         goes_on(lab, way)
         assert not [one for one in asked if one.answer]
         assert {v["name"] for v in lab.client.get("/volumes")} == before

@@ -68,8 +68,17 @@ def threads(pid):
                    f"{read(at + 'wchan') or '-'} syscall {read(at + 'syscall').split(' ')[0].strip() or '-'}")
 
 
+def hangs(pid):
+    """Whether one of its threads waits in the kernel, as for a frozen file system: a debugger would wait with it."""
+    with contextlib.suppress(FileNotFoundError):
+        return any(state(task) == "D" for task in os.listdir(f"/proc/{pid}/task"))
+    return False
+
+
 def stacks(pid):
     """What its threads have called, where a debugger is at hand."""
+    if hangs(pid):
+        return "    no stack: a thread waits in the kernel"
     if not shutil.which("gdb"):
         return ""
     try:
