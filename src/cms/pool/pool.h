@@ -57,6 +57,7 @@ struct pool_assignment {
     struct pool_host *host;
     struct access_rule actual; // as the unit shows it; actual.index 0 when it does not
     size_t rule;               // the place of that in the volume's rules
+    size_t former; // 1 + that of the one for the host's previous IQN; 0: the unit shows none
     struct pool_hold hold;
     struct pool_assignment *volume_prev, *volume_next; // in pool_volume.assignments
     struct pool_assignment *host_prev, *host_next;     // in pool_host.assignments
@@ -93,12 +94,13 @@ struct pool_volume {
 
 struct pool_host {
     struct host_record rec;
-    char iqn[IQN_MAX_LEN + 1]; // the canonical form of rec.iqn
+    char iqn[IQN_MAX_LEN + 1], previous_iqn[IQN_MAX_LEN + 1]; // in canonical form
     struct pool_assignment *assignments;
-    uint64_t mark;          // private to src/cms: the count that met it last
-    UT_hash_handle hh;      // by rec.uuid
-    UT_hash_handle hh_name; // by rec.name
-    UT_hash_handle hh_iqn;  // by iqn
+    uint64_t mark;              // private to src/cms: the count that met it last
+    UT_hash_handle hh;          // by rec.uuid
+    UT_hash_handle hh_name;     // by rec.name
+    UT_hash_handle hh_iqn;      // by iqn
+    UT_hash_handle hh_previous; // by previous_iqn, while there is one
 };
 
 struct pool_task {
@@ -117,7 +119,7 @@ struct pool_tasks_of { // the tasks about a volume, or a unit, that are not over
 struct pool {
     struct pool_unit *units, *unit_names;
     struct pool_volume *volumes, *volume_names;
-    struct pool_host *hosts, *host_names, *host_iqns;
+    struct pool_host *hosts, *host_names, *host_iqns, *previous_iqns;
     struct pool_task *tasks; // ascending by id
     struct pool_tasks_of *tasks_of;
     struct pool_volume *to_link; // while changes are applied: whose rules or rights are others
@@ -149,7 +151,8 @@ struct pool_task *pool_find_task(struct pool *p, uint64_t id);
 struct pool_unit *pool_unit_by_uuid(struct pool *p, const struct dv_uuid *uuid);
 struct pool_volume *pool_volume_by_uuid(struct pool *p, const struct dv_uuid *uuid);
 struct pool_host *pool_host_by_uuid(struct pool *p, const struct dv_uuid *uuid);
-struct pool_host *pool_host_by_iqn(struct pool *p, const char *iqn);           // in any case
+// By the present one or the previous one, in any case.
+struct pool_host *pool_host_by_iqn(struct pool *p, const char *iqn);
 struct pool_volume *pool_volume_by_index(struct pool_unit *u, uint32_t index); // shown ones
 struct pool_assignment *pool_assignment_of(struct pool_volume *v, const struct dv_uuid *host);
 // Whether an order of that station about the volume or its rights was sent and may still be carried
@@ -169,6 +172,12 @@ bool pool_is_current(const struct pool_unit *u);
 // "creating", "online", "offline", "failed", "deleting", and "unreachable" while that is not known.
 const char *pool_volume_state(const struct pool_volume *v);
 const char *pool_volume_last_state(const struct pool_volume *v); // when the unit answered last
+// The rule that the unit shows for the host's previous IQN; NULL: none.
+const struct access_rule *pool_former_rule(const struct pool_assignment *a);
+// How many access rules the volume has once its unit has all that is wanted.
+size_t pool_rules_wanted(const struct pool_volume *v);
+// Whether its unit has still to let the host in by the IQN that the host has now.
+bool pool_awaits_iqn(const struct pool_assignment *a);
 // Whether its unit has still to take the account that the host has now.
 bool pool_awaits_account(const struct pool_assignment *a);
 // Whether its unit showed last that it lets the host in by an account that has ended.
