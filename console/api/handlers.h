@@ -17,7 +17,7 @@ api_handler list_volumes, get_volume, create_volume, change_volume, delete_volum
 api_handler list_assignments, get_assignment, assign_volume, unassign_volume;
 // handlers_host.c
 api_handler list_hosts, get_host, add_host, change_host, check_secret, delete_host, rekey_host,
-    finish_rekey, get_connect_info;
+    finish_rekey, finish_iqn, get_connect_info;
 // handlers_task.c
 api_handler list_tasks, wait_task, get_task, cancel_task;
 // handlers_code.c; draw_code waits before create_code

@@ -48,8 +48,25 @@ int add_host(struct api_call *call, struct dv_err *err)
 
 int change_host(struct api_call *call, struct dv_err *err)
 {
-    if (cms_describe_host(call->cms, call->params[0], call_text(call->body, "description"), err) <
-        0)
+    const char *host = call->params[0], *text = call_text(call->body, "description"),
+               *iqn = call_text(call->body, "iqn");
+    int now = call_bool(call->body, "now");
+    if (!call_host(call, host, err))
+        return -1;
+    if ((text != NULL) == (iqn != NULL))
+        return dv_fail(err, DV_INVALID, "give either a new description or a new iqn");
+    if (text && now >= 0)
+        return dv_fail(err, DV_INVALID, "now belongs to iqn: a description needs none");
+    if ((text ? cms_describe_host(call->cms, host, text, err)
+              : cms_change_iqn(call->cms, host, iqn, now == 1, err)) < 0)
+        return -1;
+    call->then = get_host;
+    return 0;
+}
+
+int finish_iqn(struct api_call *call, struct dv_err *err)
+{
+    if (cms_finish_iqn(call->cms, call->params[0], call_bool(call->body, "now") == 1, err) < 0)
         return -1;
     call->then = get_host;
     return 0;

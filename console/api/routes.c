@@ -37,7 +37,9 @@ static const struct field host_body[] = {
     {.name = NULL},
 };
 static const struct field change_host_body[] = {
-    {.name = "description", .of = &kind_host, .required = true},
+    {.name = "description", .of = &kind_host},
+    {.name = "iqn", .of = &kind_host},
+    {.name = "now", .kind = FIELD_BOOL},
     {.name = NULL},
 };
 static const struct field host_rekey_body[] = {
@@ -145,6 +147,7 @@ const struct route api_routes[] = {
     {"DELETE", "/api/v1/hosts/{host}",                 delete_host, NULL, NULL, NULL},
     {"POST",   "/api/v1/hosts/{host}/rekey",           rekey_host, host_rekey_body, NULL, NULL},
     {"POST",   "/api/v1/hosts/{host}/finish-rekey",    finish_rekey, finish_body, NULL, NULL},
+    {"POST",   "/api/v1/hosts/{host}/finish-iqn",      finish_iqn, finish_body, NULL, NULL},
     {"POST",   "/api/v1/hosts/{host}/check-secret",    check_secret, secret_body, NULL, NULL},
     {"GET",    "/api/v1/hosts/{host}/connect-info",    get_connect_info, NULL, NULL, NULL},
     {"GET",    "/api/v1/tasks",                        list_tasks, NULL, tasks_query, NULL},

@@ -402,6 +402,18 @@ static json_t *previous_account(const struct pool_host *h)
     return o;
 }
 
+// The initiator name that is valid beside the one that the host has, or null.
+static json_t *previous_iqn(const struct pool_host *h)
+{
+    if (!h->rec.previous_iqn[0])
+        return json_null();
+    json_t *o = json_object();
+    put_text(o, "iqn", h->rec.previous_iqn);
+    put_time(o, "since", h->rec.previous_iqn_since);
+    json_object_set_new(o, "awaited_units", units_where(h, pool_awaits_iqn));
+    return o;
+}
+
 json_t *view_host(const struct pool_host *h)
 {
     json_t *o = json_object(), *volumes = json_array();
@@ -411,6 +423,7 @@ json_t *view_host(const struct pool_host *h)
     put_record(o, &kind_host, &h->rec);
     put_bool(o, "secret_known", h->rec.sealed_len > 0);
     json_object_set_new(o, "previous", previous_account(h));
+    json_object_set_new(o, "previous_iqn", previous_iqn(h));
     json_object_set_new(o, "outdated_units", units_where(h, pool_admits_ended));
     json_object_set_new(o, "volumes", in_order(volumes, NULL));
     return o;

@@ -25,6 +25,7 @@ command_fn volume_resize, volume_rename, volume_describe, volume_accept;        
 command_fn unit_describe, host_describe;                                           // likewise
 command_fn volume_assign, volume_unassign;                                         // cmd_assign.c
 command_fn host_add, host_list, host_show, host_secret, host_rekey, host_delete;   // cmd_host.c
+command_fn host_change;                                                            // cmd_host_iqn.c
 command_fn host_connect_info;                                                      // cmd_connect.c
 command_fn task_list, task_show, task_watch, task_cancel;                          // cmd_task.c
 command_fn event_list;                                                             // cmd_event.c

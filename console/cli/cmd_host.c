@@ -123,11 +123,12 @@ int host_list(struct cli *cli, struct dv_err *err)
     return cli_list(cli, "hosts", "/hosts", columns, DV_COUNT(columns), err);
 }
 
-// Of the account that is valid beside the one that the host has.
-static json_t *of_previous(const json_t *host, const char *key)
+// Of what is valid beside what the host has; of no units, too, null.
+static json_t *of_previous(const json_t *host, const char *which, const char *key)
 {
-    json_t *value = json_object_get(json_object_get(host, "previous"), key);
-    return value ? json_incref(value) : json_null();
+    json_t *value = json_object_get(json_object_get(host, which), key);
+    bool none = !value || (json_is_array(value) && json_array_size(value) == 0);
+    return none ? json_null() : json_incref(value);
 }
 
 static int print_host(struct cli *cli, json_t *host, struct dv_err *err)
@@ -141,8 +142,11 @@ static int print_host(struct cli *cli, json_t *host, struct dv_err *err)
         {"CHAP secret known", "secret_known", COLUMN_YES},
         {"One secret for all units", "one_secret", COLUMN_YES},
         {"Previous CHAP user, also valid", "previous_user", COLUMN_NOTE},
-        {"Since there is another one", "previous_since", COLUMN_SINCE},
-        {"Units without that one yet", "awaited_units", COLUMN_NOTE},
+        {"Since there is another one", "user_since", COLUMN_SINCE},
+        {"Units without that one yet", "user_awaited", COLUMN_NOTE},
+        {"Previous IQN, also valid", "iqn_before", COLUMN_NOTE},
+        {"Since there is another IQN", "iqn_since", COLUMN_SINCE},
+        {"Units without that IQN yet", "iqn_awaited", COLUMN_NOTE},
         {"Units that take what has ended", "outdated_units", COLUMN_NOTE},
     };
     static const struct table_column assignments[] = {
@@ -150,12 +154,12 @@ static int print_host(struct cli *cli, json_t *host, struct dv_err *err)
         {"STATE", "state", COLUMN_STATE},     {"AS OF", "as_of", COLUMN_TIME},
         {"ERROR", "last_error", COLUMN_NOTE},
     };
-    json_object_set_new(host, "previous_user", of_previous(host, "chap_user"));
-    json_object_set_new(host, "previous_since", of_previous(host, "since"));
-    json_t *awaited = of_previous(host, "awaited_units");
-    json_object_set_new(host, "awaited_units", json_array_size(awaited) ? awaited : json_null());
-    if (json_array_size(awaited) == 0)
-        json_decref(awaited);
+    json_object_set_new(host, "previous_user", of_previous(host, "previous", "chap_user"));
+    json_object_set_new(host, "user_since", of_previous(host, "previous", "since"));
+    json_object_set_new(host, "user_awaited", of_previous(host, "previous", "awaited_units"));
+    json_object_set_new(host, "iqn_before", of_previous(host, "previous_iqn", "iqn"));
+    json_object_set_new(host, "iqn_since", of_previous(host, "previous_iqn", "since"));
+    json_object_set_new(host, "iqn_awaited", of_previous(host, "previous_iqn", "awaited_units"));
     if (json_array_size(json_object_get(host, "outdated_units")) == 0)
         json_object_set_new(host, "outdated_units", json_null());
     table_print_record(stdout, columns, DV_COUNT(columns), host, &cli->style);
@@ -169,6 +173,11 @@ static int print_host(struct cli *cli, json_t *host, struct dv_err *err)
         printf(
             "\nOnce the host has logged in anew, end the previous user with: dvsan host rekey %s "
             "--finish\n",
+            cli->in->args[0]);
+    if (json_is_object(json_object_get(host, "previous_iqn")))
+        printf(
+            "\nOnce the host has logged in by its new IQN, end the previous one with: dvsan host "
+            "change %s --finish\n",
             cli->in->args[0]);
     if (json_array_size(json_object_get(host, "volumes")) == 0)
         return 0;

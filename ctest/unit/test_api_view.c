@@ -215,7 +215,7 @@ static void test_host(void **state)
     is(view_host(&t.host),
        "{\"name\":\"web\",\"description\":null,\"uuid\":\"6ba7b812-9dad-41d1-80b4-00c04fd430c8\","
        "\"iqn\":\"iqn.2026-11.org.example:web\",\"chap_user\":\"web\",\"secret_known\":true,"
-       "\"one_secret\":false,\"previous\":null,\"outdated_units\":[],"
+       "\"one_secret\":false,\"previous\":null,\"previous_iqn\":null,\"outdated_units\":[],"
        "\"volumes\":[\"db1\"]}");
     // The unit of its volume has still to take the new account.
     t.host.rec.previous = (struct host_account){.user = "web", .since = 1764500000123};

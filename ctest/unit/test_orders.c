@@ -5,8 +5,9 @@
 //   volume INDEX [unwanted] [forced] [new] [held] [size N] [name NAME] [resize] [rename]
 //   shown STATE [size N] [target N] [name NAME] [at PERCENT]    at 100 unless said
 //   rule INDEX INITIATOR USER STATE [beside USER]
-//   right INDEX HOST USER [unwanted] [held] [secretless] [stale] [beside USER]
-// HOST is the initiator, too; beside comes the previous user, whose secret units have.
+//   right INDEX HOST USER [unwanted] [held] [secretless] [stale] [beside USER] [was HOST]
+// HOST is the initiator, too; beside comes the previous user, whose secret units have; was, the
+// previous IQN.
 // Behind "gives" come the orders, one a line, and "settled" or "unsettled".
 #include "base/mem.h"
 #include "logic/orders.h"
@@ -143,7 +144,13 @@ static void add_right(struct scene *s, const char *line)
     h->secret_mark = has(line, " secretless") ? 0 : has(line, " stale") ? 3 : RULES_MARK;
     beside(line, h->previous.user);
     h->previous.mark = h->previous.user[0] ? RULES_MARK : 0;
-    s->rights[n][i] = (struct orders_right){a, h, has(line, " held"), ORDERS_NO_RULE};
+    s->rights[n][i] = (struct orders_right){a, h, has(line, " held"), ORDERS_NO_RULE, false};
+    const char *was = strstr(line, " was ");
+    if (!was)
+        return;
+    assert_int_equal(sscanf(was, " was %223s", h->previous_iqn), 1);
+    s->rights[n][s->volumes[n].right_count] = s->rights[n][i];
+    s->rights[n][s->volumes[n].right_count++].former = true;
 }
 
 // Names are the same in any case.
@@ -152,7 +159,8 @@ static void link_rules(struct scene *s)
     for (size_t n = 0; n < s->count; n++)
         for (size_t i = 0; i < s->volumes[n].right_count; i++)
             for (size_t r = s->volumes[n].rule_count; r-- > 0;)
-                if (iqn_equal(s->rules[n][r].initiator, s->hosts[n][i].iqn))
+                if (iqn_equal(s->rules[n][r].initiator,
+                              orders_iqn(s->rights[n][i].host, s->rights[n][i].former)))
                     s->rights[n][i].rule = r;
 }
 

@@ -140,8 +140,8 @@ static void test_a_volume_has_so_many_hosts_and_no_more(void **state)
     size_t tasks = HASH_COUNT(lab->cms.pool->tasks);
     assert_int_equal(done(lab, cms_assign(&lab->cms, "db", last, &task, &err)), -1);
     assert_int_equal(err.code, DV_BUSY);
-    assert_string_equal(err.text, "volume db is assigned to 256 hosts, which is the most: take it "
-                                  "from one first");
+    assert_string_equal(err.text, "volume db has 256 access rules for 256 hosts, and 256 are the "
+                                  "most: take it from one first");
     assert_int_equal(HASH_COUNT(lab->cms.pool->tasks), tasks);
     // A host that has it already is told so.
     assert_int_equal(done(lab, cms_assign(&lab->cms, "db", "h7", &task, &err)), -1);
@@ -313,10 +313,128 @@ static void test_the_last_thousand_are_kept_however_old(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
+// ---- Initiator names ------------------------------------------------------------------------
+
+#define IQN "iqn.2026-01.x:"
+
+static void is_called(const struct lab *lab, const char *iqn, const char *previous)
+{
+    const struct pool_host *h = pool_find_host(lab->cms.pool, "web");
+    assert_string_equal(h->rec.iqn, iqn);
+    assert_string_equal(h->rec.previous_iqn, previous);
+    assert_int_equal(h->rec.previous_iqn_since > 0, *previous != '\0');
+    assert_ptr_equal(pool_host_by_iqn(lab->cms.pool, iqn), h);
+    if (*previous)
+        assert_ptr_equal(pool_host_by_iqn(lab->cms.pool, previous), h);
+}
+
+static void test_another_initiator_name(void **state)
+{
+    struct lab *lab = *state;
+    struct changes c = {0};
+    struct dv_err err;
+    const struct host_record hosts[] = {
+        {.uuid = id('h', 1), .name = "web", .iqn = IQN "web", .sealed_len = 1, .secret_mark = 1},
+        {.uuid = id('h', 2), .name = "mail", .iqn = IQN "mail", .sealed_len = 1, .secret_mark = 1},
+        {.uuid = id('h', 3), .name = "found", .iqn = IQN "found"},
+    };
+    for (size_t i = 0; i < DV_COUNT(hosts); i++)
+        changes_host(&c, &hosts[i]);
+    apply(lab, &c);
+    const struct {
+        const char *host, *iqn; // NULL: finish
+        bool now;
+        const char *why; // it is refused
+        const char *is, *was;
+    } cases[] = {
+        {"none", IQN "x", false, "no host none", IQN "web", ""},
+        {"web", "x", true, "iSCSI name", IQN "web", ""},
+        {"web", IQN "web", true, "already", IQN "web", ""},
+        {"web", IQN "db", true, "target name", IQN "web", ""},
+        {"web", IQN "mail", true, "host mail has the IQN", IQN "web", ""},
+        {"web", IQN "MAIL", true, "host mail has the IQN", IQN "web", ""},
+        {"web", IQN "found", true, "was found on a unit", IQN "web", ""},
+        {"found", IQN "x", true, "is not known here", IQN "web", ""},
+        {"web", IQN "WEB", false, "another spelling", IQN "web", ""},
+        {"web", IQN "Web", true, NULL, IQN "Web", ""},
+        {"web", IQN "web", true, NULL, IQN "web", ""},
+        {"web", NULL, true, "nothing to end", IQN "web", ""},
+        {"web", IQN "new", false, NULL, IQN "new", IQN "web"},
+        {"mail", IQN "web", true, "may still log in", IQN "new", IQN "web"},
+        {"web", IQN "newer", false, "still valid", IQN "new", IQN "web"},
+        {"web", IQN "web", false, NULL, IQN "web", IQN "new"},
+        {"web", IQN "new", false, NULL, IQN "new", IQN "web"},
+        {"web", NULL, false, NULL, IQN "new", ""},
+        {"mail", IQN "web", false, NULL, IQN "new", ""},
+        {"web", IQN "newer", false, NULL, IQN "newer", IQN "new"},
+        {"web", IQN "newest", true, NULL, IQN "newest", ""},
+    };
+    for (size_t i = 0; i < DV_COUNT(cases); i++) {
+        int rc = done(lab, cases[i].iqn ? cms_change_iqn(&lab->cms, cases[i].host, cases[i].iqn,
+                                                         cases[i].now, &err)
+                                        : cms_finish_iqn(&lab->cms, "web", cases[i].now, &err));
+        if ((rc == 0) != !cases[i].why || (rc < 0 && !strstr(err.text, cases[i].why)))
+            fail_msg("%zu: %s", i, rc == 0 ? "done" : err.text);
+        is_called(lab, cases[i].is, cases[i].was);
+    }
+}
+
+// Of one right that has two rules each is known by its name; the right goes with the last of them.
+static void test_a_right_with_two_rules(void **state)
+{
+    struct lab *lab = *state;
+    struct changes c = {0};
+    struct dv_err err;
+    uint64_t task = 0;
+    const struct host_record host = {.uuid = id('h', 1),
+                                     .name = "web",
+                                     .iqn = IQN "web",
+                                     .chap_user = "web",
+                                     .sealed_len = 1,
+                                     .secret_mark = 1};
+    const struct access_rule rules[] = {{.volume = 1,
+                                         .index = 1,
+                                         .initiator = IQN "web",
+                                         .chap_user = "web",
+                                         .secret_mark = 1,
+                                         .state = ACCESS_ACTIVE},
+                                        {.volume = 1,
+                                         .index = 9,
+                                         .initiator = IQN "NEW",
+                                         .chap_user = "web",
+                                         .secret_mark = 1,
+                                         .state = ACCESS_PENDING}};
+    changes_host(&c, &host);
+    apply(lab, &c);
+    struct pool_volume *v = pool_find_volume(lab->cms.pool, "db");
+    assert_int_equal(done(lab, cms_assign(&lab->cms, "db", "web", &task, &err)), 0);
+    changes_shown(&c, &v->actual, rules, 1);
+    apply(lab, &c);
+    struct pool_assignment *a = v->assignments;
+    assert_true(a->actual.index == 1 && !pool_former_rule(a) && !pool_awaits_iqn(a));
+    assert_int_equal(done(lab, cms_change_iqn(&lab->cms, "web", IQN "new", false, &err)), 0);
+    assert_true(a->actual.index == 0 && pool_former_rule(a)->index == 1 && pool_awaits_iqn(a));
+    assert_int_equal(pool_rules_wanted(v), 2);
+    assert_int_equal(done(lab, cms_finish_iqn(&lab->cms, "web", false, &err)), -1);
+    assert_non_null(strstr(err.text, "does not let host web in as " IQN "new for volume db yet"));
+    changes_shown(&c, &v->actual, rules, 2);
+    apply(lab, &c);
+    assert_true(a->actual.index == 9 && pool_former_rule(a)->index == 1 && pool_awaits_iqn(a));
+    struct access_rule active[] = {rules[0], rules[1]};
+    active[1].state = ACCESS_ACTIVE;
+    changes_shown(&c, &v->actual, active, 2);
+    apply(lab, &c);
+    assert_false(pool_awaits_iqn(a));
+    assert_int_equal(done(lab, cms_finish_iqn(&lab->cms, "web", false, &err)), 0);
+    assert_true(a->actual.index == 9 && !pool_former_rule(a));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_volume_has_so_many_hosts_and_no_more),
+        TEST(test_another_initiator_name),
+        TEST(test_a_right_with_two_rules),
         TEST(test_a_cancelled_resize),
         TEST(test_what_a_deletion_ends),
         TEST(test_what_is_forgotten_is_not_deleted),

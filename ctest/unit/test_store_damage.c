@@ -300,12 +300,13 @@ static void test_what_was_seen(void **state)
         "DELETE FROM task",
         // Two that must be one, which the file's own constraints do not see.
         "INSERT INTO host SELECT randomblob(16), 'web2', '', 'IQN.2026-11.x:Web', 'web2', NULL, 0, "
-        "0, "
-        "'', NULL, 0, 0, 0",
+        "0, '', NULL, 0, 0, 0, '', 0",
+        "INSERT INTO host SELECT randomblob(16), 'web2', '', 'iqn.2026-11.x:w2', 'web2', NULL, 0, "
+        "0, '', NULL, 0, 0, 0, 'IQN.2026-11.x:Web', 0",
+        "UPDATE host SET previous_iqn = iqn",
         "UPDATE shown SET idx = 5",
         "INSERT INTO host SELECT randomblob(16), 'db', '', 'iqn.2026-11.x:db', 'db', NULL, 0, 0, "
-        "'', "
-        "NULL, 0, 0, 0;"
+        "'', NULL, 0, 0, 0, '', 0;"
         "INSERT INTO assignment SELECT volume, (SELECT uuid FROM host WHERE name = 'db'), idx,"
         " wanted, found, unasked FROM assignment",
         // What reads as another thing's UUID.

@@ -97,6 +97,14 @@ int cms_rekey_host(struct cms *cms, const char *host, const char *chap_secret, b
 // Ends the previous account. DV_CONFLICT when a unit lacks the new one yet, and not now: then the
 // sessions there end when the unit takes it.
 int cms_finish_rekey(struct cms *cms, const char *host, bool now, struct dv_err *err);
+// Gives the host another initiator name. The one that it had stays valid beside it until
+// cms_finish_iqn, or ends at once if now, and with it its sessions. Back to the previous one the
+// two change places.
+int cms_change_iqn(struct cms *cms, const char *host, const char *iqn, bool now,
+                   struct dv_err *err);
+// Ends the previous initiator name, and its sessions. DV_CONFLICT when a unit does not let the host
+// in by the present one yet, and not now.
+int cms_finish_iqn(struct cms *cms, const char *host, bool now, struct dv_err *err);
 // Units that let the host in by an account that has ended, and cannot be told so now: each once.
 // The caller frees the list.
 const struct pool_unit **cms_untold_units(const struct pool_host *host, size_t *count);

@@ -15,7 +15,8 @@ static bool has_users(const struct access_rule *rule, const struct host_record *
 static bool is_changed(const struct access_rule *rule, const struct host_record *host)
 {
     return host->sealed_len > 0 &&
-           (!has_users(rule, host) || strcmp(rule->initiator, host->iqn) != 0);
+           (!has_users(rule, host) || (strcmp(rule->initiator, host->iqn) != 0 &&
+                                       strcmp(rule->initiator, host->previous_iqn) != 0));
 }
 
 enum foreign foreign_rule(const struct access_rule *before, const struct access_rule *now,

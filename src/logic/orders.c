@@ -26,9 +26,16 @@ static void add(struct orders *p, enum order_kind kind, const struct orders_volu
     s->volume = v->want->uuid;
     s->volume_index = v->shown ? v->shown->index : v->want->index;
     s->rule_index = rule;
-    if (right)
+    if (right) {
         s->host = right->want->host;
+        s->former = right->former;
+    }
     p->unsettled = true;
+}
+
+const char *orders_iqn(const struct host_record *host, bool former)
+{
+    return former ? host->previous_iqn : host->iqn;
 }
 
 // The rule is in the way: nobody wants it, or it was made for another spelling of the host's name,
@@ -39,7 +46,7 @@ static bool to_remove(const struct orders_volume *v, const struct orders_right *
     if (!v->want->wanted || !right || !right->want->wanted)
         return true;
     return right->host->sealed_len > 0 && !right->want->found &&
-           strcmp(right->host->iqn, rule->initiator) != 0;
+           strcmp(orders_iqn(right->host, right->former), rule->initiator) != 0;
 }
 
 // The right that each rule is for, NULL where there is none. The caller frees the list.
@@ -88,6 +95,28 @@ static void plan_rules(struct orders *p, const struct orders_volume *v)
     }
 }
 
+static bool is_taken(const struct orders_volume *v, uint32_t index)
+{
+    for (size_t i = 0; i < v->rule_count; i++)
+        if (v->rules[i].index == index)
+            return true;
+    return false;
+}
+
+// Where the rule is made: a right's own index is that of one of its two rules, and the other one
+// goes far beside it. The IQN of the first is the previous one after a change, the present one
+// after the next. What is there is never in the way, whoever made it.
+static uint32_t index_for(const struct orders_volume *v, const struct orders_right *right)
+{
+    const uint32_t beside = 1u << 30;
+    uint32_t index = right->want->index;
+    if (right->former || is_taken(v, index))
+        index ^= beside;
+    while (index == 0 || is_taken(v, index))
+        index = index % INDEX_MAX + 1;
+    return index;
+}
+
 static void plan_rights(struct orders *p, const struct orders_volume *v)
 {
     bool ready = v->shown->state == VOLUME_ONLINE || v->shown->state == VOLUME_OFFLINE;
@@ -98,7 +127,7 @@ static void plan_rights(struct orders *p, const struct orders_volume *v)
         // A right without a secret would admit nobody.
         if (right->want->wanted && !right->want->found && !right->held &&
             right->host->sealed_len > 0 && right->rule >= v->rule_count) {
-            add(p, ORDER_ADD_RULE, v, right, right->want->index);
+            add(p, ORDER_ADD_RULE, v, right, index_for(v, right));
             p->items[p->count - 1].previous = right->host->previous.user[0] != '\0';
         }
     }

@@ -18,6 +18,7 @@ struct orders_right {
     const struct host_record *host;
     bool held;   // refused a moment ago: no step for now
     size_t rule; // the place in the volume's rules of the one for this host
+    bool former; // it is about the rule for the host's previous IQN
 };
 #define ORDERS_NO_RULE SIZE_MAX // there is none
 
@@ -54,6 +55,7 @@ struct orders_item {
     uint32_t volume_index; // dvsanVolumeIndex
     uint32_t rule_index;   // dvsanAccessIndex; 0 for volume steps
     bool previous, alone;  // of an account that is given: see struct account_step
+    bool former;           // it is about the rule for the host's previous IQN
 };
 
 struct orders {
@@ -65,6 +67,9 @@ struct orders {
 // Whether the unit makes, deletes or resizes it, or has yet to serve what it made: then it ends by
 // itself, and soon.
 bool orders_is_at_work(const struct volume *shown);
+
+// By which the host logs in, of its two while there is a previous one.
+const char *orders_iqn(const struct host_record *host, bool former);
 
 void orders_plan(struct orders_volume *volumes, size_t count, struct orders *out);
 

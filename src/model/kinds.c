@@ -321,6 +321,8 @@ static const struct kind_field host_fields[] = {
     U32(host_record, previous.mark, "previous_mark"),
     FLAG(host_record, previous.one_secret, "previous_one_secret"),
     TIME(host_record, previous.since, KIND_MILLISECONDS, "previous_since"),
+    TEXT(host_record, previous_iqn, "previous_iqn", .check = check_iqn, .flags = KIND_OPTIONAL),
+    TIME(host_record, previous_iqn_since, KIND_MILLISECONDS, "previous_iqn_since"),
 };
 
 // An account of before is there with its secret, or not at all.

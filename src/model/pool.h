@@ -117,6 +117,10 @@ struct host_record {
     uint32_t secret_mark;              // drawn at random with each new secret
     bool one_secret; // each unit knows the secret itself; else one of its own (model/chap.h)
     struct host_account previous; // that is valid beside this one until a person ends it
+    // Likewise the name by which its initiator may log in, too; "": none. And since when there is
+    // another one, in milliseconds since 1970.
+    char previous_iqn[IQN_MAX_LEN + 1];
+    int64_t previous_iqn_since;
 };
 
 // A host's right to a volume. It stays, with wanted false, until the unit has confirmed its end.

@@ -18,7 +18,7 @@ enum thing {
     PORTAL, // unit, index, group
     HOST,
     HOST_NAME,
-    HOST_IQN, // in canonical form
+    HOST_IQN, // in canonical form; also a previous one
     VOLUME,
     VOLUME_NAME,
     SHOWN,
@@ -109,13 +109,18 @@ static int named_once(struct relations *r, const char *table, enum thing thing,
     return once(r, &id, table, "uuid") < 0 ? -1 : once(r, &called, table, "name");
 }
 
+static int iqn_once(struct relations *r, const char *iqn)
+{
+    struct fact_key key = {.thing = HOST_IQN};
+    iqn_canonical(iqn, key.text);
+    return once(r, &key, "host", "iqn, which is one in any case");
+}
+
 static int relate_host(struct relations *r, const struct host_record *h)
 {
-    struct fact_key iqn = {.thing = HOST_IQN};
-    iqn_canonical(h->iqn, iqn.text);
-    if (named_once(r, "host", HOST, &h->uuid, HOST_NAME, h->name) < 0)
+    if (named_once(r, "host", HOST, &h->uuid, HOST_NAME, h->name) < 0 || iqn_once(r, h->iqn) < 0)
         return -1;
-    return once(r, &iqn, "host", "iqn, which is one in any case");
+    return h->previous_iqn[0] ? iqn_once(r, h->previous_iqn) : 0;
 }
 
 static int relate_volume(struct relations *r, const struct volume_record *v)

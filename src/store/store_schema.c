@@ -182,6 +182,10 @@ const char *const store_schema[] = {
     "ALTER TABLE shown ADD COLUMN description TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE host ADD COLUMN description TEXT NOT NULL DEFAULT '';"
     "UPDATE unit SET epoch = 0;",
+
+    // Hosts' initiator names of before, which are valid until a person ends them.
+    "ALTER TABLE host ADD COLUMN previous_iqn TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE host ADD COLUMN previous_iqn_since INTEGER NOT NULL DEFAULT 0;",
 };
 const size_t store_schema_steps = DV_COUNT(store_schema);
 

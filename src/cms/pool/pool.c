@@ -23,19 +23,25 @@ static void *copy(const void *data, size_t count, size_t size)
     return to;
 }
 
-// An assignment's rule is the first with its host's initiator name.
+// An assignment's rule is the first with its host's initiator name; likewise the former one.
 static void link_rules(struct pool *p, struct pool_volume *v)
 {
     struct pool_assignment *a;
     DL_FOREACH2(v->assignments, a, volume_next)
     {
         memset(&a->actual, 0, sizeof(a->actual));
+        a->former = 0;
     }
     for (size_t i = 0; i < v->rule_count && v->assignments; i++) {
         const struct pool_host *h = pool_host_by_iqn(p, v->rules[i].initiator);
         p->lookups++;
         a = h ? pool_assignment_of(v, &h->rec.uuid) : NULL;
-        if (a && a->actual.index == 0) {
+        if (!a)
+            continue;
+        bool former = !iqn_equal(v->rules[i].initiator, h->iqn);
+        if (former && a->former == 0) {
+            a->former = i + 1;
+        } else if (!former && a->actual.index == 0) {
             a->actual = v->rules[i];
             a->rule = i;
         }
@@ -243,9 +249,27 @@ static void hide(struct pool *p, struct pool_volume *v)
     replace_rules(p, v, &none);
 }
 
+static void forget_iqns(struct pool *p, struct pool_host *h)
+{
+    HASH_DELETE(hh_iqn, p->host_iqns, h);
+    if (h->previous_iqn[0])
+        HASH_DELETE(hh_previous, p->previous_iqns, h);
+}
+
+static void remember_iqns(struct pool *p, struct pool_host *h)
+{
+    iqn_canonical(h->rec.iqn, h->iqn);
+    iqn_canonical(h->rec.previous_iqn, h->previous_iqn);
+    HASH_ADD_KEYPTR(hh_iqn, p->host_iqns, h->iqn, strlen(h->iqn), h);
+    if (h->previous_iqn[0])
+        HASH_ADD_KEYPTR(hh_previous, p->previous_iqns, h->previous_iqn, strlen(h->previous_iqn), h);
+}
+
 static void put_host(struct pool *p, const struct host_record *rec)
 {
     struct pool_host *h = pool_host_by_uuid(p, &rec->uuid);
+    bool renamed = h && (!iqn_equal(h->rec.iqn, rec->iqn) ||
+                         !iqn_equal(h->rec.previous_iqn, rec->previous_iqn));
     p->host_changes++;
     if (!h) {
         h = dv_calloc(1, sizeof(*h));
@@ -254,16 +278,17 @@ static void put_host(struct pool *p, const struct host_record *rec)
         HASH_ADD(hh, p->hosts, rec.uuid, sizeof(h->rec.uuid), h);
     } else {
         HASH_DELETE(hh_name, p->host_names, h);
-        HASH_DELETE(hh_iqn, p->host_iqns, h);
+        forget_iqns(p, h);
     }
     h->rec = *rec;
-    iqn_canonical(rec->iqn, h->iqn);
     HASH_ADD_KEYPTR(hh_name, p->host_names, h->rec.name, strlen(h->rec.name), h);
-    HASH_ADD_KEYPTR(hh_iqn, p->host_iqns, h->iqn, strlen(h->iqn), h);
+    remember_iqns(p, h);
     const struct pool_assignment *a;
     DL_FOREACH2(h->assignments, a, host_next)
     {
         unsettle(a->volume);
+        if (renamed)
+            link_later(p, a->volume);
     }
 }
 
@@ -274,7 +299,7 @@ static void drop_host(struct pool *p, struct pool_host *h)
     assert(!h->assignments);
     p->host_changes++;
     HASH_DELETE(hh_name, p->host_names, h);
-    HASH_DELETE(hh_iqn, p->host_iqns, h);
+    forget_iqns(p, h);
     HASH_DEL(p->hosts, h);
     free(h);
 }

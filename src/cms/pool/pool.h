@@ -65,6 +65,7 @@ struct pool_assignment {
     struct pool_host *host;
     struct access_rule actual; // as the unit shows it; actual.index 0 when it does not
     size_t rule;               // the place of that in the volume's rules
+    size_t former; // 1 + that of the one for the host's previous IQN; 0: the unit shows none
     struct pool_hold hold;
     struct pool_assignment *volume_prev, *volume_next; // in pool_volume.assignments
     struct pool_assignment *host_prev, *host_next;     // in pool_host.assignments
@@ -116,12 +117,13 @@ struct pool_promise {
 struct pool_host {
     struct host_record rec;
     uint64_t number;
-    char iqn[IQN_MAX_LEN + 1]; // the canonical form of rec.iqn
+    char iqn[IQN_MAX_LEN + 1], previous_iqn[IQN_MAX_LEN + 1]; // in canonical form
     struct pool_assignment *assignments;
-    uint64_t mark;          // private to src/cms: the count that met it last
-    UT_hash_handle hh;      // by rec.uuid
-    UT_hash_handle hh_name; // by rec.name
-    UT_hash_handle hh_iqn;  // by iqn
+    uint64_t mark;              // private to src/cms: the count that met it last
+    UT_hash_handle hh;          // by rec.uuid
+    UT_hash_handle hh_name;     // by rec.name
+    UT_hash_handle hh_iqn;      // by iqn
+    UT_hash_handle hh_previous; // by previous_iqn, while there is one
 };
 
 struct pool_task {
@@ -153,7 +155,7 @@ struct pool_placed {
 struct pool {
     struct pool_unit *units, *unit_names;
     struct pool_volume *volumes, *volume_names;
-    struct pool_host *hosts, *host_names, *host_iqns;
+    struct pool_host *hosts, *host_names, *host_iqns, *previous_iqns;
     struct pool_task *tasks; // ascending by id
     struct pool_tasks_of *tasks_of;
     struct pool_tasks_of *lone_tasks; // those of no unit, over home_prev, home_next
@@ -190,7 +192,8 @@ struct pool_task *pool_find_task(struct pool *p, uint64_t id);
 struct pool_unit *pool_unit_by_uuid(struct pool *p, const struct dv_uuid *uuid);
 struct pool_volume *pool_volume_by_uuid(struct pool *p, const struct dv_uuid *uuid);
 struct pool_host *pool_host_by_uuid(struct pool *p, const struct dv_uuid *uuid);
-struct pool_host *pool_host_by_iqn(struct pool *p, const char *iqn);           // in any case
+// By the present one or the previous one, in any case.
+struct pool_host *pool_host_by_iqn(struct pool *p, const char *iqn);
 struct pool_volume *pool_volume_by_index(struct pool_unit *u, uint32_t index); // shown ones
 struct pool_assignment *pool_assignment_of(struct pool_volume *v, const struct dv_uuid *host);
 // Whether an order of that station about the volume or its rights was sent and may still be carried
@@ -230,6 +233,12 @@ bool pool_is_current(const struct pool_unit *u);
 // "creating", "online", "offline", "failed", "deleting", and "unreachable" while that is not known.
 const char *pool_volume_state(const struct pool_volume *v);
 const char *pool_volume_last_state(const struct pool_volume *v); // when the unit answered last
+// The rule that the unit shows for the host's previous IQN; NULL: none.
+const struct access_rule *pool_former_rule(const struct pool_assignment *a);
+// How many access rules the volume has once its unit has all that is wanted.
+size_t pool_rules_wanted(const struct pool_volume *v);
+// Whether its unit has still to let the host in by the IQN that the host has now.
+bool pool_awaits_iqn(const struct pool_assignment *a);
 // Whether its unit has still to take the account that the host has now.
 bool pool_awaits_account(const struct pool_assignment *a);
 // Whether its unit showed last that it lets the host in by an account that has ended.

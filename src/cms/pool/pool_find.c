@@ -30,6 +30,8 @@ struct pool_host *pool_host_by_iqn(struct pool *p, const char *iqn)
     struct pool_host *h = NULL;
     iqn_canonical(iqn, key);
     HASH_FIND(hh_iqn, p->host_iqns, key, strlen(key), h);
+    if (!h)
+        HASH_FIND(hh_previous, p->previous_iqns, key, strlen(key), h);
     return h;
 }
 

@@ -33,15 +33,40 @@ const char *pool_volume_last_state(const struct pool_volume *v)
     return volume_state_name(v->actual.state);
 }
 
+const struct access_rule *pool_former_rule(const struct pool_assignment *a)
+{
+    return a->former ? &a->volume->rules[a->former - 1] : NULL;
+}
+
+size_t pool_rules_wanted(const struct pool_volume *v)
+{
+    size_t n = 0;
+    for (const struct pool_assignment *a = v->assignments; a; a = a->volume_next)
+        n += a->host->previous_iqn[0] ? 2 : 1;
+    return n;
+}
+
+bool pool_awaits_iqn(const struct pool_assignment *a)
+{
+    return a->host->previous_iqn[0] && a->rec.wanted && !a->rec.found &&
+           (a->actual.index == 0 || a->actual.state != ACCESS_ACTIVE);
+}
+
 bool pool_awaits_account(const struct pool_assignment *a)
 {
-    return a->rec.wanted && !a->rec.found && a->actual.index != 0 &&
-           !account_is_given(&a->host->rec, &a->actual);
+    const struct access_rule *former = pool_former_rule(a);
+    const struct host_record *host = &a->host->rec;
+    return a->rec.wanted && !a->rec.found &&
+           ((a->actual.index != 0 && !account_is_given(host, &a->actual)) ||
+            (former && !account_is_given(host, former)));
 }
 
 bool pool_admits_ended(const struct pool_assignment *a)
 {
-    return a->actual.index != 0 && account_has_ended(&a->host->rec, &a->actual);
+    const struct access_rule *former = pool_former_rule(a);
+    const struct host_record *host = &a->host->rec;
+    return (a->actual.index != 0 && account_has_ended(host, &a->actual)) ||
+           (former && account_has_ended(host, former));
 }
 
 const char *pool_assignment_state(const struct pool_assignment *a)

@@ -58,6 +58,10 @@ int request_room_to_resize(const struct pool_volume *v, uint64_t blocks, bool *i
                            struct dv_err *err);
 
 // ---- request_host.c ----
+// Refuses an initiator name that is a target's.
+int request_is_no_target(struct pool *p, const char *iqn, struct dv_err *err);
+// Fails: without the host's secret no unit can be told anything of it.
+int request_secret_unknown(const struct host_record *rec, struct dv_err *err);
 // Refuses to give the host a volume on the unit while a host that was found there has its CHAP
 // user.
 int request_check_user_on(struct cms *cms, const struct pool_host *host, const struct pool_unit *u,

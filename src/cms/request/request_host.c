@@ -124,7 +124,7 @@ static size_t count_added(const struct pool *p)
 
 // One initiator name and one target name cannot be the same (RFC 7143 section 4.2.7.1). A volume's
 // target is named by its UUID.
-static int check_no_target(struct pool *p, const char *iqn, struct dv_err *err)
+int request_is_no_target(struct pool *p, const char *iqn, struct dv_err *err)
 {
     const char *colon = strrchr(iqn, ':');
     struct dv_uuid uuid;
@@ -142,11 +142,16 @@ static int check_host(struct cms *cms, const char *name, const char *iqn, const 
                       const struct pool_host *self, struct dv_err *err)
 {
     if (new_name_check("host", name, err) < 0 || iqn_check(iqn, err) < 0 ||
-        chap_secret_check(secret, err) < 0 || check_no_target(cms->pool, iqn, err) < 0)
+        chap_secret_check(secret, err) < 0 || request_is_no_target(cms->pool, iqn, err) < 0)
         return -1;
     const struct pool_host *taken = pool_find_host(cms->pool, name);
     if (taken && taken != self && !is_found(taken))
         return dv_fail(err, DV_EXISTS, "there is a host %s already: choose another name", name);
+    if (self && !iqn_equal(self->rec.iqn, iqn))
+        return dv_fail(err, DV_EXISTS,
+                       "host %s may still log in as %s, its previous IQN: end that first (dvsan "
+                       "host change %s --finish)",
+                       self->rec.name, iqn, self->rec.name);
     if (self && self->rec.sealed_len > 0)
         return dv_fail(err, DV_EXISTS, "host %s has the IQN %s already%s", self->rec.name,
                        self->rec.iqn,
@@ -250,7 +255,7 @@ int cms_check_secret(struct cms *cms, const char *host, const char *secret, bool
 }
 
 // Without it no unit can be told anything of the host.
-static int secret_unknown(const struct host_record *rec, struct dv_err *err)
+int request_secret_unknown(const struct host_record *rec, struct dv_err *err)
 {
     return dv_fail(err, DV_CONFLICT,
                    "the CHAP secret of host %s is not known here: add the host again with it, or "
@@ -277,7 +282,7 @@ static int check_rekey(struct cms *cms, const struct host_record *rec, const cha
     if (chap_secret_check(chap_secret, err) < 0)
         return -1;
     if (rec->sealed_len == 0)
-        return secret_unknown(rec, err);
+        return request_secret_unknown(rec, err);
     if (check_other(cms, rec, chap_secret, err) < 0 ||
         (before.sealed_len > 0 && check_other(cms, &before, chap_secret, err) < 0))
         return -1;
@@ -326,7 +331,7 @@ int cms_finish_rekey(struct cms *cms, const char *host, bool now, struct dv_err 
     struct host_record rec = h->rec;
     const struct pool_assignment *a;
     if (rec.sealed_len == 0) // there may be something to end that nobody here knows of
-        return secret_unknown(&rec, err);
+        return request_secret_unknown(&rec, err);
     if (!rec.previous.user[0])
         return dv_fail(err, DV_CONFLICT, "host %s has one CHAP user, %s: there is nothing to end",
                        rec.name, rec.chap_user);

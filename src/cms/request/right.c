@@ -50,11 +50,12 @@ static int check_assign(struct cms *cms, struct pool_volume *v, const struct poo
     if (a && a->rec.wanted && !a->rec.found && !a->rec.unasked)
         return dv_fail(err, DV_EXISTS, "volume %s is assigned to host %s already", v->rec.name,
                        h->rec.name);
-    if (!a && HASH_CNT(hh, v->hosts) >= READING_RULES_A_VOLUME)
-        return dv_fail(
-            err, DV_BUSY,
-            "volume %s is assigned to %d hosts, which is the most: take it from one first",
-            v->rec.name, READING_RULES_A_VOLUME);
+    if (!a && pool_rules_wanted(v) + (h->previous_iqn[0] ? 2 : 1) > READING_RULES_A_VOLUME)
+        return dv_fail(err, DV_BUSY,
+                       "volume %s has %zu access rules for %u hosts, and %d are the most: take it "
+                       "from one first",
+                       v->rec.name, pool_rules_wanted(v), HASH_CNT(hh, v->hosts),
+                       READING_RULES_A_VOLUME);
     if (!a || a->rec.wanted)
         return request_check_user_on(cms, h, v->unit, err);
     const struct pool_task *t = tasks_open(cms, TASK_ASSIGN, &v->rec.uuid, &h->rec.uuid);

@@ -27,6 +27,19 @@ static bool can_be_told(const struct pool_unit *u)
     return u->link && pool_is_current(u) && lead_takes_orders(u->link);
 }
 
+static bool has_ended(const struct host_record *rec, const struct access_rule *rule)
+{
+    return account_has_ended(rec, rule) || (!iqn_equal(rule->initiator, rec->iqn) &&
+                                            !iqn_equal(rule->initiator, rec->previous_iqn));
+}
+
+static bool admits_ended(const struct pool_assignment *a, const struct host_record *rec)
+{
+    const struct access_rule *former = pool_former_rule(a);
+    return (a->actual.index != 0 && has_ended(rec, &a->actual)) ||
+           (former && has_ended(rec, former));
+}
+
 static const struct pool_unit **untold_units(const struct pool_host *h,
                                              const struct host_record *rec, size_t *count)
 {
@@ -36,8 +49,7 @@ static const struct pool_unit **untold_units(const struct pool_host *h,
     DL_FOREACH2(h->assignments, a, host_next)
     {
         const struct pool_unit *u = a->volume->unit;
-        if (a->actual.index != 0 && account_has_ended(rec, &a->actual) && !can_be_told(u) &&
-            !is_among(units, *count, u))
+        if (admits_ended(a, rec) && !can_be_told(u) && !is_among(units, *count, u))
             *DV_APPEND(units, *count) = u;
     }
     return units;

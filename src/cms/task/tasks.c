@@ -205,7 +205,7 @@ static void drop(struct judging *j, const struct pool_volume *v)
         keep_what_came_back(j, v);
     DL_FOREACH2(v->assignments, a, volume_next)
     {
-        if (!a->rec.wanted && a->actual.index == 0)
+        if (!a->rec.wanted && a->actual.index == 0 && !a->former)
             changes_assignment_gone(&j->c, &a->rec.volume, &a->rec.host);
     }
 }

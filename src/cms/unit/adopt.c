@@ -19,6 +19,7 @@
 #include "cms/unit/found.h"
 #include "logic/accounts.h"
 #include "logic/health.h"
+#include "logic/orders.h"
 #include "model/kind.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,9 +58,15 @@ static void differ(struct comparison *c, const char *fmt, ...)
     text_make_printable(d->text);
 }
 
+static bool is_valid(const struct access_rule *r)
+{
+    return r && r->index != 0 && r->state != ACCESS_REVOKING;
+}
+
+// By either of its names.
 static bool admits(const struct pool_assignment *a)
 {
-    return a->actual.index != 0 && a->actual.state != ACCESS_REVOKING;
+    return is_valid(&a->actual) || is_valid(pool_former_rule(a));
 }
 
 static uint64_t shown_blocks(const struct pool_volume *v)
@@ -107,6 +114,12 @@ static void compare_rights(struct comparison *c, struct pool_volume *v)
         if (a->rec.wanted && !admits(a))
             differ(c, "%s may not use volume %s, and may by the store: it would get an access rule",
                    a->host->rec.name, name);
+        else if (a->rec.wanted && a->host->previous_iqn[0] &&
+                 (!is_valid(&a->actual) || !is_valid(pool_former_rule(a))))
+            differ(c,
+                   "%s may not use volume %s as %s, and may by the store: it would get an access "
+                   "rule",
+                   a->host->rec.name, name, orders_iqn(&a->host->rec, is_valid(&a->actual)));
     }
 }
 
@@ -198,15 +211,27 @@ static bool is_changed(const struct changes *c, const struct dv_uuid *host)
     return false;
 }
 
+// alone: the unit has no rule for a previous IQN. Like an account that ended there, that ends here.
 // A host that logs in as another CHAP user, or whose secret has another mark, was added anew since,
 // or got another secret, which is not known here.
 static void adopt_user(struct adoption *a, const struct host_record *host,
-                       const struct access_rule *rule, const char *unit)
+                       const struct access_rule *rule, bool alone, const char *unit)
 {
     struct host_record rec = *host;
-    if (!account_adopt(&rec, rule, cms_now_ms()) || is_changed(&a->c, &rec.uuid))
+    bool other = account_adopt(&rec, rule, cms_now_ms());
+    bool ended = alone && rec.previous_iqn[0] && iqn_equal(rec.iqn, rule->initiator);
+    if ((!other && !ended) || is_changed(&a->c, &rec.uuid))
         return;
+    if (ended) {
+        memset(rec.previous_iqn, 0, sizeof(rec.previous_iqn));
+        rec.previous_iqn_since = 0;
+        events_add(a->cms, &a->c, EVENT_INFO, "host", rec.name,
+                   "has the IQN %s alone, as on %s; %s has ended", rec.iqn, unit,
+                   host->previous_iqn);
+    }
     changes_host(&a->c, &rec);
+    if (!other)
+        return;
     if (rec.sealed_len == 0)
         events_add(a->cms, &a->c, EVENT_WARNING, "host", rec.name,
                    "is the CHAP user %s by what %s has, with a secret that is not known here: it "
@@ -236,9 +261,11 @@ static void adopt_rights(struct adoption *adoption, struct pool_volume *v)
         struct host_record host;
         bool fresh = found_host(&adoption->found, r, c, &host);
         bool other = !fresh && !account_is_known(&host, r);
-        if (!fresh && adoption->asked)
-            adopt_user(adoption, &host, r, v->unit->rec.name);
         a = pool_assignment_of(v, &host.uuid);
+        if (!fresh && adoption->asked)
+            adopt_user(adoption, &host, r, a && !a->former, v->unit->rec.name);
+        if (a && a->former == i + 1 && a->actual.index != 0)
+            continue; // of the same right
         struct assignment_record rec = {
             .volume = v->rec.uuid, .host = host.uuid, .index = r->index, .wanted = true};
         // A unit's word alone changes no host, which others know, too, and brings no secret.

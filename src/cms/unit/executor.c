@@ -131,7 +131,7 @@ bool executor_plan(struct unit_link *link)
     const struct pool_volume *first_left; // for the next turns
     size_t n = 0, r = 0, right_count, count = count_planned(unit, &right_count, &first_left);
     DV_FREE struct orders_volume *volumes = dv_calloc(count + 1, sizeof(*volumes));
-    DV_FREE struct orders_right *rights = dv_calloc(right_count + 1, sizeof(*rights));
+    DV_FREE struct orders_right *rights = dv_calloc(2 * right_count + 1, sizeof(*rights));
     bool waiting = false; // for what was taken to show
     for (struct pool_volume *v = unit->unsettled; n < count; v = v->open_next, n++) {
         volumes[n] = (struct orders_volume){
@@ -145,12 +145,16 @@ bool executor_plan(struct unit_link *link)
             .rename = wants_label(link, v),
         };
         waiting |= volumes[n].held && !v->hold.refused;
-        for (struct pool_assignment *a = v->assignments; a; a = a->volume_next, r++) {
-            rights[r] = (struct orders_right){&a->rec, &a->host->rec, a->hold.until > now,
-                                              a->actual.index ? a->rule : ORDERS_NO_RULE};
-            volumes[n].right_count++;
-            waiting |= rights[r].held && !a->hold.refused;
+        for (struct pool_assignment *a = v->assignments; a; a = a->volume_next) {
+            bool held = a->hold.until > now;
+            rights[r++] = (struct orders_right){&a->rec, &a->host->rec, held,
+                                                a->actual.index ? a->rule : ORDERS_NO_RULE, false};
+            if (a->host->previous_iqn[0])
+                rights[r++] = (struct orders_right){
+                    &a->rec, &a->host->rec, held, a->former ? a->former - 1 : ORDERS_NO_RULE, true};
+            waiting |= held && !a->hold.refused;
         }
+        volumes[n].right_count = (size_t)(rights + r - volumes[n].rights);
     }
     link_forget_orders(link);
     link->replan = false;
@@ -202,6 +206,17 @@ static void hold_step(struct unit_link *link, const struct orders_item *s, const
         hold(&t->volume->hold, why);
 }
 
+// Whether the rule has the name that it is for, as that is spelled now.
+static bool is_named(const struct orders_item *s, const struct target *t)
+{
+    const struct pool_volume *v = t->volume;
+    for (size_t i = 0; i < v->rule_count; i++)
+        if (v->rules[i].index == s->rule_index)
+            return strcmp(v->rules[i].initiator,
+                          orders_iqn(&t->assignment->host->rec, s->former)) == 0;
+    return false;
+}
+
 // Intent may have changed since the plan was made.
 static bool still_wanted(const struct unit_link *link, const struct orders_item *s,
                          const struct target *t)
@@ -212,12 +227,12 @@ static bool still_wanted(const struct unit_link *link, const struct orders_item 
     bool given = right && !t->assignment->rec.found;
     switch (s->kind) {
     case ORDER_REMOVE_RULE:
-        return !right || !t->volume->rec.wanted ||
-               strcmp(t->assignment->actual.initiator, t->assignment->host->rec.iqn) != 0;
+        return !right || !t->volume->rec.wanted || !is_named(s, t);
     case ORDER_SET_ACCOUNT:
     case ORDER_ADD_RULE:
         return given && t->volume->rec.wanted &&
-               (!s->previous || t->assignment->host->rec.previous.user[0]);
+               (!s->previous || t->assignment->host->rec.previous.user[0]) &&
+               (!s->former || t->assignment->host->previous_iqn[0]);
     case ORDER_DELETE_VOLUME:
         return !t->volume->rec.wanted;
     case ORDER_RENAME_VOLUME:
@@ -330,7 +345,7 @@ static size_t rule_vars(const struct orders_item *s, const struct pool_volume *v
     }
     if (s->kind == ORDER_ADD_RULE) {
         var(vars, &n, &status, i, 2, sn_int(ROW_CREATE_AND_GO));
-        var(vars, &n, &initiator, i, 2, sn_text(host->iqn));
+        var(vars, &n, &initiator, i, 2, sn_text(orders_iqn(host, s->former)));
     }
     var(vars, &n, &user, i, 2, sn_text(host->chap_user));
     if (s->alone)

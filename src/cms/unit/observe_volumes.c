@@ -131,6 +131,14 @@ static bool stays_as_found(struct observation *o, const char *volume,
     return stays;
 }
 
+static bool has_rule_for(const struct access_rule *rules, size_t count, const char *iqn)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!is_revoked(&rules[i]) && iqn_equal(rules[i].initiator, iqn))
+            return true;
+    return false;
+}
+
 // The hosts that its unit lets use a volume that is taken in, which nobody here asked for.
 static void adopt_rights(struct observation *o, const struct volume *v,
                          const struct access_rule *rules, size_t count, const char *name)
@@ -142,6 +150,8 @@ static void adopt_rights(struct observation *o, const struct volume *v,
         if (is_revoked(&rules[i]))
             continue;
         struct host_record host = adopt_host(o, &rules[i]);
+        if (!iqn_equal(host.iqn, rules[i].initiator) && has_rule_for(rules, count, host.iqn))
+            continue; // by its previous IQN, too: that is one right
         struct assignment_record a = {
             .volume = v->uuid,
             .host = host.uuid,
