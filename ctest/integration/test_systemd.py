@@ -197,6 +197,46 @@ def test_a_credential_keeps_the_hosts_secrets(host):
     assert "no CHAP secret any more" not in dvsan(host, "event", "list")
 
 
+def test_a_credential_that_cannot_be_opened_is_given_up(host):
+    """As on another machine, or when a TPM's state changed: --init says what to do, and doing that as root helps."""
+    if not (host.root / "etc/dvsan/unit-key.cred").exists():
+        pytest.skip("this systemd has no systemd-creds")
+    sealing, secret = "/var/lib/systemd/credential.secret", (host.root / "root/web.secret").read_bytes().strip()
+    old = (host.root / "etc/dvsan/unit-key.cred").read_bytes()
+    write(host)
+    host.sh(f"systemctl stop dvsan-unit; rm {sealing}")
+    assert host.run("systemctl", "start", "dvsan-unit", check=False).returncode != 0
+    done = host.run("dvsan-unit", "--init", check=False)
+    assert done.returncode != 0 and "systemd cannot open /etc/dvsan/unit-key.cred" in done.stderr, done
+    assert "dvsan-unit --forget-secrets" in done.stderr
+    host.run("systemctl", "stop", "dvsan-unit")
+    said = host.run("dvsan-unit", "--forget-secrets").stdout
+    assert "The secrets of 1 CHAP user were given up." in said and "removed /etc/dvsan/unit-key.cred" in said
+    host.sh("systemctl reset-failed dvsan-unit; systemctl start dvsan-unit")
+    state = host.root / "var/lib/dvsan/unit"
+    assert until(lambda: b"sealed:" in (state / "unit.db").read_bytes() and (state / "key").exists(), 30)
+    assert host.sh("find /var/lib/dvsan/unit ! -user dvsan") == ""
+    reads_back(host)
+    assert until(lambda: "active" in dvsan(host, "host", "show", "web"), 30)
+    # What the agent made is a credential again, and the file goes.
+    host.run("dvsan-unit", "--init")
+    assert not (state / "key").exists() and (host.root / "etc/dvsan/unit-key.cred").read_bytes() != old
+    host.run("systemctl", "restart", "dvsan-unit")
+    assert until(lambda: re.search(r"unit1 +up ", dvsan(host, "unit", "list")), 30)
+    assert not files_with(state, secret)
+    reads_back(host)
+
+
+def test_root_is_told_as_whom_to_run_it(host):
+    """Not to make the unit's files its own, after which the agent could not read them."""
+    journal = "/var/lib/dvsan/unit/unit.db"
+    host.sh(f"systemctl stop dvsan-unit; mv {journal} /root/unit.db")
+    done = host.run("dvsan-unit", "--rebuild", check=False)
+    host.sh(f"mv /root/unit.db {journal}; systemctl start dvsan-unit")
+    assert done.returncode != 0 and "runuser -u dvsan -- dvsan-unit" in done.stderr and "chown" not in done.stderr, done
+    assert until(lambda: re.search(r"unit1 +up ", dvsan(host, "unit", "list")), 30)
+
+
 def test_start_that_fails_says_so(machine):
     """At once, and not again and again."""
     configure(machine, "dvsan-unit", ('<unit name="unit1"', '<unit name="unit/1"'))

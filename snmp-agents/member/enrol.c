@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "enrol/client.h"
+#include "snmp-agents/member/act_as.h"
 #include "snmp-agents/member/identity.h"
 #include "snmp-agents/member/old_users.h"
 #include "snmp-agents/member/snmpd_users.h"
@@ -28,61 +29,16 @@ struct enrolling {
     bool leave; // the pool that it is in, for another one
 };
 
-// ---- As whom --------------------------------------------------------------------------------
-
-// Root's, which it has no more while it acts as somebody else; NULL: it is itself.
-struct own_groups {
-    gid_t *list;
-    int count;
-};
-
-static void become_oneself(struct own_groups *own)
-{
-    if (own->list && (seteuid(getuid()) != 0 || setegid(getgid()) != 0 ||
-                      setgroups((size_t)own->count, own->list) != 0))
-        log_error("enrol", "cannot act as root again: %s", strerror(errno));
-    free(own->list);
-    own->list = NULL;
-}
-
-// The state folder is the service's, snmpd's file snmpd's. Root reads and writes each as its owner,
-// so that the owner can make root do that nowhere else, and has the file from its first byte on.
-static int become_owner_of(const char *folder, struct own_groups *own, struct dv_err *err)
-{
-    struct stat st;
-    *own = (struct own_groups){.list = NULL};
-    if (geteuid() != 0)
-        return 0;
-    if (stat(folder, &st) != 0)
-        return dv_fail_errno(err, errno,
-                             "cannot look at %s (the configuration says it: state-dir, and "
-                             "snmpd-state for snmpd's)",
-                             folder);
-    if (st.st_uid == 0)
-        return 0;
-    own->count = getgroups(0, NULL);
-    own->list = dv_calloc((size_t)own->count + 1, sizeof(*own->list));
-    if (getgroups(own->count, own->list) != own->count || setgroups(0, NULL) != 0) {
-        free(own->list);
-        own->list = NULL;
-    } else if (setegid(st.st_gid) == 0 && seteuid(st.st_uid) == 0) {
-        return 0;
-    }
-    (void)dv_fail_errno(err, errno, "cannot act as the owner of %s", folder);
-    become_oneself(own);
-    return -1;
-}
-
 // ---- Who it is ------------------------------------------------------------------------------
 
 static int own_uuid(const struct enrol_member *m, struct dv_uuid *out, struct dv_err *err)
 {
     const char *folder = m->config->state_dir;
     struct own_groups own;
-    if (file_make_dirs(folder, 0700, err) < 0 || become_owner_of(folder, &own, err) < 0)
+    if (file_make_dirs(folder, 0700, err) < 0 || act_as_owner(folder, &own, err) < 0)
         return -1;
     int rc = m->uuid(m, out, err);
-    become_oneself(&own);
+    act_as_oneself(&own);
     return rc;
 }
 
@@ -140,20 +96,20 @@ static int put_users(const struct enrolling *e, const struct grant *grant, struc
     const char *path = e->member->config->snmpd_state;
     DV_FREE char *copy = dv_strdup(path);
     struct own_groups own;
-    if (become_owner_of(dirname(copy), &own, err) < 0)
+    if (act_as_owner(dirname(copy), &own, err) < 0)
         return -1;
     int rc = snmpd_users_put(path, e->engine, grant, err);
-    become_oneself(&own);
+    act_as_oneself(&own);
     return rc;
 }
 
 static int put_identity(const struct enrolling *e, const struct grant *grant, struct dv_err *err)
 {
     struct own_groups own;
-    if (become_owner_of(e->member->config->state_dir, &own, err) < 0)
+    if (act_as_owner(e->member->config->state_dir, &own, err) < 0)
         return -1;
     int rc = identity_keep(e->member->config->state_dir, grant, err);
-    become_oneself(&own);
+    act_as_oneself(&own);
     return rc;
 }
 
@@ -164,10 +120,10 @@ static int may_leave(const struct enrolling *e, const struct grant *to, struct d
     struct grant now;
     struct own_groups own;
     struct dv_err why;
-    if (e->leave || become_owner_of(e->member->config->state_dir, &own, err) < 0)
+    if (e->leave || act_as_owner(e->member->config->state_dir, &own, err) < 0)
         return e->leave ? 0 : -1;
     bool is_member = identity_load(e->member->config->state_dir, &now, &why) == 1;
-    become_oneself(&own);
+    act_as_oneself(&own);
     if (!is_member)
         return 0;
     const char *kind = member_kind_name(e->member->kind);

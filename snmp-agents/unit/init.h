@@ -27,6 +27,9 @@ bool init_is_member(const struct setup *s, const struct unit_config *config);
 int init_hold_services(const struct setup *s, struct dv_err *err);
 int init_start_services(const struct setup *s, const struct unit_config *config,
                         struct dv_err *err);
+// The credential of the secrets' key goes, where there is one: the agent makes another key, and the
+// next init_unit a credential of that.
+int init_drop_key(const struct setup *s, struct dv_err *err);
 // How to start it where there is no systemd.
 void init_print_start(const struct unit_config *config);
 

@@ -6,6 +6,7 @@
 #include "base/service.h"
 #include "config/world.h"
 #include "media/command.h"
+#include "snmp-agents/member/act_as.h"
 #include "snmp-agents/member/enrol.h"
 #include "snmp-agents/unit/init.h"
 #include "snmp-agents/unit/unit_agent.h"
@@ -215,6 +216,12 @@ static struct enrol_member member_of(const struct unit_options *o, const struct 
                                  .arg = config};
 }
 
+// Whether it is the unit whose services systemd starts on this machine.
+static bool is_of_services(const struct unit_options *o)
+{
+    return strcmp(o->path, DEFAULT_CONFIG) == 0 && setup_runs_services(&o->setup);
+}
+
 // Of this machine's unit the services are stopped meanwhile, and started again whatever happens.
 static int enrol_with_services(const struct unit_options *o, const struct unit_config *config,
                                const char *code, struct dv_err *err)
@@ -222,7 +229,7 @@ static int enrol_with_services(const struct unit_options *o, const struct unit_c
     struct dv_err why;
     sigset_t ends, before;
     const struct enrol_member member = member_of(o, config);
-    bool services = strcmp(o->path, DEFAULT_CONFIG) == 0 && setup_runs_services(&o->setup);
+    bool services = is_of_services(o);
     if (services && enrol_ready(&config->member, code, o->station, err) < 0)
         return -1; // nothing is stopped for that
     // Who ends this command meanwhile ends it once the services run again.
@@ -265,13 +272,20 @@ static int enrol(const struct unit_options *o, const struct unit_config *config)
     return rc == 0 ? 0 : fail(&err);
 }
 
-static int forget_secrets(const struct unit_config *config)
+static int forget_secrets(const struct unit_options *o, const struct unit_config *config)
 {
+    bool services = is_of_services(o);
     struct dv_err err;
-    struct journal *j = journal_open(config->member.state_dir, &err);
+    struct own_groups own;
     size_t users;
+    if (act_as_owner(config->member.state_dir, &own, &err) < 0)
+        return fail(&err);
+    struct journal *j = journal_open(config->member.state_dir, &err);
     int rc = j ? journal_give_up_secrets(j, &users, &err) : -1;
     journal_close(j);
+    act_as_oneself(&own);
+    if (rc == 0 && services)
+        rc = init_drop_key(&o->setup, &err);
     if (rc != 0)
         return fail(&err);
     printf("The secrets of %zu CHAP user%s were given up. The station sends them again once "
@@ -380,7 +394,7 @@ static int load_and_run(const struct unit_options *o)
     else if (o->rebuild)
         rc = rebuild(config, o->unit);
     else if (o->forget_secrets)
-        rc = forget_secrets(config);
+        rc = forget_secrets(o, config);
     else if (o->enrol)
         rc = enrol(o, config);
     else if (o->request)

@@ -189,6 +189,12 @@ int setup_systemctl(const struct setup *s, const char *const *words, struct dv_e
         argv[count++] = words[i];
     if (run(argv, false))
         return 0;
-    return dv_fail(err, DV_IO, "systemctl %s %s failed; systemctl status %s tells more", words[0],
-                   words[1] ? words[1] : "", words[1] ? words[1] : "");
+    struct strbuf names = {0};
+    strbuf_add(&names, "%s", "");
+    for (size_t i = 1; words[i]; i++)
+        strbuf_add(&names, " %s", words[i]);
+    (void)dv_fail(err, DV_IO, "systemctl %s%s failed; systemctl status%s tells more", words[0],
+                  names.text, names.text);
+    strbuf_free(&names);
+    return -1;
 }

@@ -11,6 +11,7 @@
 #include "unit/journal_internal.h"
 #include "unit/journal_seal.h"
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -107,6 +108,14 @@ static int check_dir(const char *dir, struct dv_err *err)
                        "the state directory %s can be entered by others, and it keeps secrets; run "
                        "chmod 0700 %s",
                        dir, dir);
+    const struct passwd *owner =
+        st.st_uid != geteuid() && geteuid() == 0 ? getpwuid(st.st_uid) : NULL;
+    if (owner)
+        return dv_fail(
+            err, DV_DENIED,
+            "the state directory %s belongs to the user %s, as whom dvsan-unit runs: run "
+            "this as that user, as with runuser -u %s -- dvsan-unit",
+            dir, owner->pw_name, owner->pw_name);
     if (st.st_uid != geteuid())
         return dv_fail(err, DV_DENIED,
                        "the state directory %s belongs to another user, and it keeps secrets; run "
