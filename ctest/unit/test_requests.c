@@ -59,7 +59,7 @@ static void shows(struct lab *lab, uint64_t mib, enum volume_state state)
                            .lun = 1,
                            .group = 1,
                            .name = "db",
-                           .iqn = "iqn.2026-01.x:db",
+                           .iqn = "iqn.2026-01.x:76000100-0000-0000-0000-000000000000",
                            .state = state};
     changes_shown(&c, &shown, NULL, 0);
     apply(lab, &c);
@@ -350,7 +350,7 @@ static void test_another_initiator_name(void **state)
         {"none", IQN "x", false, "no host none", IQN "web", ""},
         {"web", "x", true, "iSCSI name", IQN "web", ""},
         {"web", IQN "web", true, "already", IQN "web", ""},
-        {"web", IQN "db", true, "target name", IQN "web", ""},
+        {"web", IQN "76000100-0000-0000-0000-000000000000", true, "target name", IQN "web", ""},
         {"web", IQN "mail", true, "host mail has the IQN", IQN "web", ""},
         {"web", IQN "MAIL", true, "host mail has the IQN", IQN "web", ""},
         {"web", IQN "found", true, "was found on a unit", IQN "web", ""},
