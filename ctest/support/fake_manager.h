@@ -34,6 +34,7 @@ struct loop_timer {
 struct sn_peer {
     char address[ADDRESS_MAX_LEN + 1], user[64];
     bool time_forgotten;
+    unsigned number; // in the order in which they were made
     struct sn_peer *prev, *next;
 };
 
@@ -58,6 +59,7 @@ static struct {
     struct sn_peer *peers;
     struct asked *asked;
     const char *unusable; // an address
+    unsigned peers_made;
 } fake;
 
 // ---- Time ------------------------------------------------------------------------------------
@@ -145,6 +147,7 @@ struct sn_peer *__wrap_sn_peer_new(struct sn_env *env, const char *address,
     struct sn_peer *peer = dv_calloc(1, sizeof(*peer));
     dv_copy(peer->address, sizeof(peer->address), address);
     dv_copy(peer->user, sizeof(peer->user), user->name);
+    peer->number = ++fake.peers_made;
     DL_APPEND(fake.peers, peer);
     return peer;
 }

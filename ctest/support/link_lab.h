@@ -250,6 +250,14 @@ static inline void looks_and_hears(struct lab *lab)
     answer_all(lab);
 }
 
+// A lease is under way from now on.
+static inline void writes_lease(struct lab *lab)
+{
+    lab->shows.lease = 1;
+    answer_truly(lab, looks(lab));
+    assert_true(lab->link->lease_under_way);
+}
+
 // ---- Its life ----------------------------------------------------------------------------------
 
 static inline void knows(struct lab *lab, const struct unit_record *rec)

@@ -235,13 +235,6 @@ static void is_looked_at(struct lab *lab)
     (void)looks(lab);
 }
 
-static void writes_lease(struct lab *lab)
-{
-    lab->shows.lease = 1;
-    answer_truly(lab, looks(lab));
-    assert_true(lab->link->lease_under_way);
-}
-
 static void reads_all(struct lab *lab)
 {
     lab->shows.epoch++;

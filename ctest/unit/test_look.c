@@ -77,7 +77,7 @@ static void test_what_is_read(void **state)
     }
 }
 
-// A station that is started asks each unit anew for what was left out, and takes it in by parts.
+// A reading is taken in by parts. When one cannot be written, all is read again.
 static void test_parts(void **state)
 {
     struct lab *lab = *state;
@@ -90,9 +90,9 @@ static void test_parts(void **state)
     assert_int_equal(lab->facet_says.adopts_again, 0);
     assert_int_equal(lab->calls.plan, 1);
     assert_false(lab->link->taken_in_part);
-    // What cannot be written is read again.
     lab->shows.generation++;
     lab->store_fails = true;
+    lab->link->pace_ms = 5;
     answer_truly(lab, looks(lab));
     assert_int_equal(count_asked(ASKED_WALK), 1);
     answer_all(lab);
@@ -100,6 +100,7 @@ static void test_parts(void **state)
     assert_int_equal(lab->calls.take_in, 4);
     assert_int_equal(lab->calls.plan, 1);
     assert_int_equal(lab->link->work, LINK_IDLE);
+    assert_int_equal(lab->link->pace_ms, 0); // it waits for the next poll
     lab->store_fails = false;
     answer_truly(lab, looks(lab));
     assert_int_equal(count_asked(ASKED_WALK), 5);
@@ -124,9 +125,12 @@ static void test_discard(void **state)
     assert_false(lab->link->discard);
     a = looks(lab);
     lab->link->discard = true;
+    hang_store(lab);
     time_out(lab, a);
-    assert_int_equal(lab->link->misses, 0); // nor is its silence
+    assert_int_equal(lab->link->work, LINK_IDLE); // there is nothing to write
     assert_false(lab->link->discard);
+    free_store(lab);
+    assert_int_equal(lab->link->misses, 0); // nor is its silence taken in
     looks_and_hears(lab);
     assert_int_equal(unit_of(lab)->rec.generation, lab->shows.generation);
 }
@@ -151,6 +155,17 @@ static void test_silence(void **state)
     looks_and_hears(lab);
     assert_int_equal(lab->link->misses, 0);
     assert_int_equal(unit_of(lab)->rec.state, UNIT_UP);
+}
+
+// The silence of one poll is known before the next one is due.
+static void test_polls_time_out_in_time(void **state)
+{
+    struct lab *lab = *state;
+    assert_int_equal(looks(lab)->timing.timeout_ms, TIMEOUT_MS);
+    answer_all(lab);
+    lab->config.poll_interval_ms = 100;
+    assert_int_equal(looks(lab)->timing.timeout_ms, 90);
+    assert_int_equal(looks(lab)->timing.retries, 0);
 }
 
 static void test_a_farewell(void **state)
@@ -363,6 +378,11 @@ static void test_what_waits_for_a_slow_store(void **state)
         answer_truly(lab, looks(lab));
         if ((lab->link->concluding > 0) != table[i].waits)
             fail_msg("%s", table[i].what);
+        for (unsigned n = 0; table[i].waits && n < 2; n++) { // it is led on meanwhile
+            lab->link->lease_until = fake.now + POLL_MS;
+            pass(lab, POLL_MS);
+            answer_truly(lab, lease_asked());
+        }
         tear_down(state);
         set_up_known(state);
     }
@@ -376,6 +396,7 @@ int main(void)
         TEST_KNOWN(test_parts),
         TEST_KNOWN(test_discard),
         TEST_KNOWN(test_silence),
+        TEST_KNOWN(test_polls_time_out_in_time),
         TEST_KNOWN(test_a_farewell),
         TEST_KNOWN(test_answers_that_count_as_none),
         TEST_KNOWN(test_endless_tables_are_read_ever_more_seldom),

@@ -14,6 +14,7 @@ static void announced_at(struct lab *lab, const char *address)
 static void test_the_next_address_is_tried(void **state)
 {
     struct lab *lab = *state;
+    writes_lease(lab);
     announced_at(lab, AWAY);
     struct asked *a = looks(lab);
     assert_string_equal(a->peer->address, HOME); // where it is known goes first
@@ -25,7 +26,9 @@ static void test_the_next_address_is_tried(void **state)
     lab->shows.generation++;
     answer_truly(lab, a);
     assert_string_equal(fake.asked->peer->address, AWAY); // its tables are read there
+    assert_null(lease_asked());                           // that was lost with the other peer
     answer_all(lab);
+    assert_int_equal(lab->shows.lease, LEASE_S); // and is written here
     assert_string_equal(lab->link->address, AWAY);
     assert_string_equal(lab->link->peer->address, AWAY);
     assert_string_equal(lab->link->next_address, "");
@@ -39,17 +42,23 @@ static void test_the_next_address_is_tried(void **state)
 // Announcements of an address where nobody is go on all the time.
 static void test_no_two_trials_in_a_row(void **state)
 {
+    static const struct sn_result silence = {.code = DV_TIMEOUT, .text = "no answer"};
     struct lab *lab = *state;
     const char *const there[] = {HOME, AWAY, HOME, AWAY, HOME, AWAY, HOME};
+    announced_at(lab, AWAY);
+    looks(lab);
     for (size_t i = 0; i < DV_COUNT(there); i++) {
-        announced_at(lab, AWAY);
-        struct asked *a = looks(lab);
+        struct asked *a = look_asked(lab->link);
+        assert_non_null(a); // at once
         assert_string_equal(a->peer->address, there[i]);
-        time_out(lab, a);
+        fake_end(a, &silence);
+        announced_at(lab, AWAY);
+        settle(lab);
     }
     assert_string_equal(lab->link->address, HOME);
     assert_int_equal(lab->link->misses, 3); // what does not answer elsewhere is no miss
-    looks_and_hears(lab);
+    time_out(lab, look_asked(lab->link));
+    answer_all(lab);
     assert_int_equal(lab->link->misses, 0);
 }
 
@@ -123,13 +132,16 @@ static void is_enrolled(struct lab *lab)
 // All numbers that may fit are refused, one after the other.
 static void all_keys_are_refused(struct lab *lab)
 {
+    unsigned last = 0;
     for (unsigned i = 0; i < REKEY_SEARCHED; i++) {
         assert_int_equal(fake.asked->count, 1);
+        last = fake.asked->peer->number;
         assert_true(fake.asked->peer->time_forgotten);
         refuse_keys(lab, fake.asked);
     }
     assert_null(fake.asked);
     assert_null(lab->link->search);
+    assert_true(lab->link->peer->number > last); // it has its present keys again
 }
 
 static void test_refused_keys_are_searched(void **state)
@@ -168,8 +180,27 @@ static void test_a_key_that_fits_is_taken(void **state)
     assert_int_equal(unit_of(lab)->rec.key_number, KEY + 1);
     assert_non_null(look_asked(lab->link)); // at once
     assert_string_equal(lab->link->peer->user, user);
+    assert_true(lab->link->peer->time_forgotten); // its snmpd may be of a backup
     assert_int_equal(lab->link->found_key, 0);
     assert_int_equal(lab->link->misses, 0);
+}
+
+// The keys were rotated: what is under way with the ones before ends at the next look.
+static void test_rotated_keys_are_used(void **state)
+{
+    struct lab *lab = *state;
+    char user[KEYS_USER_ROOM];
+    writes_lease(lab);
+    is_enrolled(lab);
+    lab->link->rekeyed = true;
+    keys_user(KEYS_OF_STATION, &lab->link->uuid, KEY, user);
+    struct asked *a = looks(lab);
+    assert_string_equal(a->peer->user, user);
+    assert_false(lab->link->rekeyed);
+    assert_null(lease_asked());
+    answer_truly(lab, a);
+    assert_string_equal(lease_asked()->peer->user, user); // it is written anew
+    answer_all(lab);
 }
 
 // Only its snmpd's word that it does not know a key lets others be tried.
@@ -200,6 +231,7 @@ int main(void)
         TEST_KNOWN(test_a_clone_is_told_once),
         TEST_KNOWN(test_refused_keys_are_searched),
         TEST_KNOWN(test_a_key_that_fits_is_taken),
+        TEST_KNOWN(test_rotated_keys_are_used),
         TEST_KNOWN(test_what_starts_no_search),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 // What all parts of the station share and nobody else sees.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The flow: join/ and timers make a link look at its unit (unit/look.c); a look that shows
+// The flow: join/ and timers make a link look at its unit (member/look.c); a look that shows
 // something new reads tables (member/fetch.c); conclude.c does what follows, part by part:
 // observe.c turns what was read into changes; task/ draws the conclusions for tasks; executor.c
 // plans and sends the next steps. Per unit one thing is under way at a time, so nothing here needs
