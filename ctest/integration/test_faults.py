@@ -450,7 +450,7 @@ def test_a_state_folder_that_fails_while_the_unit_runs(unit, host, fault, why):
     restart(unit)
 
 
-@pytest.mark.parametrize("fault,why", [(opened, "chmod 0700"), (given_away, "chown -R 0")])
+@pytest.mark.parametrize("fault,why", [(opened, "chmod 0700"), (given_away, "runuser -u nobody")])
 def test_a_state_folder_that_others_have(unit, host, fault, why):
     with fault(unit.dir / "state"):
         wait_for("the reason", lambda: re.search(why, unit.get(TROUBLE)))
