@@ -10,7 +10,6 @@ import time
 
 import pytest
 
-from dvsanlab import secret
 from dvsan_oids import (dvsanAccessInitiator, dvsanMemberHolder, dvsanMemberIntent, dvsanMemberIntentMark,
                         dvsanVolumeName, dvsanVolumeRowStatus)
 from support import BUILD, initiators, packets
@@ -596,15 +595,7 @@ def test_a_new_station_cuts_nobody_off(lab):
     before = lab.create("precious", "16M", unit="unit1")
     lab.assign("precious", "host1")
     how = initiators.access(lab, "host1", "precious")
-    lab.run("stop", "cms", "unit1/agent", "unit2/agent")
-    state = os.path.join(lab.lab.station.folder, "state")
-    for name in os.listdir(state):
-        if name.startswith("pool.db") or name == "key":
-            os.unlink(os.path.join(state, name))
-    for name in ("token", "admin"):
-        os.unlink(secret.path(lab.lab.settings, name))
-    lab.run("start", "cms", "unit1/agent", "unit2/agent")
-    lab.client = lab.lab.client()
+    lab.lose_store("unit1/agent", "unit2/agent")
     is_in_state(lab, "unit1", "up")
     after = lab.volume("precious")
     assert (after["uuid"], after["iqn"], after["start_lba"], after["hosts"]) == \

@@ -1,10 +1,8 @@
 """Descriptions of volumes, hosts and units: given, changed, cleared, refused, and kept by who is to keep them."""
 # SPDX-License-Identifier: BSD-2-Clause
-import os
 
 import pytest
 
-from dvsanlab import secret
 from dvsan_oids import dvsanVolumeDescription, dvsanVolumeName
 from support.liar import Liar
 from support.patience import until
@@ -147,14 +145,6 @@ def test_an_older_agent(lab):
 def test_a_station_that_lost_its_store_finds_it(lab):
     lab.create("found", "8M", unit="unit1", description="found again")
     assert until(lambda: shown(lab, "found") == "found again", SECONDS)
-    lab.run("stop", "cms")
-    state = os.path.join(lab.lab.station.folder, "state")
-    for name in os.listdir(state):
-        if name.startswith("pool.db") or name == "key":
-            os.unlink(os.path.join(state, name))
-    for name in ("token", "admin"):
-        os.unlink(secret.path(lab.lab.settings, name))
-    lab.run("start", "cms")
-    lab.client = lab.lab.client()
+    lab.lose_store()
     assert until(lambda: "found" in {v["name"] for v in lab.client.get("/volumes")}, SECONDS)
     assert description(lab, "/volumes/found") == "found again"

@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 
-from dvsanlab import secret
 from dvsan_oids import dvsanAccessInitiator
 from support import initiators
 from support.patience import until, wait_for
@@ -193,15 +192,7 @@ def test_a_station_that_lost_its_store(lab):
     assert until(lambda: previous(lab)["awaited_units"] == [], SECONDS)
     both = ways(lab, OLD) + ways(lab, NEW)
     assert admits(both)
-    lab.run("stop", "cms")
-    state = os.path.join(lab.lab.station.folder, "state")
-    for name in os.listdir(state):
-        if name.startswith("pool.db") or name == "key":
-            os.unlink(os.path.join(state, name))
-    for name in ("token", "admin"):
-        os.unlink(secret.path(lab.lab.settings, name))
-    lab.run("start", "cms")
-    lab.client = lab.lab.client()
+    lab.lose_store()
     assert until(lambda: {h["iqn"] for h in lab.client.get("/hosts")} == {OLD, NEW}, SECONDS)
     assert until(lambda: {v["name"] for v in lab.client.get("/volumes")} >= {"t1", "t2"}, SECONDS)
     assert rules(lab, "unit1") == rules(lab, "unit2") == [NEW, OLD]

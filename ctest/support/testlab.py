@@ -159,6 +159,18 @@ class TestLab:
             os.unlink(self.units[unit].path(name))
         self.units[unit].prepare()
 
+    def lose_store(self, *beside):
+        """The station starts with an empty store and another key; beside: what stops and starts with it."""
+        self.run("stop", "cms", *beside)
+        state = os.path.join(self.lab.station.folder, "state")
+        for name in os.listdir(state):
+            if name.startswith("pool.db") or name == "key":
+                os.unlink(os.path.join(state, name))
+        for name in ("token", "admin"):
+            os.unlink(secret.path(self.lab.settings, name))
+        self.run("start", "cms", *beside)
+        self.client = self.lab.client()
+
     def has_medium(self, unit, name):
         """Whether the pool can place volumes on a medium."""
         return any(m["name"] == name and m["free_blocks"] > 0 for m in self.unit(unit)["media"])

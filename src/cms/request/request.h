@@ -58,6 +58,8 @@ int request_room_to_resize(const struct pool_volume *v, uint64_t blocks, bool *i
                            struct dv_err *err);
 
 // ---- request_host.c ----
+// It was found on a unit, and no secret of it is known here.
+bool request_is_found(const struct pool_host *h);
 // Refuses an initiator name that is a target's.
 int request_is_no_target(struct pool *p, const char *iqn, struct dv_err *err);
 // Fails: without the host's secret no unit can be told anything of it.
